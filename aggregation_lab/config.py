@@ -1,0 +1,95 @@
+"""What defines the result of one run besides its data: typed, frozen, checked on construction."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Config(BaseModel):
+    """Base of every part of a study file: unknown fields are errors and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class MoEConfig(Config):
+    """Mixture-of-Experts in the last blocks of the encoder (arXiv 2603.18123, method)."""
+
+    experts: int = Field(4, ge=0, le=64)
+    """Number of experts; 0 is the plain ViT."""
+    kind: Literal["split", "copy"] = "split"
+    """`split` divides the FFN's hidden units among the experts and keeps its size and cost; `copy` starts every
+    expert as the whole FFN and adds capacity, the paper's reading."""
+    blocks: int = Field(6, ge=1)
+    """How many of the last transformer blocks carry experts."""
+    top_k: int | None = Field(None, ge=1)
+    """Keep only the k largest gates per token; needs `kind: copy`. Empty is the paper's dense mixture."""
+    balance_weight: float = Field(0.0, ge=0)
+    """Weight of the load-balance term; only of use with `top_k`."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "MoEConfig":
+        if self.top_k is not None and self.kind != "copy":
+            raise ValueError("top_k needs kind: copy (dropping parts of a split FFN would change the encoder's start)")
+        if self.top_k is not None and self.top_k > self.experts:
+            raise ValueError(f"top_k is {self.top_k} but there are {self.experts} experts; it takes 1 to experts")
+        return self
+
+
+class ModelConfig(Config):
+    """M2DINO: encoder, experts, heads."""
+
+    encoder: str = "vit_small_patch16_dinov3"
+    """Any DINOv3 ViT of timm by name."""
+    weights: str = "random"
+    """`random`, `hub` (timm downloads them) or the path of a local checkpoint."""
+    moe: MoEConfig = MoEConfig()
+    head_width: int = Field(64, ge=8)
+    """Channels inside the heads."""
+    drop_path: float = Field(0.0, ge=0, lt=1)
+    """Stochastic depth rate of the encoder."""
+
+
+class TrainingConfig(Config):
+    """Optimisation, the same for every unit of every aggregation."""
+
+    image_size: int = Field(224, ge=32, le=1024, multiple_of=16)
+    """Side of the square the images are resized to, in pixels."""
+    passes: float = Field(30, gt=0)
+    """How often every training image is seen, in every aggregation: the matched budget."""
+    min_steps: int = Field(100, ge=1)
+    """Floor on the optimiser steps of a unit, so that tiny units get a chance to fit."""
+    batch_size: int = Field(16, ge=1)
+    """Images per optimiser step."""
+    sampling: Literal["proportional", "uniform", "temperature"] = "proportional"
+    """How a unit's tasks share the steps: by their images, equally, or by images to the power 1/temperature."""
+    temperature: float = Field(2.0, ge=1)
+    """Temperature of `sampling: temperature`; 1 is proportional, infinity uniform."""
+    learning_rate: float = Field(5e-4, gt=0)
+    """Peak learning rate of AdamW."""
+    encoder_rate: float = Field(1.0, gt=0, le=1)
+    """Factor on the learning rate for the encoder; below 1 when it starts from pretrained weights."""
+    weight_decay: float = Field(0.05, ge=0)
+    """Weight decay of AdamW; not applied to biases, norms and embeddings."""
+    warmup: float = Field(0.1, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises linearly before its cosine descent."""
+    clip_norm: float = Field(1.0, gt=0)
+    """Largest gradient norm."""
+    augment: bool = True
+    """Random shift, scale, intensity, and flips where the task allows them."""
+    loss_weights: dict[str, float] = Field(default_factory=dict)
+    """lambda_t of the loss, by task; 1 where not given."""
+    evaluations: int = Field(8, ge=3)
+    """Points of the validation curve."""
+    checkpoint: Literal["last", "best"] = "last"
+    """Which weights are scored: the last, or those with the best mean validation score."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto` takes bf16 where the device computes it natively."""
+    compile: bool = False
+    """Compile the model with torch.compile."""
+
+    @model_validator(mode="after")
+    def _positive_weights(self) -> "TrainingConfig":
+        for task, weight in self.loss_weights.items():
+            if weight <= 0:
+                raise ValueError(f"loss_weights.{task} is {weight}; a weight is greater than 0")
+        return self

@@ -1,0 +1,149 @@
+"""What a run reads: batches of images and targets, drawn as a pure function of (seed, step).
+
+Because no draw depends on what came before, a run that was killed continues with the very batches it would have
+seen, and needs no sampler state beyond its step.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from aggregation_lab.config import TrainingConfig
+from aggregation_lab.data.cache import ImageCache
+from aggregation_lab.tasks import Task, TaskType
+
+RESIDENT_SHARE = 0.3
+"""Images stay on an accelerator when they take at most this share of its free memory."""
+
+
+class ImageStore:
+    """Images and masks of the cache by row, as uint8 tensors on the run's device."""
+
+    def __init__(self, cache: ImageCache, device: torch.device):
+        self._images, self._masks = torch.from_numpy(cache.images), torch.from_numpy(cache.masks)
+        self.device = device
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if self._images.nbytes + self._masks.nbytes <= RESIDENT_SHARE * free:
+                self._images, self._masks = self._images.to(device), self._masks.to(device)
+
+    def images(self, rows: Tensor) -> Tensor:
+        """B x C x S x S uint8, C = 1 or 3."""
+        return self._take(self._images, rows).movedim(-1, 1)
+
+    def masks(self, rows: Tensor) -> Tensor:
+        """B x S x S uint8 class indices."""
+        return self._take(self._masks, rows)
+
+    def _take(self, store: Tensor, rows: Tensor) -> Tensor:
+        return store[rows.to(store.device)].to(self.device, non_blocking=True)
+
+
+class TaskCases:
+    """The cases of one task in one split, with targets as tensors. Targets in [0, 1] of the image's sides."""
+
+    def __init__(self, task: Task, cases: pd.DataFrame, cache: ImageCache):
+        self.task = task
+        self.cases = cases
+        self.image_rows = torch.tensor([cache.image_row[content] for content in cases["content"]])
+        sides = cases[["width", "height"]].to_numpy(float)
+        if task.type is TaskType.SEGMENTATION:
+            self.targets = torch.tensor([cache.mask_row[content] for content in cases["mask_content"]])
+        elif task.type is TaskType.CLASSIFICATION:
+            self.targets = torch.tensor(cases["label"].to_numpy(np.int64))
+        elif task.type is TaskType.DETECTION:
+            boxes = np.array(cases["box"].tolist(), float).reshape(-1, 4)
+            self.targets = torch.tensor(boxes / np.tile(sides, 2), dtype=torch.float32)
+        else:
+            points = np.array(cases["points"].tolist(), float).reshape(len(cases), -1, 2)
+            self.targets = torch.tensor(points / sides[:, None], dtype=torch.float32)
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def target(self, rows: Tensor, store: ImageStore) -> Tensor:
+        """Masks B x S x S (int64), labels B, boxes B x 4 or points B x P x 2, on the run's device."""
+        if self.task.type is TaskType.SEGMENTATION:
+            return store.masks(self.targets[rows]).long()
+        return self.targets[rows].to(store.device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws the cases of each step; `sizes` holds the training cases of each task.
+
+    proportional: every pass is one random order of all cases, so each is seen equally often (up to the last pass).
+    uniform, temperature: the task of each place in the batch is drawn first, then one of its cases.
+    """
+
+    sizes: tuple[int, ...]
+    training: TrainingConfig
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the unit: the matched number of passes, but at least `min_steps`."""
+        wanted = math.ceil(self.training.passes * sum(self.sizes) / self.training.batch_size)
+        return max(self.training.min_steps, wanted)
+
+    def draw(self, step: int) -> list[tuple[int, np.ndarray]]:
+        """(task position, case positions) for the tasks that occur in this step's batch, in order of tasks."""
+        if self.training.sampling == "proportional":
+            tasks, cases = self._in_passes(step)
+        else:
+            tasks, cases = self._by_task(step)
+        return [(task, cases[tasks == task]) for task in np.unique(tasks).tolist()]
+
+    def _in_passes(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        total, batch = sum(self.sizes), self.training.batch_size
+        places = np.arange(step * batch, (step + 1) * batch)
+        drawn = np.concatenate(
+            [
+                self._order(number, total)[places[places // total == number] % total]
+                for number in np.unique(places // total)
+            ]
+        )
+        starts = np.concatenate([[0], np.cumsum(self.sizes)])
+        tasks = np.searchsorted(starts, drawn, side="right") - 1
+        return tasks, drawn - starts[tasks]
+
+    def _order(self, number: int, total: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, 0, number]).permutation(total)
+
+    def _by_task(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        power = 0.0 if self.training.sampling == "uniform" else 1.0 / self.training.temperature
+        weights = np.array(self.sizes, float) ** power
+        random = np.random.default_rng([self.seed, 1, step])
+        tasks = random.choice(len(self.sizes), self.training.batch_size, p=weights / weights.sum())
+        return tasks, random.integers(0, np.array(self.sizes)[tasks])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`images` B x C x S x S uint8; `task_index` B; `parts` the rows of each task; `targets` by task."""
+
+    images: Tensor
+    task_index: Tensor
+    parts: list[tuple[str, slice]]
+    targets: dict[str, Tensor]
+
+
+def make_batch(drawn: Sequence[tuple[int, np.ndarray]], tasks: Sequence[TaskCases], store: ImageStore) -> Batch:
+    """Gather what the sampler drew."""
+    parts, targets, image_rows, start = [], {}, [], 0
+    for position, chosen in drawn:
+        rows = torch.from_numpy(np.asarray(chosen))
+        name = tasks[position].task.name
+        parts.append((name, slice(start, start + len(rows))))
+        targets[name] = tasks[position].target(rows, store)
+        image_rows.append(tasks[position].image_rows[rows])
+        start += len(rows)
+    index = torch.repeat_interleave(
+        torch.tensor([position for position, _ in drawn]), torch.tensor([len(chosen) for _, chosen in drawn])
+    )
+    return Batch(store.images(torch.cat(image_rows)), index.to(store.device, non_blocking=True), parts, targets)

@@ -1,0 +1,205 @@
+"""From the text of a CSV row to a typed case: task, image, and mask, label, box or points."""
+
+import json
+import math
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.tables import CSV_FOLDER, Row
+from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType
+
+BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
+LOWEST_CLASSES = {TaskType.SEGMENTATION: 2, TaskType.CLASSIFICATION: 2, TaskType.REGRESSION: 1, TaskType.DETECTION: 1}
+
+Box = tuple[float, float, float, float]
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One CSV row, understood. Paths are relative to the train folder; coordinates are original pixels."""
+
+    row: Row
+    task: str
+    image: str
+    mask: str = ""
+    label: int = -1
+    box: Box | None = None
+    points: Points | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What every row of a task must agree on, and where it was said first."""
+
+    type: TaskType
+    classes: int
+    said_by: str
+
+
+def parse_rows(rows: Iterable[Row], findings: Findings) -> tuple[list[Case], dict[str, Shape]]:
+    """Cases of all rows that can be understood, and the shape of each task. Faults go to `findings`."""
+    shapes = {
+        name: Shape(known.task.type, known.task.classes, "the challenge") for name, known in CHALLENGE_TASKS.items()
+    }
+    cases, seen = [], set()
+    for row in rows:
+        shape = _shape(row, shapes, findings)
+        if shape is None:
+            continue
+        seen.add(_task_name(row))
+        case = _case(row, shape, findings)
+        if case is not None:
+            cases.append(case)
+    return cases, {name: shape for name, shape in shapes.items() if name in seen}
+
+
+def _task_name(row: Row) -> str:
+    return (row.cell("task_id") or "").strip()
+
+
+def _shape(row: Row, shapes: dict[str, Shape], findings: Findings) -> Shape | None:
+    """The shape of the row's task; None, reported, where the row does not say it or says another."""
+    task, type_text = _task_name(row), (row.cell("task_name") or "").strip()
+    if not task or "/" in task:
+        findings.error(row.file, row.line, "task_id", f"is {task!r}; write a task name without '/'")
+        return None
+    try:
+        task_type = TaskType(type_text.lower())
+    except ValueError:
+        takes = "segmentation, classification, detection or Regression"
+        findings.error(row.file, row.line, "task_name", f"is {type_text!r}; it takes {takes}")
+        return None
+    classes: int | None = 1
+    if task_type is not TaskType.DETECTION:  # the challenge does not keep num_classes of detection rows
+        classes = _classes(row, task_type, findings)
+    if classes is None:
+        return None
+    shape = shapes.setdefault(task, Shape(task_type, classes, f"{row.file} line {row.line}"))
+    for field, got, expected in (("task_name", task_type, shape.type), ("num_classes", classes, shape.classes)):
+        if got != expected:
+            advice = "make them agree, or rename the task if it is another"
+            findings.error(
+                row.file, row.line, field, f"is {got} but task {task} has {expected} in {shape.said_by}; {advice}"
+            )
+            return None
+    return shape
+
+
+def _classes(row: Row, task_type: TaskType, findings: Findings) -> int | None:
+    text = _required(row, "num_classes", task_type, findings)
+    classes = _integer(text) if text else None
+    lowest = LOWEST_CLASSES[task_type]
+    if text and (classes is None or not lowest <= classes <= 256):
+        findings.error(row.file, row.line, "num_classes", f"is {text!r}; write a whole number from {lowest} to 256")
+        return None
+    return classes
+
+
+def _case(row: Row, shape: Shape, findings: Findings) -> Case | None:
+    task, image = _task_name(row), _path(row, "image_path", shape.type, findings)
+    target: dict[str, object] | None = None
+    if shape.type is TaskType.SEGMENTATION:
+        mask = _path(row, "mask_path", shape.type, findings)
+        target = {"mask": mask} if mask else None
+    elif shape.type is TaskType.CLASSIFICATION:
+        label = _label(row, shape.classes, findings)
+        target = {"label": label} if label is not None else None
+    elif shape.type is TaskType.DETECTION:
+        box = _box(row, findings)
+        target = {"box": box} if box else None
+    else:
+        points = _points(row, shape.classes, findings)
+        target = {"points": points} if points else None
+    return Case(row, task, image, **target) if image and target else None  # type: ignore[arg-type]
+
+
+def _required(row: Row, column: str, task_type: TaskType, findings: Findings) -> str:
+    """Text of a cell a row of this type must have; "" where it is missing, which is reported (a column once)."""
+    text = row.cell(column)
+    if text is None:
+        findings.error(row.file, 1, column, f"is missing; {task_type} rows need this column")
+    elif not text:
+        findings.error(row.file, row.line, column, f"is empty; {task_type} rows need a value")
+    return text or ""
+
+
+def _integer(text: str) -> int | None:
+    number = _number(text)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _number(text: object) -> float | None:
+    try:
+        number = float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _path(row: Row, column: str, task_type: TaskType, findings: Findings) -> str:
+    """The path relative to the train folder; "" where it is missing or leaves that folder, which is reported."""
+    text = _required(row, column, task_type, findings)
+    if not text:
+        return ""
+    path = posixpath.normpath(posixpath.join(CSV_FOLDER, text))
+    if posixpath.isabs(path) or path.split("/")[0] in ("..", ".") or "\0" in path:
+        advice = "write a path relative to csv_files that stays inside the train folder"
+        findings.error(row.file, row.line, column, f"{text!r} leaves the data folder; {advice}")
+        return ""
+    return path
+
+
+def _label(row: Row, classes: int, findings: Findings) -> int | None:
+    text = _required(row, "mask", TaskType.CLASSIFICATION, findings)
+    if not text:
+        return None
+    label = _integer(text)
+    if label is None or not 0 <= label < classes:
+        findings.error(
+            row.file, row.line, "mask", f"label is {text!r}; it takes a whole number from 0 to {classes - 1}"
+        )
+        return None
+    return label
+
+
+def _box(row: Row, findings: Findings) -> Box | None:
+    texts = [_required(row, column, TaskType.DETECTION, findings) for column in BOX_COLUMNS]
+    numbers = [_number(text) for text in texts]
+    for column, text, number in zip(BOX_COLUMNS, texts, numbers, strict=True):
+        if text and number is None:
+            findings.error(row.file, row.line, column, f"is {text!r}; write a number in pixels")
+    if any(number is None for number in numbers):
+        return None
+    x_min, y_min, x_max, y_max = (number for number in numbers if number is not None)
+    if x_min >= x_max or y_min >= y_max:
+        shown = f"({x_min:g}, {y_min:g}, {x_max:g}, {y_max:g})"
+        findings.error(row.file, row.line, "x_min..y_max", f"box {shown} is inverted or empty; min must be below max")
+        return None
+    return x_min, y_min, x_max, y_max
+
+
+def _points(row: Row, count: int, findings: Findings) -> Points | None:
+    points: list[tuple[float, float]] = []
+    for number in range(1, count + 1):
+        column = f"point_{number}_xy"
+        text = _required(row, column, TaskType.REGRESSION, findings)
+        point = _point(text)
+        if point is not None:
+            points.append(point)
+        elif text:
+            findings.error(row.file, row.line, column, f'is {text!r}; write JSON text "[x, y]" in pixels')
+    return tuple(points) if len(points) == count else None
+
+
+def _point(text: str) -> tuple[float, float] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    x, y = (_number(part) if not isinstance(part, str | bool) else None for part in value)
+    return None if x is None or y is None else (x, y)

@@ -1,0 +1,70 @@
+"""Predictions of a model for the cases of one task, and the quick validation score of the learning curve."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aggregation_lab import metrics
+from aggregation_lab.data.augmentation import to_model_input
+from aggregation_lab.data.loading import ImageStore, TaskCases
+from aggregation_lab.model.m2dino import M2DINO
+from aggregation_lab.tasks import TaskType
+
+EVALUATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """`values`: one normalised prediction per case (see `model.heads`). `usage`: block -> mean gate per expert."""
+
+    values: np.ndarray
+    usage: dict[int, np.ndarray]
+
+
+class Evaluator:
+    """Runs a model over cases in evaluation mode, at the precision of the run."""
+
+    def __init__(self, model: M2DINO, store: ImageStore, mean: Tensor, std: Tensor, precision: torch.dtype):
+        self.model, self.store = model, store
+        self.mean, self.std, self.precision = mean, std, precision
+
+    def predict(self, cases: TaskCases) -> Predictions:
+        was_training = self.model.training
+        self.model.eval()
+        values, usage = [], {block: [] for block in self.model.moe}
+        for rows in torch.arange(len(cases)).split(EVALUATION_BATCH):
+            images = to_model_input(self.store.images(cases.image_rows[rows]), self.mean, self.std)
+            with torch.autocast(images.device.type, self.precision, enabled=self.precision != torch.float32):
+                values.append(self.model.predict(images, cases.task).cpu().numpy())
+            for block, layer in self.model.moe.items():
+                usage[block].append(layer.usage.float().cpu().numpy())
+        self.model.train(was_training)
+        return Predictions(
+            np.concatenate(values), {block: np.concatenate(gates).mean(0) for block, gates in usage.items()}
+        )
+
+    def validation_score(self, cases: TaskCases) -> float:
+        """Unit-free score at the training resolution; NaN where it is undefined.
+
+        It leaves out what only the final scoring needs: Hausdorff distances and masks of the original size.
+        """
+        predicted = self.predict(cases).values
+        task = cases.task
+        if task.type is TaskType.SEGMENTATION:
+            reference = self.store.masks(cases.targets).cpu().numpy()
+            dices = [
+                [metrics.dice(one == index, other == index) for index in range(1, task.classes)]
+                for one, other in zip(predicted, reference, strict=True)
+            ]
+            return float(np.mean(dices))
+        reference = cases.targets.numpy()
+        if task.type is TaskType.CLASSIFICATION:
+            return metrics.auc(predicted, reference)[0]
+        if task.type is TaskType.DETECTION:
+            return float(np.mean([metrics.box_iou(*pair) for pair in zip(predicted, reference, strict=True)]))
+        sides = cases.cases[["width", "height"]].to_numpy(float)
+        errors = np.linalg.norm((predicted - reference) * sides[:, None], axis=2)
+        relative = metrics.regression_scores(errors, np.hypot(*sides.T))[1]
+        return max(0.0, 1.0 - relative.value)

@@ -1,0 +1,92 @@
+"""The encoder: a DINOv3 ViT of timm, from a random start, the hub or a local checkpoint."""
+
+import difflib
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import load_file
+from timm.models.eva import Eva, checkpoint_filter_fn
+from torch import Tensor, nn
+
+from aggregation_lab.errors import ModelError
+
+
+def build_encoder(name: str, *, weights: str = "random", drop_path: float = 0.0) -> Eva:
+    """A timm DINOv3 ViT without a classifier.
+
+    `weights` is `random`, `hub`, or the path of a local checkpoint in timm's or the original release's key names.
+    Raises `ModelError` for an unknown name, a failed download, or a checkpoint that does not fit.
+    """
+    known = [model for model in timm.list_models("*dinov3*")]
+    if name.split(".")[0] not in known:
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
+        raise ModelError(f"model.encoder: unknown DINOv3 encoder {name!r}; timm has {', '.join(close)}")
+    try:
+        encoder = timm.create_model(
+            name, pretrained=weights == "hub", num_classes=0, dynamic_img_size=True, drop_path_rate=drop_path
+        )
+    except (OSError, RuntimeError) as error:
+        raise ModelError(
+            f"model.weights: {name} could not be loaded from the hub ({str(error).splitlines()[0]}); "
+            "give the path of a local checkpoint instead"
+        ) from error
+    if weights == "random":
+        _unit_layer_scale(encoder)
+    elif weights != "hub":
+        load_checkpoint(encoder, Path(weights))
+    return encoder
+
+
+def _unit_layer_scale(encoder: Eva) -> None:
+    # DINOv3's LayerScale of 1e-5 suits a long pretraining; in a short training from a random start it would keep
+    # every block close to the identity.
+    for block in encoder.blocks:
+        for gamma in (block.gamma_1, block.gamma_2):
+            if gamma is not None:
+                nn.init.ones_(gamma)
+
+
+def load_checkpoint(encoder: Eva, path: Path) -> None:
+    """Load a local checkpoint (.safetensors, or a torch file read as weights only, so it cannot run code).
+
+    Raises `ModelError` where the file is missing or unreadable, and lists missing, unexpected and misshapen keys.
+    """
+    if not path.is_file():
+        raise ModelError(f"model.weights: {path} does not exist; give `random`, `hub` or the path of a checkpoint")
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        for wrapper in ("state_dict", "model", "teacher"):
+            state = state.get(wrapper, state)
+        state = {key.removeprefix("module.").removeprefix("backbone."): value for key, value in state.items()}
+        if "storage_tokens" in state:
+            state = checkpoint_filter_fn(state, encoder)
+    except Exception as error:  # each file format fails in its own way; every one of them is the user's file
+        raise ModelError(
+            f"model.weights: {path} is not a checkpoint of weights ({str(error).splitlines()[0]})"
+        ) from error
+    expected = encoder.state_dict()
+    faults = {
+        "missing": sorted(expected.keys() - state.keys()),
+        "unexpected": sorted(state.keys() - expected.keys()),
+        "of another size": [
+            f"{key} {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
+            for key in sorted(expected.keys() & state.keys())
+            if state[key].shape != expected[key].shape
+        ],
+    }
+    if any(faults.values()):
+        listed = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in faults.items() if keys)
+        raise ModelError(f"model.weights: {path} does not fit the encoder; {listed}")
+    encoder.load_state_dict(state)
+
+
+def spatial_map(encoder: Eva, images: Tensor) -> Tensor:
+    """The one spatial feature map: normalised patch tokens, class and register tokens left out.
+
+    B x 3 x H x W images -> B x D x H/patch x W/patch.
+    """
+    tokens = encoder.forward_features(images)[:, encoder.num_prefix_tokens :]
+    patch_height, patch_width = encoder.patch_embed.patch_size
+    height, width = images.shape[-2] // patch_height, images.shape[-1] // patch_width
+    return tokens.transpose(1, 2).unflatten(2, (height, width))

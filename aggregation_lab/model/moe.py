@@ -1,0 +1,115 @@
+"""Task-conditioned Mixture-of-Experts in place of a transformer block's FFN (arXiv 2603.18123, method).
+
+y = sum_e g_e(x, t) FFN_e(x),  g = softmax over experts of router(x + embedding of task t)
+
+All experts run as two wide matrix products: the hidden units of every expert stand side by side, and the gates
+scale each expert's share of them between the products. Shapes: B images, N tokens, D channels, E experts,
+H hidden units over all experts.
+"""
+
+import torch
+import torch.nn.functional as F
+from timm.layers import Mlp
+from torch import Tensor, nn
+
+from aggregation_lab.errors import ModelError
+
+
+class TaskContext:
+    """The task embedding (B x 1 x D) of the batch under way.
+
+    A transformer block hands its FFN nothing but tokens, so the model leaves the batch's tasks here for all its
+    MoE layers.
+    """
+
+    embedding: Tensor
+
+
+class MoE(nn.Module):
+    """Base of both expert kinds: router, gates, and what is recorded of them.
+
+    After a forward pass `usage` holds the mean gate of each expert per image (B x E, no gradient) and
+    `balance` the load-balance term of top-k routing (Shazeer et al. 2017, Fedus et al. 2021), 1 when balanced.
+    """
+
+    def __init__(self, *, dim: int, experts: int, context: TaskContext, top_k: int | None = None):
+        super().__init__()
+        self.experts = experts
+        self.top_k = top_k
+        self.router = nn.Linear(dim, experts)
+        nn.init.zeros_(self.router.bias)
+        self.context = context
+        self.usage: Tensor | None = None
+        self.balance: Tensor | None = None
+
+    def gates(self, x: Tensor) -> Tensor:
+        """Gate of each expert for each token, summing to 1: B x N x D -> B x N x E."""
+        probabilities = self.router(x + self.context.embedding).float().softmax(-1)
+        gates = probabilities
+        if self.top_k is not None:
+            kept = torch.zeros_like(gates).scatter_(-1, gates.topk(self.top_k, dim=-1).indices, 1.0)
+            load, importance = kept.mean((0, 1)) / self.top_k, probabilities.mean((0, 1))
+            self.balance = self.experts * (load * importance).sum()
+            gates = gates * kept
+            gates = gates / gates.sum(-1, keepdim=True)
+        self.usage = gates.detach().mean(1)
+        return gates.to(x.dtype)
+
+
+class SplitExperts(MoE):
+    """The FFN's hidden units divided among the experts: no parameter added but the router's.
+
+    The router starts at zero, so every gate is 1/E; gates are scaled by E, so the layer starts as the plain FFN.
+    """
+
+    def __init__(self, ffn: Mlp, *, experts: int, context: TaskContext):
+        super().__init__(dim=ffn.fc1.in_features, experts=experts, context=context)
+        if ffn.fc1.out_features % experts:
+            raise ModelError(
+                f"model.moe.experts: {experts} does not divide the encoder's {ffn.fc1.out_features} hidden units"
+            )
+        nn.init.zeros_(self.router.weight)
+        self.fc1, self.act, self.fc2 = ffn.fc1, ffn.act, ffn.fc2
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.act(self.fc1(x)).unflatten(-1, (self.experts, -1))
+        hidden = hidden * (self.experts * self.gates(x)).unsqueeze(-1)
+        return self.fc2(hidden.flatten(-2))
+
+
+class CopiedExperts(MoE):
+    """Every expert starts as the whole FFN. Gates sum to 1, so the layer starts as the plain FFN.
+
+    The router starts random: equal experts under equal gates would receive equal gradients and never part.
+    """
+
+    def __init__(self, ffn: Mlp, *, experts: int, context: TaskContext, top_k: int | None = None):
+        dim, hidden = ffn.fc1.in_features, ffn.fc1.out_features
+        super().__init__(dim=dim, experts=experts, context=context, top_k=top_k)
+        nn.init.normal_(self.router.weight, std=dim**-0.5)
+        self.act = ffn.act
+        self.fc1 = nn.Linear(dim, experts * hidden)
+        self.fc2 = nn.Linear(experts * hidden, dim, bias=False)
+        with torch.no_grad():
+            self.fc1.weight.copy_(ffn.fc1.weight.repeat(experts, 1))
+            self.fc1.bias.copy_(ffn.fc1.bias.repeat(experts))
+            self.fc2.weight.copy_(ffn.fc2.weight.repeat(1, experts))
+        self.fc2_bias = nn.Parameter(ffn.fc2.bias.detach().repeat(experts, 1))  # E x D
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates = self.gates(x)
+        hidden = self.act(self.fc1(x)).unflatten(-1, (self.experts, -1))
+        hidden = hidden * gates.unsqueeze(-1)
+        return self.fc2(hidden.flatten(-2)) + F.linear(gates, self.fc2_bias.T.to(gates.dtype))
+
+
+def build_moe(ffn: nn.Module, *, kind: str, experts: int, context: TaskContext, top_k: int | None) -> MoE:
+    """Experts made from a block's FFN. Raises `ModelError` where the FFN is not a plain two-layer one."""
+    if type(ffn) is not Mlp:
+        raise ModelError(
+            f"model.moe: the encoder's FFN is a {type(ffn).__name__}, experts need a two-layer FFN; "
+            "set experts: 0 or take a tiny, small, base or large encoder"
+        )
+    if kind == "split":
+        return SplitExperts(ffn, experts=experts, context=context)
+    return CopiedExperts(ffn, experts=experts, context=context, top_k=top_k)

@@ -1,0 +1,245 @@
+"""THE CONTRACT: the tidy tables that a study leaves behind and that `analysis` reads.
+
+Five tables, each a Parquet file. `scores` and `cases` are what an analysis needs; `runs`, `curves` and `routing`
+say how far a score can be trusted. Any trainer that writes `scores` (and, for resampling, `cases`) in this schema
+can use the analysis layer. Importing this module imports neither torch nor the rest of the package's data code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aggregation_lab.errors import ResultsError
+from aggregation_lab.files import write_atomic
+
+SCHEMA_VERSION = "1"
+
+SEEDLESS = -1
+"""`seed` of rows that no training produced: those of the aggregation `floor`."""
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: pa.DataType
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's columns and the columns that identify a row."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        fields = [
+            pa.field(column.name, column.type, column.nullable, {"meaning": column.meaning}) for column in self.columns
+        ]
+        return pa.schema(fields, {"agglab_table": self.name, "agglab_schema": SCHEMA_VERSION})
+
+    def without(self, *names: str) -> "Table":
+        """The same table lacking some columns: a run is written before it is known to which aggregations it counts."""
+        return Table(
+            self.name,
+            tuple(column for column in self.columns if column.name not in names),
+            tuple(name for name in self.key if name not in names),
+        )
+
+
+TEXT, INT, FLOAT, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+_RUN = Column("run", TEXT, "identity of the run: hash of everything that defines its result")
+_AGGREGATION = Column("aggregation", TEXT, "TS, CG, AU, floor, or a partition of the user's")
+_UNIT = Column("unit", TEXT, "unit of the aggregation the run trained")
+_TASK = (
+    Column("task", TEXT, "task id"),
+    Column("type", TEXT, "segmentation, classification, detection or regression"),
+    Column("group", TEXT, "clinical group"),
+)
+_DESIGN = (
+    Column("fraction", FLOAT, "share of the training components used, in (0, 1]"),
+    Column("seed", INT, "seed of the run; -1 for the floor"),
+)
+
+SCORES = Table(
+    "scores",
+    (
+        _RUN,
+        _AGGREGATION,
+        _UNIT,
+        *_TASK,
+        *_DESIGN,
+        Column("n_train", INT, "training cases of this task at this fraction"),
+        Column("split", TEXT, "val or test"),
+        Column("metric", TEXT, "name in aggregation_lab.tasks.METRICS"),
+        Column("direction", TEXT, "higher or lower is better"),
+        Column("value", FLOAT, "the score; missing where it is undefined", nullable=True),
+        Column("n_cases", INT, "cases the score was computed from"),
+        Column("n_undefined", INT, "terms left out because undefined: classes absent from the split"),
+    ),
+    key=("aggregation", "task", "fraction", "seed", "split", "metric"),
+)
+
+CASES = Table(
+    "cases",
+    (
+        _RUN,
+        _AGGREGATION,
+        _UNIT,
+        *_TASK,
+        *_DESIGN,
+        Column("split", TEXT, "val or test"),
+        Column("case", TEXT, "case id in the case table"),
+        Column("subject", TEXT, "patient, video or image the case comes from: the unit of resampling"),
+        Column("quantity", TEXT, "name in aggregation_lab.metrics.QUANTITIES"),
+        Column("index", INT, "class or point the quantity belongs to; 0 where there is one"),
+        Column("value", FLOAT, "the quantity"),
+    ),
+    key=("aggregation", "task", "fraction", "seed", "split", "case", "quantity", "index"),
+)
+
+RUNS = Table(
+    "runs",
+    (
+        _RUN,
+        _AGGREGATION,
+        _UNIT,
+        Column("tasks", TEXT, "task ids of the unit, joined by +"),
+        *_DESIGN,
+        Column("steps", INT, "optimiser steps"),
+        Column("images_seen", INT, "training images seen, repeats counted"),
+        Column("passes", FLOAT, "images seen over training images"),
+        Column("flops", FLOAT, "counted floating point operations of training, forward and backward"),
+        Column("parameters", INT, "trainable parameters"),
+        Column("seconds", FLOAT, "wall seconds of the run, scoring included"),
+        Column("train_seconds", FLOAT, "wall seconds of the training steps"),
+        Column("peak_memory", FLOAT, "peak memory in bytes: of the device on an accelerator, of the process else"),
+        Column("converged", FLAG, "no task was still improving on validation at the end"),
+        Column("device", TEXT, "device the run was trained on"),
+        Column("precision", TEXT, "fp32 or bf16"),
+        Column("versions", TEXT, "versions of agglab, torch and timm, and the commit if known"),
+        Column("started", TEXT, "start in UTC, ISO 8601"),
+        Column("resumes", INT, "times the run was continued from a checkpoint"),
+    ),
+    key=("run", "aggregation"),
+)
+
+CURVES = Table(
+    "curves",
+    (
+        _RUN,
+        _AGGREGATION,
+        _UNIT,
+        *_TASK,
+        *_DESIGN,
+        Column("step", INT, "optimiser steps done"),
+        Column("images_seen", INT, "training images of the unit seen so far"),
+        Column("loss", FLOAT, "training loss of the task, mean since the last row", nullable=True),
+        Column("score", FLOAT, "unit-free score on the validation cases", nullable=True),
+        Column("still_improving", FLAG, "the task's score was still rising at the end of the run"),
+    ),
+    key=("aggregation", "task", "fraction", "seed", "step"),
+)
+
+ROUTING = Table(
+    "routing",
+    (
+        _RUN,
+        _AGGREGATION,
+        _UNIT,
+        *_TASK,
+        *_DESIGN,
+        Column("block", INT, "transformer block, counted from 0"),
+        Column("expert", INT, "expert, counted from 0"),
+        Column("share", FLOAT, "mean gate weight over the patch tokens of the task's test cases"),
+    ),
+    key=("aggregation", "task", "fraction", "seed", "block", "expert"),
+)
+
+TABLES = {table.name: table for table in (SCORES, CASES, RUNS, CURVES, ROUTING)}
+
+
+def validate(frame: pd.DataFrame, table: Table, source: str = "") -> pa.Table:
+    """The frame as an Arrow table of exactly `table.schema`.
+
+    Raises `ResultsError` naming the source, the column and, where there is one, the row: a missing or unknown
+    column, a value of the wrong type, an empty cell where none may be, or two rows with the same key.
+    """
+    where = source or f"{table.name} table"
+    names = [column.name for column in table.columns]
+    missing = [name for name in names if name not in frame.columns]
+    unknown = [str(name) for name in frame.columns if name not in names]
+    if missing or unknown:
+        parts = [f"misses column {', '.join(missing)}"] if missing else []
+        parts += [f"has unknown column {', '.join(unknown)}"] if unknown else []
+        raise ResultsError(f"{where}: {' and '.join(parts)}; a {table.name} table has {', '.join(names)}")
+    arrays = []
+    for column in table.columns:
+        try:
+            array = pa.Array.from_pandas(frame[column.name], type=column.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ResultsError(f"{where}: column {column.name} must be {column.type}: {error}") from error
+        if array.null_count and not column.nullable:
+            row = array.is_null().index(True).as_py()
+            raise ResultsError(f"{where}: column {column.name} is empty in row {row}; it must be filled in every row")
+        arrays.append(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
+    repeated = frame.duplicated(list(table.key))
+    if repeated.any():
+        row = frame.loc[repeated.idxmax(), list(table.key)].to_dict() if frame.index.is_unique else {}
+        raise ResultsError(
+            f"{where}: {int(repeated.sum())} repeated row(s), first {row}; {', '.join(table.key)} identify a row"
+        )
+    return pa.Table.from_arrays(arrays, schema=table.schema)
+
+
+def write_table(frame: pd.DataFrame, table: Table, path: Path) -> None:
+    """Validate and write atomically as Parquet. Raises `ResultsError`."""
+    arrow = validate(frame, table, str(path))
+    write_atomic(path, lambda stream: pq.write_table(arrow, stream, compression="zstd"))
+
+
+def read_table(path: Path, table: Table) -> pd.DataFrame:
+    """Read and validate one Parquet table.
+
+    Raises `ResultsError` where the file is missing, unreadable, of another table or of another schema version.
+    """
+    try:
+        arrow = pq.read_table(BytesIO(path.read_bytes()))
+    except FileNotFoundError as error:
+        raise ResultsError(f"{path}: does not exist; run the study first") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ResultsError(f"{path}: is not a readable Parquet file ({error}); delete it and collect again") from error
+    metadata = {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
+    if metadata.get("agglab_table", table.name) != table.name:
+        raise ResultsError(f"{path}: holds the table {metadata['agglab_table']}, not {table.name}")
+    if metadata.get("agglab_schema", SCHEMA_VERSION) != SCHEMA_VERSION:
+        raise ResultsError(
+            f"{path}: has schema {metadata['agglab_schema']}, this version reads {SCHEMA_VERSION}; "
+            "collect the study again"
+        )
+    frame = arrow.to_pandas()
+    validate(frame, table, str(path))
+    return frame
+
+
+def append(frames: Sequence[pd.DataFrame], table: Table) -> pd.DataFrame:
+    """Rows of several frames of one table, in the order of its key, as one validated frame.
+
+    Rows that are given twice identically count once; two different rows with the same key raise `ResultsError`.
+    """
+    columns = [column.name for column in table.columns]
+    filled = [frame[columns] for frame in frames if len(frame)]
+    empty = pd.DataFrame({column.name: pd.Series(dtype=column.type.to_pandas_dtype()) for column in table.columns})
+    frame = pd.concat(filled, ignore_index=True) if filled else empty
+    frame = frame.drop_duplicates().sort_values(list(table.key), ignore_index=True)
+    validate(frame, table)
+    return frame

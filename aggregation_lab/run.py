@@ -1,0 +1,60 @@
+"""A run trains one unit at one fraction with one seed. `RunSpec` is everything that defines its result."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aggregation_lab.config import ModelConfig, TrainingConfig
+from aggregation_lab.tasks import Task, TaskType
+
+RECIPE = 1
+"""Raised whenever the code changes so that the same spec gives other scores: older results then become stale."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that defines the result of one run. `data` is the digest of its cases, targets and split."""
+
+    tasks: tuple[Task, ...]
+    fraction: float
+    seed: int
+    model: ModelConfig
+    training: TrainingConfig
+    data: str
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits. Clinical groups are labels of a study, not part of a run, and do not enter."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def to_json(self) -> dict[str, Any]:
+        tasks = [{key: value for key, value in asdict(task).items() if key != "group"} for task in self.tasks]
+        names = {task.name for task in self.tasks}
+        training = self.training.model_dump()
+        training["loss_weights"] = {task: weight for task, weight in training["loss_weights"].items() if task in names}
+        return {
+            "recipe": RECIPE,
+            "tasks": sorted(tasks, key=lambda task: task["name"]),
+            "fraction": self.fraction,
+            "seed": self.seed,
+            "model": self.model.model_dump(),
+            "training": training,
+            "data": self.data,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "RunSpec":
+        """The spec that `to_json` wrote. Tasks get their own name as group, since a run knows of no groups."""
+        tasks = tuple(
+            Task(task["name"], TaskType(task["type"]), task["classes"], group=task["name"]) for task in value["tasks"]
+        )
+        return cls(
+            tasks,
+            value["fraction"],
+            value["seed"],
+            ModelConfig.model_validate(value["model"]),
+            TrainingConfig.model_validate(value["training"]),
+            value["data"],
+        )

@@ -1,0 +1,326 @@
+"""Training of one run: the same recipe for every unit, exact resume, and an honest end.
+
+Validation cases serve the learning curve and, if the study asks for it, the choice of the checkpoint. Test cases
+are touched once, after training.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aggregation_lab.config import TrainingConfig
+from aggregation_lab.data.augmentation import augment, to_model_input
+from aggregation_lab.data.cache import ImageCache
+from aggregation_lab.data.challenge import Dataset
+from aggregation_lab.data.loading import Batch, ImageStore, Sampler, TaskCases, make_batch
+from aggregation_lab.data.splits import Split
+from aggregation_lab.device import peak_memory, pick_device, pick_precision
+from aggregation_lab.errors import TrainingError
+from aggregation_lab.evaluation import Evaluator
+from aggregation_lab.files import write_atomic
+from aggregation_lab.flops import count_flops
+from aggregation_lab.losses import image_losses
+from aggregation_lab.model.m2dino import M2DINO, build_m2dino
+from aggregation_lab.run import RunSpec
+
+EXPLODED = 1e3
+"""Every loss here is of the order of 1 at the start; beyond this a run cannot come back."""
+CHECK_EVERY = 10
+"""Steps between looks at the losses: reading them makes an accelerator wait."""
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: `loss` of the last checked step, `score` the mean validation score so far."""
+
+    step: int
+    steps: int
+    loss: float = math.nan
+    score: float = math.nan
+    phase: str = "training"
+
+
+class RunInterrupted(Exception):
+    """Raised by a `report` callback to end the run now; a checkpoint is left behind."""
+
+
+@dataclass
+class Ledger:
+    """What a run has used and seen so far; travels with the checkpoint."""
+
+    images_seen: dict[str, int]
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    train_seconds: float = 0.0
+    seconds: float = 0.0
+    resumes: int = 0
+    started: str = ""
+
+
+class Trainer:
+    """State of one run. After `train()` the weights to be scored are in `model`."""
+
+    def __init__(
+        self, spec: RunSpec, dataset: Dataset, split: Split, cache: ImageCache, folder: Path, device: torch.device
+    ):
+        self.spec, self.folder, self.device = spec, folder, device
+        self.config: TrainingConfig = spec.training
+        self.precision = pick_precision(self.config.precision, device)
+        self.tasks = {task.name: task for task in spec.tasks}
+        by_case = dataset.cases.set_index("case", drop=False)
+
+        def cases_of(part: str, fraction: float = 1.0) -> list[TaskCases]:
+            return [TaskCases(task, by_case.loc[split.cases(part, task.name, fraction)], cache) for task in spec.tasks]
+
+        self.train_cases, self.val_cases = cases_of("train", spec.fraction), cases_of("val")
+        self.test_cases = cases_of("test")
+        self.store = ImageStore(cache, device)
+        self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.seed)
+        self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed).to(device)
+        if self.config.compile:
+            self.model.encoder.forward_features = torch.compile(self.model.encoder.forward_features)
+        pixel_statistics = self.model.encoder.pretrained_cfg
+        self.mean = torch.tensor(pixel_statistics["mean"], device=device).view(1, 3, 1, 1)
+        self.std = torch.tensor(pixel_statistics["std"], device=device).view(1, 3, 1, 1)
+        self.evaluator = Evaluator(self.model, self.store, self.mean, self.std, self.precision)
+        self.optimizer = make_optimizer(self.model, self.config, device)
+        self.weights = [self.config.loss_weights.get(name, 1.0) for name in self.tasks]
+        self.step = 0
+        self.ledger = Ledger(
+            {name: 0 for name in self.tasks}, started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        )
+        self.best: tuple[float, dict[str, Tensor]] | None = None
+        self._unchecked: list[tuple[int, list[str], Tensor]] = []
+        self._losses_since: dict[str, list[float]] = {name: [] for name in self.tasks}
+        self._last_loss = math.nan
+        torch.manual_seed(spec.seed)
+
+    @property
+    def steps(self) -> int:
+        return self.sampler.steps
+
+    # ---- one step ----------------------------------------------------------------------------------------------
+
+    def compute_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The step's loss, and the mean loss of each task in the batch (in the order of `batch.parts`)."""
+        images = to_model_input(batch.images, self.mean, self.std)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            outputs = self.model(images, batch.task_index, batch.parts)
+        per_task, total = [], torch.zeros((), device=self.device)
+        for name, _ in batch.parts:
+            losses = image_losses(self.tasks[name].type, outputs[name], batch.targets[name])
+            total = total + self.config.loss_weights.get(name, 1.0) * losses.sum() / len(images)
+            per_task.append(losses.detach().mean())
+        return total + self.spec.model.moe.balance_weight * self.model.balance(), torch.stack(per_task)
+
+    def train_step(self) -> None:
+        drawn = self.sampler.draw(self.step)
+        batch = make_batch(drawn, self.train_cases, self.store)
+        if self.config.augment:
+            random = torch.Generator().manual_seed(_step_seed(self.spec.seed, self.step))
+            batch = augment(batch, self.tasks, random)
+        rate = self.config.learning_rate * schedule(self.step, self.steps, self.config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["rate"]
+        loss, per_task = self.compute_losses(batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        for name, rows in batch.parts:
+            self.ledger.images_seen[name] += rows.stop - rows.start
+        self._unchecked.append((self.step, [name for name, _ in batch.parts], per_task))
+        self.step += 1
+        if len(self._unchecked) >= CHECK_EVERY or self.step == self.steps:
+            self.check_losses()
+
+    def check_losses(self) -> None:
+        """Raises `TrainingError` naming step and task where a loss is not finite or has exploded."""
+        values = torch.cat([losses for _, _, losses in self._unchecked]).tolist() if self._unchecked else []
+        labels = [(step, name) for step, names, _ in self._unchecked for name in names]
+        self._unchecked = []
+        for (step, name), value in zip(labels, values, strict=True):
+            if not math.isfinite(value) or value > EXPLODED:
+                raise TrainingError(
+                    f"step {step}: the loss of task {name} is {value:g}; "
+                    "lower training.learning_rate or look at the task's targets"
+                )
+            self._losses_since[name].append(value)
+        if values:
+            self._last_loss = float(np.mean(values))
+
+    # ---- the whole run -----------------------------------------------------------------------------------------
+
+    def train(self, report: Callable[[Progress], None], checkpoint_seconds: float) -> None:
+        """Train from where the run stands to its end. `report` is called after every step."""
+        points = evaluation_points(self.steps, self.config.evaluations)
+        self.model.train()
+        saved = time.monotonic()
+        try:
+            while self.step < self.steps:
+                start = time.monotonic()
+                self.train_step()
+                now = time.monotonic()
+                self.ledger.train_seconds += now - start
+                if self.step in points:
+                    self.evaluate()
+                self.ledger.seconds += time.monotonic() - start
+                if now - saved >= checkpoint_seconds:
+                    self.save()
+                    saved = now
+                report(Progress(self.step, self.steps, self._last_loss, self.mean_score()))
+        except RunInterrupted:
+            self.save()
+            raise
+        if self.best is not None:
+            self.model.load_state_dict(self.best[1])
+
+    def evaluate(self) -> None:
+        """One point of the learning curve for every task, and the best weights so far if the study wants them."""
+        self.check_losses()
+        for cases in self.val_cases:
+            losses = self._losses_since[cases.task.name]
+            self.ledger.curve.append(
+                {
+                    "task": cases.task.name,
+                    "step": self.step,
+                    "images_seen": sum(self.ledger.images_seen.values()),
+                    "loss": float(np.mean(losses)) if losses else math.nan,
+                    "score": self.evaluator.validation_score(cases),
+                }
+            )
+            losses.clear()
+        score = self.mean_score()
+        if self.config.checkpoint == "best" and (self.best is None or score > self.best[0]):
+            self.best = score, {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+
+    def mean_score(self) -> float:
+        """Mean unit-free validation score over tasks at the last point of the curve; NaN before the first."""
+        last = [row["score"] for row in self.ledger.curve[-len(self.tasks) :]]
+        return float(np.nanmean(last)) if not np.isnan(last).all() else math.nan
+
+    def flops(self) -> float:
+        """Operations of training so far: those of one image of each task, counted, times the images seen."""
+        was_training = self.model.training
+        self.model.eval()
+        total = 0.0
+        for position, seen in enumerate(self.ledger.images_seen.values()):
+            batch = make_batch([(position, np.array([0]))], self.train_cases, self.store)
+            total += seen * count_flops(lambda batch=batch: self.compute_losses(batch)[0])
+        self.model.train(was_training)
+        self.optimizer.zero_grad()
+        return total
+
+    # ---- resume ------------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        self.check_losses()
+        accelerator = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "accelerator_random": accelerator,
+            "best": self.best,
+            "losses_since": self._losses_since,
+            "ledger": vars(self.ledger),
+        }
+        write_atomic(self.folder / CHECKPOINT, lambda stream: torch.save(state, stream))
+
+    def resume(self) -> None:
+        """Continue from the folder's checkpoint if there is one; an unreadable one is set aside and named."""
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return
+        try:
+            state = torch.load(path, "cpu", weights_only=True)
+        except Exception:  # torch raises many kinds for a damaged file; training again is right for each of them
+            path.replace(path.with_suffix(".damaged"))
+            return
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        if state["accelerator_random"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["accelerator_random"], self.device)
+        self.best = state["best"]
+        self._losses_since = state["losses_since"]
+        self.ledger = Ledger(**state["ledger"])
+        self.ledger.resumes += 1
+
+
+def _step_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, 2, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Factor on the learning rate: linear rise over the first `warmup` share of the steps, then cosine to zero."""
+    rise = max(1, round(warmup * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def evaluation_points(steps: int, count: int) -> set[int]:
+    """Steps after which validation is scored: evenly spaced, the last step among them."""
+    return {math.ceil(steps * (index + 1) / count) for index in range(count)}
+
+
+def make_optimizer(model: M2DINO, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
+    """AdamW; no weight decay on biases, norms, scales, tokens and embeddings; `encoder_rate` on the encoder."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        decays = parameter.ndim >= 2 and not any(part in name for part in ("token", "embedding", "fc2_bias"))
+        groups.setdefault((name.startswith("encoder."), decays), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "weight_decay": config.weight_decay if decays else 0.0,
+                "rate": config.encoder_rate if in_encoder else 1.0,
+            }
+            for (in_encoder, decays), parameters in groups.items()
+        ],
+        lr=config.learning_rate,
+        fused=device.type in ("cpu", "cuda"),
+    )
+
+
+def train_run(
+    spec: RunSpec,
+    dataset: Dataset,
+    split: Split,
+    cache: ImageCache,
+    folder: Path,
+    *,
+    report: Callable[[Progress], None] = lambda progress: None,
+    threads: int | None = None,
+    device: str | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> None:
+    """Train one run in `folder`, continuing its checkpoint if there is one, and write its tables.
+
+    `report` is called after every step and may raise `RunInterrupted`. The tables are written before `done.json`,
+    whose presence says that the run is finished. Raises `TrainingError` where a loss is not finite or explodes.
+    """
+    from aggregation_lab.recording import write_results
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = pick_device(device)
+    if chosen.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(chosen)
+    trainer = Trainer(spec, dataset, split, cache, folder, chosen)
+    trainer.resume()
+    trainer.train(report, checkpoint_seconds)
+    report(Progress(trainer.steps, trainer.steps, phase="scoring"))
+    write_results(trainer, dataset.root, peak_memory(chosen))
+    (folder / CHECKPOINT).unlink(missing_ok=True)

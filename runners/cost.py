@@ -1,0 +1,97 @@
+"""What a run will cost, by estimate: operations, seconds, memory. Finished runs teach the seconds."""
+
+import heapq
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from aggregation_lab.config import ModelConfig, TrainingConfig
+
+PATCH = 16
+"""Side of a DINOv3 patch in pixels."""
+EXTRA_TOKENS = 5
+"""Class token and four register tokens."""
+UNTRAINED_EFFICIENCY = 0.35
+"""Share of the machine's plain matrix rate that training reaches; used until a run has finished."""
+PROCESS_BYTES = 0.7e9
+"""Memory of a worker with its libraries, before any model."""
+ACTIVATION_BYTES = 80
+"""Kept for the backward pass per token, channel and block: about 20 float32 values."""
+
+_SHAPES = {
+    "tiny": (192, 12),
+    "small": (384, 12),
+    "base": (768, 12),
+    "large": (1024, 24),
+    "huge": (1280, 32),
+    "7b": (4096, 40),
+}
+"""Channels and blocks of the DINOv3 ViTs."""
+
+
+def _shape(encoder: str) -> tuple[int, int]:
+    found = re.search("|".join(_SHAPES), encoder)
+    return _SHAPES[found.group()] if found else _SHAPES["small"]
+
+
+def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
+    """Operations of one forward and backward pass of the encoder over one image; heads are left out."""
+    width, blocks = _shape(model.encoder)
+    tokens = (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
+    attention = 4 * tokens * width**2 + 2 * tokens**2 * width
+    ffn = 8 * tokens * width**2
+    widened = min(model.moe.blocks, blocks) if model.moe.kind == "copy" and model.moe.experts else 0
+    products = blocks * (attention + ffn) + widened * (model.moe.experts - 1) * ffn
+    return 3 * 2.0 * products
+
+
+def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
+    """Memory one worker needs: process, weights with gradients and AdamW's two moments, activations."""
+    width, blocks = _shape(model.encoder)
+    tokens = (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
+    widened = min(model.moe.blocks, blocks) if model.moe.kind == "copy" and model.moe.experts else 0
+    ffns = blocks + widened * (model.moe.experts - 1)
+    weights = blocks * 4 * width**2 + ffns * 8 * width**2
+    return PROCESS_BYTES + 16 * weights + ACTIVATION_BYTES * training.batch_size * tokens * width * ffns
+
+
+def available_bytes() -> float:
+    """Memory that processes can still take without swapping."""
+    try:
+        text = Path("/proc/meminfo").read_text()
+    except OSError:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    found = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    return float(found.group(1)) * 1024 if found else float("inf")
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def makespan(seconds: Iterable[float], jobs: int) -> float:
+    """Time until the last of `jobs` workers is done when the largest runs are handed out first."""
+    busy = [0.0] * max(1, jobs)
+    for duration in sorted(seconds, reverse=True):
+        heapq.heapreplace(busy, busy[0] + duration)
+    return max(busy)
+
+
+def matrix_rate(device: str, seconds: float = 0.3) -> float:
+    """Operations per second of a plain matrix product on `device`, measured for about `seconds`."""
+    import time
+
+    import torch
+
+    on_accelerator = torch.device(device).type != "cpu"
+    side = 4096 if on_accelerator else 768
+    dtype = torch.bfloat16 if on_accelerator else torch.float32
+    matrix = torch.ones(side, side, device=device, dtype=dtype)
+    float((matrix @ matrix)[0, 0])
+    start, products = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        float((matrix @ matrix)[0, 0])  # reading a value waits for the product
+        products += 1
+    return products * 2.0 * side**3 / (time.perf_counter() - start)

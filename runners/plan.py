@@ -1,0 +1,163 @@
+"""From a study and its data to the runs it needs; equal units of two aggregations become one run."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from aggregation_lab.errors import StudyError
+from aggregation_lab.run import RunSpec
+from runners.cost import flops_per_image
+from runners.study import Study
+
+if TYPE_CHECKING:
+    from aggregation_lab.data.challenge import Dataset
+    from aggregation_lab.data.splits import Split
+
+RunKey = tuple[tuple[str, ...], float, int]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run and the places where it counts: `labels` holds (aggregation, unit).
+
+    `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate.
+    """
+
+    spec: RunSpec
+    labels: tuple[tuple[str, str], ...]
+    n_train: int
+    steps: int
+    images: int
+    flops: float
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def key(self) -> RunKey:
+        """What stays when the study's settings change: unit, fraction, seed."""
+        return tuple(task.name for task in self.spec.tasks), self.spec.fraction, self.spec.seed
+
+    @property
+    def title(self) -> str:
+        units = " = ".join(f"{aggregation}/{unit}" for aggregation, unit in self.labels)
+        return f"{units} f{self.spec.fraction:g} s{self.spec.seed}"
+
+    @property
+    def folder_name(self) -> str:
+        slug = re.sub(r"[^A-Za-z0-9._]+", "_", self.labels[0][1])[:60]
+        return f"{slug}-f{self.spec.fraction:g}-s{self.spec.seed}-{self.id}"
+
+    def matches(self, pattern: str) -> bool:
+        """Whether a shell pattern fits a label AGGREGATION/UNIT/fFRACTION/sSEED, or one of its parts, or the id."""
+        for aggregation, unit in self.labels:
+            parts = (aggregation, unit, f"f{self.spec.fraction:g}", f"s{self.spec.seed}")
+            names = (*parts, "/".join(parts[:2]), "/".join(parts), self.id)
+            if any(fnmatchcase(name, pattern) for name in names):
+                return True
+        return False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "spec": self.spec.to_json(),
+            "labels": [list(label) for label in self.labels],
+            "n_train": self.n_train,
+            "steps": self.steps,
+            "images": self.images,
+            "flops": self.flops,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "PlannedRun":
+        labels = tuple((aggregation, unit) for aggregation, unit in value["labels"])
+        spec = RunSpec.from_json(value["spec"])
+        return cls(spec, labels, value["n_train"], value["steps"], value["images"], value["flops"])
+
+
+def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedRun]:
+    """Every run of the study, in the order of aggregations, fractions, seeds.
+
+    Raises `StudyError` where aggregations do not fit the data's tasks, or a task has no training case at a fraction.
+    """
+    digests = _Digests(dataset, split)
+    per_image = flops_per_image(study.model, study.training)
+    labels: dict[RunKey, list[tuple[str, str]]] = {}
+    for aggregation in study.partitions(dataset.tasks):
+        for unit in aggregation.units:
+            for fraction in study.fractions:
+                for seed in study.seeds:
+                    labels.setdefault((unit.tasks, fraction, seed), []).append((aggregation.name, unit.name))
+    runs = []
+    for (names, fraction, seed), places in labels.items():
+        counts = {name: digests.train_cases(name, fraction) for name in names}
+        empty = [name for name, count in counts.items() if not count]
+        if empty:
+            raise StudyError(f"fractions: {fraction:g} leaves task {empty[0]} without training cases; take it out")
+        weights = {task: weight for task, weight in study.training.loss_weights.items() if task in names}
+        training = study.training.model_copy(update={"loss_weights": weights})
+        tasks = tuple(dataset.tasks[name] for name in names)
+        spec = RunSpec(tasks, fraction, seed, study.model, training, digests.unit(names, fraction))
+        steps = max(training.min_steps, math.ceil(training.passes * sum(counts.values()) / training.batch_size))
+        images = steps * training.batch_size
+        runs.append(PlannedRun(spec, tuple(places), sum(counts.values()), steps, images, images * per_image))
+    return runs
+
+
+def select(runs: Sequence[PlannedRun], patterns: Iterable[str]) -> list[PlannedRun]:
+    """Runs that fit one of the patterns; all where there is none. Raises `StudyError` for a pattern that fits none."""
+    patterns = list(patterns)
+    for pattern in patterns:
+        if not any(run.matches(pattern) for run in runs):
+            (aggregation, unit), spec = runs[0].labels[0], runs[0].spec
+            example = f"{aggregation}/{unit}/f{spec.fraction:g}/s{spec.seed}"
+            raise StudyError(f"--only {pattern}: fits no run; a run is named like {example}, and * is any text")
+    return [run for run in runs if not patterns or any(run.matches(pattern) for pattern in patterns)]
+
+
+class _Digests:
+    """Digest of what the data contributes to a run: cases, targets and split of its tasks at its fraction."""
+
+    def __init__(self, dataset: "Dataset", split: "Split"):
+        self._split = split
+        self._cases = case_digests(dataset)
+        self._known: dict[tuple[str, float], tuple[str, int]] = {}
+
+    def _task(self, task: str, fraction: float) -> tuple[str, int]:
+        if (task, fraction) not in self._known:
+            train = sorted(self._split.cases("train", task, fraction))
+            parts = [train, sorted(self._split.cases("val", task)), sorted(self._split.cases("test", task))]
+            text = json.dumps([[self._cases[case] for case in part] for part in parts])
+            self._known[task, fraction] = hashlib.sha256(text.encode()).hexdigest(), len(train)
+        return self._known[task, fraction]
+
+    def train_cases(self, task: str, fraction: float) -> int:
+        return self._task(task, fraction)[1]
+
+    def unit(self, tasks: Iterable[str], fraction: float) -> str:
+        text = "".join(self._task(task, fraction)[0] for task in tasks)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_DEFINING = ("case", "content", "mask_content", "label", "box", "points", "height", "width", "subject")
+
+
+def case_digests(dataset: "Dataset") -> dict[str, str]:
+    """Digest of each case's image, target and subject, by case id."""
+    columns = [dataset.cases[name].tolist() for name in _DEFINING]
+    return {
+        row[0]: hashlib.sha256(json.dumps(row, default=list).encode()).hexdigest() for row in zip(*columns, strict=True)
+    }
+
+
+def dataset_digest(dataset: "Dataset") -> str:
+    """Digest of all cases and tasks: two folders with the same digest give the same study."""
+    tasks = [[task.name, str(task.type), task.classes] for _, task in sorted(dataset.tasks.items())]
+    text = json.dumps([tasks, sorted(case_digests(dataset).values())])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

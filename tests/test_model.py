@@ -1,0 +1,177 @@
+"""M2DINO: both expert kinds start as the plain encoder, heads have the right shapes, checkpoints are checked."""
+
+import pytest
+import timm
+import torch
+
+from aggregation_lab.config import ModelConfig, MoEConfig
+from aggregation_lab.errors import ModelError
+from aggregation_lab.model.encoder import build_encoder, spatial_map
+from aggregation_lab.model.m2dino import build_m2dino
+from aggregation_lab.tasks import Task, TaskType
+
+TINY = "vit_tiny_patch16_dinov3_qkvb"
+TASKS = (
+    Task("seg", TaskType.SEGMENTATION, 3, "a"),
+    Task("cls", TaskType.CLASSIFICATION, 4, "a"),
+    Task("det", TaskType.DETECTION, 1, "b"),
+    Task("reg", TaskType.REGRESSION, 2, "b"),
+)
+
+
+def config(encoder: str = TINY, **moe) -> ModelConfig:
+    return ModelConfig(encoder=encoder, moe=MoEConfig(**moe), head_width=16)
+
+
+def features(model, images, task: int) -> torch.Tensor:
+    model._context.embedding = model.task_embedding(torch.full((len(images),), task)).unsqueeze(1)
+    return spatial_map(model.encoder, images)
+
+
+@pytest.mark.parametrize("encoder", [TINY, "vit_small_patch16_dinov3", "vit_base_patch16_dinov3"])
+@pytest.mark.parametrize("moe", [{"kind": "split"}, {"kind": "copy"}, {"kind": "copy", "top_k": 2}])
+def test_experts_start_as_the_plain_encoder(encoder, moe):
+    model = build_m2dino(config(encoder, experts=4, **moe), TASKS, seed=3).eval()
+    torch.manual_seed(3)
+    plain = timm.create_model(encoder, num_classes=0, dynamic_img_size=True).eval()
+    for block in plain.blocks:  # with DINOv3's LayerScale of 1e-5 any FFN would pass
+        torch.nn.init.ones_(block.gamma_1)
+        torch.nn.init.ones_(block.gamma_2)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = spatial_map(plain, images)
+        assert expected.std() > 0.5
+        for task in (0, 3):
+            assert (features(model, images, task) - expected).abs().max() <= 1e-5
+
+
+def test_split_adds_only_routers_and_embeddings_and_copy_adds_capacity():
+    def size(model):
+        return sum(parameter.numel() for parameter in model.encoder.parameters())
+
+    plain, split, copy = (
+        size(build_m2dino(config(**moe), TASKS)) for moe in ({"experts": 0}, {"kind": "split"}, {"kind": "copy"})
+    )
+    assert split - plain == 6 * (192 * 4 + 4)
+    assert copy > 1.9 * plain
+
+
+def test_tasks_are_routed_apart_once_the_router_has_learned():
+    model = build_m2dino(config(kind="split"), TASKS)
+    images = torch.randn(2, 3, 64, 64)
+    for layer in model.moe.values():
+        torch.nn.init.normal_(layer.router.weight)
+    torch.nn.init.normal_(model.task_embedding.weight)
+    with torch.no_grad():
+        assert (features(model, images, 0) - features(model, images, 1)).abs().max() > 1e-2
+    usage = next(iter(model.moe.values())).usage
+    assert usage.shape == (2, 4)
+    assert torch.allclose(usage.sum(1), torch.ones(2), atol=1e-5)
+
+
+def test_copied_experts_part_in_training():
+    model = build_m2dino(config(kind="copy", experts=2), TASKS)
+    layer = model.moe[11]
+    layer.context.embedding = torch.zeros(1, 1, 192)
+    layer(torch.randn(4, 5, 192)).square().mean().backward()
+    one, other = layer.fc1.weight.grad.chunk(2)
+    assert (one - other).abs().max() > 1e-6
+
+
+def test_top_k_keeps_k_gates_and_reports_its_balance():
+    model = build_m2dino(config(kind="copy", experts=4, top_k=1), TASKS)
+    layer = model.moe[11]
+    layer.context.embedding = torch.zeros(1, 1, 192)
+    gates = layer.gates(torch.randn(2, 7, 192))
+    assert ((gates > 0).sum(-1) == 1).all()
+    assert float(model.balance().detach()) == pytest.approx(1.0, abs=0.5)
+
+
+def test_mixed_batch_equals_one_task_at_a_time():
+    model = build_m2dino(config(), TASKS).eval()
+    images = torch.randn(4, 3, 64, 64)
+    parts = [(task.name, slice(i, i + 1)) for i, task in enumerate(TASKS)]
+    mixed = model(images, torch.arange(4), parts)
+    for index, task in enumerate(TASKS):
+        alone = model.predict(images[index : index + 1], task)
+        assert torch.allclose(model.heads[task.name].predict(mixed[task.name]).float(), alone.float(), atol=1e-4)
+
+
+def test_head_outputs_are_normalised_and_of_the_stated_shapes():
+    model = build_m2dino(config(), TASKS).eval()
+    images = torch.randn(3, 3, 64, 64)
+    masks, probabilities, boxes, points = (model.predict(images, task) for task in TASKS)
+    assert masks.shape == (3, 64, 64) and masks.dtype == torch.uint8 and masks.max() < 3
+    assert torch.allclose(probabilities.sum(1), torch.ones(3))
+    assert boxes.shape == (3, 4) and (boxes[:, :2] <= boxes[:, 2:]).all() and boxes.min() >= 0 and boxes.max() <= 1
+    assert points.shape == (3, 2, 2) and points.min() >= 0 and points.max() <= 1
+
+
+def test_a_head_starts_alike_in_every_unit():
+    alone, together = build_m2dino(config(), TASKS[2:3], seed=5), build_m2dino(config(), TASKS, seed=5)
+    for one, other in zip(alone.heads["det"].parameters(), together.heads["det"].parameters(), strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(alone.encoder.parameters(), together.encoder.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_local_checkpoint_is_loaded(tmp_path, suffix):
+    source = build_encoder(TINY)
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save({"model": {f"module.{key}": value for key, value in source.state_dict().items()}}, path)
+    else:
+        from safetensors.torch import save_file
+
+        save_file(source.state_dict(), path)
+    loaded = build_encoder(TINY, weights=str(path))
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(source(images), loaded(images))
+
+
+def test_checkpoint_that_does_not_fit_lists_its_keys(tmp_path):
+    state = build_encoder(TINY).state_dict()
+    state["stray"] = state.pop("norm.bias")
+    torch.save(state, tmp_path / "odd.pt")
+    with pytest.raises(ModelError, match="missing: norm.bias; unexpected: stray"):
+        build_encoder(TINY, weights=str(tmp_path / "odd.pt"))
+
+
+def test_checkpoint_of_another_size_is_refused(tmp_path):
+    torch.save(build_encoder(TINY).state_dict(), tmp_path / "tiny.pt")
+    with pytest.raises(ModelError, match=r"of another size: .*\(1, 1, 192\) instead of \(1, 1, 384\)"):
+        build_encoder("vit_small_patch16_dinov3_qkvb", weights=str(tmp_path / "tiny.pt"))
+
+
+def test_checkpoint_cannot_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(ModelError, match="not a checkpoint of weights"):
+        build_encoder(TINY, weights=str(tmp_path / "evil.pt"))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder": "vit_smal_patch16_dinov3"}, "unknown DINOv3 encoder .* vit_small_patch16_dinov3"),
+        ({"encoder": "resnet50"}, "unknown DINOv3 encoder"),
+        ({"weights": "no/such/file.pt"}, "no/such/file.pt does not exist"),
+        ({"moe": MoEConfig(experts=5)}, "5 does not divide"),
+        ({"moe": MoEConfig(blocks=13)}, "has 12 blocks"),
+        ({"encoder": "vit_small_plus_patch16_dinov3"}, "SwiGLU"),
+    ],
+)
+def test_model_faults_are_named(change, message):
+    with pytest.raises(ModelError, match=message):
+        build_m2dino(config().model_copy(update=change), TASKS)
+
+
+def test_split_with_top_k_is_refused():
+    with pytest.raises(ValueError, match="top_k needs kind: copy"):
+        MoEConfig(kind="split", top_k=2)
