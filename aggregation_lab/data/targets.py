@@ -49,20 +49,27 @@ def parse_rows(rows: Iterable[Row], findings: Findings) -> tuple[list[Case], dic
         shape = _shape(row, shapes, findings)
         if shape is None:
             continue
-        seen.add(_task_name(row))
+        seen.add(task_name(row))
         case = _case(row, shape, findings)
         if case is not None:
             cases.append(case)
     return cases, {name: shape for name, shape in shapes.items() if name in seen}
 
 
-def _task_name(row: Row) -> str:
+def relative_path(text: str) -> str | None:
+    """A path relative to csv_files as one relative to the train folder; None where it leaves that folder."""
+    path = posixpath.normpath(posixpath.join(CSV_FOLDER, text))
+    return None if posixpath.isabs(path) or path.split("/")[0] in ("..", ".") or "\0" in path else path
+
+
+def task_name(row: Row) -> str:
+    """The row's task; "" where it names none."""
     return (row.cell("task_id") or "").strip()
 
 
 def _shape(row: Row, shapes: dict[str, Shape], findings: Findings) -> Shape | None:
     """The shape of the row's task; None, reported, where the row does not say it or says another."""
-    task, type_text = _task_name(row), (row.cell("task_name") or "").strip()
+    task, type_text = task_name(row), (row.cell("task_name") or "").strip()
     if not task or "/" in task:
         findings.error(row.file, row.line, "task_id", f"is {task!r}; write a task name without '/'")
         return None
@@ -99,7 +106,7 @@ def _classes(row: Row, task_type: TaskType, findings: Findings) -> int | None:
 
 
 def _case(row: Row, shape: Shape, findings: Findings) -> Case | None:
-    task, image = _task_name(row), _path(row, "image_path", shape.type, findings)
+    task, image = task_name(row), _path(row, "image_path", shape.type, findings)
     target: dict[str, object] | None = None
     if shape.type is TaskType.SEGMENTATION:
         mask = _path(row, "mask_path", shape.type, findings)
@@ -144,12 +151,11 @@ def _path(row: Row, column: str, task_type: TaskType, findings: Findings) -> str
     text = _required(row, column, task_type, findings)
     if not text:
         return ""
-    path = posixpath.normpath(posixpath.join(CSV_FOLDER, text))
-    if posixpath.isabs(path) or path.split("/")[0] in ("..", ".") or "\0" in path:
+    path = relative_path(text)
+    if path is None:
         advice = "write a path relative to csv_files that stays inside the train folder"
         findings.error(row.file, row.line, column, f"{text!r} leaves the data folder; {advice}")
-        return ""
-    return path
+    return path or ""
 
 
 def _label(row: Row, classes: int, findings: Findings) -> int | None:

@@ -61,6 +61,11 @@ class Tube:
     bow: float = 0.0
 
     def distance(self, x: Field, y: Field) -> Field:
+        beyond, across = self.offsets(x, y)
+        return np.hypot(beyond, across) - np.float32(self.half_width)
+
+    def offsets(self, x: Field, y: Field) -> tuple[Field, Field]:
+        """Distance past the ends along the run (0 beside it), and signed distance from the centre line across it."""
         run = np.array(self.end) - np.array(self.start)
         length = float(np.hypot(*run))
         ux, uy = (np.float32(value) for value in run / length)
@@ -68,8 +73,7 @@ class Tube:
         along = dx * ux + dy * uy
         inner = np.clip(along, 0, np.float32(length))
         share = inner / np.float32(length)
-        across = dy * ux - dx * uy - np.float32(4 * self.bow) * share * (1 - share)
-        return np.hypot(along - inner, across) - np.float32(self.half_width)
+        return along - inner, dy * ux - dx * uy - np.float32(4 * self.bow) * share * (1 - share)
 
     def point(self, share: float, offset: float = 0.0) -> Point:
         """The point at `share` of the way along the centre line, `offset` to the side."""
@@ -77,6 +81,16 @@ class Tube:
         side = np.array([-run[1], run[0]]) / np.hypot(*run)
         x, y = np.array(self.start) + share * run + side * (4 * self.bow * share * (1 - share) + offset)
         return float(x), float(y)
+
+
+@dataclass(frozen=True)
+class Above:
+    """The side of a tube's centre line that lies above it when the tube runs from left to right."""
+
+    tube: Tube
+
+    def distance(self, x: Field, y: Field) -> Field:
+        return self.tube.offsets(x, y)[1]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,52 @@
+# `make demo` and `make test` need python3 >= 3.11, pip and make; everything else is set up here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TOOLS := $(VENV)-tools
+DEMO ?= out/demo
+# Two test processes with one thread each use two cores best.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help env demo test check format bench clean
+
+help:
+	@echo "make demo   phantom study from nothing to the table of scores (minutes on two cores)"
+	@echo "make test   the whole test suite"
+	@echo "make check  lint, format, types"
+	@echo "make bench  how close training comes to the bare model"
+	@echo "make clean  remove the environment and outputs"
+
+env: $(READY)
+
+# uv links the 5 GB of torch from its cache instead of copying them.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "agglab needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv -c constraints.txt
+	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) $(VENV)
+	$(TOOLS)/bin/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	env -u OMP_NUM_THREADS $(BIN)/agglab run-grid demo --out $(DEMO)
+	$(BIN)/agglab scores $(DEMO)
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	env -u OMP_NUM_THREADS $(BIN)/python -m runners.bench
+
+clean:
+	rm -rf $(VENV) $(TOOLS) out build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,154 @@
+"""From a folder in the challenge's layout to one validated case table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from aggregation_lab.data.checks import check_agreement, check_cases, check_copies, check_enough
+from aggregation_lab.data.duplicates import near_duplicates
+from aggregation_lab.data.problems import Findings, Problem
+from aggregation_lab.data.scan import Progress, Scan, scan_files
+from aggregation_lab.data.subjects import assign_subjects, user_rules
+from aggregation_lab.data.tables import CSV_FOLDER, find_train_folder, read_rows
+from aggregation_lab.data.targets import Case, Shape, parse_rows, task_name
+from aggregation_lab.errors import DataError
+from aggregation_lab.tasks import CHALLENGE_TASKS, Task
+
+__all__ = ["Dataset", "Problem", "read_dataset"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data folder, read and checked.
+
+    `root` is the train folder; `tasks` are the tasks by name. The tables are sorted and do not depend on the order
+    of the CSV rows:
+
+    - `cases`, one row per CSV row: case, task, image, mask, label, box, points, height, width, subject, content,
+      mask_content. `box` is (x_min, y_min, x_max, y_max) and `points` ((x, y), ...) in original pixels.
+    - `images`, one row per distinct image content: content, image (its first path), height, width, grey, thumbnail.
+    - `masks`, one row per distinct mask content: mask_content, mask (its first path), values (classes found, "0,2").
+    - `near_duplicates`, one row per pair: first, second (contents), mirrored, correlation.
+    """
+
+    root: Path
+    tasks: dict[str, Task]
+    cases: pd.DataFrame
+    images: pd.DataFrame
+    masks: pd.DataFrame
+    near_duplicates: pd.DataFrame
+    warnings: tuple[Problem, ...]
+
+
+def read_dataset(
+    root: Path,
+    *,
+    tasks: Sequence[str] | None = None,
+    groups: Mapping[str, str] | None = None,
+    subjects: Mapping[str, str] | None = None,
+    scan_file: Path | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Read and check a data folder: the train folder itself, or a folder that holds train or train/train.
+
+    `tasks` keeps only these tasks; `groups` gives clinical groups by task, before those of the challenge (a task
+    that neither knows is its own group); `subjects` gives subject rules, see `aggregation_lab.data.subjects`.
+    `scan_file` (Parquet) remembers what the image files hold, so that a second reading is quick.
+
+    Raises `DataError` whose `problems` are ALL faults found, warnings included.
+    """
+    root = Path(root)
+    train = find_train_folder(root)
+    if train is None:
+        advice = f"give a folder in the challenge's layout, with train/{CSV_FOLDER}/*.csv"
+        problem = Problem(CSV_FOLDER, None, None, f"is not there; {advice}")
+        raise DataError(f"{root}: {problem}", (problem,))
+    findings = Findings()
+    all_rows = read_rows(train, findings)
+    present = {task_name(row) for row in all_rows}
+    _check_names("tasks", tasks or (), present, findings)
+    _check_names("groups", groups or (), present, findings)
+    rows = [row for row in all_rows if tasks is None or task_name(row) in tasks]
+    cases, shapes = parse_rows(rows, findings)
+    rules = user_rules(subjects or {}, findings)
+    subject_of = assign_subjects(cases, all_rows, rules, findings)
+    images, masks = scan_files(
+        train,
+        (case.image for case in cases),
+        (case.mask for case in cases if case.mask),
+        memory=scan_file,
+        progress=progress,
+    )
+    check_cases(cases, shapes, images, masks, findings)
+    check_agreement(cases, masks, findings)
+    check_enough(cases, shapes, subject_of, findings)
+    findings.raise_errors(root)
+    image_table = _image_table(images)
+    pairs_file = scan_file.with_name(f"{scan_file.stem}-pairs.parquet") if scan_file else None
+    pairs = near_duplicates(image_table, memory=pairs_file, progress=progress)
+    check_copies(cases, images, pairs, findings)
+    return Dataset(
+        root=train,
+        tasks={name: _task(name, shape, groups or {}) for name, shape in sorted(shapes.items())},
+        cases=_case_table(cases, images, masks, subject_of),
+        images=image_table,
+        masks=_mask_table(masks),
+        near_duplicates=pairs,
+        warnings=findings.warnings,
+    )
+
+
+def _check_names(setting: str, names: Sequence[str] | Mapping[str, str], present: set[str], findings: Findings) -> None:
+    for name in names:
+        if name not in present:
+            findings.error(setting, None, name, f"is no task of the data; it has {', '.join(sorted(present))}")
+
+
+def _task(name: str, shape: Shape, groups: Mapping[str, str]) -> Task:
+    default = CHALLENGE_TASKS[name].task.group if name in CHALLENGE_TASKS else name
+    return Task(name, shape.type, shape.classes, groups.get(name, default))
+
+
+def _case_table(
+    cases: Sequence[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], subject_of: Mapping[str, str]
+) -> pd.DataFrame:
+    ordered = sorted(cases, key=lambda case: (case.task, case.image, case.mask, case.label, case.box or (), case.points or ()))
+    seen: dict[str, int] = {}
+    records = []
+    for case in ordered:
+        name = f"{case.task}/{case.image}"
+        seen[name] = seen.get(name, 0) + 1
+        image = images[case.image]
+        records.append(
+            {
+                "case": name if seen[name] == 1 else f"{name}#{seen[name]}",
+                "task": case.task,
+                "image": case.image,
+                "mask": case.mask,
+                "label": case.label,
+                "box": case.box,
+                "points": case.points,
+                "height": image.height,
+                "width": image.width,
+                "subject": subject_of[case.image],
+                "content": image.content,
+                "mask_content": masks[case.mask].content if case.mask else "",
+            }
+        )
+    return pd.DataFrame(records).astype({"box": object, "points": object})
+
+
+def _image_table(images: Mapping[str, Scan]) -> pd.DataFrame:
+    rows = [
+        (scan.content, path, scan.height, scan.width, scan.grey, scan.thumbnail) for path, scan in sorted(images.items())
+    ]
+    table = pd.DataFrame(rows, columns=["content", "image", "height", "width", "grey", "thumbnail"])
+    return table.drop_duplicates("content").sort_values("content", ignore_index=True)
+
+
+def _mask_table(masks: Mapping[str, Scan]) -> pd.DataFrame:
+    rows = [(scan.content, path, scan.values) for path, scan in sorted(masks.items())]
+    table = pd.DataFrame(rows, columns=["mask_content", "mask", "values"])
+    return table.drop_duplicates("mask_content").sort_values("mask_content", ignore_index=True)

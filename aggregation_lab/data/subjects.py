@@ -1,0 +1,118 @@
+"""Subjects (patients, videos) from file names: the challenge has no patient column.
+
+A rule is a name pattern such as `HC18*` and a regular expression. The pattern is compared with the names that go
+with an image's source folder: the folder itself, the CSVs and the tasks that use it. Where it fits, the expression is
+searched in the image's path relative to the train folder; its first group, or the whole match, is the subject.
+Names are looked up per folder, so an image has one subject whatever task uses it. Images of one rule with the same
+text are one subject wherever they lie, because FETAL_PLANES patients appear in two folders of the challenge.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.tables import Row
+from aggregation_lab.data.targets import Case, relative_path
+
+BEFORE_LAST_UNDERSCORE = r"([^/]+)_[^/_]*$"
+
+_TYPE_FOLDERS = frozenset({"Classification", "Segmentation", "Detection", "Regression"})
+_COUNT_FOLDERS = frozenset({"One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"})
+
+
+@dataclass(frozen=True)
+class SubjectRule:
+    """`name` stands in the subject ids; `patterns` say which sources, folders or tasks the expression is for."""
+
+    name: str
+    patterns: tuple[str, ...]
+    expression: re.Pattern[str]
+
+    def fits(self, names: Iterable[str]) -> bool:
+        return any(fnmatchcase(name, pattern) for name in names for pattern in self.patterns)
+
+    def subject(self, image: str) -> str | None:
+        match = self.expression.search(image)
+        if match is None:
+            return None
+        text = match.group(1) if match.re.groups else match.group(0)
+        return f"{self.name}/{text}" if text else None
+
+
+CHALLENGE_RULES = (
+    SubjectRule("video", ("*",), re.compile(r"([^/]+)\.zhc_")),
+    SubjectRule("fetal-planes", ("*",), re.compile(r"([^/]+)_Plane")),
+    SubjectRule("hc18", ("HC18*",), re.compile(BEFORE_LAST_UNDERSCORE)),
+    SubjectRule("pocus", ("POCUS*",), re.compile(BEFORE_LAST_UNDERSCORE)),
+    SubjectRule("gallbladder", ("Gallbladder*",), re.compile(BEFORE_LAST_UNDERSCORE)),
+    SubjectRule("lung", ("lung", "lung_2cls", "lung_disease_3cls"), re.compile(BEFORE_LAST_UNDERSCORE)),
+)
+"""What is known of the challenge's file names. The first rule that fits a folder and finds a text holds."""
+
+
+def source_folder(image: str) -> str:
+    """The data set an image lies in: `Segmentation/Two/BUSI/benign/a.png` -> `BUSI`; "" for a bare file."""
+    folders = image.split("/")[:-1]
+    if folders and folders[0] in _TYPE_FOLDERS:
+        folders = folders[1:]
+        if folders and folders[0] in _COUNT_FOLDERS:
+            folders = folders[1:]
+    return folders[0] if folders else ""
+
+
+def user_rules(subjects: Mapping[str, str], findings: Findings) -> tuple[SubjectRule, ...]:
+    """Rules of a study file, pattern -> expression; an expression that does not compile is reported."""
+    rules = []
+    for pattern, expression in subjects.items():
+        try:
+            rules.append(SubjectRule(pattern, (pattern,), re.compile(expression)))
+        except re.error as error:
+            findings.error("subjects", None, pattern, f"{expression!r} is no regular expression ({error})")
+    return tuple(rules)
+
+
+def assign_subjects(
+    cases: Iterable[Case], rows: Iterable[Row], rules: tuple[SubjectRule, ...], findings: Findings
+) -> dict[str, str]:
+    """Subject of every image of `cases`, by path; `rows` are all rows of the folder, also those of other tasks.
+
+    A `subject_id` cell wins and is unique within its source folder; then come `rules`, then `CHALLENGE_RULES`; an
+    image without any is its own subject. Reports a rule that fits nothing, and two subject ids for one image.
+    """
+    names, listed = _read_names(rows, findings)
+    for rule in rules:
+        fitting = [image for image in sorted(names) if rule.fits(names[image])]
+        if not fitting:
+            known = "a CSV, source folder or task"
+            findings.error("subjects", None, rule.name, f"fits nothing in the data; write the name of {known}")
+        silent = [image for image in fitting if image not in listed and rule.subject(image) is None]
+        if silent:
+            message = f"finds nothing in {len(silent)} of {len(fitting)} file names, first {silent[0]}; mend the rule"
+            findings.warning("subjects", None, rule.name, message)
+    result = {}
+    for image in sorted({case.image for case in cases}):
+        found = (rule.subject(image) for rule in (*rules, *CHALLENGE_RULES) if rule.fits(names[image]))
+        result[image] = listed.get(image) or next((text for text in found if text), image)
+    return result
+
+
+def _read_names(rows: Iterable[Row], findings: Findings) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
+    """Names that go with each image, by path, and the subjects that a `subject_id` column gives."""
+    folder_names: dict[str, set[str]] = {}
+    folder_of: dict[str, str] = {}
+    listed: dict[str, str] = {}
+    for row in rows:
+        image = relative_path(row.cell("image_path") or "")
+        if image is None:
+            continue
+        folder = folder_of.setdefault(image, source_folder(image))
+        folder_names.setdefault(folder, {folder}).update((row.source, row.cell("task_id") or ""))
+        text = (row.cell("subject_id") or "").strip()
+        subject = f"{folder}/{text}" if text else ""
+        if subject and listed.setdefault(image, subject) != subject:
+            other = listed[image].removeprefix(f"{folder}/")
+            findings.error(row.file, row.line, "subject_id", f"is {text} but another row of {image} has {other}")
+    frozen = {folder: frozenset(names) for folder, names in folder_names.items()}
+    return {image: frozen[folder] for image, folder in folder_of.items()}, listed

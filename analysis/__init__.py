@@ -1,0 +1,1 @@
+"""Score tables in; transfer gains, tables, figures and a report out. Never imports torch."""

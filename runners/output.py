@@ -1,0 +1,174 @@
+"""The output folder of a study: whose it is, one grid at a time, and what a worker needs to start.
+
+    study.json           name, settings and digests: what this folder belongs to
+    study.yaml           the study file as it was given
+    plan.json            every run of the study
+    prepared/            the case table and the tasks, as workers read them
+    split.*              the one split; splits_final.json is its nnU-Net form
+    data/, cache/        phantoms, if the study has no data of its own; decoded images
+    floor/, runs/        the trivial predictors; one folder per run
+    scores.parquet ...   the tables of aggregation_lab.results, gathered from the finished runs
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aggregation_lab.errors import StudyError
+from aggregation_lab.files import write_atomic, write_json
+from aggregation_lab.tasks import Task, TaskType
+from runners.plan import PlannedRun
+from runners.study import Study
+
+if TYPE_CHECKING:
+    from aggregation_lab.data.cache import ImageCache
+    from aggregation_lab.data.challenge import Dataset
+    from aggregation_lab.data.splits import Split
+
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every run of a study reads."""
+
+    dataset: "Dataset"
+    split: "Split"
+    cache: "ImageCache"
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold the output folder for this process. Raises `StudyError` where another grid holds it or it is read-only."""
+    from filelock import FileLock, Timeout
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise StudyError(f"{out}: another run-grid works here; wait for it or choose another --out") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StudyError(f"{out}: cannot be written ({reason}); choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def read_identity(out: Path) -> dict[str, Any] | None:
+    """The content of study.json; None where the folder is new. Raises `StudyError` where it is damaged."""
+    try:
+        return json.loads((out / "study.json").read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{out / 'study.json'}: cannot be read ({error}); choose another --out") from error
+
+
+def check_owner(out: Path, study: Study) -> None:
+    """Refuse the folder of another study, of other phantoms or another split, or of something else.
+
+    Raises `StudyError` naming what differs.
+    """
+    identity = read_identity(out)
+    if identity is None:
+        foreign = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.is_dir() else []
+        if foreign:
+            raise StudyError(f"{out}: holds {foreign[0]} but no study; choose an empty or new folder as --out")
+        return
+    was = identity["study"]
+    if was["name"] != study.name:
+        raise StudyError(f"{out}: belongs to the study {was['name']}, not {study.name}; choose another --out")
+    now = study.model_dump(mode="json")["data"]
+    fixed = ["phantoms"] if study.data.root is None and was["data"]["root"] is None else []
+    fixed += ["shares", "split_seed"] if study.data.split is None else []
+    for field in fixed:
+        if was["data"][field] != now[field]:
+            raise StudyError(
+                f"{out}: was made with data.{field} {was['data'][field]}, the study now has {now[field]}; "
+                "choose another --out"
+            )
+
+
+def check_same(out: Path, what: str, before: str | None, now: str) -> None:
+    """Raise `StudyError` where the folder was made from another `what` (data or split)."""
+    if before is not None and before != now:
+        raise StudyError(f"{out}: was made from another {what}; choose another --out, or bring the old {what} back")
+
+
+def write_identity(out: Path, study: Study, *, dataset: str | None, split: str | None) -> None:
+    """Remember what the folder belongs to; the digests are None until they are known."""
+    value = {"format": 1, "study": study.model_dump(mode="json"), "dataset": dataset, "split": split}
+    write_json(out / "study.json", value)
+
+
+def read_study(out: Path) -> Study:
+    """The study an output folder was made for. Raises `StudyError` where it is none."""
+    identity = read_identity(out)
+    if identity is None:
+        raise StudyError(f"{out}: is not the output of a study (it has no study.json); give the folder of --out")
+    return Study.model_validate(identity["study"])
+
+
+def write_plan(out: Path, runs: list[PlannedRun]) -> None:
+    write_json(out / "plan.json", [run.to_json() for run in runs])
+
+
+def read_plan(out: Path) -> list[PlannedRun]:
+    """The runs of an output folder. Raises `StudyError` where there is no readable plan."""
+    read_study(out)
+    try:
+        return [PlannedRun.from_json(value) for value in json.loads((out / "plan.json").read_text())]
+    except (OSError, ValueError, KeyError) as error:
+        raise StudyError(f"{out / 'plan.json'}: cannot be read; `agglab run-grid` writes it anew") from error
+
+
+def cache_folder(out: Path) -> Path:
+    return out / "cache"
+
+
+def save_dataset(out: Path, dataset: "Dataset") -> None:
+    """Keep case table, images and tasks for the workers."""
+    folder = out / "prepared"
+    for name, frame in (("cases", dataset.cases), ("images", dataset.images[["content", "image", "height", "width"]])):
+        write_atomic(folder / f"{name}.parquet", lambda stream, frame=frame: frame.to_parquet(stream, index=False))
+    tasks = [asdict(task) for task in dataset.tasks.values()]
+    write_json(folder / "tasks.json", {"root": str(dataset.root), "tasks": tasks})
+
+
+def read_tasks(out: Path) -> dict[str, Task]:
+    """Tasks of the study with their groups, by name."""
+    value = json.loads((out / "prepared" / "tasks.json").read_text())
+    return {task["name"]: Task(**{**task, "type": TaskType(task["type"])}) for task in value["tasks"]}
+
+
+def load_prepared(out: Path) -> Prepared:
+    """What a prepared output folder holds for its runs. The image cache is opened, not built."""
+    import pandas as pd
+
+    from aggregation_lab.data.cache import open_cache
+    from aggregation_lab.data.challenge import Dataset
+    from aggregation_lab.data.splits import Split
+
+    folder = out / "prepared"
+    cases = pd.read_parquet(folder / "cases.parquet")
+    cases["box"] = cases["box"].map(_as_tuple).astype(object)
+    cases["points"] = cases["points"].map(_as_tuple).astype(object)
+    root = Path(json.loads((folder / "tasks.json").read_text())["root"])
+    dataset = Dataset(root, read_tasks(out), cases, pd.read_parquet(folder / "images.parquet"), ())
+    cache = open_cache(dataset, read_study(out).training.image_size, cache_folder(out))
+    return Prepared(dataset, Split.load(out), cache)
+
+
+def _as_tuple(value: Any) -> Any:
+    """Nested sequences as nested tuples of floats, an empty cell as None."""
+    if isinstance(value, float) and value != value:
+        return None
+    if value is None or isinstance(value, int | float):
+        return value
+    return tuple(_as_tuple(item) for item in value)

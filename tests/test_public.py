@@ -1,0 +1,96 @@
+"""Public names, one-way arrows between the rooms, import costs, and what must not stand in the project."""
+
+import ast
+import re
+import resource
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import aggregation_lab
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("aggregation_lab", "runners", "analysis")
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    return done.stdout.strip()
+
+
+def test_public_names():
+    assert set(aggregation_lab.__all__) == {
+        "CHALLENGE_TASKS",
+        "AgglabError",
+        "Aggregation",
+        "Task",
+        "TaskType",
+        "Unit",
+        "all_task_unified",
+        "clinically_grouped",
+        "task_specific",
+    }
+    assert all(hasattr(aggregation_lab, name) for name in aggregation_lab.__all__)
+
+
+@pytest.mark.parametrize("module", ["aggregation_lab", "aggregation_lab.results", "analysis"])
+def test_import_without_torch(module):
+    assert run_python(f"import sys, {module}; print('torch' in sys.modules)") == "False"
+
+
+def test_help_is_quick_and_loads_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['agglab', '--help']\n"
+        "from runners.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'pandas', 'pydantic', 'timm'} & set(sys.modules)))"
+    )
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert run_python(code).endswith("[]")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # processor time: a machine busy with other tests does not lengthen it
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.5
+
+
+def imported_rooms(room: str) -> set[str]:
+    found = set()
+    for path in (ROOT / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.split(".")[0] for name in names}
+    return found
+
+
+def test_arrows_point_one_way():
+    assert not imported_rooms("aggregation_lab") & {"runners", "analysis"}
+    assert not imported_rooms("analysis") & {"runners", "torch", "timm"}
+
+
+def test_every_dependency_has_its_reason():
+    text = (ROOT / "pyproject.toml").read_text()
+    project = tomllib.loads(text)["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    for requirement in wanted:
+        assert re.search(rf'"{re.escape(requirement)}",?\s+# \w+', text), requirement
+
+
+def test_nothing_names_a_machine_or_a_registry():
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    # written apart, so that this file does not name them either
+    forbidden = re.compile("|".join(["py" + r"pi\.org", "python" + "hosted", "/wo" + "rk/", "/ro" + "ot/", "/tm" + "p/"]))
+    named = []
+    for file in filter(None, files):
+        try:
+            text = (ROOT / file).read_text()
+        except UnicodeDecodeError:
+            continue
+        named += [f"{file}: {match.group()}" for match in forbidden.finditer(text)]
+    assert named == []
