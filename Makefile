@@ -19,12 +19,12 @@ help:
 
 env: $(READY)
 
-# uv links the 5 GB of torch from its cache instead of copying them.
+# uv links the 5 GB of torch from its cache instead of copying them. It is put into a folder of its own: some systems
+# ship pip without venv, or forbid changes to their own packages.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "agglab needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=/path/to/python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv -c constraints.txt
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target $(TOOLS) uv -c constraints.txt
 	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) $(VENV)
 	$(TOOLS)/bin/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt -e '.[dev]'
 	@touch $@

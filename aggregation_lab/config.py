@@ -1,5 +1,6 @@
 """What defines the result of one run besides its data: typed, frozen, checked on construction."""
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -86,6 +87,10 @@ class TrainingConfig(Config):
     """`auto` takes bf16 where the device computes it natively."""
     compile: bool = False
     """Compile the model with torch.compile."""
+
+    def steps(self, n_train: int) -> int:
+        """Optimiser steps of a unit with `n_train` training cases: the matched passes, but at least `min_steps`."""
+        return max(self.min_steps, math.ceil(self.passes * n_train / self.batch_size))
 
     @model_validator(mode="after")
     def _positive_weights(self) -> "TrainingConfig":

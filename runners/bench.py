@@ -59,7 +59,10 @@ def model_step(model: M2DINO, precision: torch.dtype = torch.float32) -> Callabl
     """The bare step of a model: forward, backward and optimiser on one resident batch of one task."""
     device = next(model.parameters()).device
     task = model.tasks[0]
-    images, index = torch.randn(BATCH, 3, SIZE, SIZE, device=device), torch.zeros(BATCH, dtype=torch.long, device=device)
+    images, index = (
+        torch.randn(BATCH, 3, SIZE, SIZE, device=device),
+        torch.zeros(BATCH, dtype=torch.long, device=device),
+    )
     labels = torch.zeros(BATCH, dtype=torch.long, device=device)
     optimizer = make_optimizer(model, TrainingConfig(), device)
 
@@ -79,7 +82,9 @@ def experts() -> dict[str, float]:
     """Cost of the experts against the plain ViT: step time, and throughput per counted operation."""
     device = pick_device()
     kinds = {"plain": MoEConfig(experts=0), "split": MoEConfig(kind="split"), "copy": MoEConfig(kind="copy")}
-    models = {kind: build_m2dino(ModelConfig(encoder=ENCODER, moe=moe), [TASK]).to(device) for kind, moe in kinds.items()}
+    models = {
+        kind: build_m2dino(ModelConfig(encoder=ENCODER, moe=moe), [TASK]).to(device) for kind, moe in kinds.items()
+    }
     image = torch.randn(1, 3, SIZE, SIZE, device=device)
 
     def loss(model: M2DINO) -> torch.Tensor:

@@ -1,19 +1,20 @@
 """The output folder of a study: whose it is, one grid at a time, and what a worker needs to start.
 
-    study.json           name, settings and digests: what this folder belongs to
-    study.yaml           the study file as it was given
-    plan.json            every run of the study
-    prepared/            the case table and the tasks, as workers read them
-    split.*              the one split; splits_final.json is its nnU-Net form
-    data/, cache/        phantoms, if the study has no data of its own; decoded images
-    floor/, runs/        the trivial predictors; one folder per run
-    scores.parquet ...   the tables of aggregation_lab.results, gathered from the finished runs
+study.json           name, settings and digests: what this folder belongs to
+study.yaml           the study file as it was given
+plan.json            every run of the study
+prepared/            the case table and the tasks, as workers read them
+split.*              the one split; splits_final.json is its nnU-Net form
+data/, cache/        phantoms, if the study has no data of its own; decoded images
+floor/, runs/        the trivial predictors; one folder per run
+scores.parquet ...   the tables of aggregation_lab.results, gathered from the finished runs
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,8 +104,10 @@ def check_same(out: Path, what: str, before: str | None, now: str) -> None:
 
 def write_identity(out: Path, study: Study, *, dataset: str | None, split: str | None) -> None:
     """Remember what the folder belongs to; the digests are None until they are known."""
-    value = {"format": 1, "study": study.model_dump(mode="json"), "dataset": dataset, "split": split}
-    write_json(out / "study.json", value)
+    settings = study.model_dump(mode="json")
+    # A list, because JSON objects are written with sorted keys and the order of aggregations is the reader's.
+    settings["aggregations"] = [{name: units} for name, units in settings["aggregations"].items()]
+    write_json(out / "study.json", {"format": 1, "study": settings, "dataset": dataset, "split": split})
 
 
 def read_study(out: Path) -> Study:
@@ -132,11 +135,14 @@ def cache_folder(out: Path) -> Path:
     return out / "cache"
 
 
+DATASET_TABLES = ("cases", "images", "masks", "near_duplicates")
+
+
 def save_dataset(out: Path, dataset: "Dataset") -> None:
-    """Keep case table, images and tasks for the workers."""
+    """Keep the data set's tables and tasks for the workers."""
     folder = out / "prepared"
-    for name, frame in (("cases", dataset.cases), ("images", dataset.images[["content", "image", "height", "width"]])):
-        write_atomic(folder / f"{name}.parquet", lambda stream, frame=frame: frame.to_parquet(stream, index=False))
+    for name in DATASET_TABLES:
+        write_atomic(folder / f"{name}.parquet", partial(getattr(dataset, name).to_parquet, index=False))
     tasks = [asdict(task) for task in dataset.tasks.values()]
     write_json(folder / "tasks.json", {"root": str(dataset.root), "tasks": tasks})
 
@@ -156,11 +162,11 @@ def load_prepared(out: Path) -> Prepared:
     from aggregation_lab.data.splits import Split
 
     folder = out / "prepared"
-    cases = pd.read_parquet(folder / "cases.parquet")
-    cases["box"] = cases["box"].map(_as_tuple).astype(object)
-    cases["points"] = cases["points"].map(_as_tuple).astype(object)
+    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in DATASET_TABLES}
+    for column in ("box", "points"):
+        tables["cases"][column] = tables["cases"][column].map(_as_tuple).astype(object)
     root = Path(json.loads((folder / "tasks.json").read_text())["root"])
-    dataset = Dataset(root, read_tasks(out), cases, pd.read_parquet(folder / "images.parquet"), ())
+    dataset = Dataset(root=root, tasks=read_tasks(out), warnings=(), **tables)
     cache = open_cache(dataset, read_study(out).training.image_size, cache_folder(out))
     return Prepared(dataset, Split.load(out), cache)
 

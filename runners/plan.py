@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,7 +83,8 @@ class PlannedRun:
 def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedRun]:
     """Every run of the study, in the order of aggregations, fractions, seeds.
 
-    Raises `StudyError` where aggregations do not fit the data's tasks, or a task has no training case at a fraction.
+    Raises `StudyError` where aggregations do not fit the data's tasks, and `DataError` where a fraction leaves a task
+    without training cases.
     """
     digests = _Digests(dataset, split)
     per_image = flops_per_image(study.model, study.training)
@@ -97,14 +97,11 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
     runs = []
     for (names, fraction, seed), places in labels.items():
         counts = {name: digests.train_cases(name, fraction) for name in names}
-        empty = [name for name, count in counts.items() if not count]
-        if empty:
-            raise StudyError(f"fractions: {fraction:g} leaves task {empty[0]} without training cases; take it out")
         weights = {task: weight for task, weight in study.training.loss_weights.items() if task in names}
         training = study.training.model_copy(update={"loss_weights": weights})
         tasks = tuple(dataset.tasks[name] for name in names)
         spec = RunSpec(tasks, fraction, seed, study.model, training, digests.unit(names, fraction))
-        steps = max(training.min_steps, math.ceil(training.passes * sum(counts.values()) / training.batch_size))
+        steps = training.steps(sum(counts.values()))
         images = steps * training.batch_size
         runs.append(PlannedRun(spec, tuple(places), sum(counts.values()), steps, images, images * per_image))
     return runs

@@ -1,22 +1,24 @@
 """From a study to an output folder that workers can start from: data, split, cache, floor, plan."""
 
-import os
 import shutil
+import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
-from runners import output
+from runners import cost, output
 from runners.plan import PlannedRun, dataset_digest, plan_runs
-from runners.study import PhantomConfig, Study
+from runners.study import PhantomSettings, Study
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.splits import Split
 
 Progress = Callable[[str, int, int], None]
+
+SCAN = "scan.parquet"
 
 
 def prepare(study: Study, source: Path, out: Path, progress: Progress) -> list[PlannedRun]:
@@ -31,7 +33,7 @@ def prepare(study: Study, source: Path, out: Path, progress: Progress) -> list[P
     known = output.read_identity(out) or {"dataset": None, "split": None}
     if known["dataset"] is None:
         output.write_identity(out, study, dataset=None, split=None)
-    dataset = read_data(study, out, progress)
+    dataset = read_data(study, out, output.cache_folder(out), progress)
     digest = dataset_digest(dataset)
     output.check_same(out, "data set", known["dataset"], digest)
     split = find_split(study, dataset, out, drawn=known["split"] is not None)
@@ -47,41 +49,35 @@ def prepare(study: Study, source: Path, out: Path, progress: Progress) -> list[P
     return runs
 
 
-def read_data(study: Study, out: Path, progress: Progress) -> "Dataset":
-    """The study's data set; its phantoms are written to OUT/data first where it has no data of its own."""
+def read_data(study: Study, out: Path, memory: Path, progress: Progress) -> "Dataset":
+    """The study's data set; its phantoms are written to `out`/data first where it has no data of its own.
+
+    `memory` is the folder in which the scan of the files is remembered.
+    """
     from aggregation_lab.data.challenge import read_dataset
 
     root = study.data.root or out / "data"
-    if study.data.root is None and not root.is_dir():
+    if study.data.root is None:
         make_phantoms(root, study.data.phantoms, progress)
     return read_dataset(
         root,
         tasks=study.data.tasks,
         groups=study.data.groups,
         subjects=study.data.subjects,
-        scan_file=output.cache_folder(out) / "scan.parquet",
+        scan_file=memory / SCAN,
         progress=progress,
     )
 
 
-def make_phantoms(folder: Path, config: PhantomConfig, progress: Progress) -> None:
-    """Write phantoms into `folder`, which appears only when all of them are there."""
-    from aggregation_lab.data.phantoms import write_phantoms
+def make_phantoms(folder: Path, settings: PhantomSettings, progress: Progress) -> None:
+    """Write phantoms into `folder`, or leave it as it is where it holds them.
 
-    unfinished = folder.with_name(f"{folder.name}.part")
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        write_phantoms(
-            unfinished,
-            tasks=config.tasks,
-            scale=config.scale,
-            min_cases=config.min_cases,
-            seed=config.seed,
-            progress=progress,
-        )
-        os.replace(unfinished, folder)
-    except OSError as error:
-        raise StudyError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
+    Raises `DataError` where it holds something else.
+    """
+    from aggregation_lab.data.phantoms import PhantomConfig, write_phantoms
+
+    config = PhantomConfig(**settings.model_dump(exclude_none=True))
+    write_phantoms(folder, config, partial(progress, "drawing phantoms"), workers=cost.cores())
 
 
 def find_split(study: Study, dataset: "Dataset", out: Path, *, drawn: bool) -> "Split":
@@ -90,12 +86,7 @@ def find_split(study: Study, dataset: "Dataset", out: Path, *, drawn: bool) -> "
 
     if study.data.split is None and not drawn:
         return draw_split(dataset, shares=study.data.shares, seed=study.data.split_seed)
-    split = Split.load(study.data.split or out)
-    missing = set(dataset.cases["case"]) - set(split.table["case"])
-    if missing:
-        place = study.data.split or out
-        raise StudyError(f"{place}: the split lacks {len(missing)} cases, first {min(missing)}; draw it for this data")
-    return split
+    return Split.load(study.data.split or out, dataset)
 
 
 def write_floor(study: Study, dataset: "Dataset", split: "Split", cache, out: Path, progress: Progress) -> None:
@@ -115,3 +106,15 @@ def write_floor(study: Study, dataset: "Dataset", split: "Split", cache, out: Pa
 
 def floor_file(out: Path, fraction: float, table: str) -> Path:
     return out / "floor" / f"f{fraction:g}-{table}.parquet"
+
+
+def plan_only(study: Study, out: Path, progress: Progress) -> list[PlannedRun]:
+    """The plan that `prepare` would make, leaving no trace in `out`. Raises as `prepare` does."""
+    output.check_owner(out, study)
+    identity = output.read_identity(out) or {"split": None}
+    with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
+        memory = Path(scratch)
+        for remembered in output.cache_folder(out).glob("scan*.parquet"):
+            shutil.copy(remembered, memory)
+        dataset = read_data(study, out if (out / "data").is_dir() else memory, memory, progress)
+        return plan_runs(study, dataset, find_split(study, dataset, out, drawn=identity["split"] is not None))

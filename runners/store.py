@@ -80,7 +80,7 @@ class RunStore:
         finished = [folder for folder in folders if (folder / DONE).is_file()]
         specs = {}
         for folder in sorted(finished, key=lambda folder: (folder / DONE).stat().st_mtime):
-            spec = _read_json(folder / SPEC)
+            spec = _read_json(folder / SPEC, "tasks", "fraction", "seed")
             if spec is not None:
                 specs[tuple(task["name"] for task in spec["tasks"]), spec["fraction"], spec["seed"]] = spec
         return specs
@@ -89,10 +89,10 @@ class RunStore:
 def _state(folder: Path) -> Status:
     if (folder / DONE).is_file():
         return Status(State.DONE)
-    claim = _read_json(folder / CLAIM)
+    claim = _read_json(folder / CLAIM, "host", "process", "birth")
     if claim is not None and _alive(claim, folder / CLAIM):
         return Status(State.RUNNING, f"process {claim['process']} on {claim['host']}")
-    error = _read_json(folder / ERROR)
+    error = _read_json(folder / ERROR, "message")
     if error is not None:
         return Status(State.FAILED, error["message"])
     if (folder / CHECKPOINT).is_file():
@@ -172,8 +172,8 @@ def record_failure(folder: Path, message: str, trace: str = "") -> None:
 
 def finished_seconds(folder: Path) -> float | None:
     """Seconds the finished run in `folder` took."""
-    done = _read_json(folder / DONE)
-    return None if done is None else done.get("seconds")
+    done = _read_json(folder / DONE, "seconds")
+    return None if done is None else done["seconds"]
 
 
 def _alive(claim: Mapping[str, Any], path: Path) -> bool:
@@ -197,9 +197,10 @@ def _birth(process: int) -> str:
     return "" if fields[0] == "Z" else fields[19]
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """The file's object; None where it is absent or damaged."""
+def _read_json(path: Path, *fields: str) -> dict[str, Any] | None:
+    """The file's object; None where the file is absent, damaged or lacks a field."""
     try:
-        return json.loads(path.read_text())
+        value = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
+    return value if isinstance(value, dict) and all(field in value for field in fields) else None

@@ -18,15 +18,19 @@ BUDGETS: dict[str, dict[str, float]] = {
 """What the one dial sets in `training`; fields written in the study file win."""
 
 
-class PhantomConfig(Config):
+class PhantomSettings(Config):
     """Speckle phantoms that stand in for data: written to OUT/data where neither data.root nor --data is given."""
 
     tasks: tuple[str, ...] | None = None
     """Challenge task ids; empty takes the phantoms' own selection."""
-    scale: float = Field(0.02, gt=0, le=1)
+    scale: float = Field(0.04, gt=0, le=1)
     """Images per task as a share of the challenge's."""
-    min_cases: int = Field(40, ge=8)
-    """Least cases of a task, whatever the scale."""
+    minimum: int = Field(32, ge=1)
+    """Least images of a task, whatever the scale."""
+    maximum: int = Field(160, ge=1)
+    """Most images of a task, whatever the scale."""
+    image_size: int = Field(128, ge=32, le=1024)
+    """Longer side of the images in pixels."""
     seed: int = Field(0, ge=0)
 
 
@@ -35,7 +39,7 @@ class DataConfig(Config):
 
     root: Path | None = None
     """Folder in the challenge's layout; relative paths start at the study file. Empty: phantoms."""
-    phantoms: PhantomConfig = PhantomConfig()
+    phantoms: PhantomSettings = PhantomSettings()
     tasks: tuple[str, ...] | None = None
     """Tasks of the study; empty takes every task of the folder."""
     groups: dict[str, str] = Field(default_factory=dict)

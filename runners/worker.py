@@ -29,13 +29,15 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Engine:
-    """What a worker is made of. `load` and `train` are `module:function`, imported in the worker."""
+    """What a worker is made of. `load`, `train` and `interruption`, the exception that makes `train` leave a checkpoint
+    and end, are `module:name`, imported in the worker."""
 
     out: Path
     threads: int
     device: str | None = None
     load: str = "runners.output:load_prepared"
     train: str = "aggregation_lab.training:train_run"
+    interruption: str = "aggregation_lab.training:RunInterrupted"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _train(
     reporter: _Reporter | None = None
     try:
         with claimed(order.folder, order.spec) as claim, output_to(order.folder / LOG):
-            reporter = _Reporter(connection, claim.beat)
+            reporter = _Reporter(connection, claim.beat, imported(engine.interruption))
             train(
                 RunSpec.from_json(order.spec),
                 prepared.dataset,
@@ -129,16 +131,14 @@ def _train(
 class _Reporter:
     """Called by the run after every step: passes progress on, keeps the claim alive, hears the order to stop."""
 
-    def __init__(self, connection: Connection, beat: Callable[[], None]):
-        self._connection, self._beat, self._last = connection, beat, 0.0
+    def __init__(self, connection: Connection, beat: Callable[[], None], interruption: type[Exception]):
+        self._connection, self._beat, self._interruption, self._last = connection, beat, interruption, 0.0
         self.stopped = False
 
     def __call__(self, progress: Any) -> None:
         if self._connection.poll() and _next_order(self._connection) is None:
-            from aggregation_lab.training import RunInterrupted
-
             self.stopped = True
-            raise RunInterrupted
+            raise self._interruption
         self._beat()
         now = time.monotonic()
         if now - self._last >= REPORT_EVERY:
@@ -185,8 +185,8 @@ def output_to(log: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def imported(path: str) -> Callable[..., Any]:
-    """The function that `module:name` means."""
+def imported(path: str) -> Any:
+    """What `module:name` means."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 

@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,12 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert min(seconds) < 0.5
 
 
-def imported_rooms(room: str) -> set[str]:
+def imported(room: str) -> set[str]:
+    """Top-level names of every module that the files of a room import, also inside functions."""
+    files = list((ROOT / room).rglob("*.py"))
+    assert files, room
     found = set()
-    for path in (ROOT / room).rglob("*.py"):
+    for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -70,22 +74,37 @@ def imported_rooms(room: str) -> set[str]:
 
 
 def test_arrows_point_one_way():
-    assert not imported_rooms("aggregation_lab") & {"runners", "analysis"}
-    assert not imported_rooms("analysis") & {"runners", "torch", "timm"}
+    assert not imported("aggregation_lab") & {"runners", "analysis"}
+    assert not imported("analysis") & {"runners", "torch", "timm"}
 
 
-def test_every_dependency_has_its_reason():
+def test_every_dependency_and_every_bound_has_its_reason():
     text = (ROOT / "pyproject.toml").read_text()
     project = tomllib.loads(text)["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
-    for requirement in wanted:
-        assert re.search(rf'"{re.escape(requirement)}",?\s+# \w+', text), requirement
+    for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
+        reason = re.search(rf'"{re.escape(requirement)}",?\s+# (\w.*)', text)
+        assert reason, requirement
+        bound = re.search(r"[<>=~!]+(.+)", requirement)
+        assert bound is None or bound[1] in reason[1], f"{requirement}: say what {bound[1]} is needed for"
+
+
+def test_every_import_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {canonical(re.match(r"[\w.-]+", requirement)[0]) for requirement in project["dependencies"]}
+    homes = packages_distributions()
+    for module in set().union(*map(imported, ROOMS)) - set(ROOMS) - set(sys.stdlib_module_names):
+        assert declared & set(map(canonical, homes[module])), f"{module} is imported but not in pyproject.toml"
+
+
+def canonical(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def test_nothing_names_a_machine_or_a_registry():
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
     # written apart, so that this file does not name them either
-    forbidden = re.compile("|".join(["py" + r"pi\.org", "python" + "hosted", "/wo" + "rk/", "/ro" + "ot/", "/tm" + "p/"]))
+    parts = ["py" + r"pi\.org", "python" + "hosted", "/wo" + "rk/", "/ro" + "ot/", "/tm" + "p/"]
+    forbidden = re.compile("|".join(parts))
     named = []
     for file in filter(None, files):
         try:

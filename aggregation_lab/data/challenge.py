@@ -70,7 +70,7 @@ def read_dataset(
     present = {task_name(row) for row in all_rows}
     _check_names("tasks", tasks or (), present, findings)
     _check_names("groups", groups or (), present, findings)
-    rows = [row for row in all_rows if tasks is None or task_name(row) in tasks]
+    rows = [row for row in all_rows if not tasks or task_name(row) in tasks]
     cases, shapes = parse_rows(rows, findings)
     rules = user_rules(subjects or {}, findings)
     subject_of = assign_subjects(cases, all_rows, rules, findings)
@@ -114,7 +114,7 @@ def _task(name: str, shape: Shape, groups: Mapping[str, str]) -> Task:
 def _case_table(
     cases: Sequence[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], subject_of: Mapping[str, str]
 ) -> pd.DataFrame:
-    ordered = sorted(cases, key=lambda case: (case.task, case.image, case.mask, case.label, case.box or (), case.points or ()))
+    ordered = sorted(cases, key=_order)
     seen: dict[str, int] = {}
     records = []
     for case in ordered:
@@ -140,11 +140,14 @@ def _case_table(
     return pd.DataFrame(records).astype({"box": object, "points": object})
 
 
+def _order(case: Case) -> tuple:
+    return case.task, case.image, case.mask, case.label, case.box or (), case.points or ()
+
+
 def _image_table(images: Mapping[str, Scan]) -> pd.DataFrame:
-    rows = [
-        (scan.content, path, scan.height, scan.width, scan.grey, scan.thumbnail) for path, scan in sorted(images.items())
-    ]
-    table = pd.DataFrame(rows, columns=["content", "image", "height", "width", "grey", "thumbnail"])
+    fields = ("height", "width", "grey", "thumbnail")
+    rows = [(scan.content, path, *(getattr(scan, name) for name in fields)) for path, scan in sorted(images.items())]
+    table = pd.DataFrame(rows, columns=["content", "image", *fields])
     return table.drop_duplicates("content").sort_values("content", ignore_index=True)
 
 

@@ -1,6 +1,6 @@
 """Whether targets fit their images, and whether a task says two things about one image."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -12,6 +12,9 @@ from aggregation_lab.tasks import TaskType
 
 SPLIT_PARTS = 3
 """A task needs at least this many subjects: one each for train, val and test."""
+
+LARGEST_SUBJECT = 0.3
+"""A subject with a larger share of a task's images is suspect: a rule may have cut too much off the file names."""
 
 
 def check_cases(
@@ -32,10 +35,10 @@ def check_cases(
             if scan.fault and path not in reported:
                 reported.add(path)
                 findings.error(case.row.file, case.row.line, field, f"{path} {scan.fault}; restore the file")
-        if image.fault:
-            continue
         if case.mask and not masks[case.mask].fault:
             _check_mask(case, shapes[case.task], image, masks[case.mask], findings)
+        if image.fault:
+            continue
         if case.box:
             _check_box(case, image, findings)
         for number, point in enumerate(case.points or (), start=1):
@@ -44,7 +47,7 @@ def check_cases(
 
 def _check_mask(case: Case, shape: Shape, image: Scan, mask: Scan, findings: Findings) -> None:
     place = (case.row.file, case.row.line, "mask_path")
-    if (mask.height, mask.width) != (image.height, image.width):
+    if not image.fault and (mask.height, mask.width) != (image.height, image.width):
         sizes = f"is {mask.width} x {mask.height} pixels, its image {image.width} x {image.height}"
         findings.error(*place, f"{case.mask} {sizes}; give a mask of the image's size")
     highest = max(map(int, mask.values.split(",")))
@@ -80,7 +83,7 @@ def check_agreement(cases: Iterable[Case], masks: Mapping[str, Scan], findings: 
         other = first.setdefault((case.task, case.image), case)
         if _target(case, masks) == _target(other, masks):
             continue
-        where = f"line {other.row.line}" if other.row.file == case.row.file else f"{other.row.file} line {other.row.line}"
+        where = f"{other.row.file} line {other.row.line}"
         place = (case.row.file, case.row.line)
         if case.box:
             message = f"{case.image} has another box in {where}; one predicted box cannot match both"
@@ -96,22 +99,29 @@ def _target(case: Case, masks: Mapping[str, Scan]) -> object:
     return mask, case.label, case.box, case.points
 
 
-def check_enough(cases: Iterable[Case], shapes: Mapping[str, Shape], subjects: Mapping[str, str], findings: Findings) -> None:
-    """Report tasks with too few subjects to split, classification tasks of one class, and classes without a case."""
+def check_enough(
+    cases: Iterable[Case], shapes: Mapping[str, Shape], subjects: Mapping[str, str], findings: Findings
+) -> None:
+    """Report tasks with too few subjects to split or one overwhelming subject, and classes without a case."""
     members: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         members[case.task].append(case)
     for task, shape in sorted(shapes.items()):
         found = members[task]
-        count = len({subjects[case.image] for case in found})
+        sizes = Counter(subjects[image] for image in {case.image for case in found})
+        count = len(sizes)
         if count < SPLIT_PARTS:
             message = f"has {len(found)} usable case(s) of {count} subject(s); a split needs {SPLIT_PARTS} subjects"
             findings.error("task", None, task, f"{message}: add cases or leave the task out")
+        largest, size = max(sizes.items(), key=lambda item: (item[1], item[0]), default=("", 0))
+        if size > max(3, LARGEST_SUBJECT * sum(sizes.values())):
+            message = f"has {size} of {sum(sizes.values())} images in subject {largest}; if that is not one patient"
+            findings.warning("task", None, task, f"{message}, give a rule in `subjects`")
         if shape.type is TaskType.CLASSIFICATION and found:
             labels = {case.label for case in found}
             absent = ", ".join(str(label) for label in range(shape.classes) if label not in labels)
             if len(labels) == 1:
-                findings.error("task", None, task, f"has only class {labels.pop()}; nothing can be learned from one class")
+                findings.error("task", None, task, f"has only class {labels.pop()}; add cases of another class")
             elif absent:
                 findings.warning("task", None, task, f"has no case of class {absent}, of {shape.classes} classes")
 
@@ -125,6 +135,7 @@ def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.Da
     for case in cases:
         if case.label >= 0:
             labelled[images[case.image].content][case.task].append(case)
+    found: list[tuple[str, int, str]] = []
     same = [(content, content, "copy") for content in labelled]
     near = [(first, second, "near-duplicate") for first, second in zip(pairs["first"], pairs["second"], strict=True)]
     for first, second, kind in same + near:
@@ -134,5 +145,7 @@ def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.Da
             left = lefts[0]
             for right in labelled[second].get(task, ()):
                 if left.label != right.label and left.image != right.image:
-                    message = f"label is {right.label} but its {kind} {left.image} has {left.label}; they stay in one split"
-                    findings.warning(right.row.file, right.row.line, "mask", f"{right.image}: {message}")
+                    other = f"its {kind} {left.image} has {left.label}; they stay in one split"
+                    found.append((right.row.file, right.row.line, f"{right.image} has label {right.label} but {other}"))
+    for file, line, message in sorted(found):
+        findings.warning(file, line, "mask", message)

@@ -6,8 +6,9 @@ turns the sign of its odd horizontal frequencies: the mirrored hash comes free, 
 
 Ultrasound images of one probe share the sector and the fall of brightness with depth, so hash and plain correlation
 call different patients alike. A pair is therefore confirmed by correlating locally normalised fine structure. The
-thresholds were chosen by looking at pairs of real sets: re-saved and re-annotated copies and neighbouring frames lie
-above, other patients in the same view below, and no chain joins more than a few dozen images.
+thresholds were chosen by looking at pairs of five public sets: re-saved and re-annotated copies and neighbouring
+frames lie above, and of other patients in the same view only some dim, smooth lung images do. Joining those too makes
+the split a little coarser and leaks nothing; no chain joined more than 20 images of 2,751.
 """
 
 import hashlib

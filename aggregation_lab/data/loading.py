@@ -4,7 +4,6 @@ Because no draw depends on what came before, a run that was killed continues wit
 seen, and needs no sampler state beyond its step.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,12 +24,14 @@ class ImageStore:
     """Images and masks of the cache by row, as uint8 tensors on the run's device."""
 
     def __init__(self, cache: ImageCache, device: torch.device):
-        self._images, self._masks = torch.from_numpy(cache.images), torch.from_numpy(cache.masks)
         self.device = device
+        self._images: np.ndarray | Tensor = cache.images
+        self._masks: np.ndarray | Tensor = cache.masks
         if device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(device)
-            if self._images.nbytes + self._masks.nbytes <= RESIDENT_SHARE * free:
-                self._images, self._masks = self._images.to(device), self._masks.to(device)
+            if cache.images.nbytes + cache.masks.nbytes <= RESIDENT_SHARE * free:
+                self._images = torch.from_numpy(np.array(cache.images)).to(device)
+                self._masks = torch.from_numpy(np.array(cache.masks)).to(device)
 
     def images(self, rows: Tensor) -> Tensor:
         """B x C x S x S uint8, C = 1 or 3."""
@@ -40,8 +41,10 @@ class ImageStore:
         """B x S x S uint8 class indices."""
         return self._take(self._masks, rows)
 
-    def _take(self, store: Tensor, rows: Tensor) -> Tensor:
-        return store[rows.to(store.device)].to(self.device, non_blocking=True)
+    def _take(self, store: np.ndarray | Tensor, rows: Tensor) -> Tensor:
+        if isinstance(store, Tensor):
+            return store[rows.to(self.device, non_blocking=True)]
+        return torch.from_numpy(store[rows.numpy()]).to(self.device, non_blocking=True)
 
 
 class TaskCases:
@@ -87,9 +90,7 @@ class Sampler:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the unit: the matched number of passes, but at least `min_steps`."""
-        wanted = math.ceil(self.training.passes * sum(self.sizes) / self.training.batch_size)
-        return max(self.training.min_steps, wanted)
+        return self.training.steps(sum(self.sizes))
 
     def draw(self, step: int) -> list[tuple[int, np.ndarray]]:
         """(task position, case positions) for the tasks that occur in this step's batch, in order of tasks."""

@@ -57,7 +57,10 @@ def parse_rows(rows: Iterable[Row], findings: Findings) -> tuple[list[Case], dic
 
 
 def relative_path(text: str) -> str | None:
-    """A path relative to csv_files as one relative to the train folder; None where it leaves that folder."""
+    """A path relative to csv_files as one relative to the train folder; None where it leaves that folder.
+
+    Judged by the text: a link inside the folder is the user's own and is followed.
+    """
     path = posixpath.normpath(posixpath.join(CSV_FOLDER, text))
     return None if posixpath.isabs(path) or path.split("/")[0] in ("..", ".") or "\0" in path else path
 

@@ -1,4 +1,4 @@
-"""Adult anatomy seen by a convex or phased probe: liver, abdominal organs, ovary, uterus, heart."""
+"""Adult abdomen and pelvis seen by a convex probe: liver, abdominal organs, ovary, uterus."""
 
 import numpy as np
 
@@ -12,21 +12,23 @@ def abdominal_wall(tissue: Tissue, depth: float = 0.12) -> None:
     tissue.fill(None, -3, mottle=3.5, grain=0.12, stretch=1.5)
     wall = Both(Below(-1.0), Below(depth, 0.0, 0.008, 1.1, rng.uniform(0, 6)), without=True)
     tissue.fill(wall, -4, mottle=4, grain=0.03, stretch=8)
-    tissue.strands(wall, 0, grain=0.04, stretch=8)
+    tissue.strands(wall, 10, grain=0.05, stretch=8)
 
 
 def parenchyma(tissue: Tissue, vessels: int) -> None:
     """Liver: even fine texture, vessels with and without bright walls, the diaphragm as a deep bright arc."""
     rng, height = tissue.rng, tissue.height
     abdominal_wall(tissue, rng.uniform(0.09, 0.13))
-    liver = Blob(0.5 + rng.uniform(-0.04, 0.04), 0.44 * height, 0.62, rng.uniform(0.43, 0.48) * height, rng.uniform(-0.1, 0.1))
+    liver = Blob(
+        0.5 + rng.uniform(-0.04, 0.04), 0.44 * height, 0.62, rng.uniform(0.43, 0.48) * height, rng.uniform(-0.1, 0.1)
+    )
     body = Both(liver, Below(0.1))
     tissue.fill(body, -2, mottle=1.2, grain=0.05)
     for _ in range(vessels):
         x, y, turn = rng.uniform(0.2, 0.8), rng.uniform(0.25, 0.75) * height, rng.uniform(-1.0, 1.0)
-        length = rng.uniform(0.06, 0.16)
+        length = rng.uniform(0.08, 0.24)
         end = (x + length * float(np.cos(turn)), y + length * float(np.sin(turn)))
-        vessel = Tube((x, y), end, rng.uniform(0.006, 0.016), rng.uniform(-0.02, 0.02))
+        vessel = Tube((x, y), end, rng.uniform(0.006, 0.018), rng.uniform(-0.03, 0.03))
         tissue.fill(vessel, FLUID + 8)
         if rng.random() < 0.5:
             tissue.rim(vessel, 3, width=0.005, power=0.5)
@@ -39,12 +41,14 @@ def liver_lesion(tissue: Tissue, appearance: str) -> Truth:
     rng, height = tissue.rng, tissue.height
     parenchyma(tissue, int(rng.integers(4, 9)))
     x, y, a = rng.uniform(0.34, 0.66), rng.uniform(0.35, 0.62) * height, rng.uniform(0.06, 0.12)
-    lesion = Blob(x, y, a, a * rng.uniform(0.75, 1.0), rng.uniform(0, 3), outline(rng, 0.08 if appearance == "HCC" else 0.12))
+    lesion = Blob(
+        x, y, a, a * rng.uniform(0.75, 1.0), rng.uniform(0, 3), outline(rng, 0.08 if appearance == "HCC" else 0.12)
+    )
     if appearance == "HCC":
         tissue.fill(lesion, -16)
         core = Blob(x, y, lesion.a * 0.86, lesion.b * 0.86, lesion.angle, lesion.outline)
         tissue.fill(core, rng.uniform(-9, -3), mottle=5, grain=0.035)
-        tissue.strands(core, -4, grain=0.06)
+        tissue.strands(core, 7, grain=0.06)
     else:
         tissue.fill(lesion, rng.uniform(6, 9), mottle=1.5, grain=0.03)
         tissue.absorb(lesion, -25)
@@ -60,7 +64,9 @@ def organ(tissue: Tissue, appearance: str) -> Truth:
     else:
         abdominal_wall(tissue)
     if appearance == "bladder":
-        shape = Blob(x, y, rng.uniform(0.22, 0.3), rng.uniform(0.2, 0.26) * height, rng.uniform(-0.15, 0.15), outline(rng, 0.1))
+        shape = Blob(
+            x, y, rng.uniform(0.22, 0.3), rng.uniform(0.2, 0.26) * height, rng.uniform(-0.15, 0.15), outline(rng, 0.1)
+        )
         tissue.fill(shape, FLUID)
         tissue.rim(shape, 7, width=0.008, power=0.7)
         tissue.absorb(shape, -45)
@@ -75,28 +81,52 @@ def organ(tissue: Tissue, appearance: str) -> Truth:
             tissue.fill(stone, 14)
             tissue.absorb(stone, 800)
     elif appearance == "kidney":
-        shape = Blob(x, y, rng.uniform(0.22, 0.27), rng.uniform(0.13, 0.16) * height * 1.2, rng.uniform(-0.4, 0.4), outline(rng, 0.04))
+        shape = Blob(
+            x,
+            y,
+            rng.uniform(0.22, 0.27),
+            rng.uniform(0.13, 0.16) * height * 1.2,
+            rng.uniform(-0.4, 0.4),
+            outline(rng, 0.04),
+        )
         tissue.fill(shape, -9, mottle=1.5)
         tissue.rim(shape, 3)
-        tissue.fill(Blob(x, y, shape.a * 0.62, shape.b * 0.42, shape.angle, outline(rng, 0.25)), 7, mottle=4, grain=0.04, edge=0.03)
+        tissue.fill(
+            Blob(x, y, shape.a * 0.62, shape.b * 0.42, shape.angle, outline(rng, 0.25)),
+            7,
+            mottle=4,
+            grain=0.04,
+            edge=0.03,
+        )
         for direction in np.linspace(0, 2 * np.pi, 9)[:-1]:
             px, py = shape.point(direction + 0.2, 0.68)
             tissue.fill(Blob(px, py, 0.026, 0.018, direction, outline(rng, 0.15)), -19, edge=0.015)
     elif appearance == "spleen":
         shape = Blob(x, y, rng.uniform(0.27, 0.32), rng.uniform(0.2, 0.24) * height, rng.uniform(-0.5, 0.5))
         hilum = Blob(*shape.point(np.pi / 2, 1.25), shape.a * 0.7, shape.b * 0.6, shape.angle)
-        tissue.fill(Both(shape, hilum, without=True), 0, mottle=0.8, grain=0.05)
-        tissue.rim(shape, 5)
+        tissue.fill(Both(shape, hilum, without=True), -9, mottle=0.8, grain=0.05, edge=0.014)
+        tissue.rim(shape, 8, power=0.8, patchy=3)
     elif appearance == "bowel":
         for centre in np.linspace(0.18, 0.82, int(rng.integers(3, 5))):
-            loop = Blob(centre, y + rng.uniform(-0.08, 0.05), rng.uniform(0.09, 0.12), rng.uniform(0.08, 0.12), rng.uniform(-0.4, 0.4), outline(rng, 0.15))
+            loop = Blob(
+                centre,
+                y + rng.uniform(-0.08, 0.05),
+                rng.uniform(0.09, 0.12),
+                rng.uniform(0.08, 0.12),
+                rng.uniform(-0.4, 0.4),
+                outline(rng, 0.15),
+            )
             tissue.fill(loop, -13, mottle=4)
             tissue.rim(loop, 13, width=0.011, inside=Below(loop.y, wave=0.01), power=0.5)
             lumen = Blob(loop.x, loop.y, loop.a * 0.75, loop.b * 0.65, loop.angle, outline(rng, 0.2))
             tissue.fill(lumen, 6, mottle=6, grain=0.04)
             tissue.absorb(loop, rng.uniform(90, 190))
             for echo in (1, 2, 3):
-                tissue.fill(Tube((loop.x - 0.05, loop.y + 0.07 * echo), (loop.x + 0.05, loop.y + 0.07 * echo), 0.006, 0.01), 8 + 10 * echo, edge=0.02)
+                tissue.fill(
+                    Tube((loop.x - 0.05, loop.y + 0.07 * echo), (loop.x + 0.05, loop.y + 0.07 * echo), 0.006, 0.01),
+                    8 + 10 * echo,
+                    edge=0.02,
+                )
     return Truth()
 
 
@@ -112,7 +142,9 @@ def ovary(tissue: Tissue, appearance: str) -> Truth:
     for direction in rng.uniform(0, 2 * np.pi, 3):
         tissue.fill(Blob(*stroma.point(direction, 0.88), 0.022, 0.02), FLUID)
     tissue.fill(tumour, FLUID + rng.uniform(0, 18), mottle=2)
-    solid = Both(Blob(*tumour.point(rng.uniform(0, 6.3), 0.75), a * 0.5, a * 0.42, rng.uniform(0, 3), outline(rng, 0.2)), tumour)
+    solid = Both(
+        Blob(*tumour.point(rng.uniform(0, 6.3), 0.75), a * 0.5, a * 0.42, rng.uniform(0, 3), outline(rng, 0.2)), tumour
+    )
     tissue.fill(solid, -4, mottle=4, grain=0.03)
     for _ in range(rng.integers(0, 4)):
         septum = Tube(tumour.point(rng.uniform(0, 3)), tumour.point(rng.uniform(3, 6)), 0.004, rng.uniform(-0.05, 0.05))
@@ -127,8 +159,22 @@ def uterus(tissue: Tissue, appearance: str) -> Truth:
     rng, height = tissue.rng, tissue.height
     abdominal_wall(tissue, 0.07)
     tilt = rng.uniform(-0.3, 0.3)
-    body = Blob(rng.uniform(0.46, 0.54), rng.uniform(0.52, 0.58) * height, rng.uniform(0.29, 0.34), rng.uniform(0.23, 0.27) * height, tilt, outline(rng, 0.05))
-    bladder = Blob(body.x + rng.uniform(-0.22, 0.22), 0.17 * height, rng.uniform(0.1, 0.15), 0.05, rng.uniform(-0.2, 0.2), outline(rng, 0.1))
+    body = Blob(
+        rng.uniform(0.46, 0.54),
+        rng.uniform(0.52, 0.58) * height,
+        rng.uniform(0.29, 0.34),
+        rng.uniform(0.23, 0.27) * height,
+        tilt,
+        outline(rng, 0.05),
+    )
+    bladder = Blob(
+        body.x + rng.uniform(-0.22, 0.22),
+        0.17 * height,
+        rng.uniform(0.1, 0.15),
+        0.05,
+        rng.uniform(-0.2, 0.2),
+        outline(rng, 0.1),
+    )
     tissue.fill(bladder, FLUID)
     tissue.absorb(bladder, -30)
     tissue.fill(body, -7, mottle=2, grain=0.05)
@@ -136,42 +182,17 @@ def uterus(tissue: Tissue, appearance: str) -> Truth:
     stripe = Tube(body.point(np.pi, 0.6), body.point(0.0, 0.6), rng.uniform(0.012, 0.022), rng.uniform(-0.04, 0.04))
     tissue.fill(stripe, 6, mottle=2, edge=0.02)
     a = rng.uniform(0.07, 0.11)
-    fibroid = Blob(*body.point(rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 0.65)), a, a * rng.uniform(0.85, 1.0), 0.0, outline(rng, 0.05))
+    fibroid = Blob(
+        *body.point(rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 0.65)),
+        a,
+        a * rng.uniform(0.85, 1.0),
+        0.0,
+        outline(rng, 0.05),
+    )
     tissue.fill(fibroid, rng.uniform(-18, -12), mottle=3, grain=0.03)
     for share in (0.8, 0.55, 0.3):
         tissue.rim(Blob(fibroid.x, fibroid.y, a * share, fibroid.b * share), -9, width=0.004, power=0.3)
     tissue.rim(fibroid, 0, width=0.005)
-    tissue.absorb(fibroid, rng.uniform(35, 70))
+    tissue.absorb(fibroid, rng.uniform(20, 55))
     tissue.absorb_rim(fibroid, 150, width=0.006)
     return Truth({"fibroid": fibroid})
-
-
-def adult_heart(tissue: Tissue, appearance: str) -> Truth:
-    """Apical view: left ventricle, its myocardium and left atrium; the right ventricle and atrium beside them."""
-    rng, height = tissue.rng, tissue.height
-    tissue.fill(None, -15, mottle=4, grain=0.07)
-    lean = rng.uniform(-0.15, 0.15)
-    heart = Blob(0.49, 0.52 * height, 0.33, 0.44 * height, lean)
-    tissue.fill(heart, -9, mottle=3)
-    ventricle = Blob(rng.uniform(0.51, 0.57), rng.uniform(0.39, 0.43) * height, rng.uniform(0.08, 0.105), rng.uniform(0.23, 0.27) * height, lean, outline(rng, 0.05))
-    wall = rng.uniform(0.035, 0.05)
-    valve = rng.uniform(0.63, 0.66) * height
-    outer = Blob(ventricle.x, ventricle.y, ventricle.a + wall, ventricle.b + wall, lean, ventricle.outline)
-    above = Both(Below(-1.0), Below(valve), without=True)
-    atrium = Both(
-        Blob(ventricle.x - lean * 0.22, valve + 0.135 * height, rng.uniform(0.085, 0.11), rng.uniform(0.125, 0.15) * height, 0.0, outline(rng, 0.05)),
-        Below(valve + 0.008),
-    )  # fmt: skip
-    right = Blob(ventricle.x - 0.23, valve - 0.16 * height, 0.065, 0.2 * height, lean - 0.15, outline(rng, 0.08))
-    right_atrium = Blob(ventricle.x - 0.22 - lean * 0.22, valve + 0.14 * height, 0.085, 0.12 * height, 0.0, outline(rng, 0.06))
-    muscle, cavity = Both(outer, above), Both(ventricle, above)
-    tissue.fill(muscle, -1, mottle=3, grain=0.04)
-    tissue.strands(muscle, -8, grain=0.04, stretch=2)
-    tissue.rim(outer, 6, width=0.008, power=0.3, inside=above)
-    for chamber in (right, right_atrium, cavity, atrium):
-        tissue.fill(chamber, FLUID + rng.uniform(4, 10), mottle=2, edge=0.014)
-        tissue.rim(chamber, -2, width=0.005)
-    for side in (-1, 1):
-        hinge = (ventricle.x + side * ventricle.a * 0.75, valve)
-        tissue.fill(Tube(hinge, (ventricle.x + side * 0.012, valve - rng.uniform(0.02, 0.05)), 0.005, 0.008 * side), 4)
-    return Truth({"cavity": cavity, "myocardium": Both(muscle, ventricle, without=True), "atrium": atrium})

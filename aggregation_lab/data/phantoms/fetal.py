@@ -1,8 +1,8 @@
-"""Fetal and obstetric anatomy seen by a convex probe: head, position, pelvis, abdomen, chest, femur, cervix."""
+"""The fetus seen by a convex probe: head and its position, pelvis, abdomen, chest, femur."""
 
 import numpy as np
 
-from aggregation_lab.data.phantoms.shapes import Above, Below, Blob, Both, Tube, outline
+from aggregation_lab.data.phantoms.shapes import Below, Blob, Both, Point, Tube, outline
 from aggregation_lab.data.phantoms.tissue import FLUID, Tissue, Truth
 
 POSITIONS = ("LOA", "LOP", "LOT", "NOA", "NOP", "ROA", "ROP", "ROT")
@@ -15,7 +15,7 @@ def womb(tissue: Tissue) -> None:
     """Abdominal wall, uterine wall and a pool of amniotic fluid."""
     rng, height = tissue.rng, tissue.height
     tissue.fill(None, -3, mottle=3, grain=0.1, stretch=1.5)
-    tissue.strands(Both(Below(-1.0), Below(0.13), without=True), -1, grain=0.05, stretch=8)
+    tissue.strands(Both(Below(-1.0), Below(0.13), without=True), 10, grain=0.05, stretch=8)
     pool = Blob(
         rng.uniform(0.45, 0.55), 0.56 * height, rng.uniform(0.4, 0.48), rng.uniform(0.36, 0.42) * height,
         rng.uniform(-0.15, 0.15), outline(rng, 0.1),
@@ -27,9 +27,14 @@ def womb(tissue: Tissue) -> None:
 def skull(tissue: Tissue, head: Blob) -> None:
     """Brain inside a bright skull that shines where the beam meets it head-on and shadows what lies behind."""
     tissue.fill(head, -20, mottle=3, grain=0.07)
-    tissue.strands(Blob(head.x, head.y, head.a * 0.85, head.b * 0.85, head.angle), -13, grain=0.09, stretch=1.5)
-    tissue.rim(head, 19, width=0.009, power=1.2)
+    tissue.strands(Blob(head.x, head.y, head.a * 0.85, head.b * 0.85, head.angle), 8, grain=0.09, stretch=1.5)
+    tissue.rim(head, 21, width=0.009, power=2.2, patchy=4)
     tissue.absorb_rim(head, 170, width=0.008)
+
+
+def along(start: Point, end: Point, share: float) -> Point:
+    """The point at `share` of the way from start to end."""
+    return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
 
 
 def brain(tissue: Tissue, head: Blob, front: float = 1.0) -> None:
@@ -37,17 +42,19 @@ def brain(tissue: Tissue, head: Blob, front: float = 1.0) -> None:
     rng = tissue.rng
     start, end = head.point(0 if front > 0 else np.pi, 0.88), head.point(np.pi if front > 0 else 0, 0.85)
     tissue.fill(Tube(start, end, 0.005, rng.uniform(-0.006, 0.006)), 0, mottle=4)
-    tissue.fill(Blob(*_along(start, end, 0.25), head.a * 0.09, head.b * 0.09, head.angle), FLUID)
+    tissue.fill(Blob(*along(start, end, 0.25), head.a * 0.09, head.b * 0.09, head.angle), FLUID)
     for side in (-1, 1):
-        middle = _along(start, end, 0.5)
+        middle = along(start, end, 0.5)
         offset = side * head.b * 0.2
         place = (middle[0] - np.sin(head.angle) * offset, middle[1] + np.cos(head.angle) * offset)
         tissue.fill(Blob(*place, head.a * 0.17, head.b * 0.16, head.angle + 0.4 * side), -14, mottle=2, edge=0.02)
-        tissue.fill(Blob(*head.point(side * 2.2 if front > 0 else side * 0.9, 0.55), head.a * 0.2, head.b * 0.1, head.angle), 0, mottle=4, grain=0.03, edge=0.02)
-
-
-def _along(start: tuple[float, float], end: tuple[float, float], share: float) -> tuple[float, float]:
-    return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
+        tissue.fill(
+            Blob(*head.point(side * 2.2 if front > 0 else side * 0.9, 0.55), head.a * 0.2, head.b * 0.1, head.angle),
+            0,
+            mottle=4,
+            grain=0.03,
+            edge=0.02,
+        )
 
 
 def fetal_head(tissue: Tissue, appearance: str) -> Truth:
@@ -55,7 +62,13 @@ def fetal_head(tissue: Tissue, appearance: str) -> Truth:
     rng, height = tissue.rng, tissue.height
     womb(tissue)
     a = rng.uniform(0.2, 0.29)
-    head = Blob(rng.uniform(0.46, 0.54), rng.uniform(0.48, 0.58) * height, a, a * rng.uniform(0.72, 0.82), rng.uniform(-0.6, 0.6))
+    head = Blob(
+        rng.uniform(0.46, 0.54),
+        rng.uniform(0.48, 0.58) * height,
+        a,
+        a * rng.uniform(0.72, 0.82),
+        rng.uniform(-0.6, 0.6),
+    )
     skull(tissue, head)
     brain(tissue, head, 1.0 if rng.random() < 0.5 else -1.0)
     return Truth({"head": head})
@@ -77,7 +90,9 @@ def head_position(tissue: Tissue, appearance: str) -> Truth:
         tissue.fill(orbit, FLUID)
         tissue.rim(orbit, 9, width=0.007, power=0.4)
         # Cerebellum: two lobes at the occiput.
-        tissue.fill(Blob(*head.point(side * 0.42, 0.62), a * 0.17, a * 0.13, towards), -3, mottle=2, grain=0.03, edge=0.015)
+        tissue.fill(
+            Blob(*head.point(side * 0.42, 0.62), a * 0.17, a * 0.13, towards), -3, mottle=2, grain=0.03, edge=0.015
+        )
     tissue.fill(Blob(*head.point(np.pi, 0.82), a * 0.06, a * 0.06), 6)
     return Truth({"head": head})
 
@@ -91,7 +106,7 @@ def sacral_position(tissue: Tissue, appearance: str) -> Truth:
     a = rng.uniform(0.23, 0.27)
     trunk = Blob(rng.uniform(0.47, 0.53), 0.54 * height, a, a * rng.uniform(0.88, 0.98), towards, outline(rng, 0.04))
     tissue.fill(trunk, -7, mottle=3, grain=0.05)
-    tissue.rim(trunk, 3, width=0.008, power=0.5)
+    tissue.rim(trunk, 4, width=0.008, power=0.8, patchy=3)
     _spine(tissue, trunk, 0.0)
     for side in (-1, 1):
         wing = Tube(trunk.point(side * 0.5, 0.66), trunk.point(side * 1.05, 0.74), 0.01, 0.02 * side)
@@ -111,33 +126,6 @@ def _spine(tissue: Tissue, trunk: Blob, direction: float) -> None:
     tissue.fill(Blob(*trunk.point(direction, 0.76), 0.013, 0.013), FLUID)
 
 
-def intrapartum(tissue: Tissue, appearance: str) -> Truth:
-    """Transperineal sagittal view: pubic symphysis and fetal head; points are the two ends of the symphysis axis and
-    where the tangent from its lower end touches the head (angle of progression)."""
-    rng, height = tissue.rng, tissue.height
-    tissue.fill(None, -6, mottle=4, grain=0.09, stretch=2)
-    tissue.strands(Both(Below(-1.0), Below(0.3 * height), without=True), -3, grain=0.07, stretch=5)
-    turn = rng.uniform(0.15, 0.7)
-    symphysis = Blob(rng.uniform(0.3, 0.37), rng.uniform(0.24, 0.3) * height, rng.uniform(0.085, 0.11), rng.uniform(0.034, 0.044), turn, outline(rng, 0.04))
-    a = rng.uniform(0.22, 0.27)
-    head = Blob(rng.uniform(0.53, 0.63), rng.uniform(0.62, 0.7) * height, a, a * rng.uniform(0.74, 0.86), rng.uniform(-0.1, 0.7))
-    skull(tissue, head)
-    tissue.fill(symphysis, -12, mottle=2)
-    tissue.rim(symphysis, 7, width=0.007, power=0.5)
-    tissue.absorb(symphysis, 60)
-    upper, lower = symphysis.point(np.pi), symphysis.point(0.0)
-    return Truth({"symphysis": symphysis, "head": head}, (upper, lower, _tangent(head, lower)))
-
-
-def _tangent(ellipse: Blob, point: tuple[float, float]) -> tuple[float, float]:
-    """The right-hand one of the two points where a line from `point` touches the ellipse."""
-    cos, sin = np.cos(ellipse.angle), np.sin(ellipse.angle)
-    dx, dy = point[0] - ellipse.x, point[1] - ellipse.y
-    u, v = (dx * cos + dy * sin) / ellipse.a, (dy * cos - dx * sin) / ellipse.b
-    middle, half = np.arctan2(v, u), np.arccos(min(1.0, 1 / np.hypot(u, v)))
-    return max(ellipse.point(float(middle + half)), ellipse.point(float(middle - half)))
-
-
 def fetal_abdomen(tissue: Tissue, appearance: str) -> Truth:
     """Transverse abdomen: liver, stomach, umbilical vein, aorta, spine with shadow."""
     rng, height = tissue.rng, tissue.height
@@ -148,9 +136,17 @@ def fetal_abdomen(tissue: Tissue, appearance: str) -> Truth:
     trunk = Blob(rng.uniform(0.47, 0.53), 0.54 * height, a, a * rng.uniform(0.88, 0.98), towards, outline(rng, 0.03))
     inner = Blob(trunk.x, trunk.y, a * 0.9, trunk.b * 0.9, towards, trunk.outline)
     tissue.fill(trunk, -8, mottle=3, grain=0.05)
-    tissue.rim(trunk, 5, width=0.009, power=0.5)
-    liver = Blob(*trunk.point(np.pi - side * 0.75, 0.33), a * 0.58, trunk.b * 0.5, towards - side * 0.4, outline(rng, 0.06))
-    stomach = Blob(*trunk.point(side * 1.25, 0.5), a * rng.uniform(0.2, 0.28), a * 0.17, towards + rng.uniform(-0.5, 0.5), outline(rng, 0.12))
+    tissue.rim(trunk, 6, width=0.009, power=0.8, patchy=3)
+    liver = Blob(
+        *trunk.point(np.pi - side * 0.75, 0.33), a * 0.58, trunk.b * 0.5, towards - side * 0.4, outline(rng, 0.06)
+    )
+    stomach = Blob(
+        *trunk.point(side * 1.25, 0.5),
+        a * rng.uniform(0.2, 0.28),
+        a * 0.17,
+        towards + rng.uniform(-0.5, 0.5),
+        outline(rng, 0.12),
+    )
     vein = Tube(trunk.point(np.pi, 0.72), trunk.point(np.pi - side * 0.5, 0.16), a * 0.06, side * -0.02)
     artery = Blob(*trunk.point(side * 0.3, 0.4), a * 0.085, a * 0.085)
     body = Both(Both(liver, inner), stomach, without=True)
@@ -175,13 +171,19 @@ def fetal_chest(tissue: Tissue, appearance: str) -> Truth:
     towards = float(rng.uniform(0, 2 * np.pi))
     trunk = Blob(rng.uniform(0.47, 0.53), 0.54 * height, a, a * rng.uniform(0.86, 0.96), towards, outline(rng, 0.03))
     tissue.fill(trunk, -5, mottle=2, grain=0.04)
-    tissue.rim(trunk, 5, width=0.009, power=0.5)
+    tissue.rim(trunk, 6, width=0.009, power=0.8, patchy=3)
     side = 1 if rng.random() < 0.5 else -1
-    heart = Blob(*trunk.point(np.pi - side * 0.5, 0.2), a * rng.uniform(0.42, 0.5), a * rng.uniform(0.32, 0.38), towards + side * 0.75, outline(rng, 0.05))
+    heart = Blob(
+        *trunk.point(np.pi - side * 0.5, 0.2),
+        a * rng.uniform(0.42, 0.5),
+        a * rng.uniform(0.32, 0.38),
+        towards + side * 0.75,
+        outline(rng, 0.05),
+    )
     tissue.fill(heart, -4, mottle=2, grain=0.03)
     tissue.rim(heart, 3, width=0.006, power=0.5)
     for turn, share in ((0.72, 0.48), (-0.72, 0.48), (np.pi - 0.72, 0.5), (np.pi + 0.72, 0.5)):
-        chamber = Blob(*heart.point(turn, share), heart.a * 0.3, heart.b * 0.26, heart.angle, outline(rng, 0.08))
+        chamber = Blob(*heart.point(turn, share), heart.a * 0.36, heart.b * 0.34, heart.angle, outline(rng, 0.08))
         tissue.fill(chamber, FLUID + 4, edge=0.01)
     _spine(tissue, trunk, 0.0)
     for turn in (0.6, -0.6, 1.15, -1.15, 1.8, -1.8):
@@ -199,63 +201,13 @@ def femur(tissue: Tissue, appearance: str) -> Truth:
     x, y = rng.uniform(0.42, 0.58), rng.uniform(0.4, 0.55) * height
     reach = (length / 2 * float(np.cos(turn)), length / 2 * float(np.sin(turn)))
     start, end = (x - reach[0], y - reach[1]), (x + reach[0], y + reach[1])
-    thigh = Tube(_along(start, end, -0.15), _along(start, end, 1.15), rng.uniform(0.075, 0.1), 0.0)
-    tissue.fill(thigh, -9, mottle=3, grain=0.04, stretch=3)
-    tissue.rim(thigh, 1, width=0.007, power=0.7)
+    thigh = Blob(x, y + rng.uniform(-0.02, 0.03), length * 0.72, rng.uniform(0.1, 0.15), turn, outline(rng, 0.1))
+    tissue.fill(thigh, -8, mottle=3, grain=0.04, stretch=3, edge=0.015)
+    tissue.strands(thigh, 6, grain=0.04, stretch=3)
+    tissue.rim(thigh, -1, width=0.007, power=0.7)
     shaft = Tube(start, end, 0.011, rng.uniform(-0.012, 0.012))
     tissue.fill(shaft, 15, mottle=2, edge=0.012)
-    tissue.absorb(shaft, rng.uniform(400, 700))
-    for centre in (_along(start, end, -0.1), _along(start, end, 1.1)):
+    tissue.absorb(shaft, rng.uniform(700, 1100))
+    for centre in (along(start, end, -0.1), along(start, end, 1.1)):
         tissue.fill(Blob(*centre, 0.035, 0.04, 0.0, outline(rng, 0.1)), -16, mottle=2, edge=0.015)
     return Truth({"shaft": shaft}, (start, end))
-
-
-def cervix(tissue: Tissue, appearance: str) -> Truth:
-    """Transvaginal view: the two lips of the cervix along the canal, fetal head and fluid at its inner end; points
-    are the inner and the outer end of the canal."""
-    rng, height = tissue.rng, tissue.height
-    tissue.fill(None, -5, mottle=4, grain=0.08, stretch=3)
-    tissue.strands(None, -9, grain=0.07, stretch=5)
-    tilt = rng.uniform(-0.1, 0.16)
-    inner = (rng.uniform(0.33, 0.4), rng.uniform(0.42, 0.5) * height + tilt / 2)
-    outer = (inner[0] + rng.uniform(0.28, 0.38), inner[1] - tilt)
-    bow = rng.uniform(-0.03, 0.03)
-    canal = Tube(inner, outer, 0.007, bow)
-    thick = rng.uniform(0.075, 0.1)
-    centre = _along(inner, outer, 0.5)
-    tube = Tube(inner, outer, thick, bow)
-    head = Blob(inner[0] - rng.uniform(0.2, 0.26), inner[1] + rng.uniform(0.06, 0.14), rng.uniform(0.18, 0.22), rng.uniform(0.16, 0.2), rng.uniform(-0.3, 0.3))
-    fluid = Blob(inner[0] - 0.09, inner[1] + 0.02, 0.12, 0.13, 0.2, outline(rng, 0.12))
-    tissue.fill(fluid, FLUID + 6)
-    skull(tissue, head)
-    body = Both(tube, fluid, without=True)
-    body = Both(body, head, without=True)
-    tissue.fill(body, -3, mottle=2.5, grain=0.05, stretch=2)
-    tissue.rim(tube, -1, width=0.007, power=0.7)
-    gland = Tube(inner, outer, 0.022, bow)
-    tissue.fill(gland, -13, mottle=2, edge=0.014)
-    tissue.fill(canal, 4, edge=0.008)
-    bladder = Blob(centre[0] + rng.uniform(-0.25, -0.1), 0.13 * height, rng.uniform(0.07, 0.11), 0.035, 0.0, outline(rng, 0.1))
-    tissue.fill(bladder, FLUID)
-    lips = Both(body, canal, without=True)
-    anterior, posterior = Both(lips, Above(canal)), Both(lips, Above(canal), without=True)
-    return Truth({"cervix": body, "anterior": anterior, "posterior": posterior}, (inner, outer))
-
-
-def other_plane(tissue: Tissue, appearance: str) -> Truth:
-    """No standard plane: placenta, cord loops and small parts in fluid."""
-    rng, height = tissue.rng, tissue.height
-    womb(tissue)
-    placenta = Below(rng.uniform(0.6, 0.7) * height, rng.uniform(-0.4, 0.4), 0.02, 1.2, rng.uniform(0, 6))
-    tissue.fill(placenta, 0, mottle=1.5, grain=0.04)
-    tissue.rim(placenta, 3, width=0.006)
-    for _ in range(rng.integers(2, 6)):
-        x, y = rng.uniform(0.25, 0.75), rng.uniform(0.3, 0.55) * height
-        part = Blob(x, y, rng.uniform(0.03, 0.07), rng.uniform(0.025, 0.05), rng.uniform(0, 3), outline(rng, 0.15))
-        tissue.fill(part, -5, mottle=3)
-        tissue.rim(part, 2, width=0.006, power=0.5)
-        if rng.random() < 0.5:
-            bone = Tube((x - 0.02, y), (x + 0.02, y + rng.uniform(-0.02, 0.02)), 0.006)
-            tissue.fill(bone, 9)
-            tissue.absorb(bone, 200)
-    return Truth()

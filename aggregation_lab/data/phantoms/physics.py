@@ -73,15 +73,16 @@ def beam_grid(probe: Probe, size: int) -> Grid:
     pixel_y, pixel_x = (np.mgrid[0:height, 0:size].astype(np.float32) + 0.5) / size
     beams = round(size * 1.1)
     across = np.linspace(-1, 1, beams, dtype=np.float32)
-    reach = probe.height + (0.0 if probe.half_angle == 0 else probe.radius)
-    start = probe.radius if probe.half_angle else 0.0
+    # A curved footprint dips below the canvas top by its own sagitta, so that its ends are not cut off.
+    apex = np.float32(probe.radius * np.cos(probe.half_angle)) if probe.half_angle else np.float32(0)
+    start, reach = (probe.radius, probe.height + float(apex)) if probe.half_angle else (0.0, probe.height)
     samples = round(size * 1.5 * (reach - start))
     along = np.linspace(start, reach, samples, dtype=np.float32)[:, None]
     if probe.half_angle:
         angle = across * np.float32(probe.half_angle)
-        x, y = 0.5 + along * np.sin(angle), along * np.cos(angle) - np.float32(probe.radius)
-        radius = np.hypot(pixel_x - 0.5, pixel_y + np.float32(probe.radius))
-        turn = np.arctan2(pixel_x - 0.5, pixel_y + np.float32(probe.radius)) / np.float32(probe.half_angle)
+        x, y = 0.5 + along * np.sin(angle), along * np.cos(angle) - apex
+        radius = np.hypot(pixel_x - 0.5, pixel_y + apex)
+        turn = np.arctan2(pixel_x - 0.5, pixel_y + apex) / np.float32(probe.half_angle)
     else:
         x, y = np.broadcast_arrays(0.5 + across / 2, along)
         radius, turn = pixel_y, (pixel_x - 0.5) * 2
@@ -123,7 +124,9 @@ def picture(
     rng: np.random.Generator, echo: Field, specular: Field, loss: Field, grid: Grid, settings: Settings
 ) -> NDArray[np.uint8]:
     """The B-mode image (H x W, uint8) of tissue with `echo` level (dB), `specular` amplitude and `loss` (dB/unit)."""
-    transmitted = -np.cumsum(loss, axis=0, dtype=np.float32) * np.float32(grid.step)
+    # Beams have width, so shadows have soft edges.
+    soft = ndimage.gaussian_filter1d(loss, 1.6, axis=1)
+    transmitted = -np.cumsum(soft, axis=0, dtype=np.float32) * np.float32(grid.step)
     transmitted += np.float32(settings.slope) * grid.depth
     # The first echoes ring between skin and probe.
     ringing = np.exp(-grid.depth / np.float32(0.018)) * np.float32(9.0)
@@ -134,6 +137,8 @@ def picture(
     floor = np.float32(10 ** (settings.noise / 20)) * rng.rayleigh(1.0, received.shape).astype(np.float32)
     level = 20 * np.log10(np.hypot(received, floor) + np.float32(1e-6)) + np.float32(settings.gain)
     bright = np.clip(level / np.float32(settings.dynamic_range), 0, 1)
-    bright = bright * (np.float32(0.55) + np.float32(0.45) * bright)
+    # Machines smooth speckle a little and darken the low end.
+    bright = ndimage.gaussian_filter(bright, (0.9, 0.7), truncate=2.0)
+    bright = bright * (np.float32(0.75) + np.float32(0.25) * bright)
     shown = ndimage.map_coordinates(bright, (grid.rows, grid.columns), order=1, mode="nearest")
     return np.where(grid.visible, np.rint(shown * 255), 0).astype(np.uint8)

@@ -40,8 +40,9 @@ class Blob:
         relative = radius
         if self.outline:
             turns = np.arctan2(v, u) * np.float32(len(self.outline) / (2 * np.pi))
-            factor = np.interp(turns, np.arange(len(self.outline)), self.outline, period=len(self.outline))
-            relative = radius / factor.astype(np.float32)
+            profile = np.array(self.outline, np.float64)
+            factor: NDArray[np.float64] = np.interp(turns, np.arange(len(profile)), profile, period=len(profile))
+            relative = np.divide(radius, factor, dtype=np.float32)
         return (relative - 1) * radius / slope
 
     def point(self, direction: float, share: float = 1.0) -> Point:
@@ -68,18 +69,19 @@ class Tube:
         """Distance past the ends along the run (0 beside it), and signed distance from the centre line across it."""
         run = np.array(self.end) - np.array(self.start)
         length = float(np.hypot(*run))
-        ux, uy = (np.float32(value) for value in run / length)
+        ux, uy = np.float32(run[0] / length), np.float32(run[1] / length)
         dx, dy = x - np.float32(self.start[0]), y - np.float32(self.start[1])
         along = dx * ux + dy * uy
-        inner = np.clip(along, 0, np.float32(length))
+        inner = np.minimum(np.maximum(along, np.float32(0)), np.float32(length))
         share = inner / np.float32(length)
-        return along - inner, dy * ux - dx * uy - np.float32(4 * self.bow) * share * (1 - share)
+        bulge = np.float32(4 * self.bow) * share * (1 - share)
+        return along - inner, np.subtract(dy * ux - dx * uy, bulge, dtype=np.float32)
 
-    def point(self, share: float, offset: float = 0.0) -> Point:
-        """The point at `share` of the way along the centre line, `offset` to the side."""
+    def point(self, share: float) -> Point:
+        """The point at `share` of the way along the centre line."""
         run = np.array(self.end) - np.array(self.start)
         side = np.array([-run[1], run[0]]) / np.hypot(*run)
-        x, y = np.array(self.start) + share * run + side * (4 * self.bow * share * (1 - share) + offset)
+        x, y = np.array(self.start) + share * run + side * (4 * self.bow * share * (1 - share))
         return float(x), float(y)
 
 

@@ -13,21 +13,27 @@ from aggregation_lab.data.phantoms.tissue import FLUID, Tissue, Truth
 def breast(tissue: Tissue, appearance: str) -> Truth:
     """Fat, gland, pectoral muscle; a "benign" (oval, smooth, enhancing) or "malignant" (spiculated, shadowing) mass."""
     rng, height = tissue.rng, tissue.height
-    gland = Below(rng.uniform(0.16, 0.28) * height, rng.uniform(-0.06, 0.06), rng.uniform(0.01, 0.03), 1.3, rng.uniform(0, 6))
+    gland = Below(
+        rng.uniform(0.16, 0.28) * height, rng.uniform(-0.06, 0.06), rng.uniform(0.01, 0.03), 1.3, rng.uniform(0, 6)
+    )
     muscle = Below(rng.uniform(0.68, 0.82) * height, rng.uniform(-0.08, 0.08), 0.015, 0.8, rng.uniform(0, 6))
     wall = Below(muscle.level + rng.uniform(0.12, 0.2), muscle.slope, 0.02, 1.0, muscle.phase)
     tissue.fill(None, -9, mottle=2.5, grain=0.12, stretch=2)
-    tissue.strands(None, -1, grain=0.16, stretch=2.2)
+    tissue.strands(None, 14, grain=0.14, stretch=2.4)
     tissue.fill(gland, 1, mottle=4, grain=0.07, stretch=2.5, edge=0.02)
-    tissue.strands(gland, -3, grain=0.07, stretch=3)
+    tissue.strands(gland, 7, grain=0.06, stretch=3)
     for _ in range(rng.integers(1, 4)):
         lobule = Blob(
-            rng.uniform(0.05, 0.95), rng.uniform(0.25, 0.65) * height, rng.uniform(0.04, 0.09), rng.uniform(0.015, 0.03),
-            rng.uniform(-0.3, 0.3), outline(rng, 0.15),
-        )  # fmt: skip
+            rng.uniform(0.05, 0.95),
+            rng.uniform(0.25, 0.65) * height,
+            rng.uniform(0.04, 0.09),
+            rng.uniform(0.015, 0.03),
+            rng.uniform(-0.3, 0.3),
+            outline(rng, 0.15),
+        )
         tissue.fill(lobule, rng.uniform(-13, -8), mottle=2, edge=0.02)
     tissue.fill(muscle, -10, mottle=3, grain=0.035, stretch=7, edge=0.015)
-    tissue.strands(muscle, -7, grain=0.05, stretch=7)
+    tissue.strands(muscle, 11, grain=0.05, stretch=7)
     tissue.rim(muscle, 6, width=0.006)
     tissue.rim(wall, 10, width=0.008)
     tissue.absorb(wall, 70)
@@ -35,18 +41,18 @@ def breast(tissue: Tissue, appearance: str) -> Truth:
         return Truth()
     x, y = rng.uniform(0.25, 0.75), rng.uniform(0.36, 0.56) * height
     if appearance == "benign":
-        a = rng.uniform(0.08, 0.16)
+        a = rng.uniform(0.09, 0.18)
         mass = Blob(x, y, a, a * rng.uniform(0.45, 0.65), rng.uniform(-0.25, 0.25), outline(rng, 0.05))
         tissue.fill(mass, rng.uniform(-24, -15), mottle=2, grain=0.05, edge=0.008)
         tissue.rim(mass, 2, width=0.005)
         tissue.absorb(mass, -rng.uniform(15, 40))
     else:
-        a = rng.uniform(0.06, 0.11)
-        mass = Blob(x, y, a, a * rng.uniform(0.85, 1.25), rng.uniform(-0.4, 0.4), outline(rng, 0.14, spikes=0.32))
+        a = rng.uniform(0.07, 0.13)
+        mass = Blob(x, y, a, a * rng.uniform(0.85, 1.25), rng.uniform(-0.4, 0.4), outline(rng, 0.18, spikes=0.26))
         halo = Blob(x, y, a * 1.35, mass.b * 1.3, mass.angle, outline(rng, 0.15))
         tissue.fill(halo, 3, mottle=3, grain=0.04, edge=0.05)
-        tissue.fill(mass, rng.uniform(-22, -14), mottle=4, grain=0.03, edge=0.016)
-        tissue.absorb(mass, rng.uniform(50, 110))
+        tissue.fill(mass, rng.uniform(-21, -13), mottle=5, grain=0.03, edge=0.03)
+        tissue.absorb(mass, rng.uniform(35, 80))
     return Truth({"mass": mass})
 
 
@@ -56,29 +62,44 @@ def neck(tissue: Tissue, appearance: str) -> Truth:
     side = 1.0 if rng.random() < 0.5 else -1.0
     # Medial is towards the trachea; `side` tells on which side of the picture that is.
     tissue.fill(None, -4, mottle=3, grain=0.08, stretch=3)
-    strap = Tube((-0.1, rng.uniform(0.2, 0.24) * height), (1.1, rng.uniform(0.2, 0.24) * height), 0.045, rng.uniform(-0.03, 0.03))
+    strap = Tube(
+        (-0.1, rng.uniform(0.2, 0.24) * height), (1.1, rng.uniform(0.2, 0.24) * height), 0.045, rng.uniform(-0.03, 0.03)
+    )
     tissue.fill(strap, -15, mottle=2, grain=0.03, stretch=8)
-    tissue.strands(strap, -8, grain=0.04, stretch=8)
+    tissue.strands(strap, 11, grain=0.04, stretch=8)
     tissue.rim(strap, 2)
     deep = Below(rng.uniform(0.78, 0.86) * height, 0.05 * side, 0.01, 1.2)
     tissue.fill(deep, -14, mottle=3, grain=0.03, stretch=6)
-    tissue.strands(deep, -6, grain=0.05, stretch=6)
+    tissue.strands(deep, 10, grain=0.05, stretch=6)
     tissue.rim(deep, 4)
     lobe = Blob(
-        0.5 + side * rng.uniform(-0.02, 0.05), rng.uniform(0.52, 0.58) * height, rng.uniform(0.23, 0.28),
-        rng.uniform(0.21, 0.25) * height, side * rng.uniform(0.0, 0.2), outline(rng, 0.06),
-    )  # fmt: skip
+        0.5 + side * rng.uniform(-0.02, 0.05),
+        rng.uniform(0.52, 0.58) * height,
+        rng.uniform(0.23, 0.28),
+        rng.uniform(0.21, 0.25) * height,
+        side * rng.uniform(0.0, 0.2),
+        outline(rng, 0.06),
+    )
     tissue.fill(lobe, 2, mottle=1.2, grain=0.05)
     tissue.rim(lobe, 0)
     trachea = Blob(0.5 + side * rng.uniform(0.44, 0.5), 0.55 * height, 0.17, 0.26 * height)
     tissue.fill(trachea, -16, mottle=4, grain=0.04, stretch=4)
     tissue.rim(trachea, 16, width=0.008)
     tissue.absorb(trachea, 60)
-    carotid = Blob(0.5 - side * rng.uniform(0.34, 0.38), rng.uniform(0.58, 0.68) * height, rng.uniform(0.06, 0.085), rng.uniform(0.055, 0.075))
+    carotid = Blob(
+        0.5 - side * rng.uniform(0.34, 0.38),
+        rng.uniform(0.58, 0.68) * height,
+        rng.uniform(0.06, 0.085),
+        rng.uniform(0.055, 0.075),
+    )
     vein = Blob(
-        carotid.x - side * rng.uniform(0.0, 0.05), carotid.y - rng.uniform(0.17, 0.2) * height, rng.uniform(0.08, 0.11),
-        rng.uniform(0.025, 0.04), rng.uniform(-0.3, 0.3), outline(rng, 0.08),
-    )  # fmt: skip
+        carotid.x - side * rng.uniform(0.0, 0.05),
+        carotid.y - rng.uniform(0.17, 0.2) * height,
+        rng.uniform(0.08, 0.11),
+        rng.uniform(0.025, 0.04),
+        rng.uniform(-0.3, 0.3),
+        outline(rng, 0.08),
+    )
     tissue.fill(vein, FLUID)
     tissue.fill(carotid, FLUID)
     tissue.rim(carotid, 9, width=0.007, power=0.7)
@@ -103,11 +124,17 @@ def lung(tissue: Tissue, appearance: str) -> Truth:
     """Chest wall, two ribs with shadows, pleural line; below it "A-lines", "B-lines" or a "consolidation"."""
     rng, height = tissue.rng, tissue.height
     ragged = appearance != "A-lines"
-    pleura = Below(rng.uniform(0.27, 0.36) * height, rng.uniform(-0.03, 0.03), 0.006 if ragged else 0.002, rng.uniform(1.5, 3), rng.uniform(0, 6))
+    pleura = Below(
+        rng.uniform(0.27, 0.36) * height,
+        rng.uniform(-0.03, 0.03),
+        0.006 if ragged else 0.002,
+        rng.uniform(1.5, 3),
+        rng.uniform(0, 6),
+    )
     tissue.fill(None, -7, mottle=3, grain=0.04, stretch=7)
-    tissue.strands(None, -2, grain=0.06, stretch=7)
+    tissue.strands(None, 11, grain=0.06, stretch=8)
     # Behind the pleura is air: what is seen there is artefact only.
-    tissue.fill(pleura, -19, mottle=4, grain=0.1)
+    tissue.fill(pleura, -17, mottle=5, grain=0.12)
     tissue.rim(pleura, 14 if not ragged else 10, width=0.008)
     gap = float(pleura.level)
     behind = tissue.y - pleura.surface(tissue.x)
@@ -126,9 +153,13 @@ def lung(tissue: Tissue, appearance: str) -> Truth:
             tissue.echo += np.float32(rng.uniform(13, 20)) * streak
     if appearance == "consolidation":
         patch = Blob(
-            rng.uniform(0.38, 0.62), gap + rng.uniform(0.06, 0.1), rng.uniform(0.14, 0.22), rng.uniform(0.1, 0.17),
-            rng.uniform(-0.2, 0.2), outline(rng, 0.2, spikes=0.12),
-        )  # fmt: skip
+            rng.uniform(0.38, 0.62),
+            gap + rng.uniform(0.06, 0.1),
+            rng.uniform(0.14, 0.22),
+            rng.uniform(0.1, 0.17),
+            rng.uniform(-0.2, 0.2),
+            outline(rng, 0.2, spikes=0.12),
+        )
         solid = Both(patch, pleura)
         tissue.fill(solid, -3, mottle=3, grain=0.04)
         for _ in range(rng.integers(4, 9)):
@@ -148,7 +179,7 @@ def spinal_cord(tissue: Tissue, appearance: str) -> Truth:
     """Longitudinal cord in fluid between dura and pia, with a bright swollen lesion; a decoy clot lies outside."""
     rng, height = tissue.rng, tissue.height
     tissue.fill(None, -3, mottle=3, grain=0.06, stretch=4)
-    tissue.strands(None, -4, grain=0.08, stretch=5)
+    tissue.strands(None, 10, grain=0.08, stretch=5)
     middle, tilt, bow = rng.uniform(0.46, 0.56) * height, rng.uniform(-0.04, 0.04), rng.uniform(-0.03, 0.03)
     ends = (-0.1, middle - tilt), (1.1, middle + tilt)
     canal = Tube(*ends, rng.uniform(0.17, 0.2) * height * 1.3, bow)
@@ -163,10 +194,23 @@ def spinal_cord(tissue: Tissue, appearance: str) -> Truth:
     tissue.rim(spine, 13, width=0.009)
     tissue.absorb(spine, 90)
     share = rng.uniform(0.25, 0.75)
-    lesion = Blob(*cord.point(share), rng.uniform(0.06, 0.12), cord.half_width * rng.uniform(0.75, 1.1), rng.uniform(-0.2, 0.2), outline(rng, 0.12))
+    lesion = Blob(
+        *cord.point(share),
+        rng.uniform(0.06, 0.12),
+        cord.half_width * rng.uniform(0.75, 1.1),
+        rng.uniform(-0.2, 0.2),
+        outline(rng, 0.12),
+    )
     tissue.fill(lesion, rng.uniform(0, 5), mottle=4, grain=0.035, edge=0.015)
     tissue.fill(Blob(lesion.x, lesion.y, lesion.a * 0.35, lesion.b * 0.3, 0.0, outline(rng, 0.2)), -16, mottle=3)
     decoy_x = lesion.x + (0.33 if lesion.x < 0.5 else -0.33)
-    decoy = Blob(decoy_x, middle - canal.half_width - rng.uniform(0.06, 0.09), rng.uniform(0.05, 0.09), 0.03, 0.0, outline(rng, 0.12))
+    decoy = Blob(
+        decoy_x,
+        middle - canal.half_width - rng.uniform(0.06, 0.09),
+        rng.uniform(0.05, 0.09),
+        0.03,
+        0.0,
+        outline(rng, 0.12),
+    )
     tissue.fill(decoy, 6, mottle=4, grain=0.035, edge=0.015)
     return Truth({"lesion": lesion})

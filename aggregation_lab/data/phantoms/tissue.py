@@ -65,14 +65,13 @@ class Tissue:
             self._known[id(shape)] = (shape, shape.distance(self.x, self.y))
         return self._known[id(shape)][1]
 
-    def noise(self, grain: float, stretch: float = 1.0, slant: float = 0.0) -> Field:
-        """Smooth body-fixed noise of unit variance; `grain` = size of its spots, `stretch` = how much wider than high."""
+    def noise(self, grain: float, stretch: float = 1.0) -> Field:
+        """Smooth body-fixed noise of unit variance; `grain` is its spots' size, `stretch` = wider than high."""
         tile = ndimage.gaussian_filter(self.rng.standard_normal((40, 40)), 1.0, mode="wrap").astype(np.float32)
         tile /= tile.std()
         scale = np.float32(2.0 / grain)
-        rows = (self.y + np.float32(slant) * (self.x - 0.5)) * scale
-        columns = self.x * (scale / np.float32(stretch))
-        return ndimage.map_coordinates(tile, (rows, columns), order=1, mode="grid-wrap")
+        places = (self.y * scale, self.x * (scale / np.float32(stretch)))
+        return ndimage.map_coordinates(tile, places, order=1, mode="grid-wrap")
 
     def fill(
         self, shape: Shape | None, level: float, *, mottle: float = 0.0, grain: float = 0.06, stretch: float = 1.0,
@@ -90,26 +89,34 @@ class Tissue:
         self.specular *= 1 - share
 
     def rim(
-        self, shape: Shape, level: float, width: float = 0.005, power: float = 1.5, inside: Shape | None = None
+        self,
+        shape: Shape,
+        level: float,
+        *,
+        width: float = 0.005,
+        power: float = 1.5,
+        patchy: float = 0.0,
+        inside: Shape | None = None,
     ) -> None:
-        """A reflecting border, brightest where the beam meets it head-on (cosine to the given power)."""
+        """A reflecting border, brightest where the beam meets it head-on (cosine to the given power), uneven by
+        `patchy` dB; only its part inside another shape where one is given."""
         distance = self.distance(shape)
         line = np.exp(-((distance / np.float32(width)) ** 2)) * np.float32(10 ** (level / 20))
         if power:
             facing = np.abs(np.gradient(distance, axis=0)) / np.float32(self.step)
             line *= np.clip(facing, 0, 1) ** np.float32(power)
+        if patchy:
+            line *= np.exp(self.noise(0.05) * np.float32(patchy * np.log(10) / 20))
         if inside is not None:
             line *= self.distance(inside) < 0
         self.specular += line
 
-    def strands(
-        self, shape: Shape | None, level: float, grain: float, stretch: float = 1.0, slant: float = 0.0
-    ) -> None:
-        """Thin bright septa or fibres: the zero lines of a noise field."""
-        line = np.exp(-((self.noise(grain, stretch, slant) / np.float32(0.13)) ** 2)) * np.float32(10 ** (level / 20))
+    def strands(self, shape: Shape | None, rise: float, grain: float, stretch: float = 1.0) -> None:
+        """Thin septa or fibres that echo `rise` dB above the tissue: the zero lines of a noise field."""
+        line = np.exp(-((self.noise(grain, stretch) / np.float32(0.16)) ** 2)) * np.float32(rise)
         if shape is not None:
             line *= np.clip(0.5 - self.distance(shape) / np.float32(0.01), 0, 1)
-        self.specular += line
+        self.echo += line
 
     def absorb(self, shape: Shape, loss: float) -> None:
         """Attenuate by `loss` dB per unit of path inside `shape`; below zero it enhances what lies behind."""

@@ -1,0 +1,137 @@
+"""Images resized once per size into one memory-mapped file that all runs and processes share."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from aggregation_lab.data.challenge import Dataset
+from aggregation_lab.data.decode import decode_image, decode_mask
+from aggregation_lab.data.scan import Progress
+from aggregation_lab.errors import DataError
+from aggregation_lab.files import write_atomic
+
+_VERSION = 1  # raise when the same content would give other pixels
+_BATCH = 256  # images in flight at once, so that memory stays bounded
+
+
+@dataclass(frozen=True, eq=False)
+class ImageCache:
+    """Resized images and masks, opened read-only.
+
+    `images` is uint8, N x S x S x C, with C = 1 if every image of the data is grey and 3 if not; `masks` is uint8,
+    M x S x S class indices. `image_row` and `mask_row` give the row of a content hash. Pickling keeps the two paths,
+    not the pixels: another process maps the same files.
+    """
+
+    image_file: Path
+    mask_file: Path
+    image_row: dict[str, int]
+    mask_row: dict[str, int]
+    images: np.ndarray = field(init=False, repr=False)
+    masks: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, file, rows in (("images", self.image_file, self.image_row), ("masks", self.mask_file, self.mask_row)):
+            # an empty array cannot be mapped
+            object.__setattr__(self, name, np.load(file, mmap_mode="r" if rows else None, allow_pickle=False))
+
+    def __reduce__(self) -> tuple:
+        return ImageCache, (self.image_file, self.mask_file, self.image_row, self.mask_row)
+
+
+def open_cache(dataset: Dataset, size: int, folder: Path, progress: Progress | None = None) -> ImageCache:
+    """The cache of a data set at `size` x `size` pixels, built into `folder` if it is not there.
+
+    Images are resized bilinearly with antialiasing, masks by nearest neighbour; the aspect ratio is not kept. Files
+    carry a digest of the contents they hold, so other data or sizes get files of their own.
+
+    Raises `DataError` where an image has changed since the data set was read, `AgglabError` on a full disk.
+    """
+    images, masks = dataset.images, dataset.masks
+    channels = 1 if images["grey"].all() else 3
+    jobs = (
+        ("images", images["content"], images["image"], (size, size, channels), _image_pixels(size, channels)),
+        ("masks", masks["mask_content"], masks["mask"], (size, size), _mask_pixels(size)),
+    )
+    files, rows = [], []
+    for kind, contents, paths, shape, pixels in jobs:
+        key = hashlib.sha256(f"{_VERSION} {shape} {' '.join(contents)}".encode()).hexdigest()[:16]
+        file = Path(folder) / f"{kind}-{size}-{key}.npy"
+        sources = [(dataset.root / path, content) for path, content in zip(paths, contents, strict=True)]
+        if not _is_whole(file, (len(sources), *shape)):
+            batches = _report(_resized(sources, pixels), len(sources), f"caching {kind}", progress)
+            write_atomic(file, _writer((len(sources), *shape), batches))
+        files.append(file)
+        rows.append({content: row for row, content in enumerate(contents)})
+    return ImageCache(files[0], files[1], rows[0], rows[1])
+
+
+Pixels = Callable[[bytes], np.ndarray]
+Source = tuple[Path, str]
+
+
+def _image_pixels(size: int, channels: int) -> Pixels:
+    def pixels(data: bytes) -> np.ndarray:
+        image = decode_image(data).convert("L" if channels == 1 else "RGB")
+        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)).reshape(size, size, channels)
+
+    return pixels
+
+
+def _mask_pixels(size: int) -> Pixels:
+    return lambda data: np.asarray(decode_mask(data).resize((size, size), Image.Resampling.NEAREST))
+
+
+def _is_whole(file: Path, shape: tuple[int, ...]) -> bool:
+    try:
+        found = np.load(file, mmap_mode="r" if shape[0] else None, allow_pickle=False)
+    except (OSError, ValueError):  # absent, or cut short by something outside this program
+        return False
+    return found.shape == shape and found.dtype == np.uint8
+
+
+def _resized(sources: Sequence[Source], pixels: Pixels) -> Iterator[list[np.ndarray]]:
+    def load(source: Source) -> np.ndarray:
+        path, content = source
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file and start again") from error
+        if hashlib.sha256(data).hexdigest() != content:
+            raise DataError(f"{path}: has changed since the data were read; start again")
+        return pixels(data)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(sources), _BATCH):
+            yield list(pool.map(load, sources[start : start + _BATCH]))
+
+
+def _report(
+    batches: Iterable[list[np.ndarray]], count: int, what: str, progress: Progress | None
+) -> Iterator[list[np.ndarray]]:
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch)
+        if progress:
+            progress(what, done, count)
+
+
+def _writer(shape: tuple[int, ...], batches: Iterable[list[np.ndarray]]) -> Callable[[BinaryIO], None]:
+    """Writes the .npy stream piece by piece; a mapped file would die on a full disk instead of raising."""
+
+    def write(stream: BinaryIO) -> None:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for batch in batches:
+            for pixels in batch:
+                stream.write(np.ascontiguousarray(pixels).data)
+
+    return write

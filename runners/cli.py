@@ -1,0 +1,161 @@
+"""The command line. Everything heavy is imported inside the commands, so that `agglab --help` answers at once."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from aggregation_lab.errors import AgglabError, StudyError
+
+app = typer.Typer(
+    name="agglab",
+    help="Task-aggregation studies in ultrasound imaging: TS, CG and AU side by side.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Rerun(StrEnum):
+    """Which runs a grid takes up: those without a result, failed ones alone, outdated ones too, or all."""
+
+    MISSING = "missing"
+    FAILED = "failed"
+    STALE = "stale"
+    ALL = "all"
+
+
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study file, or a shipped one: demo, us_mini, fmc_uia.")
+]
+OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="Output folder of a study.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder in the challenge's layout; takes the place of data.root.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Output folder; out/NAME where not given.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, help="Runs at a time; where not given one per core, or one on an accelerator."),
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="PATTERN", help="Runs whose name fits, such as TS, 'CG/*' or 'TS/lung/f1/s0'."),
+]
+RerunOption = Annotated[
+    Rerun, typer.Option("--rerun", help="missing: without a result; failed: these alone; stale: outdated too; all.")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; where not given the best there is.")
+]
+
+
+@app.command("run-grid")
+def run_grid(
+    study: StudyArgument,
+    data: DataOption = None,
+    out: OutOption = None,
+    jobs: JobsOption = None,
+    only: OnlyOption = None,
+    rerun: RerunOption = Rerun.MISSING,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, train nothing.")] = False,
+    device: DeviceOption = None,
+) -> None:
+    """Train what is missing of a study, in parallel, and write its tables.
+
+    Exit code 0: all chosen runs are finished; 1: some failed or are stale; 130: interrupted.
+    """
+    from runners import commands
+
+    options = commands.GridOptions(jobs, tuple(only or ()), rerun, fail_fast, dry_run, device)
+    opened = commands.open_study(study, data, out)
+    raise typer.Exit(commands.run_study(*opened, options, _console()))
+
+
+@app.command()
+def plan(
+    study: StudyArgument,
+    data: DataOption = None,
+    out: OutOption = None,
+    jobs: JobsOption = None,
+    only: OnlyOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Show a study's runs, images and time, and what is finished already; nothing is written."""
+    from runners import commands
+
+    options = commands.GridOptions(jobs, tuple(only or ()), Rerun.MISSING, device=device)
+    opened, _, folder = commands.open_study(study, data, out)
+    raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
+
+
+@app.command()
+def validate(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder in the challenge's layout.")],
+    study: Annotated[str | None, typer.Option("--study", help="A study whose data section applies.")] = None,
+) -> None:
+    """List ALL problems of a data folder, its tasks, shared images, near-duplicates and what a split must keep apart.
+
+    Exit code 0: usable, warnings shown; 1: not usable.
+    """
+    from runners.validate import validate_data
+
+    raise typer.Exit(validate_data(data, study, _console()))
+
+
+@app.command()
+def status(out: OutArgument) -> None:
+    """Show the state of every run that is not finished, with the reason."""
+    from runners import commands
+
+    raise typer.Exit(commands.show_status(out, _console()))
+
+
+@app.command()
+def scores(
+    out: OutArgument,
+    metric: Annotated[str | None, typer.Option("--metric", help="score, DSC, AUC ...; else each task's own.")] = None,
+    fraction: Annotated[float | None, typer.Option("--fraction", help="One fraction only.")] = None,
+) -> None:
+    """Print the per-task table of the aggregations beside the floor, and write it as scoreboard.csv."""
+    from runners import commands
+
+    raise typer.Exit(commands.show_scores(out, metric, fraction, _console()))
+
+
+@app.command()
+def phantoms(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the phantoms.")],
+    tasks: Annotated[str | None, typer.Option("--tasks", help="Task ids, joined by commas; else all.")] = None,
+    scale: Annotated[float, typer.Option("--scale", min=0.0, max=1.0, help="Share of the challenge's images.")] = 0.02,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+) -> None:
+    """Write ultrasound phantoms in the challenge's layout, with planted relatedness that is written down."""
+    from runners import commands
+
+    raise typer.Exit(commands.write_phantom_folder(out, tasks, scale, seed, _console()))
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 140)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry of `agglab`. An error that the user can mend is one line on stderr and exit code 1, or 2 for the study."""
+    try:
+        app(args=arguments)
+    except AgglabError as error:
+        print(f"agglab: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, StudyError) else 1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"agglab: {place}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""What the commands of `agglab` do, once their options are read."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from aggregation_lab.errors import StudyError
+from aggregation_lab.files import write_text
+from runners import cost, output
+from runners.cli import Rerun
+from runners.collect import collect, gather
+from runners.grid import run_grid
+from runners.plan import PlannedRun, select
+from runners.prepare import make_phantoms, plan_only, prepare
+from runners.progress import GridProgress, duration, preparation, say
+from runners.store import RunStore, State, Status, finished_seconds
+from runners.study import PhantomSettings, Study
+from runners.study_file import find_study, load_study
+from runners.worker import Engine
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+_TAKEN = {
+    Rerun.MISSING: {State.PENDING, State.FAILED},
+    Rerun.FAILED: {State.FAILED},
+    Rerun.STALE: {State.PENDING, State.FAILED, State.STALE},
+    Rerun.ALL: {State.PENDING, State.FAILED, State.STALE, State.DONE},
+}
+
+
+@dataclass(frozen=True)
+class GridOptions:
+    """Options of `run-grid`; `jobs` None lets the machine decide."""
+
+    jobs: int | None = None
+    only: tuple[str, ...] = ()
+    rerun: Rerun = Rerun.MISSING
+    fail_fast: bool = False
+    dry_run: bool = False
+    device: str | None = None
+
+
+def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, Path, Path]:
+    """The study, its file, and its output folder: `out`, or out/<name of the study>."""
+    file = find_study(name)
+    study = load_study(file, data=data)
+    return study, file, (out or Path("out") / study.name).expanduser().resolve()
+
+
+def run_study(study: Study, file: Path, out: Path, options: GridOptions, console: Console) -> int:
+    """Prepare, train what `options` ask for, collect. Returns the exit code: 0, 1, or 130 after Ctrl-C."""
+    from aggregation_lab.device import pick_device
+
+    device = pick_device(options.device)
+    if options.dry_run:
+        return show_plan(study, out, options, console)
+    with output.locked(out):
+        runs = prepare(study, file, out, preparation(console))
+        store = RunStore(out)
+        chosen = select(runs, options.only)
+        states = store.statuses(runs)
+        todo = [run for run in chosen if states[run.id].state in _TAKEN[options.rerun]]
+        if options.rerun is Rerun.ALL:
+            set_aside(store, [run for run in todo if states[run.id].state is State.DONE])
+        jobs = worker_count(study, device.type, options.jobs, len(todo), console)
+        engine = Engine(out, threads=max(1, cost.cores() // jobs), device=options.device)
+        done = sum(states[run.id].state is State.DONE for run in chosen)
+        say(console, f"{out}: {len(runs)} runs, {done} finished, {len(todo)} to do, {jobs} at a time")
+        failed: dict[str, str] = {}
+        interrupted = False
+        if todo:
+            with GridProgress(todo, console, lambda: collect(out, runs)) as progress:
+                outcome = run_grid(todo, store, engine, progress, jobs=jobs, fail_fast=options.fail_fast)
+            failed, interrupted = outcome.failed, outcome.interrupted
+        collect(out, runs)
+        states = store.statuses(runs)
+    return conclude(out, chosen, states, failed, interrupted, console)
+
+
+def set_aside(store: RunStore, runs: Sequence[PlannedRun]) -> None:
+    """Move finished runs that are to be repeated out of the way; nothing is deleted."""
+    for run in runs:
+        folder = store.folder(run)
+        kept = folder.parent.with_name("runs-set-aside")
+        kept.mkdir(exist_ok=True)
+        number = sum(1 for _ in kept.glob(f"{folder.name}.*"))
+        folder.rename(kept / f"{folder.name}.{number + 1}")
+
+
+def worker_count(study: Study, device: str, asked: int | None, todo: int, console: Console) -> int:
+    """Workers to start: as asked, else one on an accelerator and one per core on the CPU; as memory allows."""
+    wanted = asked or (cost.cores() if device == "cpu" else 1)
+    wanted = max(1, min(wanted, todo))
+    if device != "cpu":
+        return wanted
+    fitting = max(1, int(0.9 * cost.available_bytes() / cost.worker_bytes(study.model, study.training)))
+    if fitting < wanted:
+        say(console, f"memory is enough for {fitting} runs at a time, not {wanted}")
+    return min(wanted, fitting)
+
+
+def conclude(
+    out: Path,
+    chosen: Sequence[PlannedRun],
+    states: dict[str, Status],
+    failed: dict[str, str],
+    interrupted: bool,
+    console: Console,
+) -> int:
+    """Say what is left to do and why; the exit code is 1 where a chosen run failed or stays stale."""
+    bad = [run for run in chosen if states[run.id].state in (State.FAILED, State.STALE)]
+    for run in bad:
+        status = states[run.id]
+        if status.state is State.STALE or run.id not in failed:
+            say(console, f"{status.state}  {run.title}: {status.reason}")
+    counts = Counter(states[run.id].state for run in chosen)
+    text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    say(console, f"{text}; tables in {out}")
+    if counts[State.FAILED]:
+        say(console, "tracebacks are in each run's error.json and log.txt")
+    if counts[State.STALE]:
+        say(console, "stale runs keep their old result, which the tables leave out; --rerun stale trains them anew")
+    if interrupted:
+        say(console, "interrupted; the same command continues where it stopped")
+        return INTERRUPTED
+    return 1 if bad or failed else 0
+
+
+def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -> int:
+    """Print the runs, their state and an estimate of time; leaves no trace in `out`."""
+    from aggregation_lab.device import pick_device
+
+    runs = plan_only(study, out, preparation(console))
+    store = RunStore(out)
+    states = store.statuses(runs)
+    device = pick_device(options.device).type
+    chosen = select(runs, options.only)
+    todo = [run for run in chosen if states[run.id].state in _TAKEN[options.rerun]]
+    jobs = worker_count(study, device, options.jobs, len(todo), console)
+    rate, basis = pace(store, runs, states, device, jobs)
+    for run in chosen:
+        status = states[run.id]
+        reason = f"  ({status.reason})" if status.reason else ""
+        size = f"{run.n_train:7} cases {run.steps:7} steps {duration(run.flops / rate):>9}"
+        say(console, f"{status.state:8}{size}  {run.title}{reason}")
+    seconds = cost.makespan([run.flops / rate for run in todo], jobs)
+    images = sum(run.images for run in todo)
+    shared = sum(len(run.labels) - 1 for run in chosen)
+    say(
+        console,
+        f"{len(chosen)} runs ({shared} units shared by two aggregations are trained once), {len(todo)} to do: "
+        f"{images} images, about {duration(seconds)} with {jobs} at a time on {device} ({basis})",
+    )
+    return 0
+
+
+def pace(
+    store: RunStore, runs: Sequence[PlannedRun], states: dict[str, Status], device: str, jobs: int
+) -> tuple[float, str]:
+    """Operations per second of one worker, and where the figure comes from: finished runs, else a measurement."""
+    flops = seconds = 0.0
+    finished = [run for run in runs if states[run.id].state is State.DONE]
+    for run in finished:
+        taken = finished_seconds(store.folder(run))
+        if taken:
+            flops, seconds = flops + run.flops, seconds + taken
+    if seconds:
+        return flops / seconds, f"by the pace of {len(finished)} finished runs"
+    rate = cost.matrix_rate(device) * cost.UNTRAINED_EFFICIENCY
+    return rate / jobs, "a rough guess from this machine's matrix rate"
+
+
+def show_status(out: Path, console: Console) -> int:
+    """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed."""
+    runs, store = output.read_plan(out), RunStore(out)
+    states = store.statuses(runs)
+    for run in runs:
+        status = states[run.id]
+        if status.state is not State.DONE:
+            line = f"{status.state:8} {run.title}{f'  ({status.reason})' if status.reason else ''}"
+            say(console, line)
+    counts = Counter(status.state for status in states.values())
+    text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    say(console, f"{output.read_study(out).name}: {len(runs)} runs: {text}")
+    return 1 if counts[State.FAILED] else 0
+
+
+def show_scores(out: Path, metric: str | None, fraction: float | None, console: Console) -> int:
+    """Collect what has finished, print the per-task table of each fraction, write it as scoreboard.csv."""
+    import pandas as pd
+
+    from aggregation_lab.tasks import METRICS
+    from runners.scoreboard import on_screen, scoreboard, summary
+
+    study, runs = output.read_study(out), output.read_plan(out)
+    if metric is not None and metric not in METRICS:
+        raise StudyError(f"--metric {metric}: is unknown; it takes {', '.join(METRICS)}")
+    if fraction is not None and fraction not in study.fractions:
+        raise StudyError(f"--fraction {fraction:g}: the study has {', '.join(f'{each:g}' for each in study.fractions)}")
+    scores = gather(out, runs, "scores")
+    names, boards = list(study.aggregations), []
+    for each in study.fractions if fraction is None else [fraction]:
+        board = scoreboard(scores, names, each, metric)
+        share = "" if each == 1 else f", {each:.0%} of the training data"
+        console.print(on_screen(board, names, f"{study.name}: test scores, mean ± sd over seeds{share}"))
+        say(console, summary(board, names))
+        boards.append(board.assign(fraction=each))
+    place = out / "scoreboard.csv"
+    write_text(place, pd.concat(boards).to_csv(index=False))
+    say(console, f"written to {place}")
+    return 0
+
+
+def write_phantom_folder(out: Path, tasks: str | None, scale: float, seed: int, console: Console) -> int:
+    """Write phantoms into a new folder."""
+    out = out.expanduser().resolve()
+    names = None if tasks is None else tuple(name.strip() for name in tasks.split(",") if name.strip())
+    make_phantoms(out, PhantomSettings(tasks=names, scale=scale, seed=seed), preparation(console))
+    say(console, f"phantoms are in {out}")
+    return 0

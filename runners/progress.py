@@ -1,0 +1,155 @@
+"""What a grid shows while it works: bars on a terminal, plain lines elsewhere; and the tables kept up to date."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from runners.plan import PlannedRun
+from runners.worker import Report
+
+HEARTBEAT = 30.0
+"""Seconds between the plain lines that say the grid still works."""
+COLLECTION_SHARE = 0.05
+"""Largest share of time that goes into collecting tables while runs are under way."""
+
+
+class GridProgress:
+    """A `runners.grid.Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
+
+    def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], None]):
+        self._console, self._collect = console, collect
+        self._total = sum(run.flops for run in runs) or 1.0
+        self._count, self._finished, self._failed = len(runs), 0, 0
+        self._spent = 0.0
+        self._reports: dict[str, tuple[PlannedRun, Report | None]] = {}
+        self._started_at: dict[str, float] = {}
+        self._start = self._spoken = time.monotonic()
+        self._next_collection = 0.0
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("[bold]grid"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[eta]}"),
+            console=console,
+        )
+        self._bar_task = self._bar.add_task("grid", total=self._count, eta="")
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "GridProgress":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def started(self, run: PlannedRun) -> None:
+        self._reports[run.id] = run, None
+        self._started_at[run.id] = time.monotonic()
+
+    def progressed(self, run: PlannedRun, report: Report) -> None:
+        self._reports[run.id] = run, report
+
+    def finished(self, run: PlannedRun) -> None:
+        self._finished += 1
+        self._end(run)
+        seconds = time.monotonic() - self._started_at[run.id]
+        self._say(f"done    {self._counter()}  {run.title}  ({duration(seconds)}; {self._eta()})")
+        if time.monotonic() >= self._next_collection:
+            before = time.monotonic()
+            self._collect()
+            now = time.monotonic()
+            self._next_collection = now + (now - before) / COLLECTION_SHARE
+
+    def failed(self, run: PlannedRun, message: str) -> None:
+        self._failed += 1
+        self._end(run)
+        self._say(f"[red]FAILED[/red]  {self._counter()}  {run.title}: {_escaped(message)}")
+
+    def ticked(self) -> None:
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._spoken >= HEARTBEAT:
+            active = ", ".join(f"{run.title} {_where(report)}" for run, report in self._reports.values())
+            self._say(f"working {self._counter()}  {active or 'workers start'}  ({self._eta()})")
+
+    def _end(self, run: PlannedRun) -> None:
+        self._reports.pop(run.id, None)
+        self._spent += run.flops
+
+    def _say(self, line: str) -> None:
+        self._spoken = time.monotonic()
+        self._console.print(line, soft_wrap=True, highlight=False)
+
+    def _counter(self) -> str:
+        return f"{self._finished + self._failed}/{self._count}"
+
+    def _eta(self) -> str:
+        """Time left, were the rest to go at the pace so far; runs in hand count by the share of their steps."""
+        partial = sum(run.flops * report.step / report.steps for run, report in self._reports.values() if report)
+        share = (self._spent + partial) / self._total
+        elapsed = time.monotonic() - self._start
+        if share <= 0 or elapsed < 1:
+            return "time left unknown yet"
+        return f"{duration(elapsed * (1 - share) / share)} left"
+
+    def _render(self) -> Group:
+        self._bar.update(self._bar_task, completed=self._finished + self._failed, eta=self._eta())
+        lines = Table.grid(padding=(0, 2))
+        for run, report in self._reports.values():
+            lines.add_row("  ", run.title, _where(report))
+        return Group(self._bar, lines)
+
+
+def _where(report: Report | None) -> str:
+    if report is None:
+        return "starts"
+    if report.phase != "training":
+        return report.phase
+    loss = f"  loss {report.loss:.3f}" if math.isfinite(report.loss) else ""
+    score = f"  val {report.score:.3f}" if math.isfinite(report.score) else ""
+    return f"step {report.step}/{report.steps}{loss}{score}"
+
+
+def _escaped(text: str) -> str:
+    """Text of others, in which square brackets mean nothing to rich."""
+    return text.replace("[", r"\[")
+
+
+def duration(seconds: float) -> str:
+    """Rounded to what a person wants to know: 42 s, 7 min, 3 h 05 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def say(console: Console, line: str) -> None:
+    """Print one line as it is: no markup, no colours on numbers, no breaks."""
+    console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def preparation(console: Console) -> Callable[[str, int, int], None]:
+    """A progress callback for data work: one line per kind of work, rewritten in place on a terminal."""
+    return _Preparation(console)
+
+
+class _Preparation:
+    def __init__(self, console: Console):
+        self._console, self._what, self._spoken = console, "", 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now, pause = time.monotonic(), 0.1 if self._console.is_terminal else HEARTBEAT
+        if what == self._what and now - self._spoken < pause and done < total:
+            return
+        in_place = self._console.is_terminal
+        if in_place or what != self._what or now - self._spoken >= pause:
+            end = "\r" if in_place and done < total else "\n"
+            self._console.print(f"{what} {done}/{total}", end=end, highlight=False)
+            self._spoken = now
+        self._what = what

@@ -1,0 +1,106 @@
+"""A small, valid data folder in the challenge's layout: all four task types, drawn in a moment.
+
+- `tiny_head` (segmentation, 3 classes), `tiny_head_det` (detection) and `tiny_head_axis` (regression) share images of
+  the folder HC18_tiny: 14 patients with two images each, `000_HC.png` and `000_2HC.png`.
+- `tiny_kind` (classification) comes in two CSVs, from a folder with a comma, spaces and U+00A0 in its name; the image
+  `copy.png` is a mirrored copy of `kind 00.png`.
+"""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from scipy.ndimage import gaussian_filter
+
+from aggregation_lab.data.challenge import Dataset, read_dataset
+
+HEIGHT, WIDTH = 48, 64
+PATIENTS = 14
+KIND_FOLDER = "Classification/Two/Kinds, of\u00a0lesion (24)"
+
+
+def _texture(generator: np.random.Generator) -> np.ndarray:
+    noise = gaussian_filter(generator.normal(size=(HEIGHT, WIDTH)), 2.5)
+    return 90 + 30 * noise / noise.std()
+
+
+def _ellipse(x: float, y: float, a: float, b: float) -> np.ndarray:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    return ((columns - x) / a) ** 2 + ((rows - y) / b) ** 2 <= 1
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+
+
+def _write_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([header, *rows])
+
+
+def _draw_heads(train: Path, generator: np.random.Generator) -> None:
+    folder = "Segmentation/Three/HC18_tiny"
+    segmentation, detection, regression = [], [], []
+    for patient in range(PATIENTS):
+        for name in (f"{patient:03d}_HC.png", f"{patient:03d}_2HC.png"):
+            x, y = generator.uniform(24, 40), generator.uniform(20, 28)
+            a, b = generator.uniform(10, 18), generator.uniform(8, 14)
+            head, core = _ellipse(x, y, a, b), _ellipse(x, y, a / 3, b / 3)
+            _save(train / folder / "images" / name, _texture(generator) + 80 * head - 90 * core)
+            _save(train / folder / "masks" / name, head.astype(int) + core)
+            image, mask = f"../{folder}/images/{name}", f"../{folder}/masks/{name}"
+            segmentation.append(["tiny_head", "segmentation", 3, image, mask, HEIGHT])
+            box = [round(x - a, 1), round(y - b, 1), round(x + a, 1), round(y + b, 1)]
+            if patient < 10:
+                detection.append(["tiny_head_det", "detection", "", image, "../notes/a.xml", *box])
+            if patient >= 4:
+                ends = [json.dumps([round(x - a, 1), round(y, 1)]), json.dumps([round(x + a, 1), round(y, 1)])]
+                regression.append(["tiny_head_axis", "Regression", 2, image, *ends])
+    common = ["task_id", "task_name", "num_classes", "image_path"]
+    tables = train / "csv_files"
+    _write_csv(tables / "Seg-Three_1.HC18_tiny.csv", [*common, "mask_path", "height"], segmentation)
+    _write_csv(tables / "Det-One_1.box.csv", [*common, "mask_path", "x_min", "y_min", "x_max", "y_max"], detection)
+    _write_csv(tables / "Reg-Two_1.axis.csv", [*common, "point_1_xy", "point_2_xy"], regression)
+
+
+def _draw_kinds(train: Path, generator: np.random.Generator) -> None:
+    rows: list[list[object]] = []
+    for number in range(24):
+        name, label = f"kind {number:02d}.png", number % 2
+        lesion = _ellipse(generator.uniform(20, 44), 24, 6 + 8 * label, 6)
+        _save(train / KIND_FOLDER / name, _texture(generator) + (1 - 2 * label) * 60 * lesion)
+        rows.append(["tiny_kind", "classification", 2, f"../{KIND_FOLDER}/{name}", label])
+    with Image.open(train / KIND_FOLDER / "kind 00.png") as image:
+        ImageOps.mirror(image).save(train / KIND_FOLDER / "copy.png")
+    rows.append(["tiny_kind", "classification", 2, f"../{KIND_FOLDER}/copy.png", 0])
+    header = ["task_id", "task_name", "num_classes", "image_path", "mask"]
+    _write_csv(train / "csv_files" / "Cls-Two_1.kinds, first.csv", header, rows[:10])
+    _write_csv(train / "csv_files" / "Cls-Two_2.kinds, second.csv", header, rows[10:])
+
+
+@pytest.fixture(scope="session")
+def tiny_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder, drawn once; tests must not change it."""
+    root = tmp_path_factory.mktemp("tiny")
+    generator = np.random.default_rng(0)
+    _draw_heads(root / "train", generator)
+    _draw_kinds(root / "train", generator)
+    return root
+
+
+@pytest.fixture
+def tiny_data(tiny_original: Path, tmp_path: Path) -> Path:
+    """A copy of the folder that a test may change."""
+    return Path(shutil.copytree(tiny_original, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny_original: Path) -> Dataset:
+    """The folder, read once; tests must not change it."""
+    return read_dataset(tiny_original)

@@ -1,0 +1,66 @@
+"""A stand-in for training that takes no time: counts steps, keeps a checkpoint, and misbehaves by task name.
+
+`raises` stops with a `TrainingError`, `crashes` with a bug, `killed` dies by SIGKILL at its third step, once; `slow`
+takes 20 ms a step, anything else 1 ms.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from aggregation_lab.errors import AgglabError, TrainingError
+from aggregation_lab.files import write_json
+from runners.worker import Engine
+
+
+class Interruption(Exception):
+    pass
+
+
+def engine(out: Path, **changes) -> Engine:
+    names = {"load": "load", "train": "train", "interruption": "Interruption"}
+    return Engine(out, threads=1, **{field: f"fake_engine:{name}" for field, name in names.items()} | changes)
+
+
+def load(out: Path) -> SimpleNamespace:
+    return SimpleNamespace(dataset=None, split=None, cache=None)
+
+
+def load_broken(out: Path) -> None:
+    raise AgglabError("the data are gone")
+
+
+def load_killed(out: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train(spec, dataset, split, cache, folder: Path, *, report, threads, device) -> None:
+    name, steps = spec.tasks[0].name, spec.training.min_steps
+    checkpoint = folder / "checkpoint.pt"
+    state = json.loads(checkpoint.read_text()) if checkpoint.is_file() else {"step": 0, "value": spec.id, "resumes": -1}
+    state["resumes"] += 1
+    while state["step"] < steps:
+        time.sleep(0.02 if name.startswith("slow") else 0.001)
+        state["step"] += 1
+        state["value"] = hashlib.sha256(state["value"].encode()).hexdigest()
+        write_json(checkpoint, state)
+        if state["step"] == 3:
+            misbehave(name, folder)
+        report(SimpleNamespace(step=state["step"], steps=steps, loss=0.5, score=0.5, phase="training"))
+    write_json(folder / "result.json", {"value": state["value"], "resumes": state["resumes"]})
+    write_json(folder / "done.json", {"run": spec.id, "seconds": 0.1})
+    checkpoint.unlink()
+
+
+def misbehave(name: str, folder: Path) -> None:
+    if name == "raises":
+        raise TrainingError("step 3: the loss of task raises is nan; lower training.learning_rate")
+    if name == "crashes":
+        raise ValueError("a bug\nof two lines")
+    if name == "killed" and not (folder / "killed-once").exists():
+        (folder / "killed-once").touch()
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,174 @@
+"""The grid with a stand-in for training: failures, deaths, interruption, resume."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import fake_engine
+import pytest
+from tiny import planned
+
+from aggregation_lab.errors import AgglabError
+from runners.grid import run_grid
+from runners.store import RunStore, State
+
+
+class Witness:
+    """Notes what the grid tells it."""
+
+    def __init__(self, on_progress=None):
+        self.events, self.on_progress = [], on_progress
+
+    def started(self, run):
+        self.events.append(("started", run.id))
+
+    def progressed(self, run, report):
+        self.events.append(("progressed", run.id))
+        if self.on_progress:
+            self.on_progress(run, report)
+
+    def finished(self, run):
+        self.events.append(("finished", run.id))
+
+    def failed(self, run, message):
+        self.events.append(("failed", run.id))
+
+    def ticked(self):
+        pass
+
+    def order(self, kind):
+        return [run for event, run in self.events if event == kind]
+
+
+def grid(runs, out, witness=None, jobs=1, **changes):
+    return run_grid(runs, RunStore(out), fake_engine.engine(out), witness or Witness(), jobs=jobs, **changes)
+
+
+def result(out, run):
+    return json.loads((RunStore(out).folder(run) / "result.json").read_text())
+
+
+def test_largest_first_and_all_done(tmp_path):
+    runs = [planned("a", steps=2), planned("b", steps=6), planned("c", steps=4)]
+    witness = Witness()
+    outcome = grid(runs, tmp_path, witness)
+    assert witness.order("started") == [runs[1].id, runs[2].id, runs[0].id]
+    assert sorted(outcome.done) == sorted(run.id for run in runs)
+    assert not outcome.failed and not outcome.interrupted
+    assert {status.state for status in RunStore(tmp_path).statuses(runs).values()} == {State.DONE}
+
+
+def test_failing_runs_do_not_stop_the_others(tmp_path):
+    raises, crashes, good = planned("raises"), planned("crashes"), planned("good")
+    outcome = grid([raises, crashes, good], tmp_path)
+    assert outcome.done == [good.id]
+    assert outcome.failed[raises.id].startswith("step 3: the loss of task raises is nan")
+    assert outcome.failed[crashes.id] == "ValueError: a bug"
+    states = RunStore(tmp_path).statuses([raises, crashes, good])
+    assert states[crashes.id].state is State.FAILED and states[crashes.id].reason == "ValueError: a bug"
+    folder = RunStore(tmp_path).folder(crashes)
+    assert "in misbehave" in "".join(json.loads((folder / "error.json").read_text())["traceback"])
+    assert "in misbehave" in (folder / "log.txt").read_text()
+
+
+def test_killed_worker_is_named_and_replaced_and_its_run_continues(tmp_path):
+    killed, others = planned("killed", steps=8), [planned(name) for name in "abc"]
+    outcome = grid([killed, *others], tmp_path)
+    assert "killed by SIGKILL" in outcome.failed[killed.id]
+    assert len(outcome.done) == 3
+    assert RunStore(tmp_path).statuses([killed])[killed.id].state is State.FAILED
+    again = grid([killed], tmp_path)
+    assert again.done == [killed.id]
+    assert result(tmp_path, killed)["resumes"] == 1
+    assert result(tmp_path, killed)["value"] == undisturbed(killed)
+
+
+def undisturbed(run):
+    import hashlib
+
+    value = run.id
+    for _ in range(run.steps):
+        value = hashlib.sha256(value.encode()).hexdigest()
+    return value
+
+
+def test_fail_fast_leaves_the_rest(tmp_path):
+    runs = [planned("raises", steps=9), planned("a"), planned("b")]
+    outcome = grid(runs, tmp_path, fail_fast=True)
+    assert list(outcome.failed) == [runs[0].id] and not outcome.done and not outcome.interrupted
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stop_signal_ends_cleanly_and_resume_equals(tmp_path, number):
+    runs = [planned("slow", steps=40), planned("waits", steps=3)]
+    sent = []
+
+    def interrupt(run, report):
+        if not sent:
+            sent.append(number)
+            os.kill(os.getpid(), number)
+
+    outcome = grid(runs, tmp_path, Witness(interrupt))
+    assert outcome.interrupted and not outcome.done and not outcome.failed
+    states = RunStore(tmp_path).statuses(runs)
+    assert states[runs[0].id].state is State.PENDING and "checkpoint" in states[runs[0].id].reason
+    assert states[runs[1].id].state is State.PENDING
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+    grid(runs, tmp_path)
+    assert result(tmp_path, runs[0]) == {"value": undisturbed(runs[0]), "resumes": 1}
+
+
+def test_a_worker_that_ignores_the_stop_is_killed_after_the_grace(tmp_path):
+    run = planned("slow", steps=10_000)
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    outcome = grid([run], tmp_path, grace=0.0)
+    assert outcome.interrupted and time.monotonic() - start < 20
+    assert RunStore(tmp_path).statuses([run])[run.id].state is State.PENDING
+
+
+def test_workers_that_cannot_start_end_the_grid(tmp_path):
+    for load, message in (("load_broken", "the data are gone"), ("load_killed", "SIGKILL"), ("no_such", "no_such")):
+        engine = fake_engine.engine(tmp_path, load=f"fake_engine:{load}")
+        with pytest.raises(AgglabError, match=message):
+            run_grid([planned("a")], RunStore(tmp_path), engine, Witness(), jobs=1)
+
+
+GRID_IN_A_PROCESS = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+if __name__ == "__main__":
+    import fake_engine, test_grid
+    from tiny import planned
+    test_grid.grid([planned("slow", steps=80), planned("slow2", steps=80)], Path({out!r}), jobs=2)
+"""
+
+
+def test_sigkill_of_the_grid_ends_its_workers_and_resume_equals(tmp_path):
+    runs = [planned("slow", steps=80), planned("slow2", steps=80)]
+    out, script = tmp_path / "out", tmp_path / "script.py"
+    script.write_text(GRID_IN_A_PROCESS.format(tests=str(Path(__file__).parent), out=str(out)))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, script], env=environment)
+    store = RunStore(out)
+    wait_for(lambda: all((store.folder(run) / "checkpoint.pt").is_file() for run in runs))
+    assert {status.state for status in store.statuses(runs).values()} == {State.RUNNING}
+    process.kill()
+    process.wait()
+    wait_for(lambda: all(status.state is State.PENDING for status in store.statuses(runs).values()))
+    outcome = grid(runs, out, jobs=2)
+    assert len(outcome.done) == 2
+    assert [result(out, run) for run in runs] == [{"value": undisturbed(run), "resumes": 1} for run in runs]
+
+
+def wait_for(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)

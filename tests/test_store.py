@@ -1,0 +1,130 @@
+"""Run folders: states follow the files, whatever a crash has left; outdated runs name what changed."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny import planned
+
+from aggregation_lab.files import write_json
+from runners.store import HEARTBEAT_LOST, RunStore, State, claimed, difference, record_failure
+
+RUN = planned("lung", seed=3)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RunStore(tmp_path)
+
+
+def status(store, run=RUN):
+    return store.statuses([run])[run.id]
+
+
+def finish(store, run):
+    write_json(store.folder(run) / "spec.json", run.spec.to_json())
+    write_json(store.folder(run) / "done.json", {"seconds": 1.0})
+
+
+def test_the_life_of_a_run(store):
+    assert status(store).state is State.PENDING
+    folder = store.folder(RUN)
+    with claimed(folder, RUN.spec.to_json()):
+        assert status(store).state is State.RUNNING
+        assert str(os.getpid()) in status(store).reason
+    (folder / "checkpoint.pt").touch()
+    assert status(store).state is State.PENDING and "continues from its checkpoint" in status(store).reason
+    record_failure(folder, "no memory", "line 1\nline 2")
+    assert status(store).state is State.FAILED and status(store).reason == "no memory"
+    with claimed(folder, RUN.spec.to_json()):
+        assert status(store).state is State.RUNNING
+    assert status(store).state is State.PENDING  # the new attempt has forgotten the old error
+    finish(store, RUN)
+    assert status(store).state is State.DONE
+
+
+def claim_of(process, host=None, birth="1"):
+    return {"host": host or socket.gethostname(), "process": process, "birth": birth}
+
+
+def test_a_claim_of_a_dead_process_counts_for_nothing(store):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    write_json(store.folder(RUN) / "claim.json", claim_of(process.pid))
+    assert status(store).state is State.PENDING
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="only Linux tells when a process was born")
+def test_a_claim_of_a_process_number_used_again_counts_for_nothing(store):
+    write_json(store.folder(RUN) / "claim.json", claim_of(os.getpid(), birth="1"))
+    assert status(store).state is State.PENDING
+
+
+def test_a_claim_of_another_host_lives_by_its_heartbeat(store):
+    claim = store.folder(RUN) / "claim.json"
+    write_json(claim, claim_of(1, host="elsewhere"))
+    assert status(store).state is State.RUNNING
+    silent = time.time() - HEARTBEAT_LOST - 1
+    os.utime(claim, (silent, silent))
+    assert status(store).state is State.PENDING
+
+
+FILES = ("spec.json", "claim.json", "error.json", "checkpoint.pt", "done.json")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents=st.fixed_dictionaries({}, optional={file: st.sampled_from(["", "{", "[]", "{}"]) for file in FILES}))
+def test_no_wreckage_makes_a_state_unreadable(tmp_path_factory, contents):
+    store = RunStore(tmp_path_factory.mktemp("out"))
+    folder = store.folder(RUN)
+    folder.mkdir(parents=True)
+    for file, text in contents.items():
+        (folder / file).write_text(text)
+    later = planned("lung", seed=3, learning_rate=1e-4)
+    assert status(store).state is (State.DONE if "done.json" in contents else State.PENDING)
+    assert status(store, later).state in (State.PENDING, State.STALE)
+
+
+def test_a_finished_run_with_other_settings_makes_it_stale(store):
+    finish(store, RUN)
+    later = planned("lung", seed=3, learning_rate=1e-4)
+    found = status(store, later)
+    assert found.state is State.STALE
+    assert found.reason == "training.learning_rate: 0.0005 -> 0.0001"
+    assert status(store, planned("lung", seed=4)).state is State.PENDING
+    assert status(store, RUN).state is State.DONE  # the old settings brought back find their result
+
+
+def test_a_stale_run_that_was_started_anew_is_no_longer_stale(store):
+    finish(store, RUN)
+    later = planned("lung", seed=3, learning_rate=1e-4)
+    record_failure(store.folder(later), "nan")
+    assert status(store, later).state is State.FAILED
+    finish(store, later)
+    assert status(store, later).state is State.DONE
+
+
+def test_an_unfinished_run_with_other_settings_is_just_left(store):
+    write_json(store.folder(RUN) / "spec.json", RUN.spec.to_json())
+    assert status(store, planned("lung", seed=3, learning_rate=1e-4)).state is State.PENDING
+
+
+def test_difference_names_fields():
+    old, new = RUN.spec.to_json(), planned("lung", seed=3, image_size=96).spec.to_json()
+    assert difference(old, new) == "training.image_size: 224 -> 96"
+    assert difference(old, old | {"data": "x"}) == "data: its cases or their split changed"
+    assert "agglab trains or scores differently" in difference(old, old | {"recipe": 99})
+    weighted = json.loads(json.dumps(old))
+    weighted["training"]["loss_weights"] = {"lung": 2.0}
+    assert difference(old, weighted) == "training.loss_weights.lung: nothing -> 2.0"
+
+
+def test_folder_is_found_by_id_whatever_its_unit_is_called(store):
+    (store.root / f"renamed-f1-s3-{RUN.id}").mkdir(parents=True)
+    assert store.folder(RUN).name.startswith("renamed")
