@@ -33,13 +33,14 @@ class Evaluator:
     def predict(self, cases: TaskCases) -> Predictions:
         was_training = self.model.training
         self.model.eval()
-        values, usage = [], {block: [] for block in self.model.moe}
+        values: list[np.ndarray] = []
+        usage: dict[int, list[np.ndarray]] = {block: [] for block in self.model.moe}
         for rows in torch.arange(len(cases)).split(EVALUATION_BATCH):
             images = to_model_input(self.store.images(cases.image_rows[rows]), self.mean, self.std)
             with torch.autocast(images.device.type, self.precision, enabled=self.precision != torch.float32):
                 values.append(self.model.predict(images, cases.task).cpu().numpy())
             for block, layer in self.model.moe.items():
-                usage[block].append(layer.usage.float().cpu().numpy())
+                usage[block].append(layer.usage.cpu().numpy())
         self.model.train(was_training)
         return Predictions(
             np.concatenate(values), {block: np.concatenate(gates).mean(0) for block, gates in usage.items()}

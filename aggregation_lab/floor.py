@@ -4,6 +4,8 @@ Majority class with the training frequencies as probabilities, mean box, mean po
 it fits the training masks best.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -63,7 +65,7 @@ def floor_tables(
         test = by_case.loc[split.cases("test", task.name)]
         prediction = floor_prediction(task, train, cache)
         rows = case_rows(task, test, np.repeat(prediction[None], len(test), axis=0), dataset.root)
-        labels = {
+        labels: dict[str, Any] = {
             "run": FLOOR,
             "aggregation": FLOOR,
             "unit": task.name,

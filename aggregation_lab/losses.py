@@ -4,6 +4,7 @@ so that under proportional sampling every image weighs the same and E[L] = sum_t
 `sampling: uniform` it is the paper's L = sum_t lambda_t L_t up to the constant 1/T.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ def regression_loss(points: Tensor, reference: Tensor) -> Tensor:
     return 10 * (points - reference).abs().mean((1, 2))
 
 
-LOSSES = {
+LOSSES: dict[TaskType, Callable[[Any, Tensor], Tensor]] = {
     TaskType.SEGMENTATION: segmentation_loss,
     TaskType.CLASSIFICATION: classification_loss,
     TaskType.DETECTION: detection_loss,

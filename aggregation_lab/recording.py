@@ -10,6 +10,7 @@ import time
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def write_results(trainer: Trainer, root: Path, peak_memory: float) -> None:
     """Score the test cases, write the run's tables into its folder and, last, `done.json`."""
     start = time.monotonic()
     spec = trainer.spec
-    run = {"run": spec.id, "fraction": spec.fraction, "seed": spec.seed}
+    run: dict[str, Any] = {"run": spec.id, "fraction": spec.fraction, "seed": spec.seed}
     scores, cases, routing = [], [], []
     for test, train in zip(trainer.test_cases, trainer.train_cases, strict=True):
         task = test.task

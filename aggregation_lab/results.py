@@ -194,7 +194,7 @@ def validate(frame: pd.DataFrame, table: Table, source: str = "") -> pa.Table:
         arrays.append(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
     repeated = frame.duplicated(list(table.key))
     if repeated.any():
-        row = frame.loc[repeated.idxmax(), list(table.key)].to_dict() if frame.index.is_unique else {}
+        row = frame[list(table.key)].iloc[int(repeated.to_numpy().argmax())].to_dict()
         raise ResultsError(
             f"{where}: {int(repeated.sum())} repeated row(s), first {row}; {', '.join(table.key)} identify a row"
         )

@@ -213,7 +213,7 @@ class Trainer:
         total = 0.0
         for position, seen in enumerate(self.ledger.images_seen.values()):
             batch = make_batch([(position, np.array([0]))], self.train_cases, self.store)
-            total += seen * count_flops(lambda batch=batch: self.compute_losses(batch)[0])
+            total += seen * count_flops(lambda drawn: self.compute_losses(drawn)[0], batch)
         self.model.train(was_training)
         self.optimizer.zero_grad()
         return total

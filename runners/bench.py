@@ -91,7 +91,7 @@ def experts() -> dict[str, float]:
         index = torch.zeros(1, dtype=torch.long, device=device)
         return model(image, index, [(TASK.name, slice(None))])[TASK.name].sum()
 
-    flops = {kind: count_flops(lambda model=model: loss(model)) for kind, model in models.items()}
+    flops = {kind: count_flops(loss, model) for kind, model in models.items()}
     plain, split, copy = paired(*(model_step(model) for model in models.values()))
     return {
         "split step / plain ViT step": ratio(split, plain),

@@ -16,9 +16,6 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.tasks import TaskType
 
 
-
-
-
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_dice_and_hausdorff_agree_with_f1_and_scipy(data):

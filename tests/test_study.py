@@ -1,4 +1,4 @@
-"""Study files: shipped ones load, every fault is one line naming the field, and units shared by aggregations are found."""
+"""Study files: shipped ones load, every fault is one line naming the field, shared units are found."""
 
 from pathlib import Path
 

@@ -2,6 +2,7 @@
 
 import difflib
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -23,7 +24,7 @@ def build_encoder(name: str, *, weights: str = "random", drop_path: float = 0.0)
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
         raise ModelError(f"model.encoder: unknown DINOv3 encoder {name!r}; timm has {', '.join(close)}")
     try:
-        encoder = timm.create_model(
+        encoder: Any = timm.create_model(
             name, pretrained=weights == "hub", num_classes=0, dynamic_img_size=True, drop_path_rate=drop_path
         )
     except (OSError, RuntimeError) as error:
@@ -41,6 +42,7 @@ def build_encoder(name: str, *, weights: str = "random", drop_path: float = 0.0)
 def _unit_layer_scale(encoder: Eva) -> None:
     # DINOv3's LayerScale of 1e-5 suits a long pretraining; in a short training from a random start it would keep
     # every block close to the identity.
+    block: Any
     for block in encoder.blocks:
         for gamma in (block.gamma_1, block.gamma_2):
             if gamma is not None:

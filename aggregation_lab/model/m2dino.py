@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from timm.models.eva import Eva
 from torch import Tensor, nn
 
 from aggregation_lab.config import ModelConfig
@@ -28,17 +29,17 @@ class M2DINO(nn.Module):
     def __init__(
         self,
         *,
-        encoder: nn.Module,
+        encoder: Eva,
         tasks: Sequence[Task],
         heads: nn.ModuleDict,
         moe: dict[int, MoE],
         context: TaskContext,
     ):
         super().__init__()
-        self.encoder = encoder
+        self.encoder: Any = encoder  # timm's classes carry no types
         self.tasks = tuple(tasks)
         self.heads = heads
-        self.task_embedding = nn.Embedding(len(tasks), encoder.embed_dim)
+        self.task_embedding = nn.Embedding(len(tasks), self.encoder.embed_dim)
         nn.init.normal_(self.task_embedding.weight, std=0.02)
         self.moe = moe  # the encoder's own layers, by block: a view for recording, registered there already
         self._context = context
@@ -53,7 +54,8 @@ class M2DINO(nn.Module):
         """Normalised predictions of one task for B x 3 x S x S images (see `model.heads`)."""
         index = torch.full((len(images),), self.tasks.index(task), device=images.device)
         output = self(images, index, [(task.name, slice(None))])[task.name]
-        return self.heads[task.name].predict(output)
+        head: Any = self.heads[task.name]
+        return head.predict(output)
 
     def balance(self) -> Tensor | float:
         """Mean load-balance term over the MoE layers; 0 without top-k routing."""
@@ -71,11 +73,12 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
     context = TaskContext()
     moe: dict[int, MoE] = {}
     if config.moe.experts:
-        depth = len(encoder.blocks)
+        blocks: Any = encoder.blocks
+        depth = len(blocks)
         if config.moe.blocks > depth:
             raise ModelError(f"model.moe.blocks: {config.moe.blocks}, but {config.encoder} has {depth} blocks")
         for index in range(depth - config.moe.blocks, depth):
-            block = encoder.blocks[index]
+            block = blocks[index]
             block.mlp = moe[index] = build_moe(
                 block.mlp, kind=config.moe.kind, experts=config.moe.experts, context=context, top_k=config.moe.top_k
             )

@@ -7,12 +7,22 @@ scale each expert's share of them between the products. Shapes: B images, N toke
 H hidden units over all experts.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from timm.layers import Mlp
 from torch import Tensor, nn
 
 from aggregation_lab.errors import ModelError
+
+
+class FFN(NamedTuple):
+    """The parts of a block's two-layer FFN: D -> H -> D."""
+
+    fc1: nn.Linear
+    act: nn.Module
+    fc2: nn.Linear
 
 
 class TaskContext:
@@ -39,7 +49,7 @@ class MoE(nn.Module):
         self.router = nn.Linear(dim, experts)
         nn.init.zeros_(self.router.bias)
         self.context = context
-        self.usage: Tensor | None = None
+        self.usage = torch.zeros(0, experts)
         self.balance: Tensor | None = None
 
     def gates(self, x: Tensor) -> Tensor:
@@ -62,7 +72,7 @@ class SplitExperts(MoE):
     The router starts at zero, so every gate is 1/E; gates are scaled by E, so the layer starts as the plain FFN.
     """
 
-    def __init__(self, ffn: Mlp, *, experts: int, context: TaskContext):
+    def __init__(self, ffn: FFN, *, experts: int, context: TaskContext):
         super().__init__(dim=ffn.fc1.in_features, experts=experts, context=context)
         if ffn.fc1.out_features % experts:
             raise ModelError(
@@ -83,7 +93,7 @@ class CopiedExperts(MoE):
     The router starts random: equal experts under equal gates would receive equal gradients and never part.
     """
 
-    def __init__(self, ffn: Mlp, *, experts: int, context: TaskContext, top_k: int | None = None):
+    def __init__(self, ffn: FFN, *, experts: int, context: TaskContext, top_k: int | None = None):
         dim, hidden = ffn.fc1.in_features, ffn.fc1.out_features
         super().__init__(dim=dim, experts=experts, context=context, top_k=top_k)
         nn.init.normal_(self.router.weight, std=dim**-0.5)
@@ -105,11 +115,12 @@ class CopiedExperts(MoE):
 
 def build_moe(ffn: nn.Module, *, kind: str, experts: int, context: TaskContext, top_k: int | None) -> MoE:
     """Experts made from a block's FFN. Raises `ModelError` where the FFN is not a plain two-layer one."""
-    if type(ffn) is not Mlp:
+    if not isinstance(ffn, Mlp) or not isinstance(ffn.fc1, nn.Linear) or not isinstance(ffn.fc2, nn.Linear):
         raise ModelError(
             f"model.moe: the encoder's FFN is a {type(ffn).__name__}, experts need a two-layer FFN; "
             "set experts: 0 or take a tiny, small, base or large encoder"
         )
+    parts = FFN(ffn.fc1, ffn.act, ffn.fc2)
     if kind == "split":
-        return SplitExperts(ffn, experts=experts, context=context)
-    return CopiedExperts(ffn, experts=experts, context=context, top_k=top_k)
+        return SplitExperts(parts, experts=experts, context=context)
+    return CopiedExperts(parts, experts=experts, context=context, top_k=top_k)
