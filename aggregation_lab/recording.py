@@ -21,9 +21,6 @@ from aggregation_lab.files import write_json
 from aggregation_lab.scoring import case_rows, score_rows
 from aggregation_lab.training import Trainer
 
-STUDY_LABELS = ("aggregation", "unit", "group")
-RUN_TABLES = {name: table.without(*STUDY_LABELS) for name, table in results.TABLES.items()}
-"""The tables as they lie in a run's folder."""
 DONE = "done.json"
 
 
@@ -81,7 +78,7 @@ def write_results(trainer: Trainer, root: Path, peak_memory: float) -> None:
         "routing": routing,
     }
     for name, parts in frames.items():
-        table = RUN_TABLES[name]
+        table = results.RUN_TABLES[name]
         results.write_table(results.append(parts, table), table, trainer.folder / f"{name}.parquet")
     write_json(trainer.folder / DONE, {"run": spec.id, "seconds": ledger.seconds, "images_seen": seen})
 

@@ -167,6 +167,12 @@ ROUTING = Table(
 
 TABLES = {table.name: table for table in (SCORES, CASES, RUNS, CURVES, ROUTING)}
 
+STUDY_LABELS = ("aggregation", "unit", "group")
+"""Columns that a study adds: a run does not know to which aggregations it counts, nor the study's clinical groups."""
+
+RUN_TABLES = {name: table.without(*STUDY_LABELS) for name, table in TABLES.items()}
+"""The tables as a run writes them into its folder."""
+
 
 def validate(frame: pd.DataFrame, table: Table, source: str = "") -> pa.Table:
     """The frame as an Arrow table of exactly `table.schema`.

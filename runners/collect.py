@@ -13,9 +13,6 @@ from runners.plan import PlannedRun
 from runners.prepare import floor_file
 from runners.store import RunStore, State
 
-STUDY_LABELS = ("aggregation", "unit", "group")
-"""Columns that the study adds to the tables of a run."""
-
 
 def collect(out: Path, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(results.TABLES)) -> None:
     """Write the tables of `out` from its finished runs and the floor; each replaces its predecessor at once."""
@@ -34,7 +31,7 @@ def gather(out: Path, runs: Sequence[PlannedRun], name: str) -> pd.DataFrame:
     for run in runs:
         if states[run.id].state is not State.DONE:
             continue
-        frame = results.read_table(store.folder(run) / f"{name}.parquet", table.without(*STUDY_LABELS))
+        frame = results.read_table(store.folder(run) / f"{name}.parquet", results.RUN_TABLES[name])
         for aggregation, unit in run.labels:
             labelled = frame.assign(aggregation=aggregation, unit=unit)
             frames.append(_grouped(labelled, tasks) if _has_group(table) else labelled)

@@ -16,7 +16,7 @@ from aggregation_lab.data.splits import Split, draw_split
 from aggregation_lab.errors import ResultsError, TrainingError
 from aggregation_lab.floor import floor_tables
 from aggregation_lab.metrics import task_scores
-from aggregation_lab.recording import DONE, RUN_TABLES
+from aggregation_lab.recording import DONE
 from aggregation_lab.run import RunSpec
 from aggregation_lab.scoring import case_rows
 from aggregation_lab.tasks import TaskType
@@ -40,7 +40,7 @@ def spec_for(dataset: Dataset, *names: str, seed: int = 0, moe: dict | None = No
 
 
 def tables(folder: Path) -> dict[str, pd.DataFrame]:
-    return {name: results.read_table(folder / f"{name}.parquet", table) for name, table in RUN_TABLES.items()}
+    return {name: results.read_table(folder / f"{name}.parquet", table) for name, table in results.RUN_TABLES.items()}
 
 
 @pytest.fixture(scope="module")
