@@ -10,7 +10,7 @@ import time
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,14 @@ from aggregation_lab import results
 from aggregation_lab.convergence import still_improving
 from aggregation_lab.files import write_json
 from aggregation_lab.scoring import case_rows, score_rows
-from aggregation_lab.training import Trainer
+
+if TYPE_CHECKING:
+    from aggregation_lab.training import Trainer
 
 DONE = "done.json"
 
 
-def write_results(trainer: Trainer, root: Path, peak_memory: float) -> None:
+def write_results(trainer: "Trainer", root: Path, peak_memory: float) -> None:
     """Score the test cases, write the run's tables into its folder and, last, `done.json`."""
     start = time.monotonic()
     spec = trainer.spec
@@ -83,7 +85,7 @@ def write_results(trainer: Trainer, root: Path, peak_memory: float) -> None:
     write_json(trainer.folder / DONE, {"run": spec.id, "seconds": ledger.seconds, "images_seen": seen})
 
 
-def _curve(trainer: Trainer) -> pd.DataFrame:
+def _curve(trainer: "Trainer") -> pd.DataFrame:
     curve = pd.DataFrame(trainer.ledger.curve)
     improving = curve.groupby("task")["score"].agg(lambda scores: still_improving(scores.tolist()))
     types = {name: str(task.type) for name, task in trainer.tasks.items()}

@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from aggregation_lab import metrics
+from aggregation_lab.data.decode import decode_mask
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.tasks import METRICS, Task, TaskType
 
@@ -39,8 +40,7 @@ def _quantities(task: Task, case, prediction: np.ndarray, root: Path) -> list[me
     height, width = case.height, case.width
     scale = np.array([width, height], float)
     if task.type is TaskType.SEGMENTATION:
-        with Image.open(root / case.mask) as image:
-            reference = np.asarray(image)
+        reference = np.asarray(decode_mask((root / case.mask).read_bytes()))
         predicted = np.asarray(Image.fromarray(prediction).resize((width, height), Image.Resampling.NEAREST))
         return metrics.segmentation_quantities(predicted, reference, task.classes)
     if task.type is TaskType.CLASSIFICATION:

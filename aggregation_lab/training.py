@@ -28,6 +28,8 @@ from aggregation_lab.files import write_atomic
 from aggregation_lab.flops import count_flops
 from aggregation_lab.losses import image_losses
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
+from aggregation_lab.optimisation import make_optimizer, schedule
+from aggregation_lab.recording import write_results
 from aggregation_lab.run import RunSpec
 
 EXPLODED = 1e3
@@ -91,7 +93,6 @@ class Trainer:
         self.std = torch.tensor(pixel_statistics["std"], device=device).view(1, 3, 1, 1)
         self.evaluator = Evaluator(self.model, self.store, self.mean, self.std, self.precision)
         self.optimizer = make_optimizer(self.model, self.config, device)
-        self.weights = [self.config.loss_weights.get(name, 1.0) for name in self.tasks]
         self.step = 0
         self.ledger = Ledger(
             {name: 0 for name in self.tasks}, started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -261,37 +262,9 @@ def _step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, 2, step]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def schedule(step: int, steps: int, warmup: float) -> float:
-    """Factor on the learning rate: linear rise over the first `warmup` share of the steps, then cosine to zero."""
-    rise = max(1, round(warmup * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-
 def evaluation_points(steps: int, count: int) -> set[int]:
     """Steps after which validation is scored: evenly spaced, the last step among them."""
     return {math.ceil(steps * (index + 1) / count) for index in range(count)}
-
-
-def make_optimizer(model: M2DINO, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
-    """AdamW; no weight decay on biases, norms, scales, tokens and embeddings; `encoder_rate` on the encoder."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        decays = parameter.ndim >= 2 and not any(part in name for part in ("token", "embedding", "fc2_bias"))
-        groups.setdefault((name.startswith("encoder."), decays), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "weight_decay": config.weight_decay if decays else 0.0,
-                "rate": config.encoder_rate if in_encoder else 1.0,
-            }
-            for (in_encoder, decays), parameters in groups.items()
-        ],
-        lr=config.learning_rate,
-        fused=device.type in ("cpu", "cuda"),
-    )
 
 
 def train_run(
@@ -311,8 +284,6 @@ def train_run(
     `report` is called after every step and may raise `RunInterrupted`. The tables are written before `done.json`,
     whose presence says that the run is finished. Raises `TrainingError` where a loss is not finite or explodes.
     """
-    from aggregation_lab.recording import write_results
-
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = pick_device(device)

@@ -23,9 +23,10 @@ from aggregation_lab.data.splits import Split, draw_split
 from aggregation_lab.device import pick_device
 from aggregation_lab.flops import count_flops
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
+from aggregation_lab.optimisation import make_optimizer
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import Task, TaskType
-from aggregation_lab.training import Trainer, make_optimizer
+from aggregation_lab.training import Trainer
 
 ENCODER = "vit_tiny_patch16_dinov3_qkvb"
 SIZE = 128

@@ -1,9 +1,12 @@
 """Gather the tables of finished runs, labelled with every aggregation they count in, into the tables of the study."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from aggregation_lab import results
 from aggregation_lab.files import write_text
@@ -26,20 +29,32 @@ def collect(out: Path, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(
 def gather(out: Path, runs: Sequence[PlannedRun], name: str) -> pd.DataFrame:
     """One table over all finished runs of the plan. Raises `ResultsError` naming a run's damaged file."""
     table, store, tasks = results.TABLES[name], RunStore(out), read_tasks(out)
-    states = store.statuses(runs)
-    frames = []
+    states, folders = store.statuses(runs), store.folders(runs)
+    parts = []
     for run in runs:
         if states[run.id].state is not State.DONE:
             continue
-        frame = results.read_table(store.folder(run) / f"{name}.parquet", results.RUN_TABLES[name])
-        for aggregation, unit in run.labels:
-            labelled = frame.assign(aggregation=aggregation, unit=unit)
-            frames.append(_grouped(labelled, tasks) if _has_group(table) else labelled)
+        rows = _read(folders[run.id] / f"{name}.parquet", results.RUN_TABLES[name])
+        for label in run.labels:
+            labelled = rows
+            for column, value in zip(("aggregation", "unit"), label, strict=True):
+                labelled = labelled.append_column(column, pa.repeat(value, rows.num_rows))
+            parts.append(labelled)
+    frames = [pa.concat_tables(parts).to_pandas()] if parts else []
     if name in ("scores", "cases"):
-        for fraction in read_study(out).fractions:
-            floor = results.read_table(floor_file(out, fraction, name), table)
-            frames.append(_grouped(floor, tasks))
-    return results.append(frames, table)
+        frames += [results.read_table(floor_file(out, fraction, name), table) for fraction in read_study(out).fractions]
+    return results.append([_grouped(frame, tasks) if _has_group(table) else frame for frame in frames], table)
+
+
+def _read(path: Path, table: results.Table) -> pa.Table:
+    """Rows of a run's file; the table as a whole is validated once it is gathered."""
+    try:
+        rows = pq.ParquetFile(BytesIO(path.read_bytes())).read(use_threads=False)
+        if rows.schema.equals(table.schema):
+            return rows.replace_schema_metadata()
+    except (OSError, pa.ArrowInvalid):
+        pass
+    return pa.Table.from_pandas(results.read_table(path, table), table.schema)  # raises, naming what is wrong
 
 
 def _has_group(table: results.Table) -> bool:

@@ -54,9 +54,7 @@ def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, P
 
 def run_study(study: Study, file: Path, out: Path, options: GridOptions, console: Console) -> int:
     """Prepare, train what `options` ask for, collect. Returns the exit code: 0, 1, or 130 after Ctrl-C."""
-    from aggregation_lab.device import pick_device
-
-    device = pick_device(options.device)
+    device = device_type(options.device)
     if options.dry_run:
         return show_plan(study, out, options, console)
     with output.locked(out):
@@ -67,8 +65,9 @@ def run_study(study: Study, file: Path, out: Path, options: GridOptions, console
         todo = [run for run in chosen if states[run.id].state in _TAKEN[options.rerun]]
         if options.rerun is Rerun.ALL:
             set_aside(store, [run for run in todo if states[run.id].state is State.DONE])
-        jobs = worker_count(study, device.type, options.jobs, len(todo), console)
-        engine = Engine(out, threads=max(1, cost.cores() // jobs), device=options.device)
+        jobs = worker_count(study, device, options.jobs, console)
+        threads = output.fixed_threads(out, max(1, cost.cores() // jobs))
+        engine = Engine(out, threads=threads, device=options.device)
         done = sum(states[run.id].state is State.DONE for run in chosen)
         say(console, f"{out}: {len(runs)} runs, {done} finished, {len(todo)} to do, {jobs} at a time")
         failed: dict[str, str] = {}
@@ -92,10 +91,18 @@ def set_aside(store: RunStore, runs: Sequence[PlannedRun]) -> None:
         folder.rename(kept / f"{folder.name}.{number + 1}")
 
 
-def worker_count(study: Study, device: str, asked: int | None, todo: int, console: Console) -> int:
-    """Workers to start: as asked, else one on an accelerator and one per core on the CPU; as memory allows."""
+def device_type(name: str | None) -> str:
+    """Type of the device runs will use. Raises `ModelError` where it does not exist here."""
+    if name == "cpu":
+        return name  # without loading torch
+    from aggregation_lab.device import pick_device
+
+    return pick_device(name).type
+
+
+def worker_count(study: Study, device: str, asked: int | None, console: Console) -> int:
+    """Workers at a time: as asked, else one on an accelerator and one per core on the CPU; as memory allows."""
     wanted = asked or (cost.cores() if device == "cpu" else 1)
-    wanted = max(1, min(wanted, todo))
     if device != "cpu":
         return wanted
     fitting = max(1, int(0.9 * cost.available_bytes() / cost.worker_bytes(study.model, study.training)))
@@ -133,15 +140,13 @@ def conclude(
 
 def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -> int:
     """Print the runs, their state and an estimate of time; leaves no trace in `out`."""
-    from aggregation_lab.device import pick_device
-
     runs = plan_only(study, out, preparation(console))
     store = RunStore(out)
     states = store.statuses(runs)
-    device = pick_device(options.device).type
+    device = device_type(options.device)
     chosen = select(runs, options.only)
     todo = [run for run in chosen if states[run.id].state in _TAKEN[options.rerun]]
-    jobs = worker_count(study, device, options.jobs, len(todo), console)
+    jobs = worker_count(study, device, options.jobs, console)
     rate, basis = pace(store, runs, states, device, jobs)
     for run in chosen:
         status = states[run.id]
@@ -171,8 +176,9 @@ def pace(
             flops, seconds = flops + run.flops, seconds + taken
     if seconds:
         return flops / seconds, f"by the pace of {len(finished)} finished runs"
-    rate = cost.matrix_rate(device) * cost.UNTRAINED_EFFICIENCY
-    return rate / jobs, "a rough guess from this machine's matrix rate"
+    on_cpu = device == "cpu"
+    rate = cost.matrix_rate(device, max(1, cost.cores() // jobs)) * cost.UNTRAINED_EFFICIENCY
+    return rate if on_cpu else rate / jobs, "a rough guess from this machine's matrix rate"
 
 
 def show_status(out: Path, console: Console) -> int:

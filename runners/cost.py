@@ -79,12 +79,13 @@ def makespan(seconds: Iterable[float], jobs: int) -> float:
     return max(busy)
 
 
-def matrix_rate(device: str, seconds: float = 0.3) -> float:
-    """Operations per second of a plain matrix product on `device`, measured for about `seconds`."""
+def matrix_rate(device: str, threads: int, seconds: float = 0.3) -> float:
+    """Operations per second of a plain matrix product on `device` with `threads`, measured for about `seconds`."""
     import time
 
     import torch
 
+    torch.set_num_threads(threads)
     on_accelerator = torch.device(device).type != "cpu"
     side = 4096 if on_accelerator else 768
     dtype = torch.bfloat16 if on_accelerator else torch.float32

@@ -138,6 +138,19 @@ def cache_folder(out: Path) -> Path:
 DATASET_TABLES = ("cases", "images", "masks", "near_duplicates")
 
 
+def fixed_threads(out: Path, threads: int) -> int:
+    """Threads of each run of this folder: `threads` the first time, and the same ever after.
+
+    The number of threads changes the order of sums and so the last bits of a score; a run that is resumed, and the
+    runs it is compared with, must not depend on how many others happened to be left.
+    """
+    file = out / "threads.json"
+    if file.is_file():
+        return int(json.loads(file.read_text())["threads"])
+    write_json(file, {"threads": threads})
+    return threads
+
+
 def save_dataset(out: Path, dataset: "Dataset") -> None:
     """Keep the data set's tables and tasks for the workers."""
     folder = out / "prepared"

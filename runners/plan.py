@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aggregation_lab.errors import StudyError
@@ -34,7 +35,7 @@ class PlannedRun:
     images: int
     flops: float
 
-    @property
+    @cached_property
     def id(self) -> str:
         return self.spec.id
 

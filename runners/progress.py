@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from aggregation_lab.errors import AgglabError
 from runners.plan import PlannedRun
 from runners.worker import Report
 
@@ -63,7 +64,10 @@ class GridProgress:
         self._say(f"done    {self._counter()}  {run.title}  ({duration(seconds)}; {self._eta()})")
         if time.monotonic() >= self._next_collection:
             before = time.monotonic()
-            self._collect()
+            try:
+                self._collect()
+            except AgglabError as error:
+                say(self._console, f"tables not updated: {error}")  # the runs go on; the end of the grid tries again
             now = time.monotonic()
             self._next_collection = now + (now - before) / COLLECTION_SHARE
 

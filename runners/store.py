@@ -57,11 +57,16 @@ class RunStore:
 
     def folder(self, run: PlannedRun) -> Path:
         """Folder of the run: the one that carries its id, whatever its unit was called when it was made."""
-        return next(iter(self.root.glob(f"*-{run.id}")), self.root / run.folder_name)
+        return self.folders([run])[run.id]
+
+    def folders(self, runs: Sequence[PlannedRun]) -> dict[str, Path]:
+        """Folder of every run, by id."""
+        found = self._by_id()
+        return {run.id: found.get(run.id, self.root / run.folder_name) for run in runs}
 
     def statuses(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
         """State of every run, by id."""
-        folders = {folder.name.rsplit("-", 1)[-1]: folder for folder in self._folders()}
+        folders = self._by_id()
         planned = {run.id for run in runs}
         states = {run.id: _state(folders[run.id]) if run.id in folders else Status(State.PENDING) for run in runs}
         if any(status.state is State.PENDING for status in states.values()):
@@ -71,8 +76,9 @@ class RunStore:
                     states[run.id] = Status(State.STALE, difference(earlier[run.key], run.spec.to_json()))
         return states
 
-    def _folders(self) -> list[Path]:
-        return sorted(self.root.iterdir()) if self.root.is_dir() else []
+    def _by_id(self) -> dict[str, Path]:
+        folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
+        return {folder.name.rsplit("-", 1)[-1]: folder for folder in folders}
 
     @staticmethod
     def _finished(folders: Sequence[Path]) -> dict[RunKey, dict[str, Any]]:

@@ -119,6 +119,16 @@ def test_changed_settings_make_runs_stale_until_they_are_asked_for(copy, tiny_or
 
 
 @pytest.mark.slow
+def test_rerun_all_repeats_and_keeps_the_old_result(copy, tiny_original, capsys):
+    out = copy / "out"
+    before = scores(out)
+    grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu"]
+    assert agglab(capsys, *grid, "--rerun", "all", "--only", "TS/tiny_kind")[0] == 0
+    pd.testing.assert_frame_equal(scores(out), before)
+    assert (next((out / "runs-set-aside").iterdir()) / "done.json").is_file()
+
+
+@pytest.mark.slow
 def test_killed_grid_resumes_to_the_same_scores(finished, tiny_original, tmp_path):
     out = tmp_path / "out"
     arguments = ("run-grid", finished / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu")
@@ -251,8 +261,7 @@ def test_a_failing_run_is_told_at_once_and_gives_exit_code_1(copy, tiny_original
     assert "FAILED  1/1  TS/tiny_head_det f1 s0: KeyError" in text and "5 done, 1 failed" in text
     assert "Traceback" in json.loads((folder / "error.json").read_text())["traceback"][0]
     assert agglab(capsys, "status", out)[0] == 1
-    (folder / "checkpoint.pt").unlink()
-    assert agglab(capsys, *grid, "--rerun", "failed")[0] == 0
+    assert "1 to do" in agglab(capsys, *grid, "--rerun", "failed", "--dry-run")[1]
 
 
 def test_validate_lists_tasks_sharing_and_leaks(tiny_original, capsys):

@@ -16,11 +16,12 @@ from aggregation_lab.data.splits import Split, draw_split
 from aggregation_lab.errors import ResultsError, TrainingError
 from aggregation_lab.floor import floor_tables
 from aggregation_lab.metrics import task_scores
+from aggregation_lab.optimisation import schedule
 from aggregation_lab.recording import DONE
 from aggregation_lab.run import RunSpec
 from aggregation_lab.scoring import case_rows
 from aggregation_lab.tasks import TaskType
-from aggregation_lab.training import CHECKPOINT, Progress, RunInterrupted, evaluation_points, schedule, train_run
+from aggregation_lab.training import CHECKPOINT, Progress, RunInterrupted, evaluation_points, train_run
 
 SIZE = 32
 ENCODER = "vit_tiny_patch16_dinov3_qkvb"

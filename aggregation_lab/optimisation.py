@@ -1,0 +1,37 @@
+"""The optimiser and its learning rate: the same for every unit of every aggregation."""
+
+import math
+
+import torch
+from torch import nn
+
+from aggregation_lab.config import TrainingConfig
+from aggregation_lab.model.m2dino import M2DINO
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Factor on the learning rate: linear rise over the first `warmup` share of the steps, then cosine to zero."""
+    rise = max(1, round(warmup * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def make_optimizer(model: M2DINO, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
+    """AdamW; no weight decay on biases, norms, scales, tokens and embeddings; `encoder_rate` on the encoder."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        decays = parameter.ndim >= 2 and not any(part in name for part in ("token", "embedding", "fc2_bias"))
+        groups.setdefault((name.startswith("encoder."), decays), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "weight_decay": config.weight_decay if decays else 0.0,
+                "rate": config.encoder_rate if in_encoder else 1.0,
+            }
+            for (in_encoder, decays), parameters in groups.items()
+        ],
+        lr=config.learning_rate,
+        fused=device.type in ("cpu", "cuda"),
+    )
