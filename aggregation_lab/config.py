@@ -31,6 +31,8 @@ class MoEConfig(Config):
     def _consistent(self) -> "MoEConfig":
         if self.top_k is not None and self.kind != "copy":
             raise ValueError("top_k needs kind: copy (dropping parts of a split FFN would change the encoder's start)")
+        if self.balance_weight and self.top_k is None:
+            raise ValueError("balance_weight needs top_k; a dense mixture has no load to balance")
         if self.top_k is not None and self.top_k > self.experts:
             raise ValueError(f"top_k is {self.top_k} but there are {self.experts} experts; it takes 1 to experts")
         return self
@@ -56,7 +58,8 @@ class TrainingConfig(Config):
     image_size: int = Field(224, ge=32, le=1024, multiple_of=16)
     """Side of the square the images are resized to, in pixels."""
     passes: float = Field(30, gt=0)
-    """How often every training image is seen, in every aggregation: the matched budget."""
+    """How often every training image is seen, in every aggregation: the matched budget. Units that the floor
+    `min_steps` lifts see theirs more often; the table `runs` has the passes of each run."""
     min_steps: int = Field(100, ge=1)
     """Floor on the optimiser steps of a unit, so that tiny units get a chance to fit."""
     batch_size: int = Field(16, ge=1)

@@ -18,19 +18,21 @@ def schedule(step: int, steps: int, warmup: float) -> float:
 
 
 def make_optimizer(model: M2DINO, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
-    """AdamW; no weight decay on biases, norms, scales, tokens and embeddings; `encoder_rate` on the encoder."""
+    """AdamW; no weight decay on biases, norms, scales, tokens and embeddings; `encoder_rate` on the encoder but
+    for its routers, which are new."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         decays = parameter.ndim >= 2 and not any(part in name for part in ("token", "embedding", "fc2_bias"))
-        groups.setdefault((name.startswith("encoder."), decays), []).append(parameter)
+        pretrained = name.startswith("encoder.") and ".router." not in name
+        groups.setdefault((pretrained, decays), []).append(parameter)
     return torch.optim.AdamW(
         [
             {
                 "params": parameters,
                 "weight_decay": config.weight_decay if decays else 0.0,
-                "rate": config.encoder_rate if in_encoder else 1.0,
+                "rate": config.encoder_rate if pretrained else 1.0,
             }
-            for (in_encoder, decays), parameters in groups.items()
+            for (pretrained, decays), parameters in groups.items()
         ],
         lr=config.learning_rate,
         fused=device.type in ("cpu", "cuda"),

@@ -70,22 +70,23 @@ class Task:
     """One clinical task.
 
     `classes` follows the challenge's `num_classes`: for segmentation the classes including background, for
-    classification the classes, for regression the number of points, for detection 1. `flips` says whether a
-    left-right mirrored image keeps its target: never for laterality classes and for ordered points.
+    classification the classes, for regression the number of points, for detection 1. `laterality` says that the
+    target tells left from right.
     """
 
     name: str
     type: TaskType
     classes: int
     group: str
+    laterality: bool = False
 
     @property
     def flips(self) -> bool:
-        return self.type is not TaskType.REGRESSION and self.name not in LATERALITY_TASKS
+        """Whether a mirrored image keeps its target: not with laterality, nor for points, whose order would change."""
+        return self.type is not TaskType.REGRESSION and not self.laterality
 
 
-LATERALITY_TASKS = frozenset({"fetal_head_pos_cls", "fetal_sacral_pos_cls"})
-"""Tasks whose classes tell left from right: mirroring an image would make its label wrong."""
+_LATERALITY_TASKS = frozenset({"fetal_head_pos_cls", "fetal_sacral_pos_cls"})
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _challenge_tasks() -> dict[str, ChallengeTask]:
         ("fetal_femur", reg, 2, 621, "femur ends", "obstetrics"),
     )
     return {
-        name: ChallengeTask(Task(name, task_type, classes, group), rows, organ)
+        name: ChallengeTask(Task(name, task_type, classes, group, name in _LATERALITY_TASKS), rows, organ)
         for name, task_type, classes, rows, organ, group in table
     }
 

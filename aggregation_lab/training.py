@@ -199,7 +199,7 @@ class Trainer:
             )
             losses.clear()
         score = self.mean_score()
-        if self.config.checkpoint == "best" and (self.best is None or score > self.best[0]):
+        if self.config.checkpoint == "best" and (self.best is None or not score <= self.best[0]):
             self.best = score, {key: value.detach().clone() for key, value in self.model.state_dict().items()}
 
     def mean_score(self) -> float:

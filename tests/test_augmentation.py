@@ -10,7 +10,7 @@ from aggregation_lab.data.loading import Batch, Sampler
 from aggregation_lab.losses import detection_loss, image_losses, segmentation_loss
 from aggregation_lab.model.heads.detection import Detections
 from aggregation_lab.model.heads.regression import cell_centres
-from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
 
 SEG = Task("seg", TaskType.SEGMENTATION, 2, "g")
 DET = Task("det", TaskType.DETECTION, 1, "g")
@@ -62,7 +62,7 @@ def mirrored(task: Task) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ["fetal_head_pos_cls", "fetal_sacral_pos_cls"])
 def test_laterality_is_never_mirrored(name):
-    assert not mirrored(Task(name, TaskType.CLASSIFICATION, 8, "obstetrics")).any()
+    assert not mirrored(CHALLENGE_TASKS[name].task).any()
 
 
 def test_regression_is_never_mirrored_and_other_tasks_are():

@@ -23,20 +23,28 @@ def build_encoder(name: str, *, weights: str = "random", drop_path: float = 0.0)
     if name.split(".")[0] not in known:
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
         raise ModelError(f"model.encoder: unknown DINOv3 encoder {name!r}; timm has {', '.join(close)}")
-    try:
-        encoder: Any = timm.create_model(
-            name, pretrained=weights == "hub", num_classes=0, dynamic_img_size=True, drop_path_rate=drop_path
-        )
-    except (OSError, RuntimeError) as error:
-        raise ModelError(
-            f"model.weights: {name} could not be loaded from the hub ({str(error).splitlines()[0]}); "
-            "give the path of a local checkpoint instead"
-        ) from error
+    options = {"num_classes": 0, "dynamic_img_size": True, "drop_path_rate": drop_path}
+    encoder: Any
+    if weights == "hub":
+        encoder = _from_hub(name, options)
+    else:
+        encoder = timm.create_model(name, **options)
     if weights == "random":
         _unit_layer_scale(encoder)
     elif weights != "hub":
         load_checkpoint(encoder, Path(weights))
     return encoder
+
+
+def _from_hub(name: str, options: dict[str, Any]) -> Any:
+    try:
+        return timm.create_model(name, pretrained=True, **options)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"model.weights: {name} could not be loaded from the hub ({reason}); "
+            "give the path of a local checkpoint instead"
+        ) from error
 
 
 def _unit_layer_scale(encoder: Eva) -> None:
@@ -65,7 +73,7 @@ def load_checkpoint(encoder: Eva, path: Path) -> None:
             state = checkpoint_filter_fn(state, encoder)
     except Exception as error:  # each file format fails in its own way; every one of them is the user's file
         raise ModelError(
-            f"model.weights: {path} is not a checkpoint of weights ({str(error).splitlines()[0]})"
+            f"model.weights: {path} is not a checkpoint of weights ({' '.join(str(error).split())[:200]})"
         ) from error
     expected = encoder.state_dict()
     faults = {
