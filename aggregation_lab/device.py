@@ -1,6 +1,9 @@
 """Where a run computes and how precisely. The only place that knows device names."""
 
+import re
 import resource
+import sys
+from pathlib import Path
 
 import torch
 
@@ -18,6 +21,8 @@ def pick_device(name: str | None = None) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
+        if device.index is not None and device.type != "cpu":
+            torch.accelerator.set_device_index(device.index)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(
@@ -36,8 +41,24 @@ def pick_precision(choice: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if choice == "bf16" else torch.float32
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Let the peak start anew: a worker process trains many runs, and each has its own peak."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory(device: torch.device) -> float:
-    """Peak bytes: allocated on a CUDA device since its last reset, else of this process."""
+    """Peak bytes since the last reset: allocated on a CUDA device, else resident in this process.
+
+    Where the system cannot reset a process's peak (anywhere but on Linux), it is that of the process so far.
+    """
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    if sys.platform == "linux":
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        if found:
+            return float(found.group(1)) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)

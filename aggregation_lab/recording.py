@@ -7,6 +7,7 @@ import math
 import platform
 import subprocess
 import time
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,22 +18,26 @@ import pandas as pd
 
 from aggregation_lab import results
 from aggregation_lab.convergence import still_improving
+from aggregation_lab.device import peak_memory
 from aggregation_lab.files import write_json
+from aggregation_lab.run import DONE
 from aggregation_lab.scoring import case_rows, score_rows
 
 if TYPE_CHECKING:
     from aggregation_lab.training import Trainer
 
-DONE = "done.json"
 
+def write_results(trainer: "Trainer", root: Path, alive: Callable[[], None]) -> None:
+    """Score the test cases, write the run's tables into its folder and, last, `done.json`.
 
-def write_results(trainer: "Trainer", root: Path, peak_memory: float) -> None:
-    """Score the test cases, write the run's tables into its folder and, last, `done.json`."""
+    `alive` is called before each task is scored and may end the run by raising.
+    """
     start = time.monotonic()
     spec = trainer.spec
     run: dict[str, Any] = {"run": spec.id, "fraction": spec.fraction, "seed": spec.seed}
     scores, cases, routing = [], [], []
     for test, train in zip(trainer.test_cases, trainer.train_cases, strict=True):
+        alive()
         task = test.task
         labels = {**run, "task": task.name, "type": str(task.type)}
         predictions = trainer.evaluator.predict(test)
@@ -62,7 +67,7 @@ def write_results(trainer: "Trainer", root: Path, peak_memory: float) -> None:
                 "parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
                 "seconds": ledger.seconds,
                 "train_seconds": ledger.train_seconds,
-                "peak_memory": peak_memory,
+                "peak_memory": peak_memory(trainer.device),
                 "converged": not curve["still_improving"].any(),
                 "device": trainer.device.type,
                 "precision": "fp32" if str(trainer.precision) == "torch.float32" else "bf16",

@@ -160,7 +160,7 @@ ROUTING = Table(
         *_DESIGN,
         Column("block", INT, "transformer block, counted from 0"),
         Column("expert", INT, "expert, counted from 0"),
-        Column("share", FLOAT, "mean gate weight over the patch tokens of the task's test cases"),
+        Column("share", FLOAT, "mean gate weight over all tokens of the task's test cases"),
     ),
     key=("aggregation", "task", "fraction", "seed", "block", "expert"),
 )

@@ -9,13 +9,21 @@ from typing import Any
 from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.tasks import Task, TaskType
 
+CHECKPOINT = "checkpoint.pt"
+"""File in a run's folder from which an unfinished run continues."""
+DONE = "done.json"
+"""File in a run's folder that is written last: the run is finished and its tables lie beside it."""
+
 RECIPE = 1
 """Raised whenever the code changes so that the same spec gives other scores: older results then become stale."""
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that defines the result of one run. `data` is the digest of its cases, targets and split."""
+    """Everything that defines the result of one run.
+
+    `data` is the digest of its cases, targets and split, `weights` that of a local checkpoint ("" without one).
+    """
 
     tasks: tuple[Task, ...]
     fraction: float
@@ -23,11 +31,16 @@ class RunSpec:
     model: ModelConfig
     training: TrainingConfig
     data: str
+    weights: str = ""
 
     @property
     def id(self) -> str:
-        """Twelve hex digits. Clinical groups are labels of a study, not part of a run, and do not enter."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
+        """Twelve hex digits. Clinical groups are labels of a study, not part of a run, and do not enter; nor does
+        the place of a local checkpoint, only its content."""
+        value = self.to_json()
+        if self.weights:
+            del value["model"]["weights"]
+        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
         tasks = [{key: value for key, value in asdict(task).items() if key != "group"} for task in self.tasks]
@@ -42,6 +55,7 @@ class RunSpec:
             "model": self.model.model_dump(),
             "training": training,
             "data": self.data,
+            "weights": self.weights,
         }
 
     @classmethod
@@ -58,4 +72,5 @@ class RunSpec:
             ModelConfig.model_validate(value["model"]),
             TrainingConfig.model_validate(value["training"]),
             value["data"],
+            value["weights"],
         )

@@ -3,6 +3,7 @@
 Models and the floor pass through the same two functions, so they are scored alike.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from aggregation_lab import metrics
 from aggregation_lab.data.decode import decode_mask
-from aggregation_lab.errors import ResultsError
+from aggregation_lab.errors import DataError, ResultsError
 from aggregation_lab.tasks import METRICS, Task, TaskType
 
 
@@ -40,7 +41,10 @@ def _quantities(task: Task, case, prediction: np.ndarray, root: Path) -> list[me
     height, width = case.height, case.width
     scale = np.array([width, height], float)
     if task.type is TaskType.SEGMENTATION:
-        reference = np.asarray(decode_mask((root / case.mask).read_bytes()))
+        data = (root / case.mask).read_bytes()
+        if hashlib.sha256(data).hexdigest() != case.mask_content:
+            raise DataError(f"{root / case.mask}: has changed since the data were read; restore it")
+        reference = np.asarray(decode_mask(data))
         predicted = np.asarray(Image.fromarray(prediction).resize((width, height), Image.Resampling.NEAREST))
         return metrics.segmentation_quantities(predicted, reference, task.classes)
     if task.type is TaskType.CLASSIFICATION:

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.loading import Batch, ImageStore, Sampler, TaskCases, make_batch
 from aggregation_lab.data.splits import Split
-from aggregation_lab.device import peak_memory, pick_device, pick_precision
+from aggregation_lab.device import pick_device, pick_precision, reset_peak_memory
 from aggregation_lab.errors import TrainingError
 from aggregation_lab.evaluation import Evaluator
 from aggregation_lab.files import write_atomic
@@ -30,13 +31,12 @@ from aggregation_lab.losses import image_losses
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.optimisation import make_optimizer, schedule
 from aggregation_lab.recording import write_results
-from aggregation_lab.run import RunSpec
+from aggregation_lab.run import CHECKPOINT, RunSpec
 
 EXPLODED = 1e3
 """Every loss here is of the order of 1 at the start; beyond this a run cannot come back."""
 CHECK_EVERY = 10
 """Steps between looks at the losses: reading them makes an accelerator wait."""
-CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Ledger:
 
 
 class Trainer:
-    """State of one run. After `train()` the weights to be scored are in `model`."""
+    """State of one run: `train()`, `take_best()`, and `model` is what is to be scored."""
 
     def __init__(
         self, spec: RunSpec, dataset: Dataset, split: Split, cache: ImageCache, folder: Path, device: torch.device
@@ -83,7 +83,7 @@ class Trainer:
 
         self.train_cases, self.val_cases = cases_of("train", spec.fraction), cases_of("val")
         self.test_cases = cases_of("test")
-        self.store = ImageStore(cache, device)
+        self.store = ImageStore(cache, [*self.train_cases, *self.val_cases, *self.test_cases], device)
         self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.seed)
         self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed).to(device)
         if self.config.compile:
@@ -180,6 +180,9 @@ class Trainer:
         except RunInterrupted:
             self.save()
             raise
+
+    def take_best(self) -> None:
+        """Put the best weights into the model if the study asks for them."""
         if self.best is not None:
             self.model.load_state_dict(self.best[1])
 
@@ -223,7 +226,8 @@ class Trainer:
 
     def save(self) -> None:
         self.check_losses()
-        accelerator = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        on_cpu = self.device.type == "cpu"
+        accelerator = None if on_cpu else torch.get_device_module(self.device).get_rng_state()
         state = {
             "step": self.step,
             "model": self.model.state_dict(),
@@ -236,26 +240,18 @@ class Trainer:
         }
         write_atomic(self.folder / CHECKPOINT, lambda stream: torch.save(state, stream))
 
-    def resume(self) -> None:
-        """Continue from the folder's checkpoint if there is one; an unreadable one is set aside and named."""
-        path = self.folder / CHECKPOINT
-        if not path.is_file():
-            return
-        try:
-            state = torch.load(path, "cpu", weights_only=True)
-        except Exception:  # torch raises many kinds for a damaged file; training again is right for each of them
-            path.replace(path.with_suffix(".damaged"))
-            return
-        self.step = state["step"]
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `save` wrote. Raises whatever a state of another kind leads to."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
-        if state["accelerator_random"] is not None and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["accelerator_random"], self.device)
+        if state["accelerator_random"] is not None:
+            torch.get_device_module(self.device).set_rng_state(state["accelerator_random"])
         self.best = state["best"]
         self._losses_since = state["losses_since"]
         self.ledger = Ledger(**state["ledger"])
         self.ledger.resumes += 1
+        self.step = state["step"]
 
 
 def _step_seed(seed: int, step: int) -> int:
@@ -287,11 +283,25 @@ def train_run(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = pick_device(device)
-    if chosen.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(chosen)
-    trainer = Trainer(spec, dataset, split, cache, folder, chosen)
-    trainer.resume()
+    reset_peak_memory(chosen)
+    trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen), folder / CHECKPOINT)
     trainer.train(report, checkpoint_seconds)
-    report(Progress(trainer.steps, trainer.steps, phase="scoring"))
-    write_results(trainer, dataset.root, peak_memory(chosen))
+    # scoring can be killed, too, or find the disk full
+    trainer.save()
+    trainer.take_best()
+    scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")
+    write_results(trainer, dataset.root, alive=lambda: report(scoring))
     (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _begin(build: Callable[[], Trainer], checkpoint: Path) -> Trainer:
+    """A trainer at the checkpoint, or at its start where there is none; an unusable one is set aside and named."""
+    trainer = build()
+    if checkpoint.is_file():
+        try:
+            trainer.restore(torch.load(checkpoint, "cpu", weights_only=True))
+        except Exception as error:  # a damaged file fails in many ways; training again is right for each of them
+            aside = checkpoint.replace(checkpoint.with_suffix(".damaged"))
+            print(f"{checkpoint}: cannot be continued ({error}); kept as {aside.name}, the run starts anew")
+            return build()
+    return trainer

@@ -4,15 +4,31 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from aggregation_lab.errors import AgglabError, StudyError
+from aggregation_lab.errors import AgglabError, ModelError, StudyError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Ctrl-C where no grid catches it: one line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
 
 app = typer.Typer(
     name="agglab",
+    cls=_Commands,
     help="Task-aggregation studies in ultrasound imaging: TS, CG and AU side by side.",
     no_args_is_help=True,
     add_completion=False,
@@ -67,7 +83,7 @@ def run_grid(
 ) -> None:
     """Train what is missing of a study, in parallel, and write its tables.
 
-    Exit code 0: all chosen runs are finished; 1: some failed or are stale; 130: interrupted.
+    Exit code 0: all chosen runs are finished; 1: some are not; 2: the study is at fault; 130: interrupted.
     """
     from runners import commands
 
@@ -145,12 +161,15 @@ def _console() -> Console:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry of `agglab`. An error that the user can mend is one line on stderr and exit code 1, or 2 for the study."""
+    """Entry of `agglab`. An error that the user can mend is one line on stderr and exit code 1, or 2 for the study.
+
+    A model that cannot be built is a fault of the study's `model` section.
+    """
     try:
         app(args=arguments)
     except AgglabError as error:
         print(f"agglab: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, StudyError) else 1)
+        sys.exit(2 if isinstance(error, StudyError | ModelError) else 1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         print(f"agglab: {place}{error.strerror or error}", file=sys.stderr)

@@ -42,7 +42,8 @@ def gather(out: Path, runs: Sequence[PlannedRun], name: str) -> pd.DataFrame:
             parts.append(labelled)
     frames = [pa.concat_tables(parts).to_pandas()] if parts else []
     if name in ("scores", "cases"):
-        frames += [results.read_table(floor_file(out, fraction, name), table) for fraction in read_study(out).fractions]
+        study = read_study(out)
+        frames += [results.read_table(floor_file(out, study, share, name), table) for share in study.fractions]
     return results.append([_grouped(frame, tasks) if _has_group(table) else frame for frame in frames], table)
 
 

@@ -10,20 +10,16 @@ from rich.console import Console
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
 from runners import cost, output
-from runners.cli import Rerun
+from runners.cli import INTERRUPTED, Rerun
 from runners.collect import collect, gather
 from runners.grid import run_grid
 from runners.plan import PlannedRun, select
-from runners.prepare import make_phantoms, plan_only, prepare
-from runners.progress import GridProgress, duration, preparation, say
+from runners.prepare import check_model, make_phantoms, plan_only, prepare
+from runners.progress import GridProgress, duration, preparation, say, say_warnings
 from runners.store import RunStore, State, Status, finished_seconds
 from runners.study import PhantomSettings, Study
 from runners.study_file import find_study, load_study
 from runners.worker import Engine
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
 
 _TAKEN = {
     Rerun.MISSING: {State.PENDING, State.FAILED},
@@ -53,18 +49,26 @@ def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, P
 
 
 def run_study(study: Study, file: Path, out: Path, options: GridOptions, console: Console) -> int:
-    """Prepare, train what `options` ask for, collect. Returns the exit code: 0, 1, or 130 after Ctrl-C."""
+    """Prepare, train what `options` ask for, collect. Returns the exit code: 0, 1, or 130 after Ctrl-C.
+
+    Raises `ModelError` before any worker starts where the model cannot be built, and `AgglabError` at the end where
+    the tables cannot be written.
+    """
     device = device_type(options.device)
     if options.dry_run:
         return show_plan(study, out, options, console)
     with output.locked(out):
-        runs = prepare(study, file, out, preparation(console))
+        plan = prepare(study, file, out, preparation(console))
+        say_warnings(console, plan.warnings)
+        runs = plan.runs
         store = RunStore(out)
         chosen = select(runs, options.only)
         states = store.statuses(runs)
         todo = [run for run in chosen if states[run.id].state in _TAKEN[options.rerun]]
+        if todo:
+            check_model(study, todo[0].spec.tasks[:1])
         if options.rerun is Rerun.ALL:
-            set_aside(store, [run for run in todo if states[run.id].state is State.DONE])
+            set_aside(store, todo)
         jobs = worker_count(study, device, options.jobs, console)
         threads = output.fixed_threads(out, max(1, cost.cores() // jobs))
         engine = Engine(out, threads=threads, device=options.device)
@@ -76,15 +80,20 @@ def run_study(study: Study, file: Path, out: Path, options: GridOptions, console
             with GridProgress(todo, console, lambda: collect(out, runs)) as progress:
                 outcome = run_grid(todo, store, engine, progress, jobs=jobs, fail_fast=options.fail_fast)
             failed, interrupted = outcome.failed, outcome.interrupted
+        finished = conclude(out, chosen, store.statuses(runs), failed, console)
         collect(out, runs)
-        states = store.statuses(runs)
-    return conclude(out, chosen, states, failed, interrupted, console)
+    if interrupted:
+        command = "the same command without --rerun all" if options.rerun is Rerun.ALL else "the same command"
+        say(console, f"interrupted; {command} continues where it stopped")
+        return INTERRUPTED
+    return 0 if finished else 1
 
 
 def set_aside(store: RunStore, runs: Sequence[PlannedRun]) -> None:
-    """Move finished runs that are to be repeated out of the way; nothing is deleted."""
-    for run in runs:
-        folder = store.folder(run)
+    """Move the folders of runs that are to be trained anew out of the way; nothing is deleted."""
+    for folder in store.folders(runs).values():
+        if not folder.is_dir():
+            continue
         kept = folder.parent.with_name("runs-set-aside")
         kept.mkdir(exist_ok=True)
         number = sum(1 for _ in kept.glob(f"{folder.name}.*"))
@@ -116,14 +125,15 @@ def conclude(
     chosen: Sequence[PlannedRun],
     states: dict[str, Status],
     failed: dict[str, str],
-    interrupted: bool,
     console: Console,
-) -> int:
-    """Say what is left to do and why; the exit code is 1 where a chosen run failed or stays stale."""
-    bad = [run for run in chosen if states[run.id].state in (State.FAILED, State.STALE)]
-    for run in bad:
+) -> bool:
+    """Say what is left to do and why. Returns whether every chosen run is finished.
+
+    A run that still has a living claim is in the hands of another machine.
+    """
+    for run in chosen:
         status = states[run.id]
-        if status.state is State.STALE or run.id not in failed:
+        if status.state in (State.FAILED, State.STALE, State.RUNNING) and run.id not in failed:
             say(console, f"{status.state}  {run.title}: {status.reason}")
     counts = Counter(states[run.id].state for run in chosen)
     text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
@@ -132,16 +142,14 @@ def conclude(
         say(console, "tracebacks are in each run's error.json and log.txt")
     if counts[State.STALE]:
         say(console, "stale runs keep their old result, which the tables leave out; --rerun stale trains them anew")
-    if interrupted:
-        say(console, "interrupted; the same command continues where it stopped")
-        return INTERRUPTED
-    return 1 if bad or failed else 0
+    return counts[State.DONE] == len(chosen) and not failed
 
 
 def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -> int:
     """Print the runs, their state and an estimate of time; leaves no trace in `out`."""
-    runs = plan_only(study, out, preparation(console))
-    store = RunStore(out)
+    plan = plan_only(study, out, preparation(console))
+    say_warnings(console, plan.warnings)
+    runs, store = plan.runs, RunStore(out)
     states = store.statuses(runs)
     device = device_type(options.device)
     chosen = select(runs, options.only)
@@ -151,15 +159,23 @@ def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -
     for run in chosen:
         status = states[run.id]
         reason = f"  ({status.reason})" if status.reason else ""
-        size = f"{run.n_train:7} cases {run.steps:7} steps {duration(run.flops / rate):>9}"
+        size = f"{run.n_train:7} cases {run.steps:7} steps {run.passes:7.1f} passes {duration(run.flops / rate):>9}"
         say(console, f"{status.state:8}{size}  {run.title}{reason}")
+    units = {run.unit_title: run.lifted for run in chosen}
+    lifted = [title for title, is_lifted in units.items() if is_lifted]
+    if lifted:
+        named = ", ".join(lifted[:5]) + (f" and {len(lifted) - 5} more" if len(lifted) > 5 else "")
+        gained = f"min_steps gives {len(lifted)} of {len(units)} units more passes than the study's"
+        say(console, f"{gained} {study.training.passes:g}: {named}")
+    size = study.training.image_size
+    cached = "images cached" if output.images_cached(out, size) else "images not cached yet"
     seconds = cost.makespan([run.flops / rate for run in todo], jobs)
     images = sum(run.images for run in todo)
     shared = sum(len(run.labels) - 1 for run in chosen)
     say(
         console,
         f"{len(chosen)} runs ({shared} units shared by two aggregations are trained once), {len(todo)} to do: "
-        f"{images} images, about {duration(seconds)} with {jobs} at a time on {device} ({basis})",
+        f"{images} images, about {duration(seconds)} with {jobs} at a time on {device} ({basis}); {cached} at {size} px",
     )
     return 0
 

@@ -172,12 +172,21 @@ class _Grid:
         if isinstance(message, Failure) and run is None:
             raise AgglabError(message.message)
         if isinstance(message, Failure) and run is not None:
+            if message.ends:
+                self.dismiss(worker)
             self.fail(run, message.message)
         if isinstance(message, Ready):
             self.failed_starts = 0
             if run is not None:
                 self.outcome.done.append(run.id)
                 self.watcher.finished(run)
+
+    def dismiss(self, worker: _Worker) -> None:
+        """Part with a worker that has said it ends; the next `hand_out` starts a successor."""
+        worker.process.kill()  # a broken process may hang on its way out
+        worker.process.join()
+        worker.connection.close()
+        self.workers.remove(worker)
 
     def bury(self, worker: _Worker) -> None:
         """A worker has died: its run has failed; the next `hand_out` starts a successor."""

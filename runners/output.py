@@ -23,6 +23,7 @@ from aggregation_lab.files import write_atomic, write_json
 from aggregation_lab.tasks import Task, TaskType
 from runners.plan import PlannedRun
 from runners.study import Study
+from runners.study_file import parse_study
 
 if TYPE_CHECKING:
     from aggregation_lab.data.cache import ImageCache
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
     from aggregation_lab.data.splits import Split
 
 LOCK = ".lock"
+FORMAT = 1
+"""Number of the form of study.json."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What an output folder belongs to; the digests are None until they are known."""
+
+    study: Study
+    dataset: str | None
+    split: str | None
 
 
 @dataclass(frozen=True)
@@ -61,14 +73,28 @@ def locked(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def read_identity(out: Path) -> dict[str, Any] | None:
-    """The content of study.json; None where the folder is new. Raises `StudyError` where it is damaged."""
+def read_identity(out: Path) -> Identity | None:
+    """The content of study.json; None where the folder is new. Raises `StudyError` where it is damaged or foreign."""
+    file = out / "study.json"
     try:
-        return json.loads((out / "study.json").read_text())
+        value = json.loads(file.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise StudyError(f"{out / 'study.json'}: cannot be read ({error}); choose another --out") from error
+        raise StudyError(f"{file}: cannot be read ({error}); choose another --out") from error
+    if not isinstance(value, dict) or value.keys() != {"format", "study", "dataset", "split"}:
+        raise StudyError(f"{file}: was not written by agglab, or is damaged; choose another --out")
+    if value["format"] != FORMAT:
+        raise StudyError(
+            f"{file}: has format {value['format']}, this agglab reads {FORMAT}; choose another --out, "
+            "or use the agglab that made it"
+        )
+    try:
+        study = parse_study(value["study"], str(file))
+    except StudyError as error:
+        first = str(error).splitlines()[0]
+        raise StudyError(f"{first}; its settings are not valid in this agglab, choose another --out") from error
+    return Identity(study, value["dataset"], value["split"])
 
 
 def check_owner(out: Path, study: Study) -> None:
@@ -82,17 +108,15 @@ def check_owner(out: Path, study: Study) -> None:
         if foreign:
             raise StudyError(f"{out}: holds {foreign[0]} but no study; choose an empty or new folder as --out")
         return
-    was = identity["study"]
-    if was["name"] != study.name:
-        raise StudyError(f"{out}: belongs to the study {was['name']}, not {study.name}; choose another --out")
-    now = study.model_dump(mode="json")["data"]
-    fixed = ["phantoms"] if study.data.root is None and was["data"]["root"] is None else []
+    if identity.study.name != study.name:
+        raise StudyError(f"{out}: belongs to the study {identity.study.name}, not {study.name}; choose another --out")
+    was, now = (each.model_dump(mode="json")["data"] for each in (identity.study, study))
+    fixed = ["phantoms"] if study.data.root is None and was["root"] is None else []
     fixed += ["shares", "split_seed"] if study.data.split is None else []
     for field in fixed:
-        if was["data"][field] != now[field]:
+        if was[field] != now[field]:
             raise StudyError(
-                f"{out}: was made with data.{field} {was['data'][field]}, the study now has {now[field]}; "
-                "choose another --out"
+                f"{out}: was made with data.{field} {was[field]}, the study now has {now[field]}; choose another --out"
             )
 
 
@@ -107,7 +131,7 @@ def write_identity(out: Path, study: Study, *, dataset: str | None, split: str |
     settings = study.model_dump(mode="json")
     # A list, because JSON objects are written with sorted keys and the order of aggregations is the reader's.
     settings["aggregations"] = [{name: units} for name, units in settings["aggregations"].items()]
-    write_json(out / "study.json", {"format": 1, "study": settings, "dataset": dataset, "split": split})
+    write_json(out / "study.json", {"format": FORMAT, "study": settings, "dataset": dataset, "split": split})
 
 
 def read_study(out: Path) -> Study:
@@ -115,7 +139,7 @@ def read_study(out: Path) -> Study:
     identity = read_identity(out)
     if identity is None:
         raise StudyError(f"{out}: is not the output of a study (it has no study.json); give the folder of --out")
-    return Study.model_validate(identity["study"])
+    return identity.study
 
 
 def write_plan(out: Path, runs: list[PlannedRun]) -> None:
@@ -127,12 +151,17 @@ def read_plan(out: Path) -> list[PlannedRun]:
     read_study(out)
     try:
         return [PlannedRun.from_json(value) for value in json.loads((out / "plan.json").read_text())]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{out / 'plan.json'}: cannot be read; `agglab run-grid` writes it anew") from error
 
 
 def cache_folder(out: Path) -> Path:
     return out / "cache"
+
+
+def images_cached(out: Path, size: int) -> bool:
+    """Whether the images and masks of the folder's data set lie ready at `size` pixels."""
+    return all(any(cache_folder(out).glob(f"{kind}-{size}-*.npy")) for kind in ("images", "masks"))
 
 
 DATASET_TABLES = ("cases", "images", "masks", "near_duplicates")

@@ -45,9 +45,24 @@ class PlannedRun:
         return tuple(task.name for task in self.spec.tasks), self.spec.fraction, self.spec.seed
 
     @property
-    def title(self) -> str:
+    def unit_title(self) -> str:
         units = " = ".join(f"{aggregation}/{unit}" for aggregation, unit in self.labels)
-        return f"{units} f{self.spec.fraction:g} s{self.spec.seed}"
+        return f"{units} f{self.spec.fraction:g}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.unit_title} s{self.spec.seed}"
+
+    @property
+    def passes(self) -> float:
+        """How often the run sees each of its training images, on average."""
+        return self.images / self.n_train
+
+    @property
+    def lifted(self) -> bool:
+        """Whether `min_steps` gives the run more passes than the study's; rounding up to whole batches is none."""
+        training = self.spec.training
+        return self.images >= training.passes * self.n_train + training.batch_size
 
     @property
     def folder_name(self) -> str:
@@ -88,6 +103,7 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
     without training cases.
     """
     digests = _Digests(dataset, split)
+    checkpoint = weights_digest(study.model.weights)
     per_image = flops_per_image(study.model, study.training)
     labels: dict[RunKey, list[tuple[str, str]]] = {}
     for aggregation in study.partitions(dataset.tasks):
@@ -101,7 +117,8 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
         weights = {task: weight for task, weight in study.training.loss_weights.items() if task in names}
         training = study.training.model_copy(update={"loss_weights": weights})
         tasks = tuple(dataset.tasks[name] for name in names)
-        spec = RunSpec(tasks, fraction, seed, study.model, training, digests.unit(names, fraction))
+        data = digests.unit(names, fraction)
+        spec = RunSpec(tasks, fraction, seed, study.model, training, data, checkpoint)
         steps = training.steps(sum(counts.values()))
         images = steps * training.batch_size
         runs.append(PlannedRun(spec, tuple(places), sum(counts.values()), steps, images, images * per_image))
@@ -141,6 +158,18 @@ class _Digests:
     def unit(self, tasks: Iterable[str], fraction: float) -> str:
         text = "".join(self._task(task, fraction)[0] for task in tasks)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def weights_digest(weights: str) -> str:
+    """Digest of a local checkpoint's content; "" for a random start or the hub. Raises `StudyError` if unreadable."""
+    if weights in ("random", "hub"):
+        return ""
+    try:
+        with open(weights, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    except OSError as error:
+        advice = "give `random`, `hub` or the path of a checkpoint"
+        raise StudyError(f"model.weights: {weights} cannot be read ({error.strerror}); {advice}") from error
 
 
 _DEFINING = ("case", "content", "mask_content", "label", "box", "points", "height", "width", "subject")

@@ -2,18 +2,22 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aggregation_lab.files import write_text
+from aggregation_lab.run import RECIPE
+from aggregation_lab.tasks import Task
 from runners import cost, output
 from runners.plan import PlannedRun, dataset_digest, plan_runs
-from runners.study import PhantomSettings, Study
+from runners.study import DataConfig, PhantomSettings, Study
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
+    from aggregation_lab.data.problems import Problem
     from aggregation_lab.data.splits import Split
 
 Progress = Callable[[str, int, int], None]
@@ -21,7 +25,15 @@ Progress = Callable[[str, int, int], None]
 SCAN = "scan.parquet"
 
 
-def prepare(study: Study, source: Path, out: Path, progress: Progress) -> list[PlannedRun]:
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a study, and what is less than wished in its data and their split."""
+
+    runs: list[PlannedRun]
+    warnings: tuple["Problem", ...]
+
+
+def prepare(study: Study, source: Path, out: Path, progress: Progress) -> Plan:
     """Bring `out` to where runs can start and return the plan; what is there already is checked and kept.
 
     `source` is the study file, kept as a copy. The caller holds the folder's lock. Raises `StudyError` where `out`
@@ -30,14 +42,11 @@ def prepare(study: Study, source: Path, out: Path, progress: Progress) -> list[P
     from aggregation_lab.data.cache import open_cache
 
     output.check_owner(out, study)
-    known = output.read_identity(out) or {"dataset": None, "split": None}
-    if known["dataset"] is None:
+    known = output.read_identity(out) or output.Identity(study, None, None)
+    if known.dataset is None:
         output.write_identity(out, study, dataset=None, split=None)
     dataset = read_data(study, out, output.cache_folder(out), progress)
-    digest = dataset_digest(dataset)
-    output.check_same(out, "data set", known["dataset"], digest)
-    split = find_split(study, dataset, out, drawn=known["split"] is not None)
-    output.check_same(out, "split", known["split"], split.digest)
+    digest, split = _checked(study, dataset, out, known)
     runs = plan_runs(study, dataset, split)
     split.save(out)
     cache = open_cache(dataset, study.training.image_size, output.cache_folder(out), progress)
@@ -46,7 +55,23 @@ def prepare(study: Study, source: Path, out: Path, progress: Progress) -> list[P
     write_text(out / "study.yaml", source.read_text(encoding="utf-8"))
     output.write_plan(out, runs)
     output.write_identity(out, study, dataset=digest, split=split.digest)
-    return runs
+    return Plan(runs, (*dataset.warnings, *split.warnings))
+
+
+def check_model(study: Study, tasks: Sequence[Task]) -> None:
+    """Build the model once, before any worker does. Raises `ModelError` where it cannot be built."""
+    from aggregation_lab.model.m2dino import build_m2dino
+
+    build_m2dino(study.model, tasks)
+
+
+def _checked(study: Study, dataset: "Dataset", out: Path, known: output.Identity) -> tuple[str, "Split"]:
+    """Digest and split of the data. Raises `StudyError` where `out` was made from another data set or split."""
+    digest = dataset_digest(dataset)
+    output.check_same(out, "data set", known.dataset, digest)
+    split = find_split(study.data, dataset, None if known.split is None else out)
+    output.check_same(out, "split", known.split, split.digest)
+    return digest, split
 
 
 def read_data(study: Study, out: Path, memory: Path, progress: Progress) -> "Dataset":
@@ -80,13 +105,14 @@ def make_phantoms(folder: Path, settings: PhantomSettings, progress: Progress) -
     write_phantoms(folder, config, partial(progress, "drawing phantoms"), workers=cost.cores())
 
 
-def find_split(study: Study, dataset: "Dataset", out: Path, *, drawn: bool) -> "Split":
-    """The split kept in `out` where one was drawn, else the study's split file, else a new one."""
+def find_split(settings: DataConfig, dataset: "Dataset", kept: Path | None = None) -> "Split":
+    """The study's split file, else the split in the folder `kept` where one was drawn, else a new one."""
     from aggregation_lab.data.splits import Split, draw_split
 
-    if study.data.split is None and not drawn:
-        return draw_split(dataset, shares=study.data.shares, seed=study.data.split_seed)
-    return Split.load(study.data.split or out, dataset)
+    file = settings.split or kept
+    if file is None:
+        return draw_split(dataset, shares=settings.shares, seed=settings.split_seed)
+    return Split.load(file, dataset)
 
 
 def write_floor(study: Study, dataset: "Dataset", split: "Split", cache, out: Path, progress: Progress) -> None:
@@ -95,7 +121,7 @@ def write_floor(study: Study, dataset: "Dataset", split: "Split", cache, out: Pa
     from aggregation_lab.floor import floor_tables
 
     for index, fraction in enumerate(study.fractions):
-        places = [floor_file(out, fraction, name) for name in ("scores", "cases")]
+        places = [floor_file(out, study, fraction, name) for name in ("scores", "cases")]
         if all(place.is_file() for place in places):
             continue
         progress("scoring the floor", index, len(study.fractions))
@@ -104,17 +130,19 @@ def write_floor(study: Study, dataset: "Dataset", split: "Split", cache, out: Pa
             results.write_table(frame, table, place)
 
 
-def floor_file(out: Path, fraction: float, table: str) -> Path:
-    return out / "floor" / f"f{fraction:g}-{table}.parquet"
+def floor_file(out: Path, study: Study, fraction: float, table: str) -> Path:
+    """Where the floor's rows lie; the name holds all that changes them within one folder."""
+    return out / "floor" / f"f{fraction:g}-{study.training.image_size}px-recipe{RECIPE}-{table}.parquet"
 
 
-def plan_only(study: Study, out: Path, progress: Progress) -> list[PlannedRun]:
+def plan_only(study: Study, out: Path, progress: Progress) -> Plan:
     """The plan that `prepare` would make, leaving no trace in `out`. Raises as `prepare` does."""
     output.check_owner(out, study)
-    identity = output.read_identity(out) or {"split": None}
+    known = output.read_identity(out) or output.Identity(study, None, None)
     with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
         memory = Path(scratch)
         for remembered in output.cache_folder(out).glob("scan*.parquet"):
             shutil.copy(remembered, memory)
         dataset = read_data(study, out if (out / "data").is_dir() else memory, memory, progress)
-        return plan_runs(study, dataset, find_split(study, dataset, out, drawn=identity["split"] is not None))
+        _, split = _checked(study, dataset, out, known)
+        return Plan(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings))

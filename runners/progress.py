@@ -18,6 +18,9 @@ HEARTBEAT = 30.0
 COLLECTION_SHARE = 0.05
 """Largest share of time that goes into collecting tables while runs are under way."""
 
+WARNINGS_SHOWN = 5
+"""Most warnings on the data that a grid or a plan shows."""
+
 
 class GridProgress:
     """A `runners.grid.Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
@@ -136,6 +139,14 @@ def duration(seconds: float) -> str:
 def say(console: Console, line: str) -> None:
     """Print one line as it is: no markup, no colours on numbers, no breaks."""
     console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def say_warnings(console: Console, warnings: Sequence[object]) -> None:
+    """The first warnings, and how many more there are."""
+    for warning in warnings[:WARNINGS_SHOWN]:
+        say(console, f"warning  {warning}")
+    if len(warnings) > WARNINGS_SHOWN:
+        say(console, f"and {len(warnings) - WARNINGS_SHOWN} more; `agglab validate` lists all")
 
 
 def preparation(console: Console) -> Callable[[str, int, int], None]:

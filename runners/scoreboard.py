@@ -30,7 +30,10 @@ def scoreboard(
 
 
 def on_screen(board: pd.DataFrame, aggregations: list[str], title: str) -> Table:
-    """The table as people read it: a row per task, a column per aggregation; `*` marks what beats the floor."""
+    """The table as people read it: a row per task, a column per aggregation; `*` marks what beats the floor.
+
+    Where the aggregations of a task have different numbers of seeds, each cell says its own.
+    """
     screen = Table(title=title, title_justify="left", caption="* beats the floor", caption_justify="left")
     screen.box, screen.pad_edge = SIMPLE_HEAD, False
     screen.add_column("group")
@@ -40,19 +43,23 @@ def on_screen(board: pd.DataFrame, aggregations: list[str], title: str) -> Table
         screen.add_column(name, justify="right", no_wrap=True)
     for (group, task), rows in board.groupby(["group", "task"], sort=False):
         by_name = {row["aggregation"]: row for row in rows.to_dict("records")}
-        cells = [_cell(by_name.get(name)) for name in [*aggregations, FLOOR]]
+        uneven = rows.loc[rows["aggregation"] != FLOOR, "seeds"].nunique() > 1
+        cells = [_cell(by_name.get(name), uneven) for name in [*aggregations, FLOOR]]
         direction = "up" if rows["direction"].iloc[0] == "higher" else "down"
         screen.add_row(str(group), str(task), f"{rows['metric'].iloc[0]} ({direction})", *cells)
     return screen
 
 
-def _cell(row: dict | None) -> str:
+def _cell(row: dict | None, with_seeds: bool) -> str:
     if row is None or pd.isna(row["mean"]):
         return "-"
     digits = 3 if METRICS[row["metric"]].unit == "1" else 1
-    spread = "" if pd.isna(row["sd"]) or row["aggregation"] == FLOOR else f" ± {row['sd']:.{digits}f}"
-    mark = "" if row["aggregation"] == FLOOR else " *" if row["beats_floor"] else "  "
-    return f"{row['mean']:.{digits}f}{spread}{mark}"
+    mean = f"{row['mean']:.{digits}f}"
+    if row["aggregation"] == FLOOR:
+        return mean
+    spread = "" if pd.isna(row["sd"]) else f" ± {row['sd']:.{digits}f}"
+    count = f" ({row['seeds']} seed{'s' if row['seeds'] > 1 else ''})" if with_seeds else ""
+    return f"{mean}{spread}{count}{' *' if row['beats_floor'] else '  '}"
 
 
 def summary(board: pd.DataFrame, aggregations: list[str]) -> str:

@@ -21,16 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.files import write_json
+from aggregation_lab.run import CHECKPOINT, DONE
 from runners.plan import PlannedRun, RunKey
 
-SPEC, CLAIM, ERROR, DONE, CHECKPOINT, LOG = (
-    "spec.json",
-    "claim.json",
-    "error.json",
-    "done.json",
-    "checkpoint.pt",
-    "log.txt",
-)
+SPEC, CLAIM, ERROR, LOG = "spec.json", "claim.json", "error.json", "log.txt"
 HEARTBEAT_LOST = 120.0
 """Seconds without a heartbeat after which the claim of another host counts as dead."""
 
@@ -158,7 +152,9 @@ class Claim:
 
 @contextmanager
 def claimed(folder: Path, spec: Mapping[str, Any]) -> Iterator[Claim]:
-    """Claim a run's folder for this process. An error of an earlier attempt is forgotten."""
+    """Claim a run's folder for this process. What an earlier attempt left half written, and its error, go."""
+    for half_written in folder.glob(".*.part"):
+        half_written.unlink(missing_ok=True)
     if not (folder / SPEC).is_file():
         write_json(folder / SPEC, spec)
     claim = Claim(folder / CLAIM)

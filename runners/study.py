@@ -12,7 +12,7 @@ from aggregation_lab.tasks import Task, TaskType
 
 BUDGETS: dict[str, dict[str, float]] = {
     "smoke": {"passes": 1, "min_steps": 4, "evaluations": 3},
-    "small": {"passes": 12, "min_steps": 60, "evaluations": 6},
+    "small": {"passes": 11, "min_steps": 100, "evaluations": 6},
     "full": {"passes": 60, "min_steps": 400, "evaluations": 12},
 }
 """What the one dial sets in `training`; fields written in the study file win."""

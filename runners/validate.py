@@ -9,6 +9,7 @@ from rich.table import Table
 
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType
+from runners.prepare import find_split
 from runners.progress import preparation, say
 from runners.study import DataConfig
 from runners.study_file import find_study, load_study
@@ -23,7 +24,6 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
     Raises `StudyError` where the study file cannot be used, or its aggregations do not fit the tasks of the folder.
     """
     from aggregation_lab.data.challenge import read_dataset
-    from aggregation_lab.data.splits import draw_split
 
     loaded = load_study(find_study(study), data=root) if study else None
     settings = loaded.data if loaded else DataConfig()
@@ -35,7 +35,7 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
             subjects=settings.subjects,
             progress=preparation(console),
         )
-        split = draw_split(dataset, shares=settings.shares, seed=settings.split_seed)
+        split = find_split(settings, dataset)
     except DataError as error:
         return _refuse(root, error, console)
     if loaded:

@@ -66,9 +66,13 @@ class Report:
 
 @dataclass(frozen=True)
 class Failure:
-    """The run in hand failed; without a run in hand, the worker could not start."""
+    """The run in hand failed; without a run in hand, the worker could not start.
+
+    `ends` says that the worker ends too: what broke may have broken its process, as a CUDA error does.
+    """
 
     message: str
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def work(connection: Connection, engine: Engine) -> None:
     while (order := _next_order(connection)) is not None:
         answer = _train(connection, engine, prepared, train, order)
         connection.send(answer)
-        if isinstance(answer, Stopped):
+        if isinstance(answer, Stopped) or (isinstance(answer, Failure) and answer.ends):
             return
 
 
@@ -125,7 +129,7 @@ def _train(
             record_failure(order.folder, message, traceback.format_exc())
         except AgglabError as unwritten:
             message = f"{message} ({unwritten})"
-        return Failure(message)
+        return Failure(message, ends=not isinstance(error, AgglabError))
 
 
 class _Reporter:

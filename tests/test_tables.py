@@ -135,6 +135,14 @@ def test_a_run_is_what_defines_its_result_and_nothing_else():
     assert RunSpec.from_json(spec().to_json()).id == base
 
 
+def test_a_local_checkpoint_counts_by_content_not_by_place():
+    def with_weights(path: str, digest: str) -> str:
+        return spec(model=ModelConfig(weights=path), weights=digest).id
+
+    assert with_weights("here.pt", "1") == with_weights("there.pt", "1")
+    assert with_weights("here.pt", "1") != with_weights("here.pt", "2")
+
+
 @pytest.mark.parametrize(
     ("curve", "expected"),
     [

@@ -17,11 +17,10 @@ from aggregation_lab.errors import ResultsError, TrainingError
 from aggregation_lab.floor import floor_tables
 from aggregation_lab.metrics import task_scores
 from aggregation_lab.optimisation import schedule
-from aggregation_lab.recording import DONE
-from aggregation_lab.run import RunSpec
+from aggregation_lab.run import CHECKPOINT, DONE, RunSpec
 from aggregation_lab.scoring import case_rows
 from aggregation_lab.tasks import TaskType
-from aggregation_lab.training import CHECKPOINT, Progress, RunInterrupted, evaluation_points, train_run
+from aggregation_lab.training import Progress, RunInterrupted, evaluation_points, train_run
 
 SIZE = 32
 ENCODER = "vit_tiny_patch16_dinov3_qkvb"
@@ -93,23 +92,23 @@ def test_killed_and_resumed_equals_uninterrupted_bit_by_bit(study, tmp_path, che
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train_run(spec, *study, whole, threads=1)
 
-    def kill_at(step: int):
+    def kill_at(step: int, phase: str):
         def report(progress: Progress) -> None:
-            if progress.step == step:
+            if progress.step == step and progress.phase == phase:
                 raise how
 
         return report
 
-    for step in (5, 9):
+    for step, phase in ((5, "training"), (9, "training"), (12, "scoring")):
         with pytest.raises(how):
             # a checkpoint after every step, so that the kill loses nothing it should not
-            train_run(spec, *study, broken, threads=1, report=kill_at(step), checkpoint_seconds=0)
+            train_run(spec, *study, broken, threads=1, report=kill_at(step, phase), checkpoint_seconds=0)
         assert (broken / CHECKPOINT).is_file() and not (broken / DONE).exists()
     train_run(spec, *study, broken, threads=1)
     one, other = tables(whole), tables(broken)
     for name in ("scores", "cases", "curves", "routing"):
         pd.testing.assert_frame_equal(one[name], other[name], check_exact=True)
-    assert other["runs"]["resumes"].iloc[0] == 2
+    assert other["runs"]["resumes"].iloc[0] == 3
     assert other["runs"]["images_seen"].iloc[0] == one["runs"]["images_seen"].iloc[0]
 
 
@@ -123,11 +122,17 @@ def test_the_seed_decides(study, tmp_path):
     assert not np.array_equal(a, c)
 
 
-def test_a_damaged_checkpoint_is_set_aside(study, tmp_path):
-    (tmp_path / CHECKPOINT).write_bytes(b"half a file")
+@pytest.mark.parametrize("kind", ["half a file", "another model"])
+def test_an_unusable_checkpoint_is_set_aside_and_named(study, tmp_path, kind, capfd):
+    if kind == "half a file":
+        (tmp_path / CHECKPOINT).write_bytes(b"half a file")
+    else:
+        torch.save({"model": {}, "step": 3}, tmp_path / CHECKPOINT)
     train_run(spec_for(study[0], "tiny_kind", min_steps=3), *study, tmp_path, threads=1)
     assert (tmp_path / DONE).is_file()
-    assert (tmp_path / "checkpoint.damaged").read_bytes() == b"half a file"
+    assert (tmp_path / "checkpoint.damaged").is_file()
+    assert "checkpoint.pt: cannot be continued" in capfd.readouterr().out
+    assert tables(tmp_path)["runs"]["resumes"].iloc[0] == 0
 
 
 def test_exploding_loss_names_step_and_task(study, tmp_path):

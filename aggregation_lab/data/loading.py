@@ -21,30 +21,43 @@ RESIDENT_SHARE = 0.3
 
 
 class ImageStore:
-    """Images and masks of the cache by row, as uint8 tensors on the run's device."""
+    """The images and masks of one run, by their rows in the cache, as uint8 tensors on the run's device."""
 
-    def __init__(self, cache: ImageCache, device: torch.device):
+    def __init__(self, cache: ImageCache, cases: Sequence["TaskCases"], device: torch.device):
+        image_rows = torch.cat([each.image_rows for each in cases])
+        masked = [each.targets for each in cases if each.task.type is TaskType.SEGMENTATION]
+        mask_rows = torch.cat(masked) if masked else torch.zeros(0, dtype=torch.long)
         self.device = device
-        self._images: np.ndarray | Tensor = cache.images
-        self._masks: np.ndarray | Tensor = cache.masks
-        if device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(device)
-            if cache.images.nbytes + cache.masks.nbytes <= RESIDENT_SHARE * free:
-                self._images = torch.from_numpy(np.array(cache.images)).to(device)
-                self._masks = torch.from_numpy(np.array(cache.masks)).to(device)
+        self._images = _Pixels(cache.images, image_rows, device)
+        self._masks = _Pixels(cache.masks, mask_rows, device)
 
     def images(self, rows: Tensor) -> Tensor:
         """B x C x S x S uint8, C = 1 or 3."""
-        return self._take(self._images, rows).movedim(-1, 1)
+        return self._images.take(rows).movedim(-1, 1)
 
     def masks(self, rows: Tensor) -> Tensor:
         """B x S x S uint8 class indices."""
-        return self._take(self._masks, rows)
+        return self._masks.take(rows)
 
-    def _take(self, store: np.ndarray | Tensor, rows: Tensor) -> Tensor:
-        if isinstance(store, Tensor):
-            return store[rows.to(self.device, non_blocking=True)]
-        return torch.from_numpy(store[rows.numpy()]).to(self.device, non_blocking=True)
+
+class _Pixels:
+    """Rows of one file of the cache: read as they are asked for, or kept on a CUDA device that has room for them."""
+
+    def __init__(self, pixels: np.ndarray, rows: Tensor, device: torch.device):
+        self._pixels, self._device = pixels, device
+        self._resident: Tensor | None = None
+        wanted = rows.unique()
+        if device.type == "cuda" and len(wanted):
+            free, _ = torch.cuda.mem_get_info(device)
+            if len(wanted) * pixels[0].nbytes <= RESIDENT_SHARE * free:
+                self._resident = torch.from_numpy(pixels[wanted.numpy()]).to(device)
+                self._place = torch.zeros(len(pixels), dtype=torch.long)
+                self._place[wanted] = torch.arange(len(wanted))
+
+    def take(self, rows: Tensor) -> Tensor:
+        if self._resident is not None:
+            return self._resident[self._place[rows].to(self._device, non_blocking=True)]
+        return torch.from_numpy(self._pixels[rows.numpy()]).to(self._device, non_blocking=True)
 
 
 class TaskCases:

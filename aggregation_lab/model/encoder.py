@@ -23,12 +23,8 @@ def build_encoder(name: str, *, weights: str = "random", drop_path: float = 0.0)
     if name.split(".")[0] not in known:
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
         raise ModelError(f"model.encoder: unknown DINOv3 encoder {name!r}; timm has {', '.join(close)}")
-    options = {"num_classes": 0, "dynamic_img_size": True, "drop_path_rate": drop_path}
-    encoder: Any
-    if weights == "hub":
-        encoder = _from_hub(name, options)
-    else:
-        encoder = timm.create_model(name, **options)
+    options: dict[str, Any] = {"num_classes": 0, "dynamic_img_size": True, "drop_path_rate": drop_path}
+    encoder: Any = _from_hub(name, options) if weights == "hub" else timm.create_model(name, **options)
     if weights == "random":
         _unit_layer_scale(encoder)
     elif weights != "hub":
