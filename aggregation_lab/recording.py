@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,10 @@ from aggregation_lab.device import peak_memory
 from aggregation_lab.files import write_json
 from aggregation_lab.run import DONE
 from aggregation_lab.scoring import case_rows, score_rows
-
-if TYPE_CHECKING:
-    from aggregation_lab.training import Trainer
+from aggregation_lab.training import Trainer
 
 
-def write_results(trainer: "Trainer", root: Path, alive: Callable[[], None]) -> None:
+def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> None:
     """Score the test cases, write the run's tables into its folder and, last, `done.json`.
 
     `alive` is called before each task is scored and may end the run by raising.
@@ -90,7 +88,7 @@ def write_results(trainer: "Trainer", root: Path, alive: Callable[[], None]) -> 
     write_json(trainer.folder / DONE, {"run": spec.id, "seconds": ledger.seconds, "images_seen": seen})
 
 
-def _curve(trainer: "Trainer") -> pd.DataFrame:
+def _curve(trainer: Trainer) -> pd.DataFrame:
     curve = pd.DataFrame(trainer.ledger.curve)
     improving = curve.groupby("task")["score"].agg(lambda scores: still_improving(scores.tolist()))
     types = {name: str(task.type) for name, task in trainer.tasks.items()}

@@ -167,15 +167,15 @@ def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -
         named = ", ".join(lifted[:5]) + (f" and {len(lifted) - 5} more" if len(lifted) > 5 else "")
         gained = f"min_steps gives {len(lifted)} of {len(units)} units more passes than the study's"
         say(console, f"{gained} {study.training.passes:g}: {named}")
-    size = study.training.image_size
-    cached = "images cached" if output.images_cached(out, size) else "images not cached yet"
+    side = study.training.image_size
+    cached = f"images {'cached' if output.images_cached(out, side) else 'not cached yet'} at {side} px"
     seconds = cost.makespan([run.flops / rate for run in todo], jobs)
     images = sum(run.images for run in todo)
     shared = sum(len(run.labels) - 1 for run in chosen)
     say(
         console,
         f"{len(chosen)} runs ({shared} units shared by two aggregations are trained once), {len(todo)} to do: "
-        f"{images} images, about {duration(seconds)} with {jobs} at a time on {device} ({basis}); {cached} at {size} px",
+        f"{images} images, about {duration(seconds)} with {jobs} at a time on {device} ({basis}); {cached}",
     )
     return 0
 

@@ -36,7 +36,7 @@ class Engine:
     threads: int
     device: str | None = None
     load: str = "runners.output:load_prepared"
-    train: str = "aggregation_lab.training:train_run"
+    train: str = "aggregation_lab.execution:train_run"
     interruption: str = "aggregation_lab.training:RunInterrupted"
 
 

@@ -1,7 +1,7 @@
 """A stand-in for training that takes no time: counts steps, keeps a checkpoint, and misbehaves by task name.
 
-`raises` stops with a `TrainingError`, `crashes` with a bug, `killed` dies by SIGKILL at its third step, once; `slow`
-takes 20 ms a step, anything else 1 ms.
+`raises` stops with a `TrainingError`, `crashes` with a bug that breaks its process for later runs, `killed` dies by
+SIGKILL at its third step, once; `slow` takes 20 ms a step, anything else 1 ms.
 """
 
 import hashlib
@@ -15,6 +15,9 @@ from types import SimpleNamespace
 from aggregation_lab.errors import AgglabError, TrainingError
 from aggregation_lab.files import write_json
 from runners.worker import Engine
+
+BROKEN: list[str] = []
+"""Names of runs that have broken this process, as an error of CUDA would."""
 
 
 class Interruption(Exception):
@@ -39,6 +42,8 @@ def load_killed(out: Path) -> None:
 
 
 def train(spec, dataset, split, cache, folder: Path, *, report, threads, device) -> None:
+    if BROKEN:
+        raise RuntimeError(f"this process was broken by {BROKEN[0]}")
     name, steps = spec.tasks[0].name, spec.training.min_steps
     checkpoint = folder / "checkpoint.pt"
     state = json.loads(checkpoint.read_text()) if checkpoint.is_file() else {"step": 0, "value": spec.id, "resumes": -1}
@@ -60,6 +65,7 @@ def misbehave(name: str, folder: Path) -> None:
     if name == "raises":
         raise TrainingError("step 3: the loss of task raises is nan; lower training.learning_rate")
     if name == "crashes":
+        BROKEN.append(name)
         raise ValueError("a bug\nof two lines")
     if name == "killed" and not (folder / "killed-once").exists():
         (folder / "killed-once").touch()

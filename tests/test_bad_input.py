@@ -115,6 +115,8 @@ FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "point text": (cell(REG, 3, point_1_xy="(3, 4)"), (REG, "line 3", "point_1_xy", "'(3, 4)'", "[x, y]")),
     "point short": (cell(REG, 3, point_1_xy="[3]"), (REG, "line 3", "point_1_xy")),
     "point nan": (cell(REG, 3, point_1_xy="[NaN, 3]"), (REG, "line 3", "point_1_xy")),
+    "point huge": (cell(REG, 3, point_1_xy=f"[{'9' * 400}, 3]"), (REG, "line 3", "point_1_xy", "[x, y]")),
+    "point nested": (cell(REG, 3, point_1_xy="[" * 5000), (REG, "line 3", "point_1_xy", "[x, y]")),
     "point missing": (cell(REG, 3, point_2_xy=""), (REG, "line 3", "point_2_xy", "is empty")),
     "point outside": (cell(REG, 3, point_2_xy="[3, 49]"), (REG, "line 3", "point_2_xy", "(3, 49)", "outside")),
     "label contradicts": (
@@ -185,6 +187,7 @@ def test_all_faults_come_at_once(tiny_data: Path) -> None:
     [
         ({"tasks": ["tiny_head", "nothing"]}, ("tasks", "nothing", "tiny_kind")),
         ({"groups": {"nothing": "x"}}, ("groups", "nothing", "tiny_kind")),
+        ({"laterality": ["nothing"]}, ("laterality", "nothing", "tiny_kind")),
         ({"subjects": {"HC18*": "("}}, ("subjects", "HC18*", "no regular expression")),
         ({"subjects": {"Nowhere": "(.*)"}}, ("subjects", "Nowhere", "fits nothing")),
     ],
@@ -217,6 +220,33 @@ def test_copies_that_contradict_are_a_warning(tiny_data: Path) -> None:
     shutil.copy(folder / "kind 02.png", folder / "kind 03.png")
     (warning,) = read_dataset(tiny_data).warnings
     assert "copy" in str(warning) and "kind 03.png" in str(warning)
+
+
+def test_contradicting_copies_are_listed_with_the_errors(tiny_data: Path) -> None:
+    folder = tiny_data / "train/Classification/Two/Kinds, of\u00a0lesion (24)"
+    shutil.copy(folder / "kind 02.png", folder / "kind 03.png")
+    for number in (5, 6):  # files that are gone are no copies of each other
+        (folder / f"kind 0{number}.png").unlink()
+    with pytest.raises(DataError) as caught:
+        read_dataset(tiny_data)
+    errors, (warning,) = caught.value.problems[:-1], caught.value.problems[-1:]
+    assert [problem.row for problem in errors] == [7, 8]
+    assert "kind 03.png has label 1 but its copy" in str(warning)
+
+
+def test_structure_absent_from_all_masks_is_a_warning(tiny_data: Path) -> None:
+    rewrite(SEG, lambda rows: [row | {"num_classes": "4"} for row in rows])(tiny_data)
+    (warning,) = read_dataset(tiny_data).warnings
+    assert "tiny_head: has no case of class 3, of 4 classes" in str(warning)
+
+
+def test_structure_absent_from_a_part_is_a_warning(tiny_data: Path) -> None:
+    """One patient shows the third class, so two of the three parts lack it."""
+    rewrite(SEG, lambda rows: [row | {"num_classes": "4"} for row in rows])(tiny_data)
+    picture(MASK, np.full((48, 64), 3))(tiny_data)
+    warnings = [str(warning) for warning in draw_split(read_dataset(tiny_data)).warnings]
+    assert len(warnings) == 2
+    assert all("tiny_head: has no case of class 3 in" in line and "1 component(s)" in line for line in warnings)
 
 
 def test_one_overwhelming_subject_is_a_warning(tiny_data: Path) -> None:

@@ -72,10 +72,11 @@ def test_data_without_masks(tiny_original: Path, tmp_path: Path) -> None:
     assert cache.masks.shape == (0, 16, 16) and cache.mask_row == {}
 
 
-def test_cut_file_is_built_again(tiny_dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [500, 0])
+def test_cut_file_is_built_again(tiny_dataset: Dataset, tmp_path: Path, left: int) -> None:
     whole = open_cache(tiny_dataset, 16, tmp_path).images.copy()
     for path in tmp_path.iterdir():
-        path.write_bytes(path.read_bytes()[:500])
+        path.write_bytes(path.read_bytes()[:left])
     assert (open_cache(tiny_dataset, 16, tmp_path).images == whole).all()
 
 

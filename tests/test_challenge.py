@@ -60,6 +60,17 @@ def test_only_the_chosen_tasks_are_read(tiny_data: Path) -> None:
     assert len(dataset.images) == 20 and dataset.masks.empty
 
 
+def test_tasks_that_tell_left_from_right_are_not_mirrored(tiny_data: Path) -> None:
+    """The challenge's own are known; those of the user are named."""
+    path = tiny_data / "train/csv_files/Seg-Three_1.HC18_tiny.csv"
+    labels = "task_id,task_name,num_classes,image_path,mask\n"
+    labels += "".join(f"fetal_head_pos_cls,classification,8,../{HEAD}/{n:03d}_HC.png,{n % 8}\n" for n in range(14))
+    path.with_name("Cls-Eight_1.sides.csv").write_text(labels)
+    tasks = read_dataset(tiny_data, laterality=["tiny_kind"]).tasks
+    assert {name for name, task in tasks.items() if task.laterality} == {"tiny_kind", "fetal_head_pos_cls"}
+    assert tasks["tiny_head"].flips and not tasks["tiny_kind"].flips
+
+
 @pytest.mark.parametrize("place", ["", "train", "train/train"])
 def test_train_folder_is_found_where_archives_put_it(tiny_data: Path, tmp_path: Path, place: str) -> None:
     root = tmp_path / "elsewhere"
@@ -76,12 +87,15 @@ def test_row_order_and_byte_order_mark_do_not_matter(tiny_data: Path, tiny_datas
     pd.testing.assert_frame_equal(read_dataset(tiny_data).cases, tiny_dataset.cases)
 
 
-def test_repeated_image_in_a_task_gets_its_own_case(tiny_data: Path) -> None:
+def test_repeated_row_gets_its_own_case_and_a_warning(tiny_data: Path) -> None:
     path = tiny_data / "train/csv_files/Det-One_1.box.csv"
     first = path.read_text().splitlines()[1]
     path.write_text(path.read_text() + first + "\n")
-    cases = read_dataset(tiny_data).cases["case"]
+    dataset = read_dataset(tiny_data)
+    cases = dataset.cases["case"]
     assert f"tiny_head_det/{HEAD}/000_HC.png#2" in set(cases) and cases.is_unique
+    (warning,) = (str(problem) for problem in dataset.warnings)
+    assert "line 22" in warning and f"same target in csv_files/{path.name} line 2 of task tiny_head_det" in warning
 
 
 def test_second_box_of_an_image_is_a_warning(tiny_data: Path) -> None:
@@ -143,7 +157,7 @@ def test_rule_may_name_a_csv_and_misses_are_a_warning(tiny_data: Path) -> None:
     assert any("1 of 25 file names" in str(warning) for warning in dataset.warnings)
 
 
-def test_subject_column_wins_and_is_kept_apart_by_source(tiny_data: Path) -> None:
+def test_subject_column_wins_and_holds_in_every_folder(tiny_data: Path) -> None:
     for name in ("Seg-Three_1.HC18_tiny.csv", "Cls-Two_1.kinds, first.csv"):
         path = tiny_data / "train/csv_files" / name
         header, *rows = path.read_text(encoding="utf-8").splitlines()
@@ -151,8 +165,8 @@ def test_subject_column_wins_and_is_kept_apart_by_source(tiny_data: Path) -> Non
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     cases = read_dataset(tiny_data).cases
     heads, kinds = cases[cases["task"] == "tiny_head_det"], cases[cases["task"] == "tiny_kind"]
-    assert "HC18_tiny/0" in set(heads["subject"])
-    assert "Kinds, of\u00a0lesion (24)/0" in set(kinds["subject"])
+    assert set(heads["subject"]) == {f"subject_id/{number}" for number in range(5)}
+    assert set(heads["subject"]) & set(kinds["subject"]) == {f"subject_id/{number}" for number in range(3)}
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,17 @@ import subprocess
 import sys
 import threading
 import time
+from io import StringIO
 from pathlib import Path
 
 import fake_engine
 import pytest
+from rich.console import Console
 from tiny import planned
 
 from aggregation_lab.errors import AgglabError
 from runners.grid import run_grid
+from runners.progress import GridProgress
 from runners.store import RunStore, State
 
 
@@ -74,6 +77,17 @@ def test_failing_runs_do_not_stop_the_others(tmp_path):
     folder = RunStore(tmp_path).folder(crashes)
     assert "in misbehave" in "".join(json.loads((folder / "error.json").read_text())["traceback"])
     assert "in misbehave" in (folder / "log.txt").read_text()
+
+
+def test_tables_that_cannot_be_written_do_not_stop_the_grid(tmp_path):
+    def collect():
+        raise AgglabError("scores.parquet: is damaged")
+
+    runs, screen = [planned("a"), planned("b")], StringIO()
+    with GridProgress(runs, Console(file=screen, width=200), collect) as progress:
+        outcome = grid(runs, tmp_path, progress)
+    assert len(outcome.done) == 2
+    assert "tables not updated: scores.parquet: is damaged\n" in screen.getvalue()
 
 
 def test_killed_worker_is_named_and_replaced_and_its_run_continues(tmp_path):

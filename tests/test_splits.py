@@ -189,6 +189,22 @@ def test_split_that_parts_a_component_is_refused(tiny_dataset: Dataset, tmp_path
         Split.load(tmp_path, tiny_dataset)
 
 
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_split_file_without_a_part_of_a_task_is_refused(tiny_dataset: Dataset, tmp_path: Path, part: str) -> None:
+    table = draw_split(tiny_dataset).table
+    kinds = table["case"].str.startswith("tiny_kind/")
+    Split(table.assign(split=table["split"].mask(kinds & (table["split"] == part), "train"))).save(tmp_path)
+    with pytest.raises(DataError, match=rf"split\.csv: split, tiny_kind: has no case in {part}: .*; give it some"):
+        Split.load(tmp_path, tiny_dataset)
+
+
+def test_loaded_split_keeps_its_warnings(tmp_path: Path) -> None:
+    dataset = make_dataset([("kind", image, image, 2 if image == 0 else image % 2) for image in range(60)], [])
+    split = draw_split(dataset)
+    split.save(tmp_path)
+    assert len(split.warnings) == 2 and Split.load(tmp_path, dataset).warnings == split.warnings
+
+
 @pytest.mark.parametrize("content", [b"", b"case\na\n", b"\xff\xfe", b"case,component,split,rank\na,0,holdout,0.1\n"])
 def test_damaged_split_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError, match=r"split\.csv: does not exist; draw a split first"):

@@ -6,14 +6,17 @@ import socket
 import subprocess
 import sys
 import time
+from io import StringIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from tiny import planned
 
 from aggregation_lab.files import write_json
-from runners.store import HEARTBEAT_LOST, RunStore, State, claimed, difference, record_failure
+from runners.commands import conclude, set_aside
+from runners.store import HEARTBEAT_LOST, RunStore, State, Status, claimed, difference, record_failure
 
 RUN = planned("lung", seed=3)
 
@@ -47,6 +50,37 @@ def test_the_life_of_a_run(store):
     assert status(store).state is State.PENDING  # the new attempt has forgotten the old error
     finish(store, RUN)
     assert status(store).state is State.DONE
+
+
+def test_a_claim_sweeps_what_a_killed_process_left_half_written(store):
+    folder = store.folder(RUN)
+    folder.mkdir(parents=True)
+    (folder / ".checkpoint.pt.x1.part").touch()
+    (folder / "checkpoint.pt").touch()
+    with claimed(folder, RUN.spec.to_json()):
+        assert {path.name for path in folder.iterdir()} == {"checkpoint.pt", "claim.json", "spec.json"}
+
+
+def test_runs_to_be_trained_anew_leave_everything_behind(store):
+    folder = store.folder(RUN)
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.pt").touch()
+    for number in (1, 2):
+        set_aside(store, [RUN, planned("never started")])
+        assert status(store) == Status(State.PENDING)
+        assert (store.root.with_name("runs-set-aside") / f"{folder.name}.{number}").is_dir()
+        folder.mkdir()
+
+
+def test_only_finished_runs_conclude_well(tmp_path):
+    def concluded(state):
+        screen = StringIO()
+        states = {RUN.id: Status(state, "process 1 on elsewhere")}
+        return conclude(tmp_path, [RUN], states, {}, Console(file=screen, width=200)), screen.getvalue()
+
+    assert concluded(State.DONE)[0]
+    assert not any(concluded(state)[0] for state in State if state is not State.DONE)
+    assert "running  TS/lung f1 s3: process 1 on elsewhere" in concluded(State.RUNNING)[1]
 
 
 def claim_of(process, host=None, birth="1"):

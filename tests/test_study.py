@@ -126,6 +126,15 @@ def test_matched_budget_in_the_plan(tiny_dataset):
     assert by_aggregation["TS"] == pytest.approx(by_aggregation["AU"], rel=0.02)
 
 
+def test_the_plan_tells_units_that_the_floor_of_steps_lifts(tiny_dataset):
+    matched = plan(tiny_dataset, training={"passes": 2, "min_steps": 1, "batch_size": 4})
+    assert not any(run.lifted for run in matched)
+    assert all(2 <= run.passes < 2 + 4 / run.n_train for run in matched)
+    least = min(run.steps for run in matched)
+    lifted = [run for run in plan(tiny_dataset, training={"passes": 2, "min_steps": least + 1, "batch_size": 4})]
+    assert {run.labels for run in lifted if run.lifted} == {run.labels for run in matched if run.steps == least}
+
+
 def test_run_identity_follows_what_defines_the_result(tiny_dataset):
     def ids(**changes):
         return {run.labels[0]: run.id for run in plan(tiny_dataset, **changes)}

@@ -14,13 +14,14 @@ from aggregation_lab.data.cache import ImageCache, open_cache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits import Split, draw_split
 from aggregation_lab.errors import ResultsError, TrainingError
+from aggregation_lab.execution import train_run
 from aggregation_lab.floor import floor_tables
 from aggregation_lab.metrics import task_scores
 from aggregation_lab.optimisation import schedule
 from aggregation_lab.run import CHECKPOINT, DONE, RunSpec
 from aggregation_lab.scoring import case_rows
 from aggregation_lab.tasks import TaskType
-from aggregation_lab.training import Progress, RunInterrupted, evaluation_points, train_run
+from aggregation_lab.training import Progress, RunInterrupted, evaluation_points
 
 SIZE = 32
 ENCODER = "vit_tiny_patch16_dinov3_qkvb"

@@ -92,7 +92,7 @@ def _mask_pixels(size: int) -> Pixels:
 def _is_whole(file: Path, shape: tuple[int, ...]) -> bool:
     try:
         found = np.load(file, mmap_mode="r" if shape[0] else None, allow_pickle=False)
-    except (OSError, ValueError):  # absent, or cut short by something outside this program
+    except (OSError, ValueError, EOFError):  # absent, or cut short or emptied by something outside this program
         return False
     return found.shape == shape and found.dtype == np.uint8
 

@@ -1,7 +1,7 @@
 """From a folder in the challenge's layout to one validated case table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -48,13 +48,15 @@ def read_dataset(
     tasks: Sequence[str] | None = None,
     groups: Mapping[str, str] | None = None,
     subjects: Mapping[str, str] | None = None,
+    laterality: Sequence[str] = (),
     scan_file: Path | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Read and check a data folder: the train folder itself, or a folder that holds train or train/train.
 
     `tasks` keeps only these tasks; `groups` gives clinical groups by task, before those of the challenge (a task
-    that neither knows is its own group); `subjects` gives subject rules, see `aggregation_lab.data.subjects`.
+    that neither knows is its own group); `subjects` gives subject rules, see `aggregation_lab.data.subjects`;
+    `laterality` names tasks, besides the challenge's own, whose target tells left from right: they are never mirrored.
     `scan_file` (Parquet) remembers what the image files hold, so that a second reading is quick.
 
     Raises `DataError` whose `problems` are ALL faults found, warnings included.
@@ -70,6 +72,7 @@ def read_dataset(
     present = {task_name(row) for row in all_rows}
     _check_names("tasks", tasks or (), present, findings)
     _check_names("groups", groups or (), present, findings)
+    _check_names("laterality", laterality, present, findings)
     rows = [row for row in all_rows if not tasks or task_name(row) in tasks]
     cases, shapes = parse_rows(rows, findings)
     rules = user_rules(subjects or {}, findings)
@@ -83,15 +86,16 @@ def read_dataset(
     )
     check_cases(cases, shapes, images, masks, findings)
     check_agreement(cases, masks, findings)
-    check_enough(cases, shapes, subject_of, findings)
-    findings.raise_errors(root)
-    image_table = _image_table(images)
+    check_enough(cases, shapes, masks, subject_of, findings)
+    readable = {path: scan for path, scan in images.items() if not scan.fault}
+    image_table = _image_table(readable)
     pairs_file = scan_file.with_name(f"{scan_file.stem}-pairs.parquet") if scan_file else None
     pairs = near_duplicates(image_table, memory=pairs_file, progress=progress)
-    check_copies(cases, images, pairs, findings)
+    check_copies([case for case in cases if case.image in readable], readable, pairs, findings)
+    findings.raise_errors(root)
     return Dataset(
         root=train,
-        tasks={name: _task(name, shape, groups or {}) for name, shape in sorted(shapes.items())},
+        tasks={name: _task(name, shape, groups or {}, laterality) for name, shape in sorted(shapes.items())},
         cases=_case_table(cases, images, masks, subject_of),
         images=image_table,
         masks=_mask_table(masks),
@@ -106,9 +110,10 @@ def _check_names(setting: str, names: Sequence[str] | Mapping[str, str], present
             findings.error(setting, None, name, f"is no task of the data; it has {', '.join(sorted(present))}")
 
 
-def _task(name: str, shape: Shape, groups: Mapping[str, str]) -> Task:
-    default = CHALLENGE_TASKS[name].task.group if name in CHALLENGE_TASKS else name
-    return Task(name, shape.type, shape.classes, groups.get(name, default))
+def _task(name: str, shape: Shape, groups: Mapping[str, str], laterality: Sequence[str]) -> Task:
+    known = name in CHALLENGE_TASKS
+    default = CHALLENGE_TASKS[name].task if known else Task(name, shape.type, shape.classes, group=name)
+    return replace(default, group=groups.get(name, default.group), laterality=default.laterality or name in laterality)
 
 
 def _case_table(

@@ -73,19 +73,28 @@ def _check_point(case: Case, number: int, point: tuple[float, float], image: Sca
 
 
 def check_agreement(cases: Iterable[Case], masks: Mapping[str, Scan], findings: Findings) -> None:
-    """Report image files that stand in one task with contradicting targets.
+    """Report image files that stand in one task with contradicting targets, or twice with the same.
 
-    Several boxes for one image are a warning: the challenge writes one box per row, and an image may show two
-    lesions, but the one box a model predicts cannot match both.
+    A repeated row is a warning: it counts as a case of its own and so weighs its image twice. Several boxes for one
+    image are a warning too: the challenge writes one box per row, and an image may show two lesions, but the one box
+    a model predicts cannot match both.
     """
-    first: dict[tuple[str, str], Case] = {}
+    seen: dict[tuple[str, str], dict[object, Case]] = defaultdict(dict)
     for case in cases:
-        other = first.setdefault((case.task, case.image), case)
-        if _target(case, masks) == _target(other, masks):
+        others = seen[case.task, case.image]
+        target = _target(case, masks)
+        if not others:
+            others[target] = case
             continue
+        same = others.get(target)
+        other = same or next(iter(others.values()))
+        others.setdefault(target, case)
         where = f"{other.row.file} line {other.row.line}"
         place = (case.row.file, case.row.line)
-        if case.box:
+        if same:
+            message = f"{case.image} has the same target in {where} of task {case.task} and counts as two cases"
+            findings.warning(*place, "image_path", f"{message}; keep one row")
+        elif case.box:
             message = f"{case.image} has another box in {where}; one predicted box cannot match both"
             findings.warning(*place, "x_min..y_max", message)
         else:
@@ -100,7 +109,11 @@ def _target(case: Case, masks: Mapping[str, Scan]) -> object:
 
 
 def check_enough(
-    cases: Iterable[Case], shapes: Mapping[str, Shape], subjects: Mapping[str, str], findings: Findings
+    cases: Iterable[Case],
+    shapes: Mapping[str, Shape],
+    masks: Mapping[str, Scan],
+    subjects: Mapping[str, str],
+    findings: Findings,
 ) -> None:
     """Report tasks with too few subjects to split or one overwhelming subject, and classes without a case."""
     members: dict[str, list[Case]] = defaultdict(list)
@@ -117,13 +130,23 @@ def check_enough(
         if size > max(3, LARGEST_SUBJECT * sum(sizes.values())):
             message = f"has {size} of {sum(sizes.values())} images in subject {largest}; if that is not one patient"
             findings.warning("task", None, task, f"{message}, give a rule in `subjects`")
-        if shape.type is TaskType.CLASSIFICATION and found:
-            labels = {case.label for case in found}
-            absent = ", ".join(str(label) for label in range(shape.classes) if label not in labels)
-            if len(labels) == 1:
-                findings.error("task", None, task, f"has only class {labels.pop()}; add cases of another class")
-            elif absent:
-                findings.warning("task", None, task, f"has no case of class {absent}, of {shape.classes} classes")
+        if found and shape.type in (TaskType.CLASSIFICATION, TaskType.SEGMENTATION):
+            _check_classes(task, shape, found, masks, findings)
+
+
+def _check_classes(
+    task: str, shape: Shape, cases: Iterable[Case], masks: Mapping[str, Scan], findings: Findings
+) -> None:
+    """Report classes that no case has; every segmentation mask has background."""
+    if shape.type is TaskType.CLASSIFICATION:
+        present = {str(case.label) for case in cases}
+    else:
+        present = {"0"}.union(*(masks[case.mask].values.split(",") for case in cases))
+    absent = ", ".join(str(number) for number in range(shape.classes) if str(number) not in present)
+    if shape.type is TaskType.CLASSIFICATION and len(present) == 1:
+        findings.error("task", None, task, f"has only class {present.pop()}; add cases of another class")
+    elif absent:
+        findings.warning("task", None, task, f"has no case of class {absent}, of {shape.classes} classes")
 
 
 def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.DataFrame, findings: Findings) -> None:

@@ -129,7 +129,7 @@ def _fine_structure(thumbnails: np.ndarray) -> np.ndarray:
     for block in _blocks(thumbnails):
         detail = block - gaussian_filter(block, (0, _FINE, _FINE))
         contrast = np.sqrt(gaussian_filter(detail * detail, (0, _FINE, _FINE)))
-        flat = (detail / (contrast + _FLOOR)).reshape(len(block), -1)
+        flat = (detail / (contrast + _FLOOR)).reshape(len(block), THUMBNAIL * THUMBNAIL)
         flat = flat - flat.mean(axis=1, keepdims=True)
         parts.append(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6))
     return np.concatenate(parts)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.problems import Findings, Problem
-from aggregation_lab.data.stratify import SPLITS, case_labels, nested_ranks, stratify
+from aggregation_lab.data.stratify import SPLITS, case_classes, case_labels, nested_ranks, stratify
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import write_json, write_text
 from aggregation_lab.tasks import TaskType
@@ -66,13 +66,16 @@ class Split:
     def load(path: Path, dataset: Dataset | None = None) -> "Split":
         """Read split.csv, or the folder that holds it; with `dataset`, check that it is a split of these data.
 
-        Raises `DataError` where the file is absent or damaged, misses or does not know a case, or parts a component.
+        Raises `DataError` where the file is absent or damaged, misses or does not know a case, parts a component, or
+        leaves a task without what `draw_split` gives it; `warnings` are as there.
         """
         path = Path(path)
         file = path / SPLIT_FILE if path.is_dir() else path
         split = Split(_read(file))
         if dataset is not None:
             _check_match(split, dataset, file)
+            advice = "give it some in the file, or draw the split again"
+            split = replace(split, warnings=_check_parts(dataset, split.table, file, advice))
         return split
 
     def _text(self) -> str:
@@ -86,8 +89,8 @@ def draw_split(dataset: Dataset, *, shares: Sequence[float] = (0.7, 0.15, 0.15),
     The result depends on the data and on `seed`, not on the order of rows.
 
     Raises `DataError` with every task that the split leaves without a training, validation or test case, or, for
-    classification, with a single class in test. A class absent from a part is only a warning: metrics count it
-    as undefined, and a class with one or two subjects cannot be everywhere.
+    classification, with a single class in test. A class or structure absent from a part is only a warning: metrics
+    count it as undefined, and a class with one or two subjects cannot be everywhere.
     """
     if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise DataError(f"split shares: got {tuple(shares)}; give three numbers above 0 that sum to 1")
@@ -111,7 +114,7 @@ def draw_split(dataset: Dataset, *, shares: Sequence[float] = (0.7, 0.15, 0.15),
             "rank": rank[component],
         }
     ).sort_values("case", ignore_index=True)
-    return Split(table, _check_parts(dataset, table))
+    return Split(table, _check_parts(dataset, table, dataset.root, "add cases or leave the task out"))
 
 
 def find_components(dataset: Dataset) -> dict[str, int]:
@@ -144,31 +147,32 @@ def _random_order(component_of: dict[str, int], seed: int) -> np.ndarray:
     return np.array([int.from_bytes(draw, "big") / 2**64 for draw in draws])
 
 
-def _check_parts(dataset: Dataset, table: pd.DataFrame) -> tuple[Problem, ...]:
-    """Raise on tasks that cannot be trained or scored; return what is less than wished."""
+def _check_parts(dataset: Dataset, table: pd.DataFrame, source: Path, advice: str) -> tuple[Problem, ...]:
+    """Raise on tasks that cannot be trained or scored, with `advice`; return what is less than wished."""
     findings = Findings()
-    frame = dataset.cases.merge(table, on="case")
+    classes = pd.Series(case_classes(dataset), index=dataset.cases.index, dtype=object)
+    frame = dataset.cases.assign(classes=classes).merge(table, on="case")
     for name, task in dataset.tasks.items():
         rows = frame[frame["task"] == name]
         sizes = rows["split"].value_counts()
         empty = [part for part in SPLITS if part not in sizes]
         if empty:
             held = f"its {len(rows)} cases form {rows['component'].nunique()} components"
-            findings.error("split", None, name, f"has no case in {', '.join(empty)}: {held}; add cases or leave it out")
-        if task.type is not TaskType.CLASSIFICATION or empty:
+            findings.error("split", None, name, f"has no case in {', '.join(empty)}: {held}; {advice}")
             continue
+        shown = rows[["split", "component", "classes"]].explode("classes").dropna()
         for part in SPLITS:
-            present = set(rows.loc[rows["split"] == part, "label"])
-            absent = sorted(set(rows["label"]) - present)
+            present = set(shown.loc[shown["split"] == part, "classes"])
+            absent = sorted(set(shown["classes"]) - present)
             listed = ", ".join(map(str, absent))
-            if part == "test" and len(present) < 2:
+            if task.type is TaskType.CLASSIFICATION and part == "test" and len(present) < 2:
                 message = f"has only class {present.pop()} in test; add cases of class {listed}"
                 findings.error("split", None, name, message)
             elif absent:
-                subjects = rows.loc[rows["label"].isin(absent), "component"].nunique()
-                held = f"class {listed} has {subjects} component(s)"
+                components = shown.loc[shown["classes"].isin(absent), "component"].nunique()
+                held = f"class {listed} has {components} component(s)"
                 findings.warning("split", None, name, f"has no case of class {listed} in {part}: {held}")
-    findings.raise_errors(dataset.root)
+    findings.raise_errors(source)
     return findings.warnings
 
 

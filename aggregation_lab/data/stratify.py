@@ -15,19 +15,25 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 def case_labels(dataset: "Dataset") -> list[tuple[str, ...]]:
-    """What each case counts for: its task, and within it the class (classification) or the structures shown."""
+    """What each case counts for: its task, and within it its classes."""
+    classes = zip(dataset.cases["task"], case_classes(dataset), strict=True)
+    return [(task, *(f"{task}/{number}" for number in found)) for task, found in classes]
+
+
+def case_classes(dataset: "Dataset") -> list[tuple[int, ...]]:
+    """Class (classification) or structures shown (segmentation, without background) of each case, else nothing."""
     values = dict(zip(dataset.masks["mask_content"], dataset.masks["values"], strict=True))
     types = {name: task.type for name, task in dataset.tasks.items()}
-    labels = []
+    classes = []
     columns = (dataset.cases[column] for column in ("task", "label", "mask_content"))
     for task, label, mask in zip(*columns, strict=True):
-        classes: list[str] = []
+        found: tuple[int, ...] = ()
         if types[task] is TaskType.CLASSIFICATION:
-            classes = [str(label)]
+            found = (label,)
         elif types[task] is TaskType.SEGMENTATION:
-            classes = [value for value in values[mask].split(",") if value != "0"]
-        labels.append((task, *(f"{task}/{name}" for name in classes)))
-    return labels
+            found = tuple(value for value in map(int, values[mask].split(",")) if value != 0)
+        classes.append(found)
+    return classes
 
 
 def stratify(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> np.ndarray:

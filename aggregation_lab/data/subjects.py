@@ -4,7 +4,9 @@ A rule is a name pattern such as `HC18*` and a regular expression. The pattern i
 with an image's source folder: the folder itself, the CSVs and the tasks that use it. Where it fits, the expression is
 searched in the image's path relative to the train folder; its first group, or the whole match, is the subject.
 Names are looked up per folder, so an image has one subject whatever task uses it. Images of one rule with the same
-text are one subject wherever they lie, because FETAL_PLANES patients appear in two folders of the challenge.
+text are one subject wherever they lie, because FETAL_PLANES patients appear in two folders of the challenge. So are
+images with the same `subject_id`: two patients that share an id by accident only make the split coarser, one patient
+under two subjects would leak. Ids that are mere numbers in several folders want the folder's name before them.
 """
 
 import re
@@ -17,6 +19,8 @@ from aggregation_lab.data.tables import Row
 from aggregation_lab.data.targets import Case, relative_path
 
 BEFORE_LAST_UNDERSCORE = r"([^/]+)_[^/_]*$"
+
+_LISTED = "subject_id/"  # stands before the ids of the column, as a rule's name before its texts
 
 _TYPE_FOLDERS = frozenset({"Classification", "Segmentation", "Detection", "Regression"})
 _COUNT_FOLDERS = frozenset({"One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"})
@@ -78,7 +82,7 @@ def assign_subjects(
 ) -> dict[str, str]:
     """Subject of every image of `cases`, by path; `rows` are all rows of the folder, also those of other tasks.
 
-    A `subject_id` cell wins and is unique within its source folder; then come `rules`, then `CHALLENGE_RULES`; an
+    A `subject_id` cell wins and means the same subject in every folder; then come `rules`, then `CHALLENGE_RULES`; an
     image without any is its own subject. Reports a rule that fits nothing, and two subject ids for one image.
     """
     names, listed = _read_names(rows, findings)
@@ -110,9 +114,9 @@ def _read_names(rows: Iterable[Row], findings: Findings) -> tuple[dict[str, froz
         folder = folder_of.setdefault(image, source_folder(image))
         folder_names.setdefault(folder, {folder}).update((row.source, row.cell("task_id") or ""))
         text = (row.cell("subject_id") or "").strip()
-        subject = f"{folder}/{text}" if text else ""
+        subject = f"{_LISTED}{text}" if text else ""
         if subject and listed.setdefault(image, subject) != subject:
-            other = listed[image].removeprefix(f"{folder}/")
+            other = listed[image].removeprefix(_LISTED)
             findings.error(row.file, row.line, "subject_id", f"is {text} but another row of {image} has {other}")
     frozen = {folder: frozenset(names) for folder, names in folder_names.items()}
     return {image: frozen[folder] for image, folder in folder_of.items()}, listed

@@ -144,7 +144,7 @@ def _integer(text: str) -> int | None:
 def _number(text: object) -> float | None:
     try:
         number = float(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # JSON knows whole numbers too large for a float
         return None
     return number if math.isfinite(number) else None
 
@@ -206,7 +206,7 @@ def _points(row: Row, count: int, findings: Findings) -> Points | None:
 def _point(text: str) -> tuple[float, float] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(value, list) or len(value) != 2:
         return None

@@ -147,7 +147,7 @@ def _write_picture(train: Path, config: PhantomConfig, job: tuple[Picture, list[
                 row[f"point_{number}_xy"] = json.dumps(point)
         row["appearance"] = shown.appearance
         if SOURCES[shown.source].subject_column:
-            row["subject_id"] = f"{shown.subject + 1:05d}"
+            row["subject_id"] = f"{SOURCES[shown.source].key}-{shown.subject + 1:05d}"
         rows[name] = row
     return rows
 

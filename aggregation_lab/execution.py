@@ -1,0 +1,59 @@
+"""One run from its spec to its tables: what a worker calls."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from aggregation_lab.data.cache import ImageCache
+from aggregation_lab.data.challenge import Dataset
+from aggregation_lab.data.splits import Split
+from aggregation_lab.device import pick_device, reset_peak_memory
+from aggregation_lab.recording import write_results
+from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.training import Progress, Trainer
+
+
+def train_run(
+    spec: RunSpec,
+    dataset: Dataset,
+    split: Split,
+    cache: ImageCache,
+    folder: Path,
+    *,
+    report: Callable[[Progress], None] = lambda progress: None,
+    threads: int | None = None,
+    device: str | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> None:
+    """Train one run in `folder`, continuing its checkpoint if there is one, and write its tables.
+
+    `report` is called after every step and may raise `RunInterrupted`. The tables are written before `done.json`,
+    whose presence says that the run is finished. Raises `TrainingError` where a loss is not finite or explodes.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = pick_device(device)
+    reset_peak_memory(chosen)
+    trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen), folder / CHECKPOINT)
+    trainer.train(report, checkpoint_seconds)
+    # scoring can be killed, too, or find the disk full
+    trainer.save()
+    trainer.take_best()
+    scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")
+    write_results(trainer, dataset.root, alive=lambda: report(scoring))
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _begin(build: Callable[[], Trainer], checkpoint: Path) -> Trainer:
+    """A trainer at the checkpoint, or at its start where there is none; an unusable one is set aside and named."""
+    trainer = build()
+    if checkpoint.is_file():
+        try:
+            trainer.restore(torch.load(checkpoint, "cpu", weights_only=True))
+        except Exception as error:  # a damaged file fails in many ways; training again is right for each of them
+            aside = checkpoint.replace(checkpoint.with_suffix(".damaged"))
+            print(f"{checkpoint}: cannot be continued ({error}); kept as {aside.name}, the run starts anew")
+            return build()
+    return trainer
