@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+from runners.options import INTERRUPTED, GridOptions, Rerun
 
 
 class _Commands(TyperGroup):
@@ -34,15 +31,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-class Rerun(StrEnum):
-    """Which runs a grid takes up: those without a result, failed ones alone, outdated ones too, or all."""
-
-    MISSING = "missing"
-    FAILED = "failed"
-    STALE = "stale"
-    ALL = "all"
 
 
 StudyArgument = Annotated[
@@ -87,7 +75,7 @@ def run_grid(
     """
     from runners import commands
 
-    options = commands.GridOptions(jobs, tuple(only or ()), rerun, fail_fast, dry_run, device)
+    options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, dry_run, device)
     opened = commands.open_study(study, data, out)
     raise typer.Exit(commands.run_study(*opened, options, _console()))
 
@@ -104,7 +92,7 @@ def plan(
     """Show a study's runs, images and time, and what is finished already; nothing is written."""
     from runners import commands
 
-    options = commands.GridOptions(jobs, tuple(only or ()), Rerun.MISSING, device=device)
+    options = GridOptions(jobs, tuple(only or ()), Rerun.MISSING, device=device)
     opened, _, folder = commands.open_study(study, data, out)
     raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -10,9 +9,9 @@ from rich.console import Console
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
 from runners import cost, output
-from runners.cli import INTERRUPTED, Rerun
 from runners.collect import collect, gather
 from runners.grid import run_grid
+from runners.options import INTERRUPTED, GridOptions, Rerun
 from runners.plan import PlannedRun, select
 from runners.prepare import check_model, make_phantoms, plan_only, prepare
 from runners.progress import GridProgress, duration, preparation, say, say_warnings
@@ -27,18 +26,6 @@ _TAKEN = {
     Rerun.STALE: {State.PENDING, State.FAILED, State.STALE},
     Rerun.ALL: {State.PENDING, State.FAILED, State.STALE, State.DONE},
 }
-
-
-@dataclass(frozen=True)
-class GridOptions:
-    """Options of `run-grid`; `jobs` None lets the machine decide."""
-
-    jobs: int | None = None
-    only: tuple[str, ...] = ()
-    rerun: Rerun = Rerun.MISSING
-    fail_fast: bool = False
-    dry_run: bool = False
-    device: str | None = None
 
 
 def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, Path, Path]:

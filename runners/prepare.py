@@ -89,6 +89,7 @@ def read_data(study: Study, out: Path, memory: Path, progress: Progress) -> "Dat
         tasks=study.data.tasks,
         groups=study.data.groups,
         subjects=study.data.subjects,
+        laterality=study.data.laterality,
         scan_file=memory / SCAN,
         progress=progress,
     )

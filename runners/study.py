@@ -46,6 +46,8 @@ class DataConfig(Config):
     """Clinical group by task, where it differs from the default."""
     subjects: dict[str, str] = Field(default_factory=dict)
     """Regular expression that finds the subject in a file name, by source or task."""
+    laterality: tuple[str, ...] = ()
+    """Tasks whose target tells left from right: never mirrored. The challenge's own are known."""
     shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of train, val and test."""
     split_seed: int = Field(0, ge=0)

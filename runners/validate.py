@@ -33,6 +33,7 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
             tasks=settings.tasks,
             groups=settings.groups,
             subjects=settings.subjects,
+            laterality=settings.laterality,
             progress=preparation(console),
         )
         split = find_split(settings, dataset)

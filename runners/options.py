@@ -1,0 +1,28 @@
+"""Options of a grid and its exit code, apart from all that is slow to import."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+class Rerun(StrEnum):
+    """Which runs a grid takes up: those without a result, failed ones alone, outdated ones too, or all."""
+
+    MISSING = "missing"
+    FAILED = "failed"
+    STALE = "stale"
+    ALL = "all"
+
+
+@dataclass(frozen=True)
+class GridOptions:
+    """Options of `run-grid`; `jobs` None lets the machine decide."""
+
+    jobs: int | None = None
+    only: tuple[str, ...] = ()
+    rerun: Rerun = Rerun.MISSING
+    fail_fast: bool = False
+    dry_run: bool = False
+    device: str | None = None
