@@ -26,7 +26,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "agglab needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target $(TOOLS) uv -c constraints.txt
 	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) $(VENV)
-	$(TOOLS)/bin/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt -e '.[dev]'
+	$(TOOLS)/bin/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --compile-bytecode -e '.[dev]'
 	@touch $@
 
 demo: $(READY)
