@@ -7,6 +7,8 @@ TOOLS := $(VENV)-tools
 DEMO ?= out/demo
 # Two test processes with one thread each use two cores best.
 export OMP_NUM_THREADS ?= 1
+# Without cached bytecode every worker and every test process would compile torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help env demo test check format bench clean
 
@@ -26,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "agglab needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target $(TOOLS) uv -c constraints.txt
 	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) $(VENV)
-	$(TOOLS)/bin/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --compile-bytecode -e '.[dev]'
+	$(TOOLS)/bin/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: $(READY)
