@@ -108,11 +108,7 @@ def test_draws_are_a_function_of_seed_and_step(sampling):
     config = TrainingConfig(batch_size=8, sampling=sampling)
 
     def draw(seed):
-        return [
-            (task, cases.tolist())
-            for step in (11, 3)
-            for task, cases in Sampler((9, 30), config, seed).draw(step)
-        ]
+        return [(task, cases.tolist()) for step in (11, 3) for task, cases in Sampler((9, 30), config, seed).draw(step)]
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)
