@@ -48,9 +48,6 @@ class Aggregation:
     def tasks(self) -> tuple[str, ...]:
         return tuple(sorted(task for unit in self.units for task in unit.tasks))
 
-    def unit_of(self, task: str) -> Unit:
-        return next(unit for unit in self.units if task in unit.tasks)
-
 
 def task_specific(tasks: Iterable[Task]) -> Aggregation:
     """TS: one unit per task."""
