@@ -8,6 +8,7 @@ from torch import Tensor
 
 from aggregation_lab import metrics
 from aggregation_lab.data.augmentation import to_model_input
+from aggregation_lab.data.geometry import sides
 from aggregation_lab.data.loading import ImageStore, TaskCases
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.tasks import TaskType
@@ -65,7 +66,7 @@ class Evaluator:
             return metrics.auc(predicted, reference)[0]
         if task.type is TaskType.DETECTION:
             return float(np.mean([metrics.box_iou(*pair) for pair in zip(predicted, reference, strict=True)]))
-        sides = cases.cases[["width", "height"]].to_numpy(float)
-        errors = np.linalg.norm((predicted - reference) * sides[:, None], axis=2)
-        relative = metrics.regression_scores(errors, np.hypot(*sides.T))[1]
+        pixels = sides(cases.cases)
+        errors = np.linalg.norm((predicted - reference) * pixels[:, None], axis=2)
+        relative = metrics.regression_scores(errors, np.hypot(*pixels.T))[1]
         return max(0.0, 1.0 - relative.value)

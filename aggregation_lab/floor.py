@@ -13,6 +13,7 @@ from aggregation_lab import results
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
+from aggregation_lab.data.geometry import boxes_in_sides, points_in_sides
 from aggregation_lab.data.splits import Split
 from aggregation_lab.scoring import case_rows, score_rows
 from aggregation_lab.tasks import Task, TaskType
@@ -23,16 +24,14 @@ CUTS = np.linspace(0.05, 0.95, 19)
 
 def floor_prediction(task: Task, train: pd.DataFrame, cache: ImageCache) -> np.ndarray:
     """The one normalised prediction made for every case, from the training cases alone."""
-    sides = train[["width", "height"]].to_numpy(float)
     if task.type is TaskType.SEGMENTATION:
         masks = cache.masks[[cache.mask_row[content] for content in train["mask_content"]]]
         return _mean_mask(masks, task.classes)
     if task.type is TaskType.CLASSIFICATION:
         return np.bincount(train["label"], minlength=task.classes) / len(train)
     if task.type is TaskType.DETECTION:
-        return (np.array(train["box"].tolist(), float) / np.tile(sides, 2)).mean(0)
-    points = np.array(train["points"].tolist(), float).reshape(len(train), -1, 2)
-    return (points / sides[:, None]).mean(0)
+        return boxes_in_sides(train).mean(0)
+    return points_in_sides(train).mean(0)
 
 
 def _mean_mask(masks: np.ndarray, classes: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.cache import ImageCache
+from aggregation_lab.data.geometry import boxes_in_sides, points_in_sides
 from aggregation_lab.tasks import Task, TaskType
 
 RESIDENT_SHARE = 0.3
@@ -67,17 +68,14 @@ class TaskCases:
         self.task = task
         self.cases = cases
         self.image_rows = torch.tensor([cache.image_row[content] for content in cases["content"]])
-        sides = cases[["width", "height"]].to_numpy(float)
         if task.type is TaskType.SEGMENTATION:
             self.targets = torch.tensor([cache.mask_row[content] for content in cases["mask_content"]])
         elif task.type is TaskType.CLASSIFICATION:
             self.targets = torch.tensor(cases["label"].to_numpy(np.int64))
         elif task.type is TaskType.DETECTION:
-            boxes = np.array(cases["box"].tolist(), float).reshape(-1, 4)
-            self.targets = torch.tensor(boxes / np.tile(sides, 2), dtype=torch.float32)
+            self.targets = torch.tensor(boxes_in_sides(cases), dtype=torch.float32)
         else:
-            points = np.array(cases["points"].tolist(), float).reshape(len(cases), -1, 2)
-            self.targets = torch.tensor(points / sides[:, None], dtype=torch.float32)
+            self.targets = torch.tensor(points_in_sides(cases), dtype=torch.float32)
 
     def __len__(self) -> int:
         return len(self.cases)
