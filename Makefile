@@ -10,13 +10,14 @@ export OMP_NUM_THREADS ?= 1
 # Without cached bytecode every worker and every test process would compile torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo test check format bench clean
+.PHONY: help env demo test check format bench calibrate clean
 
 help:
-	@echo "make demo   phantom study from nothing to the table of scores (minutes on two cores)"
+	@echo "make demo   phantom study from nothing to the report (minutes on two cores)"
 	@echo "make test   the whole test suite"
 	@echo "make check  lint, format, types"
-	@echo "make bench  how close training comes to the bare model"
+	@echo "make bench  how close training comes to the bare model; how fast the analysis is"
+	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (half an hour)"
 	@echo "make clean  remove the environment and outputs"
 
 env: $(READY)
@@ -34,6 +35,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	env -u OMP_NUM_THREADS $(BIN)/agglab run-grid demo --out $(DEMO)
 	$(BIN)/agglab scores $(DEMO)
+	$(BIN)/agglab report $(DEMO)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -49,6 +51,10 @@ format: $(READY)
 
 bench: $(READY)
 	env -u OMP_NUM_THREADS $(BIN)/python -m runners.bench
+	$(BIN)/python -m analysis.bench
+
+calibrate: $(READY)
+	$(BIN)/python -m analysis.calibrate
 
 clean:
 	rm -rf $(VENV) $(TOOLS) out build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

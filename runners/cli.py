@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from typer.core import TyperGroup
 
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
 from runners.options import INTERRUPTED, GridOptions, Rerun
+
+if TYPE_CHECKING:
+    from analysis.settings import Settings
 
 
 class _Commands(TyperGroup):
@@ -55,6 +58,14 @@ RerunOption = Annotated[
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; where not given the best there is.")
 ]
+
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="SCORES", help="Output folder of a study, a CSV or Parquet table, or `paper`.")
+]
+ReportOption = Annotated[Path | None, typer.Option("--to", help="Folder of the report.")]
+ScaleOption = Annotated[str, typer.Option("--scale", help="Scale of gains: absolute, relative or standardised.")]
+CorrectionOption = Annotated[str, typer.Option("--correction", help="Multiplicity: BH, Holm or none.")]
+DrawsOption = Annotated[int, typer.Option("--draws", min=100, help="Resamples of test subjects.")]
 
 
 @app.command("run-grid")
@@ -129,6 +140,71 @@ def scores(
     from runners import commands
 
     raise typer.Exit(commands.show_scores(out, metric, fraction, _console()))
+
+
+@app.command()
+def report(
+    out: OutArgument,
+    to: ReportOption = None,
+    scale: ScaleOption = "absolute",
+    correction: CorrectionOption = "BH",
+    draws: DrawsOption = 2000,
+) -> None:
+    """Analyse a study and write its report: answers, tables, figures, methods; OUT/report where --to is not given."""
+    from runners import reporting
+
+    folder = to or out / "report"
+    raise typer.Exit(reporting.write_report_folder(str(out), folder, _settings(scale, correction, draws), _console()))
+
+
+@app.command()
+def analyze(
+    scores: SourceArgument,
+    to: ReportOption = None,
+    scale: ScaleOption = "absolute",
+    correction: CorrectionOption = "BH",
+    draws: DrawsOption = 2000,
+) -> None:
+    """The same report from anybody's score table: task, aggregation, seed, value, and more columns if there."""
+    from runners import reporting
+
+    folder = to or Path(f"{Path(scores).stem}_report")
+    raise typer.Exit(reporting.write_report_folder(scores, folder, _settings(scale, correction, draws), _console()))
+
+
+@app.command()
+def recommend(
+    source: SourceArgument,
+    n_train: Annotated[float, typer.Option("--n-train", help="Training cases of the new task.")],
+    task_type: Annotated[str, typer.Option("--type", help="segmentation, classification, detection or regression.")],
+    group: Annotated[str | None, typer.Option("--group", help="Clinical group; a new one where not given.")] = None,
+    draws: DrawsOption = 500,
+) -> None:
+    """Which aggregation for a new task, by what was found here; it may abstain."""
+    from runners import reporting
+
+    settings = _settings("absolute", "BH", draws)
+    raise typer.Exit(reporting.show_recommendation(source, n_train, task_type, group, settings, _console()))
+
+
+@app.command()
+def power(source: SourceArgument, draws: DrawsOption = 2000) -> None:
+    """What the seeds at hand can show, and how many it takes for the margins."""
+    from runners import reporting
+
+    raise typer.Exit(reporting.show_power(source, _settings("absolute", "BH", draws), _console()))
+
+
+def _settings(scale: str, correction: str, draws: int) -> "Settings":
+    from analysis.settings import Settings
+
+    for option, value, allowed in (
+        ("--scale", scale, ("absolute", "relative", "standardised")),
+        ("--correction", correction, ("BH", "Holm", "none")),
+    ):
+        if value not in allowed:
+            raise StudyError(f"{option} {value}: is unknown; it takes {', '.join(allowed)}")
+    return Settings(scale=scale, correction=correction, draws=draws)  # type: ignore[arg-type]
 
 
 @app.command()

@@ -8,22 +8,49 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregation_lab import results
+from aggregation_lab import __version__, results
+from aggregation_lab.data.sharing import sharing
+from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
+from aggregation_lab.manifest import Manifest
 from aggregation_lab.tasks import Task
-from runners.output import read_study, read_tasks
+from runners.output import read_case_tables, read_identity, read_study, read_tasks
 from runners.plan import PlannedRun
 from runners.prepare import floor_file
 from runners.store import RunStore, State
 
 
 def collect(out: Path, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(results.TABLES)) -> None:
-    """Write the tables of `out` from its finished runs and the floor; each replaces its predecessor at once."""
+    """Write the tables of `out` from its finished runs and the floor, and the manifest of what they do not hold.
+
+    Each file replaces its predecessor at once.
+    """
     for name in names:
         frame = gather(out, runs, name)
         results.write_table(frame, results.TABLES[name], out / f"{name}.parquet")
         if name == "scores":
             write_text(out / "scores.csv", frame.to_csv(index=False))
+    manifest(out, runs).write(out)
+
+
+def manifest(out: Path, runs: Sequence[PlannedRun]) -> Manifest:
+    """What the analysis must know of the study beside its tables; no path of this machine."""
+    identity = read_identity(out)
+    if identity is None:
+        raise StudyError(f"{out}: is not the output of a study (it has no study.json); give the folder of --out")
+    settings = identity.study.model_dump(mode="json", exclude={"margins": True, "data": {"root", "split"}})
+    states = RunStore(out).statuses(runs)
+    return Manifest(
+        study=identity.study.name,
+        margins={name: identity.study.margin(task) for name, task in read_tasks(out).items()},
+        settings=settings,
+        version=__version__,
+        dataset=identity.dataset,
+        split=identity.split,
+        leakage=sharing(*read_case_tables(out)),
+        planned=len(runs),
+        finished=sum(status.state is State.DONE for status in states.values()),
+    )
 
 
 def gather(out: Path, runs: Sequence[PlannedRun], name: str) -> pd.DataFrame:

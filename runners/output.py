@@ -26,6 +26,8 @@ from runners.study import Study
 from runners.study_file import parse_study
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from aggregation_lab.data.cache import ImageCache
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.splits import Split
@@ -193,6 +195,17 @@ def read_tasks(out: Path) -> dict[str, Task]:
     """Tasks of the study with their groups, by name."""
     value = json.loads((out / "prepared" / "tasks.json").read_text())
     return {task["name"]: Task(**{**task, "type": TaskType(task["type"])}) for task in value["tasks"]}
+
+
+def read_case_tables(out: Path) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.DataFrame"]:
+    """The case table of the prepared data, its near-duplicates, and the split."""
+    import pandas as pd
+
+    from aggregation_lab.data.splits import Split
+
+    folder = out / "prepared"
+    cases, near_duplicates = (pd.read_parquet(folder / f"{name}.parquet") for name in ("cases", "near_duplicates"))
+    return cases, near_duplicates, Split.load(out).table
 
 
 def load_prepared(out: Path) -> Prepared:

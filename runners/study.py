@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from aggregation_lab.aggregation import FLOOR, PARADIGMS, Aggregation, user_partition
 from aggregation_lab.config import Config, ModelConfig, TrainingConfig
 from aggregation_lab.errors import StudyError
+from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.tasks import Task, TaskType
 
 BUDGETS: dict[str, dict[str, float]] = {
@@ -145,7 +146,7 @@ class Study(Config):
         for key in (task.name, str(task.type), "default"):
             if key in self.margins:
                 return self.margins[key]
-        return 0.02
+        return DEFAULT_MARGIN
 
     def partitions(self, tasks: dict[str, Task]) -> list[Aggregation]:
         """The aggregations over the data's tasks.

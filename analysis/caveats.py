@@ -1,0 +1,132 @@
+"""What a sceptical reader of a study must be told, one sentence each."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.manifest import DEFAULT_MARGIN
+from analysis.moderation import FEWEST_TASKS
+from analysis.study import StudyTables
+from analysis.trust import improving
+
+MATCHED = (0.9, 1.1)
+"""Operations over those of TS that still count as the same compute."""
+
+FEW_SUBJECTS = 20
+"""Test subjects below which resampling them says little."""
+
+FEW_SEEDS = 3
+
+_NAMED = 5
+
+
+def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What a sceptical reader must be told, one sentence each; `frames` needs scores, ledger and data.
+
+    What was left out is counted in the frame `excluded` instead.
+    """
+    trained = frames["scores"][frames["scores"]["aggregation"] != FLOOR]
+    return [
+        *_design(study),
+        *_seeds(study, trained),
+        *_training(study),
+        *_floors(trained),
+        *_compute(study, frames["ledger"]),
+        *_test_sets(study, frames["data"]),
+    ]
+
+
+def _named(names: Iterable[str]) -> str:
+    ordered = list(dict.fromkeys(names))
+    more = f" and {len(ordered) - _NAMED} more" if len(ordered) > _NAMED else ""
+    return ", ".join(ordered[:_NAMED]) + more
+
+
+def _if_any(tasks: Iterable[str], total: int, said: str) -> list[str]:
+    """The sentence, its `{}` replaced by how many and which tasks; nothing without tasks."""
+    chosen = sorted(set(tasks))
+    return [said.format(f"{len(chosen)} of {total} tasks ({_named(chosen)})")] if chosen else []
+
+
+def _design(study: StudyTables) -> list[str]:
+    about, found = study.manifest, []
+    if about.leakage is None:
+        found.append("Whether images leak from training to test was not counted.")
+    elif count := about.leakage.get("crossing_components", 0):
+        found.append(f"{count} components of related images stand in two parts of the split: test scores are too high.")
+    if about.planned is not None and about.finished is not None and about.finished < about.planned:
+        found.append(f"{about.planned - about.finished} of {about.planned} planned runs are not finished.")
+    if "TS" not in study.aggregations:
+        found.append("There is no TS: gains compare joint models with each other, not with models of one task.")
+    tasks = set(study.scores["task"])
+    return [
+        *found,
+        *_if_any(
+            tasks - set(about.margins), len(tasks), f"No margin was fixed for {{}}: {DEFAULT_MARGIN:g} stands in."
+        ),
+    ]
+
+
+def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
+    full = trained[trained["fraction"] == trained["fraction"].max()]
+    fewest = full.groupby("aggregation")["seeds"].max().min()
+    found = []
+    if fewest == 1:
+        found = ["One seed only: no interval covers the chance of training."]
+    elif fewest < FEW_SEEDS:
+        found = [f"{fewest:.0f} seeds only: how far results scatter over seeds is hardly known."]
+    rows = study.scores[study.scores["aggregation"] != FLOOR]
+    sizes = rows.groupby(["task", "fraction", "seed"])["n_train"].nunique()
+    uneven = sizes[sizes > 1].index.get_level_values("task")
+    said = "Aggregations saw different numbers of training cases in {}."
+    return found + _if_any(uneven, rows["task"].nunique(), said)
+
+
+def _training(study: StudyTables) -> list[str]:
+    if study.curves is None:
+        return ["There are no validation curves: whether the baselines were trained to the end is unknown."]
+    found = []
+    for name, part in improving(study).groupby("aggregation"):
+        consequence = "gains over them are flattered" if name == "TS" else "more training may raise its gains"
+        said = f"{name} models were still improving when their budget ended in {{}}: {consequence}."
+        found += _if_any(part.loc[part["improving"], "task"], part["task"].nunique(), said)
+    return found
+
+
+def _floors(trained: pd.DataFrame) -> list[str]:
+    known = trained[trained["beats_floor"].notna()].astype({"beats_floor": bool})
+    if known.empty:
+        return ["There is no trivial predictor to compare with: whether the models learned anything is unknown."]
+    total = known["task"].nunique()
+    learned = set(known.loc[known["beats_floor"], "task"])
+    full = known[(known["fraction"] == known["fraction"].max()) & (known["aggregation"] == "TS")]
+    weak = set(full.loc[~full["beats_floor"], "task"]) & learned
+    nothing = "No model beats the trivial predictor in {}: gains there mean nothing."
+    base = "TS does not beat the trivial predictor in {}: gains there are over a baseline that learned nothing."
+    return _if_any(set(known["task"]) - learned, total, nothing) + _if_any(weak, total, base)
+
+
+def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
+    if study.runs is None:
+        return ["There is no ledger of runs: whether compute was matched is unknown."]
+    ratio = ledger["flops_ratio"].astype(float)
+    away = ledger[(ratio < MATCHED[0]) | (ratio > MATCHED[1])]
+    parts = [f"{row.aggregation} {row.flops_ratio:.2f} at fraction {row.fraction:g}" for row in away.itertuples()]
+    found = [f"Compute is not matched; operations over those of TS: {_named(parts)}."] if parts else []
+    unlike = [name for name in ("device", "precision", "versions") if study.runs[name].nunique() > 1]
+    if unlike:
+        found.append(f"Runs differ in {' and '.join(unlike)}, which may move scores between aggregations.")
+    return found
+
+
+def _test_sets(study: StudyTables, data: pd.DataFrame) -> list[str]:
+    full = data[data["fraction"] == data["fraction"].max()]
+    if study.cases is None:
+        found = ["There are no scores of test cases: intervals cover seeds alone, for these very test cases."]
+    else:
+        few = full.loc[full["subjects"] < FEW_SUBJECTS, "task"]
+        found = _if_any(few, len(full), f"Fewer than {FEW_SUBJECTS} test subjects in {{}}: intervals there are rough.")
+    if len(full) < FEWEST_TASKS:
+        found.append(f"{len(full)} tasks only: scatter over seeds cannot be shared, means over tasks say little.")
+    return found

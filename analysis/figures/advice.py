@@ -1,0 +1,56 @@
+"""The guideline as a map: which aggregation to train for a task of this type, group and size."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.patches import Patch
+
+from analysis.figures.theme import COLUMN, Drawn, aggregation_colour, log_n_axis, new_figure, themed
+from analysis.pipeline import Analysis
+from analysis.tables.order import records
+from analysis.verdicts import UNDECIDED
+
+_NEUTRAL: dict[str, Any] = {"facecolor": "#F2F2F2", "edgecolor": "#B5B5B5", "hatch": "//////", "linewidth": 0.0}
+
+
+@themed
+def guideline_map(analysis: Analysis) -> Drawn | None:
+    """A bar per type and group over the sizes that were seen, coloured by advice; undecided is hatched grey."""
+    rows = analysis.frames["guidelines"]
+    rows = rows[(rows["n_low"] > 0) & (rows["n_high"] > 0)]
+    if rows.empty:
+        return None
+    order, kind = [], None
+    for row in records(rows.drop_duplicates(["type", "group"])):
+        if row["type"] != kind:
+            order.append((row["type"], ""))
+            kind = row["type"]
+        order.append((row["type"], row["group"]))
+    figure = new_figure(COLUMN, 0.8 + 0.15 * len(order))
+    ax = figure.subplots()
+    for row in records(rows):
+        at = order.index((row["type"], row["group"]))
+        low, high = (
+            (row["n_low"], row["n_high"])
+            if row["n_high"] > row["n_low"]
+            else (row["n_low"] / 1.04, row["n_low"] * 1.04)
+        )
+        look = (
+            _NEUTRAL
+            if row["advice"] == UNDECIDED
+            else {"facecolor": aggregation_colour(row["advice"], analysis), "edgecolor": "white", "linewidth": 0.4}
+        )
+        ax.barh([at], [high - low], left=low, height=0.78, **look)
+    ax.set_yticks(range(len(order)), [group or kind for kind, group in order])
+    for label, (_, group) in zip(ax.get_yticklabels(), order, strict=True):
+        label.set_fontweight("normal" if group else "bold")
+    ax.set_ylim(len(order) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    log_n_axis(ax, rows["n_low"].min(), rows["n_high"].max())
+    ax.set_xlabel("training cases of the task")
+    advised = [name for name in [*analysis.study.aggregations] if name in set(rows["advice"])]
+    handles = [Patch(color=aggregation_colour(name, analysis), label=name) for name in advised]
+    if (rows["advice"] == UNDECIDED).any():
+        handles.append(Patch(**_NEUTRAL, label=UNDECIDED))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure, pd.DataFrame(rows)

@@ -1,0 +1,229 @@
+"""The one look of all figures: sizes for a two-column paper, colours that colour-blind readers can tell apart, fonts.
+
+Verdicts, aggregations and task types each have their own colours, and markers beside them, so that nothing rests on
+colour alone. Colours of verdicts and aggregations: Okabe and Ito (2008); of types: Tol, "muted" (2021).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from aggregation_lab.files import write_atomic, write_text
+from aggregation_lab.tasks import TaskType
+from analysis.pipeline import Analysis
+from analysis.tables.cells import IMPROVING
+from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
+
+COLUMN, WIDE = 3.35, 6.9
+"""Width in inches of one column and of both columns of a paper."""
+
+_FAR = 5.0
+
+SMALL = 6.5
+"""Smallest text in points."""
+
+INK, GREY, PALE = "#222222", "#7F7F7F", "#E4E4E4"
+
+RC: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that figures look alike everywhere, and has the arrows
+    "font.size": 7.0,
+    "axes.labelsize": 7.0,
+    "axes.titlesize": 7.0,
+    "axes.titleweight": "bold",
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "legend.handlelength": 1.4,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.2,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 4.0,
+    "figure.dpi": 300,  # the layout is found at the resolution of the PNG: letters are wider at another
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+    "pdf.fonttype": 42,  # whole TrueType fonts: text stays text
+    "svg.fonttype": "path",  # letters as outlines: looks alike in a browser without the font
+    "svg.hashsalt": "aggregation_lab",
+}
+
+VERDICT_LOOKS = {
+    BENEFIT: ("#0072B2", "^"),
+    NO_LOSS: ("#00875F", "s"),
+    UNDECIDED: ("#8F8F8F", "o"),
+    HARM: ("#D55E00", "v"),
+    SAME_MODEL: ("#C4C4C4", "x"),
+}
+"""Colour and marker; undecided is drawn hollow."""
+
+AGGREGATION_COLOURS = {"TS": "#333333", "CG": "#E69F00", "AU": "#CC79A7"}
+_OWN = ("#56B4E9", "#117733", "#882255", "#999933")
+"""For partitions of the user's, in alphabetical order."""
+
+TYPE_LOOKS = {
+    str(TaskType.SEGMENTATION): ("#332288", "o"),
+    str(TaskType.CLASSIFICATION): ("#999933", "s"),
+    str(TaskType.DETECTION): ("#882255", "^"),
+    str(TaskType.REGRESSION): ("#66BBDD", "D"),
+}
+
+DIVERGING = LinearSegmentedColormap.from_list("harm_benefit", ["#A63603", "#F4A582", "#FAFAFA", "#92C5DE", "#05518F"])
+"""Vermilion below zero, blue above, like the verdicts."""
+
+GAIN_LABELS = {
+    "absolute": "gain (unit-free score)",
+    "relative": "gain (share of the base score)",
+    "standardised": "gain (sd over seeds)",
+}
+
+Drawn = tuple[Figure, pd.DataFrame]
+Draw = Callable[[Analysis], Drawn | None]
+
+
+def themed(draw: Draw) -> Draw:
+    """Draw with the settings above, whatever the caller's are."""
+
+    @wraps(draw)
+    def inside(analysis: Analysis) -> Drawn | None:
+        with matplotlib.rc_context(RC):
+            return draw(analysis)
+
+    return inside
+
+
+def new_figure(width: float, height: float, wspace: float = 0.02) -> Figure:
+    """A figure of that size in inches; `wspace` is the space between panels as a share of their width."""
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=wspace))
+
+
+def aggregation_colour(name: str, analysis: Analysis) -> str:
+    """The same colour for an aggregation, or for its contrast with TS, in every figure."""
+    name = name.removesuffix("-TS")
+    if name in AGGREGATION_COLOURS:
+        return AGGREGATION_COLOURS[name]
+    own = sorted(set(analysis.study.aggregations) - set(AGGREGATION_COLOURS))
+    return _OWN[own.index(name) % len(_OWN)] if name in own else GREY
+
+
+def type_look(name: str) -> tuple[str, str]:
+    return TYPE_LOOKS.get(name, (INK, "o"))
+
+
+def gain_label(analysis: Analysis) -> str:
+    return GAIN_LABELS[analysis.settings.scale]
+
+
+def interval_axis(axes: Sequence[Axes], estimates: pd.Series, low: pd.Series, high: pd.Series) -> None:
+    """Limits of an axis of estimates with intervals: all of them, but no interval beyond `_FAR` times the estimates.
+
+    Two or three tasks can have an interval so wide that every other estimate would shrink to a point.
+    """
+    if estimates.isna().all():
+        return
+    reach = _FAR * float(estimates.abs().max()) or 1.0
+    left = max(-reach, float(np.nanmin([low.min(), estimates.min(), 0.0])))
+    right = min(reach, float(np.nanmax([high.max(), estimates.max(), 0.0])))
+    for ax in axes:
+        ax.set_xlim(left - 0.06 * (right - left), right + 0.06 * (right - left))
+
+
+def error_bars(ax: Axes, low: float, high: float, at: float, colour: str, **look: Any) -> None:
+    """A horizontal interval, if there is one; an arrow head where it leaves the axis. Set the axis first."""
+    if pd.isna(low) or pd.isna(high):
+        return
+    left, right = ax.get_xlim()
+    style: Any = {"lw": 1.0, "zorder": 2} | look
+    ax.plot([max(low, left), min(high, right)], [at, at], color=colour, solid_capstyle="butt", **style)
+    for beyond, edge, marker in ((low < left, left, "<"), (high > right, right, ">")):
+        if beyond:
+            ax.plot([edge], [at], marker=marker, ms=3, color=colour, clip_on=False, ls="none")
+
+
+def verdict_mark(ax: Axes, x: float, y: float, verdict: str) -> None:
+    colour, marker = VERDICT_LOOKS.get(verdict, (GREY, "o"))
+    face = "white" if verdict == UNDECIDED else colour
+    ax.plot([x], [y], marker=marker, ms=4.2, mfc=face, mec=colour, mew=0.9, ls="none", zorder=3)
+
+
+def verdict_handles(verdicts: Sequence[str]) -> list[Line2D]:
+    """Legend entries of the verdicts that occur, from harm to benefit."""
+    handles = []
+    for name in (HARM, UNDECIDED, NO_LOSS, BENEFIT, SAME_MODEL):
+        if name in set(verdicts):
+            colour, marker = VERDICT_LOOKS[name]
+            face = "white" if name == UNDECIDED else colour
+            handles.append(Line2D([], [], marker=marker, ms=4.2, mfc=face, mec=colour, ls="none", label=name))
+    return handles
+
+
+def improving_handle(text: str = "base still improving") -> Line2D:
+    return Line2D([], [], marker=f"${IMPROVING}$", color=INK, ls="none", ms=5, mew=0.2, label=text)
+
+
+def group_lines(ax: Axes, groups: Sequence[str], width: float, colour: str = INK) -> None:
+    """Lines between the clinical groups of a heat map's rows."""
+    for place in range(1, len(groups)):
+        if groups[place] != groups[place - 1]:
+            ax.plot([0, width], [place, place], color=colour, lw=0.8 if colour == INK else 1.6, clip_on=False)
+
+
+def log_n_axis(ax: Axes, low: float, high: float) -> None:
+    """Training cases on a logarithmic axis with plain numbers: 100, 300, 1000 ..."""
+    ax.set_xscale("log")
+    low, high = low / 1.12, high * 1.12
+    steps = [step * 10**power for power in range(7) for step in (1, 3)]
+    ticks = [step for step in steps if low <= step <= high]
+    if len(ticks) < 2:
+        steps = [step * 10**power for power in range(7) for step in (1, 1.5, 2, 3, 4, 5, 7)]
+        ticks = [step for step in steps if low <= step <= high]
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value < 1e4 else f"{value / 1e3:g}k"))
+    ax.set_xlim(low, high)
+
+
+def save(figure: Figure, data: pd.DataFrame, stem: str, folder: Path) -> list[Path]:
+    """Write PDF, SVG, PNG (300 dpi) and the CSV of what is shown; each file whole or not at all, without dates.
+
+    Raises `AgglabError` where the folder cannot be written.
+    """
+    written = [folder / f"{stem}.csv"]
+    write_text(written[0], data.to_csv(index=False))
+    with matplotlib.rc_context(RC):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is found once, not again for every format
+        for ending, metadata in (("pdf", {"CreationDate": None}), ("svg", {"Date": None}), ("png", {})):
+            content = BytesIO()
+            figure.savefig(content, format=ending, dpi=300, metadata=metadata)
+            written.append(folder / f"{stem}.{ending}")
+            _write(written[-1], content.getvalue())
+    return written
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomic(path, lambda stream: stream.write(content))

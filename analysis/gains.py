@@ -1,0 +1,193 @@
+"""Gains: the same task, fraction, seed and test cases under two aggregations.
+
+gain = joint - base, oriented so that positive favours the joint aggregation, on the unit-free score of the task type
+(DSC, AUC, IoU, 1 - MRE / diagonal). A task without such a score (pixel errors from another trainer) keeps its own unit
+and is left out of every mean over tasks.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from analysis.frames import frame
+from analysis.settings import Scale
+from analysis.uncertainty import Estimate, estimate
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A joint aggregation against a base."""
+
+    joint: str
+    base: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.joint}-{self.base}"
+
+
+def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
+    """Every aggregation against TS, and AU against CG; without TS, every one against the first."""
+    base = "TS" if "TS" in aggregations else aggregations[0]
+    found = [Contrast(name, base) for name in aggregations if name != base]
+    if {"AU", "CG"} <= set(aggregations) and base not in ("AU", "CG"):
+        found.append(Contrast("AU", "CG"))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class TaskScores:
+    """One metric of one task under every arm, oriented so that higher is better.
+
+    `arms` has columns aggregation, fraction, seed, run, n_train, one row per arm; `values` one score per arm (A);
+    `draws` the scores on resampled subjects (B x A), if there are cases. `unit` is "1" for a unit-free score.
+    """
+
+    task: str
+    type: str
+    group: str
+    unit: str
+    arms: pd.DataFrame
+    values: np.ndarray
+    draws: np.ndarray | None = None
+    subjects: int = 0
+
+    @cached_property
+    def places(self) -> dict[tuple[str, float], dict[int, int]]:
+        """Place of each arm by (aggregation, fraction) and seed."""
+        found: dict[tuple[str, float], dict[int, int]] = {}
+        columns = (self.arms[name].to_list() for name in ("aggregation", "fraction", "seed"))
+        for place, (aggregation, fraction, seed) in enumerate(zip(*columns, strict=True)):
+            found.setdefault((aggregation, fraction), {})[int(seed)] = place
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class PairedGain:
+    """Gains of one task for one contrast and fraction: `by_seed` (S), and on resampled subjects `draws` (B x S).
+
+    `same_model`: both aggregations hold the task in the same unit, so there is nothing to compare. `joint_scores`,
+    `base_scores` and the runs they come from have one entry per seed, too.
+    """
+
+    task: str
+    type: str
+    group: str
+    unit: str
+    """Unit of the gains."""
+    score_unit: str
+    """Unit of the scores they come from."""
+    n_train: float
+    seeds: tuple[int, ...]
+    joint_scores: np.ndarray
+    base_scores: np.ndarray
+    joint_runs: np.ndarray
+    base_runs: np.ndarray
+    by_seed: np.ndarray
+    draws: np.ndarray | None
+    subjects: int
+    same_model: bool
+    unpaired: int
+
+    def places(self, seeds: Iterable[int]) -> list[int]:
+        """Where given seeds stand."""
+        return [self.seeds.index(seed) for seed in seeds]
+
+    def estimate(self) -> Estimate:
+        return estimate(self.by_seed, self.draws, self.subjects)
+
+    @property
+    def undefined_draws(self) -> int:
+        return 0 if self.draws is None else int((~np.isfinite(self.draws)).any(1).sum())
+
+
+def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale = "absolute") -> PairedGain | None:
+    """Pair the seeds of two aggregations; None where one of them has no run of this task and fraction.
+
+    Seeds that one side lacks, or whose score is undefined, are left out and counted in `unpaired`.
+    """
+    sides = [scores.places.get((name, fraction), {}) for name in (contrast.joint, contrast.base)]
+    if not sides[0] or not sides[1]:
+        return None
+    both = [(seed, sides[0][seed], sides[1][seed]) for seed in sorted(set(sides[0]) & set(sides[1]))]
+    both = [each for each in both if np.isfinite(scores.values[list(each[1:])]).all()]
+    at_joint, at_base = ([each[side] for each in both] for side in (1, 2))
+    joint, base = scores.values[at_joint], scores.values[at_base]
+    draws = None
+    if scores.draws is not None:
+        draws = _scaled(scores.draws[:, at_joint], scores.draws[:, at_base], scale, pooled_sd(joint, base))
+    runs, n_train = scores.arms["run"].to_numpy(object), scores.arms["n_train"].to_numpy(float)
+    return PairedGain(
+        task=scores.task,
+        type=scores.type,
+        group=scores.group,
+        unit=scores.unit if scale == "absolute" else "1",
+        score_unit=scores.unit,
+        n_train=float(n_train[at_base].mean()) if both else float("nan"),
+        seeds=tuple(each[0] for each in both),
+        joint_scores=joint,
+        base_scores=base,
+        joint_runs=runs[at_joint],
+        base_runs=runs[at_base],
+        by_seed=_scaled(joint, base, scale, pooled_sd(joint, base)),
+        draws=draws,
+        subjects=scores.subjects,
+        same_model=bool(both) and bool((runs[at_joint] == runs[at_base]).all()) and runs[at_base[0]] != "",
+        unpaired=len(sides[0]) + len(sides[1]) - 2 * len(both),
+    )
+
+
+def pooled_sd(joint: np.ndarray, base: np.ndarray) -> float:
+    """What a standardised gain is measured in: the sd over seeds, pooled over both sides; NaN with one seed."""
+    if len(joint) < 2:
+        return float("nan")
+    return float(np.sqrt((joint.var(ddof=1) + base.var(ddof=1)) / 2)) or float("nan")
+
+
+def _scaled(joint: np.ndarray, base: np.ndarray, scale: Scale, sd: float) -> np.ndarray:
+    if scale == "absolute":
+        return joint - base
+    if scale == "standardised":
+        return (joint - base) / sd
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(base != 0, (joint - base) / np.abs(base), np.nan)
+
+
+def pair_all(
+    scores: Iterable[TaskScores], contrast: Contrast, fraction: float, scale: Scale = "absolute"
+) -> list[PairedGain]:
+    """`pair` for every task that has both aggregations with at least one defined seed."""
+    found = (pair(each, contrast, fraction, scale) for each in scores)
+    return [each for each in found if each is not None and each.seeds]
+
+
+def seed_gains(pairs: Iterable[PairedGain], contrast: Contrast, fraction: float) -> pd.DataFrame:
+    """The frame `seed_gains` of one contrast and fraction: a row per task and seed, with the runs it comes from."""
+    rows = [
+        {
+            "contrast": contrast.name,
+            "fraction": fraction,
+            "task": each.task,
+            "type": each.type,
+            "group": each.group,
+            "seed": seed,
+            "n_train": each.n_train,
+            "joint_score": each.joint_scores[place],
+            "base_score": each.base_scores[place],
+            "gain": each.by_seed[place],
+            "joint_run": each.joint_runs[place],
+            "base_run": each.base_runs[place],
+        }
+        for each in pairs
+        for place, seed in enumerate(each.seeds)
+    ]
+    return frame("seed_gains", rows)
+
+
+def common_seeds(pairs: Iterable[PairedGain]) -> list[int]:
+    """Seeds that all pairs have, sorted."""
+    sets = [set(each.seeds) for each in pairs]
+    return sorted(set.intersection(*sets)) if sets else []

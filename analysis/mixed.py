@@ -1,0 +1,126 @@
+"""A linear mixed model of gains: fixed effects, a random effect of clinical groups and one of tasks within them.
+
+    y = X beta + u_group + v_task + e
+
+Variances by restricted maximum likelihood (statsmodels MixedLM); coefficients, group effects and their errors from
+Henderson's equations at those variances (Henderson 1975). Assumptions: normal effects, the same scatter everywhere.
+Tests use t with (tasks - fixed effects) degrees of freedom, since tasks are what the model generalises over.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from statsmodels.regression.mixed_linear_model import MixedLM
+from statsmodels.tools.sm_exceptions import ConvergenceWarning, HessianInversionWarning
+
+_EDGE = 1e-6
+"""Share of the residual variance below which a random effect counts as absent."""
+
+
+@dataclass(frozen=True, eq=False)
+class MixedFit:
+    """`beta` and `cov` of the fixed effects; variances of group, task and rest; `note` on trouble while fitting.
+
+    `groups` names the random group effects, `effects` are their predictions, and `cov_all` is the error covariance of
+    (beta, effects) together.
+    """
+
+    beta: np.ndarray
+    cov: np.ndarray
+    var_group: float
+    var_task: float
+    var_rest: float
+    df: float
+    converged: bool
+    note: str
+    groups: tuple[str, ...]
+    effects: np.ndarray
+    cov_all: np.ndarray
+
+    def predict(self, row: np.ndarray, group: str | None) -> tuple[float, float, float]:
+        """Mean gain of tasks like `row` (fixed effects), its standard error, and that of one new such task.
+
+        A known group brings its predicted effect, an unknown one its whole variance.
+        """
+        pick = np.array([name == group for name in self.groups], float)
+        both = np.concatenate([row, pick])
+        value = float(row @ self.beta + pick @ self.effects)
+        variance = float(both @ self.cov_all @ both) + (0.0 if pick.any() else self.var_group)
+        return value, float(np.sqrt(max(variance, 0.0))), float(np.sqrt(max(variance, 0.0) + self.var_task))
+
+
+def fit_mixed(y: np.ndarray, x: np.ndarray, group: np.ndarray, task: np.ndarray) -> MixedFit:
+    """Fit one model: N values, N x P fixed effects, N group and N task names.
+
+    A fit that does not converge is returned with `converged` False and the reason; one group, or one row per task,
+    drops the effect that cannot be told from the rest.
+    """
+    scale = float(y.std()) or 1.0
+    frame = pd.DataFrame({"y": y / scale, "group": group, "task": task})
+    repeated = frame["task"].duplicated().any()
+    grouped = frame["group"].nunique() > 1 and frame.groupby("group")["task"].nunique().max() > 1
+    shares, converged, note = _variances(frame, x, repeated=bool(repeated), grouped=bool(grouped))
+    var_group, var_task, var_rest = (share * scale**2 for share in shares)
+    names = tuple(sorted(set(group)))
+    z = (np.asarray(group)[:, None] == np.array(names)).astype(float)
+    tasks = np.asarray(task)[:, None] == np.array(sorted(set(task)))
+    # Task effects and the rest are folded into one covariance R, so that the equations hold groups only.
+    r_inverse = np.linalg.inv(var_rest * np.eye(len(y)) + var_task * (tasks @ tasks.T.astype(float)))
+    both = np.hstack([x, z])
+    prior = np.zeros(both.shape[1])
+    prior[x.shape[1] :] = 1 / max(var_group, _EDGE * var_rest)
+    cov_all = np.linalg.pinv(both.T @ r_inverse @ both + np.diag(prior))
+    solution = cov_all @ both.T @ r_inverse @ y
+    size = x.shape[1]
+    return MixedFit(
+        beta=solution[:size],
+        cov=cov_all[:size, :size],
+        var_group=var_group,
+        var_task=var_task,
+        var_rest=var_rest,
+        df=max(1.0, float(len(set(task)) - size)),
+        converged=converged,
+        note=note,
+        groups=names,
+        effects=solution[size:],
+        cov_all=cov_all,
+    )
+
+
+def _variances(
+    frame: pd.DataFrame, x: np.ndarray, *, repeated: bool, grouped: bool
+) -> tuple[tuple[float, float, float], bool, str]:
+    """Variances of group, task and rest of the scaled values; whether the fit converged; what to know about it."""
+    if not grouped and not repeated:
+        rest = frame["y"] - x @ np.linalg.lstsq(x, frame["y"], rcond=None)[0]
+        variance = float((rest**2).sum()) / max(1, len(rest) - x.shape[1])
+        return (0.0, 0.0, max(variance, 1e-12)), True, "no random effect can be told from the rest"
+    data = frame if grouped else frame.assign(group=frame["task"])
+    extra = {"task": "0 + C(task)"} if grouped and repeated else None
+    columns = [f"x{number}" for number in range(x.shape[1])]
+    data = data.join(pd.DataFrame(x, columns=columns, index=frame.index))
+    model = MixedLM.from_formula(
+        "y ~ 0 + " + " + ".join(columns), data, groups="group", re_formula="1", vc_formula=extra
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result = model.fit(reml=True, method=["lbfgs", "bfgs", "powell"])
+        except (np.linalg.LinAlgError, ValueError) as error:
+            rest = float(frame["y"].var())
+            return (0.0, 0.0, max(rest, 1e-12)), False, f"the mixed model could not be fitted ({error})"
+    rest = max(float(result.scale), 1e-12)
+    # cov_re and vcomp, not `params`: there the variances are divided by the residual scale.
+    first = float(result.cov_re.iloc[0, 0])
+    task = float(result.vcomp[0]) if extra else 0.0
+    found = (first, task, rest) if grouped else (0.0, first, rest)
+    edge = [name for name, value in zip(("group", "task"), found, strict=False) if value < _EDGE * rest]
+    used = {"group": grouped, "task": repeated}
+    note = "; ".join(f"no {name} effect seen" for name in edge if used[name])
+    serious = [w for w in caught if issubclass(w.category, ConvergenceWarning | HessianInversionWarning)]
+    if not result.converged:
+        reason = str(serious[-1].message) if serious else "the optimiser stopped early"
+        return found, False, f"did not converge: {reason}"
+    return found, True, note

@@ -1,0 +1,207 @@
+"""From score tables to every result frame: the order in which the statistics build on each other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab.errors import ResultsError
+from analysis import guidelines, routing, trust
+from analysis.across import across_tasks
+from analysis.caveats import caveats
+from analysis.findings import findings
+from analysis.frames import FRAMES, frame
+from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair_all, seed_gains
+from analysis.multiverse import multiverse
+from analysis.pooling import pooled_row
+from analysis.power import hours_per_seed, power_frame
+from analysis.sensitivity import type_sensitivity
+from analysis.settings import Settings
+from analysis.stability import stability
+from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
+from analysis.task_gains import task_gains
+from analysis.within import within_tasks
+
+Progress = Callable[[str], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """All frames of `analysis.frames.FRAMES` by name, what a reader must be told beside them, and the fitted rule.
+
+    `multiverse_choices` has a row per task and choice of the multiverse.
+    """
+
+    study: StudyTables
+    settings: Settings
+    frames: Mapping[str, pd.DataFrame]
+    warnings: tuple[str, ...] = ()
+    rule: guidelines.Rule | None = None
+    multiverse_choices: pd.DataFrame | None = None
+
+    def recommend(self, n_train: float, task_type: str, group: str | None = None) -> guidelines.Recommendation:
+        """Advice for a new task, see `analysis.guidelines`. Raises `ResultsError` where no rule could be fitted."""
+        if self.rule is None:
+            raise ResultsError(
+                f"{self.study.manifest.study}: no rule could be fitted; it takes n_train and "
+                f"{guidelines.FEWEST_TASKS} tasks with unit-free scores under every aggregation"
+            )
+        return self.rule.recommend(n_train, task_type, group)
+
+
+Pairs = dict[tuple[str, float], list[PairedGain]]
+
+
+def analyse(study: StudyTables, settings: Settings | None = None, progress: Progress = lambda step: None) -> Analysis:
+    """Compute every frame. The same study and settings give the same frames to the last bit.
+
+    Raises `ResultsError` where fewer than two aggregations have scores, or the tables contradict each other.
+    """
+    settings = settings or Settings()
+    check_two(study)
+    progress("resampling test subjects")
+    resampled = resample(study, settings.draws, settings.seed)
+    scores = task_scores(study, resampled)
+    compared = contrasts(study.aggregations)
+    full = max(study.fractions)
+    pairs: Pairs = {
+        (each.name, share): pair_all(scores, each, share, settings.scale)
+        for each in compared
+        for share in study.fractions
+    }
+    improving = trust.improving(study)
+    frames = {name: frame(name, []) for name in FRAMES}
+
+    progress("gains and verdicts")
+    each_gain = [
+        task_gains(study, pairs[each.name, share], each, share, settings, improving)
+        for each in compared
+        for share in study.fractions
+    ]
+    frames["gains"] = joined("gains", each_gain)
+    frames["seed_gains"] = joined(
+        "seed_gains",
+        [seed_gains(pairs[each.name, share], each, share) for each in compared for share in study.fractions],
+    )
+    frames["pooled"] = pool(pairs, compared, frames["gains"])
+
+    progress("data scale")
+    across = [across_tasks(pairs[each.name, full], each, full) for each in compared]
+    for place, name in enumerate(("across", "across_line", "influence")):
+        frames[name] = joined(name, [found[place] for found in across])
+    curves = [
+        within_tasks(_by_fraction(pairs, each, study.fractions), each, _improving_anywhere(frames["gains"], each.name))
+        for each in compared
+    ]
+    for place, name in enumerate(("within", "within_line")):
+        frames[name] = joined(name, [found[place] for found in curves])
+
+    progress("task types and stability")
+    typed = [
+        type_sensitivity(pairs[each.name, share], _verdicts(frames["gains"], each, share), each, share, settings.seed)
+        for each in compared
+        for share in study.fractions
+    ]
+    for place, name in enumerate(("sensitivity", "type_test")):
+        frames[name] = joined(name, [found[place] for found in typed])
+    against_base = [each for each in compared if each.base == compared[0].base]
+    frames["stability"] = stability(frames["pooled"], frames["gains"], against_base)
+
+    progress("guidelines")
+    rows = guidelines.rule_rows({each: _by_fraction(pairs, each, study.fractions) for each in against_base})
+    rule = guidelines.fit_rule(rows)
+    if rule is not None:
+        frames["guidelines"] = guidelines.guideline_table(rule, rows)
+        frames["regret"] = guidelines.regret_table(rows, scores, study.aggregations)
+
+    progress("trust, power and choices")
+    frames["data"] = trust.data(study)
+    frames["scores"] = trust.scores(study, frames["gains"])
+    frames["ledger"] = trust.ledger(study)
+    frames["learning_curves"] = trust.learning_curves(study)
+    frames["usage"], frames["similarity"] = routing.usage(study), routing.similarity(study)
+    frames["power"] = joined(
+        "power",
+        [
+            power_frame(
+                pairs[each.name, full],
+                each,
+                full,
+                _margins(frames["gains"], each, full),
+                hours_per_seed(study, each, full),
+                settings,
+            )
+            for each in compared
+        ],
+    )
+    frames["multiverse"], choices = multiverse(study, resampled, frames["gains"], settings)
+    frames["findings"] = findings(frames, lambda name, share: pairs.get((name, share), []), study.fractions)
+    frames["excluded"] = excluded(study, scores, resampled, pairs)
+    notes = (*study.notes, *caveats(study, frames), *(rule.notes if rule else ()))
+    return Analysis(study, settings, frames, tuple(notes), rule, choices)
+
+
+def joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Parts of one frame on top of each other, in its columns."""
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True)[list(FRAMES[name])] if filled else frame(name, [])
+
+
+def _verdicts(gains: pd.DataFrame, contrast: Contrast, fraction: float) -> pd.Series:
+    """Verdicts of one family by task."""
+    own = gains[(gains["contrast"] == contrast.name) & (gains["fraction"] == fraction)]
+    return own.set_index("task")["verdict"]
+
+
+def _margins(gains: pd.DataFrame, contrast: Contrast, fraction: float) -> Callable[[str], float]:
+    """Margin of each task of one family on the scale of its gains."""
+    own = gains[(gains["contrast"] == contrast.name) & (gains["fraction"] == fraction)]
+    return own.set_index("task")["margin"].to_dict().__getitem__
+
+
+def _by_fraction(
+    pairs: Pairs, contrast: Contrast, fractions: Sequence[float]
+) -> list[tuple[float, Sequence[PairedGain]]]:
+    return [(share, pairs[contrast.name, share]) for share in fractions if pairs[contrast.name, share]]
+
+
+def _improving_anywhere(gains: pd.DataFrame, contrast: str) -> set[str]:
+    return set(gains.loc[(gains["contrast"] == contrast) & gains["base_improving"].astype(bool), "task"])
+
+
+def pool(pairs: Pairs, compared: Sequence[Contrast], gains: pd.DataFrame) -> pd.DataFrame:
+    """The frame `pooled`: overall, by type and by group, for every contrast and fraction."""
+    improving = gains[gains["base_improving"].astype(bool)].groupby(["contrast", "fraction"])["task"].agg(set).to_dict()
+    rows = []
+    for (name, share), members in pairs.items():
+        scopes = [("overall", "all", members)] if members else []
+        scopes += [
+            (level, value, [each for each in members if getattr(each, level) == value])
+            for level in ("type", "group")
+            for value in sorted({getattr(each, level) for each in members})
+        ]
+        for level, value, chosen in scopes:
+            row = pooled_row(level, value, chosen, improving.get((name, share), set()))
+            rows.append({"contrast": name, "fraction": share} | row)
+    return frame("pooled", rows)
+
+
+def excluded(
+    study: StudyTables, scores: Sequence[TaskScores], resampled: Resampled | None, pairs: Pairs
+) -> pd.DataFrame:
+    """The frame `excluded`: what the source left out, undefined and unpaired scores, cases, tasks in other units."""
+    rows = study.excluded.to_dict("records")
+    undefined = sum(int(np.isnan(each.values).sum()) for each in scores)
+    rows.append({"table": "scores", "rows": undefined, "reason": "undefined score (no pair made of it)"})
+    for (name, share), members in pairs.items():
+        unpaired = sum(each.unpaired for each in members)
+        rows.append(
+            {"table": "scores", "rows": unpaired, "reason": f"{name} at fraction {share:g}: seed on one side only"}
+        )
+    cases = sum(each.left_out for each in resampled.tasks.values()) if resampled else 0
+    rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})
+    other = [each.task for each in scores if each.unit != "1"]
+    reason = f"tasks without a unit-free score, left out of every mean over tasks: {', '.join(other)}"
+    rows.append({"table": "scores", "rows": len(other), "reason": reason})
+    return frame("excluded", [row for row in rows if row["rows"]])

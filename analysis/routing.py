@@ -1,0 +1,94 @@
+"""Which experts serve which tasks, and which tasks are routed alike: from the table `routing` at its largest fraction.
+
+Experts carry no names: expert 0 of one seed may do what expert 2 of another does. Similarity is therefore computed
+within each seed. For `usage`, the experts of every seed are first matched, block by block, to those of the unit's first
+seed, so that tasks' shares agree best (Kuhn 1955). Matching makes seeds look somewhat more alike than they are, and
+experts of different units, or of different blocks, have nothing to do with each other.
+"""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import jensenshannon
+
+from analysis.frames import FRAMES, frame
+from analysis.study import StudyTables
+
+_UNIT = ["aggregation", "unit"]
+
+
+def usage(study: StudyTables) -> pd.DataFrame:
+    """The frame `usage`: shares of matched experts, mean over seeds; empty without routing."""
+    rows = _largest(study)
+    if rows.empty:
+        return frame("usage", [])
+    parts = [_matched(block) for _, block in rows.groupby([*_UNIT, "block"], sort=True)]
+    keys = ["aggregation", "task", "group", "block", "expert"]
+    found = pd.concat(parts).groupby(keys, as_index=False).agg(share=("share", "mean"))
+    return found[list(FRAMES["usage"])]
+
+
+def _largest(study: StudyTables) -> pd.DataFrame:
+    rows = study.routing
+    if rows is None:
+        return pd.DataFrame()
+    return rows[rows["fraction"] == rows["fraction"].max()]
+
+
+def _matched(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one unit and block with every seed's experts renamed to the first seed's."""
+    tables = {
+        seed: part.pivot(index="task", columns="expert", values="share")
+        for seed, part in rows.groupby("seed", sort=True)
+    }
+    first = next(iter(tables.values()))
+    renamed = []
+    for seed, table in tables.items():
+        shared = first.index.intersection(table.index)
+        one, other = first.loc[shared].to_numpy(), table.loc[shared].to_numpy()
+        cost = ((one[:, :, None] - other[:, None, :]) ** 2).sum(0)
+        target, source = linear_sum_assignment(cost)
+        names = dict(zip(table.columns[source], first.columns[target], strict=True))
+        part = rows[rows["seed"] == seed]
+        renamed.append(part.assign(expert=part["expert"].map(names)))
+    return pd.concat(renamed)
+
+
+def similarity(study: StudyTables) -> pd.DataFrame:
+    """The frame `similarity`: every ordered pair of tasks of one unit, a task with itself included.
+
+    1 - Jensen-Shannon distance to base 2 (Lin 1991; Endres and Schindelin 2003), in [0, 1]: 1 for the same experts,
+    0 for none in common. Mean over blocks within a seed, then over seeds. Units of one task have no pair; empty without
+    routing.
+    """
+    rows = _largest(study)
+    found: list[dict[str, object]] = []
+    if rows.empty:
+        return frame("similarity", [])
+    for (aggregation, _), unit in rows.groupby(_UNIT, sort=True):
+        members = sorted(unit["task"].unique())
+        if len(members) < 2:
+            continue
+        tables = [
+            part.pivot(index="task", columns="expert", values="share") for _, part in unit.groupby(["seed", "block"])
+        ]
+        seeds = [seed for (seed, _), _ in unit.groupby(["seed", "block"])]
+        for task, other in product(members, members):
+            near = pd.Series([_alike(table, task, other) for table in tables], dtype=float)
+            value = float(near.groupby(seeds).mean().mean())
+            found.append({"aggregation": aggregation, "task": task, "other": other, "similarity": value})
+    return frame("similarity", found)
+
+
+def _alike(table: pd.DataFrame, task: str, other: str) -> float:
+    if task not in table.index or other not in table.index:
+        return float("nan")
+    one, both = table.loc[task].to_numpy(float), table.loc[other].to_numpy(float)
+    if not (np.isfinite(one).all() and np.isfinite(both).all()):
+        return float("nan")
+    with np.errstate(invalid="ignore"):
+        distance = float(jensenshannon(one, both, base=2))
+    # Rounding can make the divergence of two all but equal vectors negative, and its root NaN.
+    return 1.0 if np.isnan(distance) else 1.0 - distance

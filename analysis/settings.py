@@ -1,0 +1,24 @@
+"""The choices of an analysis, in one place and in every report."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Scale = Literal["absolute", "relative", "standardised"]
+Correction = Literal["BH", "Holm", "none"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an analysis takes for granted; margins come from the study file."""
+
+    scale: Scale = "absolute"
+    """absolute: difference of scores; relative: over the base score; standardised: over the pooled sd of both
+    aggregations over seeds. Relative gains explode on small base scores."""
+    correction: Correction = "BH"
+    """Benjamini-Hochberg (share of false verdicts), Holm (chance of any), within contrast and fraction."""
+    alpha: float = 0.05
+    """Two-sided error rate; intervals have level 1 - alpha, one-sided tests alpha / 2."""
+    draws: int = 2000
+    """Resamples of subjects."""
+    seed: int = 0
+    """Seed of every random draw of the analysis."""

@@ -1,0 +1,181 @@
+"""The score tables of one study, read, checked and counted: what every analysis starts from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab import results
+from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.errors import ResultsError
+from aggregation_lab.manifest import Manifest, read_manifest
+from aggregation_lab.tasks import METRICS, TYPE_METRICS, TaskType
+from analysis.frames import frame
+from analysis.gains import TaskScores
+from analysis.resampling import TaskCases, Weights, draw_weights, task_cases
+from analysis.weighted import VALUE
+
+_AGREE = 1e-6
+"""Difference between a score and the same score computed from its cases that is rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class StudyTables:
+    """Test rows of a study's tables. Tables that a source lacks are None; `excluded` counts what was left out."""
+
+    manifest: Manifest
+    scores: pd.DataFrame
+    cases: pd.DataFrame | None = None
+    runs: pd.DataFrame | None = None
+    curves: pd.DataFrame | None = None
+    routing: pd.DataFrame | None = None
+    excluded: pd.DataFrame = field(default_factory=lambda: frame("excluded", []))
+    notes: tuple[str, ...] = ()
+
+    @property
+    def aggregations(self) -> list[str]:
+        """TS, CG, AU, then the user's, as far as they have scores."""
+        present = set(self.scores["aggregation"]) - {FLOOR}
+        return sorted(present, key=lambda name: ({"TS": 0, "CG": 1, "AU": 2}.get(name, 3), name))
+
+    @property
+    def fractions(self) -> list[float]:
+        return sorted(set(self.scores["fraction"]))
+
+
+def load_study(folder: Path | str) -> StudyTables:
+    """Read the tables of an output folder.
+
+    Raises `ResultsError` naming the file that is missing, damaged or of another schema version.
+    """
+    folder = Path(folder)
+    tables = {name: results.read_table(folder / f"{name}.parquet", table) for name, table in results.TABLES.items()}
+    scores, cases = tables["scores"], tables["cases"]
+    left_out = [
+        {"table": name, "rows": int((rows["split"] == "val").sum()), "reason": "validation rows: gains are on test"}
+        for name, rows in (("scores", scores), ("cases", cases))
+    ]
+    return StudyTables(
+        manifest=read_manifest(folder),
+        scores=_test_rows(scores),
+        cases=_test_rows(cases),
+        runs=tables["runs"],
+        curves=tables["curves"],
+        routing=tables["routing"],
+        excluded=frame("excluded", [row for row in left_out if row["rows"]]),
+    )
+
+
+def _test_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["split"] == "test"].reset_index(drop=True)
+
+
+def check_two(study: StudyTables) -> None:
+    """Raise `ResultsError` where there is nothing to compare."""
+    if len(study.aggregations) < 2:
+        named = ", ".join(study.aggregations) or "no aggregation"
+        raise ResultsError(f"{study.manifest.study}: has scores of {named} only; a gain needs two aggregations")
+
+
+def primary_of(type_name: str, metrics: Sequence[str]) -> str:
+    """The primary metric of a task type among those that have scores."""
+    known = TYPE_METRICS.get(TaskType(type_name), ()) if type_name in set(TaskType) else ()
+    for name in known:
+        if name in metrics:
+            return name
+    return next((name for name in metrics if name != "score"), "score")
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """The cases of every task as arrays, and one set of resamples of their subjects."""
+
+    tasks: dict[str, TaskCases]
+    weights: Weights
+
+
+def resample(study: StudyTables, draws: int, seed: int) -> Resampled | None:
+    """Arrays and resamples of the table `cases`; None where there is none."""
+    if study.cases is None or study.cases.empty:
+        return None
+    trained = study.cases[study.cases["aggregation"] != FLOOR]
+    tasks = {str(task): task_cases(rows, str(task)) for task, rows in trained.groupby("task", sort=True)}
+    subjects = np.concatenate([cases.subjects for cases in tasks.values()])
+    return Resampled(tasks, draw_weights(subjects, draws, seed))
+
+
+def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "score") -> list[TaskScores]:
+    """One metric of every task under every arm, oriented, with its resamples where there are cases.
+
+    `metric` is "score" (the unit-free one; a task that has none takes its primary metric), or a metric by name: tasks
+    without it are left out. Raises `ResultsError` where a score differs from what its cases give.
+    """
+    found = []
+    trained = study.scores[study.scores["aggregation"] != FLOOR]
+    for task, rows in trained.groupby("task", sort=True):
+        available = list(rows["metric"].unique())
+        name = (
+            metric if metric in available else primary_of(rows["type"].iloc[0], available) if metric == "score" else ""
+        )
+        if name not in available:
+            continue
+        own = rows[rows["metric"] == name].sort_values(["aggregation", "fraction", "seed"], ignore_index=True)
+        sign = 1.0 if own["direction"].iloc[0] == "higher" else -1.0
+        cases = resampled.tasks.get(str(task)) if resampled else None
+        values, draws = own["value"].to_numpy(float), None
+        if cases is not None and resampled is not None:
+            place = _places(own, cases)
+            column = VALUE if VALUE in cases.quantities else name
+            draws = cases.draws(resampled.weights, [column])[column][:, place]
+            computed = cases.scores()[column][place]
+            if not cases.left_out:
+                _check_agreement(study, str(task), name, values, computed, own)
+            values = computed
+        found.append(
+            TaskScores(
+                task=str(task),
+                type=str(own["type"].iloc[0]),
+                group=str(own["group"].iloc[0]),
+                unit=unit_of(name, values),
+                arms=own[["aggregation", "fraction", "seed", "run", "n_train"]],
+                values=sign * values,
+                draws=None if draws is None else sign * draws,
+                subjects=cases.n_subjects if cases is not None else 0,
+            )
+        )
+    return found
+
+
+def unit_of(metric: str, values: np.ndarray) -> str:
+    """ "1" where gains of the metric may be averaged over tasks."""
+    if metric in METRICS:
+        return METRICS[metric].unit
+    known = values[np.isfinite(values)]
+    return "1" if ((known >= 0) & (known <= 1)).all() else metric
+
+
+def _places(own: pd.DataFrame, cases: TaskCases) -> np.ndarray:
+    """Where each score's arm stands among the arms of the cases. Raises `ResultsError` where it has no cases."""
+    arms = pd.MultiIndex.from_frame(cases.arms)
+    place = arms.get_indexer(pd.MultiIndex.from_frame(own[list(cases.arms.columns)]))
+    if (place < 0).any():
+        row = own.iloc[int((place < 0).argmax())]
+        raise ResultsError(
+            f"cases table: no rows of {cases.task} under {row['aggregation']}, fraction {row['fraction']:g}, "
+            f"seed {row['seed']}, which has a score; collect the study again"
+        )
+    return place
+
+
+def _check_agreement(
+    study: StudyTables, task: str, metric: str, given: np.ndarray, computed: np.ndarray, own: pd.DataFrame
+) -> None:
+    same = np.isclose(given, computed, rtol=_AGREE, atol=_AGREE, equal_nan=True)
+    if not same.all():
+        at = int((~same).argmax())
+        raise ResultsError(
+            f"{study.manifest.study}: {metric} of {task} is {given[at]:.6g} in the scores of run "
+            f"{own['run'].iloc[at]} and {computed[at]:.6g} from its cases; collect the study again"
+        )

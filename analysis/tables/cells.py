@@ -1,0 +1,97 @@
+"""How one number, interval or verdict reads in a table: the same in every table and figure."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
+
+MISSING = "–"
+IMPROVING = "↗"
+"""Stands beside a gain whose base model was still improving when its budget ended: the gain may be too large."""
+
+VERDICT_MARKS = {HARM: "▼", BENEFIT: "▲", NO_LOSS: "≈", UNDECIDED: "?", SAME_MODEL: "≡"}
+
+BEYOND = "…"
+"""Stands for a limit of n* that lies outside the sizes that were seen."""
+
+_MINUS = "−"
+
+
+def number(value: float, digits: int = 3, *, signed: bool = False) -> str:
+    """A number with fixed decimals and a true minus sign; a dash where it is missing."""
+    if pd.isna(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{_MINUS}∞"
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", _MINUS)
+
+
+def count(value: float) -> str:
+    return number(value, 0)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A large quantity in few digits: 37500, 1.2e+06."""
+    return MISSING if pd.isna(value) else f"{value:.{digits}g}".replace("-", _MINUS)
+
+
+def percent(value: float) -> str:
+    return MISSING if pd.isna(value) else f"{100 * value:.0f}%"
+
+
+def p_value(value: float) -> str:
+    """Two significant digits, `<0.001` below that."""
+    if pd.isna(value):
+        return MISSING
+    return "<0.001" if value < 0.001 else f"{value:#.2g}" if value < 0.995 else "1.0"
+
+
+def interval(value: float, low: float, high: float, digits: int = 3) -> str:
+    """`0.031 [0.012, 0.050]`; the number alone where there is no interval."""
+    if pd.isna(value) or pd.isna(low) or pd.isna(high):
+        return number(value, digits)
+    return f"{number(value, digits)} {brackets(low, high, digits)}"
+
+
+def brackets(low: float, high: float, digits: int = 3) -> str:
+    """An interval without its estimate."""
+    return MISSING if pd.isna(low) or pd.isna(high) else f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def limits(row: Mapping[str, Any], value: str, low: str = "low", high: str = "high", digits: int = 3) -> str:
+    """`interval` of three columns of a row."""
+    return interval(row[value], row[low], row[high], digits)
+
+
+def crossing(row: Mapping[str, Any]) -> str:
+    """n* with its limits: `597 […, 2350]`, the dots for a limit beyond the sizes seen."""
+    if pd.isna(row["n_star"]):
+        return MISSING
+    low, high = (BEYOND if pd.isna(row[name]) else count(row[name]) for name in ("n_star_low", "n_star_high"))
+    return f"{count(row['n_star'])} [{low}, {high}]"
+
+
+def true_minus(sentence: str) -> str:
+    """A sentence with the minus signs of its numbers set right."""
+    return re.sub(r"-(?=\d)", _MINUS, sentence)
+
+
+def decimals(unit: object) -> int:
+    """Decimals of a metric: three where it is unit-free, one in pixels and other units."""
+    return 3 if unit == "1" else 1
+
+
+def flagged(text: str, improving: Any) -> str:
+    """`text` with the arrow where `improving` is true."""
+    return f"{text} {IMPROVING}" if not pd.isna(improving) and bool(improving) else text
+
+
+def text(value: Any) -> str:
+    return MISSING if value is None or pd.isna(value) or value == "" else str(value)

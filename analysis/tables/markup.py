@@ -1,0 +1,70 @@
+"""Markdown and HTML of a table."""
+
+import math
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+
+from analysis.tables.paper import PaperTable
+
+_HTML = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(
+    """\
+<figure class="table" id="table-{{ table.name }}">
+<table>
+<caption>{{ table.title }}</caption>
+<thead>
+<tr>
+{% for title in titles %}
+<th scope="col"{% if title in table.numeric %} class="number"{% endif %} title="{{ table.meanings[title] }}">\
+{{ title }}</th>
+{% endfor %}
+</tr>
+</thead>
+<tbody>
+{% for row in rows %}
+<tr>
+{% for title, text, value in row %}
+{% set tag = 'th' if loop.first else 'td' %}
+<{{ tag }}{% if loop.first %} scope="row"{% endif %}{% if title in table.numeric %} class="number"{% endif %} \
+data-sort="{{ value }}">{{ text }}</{{ tag }}>
+{% endfor %}
+</tr>
+{% endfor %}
+</tbody>
+</table>
+<figcaption>{{ table.note }}</figcaption>
+</figure>
+"""
+)
+
+
+def html(table: PaperTable) -> str:
+    """A `<figure>` with one semantic table. `data-sort` of a cell is its unrounded value, empty where missing; `title`
+    of a header says what the column means."""
+    titles = list(table.frame.columns)
+    values = table.sort.to_dict("records")
+    rows = [
+        [(title, text[title], _sort_value(value[title])) for title in titles]
+        for text, value in zip(table.frame.to_dict("records"), values, strict=True)
+    ]
+    return _HTML.render(table=table, titles=titles, rows=rows)
+
+
+def _sort_value(value: Any) -> str:
+    if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def markdown(table: PaperTable) -> str:
+    """Title, pipe table and note."""
+
+    def line(cells: list[str]) -> str:
+        escaped = [cell.replace("|", "\\|") for cell in cells]
+        return f"| {' | '.join(escaped)} |"
+
+    titles = list(table.frame.columns)
+    rule = ["---:" if title in table.numeric else "---" for title in titles]
+    rows = [line(list(row)) for row in table.frame.itertuples(index=False, name=None)]
+    return "\n".join([f"**{table.title}**", "", line(titles), line(rule), *rows, "", table.note, ""])

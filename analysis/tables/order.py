@@ -1,0 +1,42 @@
+"""Which rows of a frame are shown, and in which order: the same in tables and figures."""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.settings import Scale
+
+
+def at_full(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the largest fraction."""
+    return rows[rows["fraction"] == rows["fraction"].max()]
+
+
+def by_task(rows: pd.DataFrame) -> pd.DataFrame:
+    """Contrasts as they come, and in each the tasks by clinical group and name."""
+    keys = [name for name in ("contrast", "group", "task") if name in rows]
+    if "contrast" in rows:
+        place = {name: number for number, name in enumerate(rows["contrast"].unique())}
+        rows = rows.assign(contrast=pd.Categorical(rows["contrast"], categories=list(place), ordered=True))
+    return rows.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def against_ts(rows: pd.DataFrame) -> list[str]:
+    """The contrasts with TS, or all where there is none."""
+    names = list(dict.fromkeys(rows["contrast"]))
+    return [name for name in names if name.endswith("-TS")] or names
+
+
+def unit_free(gains: pd.DataFrame, scale: Scale) -> pd.DataFrame:
+    """The frame `gains` without tasks whose absolute gains are in a unit of their own, such as pixels.
+
+    Their scores are negated errors, outside [0, 1]; relative and standardised gains have no unit anyway.
+    """
+    if scale != "absolute":
+        return gains
+    return gains[gains["base_score"].between(0, 1) & gains["joint_score"].between(0, 1)]
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries by column name."""
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]

@@ -1,0 +1,78 @@
+"""A table as a paper or a report has it: rounded text, its meaning, and the unrounded numbers behind it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from analysis.frames import FRAMES
+from analysis.tables.order import records
+
+Row = Mapping[str, Any]
+"""A row of a frame by column name."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """`title` over the column; `text` makes a cell from a row; `source` is the column that it sorts by.
+
+    The meaning of `source` in `FRAMES` becomes the column's hint, unless `meaning` says something else.
+    """
+
+    title: str
+    text: Callable[[Row], str]
+    source: str
+    meaning: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class PaperTable:
+    """`frame` holds text under human column names; `sort` the values of the same cells to sort by; `raw` the rows of
+    the result frame, unrounded; `note` what marks and intervals mean; `meanings` a hint per column; `numeric` the
+    columns that are set flush right.
+    """
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    raw: pd.DataFrame
+    note: str
+    sort: pd.DataFrame
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    numeric: frozenset[str] = frozenset()
+
+    def csv(self) -> str:
+        """The machine form: every digit, columns named as in `analysis.frames`."""
+        return self.raw.to_csv(index=False)
+
+
+def build(
+    name: str,
+    title: str,
+    rows: pd.DataFrame,
+    columns: Sequence[Column],
+    *,
+    note: str,
+    raw: pd.DataFrame,
+    of: str,
+) -> PaperTable:
+    """A table of `rows`, one text cell per column; `of` names the result frame that the meanings come from."""
+    cases = records(rows)
+    cells = {column.title: [column.text(row) for row in cases] for column in columns}
+    meanings = FRAMES[of]
+    return PaperTable(
+        name=name,
+        title=title,
+        frame=pd.DataFrame(cells, dtype=str),
+        raw=raw,
+        note=note,
+        sort=pd.DataFrame({column.title: rows[column.source].to_numpy() for column in columns}),
+        meanings={column.title: column.meaning or meanings.get(column.source, "") for column in columns},
+        numeric=frozenset(column.title for column in columns if _is_number(rows[column.source])),
+    )
+
+
+def _is_number(values: pd.Series) -> bool:
+    return is_numeric_dtype(values) and not is_bool_dtype(values)

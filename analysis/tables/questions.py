@@ -1,0 +1,232 @@
+"""Tables by research question: group means, scale, types, stability, guidelines, what a study cost, findings."""
+
+import pandas as pd
+
+from analysis.pipeline import Analysis
+from analysis.tables.cells import (
+    BEYOND,
+    IMPROVING,
+    MISSING,
+    brackets,
+    count,
+    crossing,
+    flagged,
+    limits,
+    number,
+    p_value,
+    percent,
+    significant,
+    text,
+    true_minus,
+)
+from analysis.tables.order import at_full, records
+from analysis.tables.paper import Column, PaperTable, Row, build
+
+CONTRAST = Column("contrast", lambda row: row["contrast"], "contrast")
+FRACTION = Column("fraction", lambda row: percent(row["fraction"]), "fraction")
+TASKS = Column("tasks", lambda row: count(row["tasks"]), "tasks")
+
+_LINE_NOTE = (
+    "slope: change of gain per doubling of n_train. n*: training cases at which the line crosses zero, named only "
+    f"where the slope differs from 0; {BEYOND} a limit beyond the sizes seen."
+)
+
+
+def pooled_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["pooled"]
+    columns = [
+        CONTRAST,
+        FRACTION,
+        Column("level", lambda row: row["level"], "level"),
+        Column("name", lambda row: row["name"], "name"),
+        TASKS,
+        Column("mean gain [these tasks]", _pooled_gain, "gain"),
+        Column("p", lambda row: p_value(row["p"]), "p"),
+        Column("[tasks of this kind]", lambda row: brackets(row["low_new"], row["high_new"]), "low_new"),
+        Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
+        Column("sd", lambda row: number(row["sd_tasks"]), "sd_tasks"),
+    ]
+    note = (
+        "Two intervals: for these very tasks, and for tasks of this kind, the tasks being a sample. "
+        f"{IMPROVING} and number: tasks in the mean whose base model was still improving when its budget ended."
+    )
+    return build("group_means", "Mean gains over tasks", raw, columns, note=note, raw=raw, of="pooled")
+
+
+def _pooled_gain(row: Row) -> str:
+    improving = row["base_improving"]
+    gain = flagged(limits(row, "gain"), improving)
+    return gain if pd.isna(improving) or not improving else f"{gain} {count(improving)}"
+
+
+def types_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["sensitivity"]
+    columns = [
+        CONTRAST,
+        FRACTION,
+        Column("type", lambda row: row["type"], "type"),
+        TASKS,
+        Column("mean gain [95%]", lambda row: limits(row, "gain"), "gain"),
+        Column("harmed", lambda row: percent(row["harmed"]), "harmed"),
+        Column("negative", lambda row: percent(row["negative"]), "negative"),
+        Column(
+            "against other types [95%]",
+            lambda row: limits(row, "against_others", "others_low", "others_high"),
+            "against_others",
+        ),
+        Column("p", lambda row: p_value(row["p"]), "p"),
+    ]
+    tests = [
+        f"{row['contrast']} at {percent(row['fraction'])}: F = {number(row['statistic'], 2)}, p = {p_value(row['p'])}"
+        for row in records(at_full(analysis.frames["type_test"]))
+    ]
+    note = "The tasks are a sample of their type; p by permutation of types over tasks."
+    note += f" All types at once: {'; '.join(tests)}." if tests else ""
+    return build("types", "Gains by task type", raw, columns, note=note, raw=raw, of="sensitivity")
+
+
+_SLOPE = Column("slope [95%]", lambda row: limits(row, "slope", digits=4), "slope")
+_P = Column("p", lambda row: p_value(row["p"]), "p")
+_N_STAR = Column("n* [95%]", crossing, "n_star")
+_CROSSOVER = Column("crossover", lambda row: text(row["crossover"]), "crossover")
+
+
+def across_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["across"]
+    columns = [
+        CONTRAST,
+        Column("scope", lambda row: row["scope"], "scope"),
+        Column("method", lambda row: row["method"], "method"),
+        TASKS,
+        _SLOPE,
+        _P,
+        _N_STAR,
+        _CROSSOVER,
+        Column("note", lambda row: text(row["note"]), "note"),
+    ]
+    note = f"Different tasks with different n_train: observation, not intervention. {_LINE_NOTE}"
+    return build(
+        "scale_across", "Gain against training cases, across tasks", raw, columns, note=note, raw=raw, of="across"
+    )
+
+
+def within_table(analysis: Analysis) -> PaperTable | None:
+    """Pooled lines; the tasks' own are in the CSV. None where no line was pooled."""
+    raw = analysis.frames["within"]
+    rows = raw[raw["level"] == "pooled"]
+    if rows.empty:
+        return None
+    columns = [
+        CONTRAST,
+        Column("tasks of", lambda row: row["name"], "name"),
+        TASKS,
+        Column("slope [95%]", lambda row: flagged(limits(row, "slope", digits=4), row["base_improving"]), "slope"),
+        _P,
+        Column("from n", lambda row: count(row["n_min"]), "n_min"),
+        Column("to n", lambda row: count(row["n_max"]), "n_max"),
+        _N_STAR,
+        _CROSSOVER,
+    ]
+    note = (
+        f"The same tasks with fewer training cases: intervention. {_LINE_NOTE} "
+        f"{IMPROVING} a base model was still improving when its budget ended."
+    )
+    return build(
+        "scale_within", "Gain against training cases, within tasks", rows, columns, note=note, raw=raw, of="within"
+    )
+
+
+def stability_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["stability"]
+    columns = [
+        CONTRAST,
+        Column("scope", lambda row: row["scope"], "scope"),
+        Column("cells", lambda row: count(row["cells"]), "cells"),
+        Column("spread [95%]", lambda row: limits(row, "spread", "spread_low", "spread_high"), "spread"),
+        Column("worst cell [95%]", lambda row: limits(row, "worst", "worst_low", "worst_high"), "worst"),
+        Column("where", lambda row: text(row["worst_cell"]), "worst_cell"),
+        Column("harmed", lambda row: percent(row["harmed"]), "harmed"),
+        Column(
+            "negative [95%]",
+            lambda row: limits(row, "negative", "negative_low", "negative_high", digits=2),
+            "negative",
+        ),
+    ]
+    note = "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady."
+    return build(
+        "stability", "Stability over groups and amounts of data", raw, columns, note=note, raw=raw, of="stability"
+    )
+
+
+def guidelines_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["guidelines"]
+    columns = [
+        Column("type", lambda row: row["type"], "type"),
+        Column("group", lambda row: row["group"], "group"),
+        Column("from n", lambda row: count(row["n_low"]), "n_low"),
+        Column("to n", lambda row: count(row["n_high"]), "n_high"),
+        Column("advice", lambda row: text(row["advice"]), "advice"),
+        Column("expected gain over TS [95%]", lambda row: true_minus(text(row["expected"])), "expected"),
+        TASKS,
+        Column("reason", lambda row: text(row["reason"]), "reason"),
+    ]
+    note = "undecided: no aggregation is surely better or surely no worse. from n, to n: training cases of the task."
+    return build("guidelines", "Which aggregation to train", raw, columns, note=note, raw=raw, of="guidelines")
+
+
+def regret_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["regret"]
+    columns = [
+        Column("rule", lambda row: row["rule"], "rule"),
+        Column("scheme", lambda row: row["scheme"], "scheme"),
+        TASKS,
+        Column("regret [95%]", lambda row: limits(row, "regret"), "regret"),
+        Column("worst", lambda row: number(row["worst"]), "worst"),
+        Column("abstained", lambda row: percent(row["abstained"]), "abstained"),
+    ]
+    note = "regret: mean loss of unit-free score against the best aggregation in hindsight; 0 is best."
+    return build("regret", "What the guideline is worth", raw, columns, note=note, raw=raw, of="regret")
+
+
+def ledger_table(analysis: Analysis) -> PaperTable | None:
+    """None where the source of the scores says nothing about its runs."""
+    raw = analysis.frames["ledger"]
+    if raw["runs"].isna().all():
+        return None
+    columns = [
+        Column("aggregation", lambda row: row["aggregation"], "aggregation"),
+        FRACTION,
+        Column("runs", lambda row: count(row["runs"]), "runs"),
+        Column("images seen", lambda row: significant(row["images_seen"]), "images_seen"),
+        Column("steps", lambda row: significant(row["steps"]), "steps"),
+        Column("FLOPs", lambda row: significant(row["flops"], 2), "flops"),
+        Column("× TS", lambda row: number(row["flops_ratio"], 2), "flops_ratio"),
+        Column("hours", lambda row: number(row["hours"], 1), "hours"),
+        Column("passes", _passes, "passes_low"),
+        Column("still improving", lambda row: percent(row["still_improving"]), "still_improving"),
+        Column("beats floor", lambda row: percent(row["beats_floor"]), "beats_floor"),
+    ]
+    note = "Images, steps, operations and worker hours are per seed; passes: fewest to most of any unit over its data."
+    return build("ledger", "What the study cost", raw, columns, note=note, raw=raw, of="ledger")
+
+
+def _passes(row: Row) -> str:
+    low, high = number(row["passes_low"], 1), number(row["passes_high"], 1)
+    return low if low == high else f"{low} {MISSING} {high}"
+
+
+def findings_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["findings"]
+    rows = raw.assign(again=raw.duplicated(["finding", "claim"]))
+    columns = [
+        Column("finding", lambda row: text(row["finding"]), "finding"),
+        Column("claim", lambda row: "" if row["again"] else text(row["claim"]), "claim"),
+        Column("tested part", lambda row: text(row["part"]), "part"),
+        Column("estimate [95%]", lambda row: limits(row, "estimate"), "estimate"),
+        Column("p", lambda row: p_value(row["p"]), "p"),
+        Column("verdict", lambda row: text(row["verdict"]), "verdict"),
+        Column("effect", lambda row: true_minus(text(row["effect"])), "effect"),
+        Column("evidence", lambda row: text(row["evidence"]), "evidence"),
+    ]
+    note = "The findings of arXiv 2603.18123, tested on this study. evidence: result frames the numbers come from."
+    return build("findings", "The paper's findings on these data", rows, columns, note=note, raw=raw, of="findings")

@@ -1,0 +1,219 @@
+"""Tables by task: the data, scores, gains, their power and how far verdicts depend on choices."""
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.tasks import METRICS
+from analysis.frames import FRAMES
+from analysis.pipeline import Analysis
+from analysis.tables.cells import (
+    IMPROVING,
+    MISSING,
+    VERDICT_MARKS,
+    count,
+    decimals,
+    flagged,
+    limits,
+    number,
+    p_value,
+    percent,
+    text,
+)
+from analysis.tables.order import at_full, by_task, records, unit_free
+from analysis.tables.paper import Column, PaperTable, Row, build
+from analysis.verdicts import VERDICTS
+
+MARKS_NOTE = ", ".join(f"{mark} {verdict}" for verdict, mark in VERDICT_MARKS.items())
+IMPROVING_NOTE = f"{IMPROVING} the base model was still improving when its budget ended"
+
+TASK = Column("task", lambda row: row["task"], "task")
+TYPE = Column("type", lambda row: row["type"], "type")
+GROUP = Column("group", lambda row: row["group"], "group")
+
+
+def _count(name: str, row: Row) -> str:
+    return count(row[name])
+
+
+def _percent(name: str, row: Row) -> str:
+    return percent(row[name])
+
+
+def data_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["data"]
+    full = at_full(raw)
+    shares = sorted(set(raw["fraction"]))
+    sizes = raw.pivot_table(index="task", columns="fraction", values="n_train", aggfunc="first")
+    titles = {share: f"train {percent(share)}" for share in shares}
+    rows = by_task(full.join(sizes.rename(columns=titles), on="task"))
+    columns = [TASK, TYPE, GROUP, Column("metric", lambda row: text(row["metric"]), "metric")]
+    columns += [
+        Column(title, partial(_count, title), title, f"training cases at fraction {share:g}")
+        for share, title in titles.items()
+    ]
+    columns += [
+        Column("test", lambda row: count(row["n_test"]), "n_test"),
+        Column("subjects", lambda row: count(row["subjects"]), "subjects"),
+        Column("margin", lambda row: number(row["margin"]), "margin"),
+    ]
+    note = "Cases in each part of the one split of all aggregations. margin: largest loss that counts as none."
+    return build("data", "Tasks and their data", rows, columns, note=note, raw=raw, of="data")
+
+
+def scores_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["scores"]
+    full = at_full(raw[raw["aggregation"] != FLOOR])
+    first = full.drop_duplicates("task").set_index("task")
+    names = list(dict.fromkeys(full["aggregation"]))
+    wide = full.pivot_table(index="task", columns="aggregation", values="mean", aggfunc="first")
+    wide = wide.reindex(columns=names).add_prefix("mean ")
+    rows = by_task(first.join(wide).reset_index())
+    cells = {(row["task"], row["aggregation"]): row for row in records(full)}
+
+    def cell(name: str, row: Row) -> str:
+        return _score(cells.get((row["task"], name)))
+
+    columns = [
+        TASK,
+        GROUP,
+        Column("metric", _metric, "metric"),
+        Column("train", lambda row: count(row["n_train"]), "n_train"),
+        Column("floor", lambda row: number(row["floor"], decimals(row["unit"])), "floor"),
+    ]
+    columns += [Column(name, partial(cell, name), f"mean {name}", FRAMES["scores"]["mean"]) for name in names]
+    note = (
+        f"Primary metric on test, mean ± sd over seeds, all training data. Against TS: {MARKS_NOTE}. "
+        f"† not better than the floor, a trivial predictor. {IMPROVING} this model was still improving at the end."
+    )
+    return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw, of="scores")
+
+
+def _metric(row: Row) -> str:
+    metric = METRICS.get(row["metric"])
+    arrow = "" if metric is None else " ↑" if metric.higher_is_better else " ↓"
+    unit = "" if row["unit"] == "1" else f", {row['unit']}"
+    return f"{row['metric']}{unit}{arrow}"
+
+
+def _score(row: Row | None) -> str:
+    if row is None or pd.isna(row["mean"]):
+        return MISSING
+    digits = decimals(row["unit"])
+    spread = "" if pd.isna(row["sd"]) else f" ± {number(row['sd'], digits)}"
+    marks = [
+        VERDICT_MARKS.get(row["verdict"], ""),
+        "†" if _is(row["beats_floor"], False) else "",
+        IMPROVING if _is(row["still_improving"], True) else "",
+    ]
+    return " ".join([number(row["mean"], digits) + spread, *(mark for mark in marks if mark)])
+
+
+def _is(value: Any, wanted: bool) -> bool:
+    return value is not None and not pd.isna(value) and bool(value) is wanted
+
+
+def gains_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["gains"]
+    rows = by_task(at_full(_with_unit(analysis)))
+    columns = [
+        TASK,
+        Column("contrast", lambda row: row["contrast"], "contrast"),
+        Column("train", lambda row: count(row["n_train"]), "n_train"),
+        Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
+        Column("joint", lambda row: number(row["joint_raw"], decimals(row["unit"])), "joint_raw"),
+        Column("gain [adjusted interval]", lambda row: flagged(_gain(row), row["base_improving"]), "gain"),
+        Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
+        Column("p loss", lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"),
+        Column("margin", lambda row: number(row["margin"]), "margin"),
+        Column("power", lambda row: percent(row["power"]), "power"),
+        Column("verdict", lambda row: text(row["verdict"]), "verdict"),
+    ]
+    note = (
+        "base and joint: primary metric. Gain on the unit-free score, all training data, positive favours the joint "
+        "aggregation; interval and p corrected within contrast. p loss: of a loss as large as the margin. "
+        f"{IMPROVING_NOTE}."
+    )
+    return build("gains", "Gains and verdicts by task", rows, columns, note=note, raw=raw, of="gains")
+
+
+def _gain(row: Row) -> str:
+    digits = 3 if row["unit_free"] else 1
+    gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits)
+    return gain if row["unit_free"] else f"{gain} {row['unit']}".rstrip()
+
+
+def _with_unit(analysis: Analysis) -> pd.DataFrame:
+    """The frame `gains` and whether each gain is unit-free."""
+    gains = analysis.frames["gains"]
+    return gains.assign(unit_free=gains.index.isin(unit_free(gains, analysis.settings.scale).index))
+
+
+def fractions_table(analysis: Analysis) -> PaperTable | None:
+    """Gains at every fraction, one column each; None where there is one fraction only."""
+    raw = analysis.frames["gains"]
+    shares = sorted(set(raw["fraction"]))
+    if len(shares) < 2:
+        return None
+    keys = ["contrast", "task"]
+    wide = raw.pivot_table(index=keys, columns="fraction", values="gain", aggfunc="first")
+    titles = {share: f"gain at {percent(share)}" for share in shares}
+    rows = raw.drop_duplicates(keys).drop(columns="gain").join(wide.rename(columns=titles), on=keys)
+    cells = {(row["contrast"], row["task"], row["fraction"]): row for row in records(_with_unit(analysis))}
+
+    def cell(share: float, row: Row) -> str:
+        own = cells.get((row["contrast"], row["task"], share))
+        if own is None:
+            return MISSING
+        value = _gain(own)
+        return flagged(f"{value} {VERDICT_MARKS.get(own['verdict'], '')}".rstrip(), own["base_improving"])
+
+    columns = [TASK, Column("contrast", lambda row: row["contrast"], "contrast"), TYPE, GROUP]
+    columns += [
+        Column(title, partial(cell, share), title, f"gain at fraction {share:g}") for share, title in titles.items()
+    ]
+    note = f"Gain on the unit-free score with adjusted interval. {MARKS_NOTE}. {IMPROVING_NOTE}."
+    return build(
+        "gains_by_fraction", "Gains by amount of training data", by_task(rows), columns, note=note, raw=raw, of="gains"
+    )
+
+
+def power_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["power"]
+    columns = [
+        TASK,
+        Column("contrast", lambda row: row["contrast"], "contrast"),
+        Column("margin", lambda row: number(row["margin"]), "margin"),
+        Column("seeds", lambda row: count(row["seeds"]), "seeds"),
+        Column("sd seeds", lambda row: number(row["sd_seed"]), "sd_seed"),
+        Column("se cases", lambda row: number(row["se_cases"]), "se_cases"),
+        Column("detectable", lambda row: number(row["detectable"]), "detectable"),
+        Column("seeds to detect", lambda row: count(row["seeds_to_detect"]), "seeds_to_detect"),
+        Column("seeds to exclude", lambda row: count(row["seeds_to_exclude"]), "seeds_to_exclude"),
+        Column("hours", lambda row: number(row["hours"], 1), "hours"),
+        Column("limit", lambda row: text(row["limit"]), "limit"),
+    ]
+    note = (
+        "seeds to detect: to find a gain or loss of the margin with 80 % power; to exclude: to show no meaningful "
+        f"loss. {MISSING} out of reach, or unknown."
+    )
+    return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw, of="power")
+
+
+def multiverse_table(analysis: Analysis) -> PaperTable:
+    raw = analysis.frames["multiverse"]
+    columns = [
+        TASK,
+        Column("contrast", lambda row: row["contrast"], "contrast"),
+        Column("fraction", lambda row: percent(row["fraction"]), "fraction"),
+        Column("verdict", lambda row: text(row["verdict"]), "verdict"),
+        Column("analyses", lambda row: count(row["choices"]), "choices"),
+        Column("same", lambda row: percent(row["share"]), "share"),
+        *(Column(name, partial(_percent, name), name) for name in VERDICTS),
+    ]
+    note = "Share of analyses (other scales, corrections, metrics and margins) that give each verdict."
+    return build(
+        "multiverse", "Verdicts under other choices", by_task(raw), columns, note=note, raw=raw, of="multiverse"
+    )

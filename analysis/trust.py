@@ -1,0 +1,150 @@
+"""How far a study can be trusted: its data, scores beside the floor, compute and learning curves.
+
+Where a table is missing its columns are missing too: NaN for numbers, None for yes or no. None of it is guessed.
+"""
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab.aggregation import FLOOR
+from analysis.frames import FRAMES, frame
+from analysis.study import StudyTables, primary_of, unit_of
+
+
+def improving(study: StudyTables) -> pd.DataFrame:
+    """Columns aggregation, task, fraction, improving: still rising on validation at the end in at least one seed.
+
+    Empty without curves.
+    """
+    keys = ["aggregation", "task", "fraction"]
+    if study.curves is None:
+        return pd.DataFrame(columns=[*keys, "improving"])
+    found = study.curves.groupby(keys, as_index=False).agg(improving=("still_improving", "any"))
+    return found.astype({"improving": bool})
+
+
+def data(study: StudyTables) -> pd.DataFrame:
+    """The frame `data`; numbers of cases are means over runs, `subjects` is 0 without the table `cases`."""
+    rows = _primary_rows(study)
+    keys = ["task", "type", "group", "metric", "fraction"]
+    found = (
+        rows[rows["aggregation"] != FLOOR]
+        .groupby(keys, as_index=False)
+        .agg(n_train=("n_train", "mean"), n_test=("n_cases", "mean"))
+    )
+    subjects = {} if study.cases is None else study.cases.groupby("task")["subject"].nunique().to_dict()
+    found["subjects"] = [subjects.get(task, 0) for task in found["task"]]
+    found["margin"] = [study.manifest.margin(task) for task in found["task"]]
+    return found[list(FRAMES["data"])]
+
+
+def _primary_rows(study: StudyTables) -> pd.DataFrame:
+    """Score rows of each task's primary metric, the floor's included."""
+    trained = study.scores[study.scores["aggregation"] != FLOOR]
+    primary = {
+        task: primary_of(rows["type"].iloc[0], list(rows["metric"].unique())) for task, rows in trained.groupby("task")
+    }
+    return study.scores[study.scores["metric"] == study.scores["task"].map(primary)]
+
+
+def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
+    """The frame `scores`, verdicts taken from the frame `gains`.
+
+    Undefined values are left out of means, and `seeds` counts the others; the floor has no seeds. `score` is the
+    primary metric where a table has no unit-free score and that metric can stand in for it.
+    """
+    keys = ["aggregation", "fraction", "task"]
+    found = (
+        _primary_rows(study)
+        .groupby([*keys, "type", "group", "metric", "direction"], as_index=False)
+        .agg(
+            n_train=("n_train", "mean"),
+            n_test=("n_cases", "mean"),
+            mean=("value", "mean"),
+            sd=("value", "std"),
+            seeds=("value", "count"),
+        )
+    )
+    if found.empty:
+        return frame("scores", [])
+    is_floor = found["aggregation"] == FLOOR
+    found["seeds"] = found["seeds"].where(~is_floor, 0)
+    values = {task: rows["mean"].to_numpy(float) for task, rows in found.groupby("task")}
+    found["unit"] = [unit_of(row["metric"], values[row["task"]]) for row in found.to_dict("records")]
+    free = study.scores[study.scores["metric"] == "score"].groupby(keys)["value"].mean()
+    own = found["mean"].where((found["unit"] == "1") & (found["direction"] == "higher"))
+    found["score"] = _at(free, found, keys).astype(float).fillna(own)
+    floor = found[is_floor].set_index(["task", "fraction"])["mean"]
+    found["floor"] = _at(floor, found, ["task", "fraction"]).astype(float)
+    above = (found["mean"] - found["floor"]) * np.where(found["direction"] == "higher", 1.0, -1.0)
+    found["beats_floor"] = _or_none(above > 0, above.notna())
+    verdicts = gains.set_index(["contrast", *keys[1:]])["verdict"]
+    versus = found.assign(contrast=found["aggregation"] + "-TS")
+    found["verdict"] = _at(verdicts, versus, ["contrast", *keys[1:]]).astype(object).fillna("").astype(str)
+    rising = _at(improving(study).set_index(keys)["improving"], found, keys).astype(object)
+    found["still_improving"] = _or_none(rising.eq(True), rising.notna() | is_floor)
+    order = {name: place for place, name in enumerate([*study.aggregations, FLOOR])}
+    found = found.assign(order=found["aggregation"].map(order)).sort_values(["order", "fraction", "task"])
+    return found[list(FRAMES["scores"])].reset_index(drop=True)
+
+
+def _at(values: pd.Series, rows: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """The values at the rows' keys, missing where there are none."""
+    known = values.to_dict()
+    return pd.Series([known.get(key) for key in rows[keys].itertuples(index=False, name=None)], index=rows.index)
+
+
+def _or_none(flags: pd.Series, known: pd.Series) -> pd.Series:
+    """Flags, None where unknown; plain bool where all are known."""
+    return flags.astype(bool) if known.all() else flags.astype(object).where(known, None)
+
+
+def ledger(study: StudyTables) -> pd.DataFrame:
+    """The frame `ledger`.
+
+    Costs are summed over the runs of a seed, then averaged over seeds; a run that counts in two aggregations counts in
+    each. `flops_ratio` compares with TS on the same tasks and seeds, so that neither an unfinished study nor a
+    partition of some tasks bends it. Costs are missing without the table `runs`.
+    """
+    keys = ["aggregation", "fraction"]
+    every = scores(study, frame("gains", []))
+    trained = every[every["aggregation"] != FLOOR]
+    found = trained[keys].drop_duplicates().set_index(keys)
+    found["beats_floor"] = trained.assign(known=trained["beats_floor"].astype(float)).groupby(keys)["known"].mean()
+    columns = [name for name in FRAMES["ledger"] if name not in (*keys, "beats_floor")]
+    found[columns] = np.nan
+    if study.runs is not None:
+        runs = study.runs.assign(hours=study.runs["seconds"] / 3600)
+        costs = ["images_seen", "steps", "flops", "hours"]
+        found[costs] = runs.groupby([*keys, "seed"])[costs].sum().groupby(keys).mean()
+        found["runs"] = runs.groupby(keys)["run"].nunique()
+        found["passes_low"] = runs.groupby(keys)["passes"].min()
+        found["passes_high"] = runs.groupby(keys)["passes"].max()
+        found["flops_ratio"] = _flops_ratio(runs, keys)
+    if study.curves is not None:
+        by_model = study.curves.groupby([*keys, "task", "seed"])["still_improving"].any()
+        found["still_improving"] = by_model.astype(float).groupby(keys).mean()
+    return found.reset_index()[list(FRAMES["ledger"])]
+
+
+def _flops_ratio(runs: pd.DataFrame, keys: list[str]) -> pd.Series:
+    ts = runs[runs["aggregation"] == "TS"].set_index(["tasks", "fraction", "seed"])["flops"].to_dict()
+    base = [
+        sum(ts.get((task, share, seed), np.nan) for task in str(tasks).split("+"))
+        for tasks, share, seed in zip(runs["tasks"], runs["fraction"], runs["seed"], strict=True)
+    ]
+    compared = runs.assign(base=base).dropna(subset=["base", "flops"])
+    sums = compared.groupby(keys)[["flops", "base"]].sum()
+    return sums["flops"] / sums["base"].where(sums["base"] > 0)
+
+
+def learning_curves(study: StudyTables) -> pd.DataFrame:
+    """The frame `learning_curves` at the largest fraction; empty without curves."""
+    if study.curves is None or study.curves.empty:
+        return frame("learning_curves", [])
+    curves = study.curves[study.curves["fraction"] == study.curves["fraction"].max()]
+    last = curves.groupby(["aggregation", "task", "seed"])["step"].transform("max")
+    curves = curves.assign(share=curves["step"] / last.where(last > 0))
+    return curves.sort_values(["aggregation", "task", "seed", "step"])[list(FRAMES["learning_curves"])].reset_index(
+        drop=True
+    )

@@ -1,0 +1,127 @@
+"""Verdicts on many tasks at once: harm, benefit, no meaningful loss, undecided.
+
+For each task of a family (one contrast at one fraction), with gain g, standard error SE, df and margin m:
+
+    difference     H0: true gain = 0       p = 2 P(T > |g| / SE)
+    no loss        H0: true gain <= -m     p = P(T > (g + m) / SE), tested at alpha / 2
+
+Both families are corrected: Benjamini-Hochberg (1995) by default, Holm (1979) by option. Intervals are adjusted to
+the step that decides, so that an adjusted interval excludes 0 exactly where the corrected test rejects: level
+1 - alpha R / m with R rejections of m under Benjamini-Hochberg (Benjamini and Yekutieli 2005), 1 - alpha / (m - R)
+under Holm.
+
+    benefit             rejected, g > 0
+    no meaningful loss  a loss as large as the margin is rejected
+    harm                rejected, g < 0, and a loss as large as the margin is not
+    undecided           neither
+
+"No meaningful loss" stands before harm: a loss that is surely there and surely smaller than the margin is none that
+matters. It is never concluded from a large p of the difference.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.settings import Correction
+
+HARM, BENEFIT, NO_LOSS, UNDECIDED = "harm", "benefit", "no meaningful loss", "undecided"
+SAME_MODEL = "same model"
+VERDICTS = (HARM, UNDECIDED, NO_LOSS, BENEFIT)
+
+
+def judge(
+    gain: np.ndarray,
+    se: np.ndarray,
+    df: np.ndarray,
+    margin: np.ndarray,
+    *,
+    correction: Correction = "BH",
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """One family: columns p, p_adjusted, low_adjusted, high_adjusted, p_loss, p_loss_adjusted, verdict,
+    supported_margin, power.
+
+    A task without a standard error, or with one of 0 (scores without any scatter tell nothing about chance), is
+    undecided and takes no part in the family; without a margin (NaN) it can be
+    harm, benefit or undecided. `supported_margin` is minus the lower adjusted limit of the no-loss test, at least 0.
+    `power` is the chance that a true gain or loss as large as the margin makes this family's adjusted interval
+    exclude 0.
+    """
+    gain, se, df, margin = (np.asarray(values, float) for values in (gain, se, df, margin))
+    known = np.isfinite(se) & (se > 0) & np.isfinite(gain)
+    p = _tail(np.abs(gain), se, df, known) * 2
+    p_loss = _tail(gain + margin, se, df, known & np.isfinite(margin))
+    p_adjusted, step = _adjust(p, correction, alpha)
+    p_loss_adjusted, loss_step = _adjust(p_loss, correction, alpha / 2)
+    reach = _reach(se, df, step)
+    rejected = p_adjusted <= alpha
+    no_loss = p_loss_adjusted <= alpha / 2
+    verdict = np.select(
+        [rejected & (gain > 0), no_loss, rejected & (gain < 0)], [BENEFIT, NO_LOSS, HARM], default=UNDECIDED
+    )
+    return pd.DataFrame(
+        {
+            "p": p,
+            "p_adjusted": p_adjusted,
+            "low_adjusted": gain - reach,
+            "high_adjusted": gain + reach,
+            "p_loss": p_loss,
+            "p_loss_adjusted": p_loss_adjusted,
+            "verdict": verdict,
+            "supported_margin": np.maximum(0.0, _reach(se, df, 2 * loss_step) - gain),
+            "power": power(margin, se, df, step),
+        }
+    )
+
+
+def _tail(value: np.ndarray, se: np.ndarray, df: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """P(T > value / se), NaN where that is not known."""
+    ratio = np.divide(value, se, out=np.zeros(len(value)), where=known)
+    return np.where(known, stats.t.sf(ratio, np.where(known, df, 1.0)), np.nan)
+
+
+def _adjust(p: np.ndarray, correction: Correction, alpha: float) -> tuple[np.ndarray, float]:
+    """Corrected p values, and the level at which one test of the family is decided."""
+    known = np.isfinite(p)
+    size = int(known.sum())
+    if not size or correction == "none":
+        return p.copy(), alpha
+    corrected = np.full(len(p), np.nan)
+    corrected[known] = stats.false_discovery_control(p[known]) if correction == "BH" else _holm(p[known])
+    count = int((corrected[known] <= alpha).sum())
+    if correction == "BH":
+        return corrected, alpha * max(count, 1) / size
+    return corrected, alpha / max(size - count, 1)
+
+
+def _holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down p values; statsmodels has them at the price of a garbage collection per call."""
+    order = p.argsort()
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted
+
+
+def _reach(se: np.ndarray, df: np.ndarray, level: float) -> np.ndarray:
+    """Half width of two-sided intervals with error rate `level`."""
+    return np.where(se > 0, stats.t.ppf(1 - level / 2, df) * se, np.nan)
+
+
+def power(effect: np.ndarray, se: np.ndarray, df: np.ndarray, level: float) -> np.ndarray:
+    """Chance that a two-sided t test at `level` notices a true `effect`; NaN where the effect or SE is unknown.
+
+    P(|(Z + effect / SE) / sqrt(X / df)| > limit), X chi-squared with df, as the mean of the normal tails over equally
+    likely values of X: scipy's noncentral t returns NaN for some large arguments.
+    """
+    effect, se, df = np.broadcast_arrays(np.asarray(effect, float), np.asarray(se, float), np.asarray(df, float))
+    known = np.isfinite(effect) & np.isfinite(se) & (se > 0)
+    shift = np.divide(effect, se, out=np.zeros(effect.shape), where=known)[..., None]
+    nodes = (np.arange(_NODES) + 0.5) / _NODES
+    wide = df[..., None]
+    limit = stats.t.ppf(1 - level / 2, wide) * np.sqrt(stats.chi2.ppf(nodes, wide) / wide)
+    chance = (stats.norm.sf(limit - shift) + stats.norm.cdf(-limit - shift)).mean(-1)
+    return np.where(known, chance, np.nan)
+
+
+_NODES = 256

@@ -1,0 +1,166 @@
+"""Score tables from any trainer: the paper's public numbers, a bare CSV, cases, and every fault in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aggregation_lab.errors import ResultsError
+from analysis.external import PAPER, read_scores
+from analysis.pipeline import analyse
+from analysis.settings import Settings
+
+QUICK = Settings(draws=200)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "scores.csv"
+    path.write_text(text)
+    return path
+
+
+def bare(folder: Path, tasks: int = 6, seeds: int = 4) -> Path:
+    """task, aggregation, seed, value of two aggregations; AU is 0.05 better."""
+    random = np.random.default_rng(0)
+    rows = [
+        (f"task{task}", name, seed, 0.6 + 0.05 * (name == "AU") + random.normal(0, 0.01))
+        for task in range(tasks)
+        for name in ("TS", "AU")
+        for seed in range(seeds)
+    ]
+    path = folder / "scores.csv"
+    pd.DataFrame(rows, columns=["task", "aggregation", "seed", "value"]).to_csv(path, index=False)
+    return path
+
+
+def test_the_papers_public_numbers():
+    analysis = analyse(read_scores(PAPER), QUICK)
+    relative = analysis.frames["gains"].set_index(["contrast", "task"])["relative"]
+    assert f"{relative['CG-TS', 'breast_lesion']:+.1%}" == "-79.7%"
+    assert f"{relative['AU-TS', 'breast_lesion']:+.1%}" == "-2.9%"  # the paper writes -3.0 from unrounded scores
+    assert relative["AU-TS", "FUGC"] == pytest.approx((30.4 - 15.6) / 30.4)
+    assert set(analysis.frames["gains"]["verdict"]) == {"undecided"}
+    assert any("mean of pixel errors and DSC has no unit" in each for each in analysis.warnings)
+    assert "FUGC" in " ".join(analysis.frames["excluded"]["reason"])
+    pooled = analysis.frames["pooled"]
+    assert pooled.query("contrast == 'AU-TS' and level == 'overall'")["tasks"].iloc[0] == 2
+
+
+def test_four_columns_are_enough(tmp_path):
+    analysis = analyse(read_scores(bare(tmp_path)), QUICK)
+    gains = analysis.frames["gains"]
+    assert set(gains["verdict"]) == {"benefit"} and set(gains["basis"]) == {"seeds only"}
+    overall = analysis.frames["pooled"].query("level == 'overall'").iloc[0]
+    assert overall["low_new"] < 0.05 < overall["high_new"]
+    said = " ".join(analysis.warnings)
+    for missing in ("No cases", "No n_train", "No task types", "One clinical group"):
+        assert missing in said
+    for name in ("across", "within", "guidelines"):
+        assert analysis.frames[name].empty
+    with pytest.raises(ResultsError, match="no rule could be fitted"):
+        analysis.recommend(100, "segmentation")
+
+
+def test_cases_and_sizes_are_used(tmp_path):
+    random = np.random.default_rng(0)
+    rows = [
+        (
+            f"task{task}",
+            name,
+            seed,
+            f"c{case}",
+            f"p{case // 2}",
+            0.7 + random.normal(0, 0.1),
+            2**task * 100,
+            "MRE_relative",
+        )
+        for task in range(6)
+        for name in ("TS", "AU")
+        for seed in range(3)
+        for case in range(20)
+    ]
+    columns = ["task", "aggregation", "seed", "case", "subject", "value", "n_train", "metric"]
+    path = tmp_path / "cases.parquet"
+    pd.DataFrame(rows, columns=columns).to_parquet(path)
+    analysis = analyse(read_scores(path), QUICK)
+    gains = analysis.frames["gains"]
+    assert set(gains["basis"]) == {"seeds and cases"} and set(gains["subjects"]) == {10}
+    assert len(analysis.frames["across"]) == 2
+    frame = pd.read_parquet(path).groupby(["task", "aggregation"])["value"].mean().unstack()
+    expected = frame["TS"] - frame["AU"]  # an error: lower is better
+    np.testing.assert_allclose(gains.set_index("task")["gain"], expected, atol=1e-7)
+
+
+def test_names_of_challenge_tasks_bring_type_and_group(tmp_path):
+    text = "task,aggregation,seed,value\nfetal_head,TS,0,0.9\nfetal_head,AU,0,0.8\n"
+    scores = read_scores(written(tmp_path, text)).scores
+    assert set(scores["type"]) == {"segmentation"} and set(scores["group"]) == {"obstetrics"}
+
+
+HEADER = "task,aggregation,seed,metric,value\n"
+
+FAULTS = {
+    "missing column": ("task,aggregation,value\na,TS,1\n", "misses column seed"),
+    "no rows": (HEADER, "has no rows"),
+    "not a number": (HEADER + "a,TS,0,DSC,high\n", "row 2: value 'high' is not a number"),
+    "empty value": (HEADER + "a,TS,0,DSC,0.5\na,AU,0,DSC,\n", "row 3: value is empty"),
+    "infinite": (HEADER + "a,TS,0,DSC,inf\n", "row 2: value is not finite"),
+    "half a seed": (HEADER + "a,TS,0.5,DSC,0.5\n", "row 2: seed 0.5 is not a whole number"),
+    "unknown metric": (HEADER + "a,TS,0,NSD,0.5\n", "row 2: metric NSD has no known direction"),
+    "repeated row": (HEADER + "a,TS,0,DSC,0.5\na,TS,0,DSC,0.6\n", "row 3: repeats task a, aggregation TS"),
+    "two groups": (
+        "task,aggregation,seed,value,group\na,TS,0,0.5,x\na,AU,0,0.5,y\n",
+        "task a has more than one group",
+    ),
+    "fraction": ("task,aggregation,seed,value,fraction\na,TS,0,0.5,2\n", "row 2: fraction must be in"),
+    "AUC of cases": ("task,aggregation,seed,metric,value,case\na,TS,0,AUC,0.5,c\n", "AUC is no mean over cases"),
+    "direction": (
+        "task,aggregation,seed,metric,value,direction\na,TS,0,NSD,0.5,up\n",
+        "row 2: metric NSD has a direction that is neither",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_one_line_with_file_and_row(tmp_path, fault):
+    text, expected = FAULTS[fault]
+    path = written(tmp_path, text)
+    with pytest.raises(ResultsError) as caught:
+        read_scores(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and expected in message and "\n" not in message
+
+
+def test_a_missing_file_and_a_picture(tmp_path):
+    with pytest.raises(ResultsError, match="does not exist"):
+        read_scores(tmp_path / "absent.csv")
+    picture = tmp_path / "picture.csv"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe")
+    with pytest.raises(ResultsError, match=r"cannot be read as a table|misses column"):
+        read_scores(picture)
+
+
+def test_one_aggregation_is_no_comparison(tmp_path):
+    path = written(tmp_path, "task,aggregation,seed,value\na,TS,0,0.5\n")
+    with pytest.raises(ResultsError, match="has scores of TS only"):
+        analyse(read_scores(path))
+
+
+def test_two_aggregations_without_ts(tmp_path):
+    path = bare(tmp_path)
+    path.write_text(path.read_text().replace(",TS,", ",CG,"))
+    assert set(analyse(read_scores(path), QUICK).frames["gains"]["contrast"]) == {"AU-CG"}
+
+
+@pytest.mark.parametrize("value", ["0.5", "1.0"])
+def test_constant_scores_decide_nothing(tmp_path, value):
+    rows = [f"t{task},{name},{seed},{value}" for task in range(3) for name in ("TS", "AU") for seed in range(3)]
+    path = written(tmp_path, "task,aggregation,seed,value\n" + "\n".join(rows) + "\n")
+    assert set(analyse(read_scores(path), QUICK).frames["gains"]["verdict"]) == {"undecided"}
+
+
+def test_one_case_is_not_resampled(tmp_path):
+    rows = [f"t,{name},{seed},c0,{0.5 + seed / 10}" for name in ("TS", "AU") for seed in range(3)]
+    path = written(tmp_path, "task,aggregation,seed,case,value\n" + "\n".join(rows) + "\n")
+    assert set(analyse(read_scores(path), QUICK).frames["gains"]["basis"]) == {"seeds only"}

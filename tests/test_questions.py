@@ -1,0 +1,224 @@
+"""Task types, stability, guidelines and findings, on studies of which the truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from aggregation_lab.errors import ResultsError
+from analysis.findings import CLAIMS, WHOLE
+from analysis.gains import Contrast, contrasts, pair_all
+from analysis.guidelines import UNDECIDED, fit_rule, guideline_table, regret_table, rule_rows
+from analysis.pipeline import analyse
+from analysis.sensitivity import type_sensitivity
+from analysis.settings import Settings
+from analysis.simulate import Design, simulate
+from analysis.stability import _jackknife, spread_p
+from analysis.verdicts import UNDECIDED as NO_VERDICT
+
+AU_TS = Contrast("AU", "TS")
+QUICK = Settings(draws=200)
+
+
+def pairs_of(design: Design, seed: int = 0):
+    return pair_all(simulate(design, seed).scores(0, 0), AU_TS, 1.0)
+
+
+def sensitivity_of(design: Design, seed: int = 0):
+    pairs = pairs_of(design, seed)
+    verdicts = pd.Series(NO_VERDICT, index=[each.task for each in pairs])
+    return type_sensitivity(pairs, verdicts, AU_TS, 1.0, 0)
+
+
+# ---- types -------------------------------------------------------------------------------------------------------
+
+
+def test_a_sensitive_type_is_found():
+    frame, test = sensitivity_of(Design(type_effects={"segmentation": -0.06}, levels={"AU": 0.0}))
+    row = frame.set_index("type").loc["segmentation"]
+    assert row["against_others"] == pytest.approx(-0.06, abs=0.02) and row["others_high"] < 0
+    assert row["p"] < 0.01 and test["p"].iloc[0] < 0.01
+
+
+def test_no_type_effect_has_uniform_p_values():
+    found = [
+        sensitivity_of(Design(levels={"AU": 0.0}, seeds=2, subjects=10), seed)[1]["p"].iloc[0] for seed in range(60)
+    ]
+    assert stats.kstest(found, "uniform").pvalue > 0.001
+
+
+def test_type_difference_is_welchs():
+    pairs = pairs_of(Design(levels={"AU": 0.0}, task_sd=0.02))
+    frame, _ = sensitivity_of(Design(levels={"AU": 0.0}, task_sd=0.02))
+    own = [each.by_seed.mean() for each in pairs if each.type == "detection"]
+    others = [each.by_seed.mean() for each in pairs if each.type != "detection"]
+    interval = stats.ttest_ind(own, others, equal_var=False).confidence_interval()
+    row = frame.set_index("type").loc["detection"]
+    np.testing.assert_allclose([row["others_low"], row["others_high"]], [interval.low, interval.high])
+
+
+def test_one_type_is_compared_with_nothing():
+    frame, test = sensitivity_of(Design(types=("detection",), levels={"AU": 0.0}))
+    assert frame["against_others"].isna().all() and test["p"].isna().all() and "types" in test["note"].iloc[0]
+
+
+# ---- stability ---------------------------------------------------------------------------------------------------
+
+
+def test_jackknife_of_a_mean_is_the_t_interval():
+    values = np.array([0.1, 0.4, 0.2, 0.7, 0.3])
+    found = _jackknife(lambda keep: float(values[keep].mean()), np.array(list("abcde")))
+    interval = stats.ttest_1samp(values, 0).confidence_interval()
+    np.testing.assert_allclose(found, [values.mean(), interval.low, interval.high])
+
+
+@pytest.fixture(scope="module")
+def unstable():
+    """CG scatters over groups, AU does not; CG harms segmentation."""
+    design = Design(tasks=16, seeds=3, subjects=60, fractions=(0.5, 1.0), levels={"CG": 0.0, "AU": 0.02})
+    simulated = simulate(design.with_(group_sd=0.0), 3)
+    tables = simulated.tables()
+    shift = dict(zip(sorted(set(simulated.about["group"])), np.linspace(-0.15, 0.15, 8), strict=True))
+    moved = {}
+    for name in ("scores", "cases"):
+        table = getattr(tables, name)
+        extra = table["group"].map(shift).astype(float) * (table["aggregation"] == "CG")
+        moved[name] = table.assign(value=table["value"] + extra)
+    return analyse(type(tables)(tables.manifest, **moved), QUICK)
+
+
+def test_the_steadier_aggregation_is_found(unstable):
+    frame = unstable.frames["stability"]
+    rows = frame[frame["scope"] == "all fractions"].set_index("contrast")
+    assert rows.loc["CG-TS", "spread"] > 5 * rows.loc["AU-TS", "spread"]
+    assert rows.loc["CG-TS minus AU-TS", "spread_low"] > 0
+    assert rows.loc["CG-TS", "worst"] == pytest.approx(-0.15, abs=0.03)
+    assert rows.loc["CG-TS", "harmed"] > 0.2 > rows.loc["AU-TS", "harmed"]
+    assert spread_p(unstable.frames["pooled"], "CG-TS", "AU-TS") < 0.001
+
+
+def test_the_finding_on_stability_is_supported_in_its_first_part(unstable):
+    findings = unstable.frames["findings"]
+    part = findings[(findings["finding"] == 2) & findings["part"].str.startswith("spread")].iloc[0]
+    assert part["verdict"] == "supported" and part["low"] > 0
+
+
+def test_every_finding_has_a_whole_and_parts(unstable):
+    findings = unstable.frames["findings"]
+    assert set(findings["finding"]) == set(CLAIMS)
+    for _, rows in findings.groupby("finding"):
+        assert (rows["part"] == WHOLE).sum() == 1 and len(rows) > 1
+    obstetrics = findings[findings["part"].str.contains("obstetrics")]
+    assert set(obstetrics["verdict"]) == {"not testable"}
+
+
+def test_whole_is_supported_only_if_all_parts_are(unstable):
+    for _, rows in unstable.frames["findings"].groupby("finding"):
+        whole = rows.loc[rows["part"] == WHOLE, "verdict"].iloc[0]
+        parts = set(rows.loc[rows["part"] != WHOLE, "verdict"]) - {"not testable"}
+        expected = (
+            "not testable"
+            if not parts
+            else "contradicted"
+            if "contradicted" in parts
+            else "supported"
+            if parts == {"supported"}
+            else "undecided"
+        )
+        assert whole == expected
+
+
+# ---- guidelines --------------------------------------------------------------------------------------------------
+
+
+def fitted(design: Design, seed: int = 0):
+    simulated = simulate(design, seed)
+    scores = simulated.scores(0, 0)
+    names = ["TS", *design.levels]
+    pairs = {
+        each: [(share, pair_all(scores, each, share)) for share in design.fractions]
+        for each in contrasts(names)
+        if each.base == "TS"
+    }
+    rows = rule_rows(pairs)
+    return fit_rule(rows), rows, scores, names
+
+
+CLEAR = Design(
+    tasks=16,
+    groups=5,
+    seeds=3,
+    fractions=(0.25, 1.0),
+    levels={"CG": -0.05, "AU": 0.0},
+    slopes={"AU": 0.04},
+    task_sd=0.01,
+    group_sd=0.005,
+)
+
+
+@pytest.fixture(scope="module")
+def clear():
+    return fitted(CLEAR)
+
+
+@pytest.fixture(scope="module")
+def regret(clear) -> pd.Series:
+    _, rows, scores, names = clear
+    return regret_table(rows, scores, names).set_index(["scheme", "rule"])["regret"]
+
+
+def test_the_rule_follows_the_data_size(clear):
+    rule, rows, _, _ = clear
+    sizes = rule.sizes_by_type["segmentation"]
+    small, large = (rule.recommend(n, "segmentation") for n in sizes)
+    assert small.advice == "TS" and large.advice == "AU"
+    assert large.expected[1].gain == pytest.approx(0.04 * np.log2(sizes[1] / 800), abs=0.03)
+    table = guideline_table(rule, rows)
+    own = table[(table["type"] == "segmentation") & (table["group"] == "any other")]
+    assert list(own["advice"]) == ["TS", UNDECIDED, "AU"]
+    assert (own["n_high"].to_numpy()[:-1] == own["n_low"].to_numpy()[1:]).all()
+
+
+def test_the_rule_abstains_outside_what_was_seen(clear):
+    rule = clear[0]
+    assert rule.recommend(1e6, "segmentation").advice == UNDECIDED
+    assert "studied with" in rule.recommend(1e6, "segmentation").reason
+    one_type, _, _, _ = fitted(CLEAR.with_(types=("detection",)))
+    assert one_type.recommend(500, "segmentation").advice == UNDECIDED
+    with pytest.raises(ResultsError, match="greater than 0"):
+        rule.recommend(0, "segmentation")
+
+
+def test_the_rule_abstains_where_nothing_is_there():
+    rule, _, _, _ = fitted(Design(seeds=2, tasks=8, groups=3, levels={"CG": 0.0, "AU": 0.0}, task_sd=0.05))
+    advice = [rule.recommend(n, "segmentation").advice for n in (300, 1000)]
+    assert UNDECIDED in advice
+
+
+def test_a_new_task_scatters_more_than_the_mean_of_such_tasks(clear):
+    each = clear[0].recommend(500, "segmentation", "group1").expected[0]
+    assert each.task_high - each.task_low > each.high - each.low
+
+
+def test_regret_of_a_clear_rule_is_below_every_constant(regret):
+    own = regret.loc["leave one task out"]
+    assert own["guideline"] < own.drop("guideline").min()
+    # a group never seen: the rule abstains more often and falls back on TS
+    own = regret.loc["leave one group out"]
+    assert own["guideline"] <= own["always TS"]
+    assert len(regret) == 8
+
+
+def test_regret_of_always_one_aggregation_is_by_hand(clear, regret):
+    _, _, scores, _ = clear
+    losses = []
+    for each in scores:
+        arms = each.arms.assign(value=each.values)
+        means = arms[arms["fraction"] == 1.0].groupby("aggregation")["value"].mean()
+        losses.append(means.max() - means["CG"])
+    assert regret["leave one task out", "always CG"] == pytest.approx(np.mean(losses))
+
+
+def test_few_tasks_give_no_rule():
+    rule, rows, scores, names = fitted(CLEAR.with_(tasks=4, groups=2))
+    assert rule is None and regret_table(rows, scores, names).empty
