@@ -160,36 +160,29 @@ BASE = Design(levels=_EFFECT)
 
 def scenarios() -> list[Scenario]:
     """No effect, harm in some tasks, a loss as large as the margin, clustered cases, AUC, power, and data scale."""
-    found = []
-    for seeds in (3, 5, 10):
-        same = BASE.with_(seeds=seeds)
-        found += [
-            Scenario(f"no effect, {seeds} seeds", same, count_verdicts),
-            Scenario(
-                f"harm in one task of four, groups and tasks differ, {seeds} seeds",
-                same.with_(type_effects={"segmentation": -0.06}, joint_seed_sd=0.005),
-                count_verdicts,
-            ),
-            Scenario(f"loss as large as the margin, {seeds} seeds", same.with_(levels={"AU": -MARGIN}), count_verdicts),
-            Scenario(
-                f"seeds scatter most, groups differ, {seeds} seeds",
-                same.with_(seed_sd=0.03, group_sd=0.02, task_sd=0.02, interaction_sd=0.02),
-                count_verdicts,
-            ),
-        ]
-    found += [
-        Scenario("three images per subject, 5 seeds", BASE.with_(cases_per_subject=3, subjects=40), count_verdicts),
-        Scenario("AUC, 3 seeds", BASE.with_(auc=True, seeds=3), count_verdicts),
-        Scenario("AUC, 5 seeds", BASE.with_(auc=True), count_verdicts),
-    ]
+    harmed = BASE.with_(type_effects={"segmentation": -0.06}, joint_seed_sd=0.005)
+    at_margin = BASE.with_(levels={"AU": -MARGIN})
     loss = BASE.with_(levels={"AU": -0.03})
-    found += [
-        Scenario(f"power: loss of 0.03, {s} seeds, 100 subjects", loss.with_(seeds=s), count_verdicts)
-        for s in (3, 5, 10)
+    found = [
+        Scenario(f"{name}, {seeds} seeds", design.with_(seeds=seeds), count_verdicts)
+        for seeds in (3, 5, 10)
+        for name, design in (
+            ("no effect", BASE),
+            ("harm in one task of four, joint seeds", harmed),
+            ("loss as large as the margin", at_margin),
+        )
     ]
+    scattered = BASE.with_(seeds=3, seed_sd=0.03, group_sd=0.02, task_sd=0.02, interaction_sd=0.02)
+    clustered = BASE.with_(cases_per_subject=3, subjects=40)
     found += [
-        Scenario(f"power: loss of 0.03, 5 seeds, {n} subjects", loss.with_(subjects=n), count_verdicts)
-        for n in (50, 200)
+        Scenario("seeds scatter most, groups differ, 3 seeds", scattered, count_verdicts),
+        Scenario("three images per subject, 5 seeds", clustered, count_verdicts),
+        Scenario("AUC, 3 seeds", BASE.with_(auc=True, seeds=3), count_verdicts),
+    ]
+    sizes = [(3, 100), (10, 100), (5, 50), (5, 200)]
+    found += [
+        Scenario(f"loss of 0.03, {s} seeds, {n} subjects", loss.with_(seeds=s, subjects=n), count_verdicts)
+        for s, n in sizes
     ]
     scale = BASE.with_(
         fractions=(0.25, 0.5, 1.0), slopes={"AU": 0.02}, group_sd=0.01, task_sd=0.02, types=("segmentation",)

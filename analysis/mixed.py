@@ -89,38 +89,56 @@ def fit_mixed(y: np.ndarray, x: np.ndarray, group: np.ndarray, task: np.ndarray)
     )
 
 
-def _variances(
-    frame: pd.DataFrame, x: np.ndarray, *, repeated: bool, grouped: bool
-) -> tuple[tuple[float, float, float], bool, str]:
-    """Variances of group, task and rest of the scaled values; whether the fit converged; what to know about it."""
-    if not grouped and not repeated:
-        rest = frame["y"] - x @ np.linalg.lstsq(x, frame["y"], rcond=None)[0]
-        variance = float((rest**2).sum()) / max(1, len(rest) - x.shape[1])
-        return (0.0, 0.0, max(variance, 1e-12)), True, "no random effect can be told from the rest"
-    data = frame if grouped else frame.assign(group=frame["task"])
-    extra = {"task": "0 + C(task)"} if grouped and repeated else None
+Variances = tuple[float, float, float]
+"""Of group, task and rest."""
+
+
+def _variances(frame: pd.DataFrame, x: np.ndarray, *, repeated: bool, grouped: bool) -> tuple[Variances, bool, str]:
+    """Variances of the scaled values; whether the fit converged; what to know about it.
+
+    Few tasks can leave the model with both effects singular: then the one with task effects alone is taken, or, if that
+    fails too, least squares, and the note says so.
+    """
+    note = ""
+    if grouped:
+        try:
+            return _reml(frame, x, frame["group"], tasks=repeated)
+        except (np.linalg.LinAlgError, ValueError):
+            note = "too few tasks to tell groups apart: no group effect"
+    if repeated:
+        try:
+            (_, task, rest), converged, more = _reml(frame, x, frame["task"], tasks=False)
+            return (0.0, task, rest), converged, "; ".join(filter(None, (note, more)))
+        except (np.linalg.LinAlgError, ValueError):
+            note = "too few tasks for random effects: least squares"
+    rest = frame["y"] - x @ np.linalg.lstsq(x, frame["y"], rcond=None)[0]
+    variance = float((rest**2).sum()) / max(1, len(rest) - x.shape[1])
+    return (0.0, 0.0, max(variance, 1e-12)), not (grouped or repeated), note or "no random effect can be told apart"
+
+
+def _reml(frame: pd.DataFrame, x: np.ndarray, outer: pd.Series, *, tasks: bool) -> tuple[Variances, bool, str]:
+    """One restricted maximum likelihood fit with a random effect of `outer`, and of tasks within it if asked for.
+
+    `outer` is the group, or the task itself. Raises what statsmodels raises where the model is singular.
+    """
     columns = [f"x{number}" for number in range(x.shape[1])]
-    data = data.join(pd.DataFrame(x, columns=columns, index=frame.index))
-    model = MixedLM.from_formula(
-        "y ~ 0 + " + " + ".join(columns), data, groups="group", re_formula="1", vc_formula=extra
-    )
+    data = frame.assign(outer=outer).join(pd.DataFrame(x, columns=columns, index=frame.index))
+    extra = {"task": "0 + C(task)"} if tasks else None
+    formula = "y ~ 0 + " + " + ".join(columns)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        try:
-            result = model.fit(reml=True, method=["lbfgs", "bfgs", "powell"])
-        except (np.linalg.LinAlgError, ValueError) as error:
-            rest = float(frame["y"].var())
-            return (0.0, 0.0, max(rest, 1e-12)), False, f"the mixed model could not be fitted ({error})"
+        model = MixedLM.from_formula(formula, data, groups="outer", re_formula="1", vc_formula=extra)
+        result = model.fit(reml=True, method=["lbfgs", "bfgs", "powell"])
     rest = max(float(result.scale), 1e-12)
     # cov_re and vcomp, not `params`: there the variances are divided by the residual scale.
-    first = float(result.cov_re.iloc[0, 0])
-    task = float(result.vcomp[0]) if extra else 0.0
-    found = (first, task, rest) if grouped else (0.0, first, rest)
-    edge = [name for name, value in zip(("group", "task"), found, strict=False) if value < _EDGE * rest]
-    used = {"group": grouped, "task": repeated}
-    note = "; ".join(f"no {name} effect seen" for name in edge if used[name])
-    serious = [w for w in caught if issubclass(w.category, ConvergenceWarning | HessianInversionWarning)]
+    first, within = float(result.cov_re.iloc[0, 0]), float(result.vcomp[0]) if tasks else 0.0
+    by_group = outer.name == "group"
+    found = (first, within, rest) if by_group else (0.0, first, rest)
+    fitted = {"group": by_group, "task": tasks or not by_group}
+    edge = [name for name, value in zip(fitted, found, strict=False) if fitted[name] and value < _EDGE * rest]
+    note = "; ".join(f"no {name} effect seen" for name in edge)
     if not result.converged:
+        serious = [w for w in caught if issubclass(w.category, ConvergenceWarning | HessianInversionWarning)]
         reason = str(serious[-1].message) if serious else "the optimiser stopped early"
         return found, False, f"did not converge: {reason}"
     return found, True, note

@@ -44,7 +44,8 @@ def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float
     if found.basis == "none":
         return found.value, *nothing
     dfs = max(1.0, len(common) - 1.0), max(1.0, subjects - 1.0)
-    return found.value, *two_part_test(found.value, (found.v_seed, found.v_case), dfs)
+    lacking = max(0.0, found.v_both - found.v_seed)
+    return found.value, *two_part_test(found.value, (found.v_seed, found.v_case + lacking), dfs)
 
 
 def tasks_of_this_kind(pairs: Sequence[PairedGain]) -> tuple[float, float, float]:

@@ -6,9 +6,10 @@ of subjects would each move D. With M the gains of the same models on resampled 
     V_seed  = var_s(D_s) / S                          seeds, and what seeds and cases do together
     V_both  = (mean_s var(M_s) - var(mean_s M)) / (S - 1)   what they do together, already in V_seed
     V_case  = var(mean_s M) - V_both                   the cases alone
-    SE^2    = V_seed + V_case,  df by Satterthwaite,  interval D +- t(df) SE
+    SE^2    = max(V_seed, V_both) + V_case,  df by Satterthwaite,  interval D +- t(df) SE
 
-This is two-way clustering (Cameron, Gelbach and Miller 2011; Owen 2007) with resampled metrics, so AUC, F1 and MCC are
+Few seeds can agree by chance; the floor V_both keeps SE from falling below what the cases alone tell. This is two-way
+clustering (Cameron, Gelbach and Miller 2011; Owen 2007) with resampled metrics, so AUC, F1 and MCC are
 treated like means. Assumptions: seeds are independent; subjects are independent; D is about normal. With three seeds
 the percentile interval of the hierarchical bootstrap (`percentile_interval`) is far too short, because three seeds
 resampled cannot tell how far a fourth would fall: docs/calibration.md has both. Cases of a drawn subject all come
@@ -23,17 +24,21 @@ from scipy import optimize, stats
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and what limits it. `v_seed` and `v_case` are variances of `value`; `basis` says which are known."""
+    """A mean and what limits it. `v_seed` and `v_case` are variances of `value`; `basis` says which are known.
+
+    `v_both` is what seeds and cases do together: part of `v_seed`, and the least it can be.
+    """
 
     value: float
     v_seed: float
     v_case: float
     df: float
     basis: str
+    v_both: float = 0.0
 
     @property
     def se(self) -> float:
-        return float("nan") if self.basis == "none" else float(np.sqrt(self.v_seed + self.v_case))
+        return float("nan") if self.basis == "none" else float(np.sqrt(max(self.v_seed, self.v_both) + self.v_case))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         return t_interval(self.value, self.se, self.df, level)
@@ -77,7 +82,7 @@ def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int =
     v_both = max(0.0, (v_each - v_mean) / (seeds - 1))
     v_case = max(0.0, v_mean - v_both)
     df = satterthwaite(np.array([v_seed, v_case]), np.array([seeds - 1.0, subjects - 1.0]))
-    return Estimate(value, v_seed, v_case, df, "seeds and cases")
+    return Estimate(value, v_seed, v_case, df, "seeds and cases", v_both)
 
 
 def case_variances(draws: np.ndarray, subjects: int) -> tuple[float, float]:

@@ -94,8 +94,8 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     cov = np.diag(parts[-1])
     drawn = [each.draws[:, pick] for (_, each), pick in zip(points, picks, strict=True) if each.draws is not None]
     if len(drawn) == sizes and first.subjects > 1:
-        case = _case_covariance(np.stack(drawn, axis=2) @ hat.T, first.subjects)
-        cov = cov + case
+        case, together = _case_covariance(np.stack(drawn, axis=2) @ hat.T, first.subjects)
+        cov = cov + case + np.diag(np.maximum(0.0, together - np.diag(cov)))
         parts.append(np.diag(case))
         dfs.append(np.full(2, first.subjects - 1.0))
     if count < 2 and len(parts) == 1:
@@ -105,16 +105,18 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     return TaskLine(first.task, first.type, first.group, np.array([share for share, _ in points]), line, by_seed)
 
 
-def _case_covariance(draws: np.ndarray, subjects: int) -> np.ndarray:
-    """Covariance of level and slope over resampled subjects (B x S x 2), seeds' part taken out, never negative."""
+def _case_covariance(draws: np.ndarray, subjects: int) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance of level and slope over resampled subjects (B x S x 2), seeds' part taken out, never negative; and
+    the variances of what seeds and cases do together, the least that seeds can add (0 with one seed)."""
     kept = draws[np.isfinite(draws).all((1, 2))]
-    seeds = kept.shape[1]
-    mean = np.cov(kept.mean(1).T)
+    seeds, factor = kept.shape[1], subjects / (subjects - 1)
+    alone, together = np.cov(kept.mean(1).T), np.zeros(2)
     if seeds > 1:
         each = np.mean([np.cov(kept[:, s].T) for s in range(seeds)], axis=0)
-        mean = mean - (each - mean) / (seeds - 1)
-    values, vectors = np.linalg.eigh(mean * subjects / (subjects - 1))
-    return (vectors * np.maximum(values, 0.0)) @ vectors.T
+        both = (each - alone) / (seeds - 1)
+        alone, together = alone - both, np.maximum(0.0, np.diag(both)) * factor
+    values, vectors = np.linalg.eigh(alone * factor)
+    return (vectors * np.maximum(values, 0.0)) @ vectors.T, together
 
 
 def pooled_line(members: Sequence[TaskLine]) -> Line | None:

@@ -187,6 +187,13 @@ def test_variance_shares_tell_seeds_from_cases():
     assert shares[0] > 0.95 and shares[1] < 0.05
 
 
+def test_seeds_that_agree_by_chance_do_not_hide_the_cases():
+    random = np.random.default_rng(0)
+    found = estimate(np.array([0.1, 0.1 + 1e-9]), 0.1 + random.normal(0, 0.03, (2000, 2)), 50)
+    assert found.v_seed < 1e-15
+    assert found.se == pytest.approx(0.03 / np.sqrt(2), rel=0.1)
+
+
 def test_no_seeds_and_no_cases_give_no_interval():
     found = estimate(np.array([0.3]))
     assert found.basis == "none" and np.isnan(found.interval()).all()

@@ -48,7 +48,15 @@ def test_commands_run_on_a_folder_of_ones_own(tiny_data, tmp_path):
     small = {**shown, **{key: STUDY[key] for key in ("data", "model", "training")}, "budget": "smoke", "seeds": 1}
     (tmp_path / "my_study.yaml").write_text(yaml.safe_dump({**small, "fractions": [0.5, 1.0]}))
     lines = commands("agglab ")
-    assert {line.split()[1] for line in lines} >= {"validate", "plan", "run-grid", "status", "scores"}
+    assert {line.split()[1] for line in lines} >= {
+        "validate",
+        "plan",
+        "run-grid",
+        "status",
+        "scores",
+        "report",
+        "power",
+    }
     for line in lines:
         words = [str(tiny_data) if word == "DATA" else word for word in shlex.split(line)]
         done = subprocess.run(

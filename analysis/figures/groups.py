@@ -111,7 +111,7 @@ def stability(analysis: Analysis) -> Drawn | None:
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(f"group mean, {gain_label(analysis)}")
     if below is not None:
-        _summary(figure, below, summary, names, analysis)
+        _summary(figure, below, summary, [name for name in names if name in set(summary["contrast"])], analysis)
     handles = _contrast_handles(names, analysis)
     if len(shares) > 1:
         handles += [

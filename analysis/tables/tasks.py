@@ -46,7 +46,8 @@ def data_table(analysis: Analysis) -> PaperTable:
     raw = analysis.frames["data"]
     full = at_full(raw)
     shares = sorted(set(raw["fraction"]))
-    sizes = raw.pivot_table(index="task", columns="fraction", values="n_train", aggfunc="first")
+    # pivot_table drops a fraction of which no task has a size
+    sizes = raw.pivot_table(index="task", columns="fraction", values="n_train", aggfunc="first").reindex(columns=shares)
     titles = {share: f"train {percent(share)}" for share in shares}
     rows = by_task(full.join(sizes.rename(columns=titles), on="task"))
     columns = [TASK, TYPE, GROUP, Column("metric", lambda row: text(row["metric"]), "metric")]

@@ -1,0 +1,167 @@
+"""The answers first: what each aggregation does to which tasks, and what became of the paper's findings."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from analysis.findings import NOT_TESTABLE, WHOLE
+from analysis.pipeline import Analysis
+from analysis.report import words
+from analysis.report.grid import Cell, Grid, grid
+from analysis.report.trace import GainLinks
+from analysis.tables.cells import count, flagged, p_value, text
+from analysis.tables.paper import Column, build
+from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
+
+SAID: Final = {
+    BENEFIT: ("gains", "gain"),
+    HARM: ("is harmed", "are harmed"),
+    NO_LOSS: ("shows no meaningful loss", "show no meaningful loss"),
+    UNDECIDED: ("is undecided", "are undecided"),
+    SAME_MODEL: ("trains the same model under both", "train the same model under both"),
+}
+"""What is said of one task, and of several; in the order in which a reader wants to know."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The tasks of one contrast that share a verdict."""
+
+    name: str
+    slug: str
+    tasks: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One contrast at full data."""
+
+    contrast: str
+    title: str
+    sentence: str
+    mean: str
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One tested part of a finding."""
+
+    part: str
+    effect: str
+    p: str
+    verdict: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding of the paper. `sentence` says which parts led to the verdict."""
+
+    number: str
+    claim: str
+    verdict: str
+    sentence: str
+    parts: tuple[Part, ...]
+
+
+def answers(analysis: Analysis) -> list[Answer]:
+    """One answer per contrast, at the largest fraction that was compared."""
+    gains, links = analysis.frames["gains"], GainLinks(analysis)
+    found = []
+    for name in dict.fromkeys(gains["contrast"]):
+        rows = gains[gains["contrast"] == name]
+        rows = rows[rows["fraction"] == rows["fraction"].max()].sort_values(["gain", "task"], ascending=[False, True])
+        joint, _, base = str(name).rpartition("-")
+        groups = []
+        for verdict in SAID:
+            same = rows[rows["verdict"] == verdict].to_dict("records")
+            groups.append(Verdict(verdict, words.slug(verdict), tuple(_task(row, links) for row in same)))
+        title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
+        sentence = _counted(rows["verdict"], float(rows["fraction"].iloc[0]))
+        found.append(Answer(str(name), title, sentence, _mean(analysis, str(name)), tuple(groups)))
+    return found
+
+
+def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
+    """A task with its gain; the hint has the interval that decides and the runs."""
+    runs = links.behind(row["contrast"], float(row["fraction"]), row["task"])
+    limits = words.limits(row["low_adjusted"], row["high_adjusted"]) or "no interval"
+    shown = flagged(f"{row['task']} {words.signed(row['gain'])}", row["base_improving"])
+    return Cell(shown, title=f"corrected interval {limits}. {runs}", href=words.anchor("task", row["task"]))
+
+
+def _counted(verdicts: pd.Series, fraction: float) -> str:
+    counts = verdicts.value_counts()
+    parts = [f"{counts[name]} {SAID[name][int(counts[name] > 1)]}" for name in SAID if name in counts]
+    return f"Of {words.count(len(verdicts), 'task')} {words.of_data(fraction)}, {words.listed(parts)}."
+
+
+def _mean(analysis: Analysis, contrast: str) -> str:
+    pooled = analysis.frames["pooled"]
+    rows = pooled[(pooled["contrast"] == contrast) & (pooled["level"] == "overall") & pooled["gain"].notna()]
+    if rows.empty:
+        return "No mean over tasks: no task of this contrast has a unit-free gain of two different models."
+    row = rows.sort_values("fraction").iloc[-1]
+    said = {"these tasks": words.limits(row["low"], row["high"])}
+    said["tasks of this kind"] = words.limits(row["low_new"], row["high_new"])
+    given = "; ".join(f"{name} {limits}" for name, limits in said.items() if limits)
+    interval = f" (95\u00a0% interval for {given})" if given else " (no interval can be given)"
+    return f"Mean gain over {words.count(int(row['tasks']), 'task')}: {words.signed(row['gain'])}{interval}."
+
+
+def verdict_counts(analysis: Analysis) -> Grid:
+    """Tasks by verdict, for every contrast and fraction."""
+    gains = analysis.frames["gains"]
+    found = pd.crosstab([gains["contrast"], gains["fraction"]], gains["verdict"]).reset_index()
+    order = found["contrast"].map({name: place for place, name in enumerate(dict.fromkeys(gains["contrast"]))})
+    found = found.assign(order=order).sort_values(["order", "fraction"], ascending=[True, False], ignore_index=True)
+    columns = [
+        Column("contrast", lambda row: row["contrast"], "contrast"),
+        Column("fraction", lambda row: f"{row['fraction']:g}", "fraction"),
+        *(_count(name) for name in SAID if name in found),
+    ]
+    return grid(build("verdicts", "Tasks by verdict", found, columns, note="", raw=found, of="gains"))
+
+
+def _count(name: str) -> Column:
+    return Column(name, lambda row: count(row[name]), name, f"tasks with the verdict: {name}")
+
+
+def findings(analysis: Analysis) -> list[Finding]:
+    """The paper's findings in their order: the verdict on the whole, the part that decides it, and all parts."""
+    found = []
+    for number, rows in analysis.frames["findings"].groupby("finding", sort=True):
+        is_whole = rows["part"] == WHOLE
+        whole = (rows[is_whole] if is_whole.any() else rows).iloc[0]
+        parts = tuple(
+            Part(
+                str(row["part"]),
+                words.minus(text(row["effect"])),
+                p_value(row["p"]),
+                str(row["verdict"]),
+                text(row["evidence"]),
+            )
+            for row in rows[~is_whole].to_dict("records")
+        )
+        found.append(
+            Finding(str(number), str(whole["claim"]), str(whole["verdict"]), _decided(parts, whole["verdict"]), parts)
+        )
+    return found
+
+
+def _decided(parts: Sequence[Part], verdict: str) -> str:
+    """One sentence: how many parts say what, and the first of those that decide."""
+    tested = [part.verdict for part in parts if part.verdict != NOT_TESTABLE]
+    if not tested:
+        return "No part of it can be tested on these data."
+    counts = words.listed([f"{tested.count(name)} {name}" for name in dict.fromkeys(tested)])
+    deciding = next((part for part in parts if part.verdict == verdict), parts[0])
+    effect = f"{deciding.part}, {deciding.effect}"
+    if len(parts) == 1:
+        return f"{effect}."
+    left = len(parts) - len(tested)
+    missing = f"; {left} cannot be tested on these data" if left else ""
+    return f"Of {words.count(len(parts), 'part')}, {counts}{missing}. {deciding.verdict.capitalize()}: {effect}."

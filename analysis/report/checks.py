@@ -1,0 +1,131 @@
+"""How far the study can be trusted, in one line at the head of the page."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import pandas as pd
+
+from aggregation_lab.aggregation import FLOOR
+from analysis.caveats import MATCHED
+from analysis.pipeline import Analysis
+from analysis.report import words
+from analysis.tables.cells import IMPROVING
+
+GOOD, CAUTION, UNKNOWN = "good", "caution", "unknown"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing a sceptical reader asks; `state` is good, caution or unknown, `target` where the page has more."""
+
+    state: str
+    text: str
+    target: str
+
+
+def checks(analysis: Analysis) -> list[Check]:
+    """The trust line of the header."""
+    return [_finished(analysis), _leakage(analysis), _compute(analysis), _convergence(analysis), _floor(analysis)] + [
+        each for each in (_multiverse(analysis), _warnings(analysis)) if each
+    ]
+
+
+def _finished(analysis: Analysis) -> Check:
+    about = analysis.study.manifest
+    if about.planned is None or about.finished is None:
+        return Check(UNKNOWN, "planned runs unknown", "runs-section")
+    state = GOOD if about.finished >= about.planned else CAUTION
+    return Check(state, f"{about.finished:,} of {words.count(about.planned, 'run')} finished", "runs-section")
+
+
+def _leakage(analysis: Analysis) -> Check:
+    leakage = analysis.study.manifest.leakage
+    if leakage is None or "crossing_components" not in leakage:
+        return Check(UNKNOWN, "leakage not counted", "leakage")
+    crossing = leakage["crossing_components"]
+    total = f" of {leakage['components']:,}" if "components" in leakage else ""
+    return Check(CAUTION if crossing else GOOD, f"{crossing:,}{total} image components cross the split", "leakage")
+
+
+def _compute(analysis: Analysis) -> Check:
+    ratio = analysis.frames["ledger"]["flops_ratio"].dropna().astype(float)
+    if ratio.empty:
+        return Check(UNKNOWN, "compute unknown", "ledger")
+    state = GOOD if ratio.between(*MATCHED).all() else CAUTION
+    return Check(state, f"compute {ratio.min():.2f} to {ratio.max():.2f} times that of TS", "ledger")
+
+
+def _full(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Rows of one aggregation at full data."""
+    own = rows[rows["aggregation"] == name]
+    return own[own["fraction"] == own["fraction"].max()]
+
+
+def _convergence(analysis: Analysis) -> Check:
+    own = _full(analysis.frames["scores"], "TS")
+    seen = own["still_improving"].dropna()
+    if seen.empty:
+        return Check(UNKNOWN, "convergence of TS unknown", "convergence")
+    rising = int(seen.astype(bool).sum())
+    text = f"{rising} of {len(seen)} TS baselines still improving"
+    return Check(CAUTION if rising else GOOD, f"{text} {IMPROVING}" if rising else text, "convergence")
+
+
+def _floor(analysis: Analysis) -> Check:
+    own = _full(analysis.frames["scores"], "TS")["beats_floor"].dropna()
+    if own.empty:
+        return Check(UNKNOWN, "no trivial floor", "floor")
+    above = int(own.astype(bool).sum())
+    return Check(GOOD if above == len(own) else CAUTION, f"TS beats the floor in {above} of {len(own)} tasks", "floor")
+
+
+def _multiverse(analysis: Analysis) -> Check | None:
+    share = analysis.frames["multiverse"]["share"].dropna()
+    if share.empty:
+        return None
+    firm = int((share >= 0.9).sum())
+    text = f"{firm} of {words.count(len(share), 'verdict')} hold in 90 % of the analyses tried"
+    return Check(GOOD if firm == len(share) else CAUTION, text, "multiverse")
+
+
+def _warnings(analysis: Analysis) -> Check | None:
+    amount = len(analysis.warnings)
+    return Check(CAUTION, words.count(amount, "warning"), "warnings") if amount else None
+
+
+@dataclass(frozen=True)
+class Named:
+    """Sentences that name tasks: one per aggregation at full data, and one per aggregation and smaller fraction."""
+
+    full: tuple[str, ...]
+    smaller: tuple[str, ...]
+
+
+def still_improving(analysis: Analysis) -> Named:
+    """Which tasks were still improving when their budget ended."""
+    return _named(analysis, "still_improving", wanted=True)
+
+
+def below_floor(analysis: Analysis) -> Named:
+    """Which tasks do no better than the trivial predictor."""
+    return _named(analysis, "beats_floor", wanted=False)
+
+
+def _named(analysis: Analysis, column: str, *, wanted: bool) -> Named:
+    rows = analysis.frames["scores"]
+    rows = rows[(rows["aggregation"] != FLOOR) & rows[column].notna()]
+    said: dict[bool, list[str]] = {True: [], False: []}
+    for key, part in rows.groupby(["aggregation", "fraction"], sort=False):
+        name, fraction = cast("tuple[str, float]", key)
+        tasks = list(part.loc[part[column].astype(bool) == wanted, "task"])
+        named = f": {', '.join(tasks)}" if tasks else ""
+        full = bool(fraction == rows["fraction"].max())
+        data = "" if full else f" {words.of_data(fraction)}"
+        said[full].append(f"{name}{data}, {len(tasks)} of {words.count(len(part), 'task')}{named}")
+    return Named(tuple(said[True]), tuple(said[False]))
+
+
+def leakage(analysis: Analysis) -> list[tuple[str, str]]:
+    """What the images share, counted over the split, in words."""
+    counted = analysis.study.manifest.leakage or {}
+    return [(name.replace("_", " "), f"{amount:,}") for name, amount in counted.items()]

@@ -1,0 +1,52 @@
+"""What to cite: the study that is implemented, this software, and the sources of the statistics."""
+
+from typing import Final
+
+from aggregation_lab import __version__
+
+PAPER: Final = "arXiv 2603.18123"
+
+BIBTEX: Final = f"""\
+@article{{wang2026aggregation,
+  title   = {{Understanding Task Aggregation for Generalizable Ultrasound Foundation Models}},
+  author  = {{Wang and Akumu and Dang and Jim{{\\'e}}nez-S{{\\'a}}nchez and
+             Bai and Silvestre and Lekadir and Curran}},
+  journal = {{arXiv preprint arXiv:2603.18123}},
+  year    = {{2026}}
+}}
+
+@software{{aggregation_lab,
+  title   = {{aggregation\\_lab: task-aggregation studies in ultrasound imaging}},
+  author  = {{{{The aggregation\\_lab contributors}}}},
+  version = {{{__version__}}},
+  license = {{Apache-2.0}},
+  year    = {{2026}}
+}}
+"""
+
+SOURCES: Final = {
+    "Benjamini and Hochberg 1995": "Controlling the false discovery rate. J. R. Stat. Soc. B 57, 289-300.",
+    "Benjamini and Yekutieli 2005": "False discovery rate-adjusted multiple confidence intervals for selected "
+    "parameters. J. Am. Stat. Assoc. 100, 71-81.",
+    "Cameron, Gelbach and Miller 2011": "Robust inference with multiway clustering. J. Bus. Econ. Stat. 29, 238-249.",
+    "Chamandy et al. 2012": "Estimating uncertainty for massive data streams. Google technical report.",
+    "Fieller 1954": "Some problems in interval estimation. J. R. Stat. Soc. B 16, 175-185.",
+    "Henderson 1975": "Best linear unbiased estimation and prediction under a selection model. Biometrics 31, 423-447.",
+    "Holm 1979": "A simple sequentially rejective multiple test procedure. Scand. J. Stat. 6, 65-70.",
+    "Liang and Zeger 1986": "Longitudinal data analysis using generalized linear models. Biometrika 73, 13-22.",
+    "Owen 2007": "The pigeonhole bootstrap. Ann. Appl. Stat. 1, 386-411.",
+    "Pitman 1939": "A note on normal correlation. Biometrika 31, 9-12.",
+    "Satterthwaite 1946": "An approximate distribution of estimates of variance components. "
+    "Biometrics Bull. 2, 110-114.",
+    "Searle, Casella and McCulloch 1992": "Variance Components. Wiley.",
+    "Smyth 2004": "Linear models and empirical Bayes methods for assessing differential expression in microarray "
+    "experiments. Stat. Appl. Genet. Mol. Biol. 3, 3.",
+    "Steegen et al. 2016": "Increasing transparency through a multiverse analysis. "
+    "Perspect. Psychol. Sci. 11, 702-712.",
+}
+"""The sources of the methods text, by the words that cite them."""
+
+
+def cited(text: str) -> list[str]:
+    """Full references of the sources that a text cites, in their order."""
+    return [f"{name}. {title}" for name, title in SOURCES.items() if name in text]

@@ -1,0 +1,92 @@
+"""The findings and verdicts for machines: `claims.json`."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.findings import WHOLE
+from analysis.pipeline import Analysis
+from analysis.report.citation import PAPER
+from analysis.report.trace import pairs_by_gain, run_ids, runs_by_contrast
+
+FORMAT = 1
+"""Raised whenever a key of `claims.json` changes its meaning."""
+
+_LEFT_OUT = frozenset({"metric", "unit", "joint_raw", "base_raw", "relative"})
+"""Columns of the frame `gains` about raw metrics: verdicts rest on the unit-free score."""
+
+
+def claims(analysis: Analysis) -> dict[str, Any]:
+    """Findings and verdicts with their estimates and runs; settings and digests. Unknown numbers are null.
+
+    A finding's `runs` names contrasts; the top-level `runs` lists the runs of each. A verdict's `runs` are its own.
+    """
+    study, seed_gains = analysis.study, analysis.frames["seed_gains"]
+    manifest = study.manifest
+    return {
+        "format": FORMAT,
+        "study": manifest.study,
+        "paper": PAPER,
+        "settings": asdict(analysis.settings),
+        "digests": {
+            "dataset": manifest.dataset,
+            "split": manifest.split,
+            "scores": _digest(study.scores),
+        },
+        "version": manifest.version,
+        "warnings": list(analysis.warnings),
+        "findings": [_finding(analysis, row) for row in analysis.frames["findings"].to_dict("records")],
+        "verdicts": _verdicts(analysis),
+        "runs": runs_by_contrast(seed_gains),
+    }
+
+
+def _finding(analysis: Analysis, row: Mapping[Any, Any]) -> dict[str, Any]:
+    frames = [name.strip() for name in str(row["evidence"]).split(",") if name.strip() in analysis.frames]
+    return {
+        "finding": plain(row["finding"]),
+        "claim": row["claim"],
+        "part": None if row["part"] == WHOLE else row["part"],
+        "estimate": plain(row["estimate"]),
+        "interval": [plain(row["low"]), plain(row["high"])],
+        "p": plain(row["p"]),
+        "verdict": row["verdict"],
+        "effect": row["effect"],
+        "evidence": frames,
+        "runs": sorted({contrast for name in frames for contrast in _contrasts(analysis, name)}),
+    }
+
+
+def _contrasts(analysis: Analysis, frame: str) -> set[str]:
+    """Contrasts whose gains enter a frame."""
+    known = set(analysis.frames["seed_gains"]["contrast"])
+    rows = analysis.frames[frame]
+    return known & set(rows["contrast"]) if "contrast" in rows else known
+
+
+def _verdicts(analysis: Analysis) -> list[dict[str, Any]]:
+    pairs = pairs_by_gain(analysis.frames["seed_gains"])
+    return [
+        {str(name): plain(value) for name, value in row.items() if name not in _LEFT_OUT}
+        | {"runs": run_ids(pairs.get((row["contrast"], float(row["fraction"]), row["task"]), ()))}
+        for row in analysis.frames["gains"].to_dict("records")
+    ]
+
+
+def plain(value: Any) -> Any:
+    """A cell as JSON has it: no numpy types, null for what is unknown."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _digest(rows: pd.DataFrame) -> str:
+    """SHA-256 of a score table's rows as CSV."""
+    return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()

@@ -1,0 +1,88 @@
+"""A table on the page: the text of a `PaperTable`, with values to sort by, badges, and links to sources.
+
+The templates turn a `Grid` into HTML; nothing here knows HTML.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pandas as pd
+
+from analysis.findings import CONTRADICTED, NOT_TESTABLE, SUPPORTED
+from analysis.report import words
+from analysis.tables import PaperTable
+from analysis.verdicts import SAME_MODEL, VERDICTS
+
+_LONG: Final = 8
+"""Rows from which a table gets a box to filter it."""
+
+BADGES: Final = frozenset({*VERDICTS, SAME_MODEL, SUPPORTED, CONTRADICTED, NOT_TESTABLE})
+"""Words that are shown as badges wherever they fill a cell."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`sort` is what the column sorts by, empty where unknown; `title` a hint; `href` a place on the page; `badge` the
+    CSS class of a verdict."""
+
+    text: str
+    sort: str = ""
+    title: str = ""
+    href: str = ""
+    badge: str = ""
+
+
+@dataclass(frozen=True)
+class Head:
+    title: str
+    meaning: str
+    numeric: bool
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`anchors` are ids of the rows, if links lead to them; `files` are the table's files beside the page."""
+
+    id: str
+    title: str
+    note: str
+    heads: tuple[Head, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    anchors: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def long(self) -> bool:
+        return len(self.rows) > _LONG
+
+
+Link = Callable[[str, Mapping[str, str], Cell], Cell]
+"""Takes a column's title, the texts of the row and the cell; gives the cell with its links."""
+
+
+def grid(
+    table: PaperTable, link: Link | None = None, anchors: Sequence[str] = (), files: Sequence[str] = (), id: str = ""
+) -> Grid:
+    """A table as it stands on the page."""
+    titles = list(table.frame.columns)
+    heads = tuple(Head(title, table.meanings.get(title, ""), title in table.numeric) for title in titles)
+    values = table.sort.to_dict("records")
+    rows = []
+    for texts, sorts in zip(table.frame.to_dict("records"), values, strict=True):
+        row = {str(title): str(text) for title, text in texts.items()}
+        cells = [_cell(row[title], sorts[title]) for title in titles]
+        rows.append(tuple(link(title, row, cell) if link else cell for title, cell in zip(titles, cells, strict=True)))
+    return Grid(id or f"table-{table.name}", table.title, table.note, heads, tuple(rows), tuple(anchors), tuple(files))
+
+
+def _cell(text: str, sort: Any) -> Cell:
+    cell = Cell(text, "" if pd.isna(sort) else _sort_value(sort))
+    return replace(cell, badge=words.slug(text)) if text in BADGES else cell
+
+
+def _sort_value(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(float(value)) if math.isfinite(value) else ""
+    return str(value)

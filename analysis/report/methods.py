@@ -1,0 +1,176 @@
+"""The methods paragraph: what was done to the data and the models, from the study's own settings.
+
+A sentence stands only where its facts are known: the score table of another trainer has no settings, so nothing is said
+of its models.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from aggregation_lab.tasks import UNIT_FREE, TaskType
+from analysis.pipeline import Analysis
+from analysis.report import words
+from analysis.report.citation import PAPER, cited
+from analysis.report.statistics import statistics
+
+
+def methods(analysis: Analysis) -> list[str]:
+    """The paragraphs, in the order in which a paper has them."""
+    paragraphs = [_data(analysis), _models(analysis), _scores(analysis), *statistics(analysis), _versions(analysis)]
+    return [each for each in paragraphs if each]
+
+
+def methods_markdown(analysis: Analysis) -> str:
+    """The paragraphs and their sources as a Markdown file."""
+    paragraphs = methods(analysis)
+    sources = cited(" ".join(paragraphs))
+    return "\n\n".join(["# Methods", *paragraphs, "## Sources", "\n".join(f"- {each}" for each in sources)]) + "\n"
+
+
+def _setting(settings: Mapping[str, Any], path: str) -> Any:
+    """A setting by its dotted name; None where it is not given."""
+    value: Any = settings
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _sentence(settings: Mapping[str, Any], template: str, *paths: str) -> str:
+    """The template filled with settings; empty where one of them is not known."""
+    values = [_setting(settings, path) for path in paths]
+    return "" if any(value is None for value in values) else template.format(*values)
+
+
+def _joined(sentences: Sequence[str]) -> str:
+    return " ".join(each for each in sentences if each)
+
+
+def _data(analysis: Analysis) -> str:
+    study, data = analysis.study, analysis.frames["data"]
+    if data.empty:
+        return ""
+    full = data[data["fraction"] == data["fraction"].max()]
+    types = ", ".join(f"{amount} {name}" for name, amount in full["type"].value_counts().sort_index().items())
+    groups = words.count(full["group"].nunique(), "clinical group")
+    sentences = [f"The study {study.manifest.study} holds {words.count(len(full), 'task')} in {groups} ({types})."]
+    train, test = full["n_train"].dropna(), full["n_test"].dropna()
+    if len(train) and train.max() > 0:
+        sentences.append(f"Tasks have {_span(train)} training cases.")
+    if len(test) and test.max() > 0:
+        sentences.append(f"They are scored on {_span(test)} test cases each.")
+    shares = _setting(study.manifest.settings, "data.shares")
+    if shares:
+        parts = " : ".join(f"{100 * each:g}" for each in shares)
+        sentences.append(
+            f"One split over all tasks ({parts} for train, validation and test) keeps copies, near-duplicates and "
+            "images of one patient or video together, whatever task they serve."
+        )
+        sentences.append(_sentence(study.manifest.settings, "The split was drawn with seed {}.", "data.split_seed"))
+    sentences.append(_leakage(study.manifest.leakage))
+    fractions = [share for share in study.fractions if share < 1]
+    if fractions:
+        named = words.listed([words.percent(share) for share in fractions])
+        sentences.append(
+            f"Models were also trained on {named} of the training data, smaller samples inside larger ones."
+        )
+    return _joined(sentences)
+
+
+def _span(amounts: pd.Series) -> str:
+    low, high = f"{amounts.min():,.0f}", f"{amounts.max():,.0f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _leakage(leakage: Mapping[str, int] | None) -> str:
+    if not leakage:
+        return ""
+    counted = {
+        "images": "{:,} images",
+        "shared_images": "{:,} of them serving several tasks",
+        "near_duplicates": "{:,} pairs of near-duplicates",
+        "components": "{:,} components that stay together",
+    }
+    named = ", ".join(text.format(leakage[name]) for name, text in counted.items() if name in leakage)
+    crossing = leakage.get("crossing_components")
+    over = "" if crossing is None else f", {crossing:,} of which cross the split"
+    return f"Counted over the split: {named}{over}."
+
+
+def _models(analysis: Analysis) -> str:
+    study, settings = analysis.study, analysis.study.manifest.settings
+    names = study.aggregations
+    compared = words.listed([f"{name} ({words.aggregation(name)})" for name in names])
+    sentences = [f"Compared are {compared}."]
+    if settings:
+        sentences += [
+            _model(settings),
+            _sentence(settings, "Images are resized to {0} x {0} pixels.", "training.image_size"),
+            _sentence(
+                settings,
+                "Every training image is seen {:g} times in every aggregation, with at least {} steps per unit.",
+                "training.passes",
+                "training.min_steps",
+            ),
+            _sentence(
+                settings,
+                "AdamW with a peak learning rate of {:g}, weight decay {:g}, {} images per step; {} sampling of tasks.",
+                "training.learning_rate",
+                "training.weight_decay",
+                "training.batch_size",
+                "training.sampling",
+            ),
+            _sentence(settings, "The {} weights are scored; test cases are touched once.", "training.checkpoint"),
+        ]
+    seeds = sorted(int(seed) for seed in set(analysis.frames["seed_gains"]["seed"]))
+    if seeds:
+        named = ", ".join(str(seed) for seed in seeds)
+        sentences.append(f"Compared models share {words.count(len(seeds), 'seed')} ({named}), paired seed by seed.")
+    return _joined(sentences)
+
+
+def _model(settings: Mapping[str, Any]) -> str:
+    model = _sentence(
+        settings, f"M2DINO ({PAPER}) with the encoder {{}}, {{}} weights", "model.encoder", "model.weights"
+    )
+    experts = _sentence(settings, " and {} experts ({}) in its last {} blocks", *_EXPERTS)
+    if not _setting(settings, _EXPERTS[0]):
+        experts = ""
+    return f"The model is {model}{experts}." if model else ""
+
+
+_EXPERTS = ("model.moe.experts", "model.moe.kind", "model.moe.blocks")
+
+
+def _scores(analysis: Analysis) -> str:
+    types = [name for name in sorted(set(analysis.frames["data"]["type"])) if name in set(TaskType)]
+    if not types:
+        return ""
+    scores = words.listed([f"{UNIT_FREE[TaskType(name)]} for {name}" for name in types])
+    diagonal = ", MRE_relative being the error over the image diagonal" if TaskType.REGRESSION in types else ""
+    raw = "Raw metrics are in original pixels. " if analysis.study.manifest.settings else ""
+    return (
+        f"{raw}Gains and means use one unit-free score in [0, 1] per task type: {scores}{diagonal}. Tasks without it "
+        "keep their own unit and stay out of every mean."
+    )
+
+
+def _versions(analysis: Analysis) -> str:
+    study = analysis.study
+    digests = {"dataset": study.manifest.dataset, "split": study.manifest.split}
+    named = [f"{name} {digest}" for name, digest in digests.items() if digest]
+    sentences = [f"Digests: {words.listed(named)}."] if named else []
+    if study.manifest.version:
+        sentences.append(f"Collected with aggregation_lab {study.manifest.version}.")
+    if study.runs is not None and len(study.runs):
+        sentences.append(_trained(study.runs))
+    return _joined(sentences)
+
+
+def _trained(runs: pd.DataFrame) -> str:
+    versions = "; ".join(sorted(set(runs["versions"].astype(str))))
+    where = words.listed(sorted(set(runs["device"].astype(str) + " in " + runs["precision"].astype(str))))
+    days = sorted(set(runs["started"].astype(str).str[:10]))
+    when = " to ".join(dict.fromkeys([days[0], days[-1]]))
+    return f"Models were trained on {where} with {versions}, started {when}."

@@ -1,0 +1,148 @@
+"""The page: everything it shows, gathered from an analysis for its template."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis.frames import FRAMES
+from analysis.pipeline import Analysis
+from analysis.power import plan_sentence
+from analysis.report import answers, checks, words
+from analysis.report.citation import BIBTEX, cited
+from analysis.report.grid import Grid, grid
+from analysis.report.methods import methods
+from analysis.report.pictures import Picture
+from analysis.report.reasons import why_empty
+from analysis.report.trace import GainLinks, run_table, seed_tables
+from analysis.tables import paper_tables
+from analysis.tables.cells import VERDICT_MARKS, count, flagged, limits, number, text
+from analysis.tables.paper import Column, build
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path]) -> str:
+    """The page as HTML; `tables` are the written tables, relative to the page."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template("index.html.j2").render(page(analysis, figures, tables))
+
+
+def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path]) -> dict[str, Any]:
+    """The template's variables."""
+    paragraphs = methods(analysis)
+    return {
+        "study": analysis.study.manifest.study,
+        "about": about(analysis),
+        "checks": checks.checks(analysis),
+        "answers": answers.answers(analysis),
+        "findings": answers.findings(analysis),
+        "grids": grids(analysis, tables),
+        "why": {name: why_empty(analysis, name) for name in FRAMES if name not in _DRAWN},
+        "figures": figures,
+        "still_improving": checks.still_improving(analysis),
+        "below_floor": checks.below_floor(analysis),
+        "leakage": checks.leakage(analysis),
+        "warnings": analysis.warnings,
+        "plan": plan_sentence(analysis.frames["power"]) if len(analysis.frames["power"]) else "",
+        "methods": paragraphs,
+        "sources": cited(" ".join(paragraphs)),
+        "bibtex": BIBTEX,
+        "seeds": seed_tables(analysis),
+        "marks": VERDICT_MARKS,
+    }
+
+
+_DRAWN = ("across_line", "within_line")
+"""Frames that are drawn with another one and never missed alone."""
+
+
+def about(analysis: Analysis) -> str:
+    """What data: tasks, cases, seeds, fractions."""
+    study, data = analysis.study, analysis.frames["data"]
+    parts = []
+    if len(data):
+        full = data[data["fraction"] == data["fraction"].max()]
+        types = words.count(full["type"].nunique(), "type")
+        parts.append(
+            f"{words.count(len(full), 'task')} of {types} in {words.count(full['group'].nunique(), 'clinical group')}"
+        )
+        train, test = full["n_train"].sum(), full["n_test"].sum()
+        parts += [f"{train:,.0f} training cases"] if train > 0 else []
+        parts += [f"{test:,.0f} test cases"] if test > 0 else []
+    seeds = analysis.frames["seed_gains"]["seed"].nunique()
+    parts += [words.count(seeds, "seed")] if seeds else []
+    shares = words.listed([words.percent(share) for share in study.fractions])
+    parts.append(f"{shares} of the training data")
+    parts.append(", ".join(f"{name}: {words.aggregation(name)}" for name in study.aggregations))
+    return " · ".join(parts)
+
+
+def grids(analysis: Analysis, tables: Sequence[Path]) -> dict[str, Grid]:
+    """All tables of the page by name; tables without rows are missing."""
+    links = GainLinks(analysis)
+    written: dict[str, list[str]] = {}
+    for path in tables:
+        written.setdefault(path.stem, []).append(path.as_posix())
+    found = {table.name: grid(table, links, files=written.get(table.name, ())) for table in paper_tables(analysis)}
+    found |= {"verdicts": answers.verdict_counts(analysis)} if len(analysis.frames["gains"]) else {}
+    found |= {"within_tasks": _within_tasks(analysis, links)} if len(analysis.frames["within"]) else {}
+    found |= {"influence": _influence(analysis, links)} if len(analysis.frames["influence"]) else {}
+    found |= {"excluded": _excluded(analysis)} if len(analysis.frames["excluded"]) else {}
+    runs = run_table(analysis)
+    return found | ({"runs": runs} if runs.rows else {})
+
+
+def _within_tasks(analysis: Analysis, links: GainLinks) -> Grid:
+    """The lines of single tasks."""
+    frame = analysis.frames["within"]
+    rows = frame[frame["level"] == "task"].rename(columns={"name": "task"}).reset_index(drop=True)
+    columns = [
+        Column("task", lambda row: row["task"], "task", "task id"),
+        Column("contrast", lambda row: row["contrast"], "contrast"),
+        Column("type", lambda row: row["type"], "type"),
+        Column("slope [95%]", _slope, "slope"),
+        Column("from n", lambda row: count(row["n_min"]), "n_min"),
+        Column("to n", lambda row: count(row["n_max"]), "n_max"),
+        Column("crossover", lambda row: text(row["crossover"]), "crossover"),
+    ]
+    note = "slope: change of gain per doubling of the task's own training cases."
+    return grid(build("within_tasks", "Each task's own line", rows, columns, note=note, raw=rows, of="within"), links)
+
+
+def _slope(row: Mapping[str, Any]) -> str:
+    return flagged(limits(row, "slope", digits=4), row["base_improving"])
+
+
+def _influence(analysis: Analysis, links: GainLinks) -> Grid:
+    """Which single task moves the slope over tasks, the strongest first."""
+    rows = analysis.frames["influence"]
+    strength = rows["change_in_se"].astype(float).abs()
+    rows = rows.assign(strength=-strength).sort_values(["contrast", "strength", "task"], ignore_index=True)
+    columns = [
+        Column("task", lambda row: row["task"], "task"),
+        Column("contrast", lambda row: row["contrast"], "contrast"),
+        Column("slope without", lambda row: number(row["slope_without"], 4, signed=True), "slope_without"),
+        Column("change", lambda row: number(row["change"], 4, signed=True), "change"),
+        Column("in standard errors", lambda row: number(row["change_in_se"], 2, signed=True), "change_in_se"),
+    ]
+    table = build("influence", "Slope across tasks without one task", rows, columns, note="", raw=rows, of="influence")
+    return grid(table, links)
+
+
+def _excluded(analysis: Analysis) -> Grid:
+    rows: pd.DataFrame = analysis.frames["excluded"]
+    columns = [
+        Column("table", lambda row: row["table"], "table"),
+        Column("rows", lambda row: f"{int(row['rows']):,}", "rows"),
+        Column("reason", lambda row: row["reason"], "reason"),
+    ]
+    return grid(build("excluded", "Rows left out", rows, columns, note="", raw=rows, of="excluded"))

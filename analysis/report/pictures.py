@@ -1,0 +1,57 @@
+"""Figures on the page: the written SVG as a data URI, so that the page needs no other file and no ids clash."""
+
+import base64
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from analysis.figures import FIGURES, Written
+
+_ENLARGED: Final = 1.5
+"""Figures are drawn for paper with letters of 7 points; on a screen they stand larger."""
+
+LARGEST: Final = 600_000
+"""Bytes of an SVG above which the PNG is shown, where that is smaller."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`source` is a data URI; `width` in CSS pixels; `files` are the figure's files, relative to the page."""
+
+    title: str
+    caption: str
+    source: str
+    width: int
+    files: tuple[str, ...]
+
+
+def pictures(written: Written, folder: Path) -> dict[str, Picture]:
+    """Every drawn figure by name; `folder` is that of the page."""
+    return {
+        figure.name: Picture(
+            figure.title,
+            figure.caption,
+            _data_uri(written.files[figure.name]),
+            _width(written.files[figure.name]),
+            tuple(path.relative_to(folder).as_posix() for path in sorted(written.files[figure.name])),
+        )
+        for figure in FIGURES
+        if figure.name in written.files
+    }
+
+
+def _data_uri(files: list[Path]) -> str:
+    by_ending = {path.suffix: path for path in files}
+    shown, kind = by_ending[".svg"], "svg+xml"
+    png = by_ending[".png"]
+    if shown.stat().st_size > max(LARGEST, png.stat().st_size):
+        shown, kind = png, "png"
+    return f"data:image/{kind};base64,{base64.b64encode(shown.read_bytes()).decode()}"
+
+
+def _width(files: list[Path]) -> int:
+    """Width on the page: that of the SVG in points, enlarged."""
+    svg = next(path for path in files if path.suffix == ".svg")
+    points = re.search(r'width="([\d.]+)pt"', svg.read_text())
+    return round(float(points[1]) * 96 / 72 * _ENLARGED) if points else 0

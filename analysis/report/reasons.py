@@ -1,0 +1,45 @@
+"""Why a part of the page is empty: one sentence instead of a section that vanishes."""
+
+from analysis.pipeline import Analysis
+
+_WHY = {
+    "gains": "No task has test scores of two aggregations with a common seed, so there is no gain.",
+    "seed_gains": "No task has test scores of two aggregations with a common seed.",
+    "scores": "The table `scores` holds no test scores.",
+    "pooled": "There are no gains to average.",
+    "findings": "There are no gains on which a finding could be tested.",
+    "guidelines": "No rule was fitted: every joint aggregation needs gains over TS of at least five tasks, of the same "
+    "task types throughout.",
+    "regret": "Without a rule, or with fewer than five tasks that have scores of every aggregation, nothing can be "
+    "left out and tried.",
+    "across": "Too few tasks with a unit-free gain and different sizes for a line.",
+    "influence": "There is no line over all tasks.",
+    "sensitivity": "There are no unit-free gains to compare between task types.",
+    "type_test": "The test needs two task types with at least two tasks each.",
+    "stability": "A spread needs gains in at least two clinical groups.",
+    "multiverse": "No other choices of analysis were tried.",
+    "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
+    "excluded": "No row of the tables was left out.",
+    "data": "The table `scores` holds no test scores.",
+}
+
+_TABLES = {"ledger": "runs", "learning_curves": "curves", "usage": "routing", "similarity": "routing"}
+"""Frames that come from one table of the study alone."""
+
+
+def why_empty(analysis: Analysis, name: str) -> str:
+    """Why the frame of that name has no rows."""
+    study = analysis.study
+    if name == "within":
+        if len(study.fractions) < 2:
+            return (
+                "The study has one fraction of the training data; what happens when a task's own data shrink needs two."
+            )
+        return "No task has unit-free gains at two fractions with a common seed."
+    if name in _TABLES:
+        table = _TABLES[name]
+        if getattr(study, table) is None:
+            return f"The source has no table `{table}`."
+        experts = " The model has no experts, or they were not recorded." if table == "routing" else ""
+        return f"The table `{table}` holds nothing to show.{experts}"
+    return _WHY[name]

@@ -1,0 +1,141 @@
+"""The statistics in words, as they were computed; nothing is said of what could not be."""
+
+from analysis.pipeline import Analysis
+from analysis.sensitivity import SHUFFLES
+from analysis.settings import Settings
+
+_SCALES = {
+    "absolute": "the difference of scores",
+    "relative": "the difference of scores over the base score",
+    "standardised": "the difference of scores over their standard deviation over seeds, pooled over both aggregations",
+}
+
+
+def statistics(analysis: Analysis) -> list[str]:
+    """A paragraph each on gains, verdicts, means, scale, and the rest."""
+    frames, settings = analysis.frames, analysis.settings
+    if frames["gains"].empty:
+        return []
+    paragraphs = [_gains(analysis), _verdicts(settings, analysis), _means()]
+    scale = _scale(analysis)
+    paragraphs += [scale] if scale else []
+    paragraphs.append(_rest(analysis))
+    return [each for each in paragraphs if each]
+
+
+def _gains(analysis: Analysis) -> str:
+    settings, bases = analysis.settings, set(analysis.frames["gains"]["basis"])
+    text = (
+        "A gain is the score of the joint model minus that of the base model on the same task, fraction, seed and test "
+        f"cases, oriented so that positive favours the joint aggregation; its scale is {_SCALES[settings.scale]}."
+    )
+    if "seeds and cases" in bases:
+        text += (
+            " Its variance has two crossed parts, seeds and test subjects (Cameron, Gelbach and Miller 2011; Owen "
+            f"2007); the part of subjects comes from {settings.draws:,} Poisson resamples of subjects (Chamandy et "
+            "al. 2012), the same for all models, so that images of one patient or video come and go together."
+        )
+    elif "cases only" in bases:
+        text += (
+            f" With one seed its variance is that of test subjects alone, from {settings.draws:,} Poisson resamples "
+            "(Chamandy et al. 2012); chance in training is not covered."
+        )
+    elif "seeds only" in bases:
+        text += " Without scores of test cases its variance is that of seeds alone, for these very test cases."
+    else:
+        text += " With one seed and no scores of test cases it has no interval, and every verdict is undecided."
+        return text
+    if bases & {"seeds and cases", "seeds only"}:
+        text += (
+            " Variances over seeds are moderated over the tasks of a contrast and fraction where there are five or "
+            "more (Smyth 2004)."
+        )
+    return f"{text} Intervals are Student's with Satterthwaite's degrees of freedom (Satterthwaite 1946)."
+
+
+def _verdicts(settings: Settings, analysis: Analysis) -> str:
+    gains = analysis.frames["gains"]
+    corrections = {
+        "BH": "corrected within contrast and fraction by the false discovery rate (Benjamini and Hochberg 1995)",
+        "Holm": "corrected within contrast and fraction after Holm (Holm 1979)",
+        "none": "not corrected for the number of tasks",
+    }
+    intervals = {
+        "BH": "; adjusted intervals exclude 0 exactly where the corrected test rejects (Benjamini and Yekutieli 2005)",
+        "Holm": "; adjusted intervals exclude 0 exactly where the corrected test rejects",
+        "none": "",
+    }
+    margins = sorted(set(gains["margin"].dropna()))
+    spread = " to ".join(f"{each:g}" for each in dict.fromkeys([*margins[:1], *margins[-1:]])) or "not known"
+    fixed = (
+        "fixed in the study file before the runs" if analysis.study.manifest.margins else "a default, not chosen before"
+    )
+    return (
+        f"Each task is judged at alpha = {settings.alpha:g}, {corrections[settings.correction]}"
+        f"{intervals[settings.correction]}. Benefit: the gain differs from 0 and is positive. No meaningful loss: a "
+        f"loss as large as the margin ({spread}; {fixed}) is rejected one-sided at {settings.alpha / 2:g}, under "
+        "the same correction. Harm: the gain differs from 0, is negative, and such a loss is not rejected. "
+        "Undecided: none of these; a large p value is never read as no loss."
+    )
+
+
+def _means() -> str:
+    return (
+        "Means over tasks carry two intervals. That for these tasks covers seeds and test subjects. That for tasks "
+        "of this kind takes the tasks as a sample, nested in clinical groups (Searle, Casella and McCulloch 1992); "
+        "it is the one to generalise with."
+    )
+
+
+def _scale(analysis: Analysis) -> str:
+    frames, text = analysis.frames, ""
+    if len(frames["within"]):
+        text += (
+            "Data scale within tasks: each task has a line of its gain on log2 of its training cases over the "
+            "fractions; the pooled line is the mean of the tasks' lines, the tasks being a sample. Since the same "
+            "task is trained on less data, this is an intervention. "
+        )
+    if len(frames["across"]):
+        text += (
+            "Data scale across tasks: a linear mixed model with random clinical groups and tasks (REML; Henderson "
+            "1975), and least squares with cluster-robust errors (Liang and Zeger 1986) beside it. Tasks also "
+            "differ in organ, type and difficulty, so this is an observation. "
+        )
+    if text:
+        text += (
+            "Crossings of zero have Fieller's limits (Fieller 1954) and are named only where the slope differs from 0."
+        )
+    return text
+
+
+def _rest(analysis: Analysis) -> str:
+    frames, sentences = analysis.frames, []
+    if len(frames["sensitivity"]):
+        sentences.append(
+            "Task types are compared with one value per task: Welch's interval for the difference to the other "
+            f"types, and p values from {SHUFFLES:,} shuffles of types over tasks (Fisher-Pitman), within clinical "
+            "groups where they hold several types."
+        )
+    if len(frames["stability"]):
+        sentences.append(
+            "Stability is the standard deviation of mean gain over clinical groups and fractions, with jackknife "
+            "intervals over groups; CG and AU are compared on the same cells (p value after Pitman 1939)."
+        )
+    if len(frames["guidelines"]):
+        sentences.append(
+            "The guideline is a mixed model of gains on task type and log2 of training cases; it abstains where no "
+            "interval excludes 0 and outside the sizes seen. Its worth is measured by leaving out each task, and "
+            "each group, in turn."
+        )
+    if len(frames["multiverse"]):
+        sentences.append(
+            "Verdicts were judged again under other metrics, scales, margins and corrections (Steegen et al. 2016)."
+        )
+    if len(frames["findings"]):
+        sentences.append(
+            "A part of a finding is supported where its 95 % interval lies above 0 in the direction claimed, "
+            "contradicted where it lies below; a finding is supported where all its testable parts are and "
+            "contradicted where one part is. Findings are not corrected for their number."
+        )
+    sentences.append(f"Every random draw has seed {analysis.settings.seed}.")
+    return " ".join(sentences)

@@ -1,0 +1,150 @@
+"""From a number back to its runs: the runs behind each gain, the seeds of each task, the table of all runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from aggregation_lab import results
+from aggregation_lab.aggregation import FLOOR
+from analysis.pipeline import Analysis
+from analysis.report import words
+from analysis.report.grid import Cell, Grid, grid
+from analysis.tables.cells import MISSING, count, number, text
+from analysis.tables.paper import Column, build
+
+Key = tuple[str, float, str]
+"""Contrast, fraction, task."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two runs of one seed of a gain."""
+
+    seed: int
+    joint_run: str
+    base_run: str
+
+
+def pairs_by_gain(seed_gains: pd.DataFrame) -> dict[Key, list[Pair]]:
+    """The runs behind every gain."""
+    found: dict[Key, list[Pair]] = {}
+    columns = ["contrast", "fraction", "task", "seed", "joint_run", "base_run"]
+    for contrast, fraction, task, seed, joint, base in seed_gains[columns].itertuples(index=False, name=None):
+        found.setdefault((contrast, float(fraction), task), []).append(Pair(int(seed), str(joint), str(base)))
+    return found
+
+
+def source(pairs: Sequence[Pair]) -> str:
+    """The runs of a gain as a hint."""
+    return "; ".join(
+        f"seed {each.seed}: run {each.joint_run} minus run {each.base_run}" if each.joint_run else f"seed {each.seed}"
+        for each in pairs
+    )
+
+
+def run_ids(pairs: Sequence[Pair]) -> list[str]:
+    """Sorted; a source that names no runs has none."""
+    return sorted({run for each in pairs for run in (each.joint_run, each.base_run)} - {""})
+
+
+def runs_by_contrast(seed_gains: pd.DataFrame) -> dict[str, list[str]]:
+    """All runs that enter the gains of a contrast."""
+    return {
+        str(name): sorted({*rows["joint_run"].astype(str), *rows["base_run"].astype(str)} - {""})
+        for name, rows in seed_gains.groupby("contrast", sort=True)
+    }
+
+
+class GainLinks:
+    """Links tasks and gains of any table to the seeds and runs they come from."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        seed_gains = analysis.frames["seed_gains"]
+        self._pairs = pairs_by_gain(seed_gains)
+        self._tasks = set(seed_gains["task"])
+        shares = sorted(set(seed_gains["fraction"]))
+        self._shares: Mapping[str, float] = {f"gain at {100 * share:.0f}%": share for share in shares}
+        self._full = shares[-1] if shares else 1.0
+
+    def __call__(self, title: str, row: Mapping[str, str], cell: Cell) -> Cell:
+        task = row.get("task", "")
+        if task not in self._tasks:
+            return cell
+        if title == "task":
+            return replace(cell, href=words.anchor("task", task))
+        if title.startswith("gain") and "contrast" in row:
+            behind = self.behind(row["contrast"], self._shares.get(title, self._full), task)
+            return replace(cell, title=behind, href=words.anchor("task", task)) if behind else cell
+        return cell
+
+    def behind(self, contrast: str, fraction: float, task: str) -> str:
+        """The runs of one gain as a hint; empty where there are none."""
+        return source(self._pairs.get((contrast, fraction, task), ()))
+
+
+def seed_tables(analysis: Analysis) -> list[tuple[str, str, Grid]]:
+    """For each task its anchor, its name and the gains of single seeds, linked to their runs."""
+    rows = analysis.frames["seed_gains"].sort_values(
+        ["contrast", "fraction", "seed"], ascending=[True, False, True], ignore_index=True
+    )
+    columns = [
+        Column("contrast", lambda row: row["contrast"], "contrast"),
+        Column("fraction", lambda row: f"{row['fraction']:g}", "fraction"),
+        Column("seed", lambda row: count(row["seed"]), "seed"),
+        Column("joint score", lambda row: number(row["joint_score"]), "joint_score"),
+        Column("base score", lambda row: number(row["base_score"]), "base_score"),
+        Column("gain", lambda row: words.signed(row["gain"]), "gain"),
+        Column("joint run", lambda row: text(row["joint_run"]), "joint_run"),
+        Column("base run", lambda row: text(row["base_run"]), "base_run"),
+    ]
+    found = []
+    for place, (task, part) in enumerate(rows.groupby("task", sort=True)):
+        table = build(f"seeds-{place}", f"{task}: gains by seed", part, columns, note="", raw=part, of="seed_gains")
+        found.append((words.anchor("task", task), str(task), grid(table, _run_link)))
+    return found
+
+
+def _run_link(title: str, row: Mapping[str, str], cell: Cell) -> Cell:
+    named = title in ("joint run", "base run") and cell.text != MISSING
+    return replace(cell, href=words.anchor("run", cell.text)) if named else cell
+
+
+_DEVICE = ("device", "precision", "versions", "started")
+
+
+def run_table(analysis: Analysis) -> Grid:
+    """Every run once, with the aggregations and units it counts in. Without a table `runs`, from the scores."""
+    runs = analysis.study.runs
+    detailed = runs is not None and len(runs) > 0
+    if runs is None or not detailed:
+        scores = analysis.study.scores
+        runs = scores[(scores["aggregation"] != FLOOR) & (scores["run"] != "")]
+    rows = _once(runs)
+    meanings = {column.name: column.meaning for column in results.RUNS.columns}
+    columns = [
+        *(_plain(name, meanings[name]) for name in ("run", "aggregation", "unit")),
+        Column("fraction", lambda row: f"{row['fraction']:g}", "fraction", meanings["fraction"]),
+        Column("seed", lambda row: count(row["seed"]), "seed", meanings["seed"]),
+    ]
+    if detailed:
+        columns += [Column("passes", lambda row: number(row["passes"], 1), "passes", meanings["passes"])]
+        columns += [_plain(name, meanings[name]) for name in _DEVICE]
+    table = build("runs", "Every run behind this page", rows, columns, note="", raw=rows, of="seed_gains")
+    return grid(table, anchors=[words.anchor("run", run) for run in rows["run"]])
+
+
+def _plain(name: str, meaning: str) -> Column:
+    return Column(name, lambda row: text(row[name]), name, meaning)
+
+
+def _once(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per run: a run that counts in two aggregations has both names."""
+    labels = runs[["run", "aggregation", "unit"]].drop_duplicates().sort_values(["run", "aggregation", "unit"])
+    joined = labels.groupby("run", as_index=False).agg(_together)
+    once = runs.drop(columns=["aggregation", "unit"]).drop_duplicates("run").merge(joined, on="run")
+    return once.sort_values(["aggregation", "unit", "fraction", "seed", "run"], ignore_index=True)
+
+
+def _together(names: pd.Series) -> str:
+    return ", ".join(dict.fromkeys(names))

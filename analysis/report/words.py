@@ -1,0 +1,66 @@
+"""Counts, lists, aggregations and places of the page in words. Numbers read as in `analysis.tables.cells`."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
+
+import pandas as pd
+
+from analysis.tables.cells import number
+
+_AGGREGATIONS: Final = {
+    "TS": "one model per task",
+    "CG": "one model per clinical group",
+    "AU": "one model for all tasks",
+}
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference: with its sign, none on zero."""
+    return number(value, digits, signed=True)
+
+
+def limits(low: float, high: float) -> str:
+    """Both limits of a difference in brackets; nothing where one of them is unknown."""
+    return "" if pd.isna(low) or pd.isna(high) else f"[{signed(low)}, {signed(high)}]"
+
+
+def minus(sentence: str) -> str:
+    """A sentence with true minus signs before its numbers."""
+    return re.sub(r"(?<!\w)-(?=\d)", "\u2212", sentence)
+
+
+def count(amount: int, noun: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{amount:,} {noun if amount == 1 else noun + 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), *names[-1:]]) if len(names) > 1 else "".join(names)
+
+
+def aggregation(name: str) -> str:
+    """What an aggregation is."""
+    return _AGGREGATIONS.get(name, f"the partition {name}")
+
+
+def percent(share: float) -> str:
+    """A share in per cent, its sign on the same line."""
+    return f"{100 * share:g}\u00a0%"
+
+
+def of_data(fraction: float) -> str:
+    """`with all training data`, `with 25 % of the training data`."""
+    return "with all training data" if fraction == 1 else f"with {percent(fraction)} of the training data"
+
+
+def slug(name: str) -> str:
+    """A name as a CSS class."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def anchor(kind: str, name: object) -> str:
+    """The id of a place on the page; percent-encoded, so that any run or task id can be linked to."""
+    return f"{kind}-{quote(str(name), safe='')}"

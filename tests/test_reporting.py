@@ -1,0 +1,109 @@
+"""`agglab report`, `analyze`, `recommend` and `power`: what they write and say, and one line for every fault."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from aggregation_lab import results
+from aggregation_lab.manifest import Manifest
+from analysis.simulate import Design, simulate
+from runners.cli import main
+
+DESIGN = Design(
+    tasks=6, groups=3, seeds=3, subjects=20, fractions=(0.5, 1.0), levels={"CG": -0.05, "AU": 0.03}, slopes={"AU": 0.01}
+)
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of scores per task, with sizes, types and groups."""
+    table = simulate(DESIGN, 0).tables().scores
+    path = tmp_path_factory.mktemp("scores") / "mine.csv"
+    keep = ["task", "type", "group", "aggregation", "fraction", "seed", "n_train", "value"]
+    table[keep].to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of tables as a study leaves it, without runs to trace."""
+    simulated = simulate(DESIGN, 0).tables()
+    path = tmp_path_factory.mktemp("study")
+    for name, table in results.TABLES.items():
+        columns = [column.name for column in table.columns]
+        rows = getattr(simulated, name)
+        empty = results.append([], table)
+        results.write_table(empty if rows is None else rows[columns], table, path / f"{name}.parquet")
+    Manifest("mine", margins={row: 0.02 for row in set(simulated.scores["task"])}).write(path)
+    return path
+
+
+def agglab(*words: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in words])
+    return int(stopped.value.code or 0)
+
+
+@pytest.mark.slow
+def test_report_of_a_folder_of_tables(folder, tmp_path, capsys):
+    assert agglab("report", folder, "--to", tmp_path / "report", "--draws", 200) == 0
+    assert "AU-TS: " in capsys.readouterr().out
+    claims = json.loads((tmp_path / "report" / "claims.json").read_text())
+    assert claims
+    for name in ("index.html", "methods.md", "citation.bib", "figures/gains_forest.pdf", "tables/gains.tex"):
+        assert (tmp_path / "report" / name).stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["paper", "four columns"])
+def test_analyze_works_on_the_least_there_can_be(source, scores, tmp_path, capsys):
+    if source == "four columns":
+        bare = pd.read_csv(scores).query("fraction == 1")[["task", "aggregation", "seed", "value"]]
+        source = tmp_path / "bare.csv"
+        bare.to_csv(source, index=False)
+    assert agglab("analyze", source, "--to", tmp_path / "report") == 0
+    said = capsys.readouterr().out
+    assert "note: No cases" in said and (tmp_path / "report" / "index.html").is_file()
+
+
+def test_recommend_advises_or_abstains(scores, capsys):
+    assert agglab("recommend", scores, "--n-train", 500, "--type", "segmentation") == 0
+    said = capsys.readouterr().out
+    assert "AU: expected gain" in said and "95 % interval" in said
+    assert agglab("recommend", scores, "--n-train", 10_000_000, "--type", "segmentation") == 0
+    assert "undecided" in capsys.readouterr().out
+
+
+def test_power_names_every_task(scores, capsys):
+    assert agglab("power", scores) == 0
+    said = capsys.readouterr().out
+    assert all(f"task0{number}" in said for number in range(6))
+
+
+FAULTS = {
+    "absent": (("report", "nowhere"), "does not exist"),
+    "no folder of a study": (("report", "."), "scores.parquet: does not exist; run the study first"),
+    "odd scale": (("report", ".", "--scale", "log"), "--scale log: is unknown"),
+    "odd correction": (("analyze", "paper", "--correction", "FDR"), "--correction FDR: is unknown"),
+    "no such table": (("analyze", "nothing.csv"), "nothing.csv: does not exist"),
+    "too little to advise": (
+        ("recommend", "paper", "--n-train", "100", "--type", "detection"),
+        "no rule could be fitted",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_one_line(fault, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words, expected = FAULTS[fault]
+    assert agglab(*words) in (1, 2)
+    said = capsys.readouterr().err
+    assert expected in said and said.count("\n") == 1 and said.startswith("agglab: ")
+
+
+def test_sizes_below_one_are_refused(scores, capsys):
+    assert agglab("recommend", scores, "--n-train", 0, "--type", "segmentation") == 1
+    assert "n_train 0: must be greater than 0" in capsys.readouterr().err
