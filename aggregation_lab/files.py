@@ -1,5 +1,6 @@
 """Atomic writes: a reader sees the old file or the new one, never half of either, also after a crash."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -50,3 +51,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of the file's content. Raises `OSError` where it cannot be read."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -19,7 +19,7 @@ import pandas as pd
 from aggregation_lab import results
 from aggregation_lab.convergence import still_improving
 from aggregation_lab.device import peak_memory
-from aggregation_lab.files import write_json
+from aggregation_lab.files import file_digest, write_json
 from aggregation_lab.run import DONE
 from aggregation_lab.scoring import case_rows, score_rows
 from aggregation_lab.training import Trainer
@@ -85,7 +85,9 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
     for name, parts in frames.items():
         table = results.RUN_TABLES[name]
         results.write_table(results.append(parts, table), table, trainer.folder / f"{name}.parquet")
-    write_json(trainer.folder / DONE, {"run": spec.id, "seconds": ledger.seconds, "images_seen": seen})
+    digests = {name: file_digest(trainer.folder / f"{name}.parquet") for name in frames}
+    done = {"run": spec.id, "seconds": ledger.seconds, "images_seen": seen, "digests": digests}
+    write_json(trainer.folder / DONE, done)
 
 
 def _curve(trainer: Trainer) -> pd.DataFrame:

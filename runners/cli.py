@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
-from runners.options import INTERRUPTED, GridOptions, Rerun
+from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 
 if TYPE_CHECKING:
     from analysis.settings import Settings
@@ -37,7 +37,7 @@ app = typer.Typer(
 
 
 StudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study file, or a shipped one: demo, us_mini, fmc_uia.")
+    str, typer.Argument(metavar="STUDY", help="A study file, or a shipped one: demo, us_mini, us_mini_scale, fmc_uia.")
 ]
 OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="Output folder of a study.")]
 DataOption = Annotated[
@@ -79,16 +79,22 @@ def run_grid(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, train nothing.")] = False,
     device: DeviceOption = None,
+    engine: Annotated[
+        EngineName, typer.Option("--engine", help="local: processes of this machine; debug: this very process.")
+    ] = EngineName.LOCAL,
 ) -> None:
     """Train what is missing of a study, in parallel, and write its tables.
 
     Exit code 0: all chosen runs are finished; 1: some are not; 2: the study is at fault; 130: interrupted.
     """
     from runners import commands
+    from runners.grid import run_study
 
-    options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, dry_run, device)
-    opened = commands.open_study(study, data, out)
-    raise typer.Exit(commands.run_study(*opened, options, _console()))
+    options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
+    opened, file, folder = commands.open_study(study, data, out)
+    if dry_run:
+        raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
+    raise typer.Exit(run_study(opened, file, folder, options, _console()))
 
 
 @app.command()
@@ -103,7 +109,7 @@ def plan(
     """Show a study's runs, images and time, and what is finished already; nothing is written."""
     from runners import commands
 
-    options = GridOptions(jobs, tuple(only or ()), Rerun.MISSING, device=device)
+    options = GridOptions(jobs, tuple(only or ()), device=device)
     opened, _, folder = commands.open_study(study, data, out)
     raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
 

@@ -3,8 +3,10 @@
 import heapq
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from aggregation_lab.config import ModelConfig, TrainingConfig
 
@@ -77,6 +79,21 @@ def makespan(seconds: Iterable[float], jobs: int) -> float:
     for duration in sorted(seconds, reverse=True):
         heapq.heapreplace(busy, busy[0] + duration)
     return max(busy)
+
+
+def line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Intercept >= 0 and slope > 0 of the least squares line through (x, y) with x > 0, errors relative to y.
+
+    Points that cannot tell the two apart give a line through the origin.
+    """
+    from scipy.optimize import nnls
+
+    x, y = np.array(points).T
+    scale = x.mean()
+    (intercept, slope), _ = nnls(np.stack([1 / y, x / scale / y], axis=1), np.ones(len(x)))
+    if slope <= 0 or np.ptp(x) == 0:
+        return 0.0, float(np.sum(y) / np.sum(x))
+    return float(intercept), float(slope / scale)
 
 
 def matrix_rate(device: str, threads: int, seconds: float = 0.3) -> float:

@@ -16,6 +16,13 @@ class Rerun(StrEnum):
     ALL = "all"
 
 
+class EngineName(StrEnum):
+    """Where workers run: processes of this machine, or this very process."""
+
+    LOCAL = "local"
+    DEBUG = "debug"
+
+
 @dataclass(frozen=True)
 class GridOptions:
     """Options of `run-grid`; `jobs` None lets the machine decide."""
@@ -24,5 +31,5 @@ class GridOptions:
     only: tuple[str, ...] = ()
     rerun: Rerun = Rerun.MISSING
     fail_fast: bool = False
-    dry_run: bool = False
     device: str | None = None
+    engine: EngineName = EngineName.LOCAL

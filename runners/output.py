@@ -1,4 +1,4 @@
-"""The output folder of a study: whose it is, one grid at a time, and what a worker needs to start.
+"""The output folder of a study: whose it is, and what a worker needs to start.
 
 study.json           name, settings and digests: what this folder belongs to
 study.yaml           the study file as it was given
@@ -11,7 +11,7 @@ scores.parquet ...   the tables of aggregation_lab.results, gathered from the fi
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.splits import Split
 
-LOCK = ".lock"
+PREPARING, COLLECTING = ".preparing.lock", ".collecting.lock"
+"""Locks of an output folder, each held for moments: runs themselves are claimed one by one."""
 FORMAT = 1
 """Number of the form of study.json."""
 
@@ -56,16 +57,21 @@ class Prepared:
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold the output folder for this process. Raises `StudyError` where another grid holds it or it is read-only."""
+def locked(out: Path, name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock `name` of the output folder; `waiting` is called once where another process holds it.
+
+    Raises `StudyError` where the folder is read-only.
+    """
     from filelock import FileLock, Timeout
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / LOCK, timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise StudyError(f"{out}: another run-grid works here; wait for it or choose another --out") from error
+        lock = FileLock(out / name)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waiting()
+            lock.acquire()
     except OSError as error:
         reason = error.strerror or str(error)
         raise StudyError(f"{out}: cannot be written ({reason}); choose another --out") from error
@@ -106,7 +112,11 @@ def check_owner(out: Path, study: Study) -> None:
     """
     identity = read_identity(out)
     if identity is None:
-        foreign = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.is_dir() else []
+        foreign = (
+            sorted(path.name for path in out.iterdir() if path.name not in (PREPARING, COLLECTING))
+            if out.is_dir()
+            else []
+        )
         if foreign:
             raise StudyError(f"{out}: holds {foreign[0]} but no study; choose an empty or new folder as --out")
         return

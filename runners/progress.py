@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,7 +12,6 @@ from rich.table import Table
 
 from aggregation_lab.errors import AgglabError
 from runners.plan import PlannedRun
-from runners.worker import Report
 
 HEARTBEAT = 30.0
 """Seconds between the plain lines that say the grid still works."""
@@ -23,14 +23,14 @@ WARNINGS_SHOWN = 5
 
 
 class GridProgress:
-    """A `runners.grid.Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
+    """A `runners.watch.Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
 
     def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], None]):
         self._console, self._collect = console, collect
         self._total = sum(run.flops for run in runs) or 1.0
-        self._count, self._finished, self._failed = len(runs), 0, 0
-        self._spent = 0.0
-        self._reports: dict[str, tuple[PlannedRun, Report | None]] = {}
+        self._count = len(runs)
+        self._ended: dict[str, PlannedRun] = {}
+        self._active: dict[str, tuple[PlannedRun, Mapping[str, Any]]] = {}
         self._started_at: dict[str, float] = {}
         self._start = self._spoken = time.monotonic()
         self._next_collection = 0.0
@@ -54,14 +54,18 @@ class GridProgress:
         self._live.stop()
 
     def started(self, run: PlannedRun) -> None:
-        self._reports[run.id] = run, None
+        self._ended.pop(run.id, None)  # another grid may take up a run that failed here
+        self._active[run.id] = run, {}
         self._started_at[run.id] = time.monotonic()
 
-    def progressed(self, run: PlannedRun, report: Report) -> None:
-        self._reports[run.id] = run, report
+    def progressed(self, run: PlannedRun, progress: Mapping[str, Any]) -> None:
+        self._active[run.id] = run, progress
+
+    def paused(self, run: PlannedRun) -> None:
+        self._active.pop(run.id, None)
+        self._ended.pop(run.id, None)
 
     def finished(self, run: PlannedRun) -> None:
-        self._finished += 1
         self._end(run)
         seconds = time.monotonic() - self._started_at[run.id]
         self._say(f"done    {self._counter()}  {run.title}  ({duration(seconds)}; {self._eta()})")
@@ -75,52 +79,54 @@ class GridProgress:
             self._next_collection = now + (now - before) / COLLECTION_SHARE
 
     def failed(self, run: PlannedRun, message: str) -> None:
-        self._failed += 1
         self._end(run)
         self._say(f"[red]FAILED[/red]  {self._counter()}  {run.title}: {_escaped(message)}")
+
+    def noted(self, message: str) -> None:
+        self._say(_escaped(message))
 
     def ticked(self) -> None:
         now = time.monotonic()
         if not self._console.is_terminal and now - self._spoken >= HEARTBEAT:
-            active = ", ".join(f"{run.title} {_where(report)}" for run, report in self._reports.values())
+            active = ", ".join(f"{run.title} {_where(progress)}" for run, progress in self._active.values())
             self._say(f"working {self._counter()}  {active or 'workers start'}  ({self._eta()})")
 
     def _end(self, run: PlannedRun) -> None:
-        self._reports.pop(run.id, None)
-        self._spent += run.flops
+        self._active.pop(run.id, None)
+        self._ended[run.id] = run
 
     def _say(self, line: str) -> None:
         self._spoken = time.monotonic()
         self._console.print(line, soft_wrap=True, highlight=False)
 
     def _counter(self) -> str:
-        return f"{self._finished + self._failed}/{self._count}"
+        return f"{len(self._ended)}/{self._count}"
 
     def _eta(self) -> str:
         """Time left, were the rest to go at the pace so far; runs in hand count by the share of their steps."""
-        partial = sum(run.flops * report.step / report.steps for run, report in self._reports.values() if report)
-        share = (self._spent + partial) / self._total
+        partial = sum(run.flops * at["step"] / at["steps"] for run, at in self._active.values() if at)
+        share = (sum(run.flops for run in self._ended.values()) + partial) / self._total
         elapsed = time.monotonic() - self._start
         if share <= 0 or elapsed < 1:
             return "time left unknown yet"
         return f"{duration(elapsed * (1 - share) / share)} left"
 
     def _render(self) -> Group:
-        self._bar.update(self._bar_task, completed=self._finished + self._failed, eta=self._eta())
+        self._bar.update(self._bar_task, completed=len(self._ended), eta=self._eta())
         lines = Table.grid(padding=(0, 2))
-        for run, report in self._reports.values():
-            lines.add_row("  ", run.title, _where(report))
+        for run, progress in self._active.values():
+            lines.add_row("  ", run.title, _where(progress))
         return Group(self._bar, lines)
 
 
-def _where(report: Report | None) -> str:
-    if report is None:
+def _where(progress: Mapping[str, Any]) -> str:
+    if not progress:
         return "starts"
-    if report.phase != "training":
-        return report.phase
-    loss = f"  loss {report.loss:.3f}" if math.isfinite(report.loss) else ""
-    score = f"  val {report.score:.3f}" if math.isfinite(report.score) else ""
-    return f"step {report.step}/{report.steps}{loss}{score}"
+    if progress["phase"] != "training":
+        return progress["phase"]
+    loss = f"  loss {progress['loss']:.3f}" if math.isfinite(progress["loss"]) else ""
+    score = f"  val {progress['score']:.3f}" if math.isfinite(progress["score"]) else ""
+    return f"step {progress['step']}/{progress['steps']}{loss}{score}"
 
 
 def _escaped(text: str) -> str:

@@ -1,32 +1,31 @@
 """Run folders and their states. A state is read off the files of a run, never stored, so no crash can make it lie.
 
     spec.json       what the run is
-    claim.json      a worker has it: host, process; its time of change is the worker's heartbeat
+    claim-N.json    a worker has it, or had it (runners.claims)
     checkpoint.pt   where an interrupted run continues
     error.json      why it failed, with the traceback; log.txt has what it printed
     done.json       finished; its tables lie beside it
 
-done wins over a living claim, that over an error, that over nothing. A claim whose process is gone counts for nothing.
+done wins over a living claim, that over an error, that over nothing. A claim whose holder is gone counts for nothing.
 """
 
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from aggregation_lab.files import write_json
 from aggregation_lab.run import CHECKPOINT, DONE
+from runners import claims
 from runners.plan import PlannedRun, RunKey
 
-SPEC, CLAIM, ERROR, LOG = "spec.json", "claim.json", "error.json", "log.txt"
-HEARTBEAT_LOST = 120.0
-"""Seconds without a heartbeat after which the claim of another host counts as dead."""
+SPEC, ERROR, LOG = "spec.json", "error.json", "log.txt"
+SET_ASIDE = "runs-set-aside"
 
 
 class State(StrEnum):
@@ -39,8 +38,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
+    """State of a run, and why; `progress` of a run under way is what its worker last said of it."""
+
     state: State
     reason: str = ""
+    progress: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RunStore:
@@ -58,11 +60,15 @@ class RunStore:
         found = self._by_id()
         return {run.id: found.get(run.id, self.root / run.folder_name) for run in runs}
 
-    def statuses(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
-        """State of every run, by id."""
+    def present(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
+        """State of every run by what its own folder holds, by id: quick, and never stale."""
         folders = self._by_id()
+        return {run.id: _state(folders[run.id]) if run.id in folders else Status(State.PENDING) for run in runs}
+
+    def statuses(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
+        """State of every run, by id; stale where only other settings have a result. `runs` is the whole plan."""
+        states, folders = self.present(runs), self._by_id()
         planned = {run.id for run in runs}
-        states = {run.id: _state(folders[run.id]) if run.id in folders else Status(State.PENDING) for run in runs}
         if any(status.state is State.PENDING for status in states.values()):
             earlier = self._finished([folder for run_id, folder in folders.items() if run_id not in planned])
             for run in runs:
@@ -70,9 +76,36 @@ class RunStore:
                     states[run.id] = Status(State.STALE, difference(earlier[run.key], run.spec.to_json()))
         return states
 
+    def held_by(self, process: int, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+        """Runs that a process of this machine has claimed and not let go, be it alive or dead."""
+        folders = self._by_id()
+        return [
+            run
+            for run in runs
+            if run.id in folders and _latest_holder(folders[run.id]) == process and not is_done(folders[run.id])
+        ]
+
+    def set_aside(self, runs: Sequence[PlannedRun]) -> list[Path]:
+        """Move the folders of runs that are to be trained anew out of the way; nothing is deleted."""
+        moved = []
+        for folder in self.folders(runs).values():
+            kept = self.root.with_name(SET_ASIDE)
+            kept.mkdir(exist_ok=True)
+            number = sum(1 for _ in kept.glob(f"{folder.name}.*"))
+            try:
+                moved.append(folder.rename(kept / f"{folder.name}.{number + 1}"))
+            except FileNotFoundError:
+                continue  # never started, or another grid was faster
+        return moved
+
+    def forget_failures(self, runs: Sequence[PlannedRun]) -> None:
+        """Let failed runs be taken again."""
+        for folder in self.folders(runs).values():
+            (folder / ERROR).unlink(missing_ok=True)
+
     def _by_id(self) -> dict[str, Path]:
-        folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
-        return {folder.name.rsplit("-", 1)[-1]: folder for folder in folders}
+        names = sorted(os.listdir(self.root)) if self.root.is_dir() else []
+        return {name.rsplit("-", 1)[-1]: self.root / name for name in names}
 
     @staticmethod
     def _finished(folders: Sequence[Path]) -> dict[RunKey, dict[str, Any]]:
@@ -87,33 +120,51 @@ class RunStore:
 
 
 def _state(folder: Path) -> Status:
-    if (folder / DONE).is_file():
+    try:
+        names = set(os.listdir(folder))
+    except OSError:
+        return Status(State.PENDING)
+    if DONE in names and is_done(folder):
         return Status(State.DONE)
-    claim = _read_json(folder / CLAIM, "host", "process", "birth")
-    if claim is not None and _alive(claim, folder / CLAIM):
-        return Status(State.RUNNING, f"process {claim['process']} on {claim['host']}")
-    error = _read_json(folder / ERROR, "message")
+    number = claims.latest(names)
+    claim = claims.living(folder, number) if number else None
+    if claim is not None:
+        job = f", Slurm job {claim['job']}" if claim["job"] else ""
+        reason = f"process {claim['process']} on {claim['host'] or 'another machine'}{job}"
+        return Status(State.RUNNING, reason, claim["progress"])
+    error = _read_json(folder / ERROR, "message") if ERROR in names else None
     if error is not None:
         return Status(State.FAILED, error["message"])
-    if (folder / CHECKPOINT).is_file():
+    if DONE in names:
+        return Status(State.PENDING, f"its {DONE} is damaged; it is trained anew")
+    if CHECKPOINT in names:
         return Status(State.PENDING, "interrupted; continues from its checkpoint")
-    return Status(State.PENDING, "interrupted before its first checkpoint" if claim is not None else "")
+    return Status(State.PENDING, "interrupted before its first checkpoint" if number else "")
+
+
+def is_done(folder: Path) -> bool:
+    """Whether the run in `folder` is finished; a damaged `done.json` says nothing."""
+    return _read_json(folder / DONE, "run") is not None
+
+
+def _latest_holder(folder: Path) -> int | None:
+    return claims.holder(folder, claims.latest(os.listdir(folder)))
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Which settings of two specs differ, as `field: old -> new`."""
     before, after = _flat(old), _flat(new)
     parts = []
-    for field in sorted(before.keys() | after.keys()):
-        one, other = before.get(field, "nothing"), after.get(field, "nothing")
+    for name in sorted(before.keys() | after.keys()):
+        one, other = before.get(name, "nothing"), after.get(name, "nothing")
         if one == other:
             continue
-        if field == "data":
+        if name == "data":
             parts.append("data: its cases or their split changed")
-        elif field == "recipe":
+        elif name == "recipe":
             parts.append("agglab trains or scores differently since")
         else:
-            parts.append(f"{field}: {one} -> {other}")
+            parts.append(f"{name}: {one} -> {other}")
     return "; ".join(parts)
 
 
@@ -130,73 +181,43 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-class Claim:
-    """Held by the worker that trains the run; `beat` shows other hosts that it is still there."""
-
-    BEAT_EVERY = HEARTBEAT_LOST / 8
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._beaten = time.monotonic()
-        write_json(path, {"host": socket.gethostname(), "process": os.getpid(), "birth": _birth(os.getpid())})
-
-    def beat(self) -> None:
-        now = time.monotonic()
-        if now - self._beaten >= self.BEAT_EVERY:
-            self._beaten = now
-            os.utime(self._path)
-
-    def release(self) -> None:
-        self._path.unlink(missing_ok=True)
-
-
 @contextmanager
-def claimed(folder: Path, spec: Mapping[str, Any]) -> Iterator[Claim]:
-    """Claim a run's folder for this process. What an earlier attempt left half written, and its error, go."""
-    for half_written in folder.glob(".*.part"):
-        half_written.unlink(missing_ok=True)
-    if not (folder / SPEC).is_file():
-        write_json(folder / SPEC, spec)
-    claim = Claim(folder / CLAIM)
-    (folder / ERROR).unlink(missing_ok=True)
-    try:
+def claimed(folder: Path, spec: Mapping[str, Any]) -> Iterator[claims.Claim | None]:
+    """Claim a run's folder for this process; None where the run is not to be had: another has it, or it has ended.
+
+    What an earlier attempt left half written goes. Raises `AgglabError` where the folder cannot be written.
+    """
+    claim = claims.take(folder)
+    if claim is None:
+        yield None
+        return
+    with claim:
+        if is_done(folder) or (folder / ERROR).is_file():
+            yield None  # since the caller last looked
+            return
+        for half_written in folder.glob(".*.part"):
+            half_written.unlink(missing_ok=True)
+        if not (folder / SPEC).is_file():
+            write_json(folder / SPEC, spec)
         yield claim
-    finally:
-        claim.release()
 
 
 def record_failure(folder: Path, message: str, trace: str = "") -> None:
-    """Mark the run as failed."""
+    """Mark the run as failed. The caller holds its claim."""
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     write_json(folder / ERROR, {"message": message, "when": when, "traceback": trace.splitlines()})
-    (folder / CLAIM).unlink(missing_ok=True)
+
+
+def written_digest(folder: Path, table: str) -> str | None:
+    """SHA-256 of a table as the finished run in `folder` wrote it; None where its `done.json` does not say."""
+    done = _read_json(folder / DONE, "digests")
+    return None if done is None else done["digests"].get(table)
 
 
 def finished_seconds(folder: Path) -> float | None:
     """Seconds the finished run in `folder` took."""
     done = _read_json(folder / DONE, "seconds")
     return None if done is None else done["seconds"]
-
-
-def _alive(claim: Mapping[str, Any], path: Path) -> bool:
-    if claim["host"] != socket.gethostname():
-        return time.time() - path.stat().st_mtime < HEARTBEAT_LOST
-    try:
-        os.kill(claim["process"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return claim["birth"] == _birth(claim["process"])
-
-
-def _birth(process: int) -> str:
-    """Start time of a process in clock ticks, which tells it from a later one of the same number; "" if unknown."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] == "Z" else fields[19]
 
 
 def _read_json(path: Path, *fields: str) -> dict[str, Any] | None:

@@ -1,34 +1,32 @@
-"""A worker process: keeps the data open and trains the runs its parent hands it, one after the other.
+"""A worker: takes runs from the store and trains them, one after the other, until none is left to take.
 
-It never outlives its parent, and leaves the handling of Ctrl-C to it: told to stop, it ends its run after the step
-it is in, with a checkpoint.
+It keeps the data open and its process warm for all of them. What it does is written in the run folders; its parent, if
+it has one, hears only what cannot be written there.
 """
 
-import faulthandler
-import importlib
 import os
-import signal
-import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from aggregation_lab.errors import AgglabError
+from runners.claims import Claim
+from runners.plan import PlannedRun
+from runners.process import describe, imported, output_to
+from runners.store import LOG, RunStore, State, claimed, record_failure
 
-REPORT_EVERY = 0.2
-"""Least seconds between two progress reports to the parent."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+PAUSE = 0.2
+"""Seconds before a worker that was too late for every run looks again."""
 
 
 @dataclass(frozen=True)
-class Engine:
+class WorkerConfig:
     """What a worker is made of. `load`, `train` and `interruption`, the exception that makes `train` leave a checkpoint
     and end, are `module:name`, imported in the worker."""
 
@@ -40,164 +38,119 @@ class Engine:
     interruption: str = "aggregation_lab.training:RunInterrupted"
 
 
-@dataclass(frozen=True)
-class Order:
-    """Train this run in this folder."""
+class End(Enum):
+    """Why a worker ends: nothing is left to take, it was told to stop, or its process can no longer be trusted."""
 
-    spec: dict[str, Any]
-    folder: Path
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The worker has loaded the data, or has ended its run well, and takes the next order."""
+    NOTHING_LEFT = "nothing left"
+    STOPPED = "stopped"
+    BROKEN = "broken"
 
 
-@dataclass(frozen=True)
-class Report:
-    """Progress of the run in hand."""
+@dataclass
+class Worker:
+    """`runs` in the order in which they should be taken. `stop` is asked after every step; `unrecorded` hears of a
+    failure that the run's folder does not hold, such as that it cannot be written. With `fail_fast` the worker ends at
+    its first failure."""
 
-    step: int
-    steps: int
-    loss: float
-    score: float
-    phase: str
+    config: WorkerConfig
+    runs: Sequence[PlannedRun]
+    stop: Callable[[], bool]
+    unrecorded: Callable[[PlannedRun, str], None]
+    fail_fast: bool = False
+    given_up: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        os.environ.update({name: str(self.config.threads) for name in THREAD_VARIABLES})
+        self._prepared = imported(self.config.load)(self.config.out)
+        self._train = imported(self.config.train)
+        self._interruption = imported(self.config.interruption)
+        self._store = RunStore(self.config.out)
 
-@dataclass(frozen=True)
-class Failure:
-    """The run in hand failed; without a run in hand, the worker could not start.
+    def work(self) -> End:
+        """Train what is to be had."""
+        while not self.stop():
+            states = self._store.present([run for run in self.runs if run.id not in self.given_up])
+            open_ = [run for run in self.runs if run.id in states and states[run.id].state is State.PENDING]
+            if not open_:
+                return End.NOTHING_LEFT
+            end = self._first_of(open_)
+            if end is not None:
+                return end
+        return End.STOPPED
 
-    `ends` says that the worker ends too: what broke may have broken its process, as a CUDA error does.
-    """
+    def _first_of(self, runs: Sequence[PlannedRun]) -> End | None:
+        """Train the first run that nobody else has; a reason to end, or None."""
+        folders = self._store.folders(runs)
+        for run in runs:
+            try:
+                with claimed(folders[run.id], run.spec.to_json()) as claim:
+                    if claim is not None:
+                        return self._train_run(run, folders[run.id], claim)
+            except AgglabError as error:
+                self._give_up(run, str(error))
+        time.sleep(PAUSE)  # all of them are being claimed by others at this moment
+        return None
 
-    message: str
-    ends: bool = False
+    def _train_run(self, run: PlannedRun, folder: Path, claim: Claim) -> End | None:
+        from aggregation_lab.run import RunSpec
 
-
-@dataclass(frozen=True)
-class Stopped:
-    """The worker was told to stop, left the run in hand unfinished, and ends."""
-
-
-def work(connection: Connection, engine: Engine) -> None:
-    """Body of the worker process. Orders come through `connection`; None tells it to stop."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    os.environ.update({name: str(engine.threads) for name in THREAD_VARIABLES})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        prepared = imported(engine.load)(engine.out)
-        train = imported(engine.train)
-    except Exception as error:
-        connection.send(Failure(f"{engine.out}: the worker could not start: {describe(error)}"))
-        return
-    connection.send(Ready())
-    while (order := _next_order(connection)) is not None:
-        answer = _train(connection, engine, prepared, train, order)
-        connection.send(answer)
-        if isinstance(answer, Stopped) or (isinstance(answer, Failure) and answer.ends):
-            return
-
-
-def _train(
-    connection: Connection, engine: Engine, prepared: Any, train: Callable[..., None], order: Order
-) -> Ready | Failure | Stopped:
-    from aggregation_lab.run import RunSpec
-    from runners.store import LOG, claimed, record_failure
-
-    reporter: _Reporter | None = None
-    try:
-        with claimed(order.folder, order.spec) as claim, output_to(order.folder / LOG):
-            reporter = _Reporter(connection, claim.beat, imported(engine.interruption))
-            train(
-                RunSpec.from_json(order.spec),
-                prepared.dataset,
-                prepared.split,
-                prepared.cache,
-                order.folder,
-                report=reporter,
-                threads=engine.threads,
-                device=engine.device,
-            )
-        return Ready()
-    except Exception as error:
-        if reporter is not None and reporter.stopped:
-            return Stopped()
-        message = describe(error)
+        reporter = _Reporter(claim, self.stop, self._interruption)
         try:
-            record_failure(order.folder, message, traceback.format_exc())
-        except AgglabError as unwritten:
-            message = f"{message} ({unwritten})"
-        return Failure(message, ends=not isinstance(error, AgglabError))
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(output_to(folder / LOG))
+                except OSError as error:
+                    raise AgglabError(f"{folder / LOG}: cannot be written ({error.strerror})") from error
+                self._train(
+                    RunSpec.from_json(run.spec.to_json()),
+                    self._prepared.dataset,
+                    self._prepared.split,
+                    self._prepared.cache,
+                    folder,
+                    report=reporter,
+                    threads=self.config.threads,
+                    device=self.config.device,
+                )
+            return None
+        except Exception as error:
+            if reporter.interrupted:
+                return None if claim.lost else End.STOPPED
+            message = describe(error)
+            try:
+                record_failure(folder, message, traceback.format_exc())
+            except AgglabError:
+                self._give_up(run, message)
+            if not isinstance(error, AgglabError):
+                return End.BROKEN
+            return End.STOPPED if self.fail_fast else None
+
+    def _give_up(self, run: PlannedRun, message: str) -> None:
+        self.given_up.add(run.id)
+        self.unrecorded(run, message)
 
 
 class _Reporter:
-    """Called by the run after every step: passes progress on, keeps the claim alive, hears the order to stop."""
+    """Called by the run after every step: shows progress, hears the order to stop, and ends a run that was lost."""
 
-    def __init__(self, connection: Connection, beat: Callable[[], None], interruption: type[Exception]):
-        self._connection, self._beat, self._interruption, self._last = connection, beat, interruption, 0.0
-        self.stopped = False
+    LOOK_EVERY = 0.1
+    """Least seconds between two looks at the order to stop."""
+
+    def __init__(self, claim: Claim, stop: Callable[[], bool], interruption: type[Exception]):
+        self._claim, self._stop, self._interruption, self._looked = claim, stop, interruption, 0.0
+        self.interrupted = False
 
     def __call__(self, progress: Any) -> None:
-        if self._connection.poll() and _next_order(self._connection) is None:
-            self.stopped = True
-            raise self._interruption
-        self._beat()
         now = time.monotonic()
-        if now - self._last >= REPORT_EVERY:
-            self._last = now
-            report = Report(progress.step, progress.steps, progress.loss, progress.score, progress.phase)
-            self._connection.send(report)
-
-
-def _next_order(connection: Connection) -> Order | None:
-    try:
-        return connection.recv()
-    except (EOFError, OSError):
-        return None
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)  # files are written atomically, so there is nothing to tidy up
-
-
-@contextmanager
-def output_to(log: Path) -> Iterator[None]:
-    """Everything this process prints, native libraries and crash reports included, goes to the end of `log`."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
-    os.close(target)
-    faulthandler.enable(file=2)
-    try:
-        yield
-    except Exception:
-        traceback.print_exc(file=sys.__stderr__)
-        raise
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, number in zip(kept, (1, 2), strict=True):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-
-
-def imported(path: str) -> Any:
-    """What `module:name` means."""
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
-def describe(error: BaseException) -> str:
-    """One line: the message of an error meant for users, with the kind in front for any other."""
-    lines = str(error).splitlines()
-    if isinstance(error, AgglabError):
-        return " ".join(lines)
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        if now - self._looked < self.LOOK_EVERY:
+            return
+        self._looked = now
+        self._claim.progress = {
+            "step": progress.step,
+            "steps": progress.steps,
+            "loss": progress.loss,
+            "score": progress.score,
+            "phase": progress.phase,
+        }
+        if self._claim.lost or self._stop():
+            self.interrupted = True
+            raise self._interruption

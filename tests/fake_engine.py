@@ -1,7 +1,8 @@
 """A stand-in for training that takes no time: counts steps, keeps a checkpoint, and misbehaves by task name.
 
 `raises` stops with a `TrainingError`, `crashes` with a bug that breaks its process for later runs, `killed` dies by
-SIGKILL at its third step, once; `slow` takes 20 ms a step, anything else 1 ms.
+SIGKILL at its third step, once, `doomed` always; `slow` takes 20 ms a step, anything else 1 ms. Starts and ends of
+runs are lines of `trace.txt` in the output folder.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from types import SimpleNamespace
 
 from aggregation_lab.errors import AgglabError, TrainingError
 from aggregation_lab.files import write_json
-from runners.worker import Engine
+from runners.worker import WorkerConfig
 
 BROKEN: list[str] = []
 """Names of runs that have broken this process, as an error of CUDA would."""
@@ -24,9 +25,9 @@ class Interruption(Exception):
     pass
 
 
-def engine(out: Path, **changes) -> Engine:
+def config(out: Path, **changes) -> WorkerConfig:
     names = {"load": "load", "train": "train", "interruption": "Interruption"}
-    return Engine(out, threads=1, **{field: f"fake_engine:{name}" for field, name in names.items()} | changes)
+    return WorkerConfig(out, threads=1, **{field: f"fake_engine:{name}" for field, name in names.items()} | changes)
 
 
 def load(out: Path) -> SimpleNamespace:
@@ -45,6 +46,7 @@ def train(spec, dataset, split, cache, folder: Path, *, report, threads, device)
     if BROKEN:
         raise RuntimeError(f"this process was broken by {BROKEN[0]}")
     name, steps = spec.tasks[0].name, spec.training.min_steps
+    note(folder, f"start {spec.id}")
     checkpoint = folder / "checkpoint.pt"
     state = json.loads(checkpoint.read_text()) if checkpoint.is_file() else {"step": 0, "value": spec.id, "resumes": -1}
     state["resumes"] += 1
@@ -53,12 +55,24 @@ def train(spec, dataset, split, cache, folder: Path, *, report, threads, device)
         state["step"] += 1
         state["value"] = hashlib.sha256(state["value"].encode()).hexdigest()
         write_json(checkpoint, state)
-        if state["step"] == 3:
+        if state["step"] >= 3:
             misbehave(name, folder)
         report(SimpleNamespace(step=state["step"], steps=steps, loss=0.5, score=0.5, phase="training"))
     write_json(folder / "result.json", {"value": state["value"], "resumes": state["resumes"]})
     write_json(folder / "done.json", {"run": spec.id, "seconds": 0.1})
     checkpoint.unlink()
+    note(folder, f"end {spec.id}")
+
+
+def note(folder: Path, line: str) -> None:
+    with open(folder.parents[1] / "trace.txt", "a") as trace:
+        trace.write(f"{line} {os.getpid()}\n")
+
+
+def trace(out: Path, kind: str) -> list[str]:
+    """Ids of the runs that were started or ended, in order."""
+    lines = (out / "trace.txt").read_text().splitlines() if (out / "trace.txt").is_file() else []
+    return [line.split()[1] for line in lines if line.split()[0] == kind]
 
 
 def misbehave(name: str, folder: Path) -> None:
@@ -67,6 +81,6 @@ def misbehave(name: str, folder: Path) -> None:
     if name == "crashes":
         BROKEN.append(name)
         raise ValueError("a bug\nof two lines")
-    if name == "killed" and not (folder / "killed-once").exists():
+    if name == "doomed" or (name == "killed" and not (folder / "killed-once").exists()):
         (folder / "killed-once").touch()
         os.kill(os.getpid(), signal.SIGKILL)

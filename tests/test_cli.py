@@ -1,6 +1,5 @@
 """The command line on real, tiny studies: exit codes, one line per error, resume, staleness, tables."""
 
-import fcntl
 import json
 import os
 import re
@@ -157,7 +156,7 @@ def test_ctrl_c_ends_with_130_and_leaves_no_process(finished, tiny_original, tmp
         text=True,
         start_new_session=True,
     )
-    wait_for(lambda: list(out.glob("runs/*/claim.json")))
+    wait_for(lambda: list(out.glob("runs/*/claim-*.json")))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the grid and its workers
     text, errors = process.communicate(timeout=120)
     assert process.returncode == 130, text + errors
@@ -177,12 +176,42 @@ def wait_for(condition, seconds=120.0):
 
 
 @pytest.mark.slow
-def test_a_damaged_run_table_is_named_and_gives_exit_code_1(copy, tiny_original, capsys):
+def test_damaged_results_are_named_set_aside_and_trained_again(copy, tiny_original, capsys):
     out = copy / "out"
-    table = next(out.glob("runs/tiny_head_det-*/scores.parquet"))
-    table.write_bytes(table.read_bytes()[:-20])
-    code, error = refused(capsys, "run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out)
-    assert code == 1 and str(table) in error
+    before = scores(out)
+    cut = next(out.glob("runs/tiny_head_det-*/scores.parquet"))
+    cut.write_bytes(cut.read_bytes()[:-20])
+    flipped = next(out.glob("runs/tiny_kind-*/cases.parquet"))
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1  # still a readable Parquet file, perhaps
+    flipped.write_bytes(content)
+    next(out.glob("runs/all-*/done.json")).write_text("{")
+    assert str(cut) in refused(capsys, "scores", out)[1]
+    grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu"]
+    code, text, _ = agglab(capsys, *grid)
+    assert code == 0 and "5 finished, 1 to do" in text
+    for damaged in (cut, flipped):
+        kept = f"{damaged}: is damaged; kept in runs-set-aside/{damaged.parent.name}.1, its run is trained again"
+        assert kept in text
+    pd.testing.assert_frame_equal(scores(out), before)
+    assert (out / "runs-set-aside" / f"{cut.parent.name}.1" / "scores.parquet").is_file()
+
+
+@pytest.mark.slow
+def test_two_grids_share_the_work(finished, tiny_original, tmp_path):
+    out = tmp_path / "out"
+    grid = ("run-grid", finished / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu", "--jobs", 1)
+    both = [
+        subprocess.Popen(command_line(*grid), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    printed = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    assert sum("another run-grid prepares" in text for text in printed) <= 1
+    # every attempt at a run numbers its claim: a second one would have left the number 2
+    assert sorted(path.name for path in out.glob("runs/*/claim-*")) == ["claim-1.json"] * 6
+    assert set(results.read_table(out / "runs.parquet", results.RUNS)["resumes"]) == {0}
+    pd.testing.assert_frame_equal(scores(out), scores(finished / "out"))
 
 
 def refused(capsys, *arguments: object) -> tuple[int, str]:
@@ -220,15 +249,6 @@ def test_folders_that_cannot_be_used_are_refused(tmp_path, tiny_original, capsys
     assert "holds letter.txt but no study" in refused(capsys, *grid, tmp_path / "home")[1]
     assert "is not the output of a study" in refused(capsys, "status", tmp_path / "home")[1]
     assert "is not the output of a study" in refused(capsys, "scores", tmp_path / "nowhere")[1]
-
-
-def test_one_grid_at_a_time(tmp_path, tiny_original, capsys):
-    study, out = write_study(tmp_path / "study.yaml"), tmp_path / "out"
-    out.mkdir()
-    with open(out / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _, error = refused(capsys, "run-grid", study, "--data", tiny_original, "--out", out)
-    assert "another run-grid works here" in error
 
 
 def test_errors_are_one_line_and_have_their_exit_codes(tmp_path, tiny_original, capsys):

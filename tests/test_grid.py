@@ -16,24 +16,26 @@ from rich.console import Console
 from tiny import planned
 
 from aggregation_lab.errors import AgglabError
-from runners.grid import run_grid
+from runners.engines import run_here
+from runners.pool import run_pool
 from runners.progress import GridProgress
 from runners.store import RunStore, State
 
 
 class Witness:
-    """Notes what the grid tells it."""
+    """Notes what the grid tells it; `on_tick` is called at every look."""
 
-    def __init__(self, on_progress=None):
-        self.events, self.on_progress = [], on_progress
+    def __init__(self, on_tick=None):
+        self.events, self.notes, self.on_tick = [], [], on_tick
 
     def started(self, run):
         self.events.append(("started", run.id))
 
-    def progressed(self, run, report):
+    def progressed(self, run, progress):
         self.events.append(("progressed", run.id))
-        if self.on_progress:
-            self.on_progress(run, report)
+
+    def paused(self, run):
+        self.events.append(("paused", run.id))
 
     def finished(self, run):
         self.events.append(("finished", run.id))
@@ -41,29 +43,43 @@ class Witness:
     def failed(self, run, message):
         self.events.append(("failed", run.id))
 
+    def noted(self, message):
+        self.notes.append(message)
+
     def ticked(self):
-        pass
+        if self.on_tick:
+            self.on_tick()
 
     def order(self, kind):
         return [run for event, run in self.events if event == kind]
 
 
 def grid(runs, out, witness=None, jobs=1, **changes):
-    return run_grid(runs, RunStore(out), fake_engine.engine(out), witness or Witness(), jobs=jobs, **changes)
+    config = fake_engine.config(out)
+    return run_pool(runs, RunStore(out), config, witness or Witness(), places=[None] * jobs, **changes)
 
 
 def result(out, run):
     return json.loads((RunStore(out).folder(run) / "result.json").read_text())
 
 
-def test_largest_first_and_all_done(tmp_path):
-    runs = [planned("a", steps=2), planned("b", steps=6), planned("c", steps=4)]
+def test_in_the_order_given_and_all_done(tmp_path):
+    runs = [planned("b", steps=6), planned("c", steps=4), planned("a", steps=2)]
     witness = Witness()
     outcome = grid(runs, tmp_path, witness)
-    assert witness.order("started") == [runs[1].id, runs[2].id, runs[0].id]
-    assert sorted(outcome.done) == sorted(run.id for run in runs)
+    assert fake_engine.trace(tmp_path, "start") == [run.id for run in runs]
+    assert sorted(witness.order("finished")) == sorted(outcome.done) == sorted(run.id for run in runs)
     assert not outcome.failed and not outcome.interrupted
     assert {status.state for status in RunStore(tmp_path).statuses(runs).values()} == {State.DONE}
+
+
+def test_debug_engine_trains_in_this_process(tmp_path):
+    runs, witness = [planned("raises", steps=9), planned("b", steps=6), planned("a", steps=2)], Witness()
+    outcome = run_here(runs, RunStore(tmp_path), fake_engine.config(tmp_path), witness)
+    assert sorted(outcome.done) == sorted(run.id for run in runs[1:]) == sorted(witness.order("finished"))
+    assert list(outcome.failed) == [runs[0].id] == witness.order("failed")
+    trace = (tmp_path / "trace.txt").read_text().splitlines()
+    assert {int(line.split()[2]) for line in trace} == {os.getpid()}
 
 
 def test_failing_runs_do_not_stop_the_others(tmp_path):
@@ -92,14 +108,19 @@ def test_tables_that_cannot_be_written_do_not_stop_the_grid(tmp_path):
 
 def test_killed_worker_is_named_and_replaced_and_its_run_continues(tmp_path):
     killed, others = planned("killed", steps=8), [planned(name) for name in "abc"]
-    outcome = grid([killed, *others], tmp_path)
-    assert "killed by SIGKILL" in outcome.failed[killed.id]
-    assert len(outcome.done) == 3
-    assert RunStore(tmp_path).statuses([killed])[killed.id].state is State.FAILED
-    again = grid([killed], tmp_path)
-    assert again.done == [killed.id]
-    assert result(tmp_path, killed)["resumes"] == 1
-    assert result(tmp_path, killed)["value"] == undisturbed(killed)
+    witness = Witness()
+    outcome = grid([killed, *others], tmp_path, witness)
+    assert len(outcome.done) == 4 and not outcome.failed
+    assert len(witness.notes) == 1 and "TS/killed f1 s0: its worker process was killed by SIGKILL" in witness.notes[0]
+    assert result(tmp_path, killed) == {"value": undisturbed(killed), "resumes": 1}
+
+
+def test_a_run_whose_workers_always_die_fails_and_the_others_go_on(tmp_path):
+    doomed, good = planned("doomed", steps=9), planned("good")
+    outcome = grid([doomed, good], tmp_path)
+    assert outcome.done == [good.id]
+    assert "killed by SIGKILL" in outcome.failed[doomed.id] and "3 times" in outcome.failed[doomed.id]
+    assert RunStore(tmp_path).present([doomed])[doomed.id].state is State.FAILED
 
 
 def undisturbed(run):
@@ -120,11 +141,11 @@ def test_fail_fast_leaves_the_rest(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_signal_ends_cleanly_and_resume_equals(tmp_path, number):
     before = signal.getsignal(number)
-    runs = [planned("slow", steps=40), planned("waits", steps=3)]
+    runs = [planned("slow", steps=200), planned("waits", steps=3)]
     sent = []
 
-    def interrupt(run, report):
-        if not sent:
+    def interrupt():
+        if not sent and (RunStore(tmp_path).folder(runs[0]) / "checkpoint.pt").is_file():
             sent.append(number)
             os.kill(os.getpid(), number)
 
@@ -149,9 +170,19 @@ def test_a_worker_that_ignores_the_stop_is_killed_after_the_grace(tmp_path):
 
 def test_workers_that_cannot_start_end_the_grid(tmp_path):
     for load, message in (("load_broken", "the data are gone"), ("load_killed", "SIGKILL"), ("no_such", "no_such")):
-        engine = fake_engine.engine(tmp_path, load=f"fake_engine:{load}")
+        config = fake_engine.config(tmp_path, load=f"fake_engine:{load}")
         with pytest.raises(AgglabError, match=message):
-            run_grid([planned("a")], RunStore(tmp_path), engine, Witness(), jobs=1)
+            run_pool([planned("a")], RunStore(tmp_path), config, Witness(), places=[None])
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_ends_the_grid(tmp_path):
+    runs = [planned("a"), planned("b")]
+    RunStore(tmp_path).root.mkdir()
+    RunStore(tmp_path).folder(runs[0]).touch()  # a file where the run's folder should be
+    witness = Witness()
+    outcome = grid(runs, tmp_path, witness)
+    assert outcome.done == [runs[1].id] and list(outcome.failed) == [runs[0].id] == witness.order("failed")
+    assert "cannot be written" in outcome.failed[runs[0].id]
 
 
 GRID_IN_A_PROCESS = """

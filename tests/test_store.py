@@ -2,10 +2,6 @@
 
 import json
 import os
-import socket
-import subprocess
-import sys
-import time
 from io import StringIO
 
 import pytest
@@ -15,8 +11,8 @@ from rich.console import Console
 from tiny import planned
 
 from aggregation_lab.files import write_json
-from runners.commands import conclude, set_aside
-from runners.store import HEARTBEAT_LOST, RunStore, State, Status, claimed, difference, record_failure
+from runners.grid import conclude
+from runners.store import RunStore, State, Status, claimed, difference, record_failure
 
 RUN = planned("lung", seed=3)
 
@@ -32,7 +28,7 @@ def status(store, run=RUN):
 
 def finish(store, run):
     write_json(store.folder(run) / "spec.json", run.spec.to_json())
-    write_json(store.folder(run) / "done.json", {"seconds": 1.0})
+    write_json(store.folder(run) / "done.json", {"run": run.id, "seconds": 1.0})
 
 
 def test_the_life_of_a_run(store):
@@ -45,9 +41,11 @@ def test_the_life_of_a_run(store):
     assert status(store).state is State.PENDING and "continues from its checkpoint" in status(store).reason
     record_failure(folder, "no memory", "line 1\nline 2")
     assert status(store).state is State.FAILED and status(store).reason == "no memory"
+    with claimed(folder, RUN.spec.to_json()) as claim:
+        assert claim is None  # a failed run is not to be had
+    store.forget_failures([RUN])
     with claimed(folder, RUN.spec.to_json()):
         assert status(store).state is State.RUNNING
-    assert status(store).state is State.PENDING  # the new attempt has forgotten the old error
     finish(store, RUN)
     assert status(store).state is State.DONE
 
@@ -58,7 +56,7 @@ def test_a_claim_sweeps_what_a_killed_process_left_half_written(store):
     (folder / ".checkpoint.pt.x1.part").touch()
     (folder / "checkpoint.pt").touch()
     with claimed(folder, RUN.spec.to_json()):
-        assert {path.name for path in folder.iterdir()} == {"checkpoint.pt", "claim.json", "spec.json"}
+        assert {path.name for path in folder.iterdir()} == {"checkpoint.pt", "claim-1.json", "spec.json"}
 
 
 def test_runs_to_be_trained_anew_leave_everything_behind(store):
@@ -66,7 +64,7 @@ def test_runs_to_be_trained_anew_leave_everything_behind(store):
     folder.mkdir(parents=True)
     (folder / "checkpoint.pt").touch()
     for number in (1, 2):
-        set_aside(store, [RUN, planned("never started")])
+        store.set_aside([RUN, planned("never started")])
         assert status(store) == Status(State.PENDING)
         assert (store.root.with_name("runs-set-aside") / f"{folder.name}.{number}").is_dir()
         folder.mkdir()
@@ -83,33 +81,7 @@ def test_only_finished_runs_conclude_well(tmp_path):
     assert "running  TS/lung f1 s3: process 1 on elsewhere" in concluded(State.RUNNING)[1]
 
 
-def claim_of(process, host=None, birth="1"):
-    return {"host": host or socket.gethostname(), "process": process, "birth": birth}
-
-
-def test_a_claim_of_a_dead_process_counts_for_nothing(store):
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    write_json(store.folder(RUN) / "claim.json", claim_of(process.pid))
-    assert status(store).state is State.PENDING
-
-
-@pytest.mark.skipif(not os.path.isdir("/proc"), reason="only Linux tells when a process was born")
-def test_a_claim_of_a_process_number_used_again_counts_for_nothing(store):
-    write_json(store.folder(RUN) / "claim.json", claim_of(os.getpid(), birth="1"))
-    assert status(store).state is State.PENDING
-
-
-def test_a_claim_of_another_host_lives_by_its_heartbeat(store):
-    claim = store.folder(RUN) / "claim.json"
-    write_json(claim, claim_of(1, host="elsewhere"))
-    assert status(store).state is State.RUNNING
-    silent = time.time() - HEARTBEAT_LOST - 1
-    os.utime(claim, (silent, silent))
-    assert status(store).state is State.PENDING
-
-
-FILES = ("spec.json", "claim.json", "error.json", "checkpoint.pt", "done.json")
+FILES = ("spec.json", "claim-1.json", "error.json", "checkpoint.pt", "done.json")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -121,7 +93,8 @@ def test_no_wreckage_makes_a_state_unreadable(tmp_path_factory, contents):
     for file, text in contents.items():
         (folder / file).write_text(text)
     later = planned("lung", seed=3, learning_rate=1e-4)
-    assert status(store).state is (State.DONE if "done.json" in contents else State.PENDING)
+    claim = contents.get("claim-1.json")  # a damaged one lives by its heartbeat, an empty one was let go
+    assert status(store).state is (State.RUNNING if claim else State.PENDING)
     assert status(store, later).state in (State.PENDING, State.STALE)
 
 

@@ -1,0 +1,226 @@
+"""Who trains a run: numbered claim files in its folder, safe between processes and machines that share a file system.
+
+    claim-3.json    the third attempt; its time of change is the holder's heartbeat, its content says who and how far
+    claim-3.json    empty: the attempt has ended and let go
+
+A claim is taken by linking a finished file to the next number, which succeeds for one contender only, on network file
+systems too. Numbers only grow while a claim is dead or released, and a file goes away only when a higher one stands, so
+a contender with an old view of the folder finds its number taken, or a higher one beside it, and steps back. A holder
+that was taken for dead sees the higher number at its next beat, and stops.
+"""
+
+import json
+import os
+import re
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aggregation_lab.errors import AgglabError
+
+BEAT_EVERY = 2.0
+"""Seconds between two heartbeats; progress is written with them."""
+HEARTBEAT_LOST = 120.0
+"""Seconds without a heartbeat after which the claim of another machine counts as dead."""
+_NAME = re.compile(r"claim-(\d+)\.json")
+
+
+def latest(names: Iterable[str]) -> int:
+    """Highest number of the claims among the file names of a folder; 0 where there is none."""
+    return max((int(found.group(1)) for name in names if (found := _NAME.fullmatch(name))), default=0)
+
+
+def living(folder: Path, number: int) -> dict[str, Any] | None:
+    """Content of claim `number` while its holder lives; None where it has let go or is gone.
+
+    Processes of this machine are asked for; those of others, and of other containers, are known by their heartbeat.
+    """
+    path = folder / f"claim-{number}.json"
+    try:
+        text = path.read_text()
+        changed = path.stat().st_mtime
+    except OSError:
+        return None
+    if not text:
+        return None
+    claim = _content(text)
+    if (claim["host"], claim["namespace"]) == _place():
+        return claim if claim["birth"] == _birth(claim["process"]) else None
+    # Both times come from the clock of the file system, whatever the clock of this machine says.
+    return claim if abs(_now(folder) - changed) < HEARTBEAT_LOST else None
+
+
+def holder(folder: Path, number: int) -> int | None:
+    """Process of this machine that holds or held claim `number` without having let go; None for any other."""
+    try:
+        claim = _content((folder / f"claim-{number}.json").read_text())
+    except OSError:
+        return None
+    return claim["process"] if (claim["host"], claim["namespace"]) == _place() else None
+
+
+class Claim:
+    """Held by the worker that trains the run, as a context; another thread keeps it alive.
+
+    `progress` is shown to whoever looks; `lost` says that somebody took the run over.
+    """
+
+    def __init__(self, folder: Path, number: int):
+        self.number = number
+        self.progress: Mapping[str, Any] = {}
+        self.lost = False
+        self._folder, self._path = folder, folder / f"claim-{number}.json"
+        self._written = _about_us({})
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_alive, daemon=True)
+
+    def __enter__(self) -> "Claim":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        try:
+            os.truncate(self._path, 0)  # needs no space, so a full disk does not keep the claim alive
+        except OSError:
+            return  # the folder is gone or read-only; the claim dies with this process
+
+    def _keep_alive(self) -> None:
+        while not self._ended.wait(BEAT_EVERY):
+            self.beat()
+
+    def beat(self) -> None:
+        """Show that the holder lives and how far it is, and find out whether the claim is still its own."""
+        try:
+            self.lost = self.lost or latest(os.listdir(self._folder)) > self.number
+            if not self.lost:
+                self._write()
+        except OSError:
+            self.lost = not self._folder.is_dir()
+
+    def _write(self) -> None:
+        text = _about_us(self.progress)
+        if text == self._written:
+            os.utime(self._path)
+            return
+        with _temporary(self._folder, text) as temporary:
+            os.replace(temporary, self._path)
+        self._written = text
+
+
+def take(folder: Path) -> Claim | None:
+    """Claim the run of `folder` for this process; None where another has it or is faster.
+
+    Raises `AgglabError` where the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        before = latest(os.listdir(folder))
+        if before and living(folder, before) is not None:
+            return None
+        number = before + 1
+        if not _link(folder, number):
+            return None
+        found = os.listdir(folder)
+        if latest(found) > number:
+            (folder / f"claim-{number}.json").unlink(missing_ok=True)
+            return None
+        for name in found:
+            if 0 < latest([name]) < number:
+                (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise AgglabError(f"{folder}: cannot be written ({reason}); free space or choose another --out") from error
+    return Claim(folder, number)
+
+
+def _link(folder: Path, number: int) -> bool:
+    """Whether the claim with `number` could be put there: nobody was faster, or swept the unfinished file."""
+    with _temporary(folder, _about_us({})) as temporary:
+        try:
+            os.link(temporary, folder / f"claim-{number}.json")
+        except (FileExistsError, FileNotFoundError):
+            return False
+    return True
+
+
+class _temporary:
+    """A file with `text` that vanishes at the end of the block if it still has its name."""
+
+    def __init__(self, folder: Path, text: str):
+        self._folder, self._text = folder, text
+
+    def __enter__(self) -> str:
+        handle, self._name = tempfile.mkstemp(dir=self._folder, prefix=".claim.", suffix=".part")
+        try:
+            with open(handle, "w") as stream:
+                stream.write(self._text)
+            os.chmod(self._name, 0o644)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self._name
+
+    def __exit__(self, *_: object) -> None:
+        Path(self._name).unlink(missing_ok=True)
+
+
+def _about_us(progress: Mapping[str, Any]) -> str:
+    host, namespace = _place()
+    process = os.getpid()
+    who = {"host": host, "namespace": namespace, "process": process, "birth": _birth(process)}
+    return json.dumps({**who, "job": os.environ.get("SLURM_JOB_ID", ""), "progress": dict(progress)})
+
+
+def _content(text: str) -> dict[str, Any]:
+    """What a claim says. A damaged one is nobody's on this machine, and lives by its heartbeat."""
+    nobody = {"host": "", "namespace": "", "process": 0, "birth": "", "job": "", "progress": {}}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return nobody
+    return nobody | value if isinstance(value, dict) else nobody
+
+
+def _place() -> tuple[str, str]:
+    """Machine and process namespace: containers of one machine can share its name, but not its process numbers."""
+    try:
+        return socket.gethostname(), os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return socket.gethostname(), ""
+
+
+def _birth(process: int) -> str | None:
+    """Start time of a process in clock ticks since boot, which tells it from a later one of the same number.
+
+    None where it does not exist (any more), "" where the system does not tell.
+    """
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "" if not Path("/proc/self").exists() else None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _now(folder: Path) -> float:
+    """The clock of the file system that holds `folder`."""
+    try:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".claim.", suffix=".part")
+    except OSError:
+        return time.time()
+    try:
+        return os.fstat(handle).st_mtime
+    finally:
+        os.close(handle)
+        Path(name).unlink(missing_ok=True)

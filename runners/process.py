@@ -1,0 +1,56 @@
+"""What worker processes need of their system: their output in a file, code by name, errors in one line."""
+
+import faulthandler
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from aggregation_lab.errors import AgglabError
+
+
+@contextmanager
+def output_to(log: Path) -> Iterator[None]:
+    """Everything this process prints, native libraries and crash reports included, goes to the end of `log`.
+
+    Raises `OSError` where `log` cannot be opened.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+    faulthandler.enable(file=2)
+    try:
+        yield
+    except Exception:
+        with suppress(OSError):  # a full disk must not hide what went wrong
+            traceback.print_exc(file=sys.__stderr__)
+        raise
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        for descriptor, number in zip(kept, (1, 2), strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def imported(path: str) -> Any:
+    """What `module:name` means."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def describe(error: BaseException) -> str:
+    """One line: the message of an error meant for users, with the kind in front for any other."""
+    lines = str(error).splitlines()
+    if isinstance(error, AgglabError):
+        return " ".join(lines)
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
