@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 # Without cached bytecode every worker and every test process would compile torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo test check format bench calibrate clean
+.PHONY: help env demo test check format bench calibrate chaos clean
 
 help:
 	@echo "make demo   phantom study from nothing to the report (minutes on two cores)"
@@ -18,6 +18,7 @@ help:
 	@echo "make check  lint, format, types"
 	@echo "make bench  how close training comes to the bare model; how fast the analysis is"
 	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (half an hour)"
+	@echo "make chaos  a grid interrupted a hundred times at random, its scores against an undisturbed one"
 	@echo "make clean  remove the environment and outputs"
 
 env: $(READY)
@@ -55,6 +56,9 @@ bench: $(READY)
 
 calibrate: $(READY)
 	$(BIN)/python -m analysis.calibrate
+
+chaos: $(READY)
+	$(BIN)/python tests/chaos.py --interruptions 100 --write docs/chaos.md
 
 clean:
 	rm -rf $(VENV) $(TOOLS) out build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -30,10 +30,12 @@ def places(study: Study, device: str, options: GridOptions, console: Console) ->
     each = cost.worker_bytes(study.model, study.training)
     if device != "cpu":
         free = {options.device: 0.0} if options.device else _free_memory(device)
-        fitting = [max(1, min(MOST_PER_DEVICE, int(0.8 * memory / each))) for memory in free.values()]
-        wanted = options.jobs or min(sum(fitting), max(len(free), cost.cores()))
         names = list(free)
-        return [names[number % len(names)] for number in range(wanted)]
+        if options.jobs:
+            return [names[number % len(names)] for number in range(options.jobs)]
+        room = {name: max(1, min(MOST_PER_DEVICE, int(0.8 * memory / each))) for name, memory in free.items()}
+        slots = [name for turn in range(MOST_PER_DEVICE) for name in names if turn < room[name]]
+        return slots[: max(len(names), cost.cores())]
     wanted = options.jobs or cost.cores()
     fitting_here = max(1, int(0.9 * cost.available_bytes() / each))
     if fitting_here < wanted:

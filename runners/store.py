@@ -130,8 +130,10 @@ def _state(folder: Path) -> Status:
     claim = claims.living(folder, number) if number else None
     if claim is not None:
         job = f", Slurm job {claim['job']}" if claim["job"] else ""
-        reason = f"process {claim['process']} on {claim['host'] or 'another machine'}{job}"
-        return Status(State.RUNNING, reason, claim["progress"])
+        at = claim["progress"]
+        step = f"step {at['step']}/{at['steps']}, " if at else ""
+        reason = f"{step}process {claim['process']} on {claim['host'] or 'another machine'}{job}"
+        return Status(State.RUNNING, reason, at)
     error = _read_json(folder / ERROR, "message") if ERROR in names else None
     if error is not None:
         return Status(State.FAILED, error["message"])
