@@ -181,6 +181,7 @@ class _Pool:
         by_connection = {member.connection: member for member in self.members}
         if not by_connection:
             time.sleep(TICK)
+            return
         for connection in wait(list(by_connection), timeout=TICK):
             member = by_connection[connection]  # type: ignore[index]
             try:
