@@ -211,7 +211,8 @@ def record_failure(folder: Path, message: str, trace: str = "") -> None:
 
 
 def written_digest(folder: Path, table: str) -> str | None:
-    """SHA-256 of a table as the finished run in `folder` wrote it; None where its `done.json` does not say."""
+    """SHA-256 of a table as the finished run in `folder` wrote it; None where its `done.json`
+    does not say, as those of early versions."""
     done = _read_json(folder / DONE, "digests")
     return None if done is None else done["digests"].get(table)
 
