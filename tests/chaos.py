@@ -27,8 +27,8 @@ import pandas as pd
 
 TESTS = Path(__file__).parent
 FAULT = "AGGLAB_CHAOS"
-MEASURED = ("seconds", "train_seconds", "peak_memory", "started", "resumes")
-"""Columns of the table of runs that tell of time, memory and the interruptions themselves."""
+MEASURED = ("seconds", "train_seconds", "peak_memory", "started", "resumes", "versions")
+"""Columns of the table of runs that tell of time, memory, the interruptions themselves and the state of the code."""
 PATIENCE = 400.0
 """Seconds after which a grid counts as hanging."""
 
