@@ -174,7 +174,13 @@ def _about_us(progress: Mapping[str, Any]) -> str:
     host, namespace = _place()
     process = os.getpid()
     who = {"host": host, "namespace": namespace, "process": process, "birth": _birth(process)}
-    return json.dumps({**who, "job": os.environ.get("SLURM_JOB_ID", ""), "progress": dict(progress)})
+    return json.dumps({**who, "job": slurm_job(), "progress": dict(progress)})
+
+
+def slurm_job() -> str:
+    """The Slurm job that this process runs in, as its logs are named: JOB, or ARRAY_TASK; "" outside of Slurm."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
 
 
 def _content(text: str) -> dict[str, Any]:

@@ -80,8 +80,15 @@ def run_grid(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, train nothing.")] = False,
     device: DeviceOption = None,
     engine: Annotated[
-        EngineName, typer.Option("--engine", help="local: processes of this machine; debug: this very process.")
+        EngineName,
+        typer.Option(
+            "--engine", help="local: processes of this machine; slurm: jobs of a cluster; debug: this process."
+        ),
     ] = EngineName.LOCAL,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option("--slurm", metavar="KEY=VALUE", help="A field of the study's slurm section, such as hours=12."),
+    ] = None,
 ) -> None:
     """Train what is missing of a study, in parallel, and write its tables.
 
@@ -89,9 +96,13 @@ def run_grid(
     """
     from runners import commands
     from runners.grid import run_study
+    from runners.slurm import overridden
 
     options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
     opened, file, folder = commands.open_study(study, data, out)
+    if slurm and engine is not EngineName.SLURM:
+        raise StudyError("--slurm: needs --engine slurm")
+    opened = overridden(opened, slurm or ())
     if dry_run:
         raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
     raise typer.Exit(run_study(opened, file, folder, options, _console()))

@@ -49,7 +49,9 @@ def manifest(out: Path, runs: Sequence[PlannedRun]) -> Manifest:
     identity = read_identity(out)
     if identity is None:
         raise StudyError(f"{out}: is not the output of a study (it has no study.json); give the folder of --out")
-    settings = identity.study.model_dump(mode="json", exclude={"margins": True, "data": {"root", "split"}})
+    settings = identity.study.model_dump(
+        mode="json", exclude={"margins": True, "slurm": True, "data": {"root", "split"}}
+    )
     states = RunStore(out).present(runs)
     return Manifest(
         study=identity.study.name,

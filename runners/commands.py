@@ -7,7 +7,7 @@ from rich.console import Console
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
-from runners import cost, output
+from runners import cost, output, slurm
 from runners.collect import gather
 from runners.estimate import Estimate, learn
 from runners.grid import TAKEN
@@ -16,7 +16,7 @@ from runners.places import device_type, places, threads_each
 from runners.plan import select
 from runners.prepare import make_phantoms, plan_only
 from runners.progress import duration, preparation, say, say_warnings
-from runners.store import RunStore, State
+from runners.store import LOG, RunStore, State
 from runners.study import PhantomSettings, Study
 from runners.study_file import find_study, load_study
 
@@ -80,15 +80,22 @@ def guessed(device: str, jobs: int) -> Estimate:
 def show_status(out: Path, console: Console) -> int:
     """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed."""
     runs, store = output.read_plan(out), RunStore(out)
-    states = store.statuses(runs)
+    states, folders = store.statuses(runs), store.folders(runs)
     for run in runs:
         status = states[run.id]
         if status.state is not State.DONE:
-            line = f"{status.state:8} {run.title}{f'  ({status.reason})' if status.reason else ''}"
-            say(console, line)
+            say(console, f"{status.state:8} {run.title}{f'  ({status.reason})' if status.reason else ''}")
+        if status.state in (State.RUNNING, State.FAILED):
+            logs = [folders[run.id] / LOG, *([slurm.log_file(out, status.job)] if status.job else [])]
+            for log in logs:
+                if log.is_file():
+                    say(console, f"{'':8} log: {log}")
     counts = Counter(status.state for status in states.values())
     text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     say(console, f"{output.read_study(out).name}: {len(runs)} runs: {text}")
+    left = slurm.queue(out)
+    if left is not None and left.jobs:
+        say(console, str(left))
     return 1 if counts[State.FAILED] else 0
 
 

@@ -59,18 +59,20 @@ def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
 
 
 def available_bytes() -> float:
-    """Memory that processes can still take without swapping."""
+    """Memory that processes can still take without swapping, and within the Slurm job where this is one."""
+    allowed = float(os.environ.get("SLURM_MEM_PER_NODE", "inf")) * 2**20
     try:
         text = Path("/proc/meminfo").read_text()
     except OSError:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        return min(allowed, float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
     found = re.search(r"MemAvailable:\s+(\d+) kB", text)
-    return float(found.group(1)) * 1024 if found else float("inf")
+    return min(allowed, float(found.group(1)) * 1024 if found else float("inf"))
 
 
 def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may use. Not every cluster binds a job to those it has been given."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(here, int(os.environ.get("SLURM_CPUS_PER_TASK", here)))
 
 
 def makespan(seconds: Iterable[float], jobs: int) -> float:

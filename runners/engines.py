@@ -1,12 +1,19 @@
 """Where the workers of a grid run. The workers are the same everywhere; an engine starts them and watches."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 
+from runners import slurm
 from runners.plan import PlannedRun
-from runners.pool import Outcome, stop_signals
+from runners.pool import TICK, Outcome, stop_signals
+from runners.slurm_job import ArrayJob
 from runners.store import RunStore, State
+from runners.study import Study
 from runners.watch import Watch, Watcher
 from runners.worker import End, Worker, WorkerConfig
+
+ASK_EVERY = 10.0
+"""Seconds between two questions to the cluster's queue, which does not like to be asked often."""
 
 
 def run_here(
@@ -30,7 +37,36 @@ def run_here(
         while worker.work() is End.BROKEN and not fail_fast:
             continue  # there is no other process to go on in
         watch.look(at_once=True)
+    return _outcome(runs, store, given_up, bool(signals))
+
+
+def run_on_slurm(runs: Sequence[PlannedRun], store: RunStore, study: Study, job: ArrayJob, watcher: Watcher) -> Outcome:
+    """`--engine slurm`: jobs of a cluster train, and this process watches until they have, or none of them is left.
+
+    Ctrl-C or SIGTERM ends the watching, not the jobs. Raises `StudyError` where the cluster refuses the jobs.
+    """
+    slurm.ensure_jobs(study, job, runs)
+    watch, said, next_question = Watch(runs, store, watcher), "", 0.0
+    with stop_signals() as signals:
+        states = watch.look()
+        while not signals and {State.PENDING, State.RUNNING} & set(states.values()):
+            watcher.ticked()
+            if time.monotonic() >= next_question:
+                left, next_question = slurm.queue(job.out), time.monotonic() + ASK_EVERY
+                if left is not None and str(left) != said:
+                    said = str(left)
+                    watcher.noted(said)
+                states = watch.look(at_once=True)
+                if left is not None and not left.jobs and State.RUNNING not in states.values():
+                    watcher.noted(f"no job is left in the queue; {slurm.log_file(job.out, '*')} say why")
+                    break
+            time.sleep(TICK)
+            states = watch.look()
+    return _outcome(runs, store, {}, bool(signals))
+
+
+def _outcome(runs: Sequence[PlannedRun], store: RunStore, given_up: Mapping[str, str], interrupted: bool) -> Outcome:
     states = store.present(runs)
     done = [run.id for run in runs if states[run.id].state is State.DONE]
     failed = {run: status.reason for run, status in states.items() if status.state is State.FAILED}
-    return Outcome(done, given_up | failed, bool(signals))
+    return Outcome(done, {**given_up, **failed}, interrupted)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from runners import output
+from runners import output, slurm
 from runners.collect import DamagedResult, collect
-from runners.engines import run_here
+from runners.engines import run_here, run_on_slurm
 from runners.estimate import learn
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 from runners.places import device_type, places, threads_each
@@ -17,6 +17,7 @@ from runners.plan import PlannedRun, select
 from runners.pool import Outcome, run_pool
 from runners.prepare import Plan, check_model, prepare
 from runners.progress import GridProgress, preparation, say, say_warnings
+from runners.slurm_job import ArrayJob
 from runners.store import SET_ASIDE, RunStore, State, Status
 from runners.study import Study
 from runners.worker import WorkerConfig
@@ -53,6 +54,11 @@ class Grid:
         with GridProgress(ordered, self.console, lambda: collect(self.out, self.runs)) as progress:
             if self.options.engine is EngineName.DEBUG:
                 return run_here(ordered, self.store, self.config, progress, fail_fast=self.options.fail_fast)
+            if self.options.engine is EngineName.SLURM:
+                job = ArrayJob(
+                    self.out, self.config.threads, self.options.jobs, self.options.device, self.options.fail_fast
+                )
+                return run_on_slurm(ordered, self.store, self.study, job, progress)
             return run_pool(
                 ordered, self.store, self.config, progress, places=self.places, fail_fast=self.options.fail_fast
             )
@@ -86,6 +92,9 @@ def run_study(study: Study, file: Path, out: Path, options: GridOptions, console
         if not todo or outcome.interrupted:
             break
     finished = conclude(out, grid.chosen, grid.store.statuses(grid.runs), failed, console)
+    if outcome.interrupted and options.engine is EngineName.SLURM:
+        say(console, slurm.parting_words(out))
+        return INTERRUPTED
     if outcome.interrupted:
         command = "the same command without --rerun all" if options.rerun is Rerun.ALL else "the same command"
         say(console, f"interrupted; {command} continues where it stopped")
@@ -95,7 +104,10 @@ def run_study(study: Study, file: Path, out: Path, options: GridOptions, console
 
 def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Console) -> tuple[Grid, list[PlannedRun]]:
     """A prepared grid and the runs it takes up; other grids may be at work in the same folder."""
-    device = device_type(options.device)
+    on_cluster = options.engine is EngineName.SLURM
+    if on_cluster:
+        slurm.check_available()
+    device = None if on_cluster else device_type(options.device)
 
     def waiting() -> None:
         say(console, f"another run-grid prepares {out}; waiting for it")
@@ -113,12 +125,14 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
         if options.rerun is Rerun.ALL:
             store.set_aside(taken)
         store.forget_failures(taken)
-        where = places(study, device, options, console)
-        threads = output.fixed_threads(out, threads_each(len(where)))
+        where = places(study, device, options, console) if device is not None else []
+        each = slurm.threads_each(study.slurm, options.jobs) if on_cluster else threads_each(len(where))
+        threads = output.fixed_threads(out, each)
     config = WorkerConfig(out, threads=threads)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0
     others = f", {len(elsewhere)} in the hands of others" if elsewhere else ""
-    counts = f"{len(plan.runs)} runs, {done} finished, {len(taken)} to do{others}, {len(where)} at a time"
+    width = f"in {study.slurm.tasks} Slurm jobs" if on_cluster else f"{len(where)} at a time"
+    counts = f"{len(plan.runs)} runs, {done} finished, {len(taken)} to do{others}, {width}"
     say(console, f"{out}: {counts}")
     grid = Grid(study, out, plan.runs, chosen, store, config, where, options, console)
     return grid, [*taken, *elsewhere]

@@ -17,9 +17,10 @@ class Rerun(StrEnum):
 
 
 class EngineName(StrEnum):
-    """Where workers run: processes of this machine, or this very process."""
+    """Where workers run: processes of this machine, jobs of a cluster, or this very process."""
 
     LOCAL = "local"
+    SLURM = "slurm"
     DEBUG = "debug"
 
 

@@ -25,6 +25,8 @@ from runners.worker import End, Worker, WorkerConfig
 
 TICK = 0.5
 """Longest pause between two looks at the store and the stop signal, in seconds."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+"""What workers leave to their parent: Ctrl-C, the end of a session, and Slurm's notice of a time limit."""
 GRACE = 60.0
 """Seconds that workers have to end their step and write a checkpoint once they are told to stop."""
 MOST_DEATHS = 3
@@ -168,8 +170,8 @@ class _Pool:
         process = context.Process(
             target=work, args=(theirs, config, self.runs, self.fail_fast, set(self.given_up)), daemon=True
         )
-        # Ctrl-C reaches the whole process group: a worker that is just starting must not die of it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # Signals can reach the whole process group: a worker that is just starting must not die of them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             process.start()
         finally:
@@ -239,6 +241,9 @@ class _Pool:
         """Tell every worker to stop after its step."""
         self.deadline = time.monotonic() + self.grace
         for member in self.members:
+            if not member.ready:
+                member.process.kill()  # it holds nothing yet, and would hear of it only once it has loaded all it needs
+                continue
             try:
                 member.connection.send(None)
             except OSError:
@@ -272,7 +277,7 @@ def work(
 ) -> None:
     """Body of a worker process. It never outlives its parent, and leaves the handling of Ctrl-C to it: a message
     through `connection` tells it to stop."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

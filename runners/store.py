@@ -38,11 +38,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """State of a run, and why; `progress` of a run under way is what its worker last said of it."""
+    """State of a run, and why; `progress` of a run under way is what its worker last said of it.
+
+    `job` is the Slurm job that has it, or in which it failed.
+    """
 
     state: State
     reason: str = ""
     progress: Mapping[str, Any] = field(default_factory=dict)
+    job: str = ""
 
 
 class RunStore:
@@ -133,10 +137,10 @@ def _state(folder: Path) -> Status:
         at = claim["progress"]
         step = f"step {at['step']}/{at['steps']}, " if at else ""
         reason = f"{step}process {claim['process']} on {claim['host'] or 'another machine'}{job}"
-        return Status(State.RUNNING, reason, at)
+        return Status(State.RUNNING, reason, at, claim["job"])
     error = _read_json(folder / ERROR, "message") if ERROR in names else None
     if error is not None:
-        return Status(State.FAILED, error["message"])
+        return Status(State.FAILED, error["message"], job=error.get("job", ""))
     if DONE in names:
         return Status(State.PENDING, f"its {DONE} is damaged; it is trained anew")
     if CHECKPOINT in names:
@@ -207,7 +211,9 @@ def claimed(folder: Path, spec: Mapping[str, Any]) -> Iterator[claims.Claim | No
 def record_failure(folder: Path, message: str, trace: str = "") -> None:
     """Mark the run as failed. The caller holds its claim."""
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    write_json(folder / ERROR, {"message": message, "when": when, "traceback": trace.splitlines()})
+    write_json(
+        folder / ERROR, {"message": message, "when": when, "job": claims.slurm_job(), "traceback": trace.splitlines()}
+    )
 
 
 def written_digest(folder: Path, table: str) -> str | None:

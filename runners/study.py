@@ -10,6 +10,7 @@ from aggregation_lab.config import Config, ModelConfig, TrainingConfig
 from aggregation_lab.errors import StudyError
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.tasks import Task, TaskType
+from runners.slurm_settings import SlurmSettings
 
 BUDGETS: dict[str, dict[str, float]] = {
     "smoke": {"passes": 1, "min_steps": 4, "evaluations": 3},
@@ -95,6 +96,8 @@ class Study(Config):
     margins: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
     """Largest loss of unit-free score that counts as no loss, by task or task type; `default` for the others (0.02).
     Fixed here before the runs, used by the analysis."""
+    slurm: SlurmSettings = SlurmSettings()
+    """What `--engine slurm` asks the cluster for; no result depends on it."""
 
     @model_validator(mode="before")
     @classmethod

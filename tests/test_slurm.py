@@ -1,0 +1,281 @@
+"""`--engine slurm`: a grid on a real cluster that is disturbed in every way Slurm has, and what the engine asks for."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tiny import STUDY, write_study
+
+from aggregation_lab.errors import StudyError
+from runners import cli, output, slurm
+from runners.slurm import Queue, overridden, parameters
+from runners.slurm_settings import SlurmSettings
+from runners.store import RunStore, State
+from runners.study import Study
+from runners.study_file import load_study
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_a_section_becomes_parameters_of_submitit():
+    settings = SlurmSettings(
+        tasks=8,
+        partition="gpu",
+        hours=1.5,
+        gpus=2,
+        cpus=6,
+        memory_gb=2.5,
+        directives={"account": "lab", "mail_type": "END", "exclusive": True, "requeue": False},
+    )
+    assert parameters(settings, "mine") == {
+        "job_name": "agglab-mine",
+        "partition": "gpu",
+        "time": 90,
+        "gpus_per_node": 2,
+        "cpus_per_task": 6,
+        "mem": "2560M",
+        "array_parallelism": 8,
+        "stderr_to_stdout": True,
+        "srun_args": ["--cpus-per-task=6"],
+        "additional_parameters": {"account": "lab", "mail-type": "END", "exclusive": True},
+    }
+
+
+def test_what_is_not_asked_for_is_left_to_the_cluster():
+    given = parameters(SlurmSettings(gpus=0), "mine")
+    assert not given.keys() & {"partition", "gpus_per_node", "mem"}
+    assert given["additional_parameters"] == {"requeue": True}
+
+
+@pytest.mark.parametrize(
+    "settings, jobs, threads",
+    [({"gpus": 0, "cpus": 8}, None, 1), ({"gpus": 0, "cpus": 8}, 2, 4), ({"gpus": 1, "cpus": 8}, None, 2)],
+)
+def test_threads_share_the_cores_of_a_job(settings, jobs, threads):
+    assert slurm.threads_each(SlurmSettings(**settings), jobs) == threads
+
+
+def test_flags_replace_fields_of_the_section(tmp_path):
+    study = load_study(write_study(tmp_path / "study.yaml", slurm={"hours": 2, "directives": {"account": "lab"}}))
+    changed = overridden(study, ["hours=0.5", "partition=short", "directives.qos=low"]).slurm
+    assert (changed.hours, changed.partition) == (0.5, "short")
+    assert changed.directives == {"account": "lab", "qos": "low"}
+    assert overridden(study, ["tasks=9"]).model_dump(exclude={"slurm"}) == study.model_dump(exclude={"slurm"})
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("hours", "--slurm hours: takes KEY=VALUE, such as hours=12 or directives.account=lab"),
+        ("hour=3", "--slurm: slurm.hour: unknown field; did you mean hours?"),
+        ("hours=0.05", "--slurm: slurm.hours: got '0.05', it takes greater than or equal to 0.1"),
+        ("tasks=many", "--slurm: slurm.tasks: got 'many', it takes a valid integer"),
+        ("directives.time=10", "--slurm: slurm.directives: time has a field of its own; set slurm.hours"),
+        ("directives.output=log", "--slurm: slurm.directives: output is set by agglab; leave it out"),
+    ],
+)
+def test_flags_that_mean_nothing_are_named(change, message):
+    with pytest.raises(StudyError) as refused:
+        overridden(Study(name="mine"), [change])
+    assert str(refused.value).startswith(message)
+
+
+def test_the_section_changes_no_run(tmp_path, tiny_original):
+    from runners.prepare import plan_only
+
+    plans = []
+    for number, section in enumerate(({}, {"hours": 9, "gpus": 4, "directives": {"account": "lab"}})):
+        study = load_study(write_study(tmp_path / f"{number}.yaml", slurm=section), data=tiny_original)
+        plans.append([run.id for run in plan_only(study, tmp_path / "out", lambda *_: None).runs])
+    assert plans[0] == plans[1]
+
+
+def refused(capsys, *arguments: object) -> str:
+    with pytest.raises(SystemExit) as exit:
+        cli.main([str(argument) for argument in arguments])
+    assert exit.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_machine_without_slurm_is_told_so(tmp_path, tiny_original, monkeypatch, capsys):
+    grid = ["run-grid", write_study(tmp_path / "s.yaml"), "--data", tiny_original, "--out", tmp_path / "out"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = "agglab: --engine slurm: there is no sbatch here; call it on a login node of a Slurm cluster\n"
+    assert refused(capsys, *grid, "--engine", "slurm") == missing
+    monkeypatch.setattr(slurm, "find_spec", lambda name: None)
+    missing = "agglab: --engine slurm: submitit is not installed; pip install 'aggregation-lab[slurm]'\n"
+    assert refused(capsys, *grid, "--engine", "slurm") == missing
+    assert not (tmp_path / "out").exists()
+    assert "--slurm: needs --engine slurm" in refused(capsys, *grid, "--slurm", "hours=1")
+
+
+def fake_squeue(folder: Path, script: str) -> None:
+    (folder / "squeue").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "squeue").chmod(0o755)
+
+
+def test_the_queue_counts_our_jobs_only(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    fake_squeue(tmp_path, "exit 1")
+    assert slurm.queue(out) == Queue()  # nothing was ever submitted, so nobody is asked
+    (out / "slurm").mkdir(parents=True)
+    for array in (9, 12):
+        (out / "slurm" / f"{array}_submission.sh").touch()
+    assert slurm.queue(out) is None
+    fake_squeue(tmp_path, "printf '12|R|None\\n12|PD|Resources\\n12|PD|None\\n9|CG|None\\n77|PD|Priority\\n'")
+    left = slurm.queue(out)
+    assert left == Queue({"12": 1, "9": 1}, {"12": 2}, ("Resources",)) and left.jobs == 4
+    assert str(left) == "Slurm array 9: 1 running; Slurm array 12: 1 running, 2 waiting (Resources)"
+    assert slurm.parting_words(out) == (
+        "no longer watching; the jobs go on: `scancel 9 12` stops them, the same command watches again"
+    )
+
+
+@pytest.fixture(scope="session")
+def cluster() -> None:
+    """A Slurm cluster that takes jobs. Where CI could have started one, its absence is a failure."""
+    reason = "Slurm is not installed; as root on Debian .ci/slurm starts a cluster"
+    if shutil.which("sinfo"):
+        command = ["sinfo", "--noheader", "--states", "idle,mixed,allocated,completing"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if answer.returncode == 0 and answer.stdout.strip():
+            return
+        reason = f"Slurm takes no jobs here ({(answer.stderr or 'no node is up').strip().splitlines()[0]})"
+    if os.environ.get("CI") == "true" and os.getuid() == 0 and Path("/etc/debian_version").exists():
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Grid:
+    """A study of its own and processes of `run-grid` on it; `end` leaves none of them, and no job, behind."""
+
+    def __init__(self, folder: Path, data: Path):
+        section = {"tasks": 3, "gpus": 0, "cpus": 1, "hours": 1}
+        training = {**STUDY["training"], "min_steps": 200}  # long enough to be disturbed in
+        self.study = write_study(folder / "study.yaml", slurm=section, training=training, aggregations=["TS", "AU"])
+        self.data, self.out, self.processes = data, folder / "out", list[subprocess.Popen[str]]()
+
+    def start(self, *options: str, out: Path | None = None) -> subprocess.Popen[str]:
+        words = ["run-grid", self.study, "--data", self.data, "--out", out or self.out, "--device", "cpu", *options]
+        command = [sys.executable, "-m", "runners.cli", *(str(word) for word in words)]
+        process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.processes.append(process)
+        return process
+
+    def status(self) -> str:
+        command = [sys.executable, "-m", "runners.cli", "status", str(self.out)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300).stdout
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.communicate()
+        left = slurm.queue(self.out)
+        if left and left.jobs:
+            subprocess.run(["scancel", *left.arrays], check=True)
+
+
+class Observed:
+    """An output folder of which every look is remembered: what `done.json` said when it was first there."""
+
+    def __init__(self, out: Path):
+        self.out, self.first_results = out, dict[str, str]()
+
+    def statuses(self):
+        try:
+            runs = output.read_plan(self.out)
+        except StudyError:
+            return {}
+        store = RunStore(self.out)
+        statuses = {run.title: status for run in runs for status in [store.present([run])[run.id]]}
+        for run in runs:
+            if statuses[run.title].state is State.DONE:
+                self.first_results.setdefault(run.title, (store.folder(run) / "done.json").read_text())
+        return statuses
+
+    def wait_for(self, condition, seconds=900.0):
+        end = time.monotonic() + seconds
+        while not condition(statuses := self.statuses()):
+            assert time.monotonic() < end, f"waited too long: {statuses}"
+            time.sleep(0.1)
+        return statuses
+
+
+def jobs(statuses, training: bool = False) -> dict[str, str]:
+    """Run by the Slurm job that has it; only those that are known to be past their first step where `training`."""
+    running = {title: status for title, status in statuses.items() if status.state is State.RUNNING}
+    return {status.job: title for title, status in running.items() if status.progress or not training}
+
+
+@pytest.fixture
+def grid(cluster, tmp_path, tiny_original):
+    grid = Grid(tmp_path, tiny_original)
+    yield grid
+    grid.end()
+
+
+@pytest.mark.slow
+def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, tmp_path):
+    out, first, seen = grid.out, grid.start("--engine", "slurm"), Observed(grid.out)
+    held = jobs(seen.wait_for(lambda statuses: len(jobs(statuses, training=True)) == 3))
+    array = next(iter(held)).split("_")[0]
+    assert set(held) == {f"{array}_{task}" for task in range(3)}
+
+    subprocess.run(["scancel", f"{array}_0"], check=True)
+    subprocess.run(["scontrol", "requeue", f"{array}_1"], check=True)
+    subprocess.run(["scancel", "--signal=USR2", f"{array}_2"], check=True)  # as Slurm does before the time limit
+    interrupted = seen.wait_for(lambda statuses: not jobs(statuses), seconds=60)
+    for title in held.values():
+        assert interrupted[title].reason == "interrupted; continues from its checkpoint"
+
+    # Stopping to watch stops nothing, and to watch again submits nothing, while jobs are left.
+    first.send_signal(signal.SIGINT)
+    text = first.communicate(timeout=300)[0]
+    assert first.returncode == 130 and f"the jobs go on: `scancel {array}` stops them" in text, text
+    second = grid.start("--engine", "slurm", "--slurm", "tasks=2")
+    again = jobs(seen.wait_for(jobs))
+    assert set(again) <= {f"{array}_1", f"{array}_2"}
+    assert f"log: {slurm.log_file(out, next(iter(again)))}" in grid.status()
+
+    seen.wait_for(lambda statuses: all(status.state is State.DONE for status in statuses.values()))
+    text = second.communicate(timeout=300)[0]
+    assert second.returncode == 0 and "5 done; tables in" in text, text
+    assert [file.name for file in (out / "slurm").glob("[0-9]*.sh")] == [f"{array}_submission.sh"]
+    for title, result in seen.first_results.items():
+        run = next(run for run in output.read_plan(out) if run.title == title)
+        assert (RunStore(out).folder(run) / "done.json").read_text() == result, f"{title} was trained twice"
+
+    local = grid.start("--jobs", "2", out=tmp_path / "local")
+    text = local.communicate(timeout=900)[0]
+    assert local.returncode == 0, text
+    for table in ("scores", "cases", "curves"):
+        tables = (pd.read_parquet(folder / f"{table}.parquet") for folder in (out, tmp_path / "local"))
+        pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+@pytest.mark.slow
+def test_jobs_that_are_refused_or_vanish_end_the_watching(grid):
+    refused = grid.start("--engine", "slurm", "--slurm", "partition=nowhere")
+    text = refused.communicate(timeout=300)[0].splitlines()[-1]
+    assert refused.returncode == 2
+    assert text.startswith(
+        "agglab: --engine slurm: sbatch refuses the job array (invalid partition specified: nowhere)"
+    )
+
+    waits = grid.start("--engine", "slurm", "--slurm", "directives.begin=now+1hour")
+    end = time.monotonic() + 300
+    while not (left := slurm.queue(grid.out)).jobs:
+        assert time.monotonic() < end and waits.poll() is None
+        time.sleep(0.2)
+    assert left.waiting == {left.arrays[0]: 3} and not left.running
+    subprocess.run(["scancel", *left.arrays], check=True)
+    text = waits.communicate(timeout=300)[0]
+    assert waits.returncode == 1
+    assert f"no job is left in the queue; {grid.out}/slurm/*_0_log.out say why" in text and "5 pending" in text, text
