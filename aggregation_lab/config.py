@@ -50,6 +50,18 @@ class ModelConfig(Config):
     """Channels inside the heads."""
     drop_path: float = Field(0.0, ge=0, lt=1)
     """Stochastic depth rate of the encoder."""
+    frozen_blocks: int = Field(0, ge=0)
+    """How many of the first transformer blocks keep the weights they start with, the patch embedding below them
+    included. Their output is kept on disk once per image, so that runs train the blocks above only. Needs `weights`
+    other than random and `training.augment: false`."""
+
+    @model_validator(mode="after")
+    def _worth_freezing(self) -> "ModelConfig":
+        if self.frozen_blocks and self.weights == "random":
+            raise ValueError(
+                "frozen_blocks needs weights: hub or a checkpoint (frozen random blocks would be noise of the seed)"
+            )
+        return self
 
 
 class TrainingConfig(Config):
@@ -101,3 +113,11 @@ class TrainingConfig(Config):
             if weight <= 0:
                 raise ValueError(f"loss_weights.{task} is {weight}; a weight is greater than 0")
         return self
+
+
+def check_frozen(model: ModelConfig, training: TrainingConfig) -> None:
+    """Raises `ValueError` where the training would need more of the frozen blocks than their kept output."""
+    if model.frozen_blocks and training.augment:
+        raise ValueError(
+            "augment must be false with model.frozen_blocks (the output of frozen blocks is kept once per image)"
+        )

@@ -1,5 +1,6 @@
 """Predictions of a model for the cases of one task, and the quick validation score of the learning curve."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,6 @@ import torch
 from torch import Tensor
 
 from aggregation_lab import metrics
-from aggregation_lab.data.augmentation import to_model_input
 from aggregation_lab.data.geometry import sides
 from aggregation_lab.data.loading import ImageStore, TaskCases
 from aggregation_lab.model.m2dino import M2DINO
@@ -25,11 +25,13 @@ class Predictions:
 
 
 class Evaluator:
-    """Runs a model over cases in evaluation mode, at the precision of the run."""
+    """Runs a model over cases in evaluation mode, at the precision of the run.
 
-    def __init__(self, model: M2DINO, store: ImageStore, mean: Tensor, std: Tensor, precision: torch.dtype):
-        self.model, self.store = model, store
-        self.mean, self.std, self.precision = mean, std, precision
+    `to_input` makes the model's input of what the store holds.
+    """
+
+    def __init__(self, model: M2DINO, store: ImageStore, to_input: Callable[[Tensor], Tensor], precision: torch.dtype):
+        self.model, self.store, self.to_input, self.precision = model, store, to_input, precision
 
     def predict(self, cases: TaskCases) -> Predictions:
         was_training = self.model.training
@@ -37,9 +39,9 @@ class Evaluator:
         values: list[np.ndarray] = []
         usage: dict[int, list[np.ndarray]] = {block: [] for block in self.model.moe}
         for rows in torch.arange(len(cases)).split(EVALUATION_BATCH):
-            images = to_model_input(self.store.images(cases.image_rows[rows]), self.mean, self.std)
-            with torch.autocast(images.device.type, self.precision, enabled=self.precision != torch.float32):
-                values.append(self.model.predict(images, cases.task).cpu().numpy())
+            inputs = self.to_input(self.store.images(cases.image_rows[rows]))
+            with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
+                values.append(self.model.predict(inputs, cases.task).cpu().numpy())
             for block, layer in self.model.moe.items():
                 usage[block].append(layer.usage.cpu().numpy())
         self.model.train(was_training)

@@ -29,14 +29,15 @@ def train_run(
 ) -> None:
     """Train one run in `folder`, continuing its checkpoint if there is one, and write its tables.
 
-    `report` is called after every step and may raise `RunInterrupted`. The tables are written before `done.json`,
-    whose presence says that the run is finished. Raises `TrainingError` where a loss is not finite or explodes.
+    `report` is called after every step, and while a frozen trunk is computed, and may raise `RunInterrupted`. The
+    tables are written before `done.json`, whose presence says that the run is finished. Raises `TrainingError` where a
+    loss is not finite or explodes.
     """
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = pick_device(device)
     reset_peak_memory(chosen)
-    trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen), folder / CHECKPOINT)
+    trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report), folder / CHECKPOINT)
     trainer.train(report, checkpoint_seconds)
     # scoring can be killed, too, or find the disk full
     trainer.save()

@@ -19,9 +19,11 @@ def schedule(step: int, steps: int, warmup: float) -> float:
 
 def make_optimizer(model: M2DINO, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
     """AdamW; no weight decay on biases, norms, scales, tokens and embeddings; `encoder_rate` on the encoder but
-    for its routers, which are new."""
+    for its routers, which are new. Frozen parameters are left out."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         decays = parameter.ndim >= 2 and not any(part in name for part in ("token", "embedding", "fc2_bias"))
         pretrained = name.startswith("encoder.") and ".router." not in name
         groups.setdefault((pretrained, decays), []).append(parameter)

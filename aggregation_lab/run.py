@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aggregation_lab.config import ModelConfig, TrainingConfig
+from aggregation_lab.config import ModelConfig, TrainingConfig, check_frozen
+from aggregation_lab.errors import ModelError
 from aggregation_lab.tasks import Task, TaskType
 
 CHECKPOINT = "checkpoint.pt"
@@ -23,6 +24,7 @@ class RunSpec:
     """Everything that defines the result of one run.
 
     `data` is the digest of its cases, targets and split, `weights` that of a local checkpoint ("" without one).
+    Raises `ModelError` where model and training do not go together.
     """
 
     tasks: tuple[Task, ...]
@@ -32,6 +34,12 @@ class RunSpec:
     training: TrainingConfig
     data: str
     weights: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            check_frozen(self.model, self.training)
+        except ValueError as error:
+            raise ModelError(f"training: {error}") from error
 
     @property
     def id(self) -> str:

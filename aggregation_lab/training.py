@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from aggregation_lab.losses import image_losses
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.optimisation import make_optimizer, schedule
 from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.trunk import open_trunk
 
 EXPLODED = 1e3
 """Every loss here is of the order of 1 at the start; beyond this a run cannot come back."""
@@ -65,10 +67,20 @@ class Ledger:
 
 
 class Trainer:
-    """State of one run: `train()`, `take_best()`, and `model` is what is to be scored."""
+    """State of one run: `train()`, `take_best()`, and `model` is what is to be scored.
+
+    `report` is called while the frozen trunk, if there is one, is computed.
+    """
 
     def __init__(
-        self, spec: RunSpec, dataset: Dataset, split: Split, cache: ImageCache, folder: Path, device: torch.device
+        self,
+        spec: RunSpec,
+        dataset: Dataset,
+        split: Split,
+        cache: ImageCache,
+        folder: Path,
+        device: torch.device,
+        report: Callable[[Progress], None] = lambda progress: None,
     ):
         self.spec, self.folder, self.device = spec, folder, device
         self.config: TrainingConfig = spec.training
@@ -81,15 +93,24 @@ class Trainer:
 
         self.train_cases, self.val_cases = cases_of("train", spec.fraction), cases_of("val")
         self.test_cases = cases_of("test")
-        self.store = ImageStore(cache, [*self.train_cases, *self.val_cases, *self.test_cases], device)
         self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.seed)
         self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed).to(device)
         if self.config.compile:
-            self.model.encoder.forward_features = torch.compile(self.model.encoder.forward_features)
+            self.model.compile_encoder()
         pixel_statistics = self.model.encoder.pretrained_cfg
-        self.mean = torch.tensor(pixel_statistics["mean"], device=device).view(1, 3, 1, 1)
-        self.std = torch.tensor(pixel_statistics["std"], device=device).view(1, 3, 1, 1)
-        self.evaluator = Evaluator(self.model, self.store, self.mean, self.std, self.precision)
+        mean, std = (torch.tensor(pixel_statistics[name], device=device).view(1, 3, 1, 1) for name in ("mean", "std"))
+        self.to_input: Callable[[Tensor], Tensor] = partial(to_model_input, mean=mean, std=std)
+        tokens = None
+        if spec.model.frozen_blocks:
+            count = len(cache.images)
+
+            def alive(ready: int) -> None:
+                report(Progress(0, self.steps, phase=f"frozen trunk, image {ready}/{count}"))
+
+            tokens = open_trunk(self.model, spec.model.encoder, cache, self.to_input, self.precision, alive)
+            self.to_input = _unchanged
+        self.store = ImageStore(cache, [*self.train_cases, *self.val_cases, *self.test_cases], device, tokens)
+        self.evaluator = Evaluator(self.model, self.store, self.to_input, self.precision)
         self.optimizer = make_optimizer(self.model, self.config, device)
         self.step = 0
         self.ledger = Ledger(
@@ -109,13 +130,13 @@ class Trainer:
 
     def compute_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The step's loss, and the mean loss of each task in the batch (in the order of `batch.parts`)."""
-        images = to_model_input(batch.images, self.mean, self.std)
+        inputs = self.to_input(batch.images)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            outputs = self.model(images, batch.task_index, batch.parts)
+            outputs = self.model(inputs, batch.task_index, batch.parts)
         per_task, total = [], torch.zeros((), device=self.device)
         for name, _ in batch.parts:
             losses = image_losses(self.tasks[name].type, outputs[name], batch.targets[name])
-            total = total + self.config.loss_weights.get(name, 1.0) * losses.sum() / len(images)
+            total = total + self.config.loss_weights.get(name, 1.0) * losses.sum() / len(inputs)
             per_task.append(losses.detach().mean())
         return total + self.spec.model.moe.balance_weight * self.model.balance(), torch.stack(per_task)
 
@@ -250,6 +271,10 @@ class Trainer:
         self.ledger = Ledger(**state["ledger"])
         self.ledger.resumes += 1
         self.step = state["step"]
+
+
+def _unchanged(tokens: Tensor) -> Tensor:
+    return tokens
 
 
 def _step_seed(seed: int, step: int) -> int:

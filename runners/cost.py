@@ -37,9 +37,18 @@ def _shape(encoder: str) -> tuple[int, int]:
     return _SHAPES[found.group()] if found else _SHAPES["small"]
 
 
-def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
-    """Operations of one forward and backward pass of the encoder over one image; heads are left out."""
+def _trained_shape(model: ModelConfig) -> tuple[int, int]:
+    """Channels of the encoder, and its blocks that are trained."""
     width, blocks = _shape(model.encoder)
+    return width, max(0, blocks - model.frozen_blocks)
+
+
+def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
+    """Operations of one forward and backward pass of the encoder over one image; heads are left out.
+
+    Frozen blocks cost nothing here: they run once per image and grid.
+    """
+    width, blocks = _trained_shape(model)
     tokens = (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
     attention = 4 * tokens * width**2 + 2 * tokens**2 * width
     ffn = 8 * tokens * width**2
@@ -49,13 +58,17 @@ def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
 
 
 def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
-    """Memory one worker needs: process, weights with gradients and AdamW's two moments, activations."""
-    width, blocks = _shape(model.encoder)
+    """Memory one worker needs: process, weights with gradients and AdamW's two moments, activations.
+
+    Frozen blocks are weights alone; their kept output is mapped from disk.
+    """
+    width, blocks = _trained_shape(model)
     tokens = (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
     widened = min(model.moe.blocks, blocks) if model.moe.kind == "copy" and model.moe.experts else 0
     ffns = blocks + widened * (model.moe.experts - 1)
     weights = blocks * 4 * width**2 + ffns * 8 * width**2
-    return PROCESS_BYTES + 16 * weights + ACTIVATION_BYTES * training.batch_size * tokens * width * ffns
+    frozen = model.frozen_blocks * 12 * width**2
+    return PROCESS_BYTES + 4 * frozen + 16 * weights + ACTIVATION_BYTES * training.batch_size * tokens * width * ffns
 
 
 def available_bytes() -> float:

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from aggregation_lab.aggregation import FLOOR, PARADIGMS, Aggregation, user_partition
-from aggregation_lab.config import Config, ModelConfig, TrainingConfig
+from aggregation_lab.config import Config, ModelConfig, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.tasks import Task, TaskType
@@ -143,6 +143,13 @@ class Study(Config):
         if len(set(values)) < len(values):
             raise ValueError("has the same value twice; each takes part once")
         return tuple(sorted(values))
+
+    @field_validator("training")
+    @classmethod
+    def _fits_the_model(cls, training: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
+        if "model" in info.data:  # else the model has a fault of its own, which is told
+            check_frozen(info.data["model"], training)
+        return training
 
     def margin(self, task: Task) -> float:
         """Margin of a task: its own, else its type's, else the default."""

@@ -42,6 +42,8 @@ FAULTS = [
     ({"data": {"shares": [0.5, 0.2, 0.2]}}, "data.shares: takes three shares greater than 0 that add up to 1"),
     ({"margins": {"default": -1}}, "margins.default: got -1, it takes greater than or equal to 0"),
     ({"model": {"moe": {"top_k": 2}}}, "model.moe: top_k needs kind: copy"),
+    ({"model": {"frozen_blocks": 6}}, "model: frozen_blocks needs weights: hub or a checkpoint"),
+    ({"model": {"frozen_blocks": 6, "weights": "hub"}}, "training: augment must be false with model.frozen_blocks"),
 ]
 
 

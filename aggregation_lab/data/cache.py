@@ -65,7 +65,7 @@ def open_cache(dataset: Dataset, size: int, folder: Path, progress: Progress | N
         key = hashlib.sha256(f"{_VERSION} {shape} {' '.join(contents)}".encode()).hexdigest()[:16]
         file = Path(folder) / f"{kind}-{size}-{key}.npy"
         sources = [(dataset.root / path, content) for path, content in zip(paths, contents, strict=True)]
-        if not _is_whole(file, (len(sources), *shape)):
+        if not is_whole(file, (len(sources), *shape), np.uint8):
             batches = _report(_resized(sources, pixels), len(sources), f"caching {kind}", progress)
             write_atomic(file, _writer((len(sources), *shape), batches))
         files.append(file)
@@ -89,12 +89,13 @@ def _mask_pixels(size: int) -> Pixels:
     return lambda data: np.asarray(decode_mask(data).resize((size, size), Image.Resampling.NEAREST))
 
 
-def _is_whole(file: Path, shape: tuple[int, ...]) -> bool:
+def is_whole(file: Path, shape: tuple[int, ...], dtype: type) -> bool:
+    """Whether the file holds an array of that shape and type, judged by its header and length."""
     try:
         found = np.load(file, mmap_mode="r" if shape[0] else None, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # absent, or cut short or emptied by something outside this program
         return False
-    return found.shape == shape and found.dtype == np.uint8
+    return found.shape == shape and found.dtype == dtype
 
 
 def _resized(sources: Sequence[Source], pixels: Pixels) -> Iterator[list[np.ndarray]]:

@@ -15,50 +15,63 @@ from torch import Tensor
 from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.geometry import boxes_in_sides, points_in_sides
+from aggregation_lab.data.tokens import TokenCache
 from aggregation_lab.tasks import Task, TaskType
 
 RESIDENT_SHARE = 0.3
 """Images stay on an accelerator when they take at most this share of its free memory."""
+RESIDENT_CHUNK = 1024
+"""Images that pass through memory at once on their way to an accelerator."""
 
 
 class ImageStore:
-    """The images and masks of one run, by their rows in the cache, as uint8 tensors on the run's device."""
+    """What a run reads, by rows of the cache, on the run's device: images, or `tokens` in their place, and masks."""
 
-    def __init__(self, cache: ImageCache, cases: Sequence["TaskCases"], device: torch.device):
+    def __init__(
+        self,
+        cache: ImageCache,
+        cases: Sequence["TaskCases"],
+        device: torch.device,
+        tokens: TokenCache | None = None,
+    ):
         image_rows = torch.cat([each.image_rows for each in cases])
         masked = [each.targets for each in cases if each.task.type is TaskType.SEGMENTATION]
         mask_rows = torch.cat(masked) if masked else torch.zeros(0, dtype=torch.long)
         self.device = device
-        self._images = _Pixels(cache.images, image_rows, device)
-        self._masks = _Pixels(cache.masks, mask_rows, device)
+        self._tokens = None if tokens is None else _Rows(tokens, image_rows, device)
+        self._images = _Rows(cache.images, image_rows if tokens is None else image_rows[:0], device)
+        self._masks = _Rows(cache.masks, mask_rows, device)
 
     def images(self, rows: Tensor) -> Tensor:
-        """B x C x S x S uint8, C = 1 or 3."""
-        return self._images.take(rows).movedim(-1, 1)
+        """B x C x S x S uint8, C = 1 or 3; with tokens in their place B x N x D float32."""
+        return self._images.take(rows).movedim(-1, 1) if self._tokens is None else self._tokens.take(rows)
 
     def masks(self, rows: Tensor) -> Tensor:
         """B x S x S uint8 class indices."""
         return self._masks.take(rows)
 
 
-class _Pixels:
-    """Rows of one file of the cache: read as they are asked for, or kept on a CUDA device that has room for them."""
+class _Rows:
+    """Rows of the cache: read as they are asked for, or kept on a CUDA device that has room for them."""
 
-    def __init__(self, pixels: np.ndarray, rows: Tensor, device: torch.device):
-        self._pixels, self._device = pixels, device
+    def __init__(self, source: np.ndarray | TokenCache, rows: Tensor, device: torch.device):
+        self._source, self._device = source, device
         self._resident: Tensor | None = None
         wanted = rows.unique()
         if device.type == "cuda" and len(wanted):
             free, _ = torch.cuda.mem_get_info(device)
-            if len(wanted) * pixels[0].nbytes <= RESIDENT_SHARE * free:
-                self._resident = torch.from_numpy(pixels[wanted.numpy()]).to(device)
-                self._place = torch.zeros(len(pixels), dtype=torch.long)
+            first = torch.from_numpy(source[wanted[:1].numpy()])
+            if len(wanted) * first.nbytes <= RESIDENT_SHARE * free:
+                self._resident = first.new_empty(len(wanted), *first.shape[1:], device=device)
+                for places in torch.arange(len(wanted)).split(RESIDENT_CHUNK):
+                    self._resident[places[0] : places[-1] + 1] = torch.from_numpy(source[wanted[places].numpy()])
+                self._place = torch.zeros(len(source), dtype=torch.long)
                 self._place[wanted] = torch.arange(len(wanted))
 
     def take(self, rows: Tensor) -> Tensor:
         if self._resident is not None:
             return self._resident[self._place[rows].to(self._device, non_blocking=True)]
-        return torch.from_numpy(self._pixels[rows.numpy()]).to(self._device, non_blocking=True)
+        return torch.from_numpy(self._source[rows.numpy()]).to(self._device, non_blocking=True)
 
 
 class TaskCases:
@@ -137,7 +150,7 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` B x C x S x S uint8; `task_index` B; `parts` the rows of each task; `targets` by task."""
+    """`images` as `ImageStore.images` has them; `task_index` B; `parts` the rows of each task; `targets` by task."""
 
     images: Tensor
     task_index: Tensor

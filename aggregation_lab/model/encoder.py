@@ -1,8 +1,10 @@
 """The encoder: a DINOv3 ViT of timm, from a random start, the hub or a local checkpoint."""
 
 import difflib
+import hashlib
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -92,7 +94,52 @@ def spatial_map(encoder: Eva, images: Tensor) -> Tensor:
 
     B x 3 x H x W images -> B x D x H/patch x W/patch.
     """
-    tokens = encoder.forward_features(images)[:, encoder.num_prefix_tokens :]
     patch_height, patch_width = encoder.patch_embed.patch_size
-    height, width = images.shape[-2] // patch_height, images.shape[-1] // patch_width
-    return tokens.transpose(1, 2).unflatten(2, (height, width))
+    grid = images.shape[-2] // patch_height, images.shape[-1] // patch_width
+    return _map_of_patches(encoder, encoder.forward_features(images), grid)
+
+
+def _map_of_patches(encoder: Eva, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    return tokens[:, encoder.num_prefix_tokens :].transpose(1, 2).unflatten(2, grid)
+
+
+# ---- the encoder in two parts: a frozen trunk, and the blocks above it -------------------------------------------
+
+
+def freeze_trunk(encoder: Eva, blocks: int) -> None:
+    """Everything up to the end of the first `blocks` blocks stops learning."""
+    encoder.requires_grad_(False)
+    for part in (encoder.blocks[blocks:], encoder.norm):
+        part.requires_grad_(True)
+
+
+def trunk_digest(encoder: Eva) -> str:
+    """Digest of the frozen weights."""
+    digest = hashlib.sha256()
+    for name, parameter in encoder.named_parameters():
+        if not parameter.requires_grad:
+            digest.update(f"{name} {tuple(parameter.shape)}".encode())
+            digest.update(parameter.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def trunk_tokens(encoder: Eva, images: Tensor, blocks: int) -> Tensor:
+    """All tokens after the first `blocks` blocks, class and register tokens first: B x 3 x H x W -> B x N x D."""
+    ((patches, prefix),) = cast(Any, encoder).forward_intermediates(
+        images,
+        indices=[blocks - 1],
+        return_prefix_tokens=True,
+        stop_early=True,
+        output_fmt="NLC",
+        intermediates_only=True,
+    )
+    return torch.cat([prefix, patches], 1)
+
+
+def map_above_trunk(encoder: Eva, tokens: Tensor, blocks: int) -> Tensor:
+    """The spatial feature map of square images from their `trunk_tokens`: B x N x D -> B x D x S/patch x S/patch."""
+    side = math.isqrt(tokens.shape[1] - encoder.num_prefix_tokens)
+    rope = cast(Any, encoder).rope.get_embed(shape=(side, side))
+    for block in encoder.blocks[blocks:]:
+        tokens = block(tokens, rope=rope)
+    return _map_of_patches(encoder, encoder.norm(tokens), (side, side))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from aggregation_lab.config import ModelConfig
 from aggregation_lab.errors import ModelError
-from aggregation_lab.model.encoder import build_encoder, spatial_map
+from aggregation_lab.model.encoder import build_encoder, freeze_trunk, map_above_trunk, spatial_map, trunk_tokens
 from aggregation_lab.model.heads import HEADS
 from aggregation_lab.model.moe import MoE, TaskContext, build_moe
 from aggregation_lab.tasks import Task
@@ -22,8 +22,9 @@ Parts = Sequence[tuple[str, slice]]
 class M2DINO(nn.Module):
     """The model of one unit.
 
-    `outputs = model(images, task_index, parts)`: `images` B x 3 x S x S normalised, `task_index` B positions in
-    `tasks`, `parts` the blocks of the batch by task. The result maps each task to its head's output for its rows.
+    `outputs = model(inputs, task_index, parts)`: `inputs` B x 3 x S x S normalised images, or their `trunk` B x N x D
+    where blocks are frozen; `task_index` B positions in `tasks`, `parts` the blocks of the batch by task. The result
+    maps each task to its head's output for its rows.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class M2DINO(nn.Module):
         heads: nn.ModuleDict,
         moe: dict[int, MoE],
         context: TaskContext,
+        frozen_blocks: int = 0,
     ):
         super().__init__()
         self.encoder: Any = encoder  # timm's classes carry no types
@@ -43,17 +45,45 @@ class M2DINO(nn.Module):
         nn.init.normal_(self.task_embedding.weight, std=0.02)
         self.moe = moe  # the encoder's own layers, by block: a view for recording, registered there already
         self._context = context
+        self.frozen_blocks = frozen_blocks
+        self._map_above_trunk = map_above_trunk
+        if frozen_blocks:
+            freeze_trunk(self.encoder, frozen_blocks)
+        self.train(self.training)
 
-    def forward(self, images: Tensor, task_index: Tensor, parts: Parts) -> dict[str, Any]:
+    def forward(self, inputs: Tensor, task_index: Tensor, parts: Parts) -> dict[str, Any]:
         self._context.embedding = self.task_embedding(task_index).unsqueeze(1)
-        features = spatial_map(self.encoder, images)
-        return {task: self.heads[task](features[rows], images.shape[-1]) for task, rows in parts}
+        features = self._features(inputs)
+        size = features.shape[-1] * self.encoder.patch_embed.patch_size[-1]
+        return {task: self.heads[task](features[rows], size) for task, rows in parts}
+
+    def _features(self, inputs: Tensor) -> Tensor:
+        if not self.frozen_blocks:
+            return spatial_map(self.encoder, inputs)
+        tokens = self.trunk(inputs) if inputs.ndim == 4 else inputs
+        return self._map_above_trunk(self.encoder, tokens, self.frozen_blocks)
 
     @torch.no_grad()
-    def predict(self, images: Tensor, task: Task) -> Tensor:
-        """Normalised predictions of one task for B x 3 x S x S images (see `model.heads`)."""
-        index = torch.full((len(images),), self.tasks.index(task), device=images.device)
-        output = self(images, index, [(task.name, slice(None))])[task.name]
+    def trunk(self, images: Tensor) -> Tensor:
+        """What the frozen blocks make of B x 3 x S x S normalised images: all their tokens, B x N x D."""
+        return trunk_tokens(self.encoder, images, self.frozen_blocks)
+
+    def train(self, mode: bool = True) -> "M2DINO":
+        """Frozen blocks stay in evaluation mode: what they make of an image never changes."""
+        super().train(mode)
+        self.encoder.blocks[: self.frozen_blocks].eval()
+        return self
+
+    def compile_encoder(self) -> None:
+        """Let torch.compile work on the encoder, or on what is trained of it."""
+        self.encoder.forward_features = torch.compile(self.encoder.forward_features)
+        self._map_above_trunk = torch.compile(map_above_trunk)
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor, task: Task) -> Tensor:
+        """Normalised predictions of one task (see `model.heads`) for a batch of inputs."""
+        index = torch.full((len(inputs),), self.tasks.index(task), device=inputs.device)
+        output = self(inputs, index, [(task.name, slice(None))])[task.name]
         head: Any = self.heads[task.name]
         return head.predict(output)
 
@@ -66,17 +96,24 @@ class M2DINO(nn.Module):
 def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M2DINO:
     """A fresh model whose start depends on the seed only: a task's head starts alike in every unit it is trained in.
 
-    Raises `ModelError` for an encoder, checkpoint or number of experts that cannot be used.
+    Raises `ModelError` for an encoder, checkpoint, number of experts or of frozen blocks that cannot be used.
     """
     torch.manual_seed(seed)
     encoder = build_encoder(config.encoder, weights=config.weights, drop_path=config.drop_path)
     context = TaskContext()
     moe: dict[int, MoE] = {}
+    blocks: Any = encoder.blocks
+    depth = len(blocks)
+    widened = config.moe.blocks if config.moe.experts else 0
+    if widened > depth:
+        raise ModelError(f"model.moe.blocks: {widened}, but {config.encoder} has {depth} blocks")
+    if config.frozen_blocks > depth - widened:
+        held = f", the last {widened} of them with experts, which learn" if widened else ""
+        raise ModelError(
+            f"model.frozen_blocks: {config.frozen_blocks}, but {config.encoder} has {depth} blocks{held}; "
+            f"freeze at most {depth - widened}"
+        )
     if config.moe.experts:
-        blocks: Any = encoder.blocks
-        depth = len(blocks)
-        if config.moe.blocks > depth:
-            raise ModelError(f"model.moe.blocks: {config.moe.blocks}, but {config.encoder} has {depth} blocks")
         for index in range(depth - config.moe.blocks, depth):
             block = blocks[index]
             block.mlp = moe[index] = build_moe(
@@ -87,7 +124,9 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
         torch.manual_seed(_name_seed(seed, task.name))
         heads[task.name] = HEADS[task.type](dim=encoder.embed_dim, classes=task.classes, width=config.head_width)
     torch.manual_seed(_name_seed(seed, "task embedding"))
-    return M2DINO(encoder=encoder, tasks=tasks, heads=heads, moe=moe, context=context)
+    return M2DINO(
+        encoder=encoder, tasks=tasks, heads=heads, moe=moe, context=context, frozen_blocks=config.frozen_blocks
+    )
 
 
 def _name_seed(seed: int, name: str) -> int:
