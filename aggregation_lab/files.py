@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -51,6 +51,13 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def sweep(folder: Path, names: Iterable[str]) -> None:
+    """Remove what processes that were killed left of half-written files `names`. Nobody else may be writing them."""
+    for name in names:
+        for half_written in folder.glob(f".{name}.*.part"):
+            half_written.unlink(missing_ok=True)
 
 
 def file_digest(path: Path) -> str:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from aggregation_lab import __version__, results
 from aggregation_lab.data.sharing import sharing
 from aggregation_lab.errors import AgglabError, StudyError
-from aggregation_lab.files import write_text
-from aggregation_lab.manifest import Manifest
+from aggregation_lab.files import sweep, write_text
+from aggregation_lab.manifest import MANIFEST, Manifest
 from aggregation_lab.tasks import Task
 from runners.output import COLLECTING, locked, read_case_tables, read_identity, read_study, read_tasks
 from runners.plan import PlannedRun
@@ -36,6 +36,7 @@ def collect(out: Path, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(
     last one's tables hold the runs of all. Raises `DamagedResult`.
     """
     with locked(out, COLLECTING):
+        sweep(out, ("*.parquet", "scores.csv", MANIFEST))
         for name in names:
             frame = gather(out, runs, name)
             results.write_table(frame, results.TABLES[name], out / f"{name}.parquet")

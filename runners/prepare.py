@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregation_lab.files import write_text
+from aggregation_lab.files import sweep, write_text
 from aggregation_lab.run import RECIPE
 from aggregation_lab.tasks import Task
 from runners import cost, output
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 SCAN = "scan.parquet"
+_WRITTEN = {
+    ".": ("study.*", "plan.json", "threads.json", "split*"),
+    "prepared": ("*",),
+    "floor": ("*",),
+    "cache": ("scan*", "images*", "masks*"),
+}
+"""Files that only the holder of the folder's lock writes, by subfolder."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ def prepare(study: Study, source: Path, out: Path, progress: Progress) -> Plan:
     from aggregation_lab.data.cache import open_cache
 
     output.check_owner(out, study)
+    for folder, names in _WRITTEN.items():
+        sweep(out / folder, names)
     known = output.read_identity(out) or output.Identity(study, None, None)
     if known.dataset is None:
         output.write_identity(out, study, dataset=None, split=None)

@@ -255,7 +255,7 @@ class Arena:
             if name == "runs":
                 mine, other = (frame.drop(columns=list(MEASURED)) for frame in (mine, other))
             pd.testing.assert_frame_equal(mine, other, check_exact=True)
-        assert not list(self.out.glob("*.part")), "half-written files are left"
+        assert not list(self.out.rglob(".*.part")), "half-written files are left"
 
 
 def storm(folder: Path, interruptions: int, seed: int, kinds: tuple[str, ...] | None = None) -> Counter[str]:
