@@ -1,12 +1,14 @@
 """Task types, stability, guidelines and findings, on studies of which the truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from aggregation_lab.errors import ResultsError
-from analysis.findings import CLAIMS, WHOLE
+from analysis.findings import CLAIMS, WHOLE, Part
 from analysis.gains import Contrast, contrasts, pair_all
 from analysis.guidelines import UNDECIDED, fit_rule, guideline_table, regret_table, rule_rows
 from analysis.pipeline import analyse
@@ -115,17 +117,84 @@ def test_every_finding_has_a_whole_and_parts(unstable):
 def test_whole_is_supported_only_if_all_parts_are(unstable):
     for _, rows in unstable.frames["findings"].groupby("finding"):
         whole = rows.loc[rows["part"] == WHOLE, "verdict"].iloc[0]
-        parts = set(rows.loc[rows["part"] != WHOLE, "verdict"]) - {"not testable"}
-        expected = (
-            "not testable"
-            if not parts
-            else "contradicted"
-            if "contradicted" in parts
-            else "supported"
-            if parts == {"supported"}
-            else "undecided"
-        )
-        assert whole == expected
+        parts = set(rows.loc[rows["part"] != WHOLE, "verdict"])
+        if "contradicted" in parts:
+            assert whole == "contradicted"
+        else:
+            assert whole == (parts.pop() if len(parts) == 1 else "undecided")
+
+
+def _parts(analysis, number: int) -> pd.Series:
+    rows = analysis.frames["findings"]
+    return rows[(rows["finding"] == number) & (rows["part"] != WHOLE)].set_index("part")
+
+
+def _analysed(design: Design, names: dict[str, str] | None = None, seed: int = 1):
+    """The analysis of a simulated study, its groups renamed."""
+    tables = simulate(design, seed).tables()
+    moved = {name: getattr(tables, name).replace({"group": names or {}}) for name in ("scores", "cases")}
+    return analyse(type(tables)(tables.manifest, **moved), QUICK)
+
+
+def test_a_study_of_one_fraction_speaks_of_data_poor_tasks_not_of_a_small_fraction():
+    """Poor tasks lose 0.15 under CG, rich ones gain as much: the first finding; AU does the same everywhere."""
+    design = Design(tasks=20, groups=10, seeds=2, subjects=20, levels={"CG": 0.0, "AU": 0.05}, slopes={"CG": 0.08})
+    found = _analysed(design)
+    first, second, last = (_parts(found, number) for number in (1, 2, 5))
+    assert first.loc["data-rich tasks gain under CG", "verdict"] == "supported"
+    assert first.loc["data-rich tasks gain under AU", "verdict"] == "supported"
+    poor = first.loc["data-poor tasks lose under CG"]
+    assert poor["verdict"] == "supported" and poor["estimate"] > 0.05
+    gains = found.frames["gains"].query("contrast == 'CG-TS'")
+    expected = gains.loc[gains["n_train"] < gains["n_train"].median(), "gain"].mean()
+    assert poor["estimate"] == pytest.approx(-expected)
+    assert "AU gains more than CG on data-poor tasks" in second.index
+    assert "AU gains over TS on data-poor tasks" in last.index
+    spread = last.loc["spread of gains over tasks is larger under CG than under AU"]
+    assert spread["verdict"] == "supported" and spread["p"] < 0.01
+    assert not any("%" in part for part in (*second.index, *last.index))
+
+
+def test_sizes_that_are_not_known_leave_their_parts_untestable():
+    tables = simulate(Design(tasks=6, groups=3, seeds=2, subjects=10), 0).tables()
+    found = analyse(replace(tables, scores=tables.scores.assign(n_train=np.nan)), QUICK)
+    assert set(_parts(found, 1)["verdict"]) == {"not testable"}
+
+
+def test_the_named_groups_are_judged_on_loss_on_difference_and_on_what_they_keep():
+    """Every task loses 0.1 under CG and 0.005 under AU, within the margin of 0.02."""
+    design = Design(
+        tasks=12,
+        groups=3,
+        seeds=4,
+        seed_sd=0.002,
+        interaction_sd=0.01,
+        noise_sd=0.01,
+        levels={"CG": -0.1, "AU": -0.005},
+    )
+    found = _parts(_analysed(design, {"group0": "breast", "group1": "lung", "group2": "obstetrics"}), 4)
+    verdicts = found["verdict"].to_dict()
+    assert verdicts["obstetrics gains under CG"] == "contradicted"
+    for group in ("breast", "lung"):
+        assert verdicts[f"{group} loses under CG"] == "supported"
+        assert verdicts[f"{group} does better under AU than under CG"] == "supported"
+        assert verdicts[f"{group} loses less than the margin under AU"] == "supported"
+        kept = found.loc[f"{group} loses less than the margin under AU"]
+        assert kept["estimate"] == pytest.approx(0.015, abs=0.005) and np.isnan(kept["p"])
+
+
+def test_a_finding_of_which_a_part_cannot_be_tested_is_undecided_at_best():
+    design = Design(tasks=8, groups=2, seeds=4, subjects=60, seed_sd=0.002, levels={"CG": 0.1, "AU": 0.1})
+    found = _analysed(design, {"group0": "obstetrics", "group1": "heart"}).frames["findings"]
+    own = found[found["finding"] == 4].set_index("part")["verdict"]
+    assert own["obstetrics gains under CG"] == own["obstetrics gains under AU"] == "supported"
+    assert own["lung loses under CG"] == "not testable" and own[WHOLE] == "undecided"
+
+
+def test_interval_and_p_of_different_tests_have_to_agree():
+    assert Part("", 0.1, 0.01, 0.2, 0.3, "").verdict == "undecided"
+    assert Part("", 0.1, 0.01, 0.2, 0.03, "").verdict == "supported"
+    assert Part("", -0.1, -0.2, -0.01, float("nan"), "").verdict == "contradicted"
 
 
 # ---- guidelines --------------------------------------------------------------------------------------------------
