@@ -194,11 +194,10 @@ def _steadier(frames: Mapping[str, pd.DataFrame]) -> Part:
 def _steadier_tasks(cg: Sequence[PairedGain], au: Sequence[PairedGain]) -> Part:
     """Difference of the spreads over tasks that both contrasts compare."""
     text = "spread of gains over tasks is larger under CG than under AU"
-    means = [{each.task: float(each.by_seed.mean()) for each in poolable(pairs)} for pairs in (cg, au)]
-    tasks = [each for each in poolable(au) if each.task in means[0]]
-    groups = np.array([each.group for each in tasks])
-    spreads = (np.array([own[each.task] for each in tasks]) for own in means)
-    return Part(text, *spread_difference(*spreads, groups), "gains")
+    of_cg = {each.task: float(each.by_seed.mean()) for each in poolable(cg)}
+    common = [each for each in poolable(au) if each.task in of_cg]
+    first, second = np.array([of_cg[each.task] for each in common]), np.array([each.by_seed.mean() for each in common])
+    return Part(text, *spread_difference(first, second, np.array([each.group for each in common])), "gains")
 
 
 def _segmentation(frames: Mapping[str, pd.DataFrame], contrast: str, fraction: float) -> Part:

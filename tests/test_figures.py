@@ -1,6 +1,6 @@
 """Figures: drawn for small and large studies, left out where there is nothing to show, the same bytes every time."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -91,6 +91,30 @@ def test_every_task_has_its_row_and_every_rising_base_its_arrow():
     rising = data[data["base_improving"].astype(int) > 0]
     in_two_rows = rising["level"] == "overall"  # these tasks, and tasks of this kind
     assert arrows == len(rising) + in_two_rows.sum() > 0
+
+
+def test_the_forest_marks_the_loss_that_is_not_ruled_out():
+    figure, data = gains_forest(WHOLE)
+    strokes = sorted(line.get_xdata()[0] for ax in figure.axes for line in ax.lines if line.get_marker() == "|")
+    supported = data.loc[data["part"] == "task", "supported_margin"]
+    np.testing.assert_allclose(strokes, sorted(-supported[supported > 0]))
+
+
+@pytest.mark.parametrize("names", [("TS", "AU"), ("TS", "CG", "AU"), ("TS", "CG", "AU", "mine")])
+def test_panels_of_the_forest_stand_evenly_however_many_there_are(names):
+    figure, _ = gains_forest(fake_analysis(6, aggregations=names))
+    figure.draw_without_rendering()
+    panels = [ax.get_position() for ax in figure.axes]
+    gaps = [right.x0 - left.x1 for left, right in pairwise(panels)]
+    assert all(gap < 0.12 for gap in gaps) and np.ptp([panel.width for panel in panels]) < 0.01
+
+
+def test_no_arrow_is_cut_at_the_edge_of_a_scale_figure():
+    figure, data = scale_within(WHOLE)
+    arrows = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "$↗$"]
+    rising = data.loc[data["part"] == "task", "base_improving"].astype(bool)
+    assert sum(len(line.get_xdata()) for line in arrows) == rising.sum() > 0
+    assert not any(line.get_clip_on() for line in arrows)
 
 
 def test_heat_map_cells_say_gain_and_verdict():

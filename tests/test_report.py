@@ -350,3 +350,14 @@ def test_public_numbers_of_the_paper_make_a_page_without_runs():
 def test_bibtex_names_the_study_and_this_version():
     assert BIBTEX.count("{") == BIBTEX.count("}")
     assert "arXiv:2603.18123" in BIBTEX and f"version = {{{__version__}}}" in BIBTEX
+
+
+def test_answers_give_gains_in_pixels_their_unit_and_every_gain_its_supported_margin():
+    """FUGC of the paper's public numbers is in pixels; the others are unit-free."""
+    shown = {
+        cell.text for answer in answers(analyse(read_scores(PAPER))) for each in answer.verdicts for cell in each.tasks
+    }
+    assert "FUGC +14.8 px" in shown and "breast_lesion −0.568" in shown
+    hints = [cell.title for answer in answers(traced()) for each in answer.verdicts for cell in each.tasks]
+    known = traced().frames["gains"].query("fraction == 1")["supported_margin"].notna().sum()
+    assert sum("supports a margin of 0." in hint for hint in hints) == known > 0

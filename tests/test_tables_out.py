@@ -108,6 +108,13 @@ def test_gains_in_pixels_have_one_decimal_and_their_unit():
     assert (cells.str.removesuffix(" ↗") == "−1.3 px").sum() == (pixels & (gains["fraction"] == 1)).sum()
 
 
+def test_gains_have_the_change_of_the_raw_metric_and_the_margin_the_data_support():
+    shown = table("gains", changed("gains", relative=-0.7966, supported_margin=0.0421)).frame
+    assert set(shown["change"]) == {"−79.7%"} and set(shown["supports"]) == {"0.042"}
+    assert list(shown.columns[-2:]) == ["verdict", "supports"]
+    assert set(table("gains", changed("gains", supported_margin=np.nan)).frame["supports"]) == {"–"}
+
+
 def test_without_intervals_nothing_reads_as_nan():
     for each in paper_tables(holey_analysis()):
         assert not each.frame.isin(["nan", "NaN", "None"]).any(axis=None)

@@ -32,9 +32,10 @@ FIGURES = (
     PaperFigure(
         "gains_forest",
         "Gains and verdicts by task",
-        "Gain over TS of every task by clinical group, with the interval that decides its verdict (corrected within "
-        "the contrast). Grey: losses within the margin. Diamonds: mean gains of groups, types and all tasks with 95 % "
-        f"intervals, for these tasks and, hollow, for tasks of this kind. {_ARROW}",
+        "Gain of every task by clinical group, with the interval that decides between benefit and harm (corrected "
+        "within the contrast). Grey: losses within the margin. Upright stroke: the largest loss that is not ruled out, "
+        "corrected too; where it lies in the grey there is no meaningful loss. Diamonds: mean gains of groups, types "
+        f"and all tasks with 95 % intervals, for these tasks and, hollow, for tasks of this kind. {_ARROW}",
         gains_forest,
         "gains on a unit-free scale",
     ),
@@ -67,7 +68,7 @@ FIGURES = (
     PaperFigure(
         "type_sensitivity",
         "Gains by task type",
-        "Left: mean gain over TS of each task type (number of tasks) with 95 % interval, tasks being a sample. Right: "
+        "Left: mean gain of each task type (number of tasks) with 95 % interval, tasks being a sample. Right: "
         "share of its tasks with verdict harm (filled) and with a negative estimate (outlined).",
         type_sensitivity,
         "mean gains by type",
@@ -91,8 +92,8 @@ FIGURES = (
     PaperFigure(
         "routing_usage",
         "Experts that tasks use",
-        "Mean gate weight of each expert in the all-task model, by task and transformer block; experts of different "
-        "blocks have nothing to do with each other. Lines part clinical groups.",
+        "Mean gate weight of each expert in the all-task model, by task and transformer block, both counted from 0; "
+        "experts of different blocks have nothing to do with each other. Lines part clinical groups.",
         routing_usage,
         "routing of AU",
     ),

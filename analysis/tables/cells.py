@@ -46,6 +46,11 @@ def percent(value: float) -> str:
     return MISSING if pd.isna(value) else f"{100 * value:.0f}%"
 
 
+def change(value: float) -> str:
+    """A relative change in per cent, with its sign."""
+    return MISSING if pd.isna(value) else f"{number(100 * value, 1, signed=True)}%"
+
+
 def p_value(value: float) -> str:
     """Two significant digits, `<0.001` below that."""
     if pd.isna(value):

@@ -13,6 +13,7 @@ from analysis.tables.cells import (
     IMPROVING,
     MISSING,
     VERDICT_MARKS,
+    change,
     count,
     decimals,
     flagged,
@@ -22,7 +23,7 @@ from analysis.tables.cells import (
     percent,
     text,
 )
-from analysis.tables.order import at_full, by_task, records, unit_free
+from analysis.tables.order import at_full, by_task, records, with_unit
 from analysis.tables.paper import Column, PaperTable, Row, build
 from analysis.verdicts import VERDICTS
 
@@ -118,24 +119,28 @@ def _is(value: Any, wanted: bool) -> bool:
 
 def gains_table(analysis: Analysis) -> PaperTable:
     raw = analysis.frames["gains"]
-    rows = by_task(at_full(_with_unit(analysis)))
+    rows = by_task(at_full(with_unit(analysis.frames["gains"], analysis.settings.scale)))
     columns = [
         TASK,
         Column("contrast", lambda row: row["contrast"], "contrast"),
-        Column("train", lambda row: count(row["n_train"]), "n_train"),
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
         Column("joint", lambda row: number(row["joint_raw"], decimals(row["unit"])), "joint_raw"),
+        Column("change", lambda row: change(row["relative"]), "relative"),
         Column("gain [adjusted interval]", lambda row: flagged(_gain(row), row["base_improving"]), "gain"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         Column("p loss", lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"),
         Column("margin", lambda row: number(row["margin"]), "margin"),
         Column("power", lambda row: percent(row["power"]), "power"),
         Column("verdict", lambda row: text(row["verdict"]), "verdict"),
+        Column(
+            "supports", lambda row: number(row["supported_margin"], 3 if row["unit_free"] else 1), "supported_margin"
+        ),
     ]
     note = (
-        "base and joint: primary metric. Gain on the unit-free score, all training data, positive favours the joint "
-        "aggregation; interval and p corrected within contrast. p loss: of a loss as large as the margin. "
-        f"{IMPROVING_NOTE}."
+        "base, joint and change: primary metric, positive change is better. Gain on the unit-free score, all training "
+        "data, positive favours the joint aggregation; interval and p corrected within contrast: they decide between "
+        "benefit and harm. p loss: of a loss as large as the margin, corrected; it decides on no meaningful loss. "
+        f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
     )
     return build("gains", "Gains and verdicts by task", rows, columns, note=note, raw=raw, of="gains")
 
@@ -144,12 +149,6 @@ def _gain(row: Row) -> str:
     digits = 3 if row["unit_free"] else 1
     gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits)
     return gain if row["unit_free"] else f"{gain} {row['unit']}".rstrip()
-
-
-def _with_unit(analysis: Analysis) -> pd.DataFrame:
-    """The frame `gains` and whether each gain is unit-free."""
-    gains = analysis.frames["gains"]
-    return gains.assign(unit_free=gains.index.isin(unit_free(gains, analysis.settings.scale).index))
 
 
 def fractions_table(analysis: Analysis) -> PaperTable | None:
@@ -162,7 +161,10 @@ def fractions_table(analysis: Analysis) -> PaperTable | None:
     wide = raw.pivot_table(index=keys, columns="fraction", values="gain", aggfunc="first")
     titles = {share: f"gain at {percent(share)}" for share in shares}
     rows = raw.drop_duplicates(keys).drop(columns="gain").join(wide.rename(columns=titles), on=keys)
-    cells = {(row["contrast"], row["task"], row["fraction"]): row for row in records(_with_unit(analysis))}
+    cells = {
+        (row["contrast"], row["task"], row["fraction"]): row
+        for row in records(with_unit(analysis.frames["gains"], analysis.settings.scale))
+    }
 
     def cell(share: float, row: Row) -> str:
         own = cells.get((row["contrast"], row["task"], share))
