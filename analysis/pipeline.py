@@ -1,6 +1,6 @@
 """From score tables to every result frame: the order in which the statistics build on each other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -194,14 +194,26 @@ def excluded(
     rows = study.excluded.to_dict("records")
     undefined = sum(int(np.isnan(each.values).sum()) for each in scores)
     rows.append({"table": "scores", "rows": undefined, "reason": "undefined score (no pair made of it)"})
+    compared = {each.name: each for each in contrasts(study.aggregations)}
     for (name, share), members in pairs.items():
+        said = f"{name} at fraction {share:g}"
         unpaired = sum(each.unpaired for each in members)
-        rows.append(
-            {"table": "scores", "rows": unpaired, "reason": f"{name} at fraction {share:g}: seed on one side only"}
-        )
+        rows.append({"table": "scores", "rows": unpaired, "reason": f"{said}: seed on one side only"})
+        lone = _never_paired(scores, compared[name], share, {each.task for each in members})
+        reason = f"{said}: tasks without a seed under both aggregations: {', '.join(lone)}"
+        rows.append({"table": "scores", "rows": sum(lone.values()), "reason": reason})
     cases = sum(each.left_out for each in resampled.tasks.values()) if resampled else 0
     rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})
     other = [each.task for each in scores if each.unit != "1"]
     reason = f"tasks without a unit-free score, left out of every mean over tasks: {', '.join(other)}"
     rows.append({"table": "scores", "rows": len(other), "reason": reason})
     return frame("excluded", [row for row in rows if row["rows"]])
+
+
+def _never_paired(
+    scores: Sequence[TaskScores], contrast: Contrast, fraction: float, paired: Set[str]
+) -> dict[str, int]:
+    """Tasks of which a contrast has no pair, and how many scores of theirs stay unused by it."""
+    sides = [(name, fraction) for name in (contrast.joint, contrast.base)]
+    counts = {each.task: sum(len(each.places.get(side, {})) for side in sides) for each in scores}
+    return {task: count for task, count in counts.items() if count and task not in paired}

@@ -24,7 +24,10 @@ def improving(study: StudyTables) -> pd.DataFrame:
 
 
 def data(study: StudyTables) -> pd.DataFrame:
-    """The frame `data`; numbers of cases are means over runs, `subjects` is 0 without the table `cases`."""
+    """The frame `data`; numbers of cases are means over runs, `subjects` is 0 without the table `cases`.
+
+    Margins are of unit-free scores: a task without one has none.
+    """
     rows = _primary_rows(study)
     keys = ["task", "type", "group", "metric", "fraction"]
     found = (
@@ -34,7 +37,11 @@ def data(study: StudyTables) -> pd.DataFrame:
     )
     subjects = {} if study.cases is None else study.cases.groupby("task")["subject"].nunique().to_dict()
     found["subjects"] = [subjects.get(task, 0) for task in found["task"]]
-    found["margin"] = [study.manifest.margin(task) for task in found["task"]]
+    comparable = set(study.scores.loc[study.scores["metric"] == "score", "task"])
+    units = rows.groupby(["task", "metric"])["value"].agg(list)
+    comparable |= {task for (task, metric), values in units.items() if unit_of(metric, np.array(values)) == "1"}
+    known = found["task"].isin(comparable)
+    found["margin"] = np.where(known, [study.manifest.margin(task) for task in found["task"]], np.nan)
     return found[list(FRAMES["data"])]
 
 

@@ -19,6 +19,7 @@ from analysis.frames import FRAMES, frame
 from analysis.pipeline import Analysis, analyse
 from analysis.report import write_report
 from analysis.report.answers import answers, findings
+from analysis.report.checks import checks
 from analysis.report.citation import BIBTEX, SOURCES, cited
 from analysis.report.claims import claims
 from analysis.report.methods import methods
@@ -237,9 +238,9 @@ def test_with_nothing_computed_every_section_says_why():
     for reason in (
         "there is no gain",
         "The study has one fraction",
-        "The source has no table `runs`.",
-        "The source has no table `curves`.",
-        "The source has no table `routing`.",
+        "The source has no table of runs.",
+        "The source has no table of curves.",
+        "The source has no table of routing.",
         "The source names no runs",
         "Leakage was not counted",
         "No row of the tables was left out.",
@@ -361,3 +362,13 @@ def test_answers_give_gains_in_pixels_their_unit_and_every_gain_its_supported_ma
     hints = [cell.title for answer in answers(traced()) for each in answer.verdicts for cell in each.tasks]
     known = traced().frames["gains"].query("fraction == 1")["supported_margin"].notna().sum()
     assert sum("supports a margin of 0." in hint for hint in hints) == known > 0
+
+
+def test_only_verdicts_that_decide_something_count_as_firm():
+    """With one seed and no cases every verdict is undecided under every choice: that is no firmness."""
+    assert not any("analyses tried" in each.text for each in checks(analyse(read_scores(PAPER))))
+    whole = traced()
+    rows = whole.frames["multiverse"].assign(verdict=["harm"] + ["undecided"] * (len(whole.frames["multiverse"]) - 1))
+    rows = rows.assign(share=1.0)
+    said = [each.text for each in checks(replace(whole, frames={**whole.frames, "multiverse": rows}))]
+    assert "1 of 1 decided verdict holds in 90 % of the analyses tried" in said

@@ -115,6 +115,14 @@ def test_gains_have_the_change_of_the_raw_metric_and_the_margin_the_data_support
     assert set(table("gains", changed("gains", supported_margin=np.nan)).frame["supports"]) == {"–"}
 
 
+def test_what_is_not_known_is_a_dash_and_what_does_not_limit_is_none():
+    assert set(table("data", changed("data", n_test=0.0, subjects=0)).frame["test"]) == {"–"}
+    assert set(table("data", changed("data", n_test=0.0, subjects=0)).frame["subjects"]) == {"–"}
+    assert set(table("power", changed("power", limit="")).frame["limit"]) == {"none"}
+    untested = changed("type_test", p=np.nan)
+    assert "F =" not in table("types", untested).note and "F =" in table("types").note
+
+
 def test_without_intervals_nothing_reads_as_nan():
     for each in paper_tables(holey_analysis()):
         assert not each.frame.isin(["nan", "NaN", "None"]).any(axis=None)

@@ -79,6 +79,7 @@ def types_table(analysis: Analysis) -> PaperTable:
     tests = [
         f"{row['contrast']} at {percent(row['fraction'])}: F = {number(row['statistic'], 2)}, p = {p_value(row['p'])}"
         for row in records(at_full(analysis.frames["type_test"]))
+        if not pd.isna(row["p"])
     ]
     note = "The tasks are a sample of their type; p by permutation of types over tasks."
     note += f" All types at once: {'; '.join(tests)}." if tests else ""

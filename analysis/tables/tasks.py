@@ -1,5 +1,6 @@
 """Tables by task: the data, scores, gains, their power and how far verdicts depend on choices."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -57,11 +58,11 @@ def data_table(analysis: Analysis) -> PaperTable:
         for share, title in titles.items()
     ]
     columns += [
-        Column("test", lambda row: count(row["n_test"]), "n_test"),
-        Column("subjects", lambda row: count(row["subjects"]), "subjects"),
+        Column("test", lambda row: count(row["n_test"] or math.nan), "n_test"),
+        Column("subjects", lambda row: count(row["subjects"] or math.nan), "subjects"),
         Column("margin", lambda row: number(row["margin"]), "margin"),
     ]
-    note = "Cases in each part of the one split of all aggregations. margin: largest loss that counts as none."
+    note = f"train and test: cases. margin: largest loss of unit-free score that counts as none. {MISSING} not known."
     return build("data", "Tasks and their data", rows, columns, note=note, raw=raw, of="data")
 
 
@@ -196,11 +197,12 @@ def power_table(analysis: Analysis) -> PaperTable:
         Column("seeds to detect", lambda row: count(row["seeds_to_detect"]), "seeds_to_detect"),
         Column("seeds to exclude", lambda row: count(row["seeds_to_exclude"]), "seeds_to_exclude"),
         Column("hours", lambda row: number(row["hours"], 1), "hours"),
-        Column("limit", lambda row: text(row["limit"]), "limit"),
+        Column("limit", lambda row: row["limit"] or "none", "limit"),
     ]
     note = (
         "seeds to detect: to find a gain or loss of the margin with 80 % power; to exclude: to show no meaningful "
-        f"loss. {MISSING} out of reach, or unknown."
+        f"loss; both before correction for the number of tasks. {MISSING} out of reach, or unknown. limit: what stands "
+        "in the way; none where the seeds at hand will do."
     )
     return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw, of="power")
 
