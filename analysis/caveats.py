@@ -120,7 +120,7 @@ def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
         if able < len(rows) / 2:
             found.append(
                 f"{name}: with these seeds and cases a true gain or loss of the size of the margin would be noticed "
-                f"with {ENOUGH_POWER:.0%} power in {able} of {len(rows)} tasks only: undecided means too little data."
+                f"with {100 * ENOUGH_POWER:g} % power in {able} of {len(rows)} tasks only: undecided means too little data."
             )
     return found
 

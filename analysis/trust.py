@@ -38,8 +38,9 @@ def data(study: StudyTables) -> pd.DataFrame:
     subjects = {} if study.cases is None else study.cases.groupby("task")["subject"].nunique().to_dict()
     found["subjects"] = [subjects.get(task, 0) for task in found["task"]]
     comparable = set(study.scores.loc[study.scores["metric"] == "score", "task"])
-    units = rows.groupby(["task", "metric"])["value"].agg(list)
-    comparable |= {task for (task, metric), values in units.items() if unit_of(metric, np.array(values)) == "1"}
+    for task, own in rows.groupby("task"):
+        if unit_of(str(own["metric"].iloc[0]), own["value"].to_numpy(float)) == "1":
+            comparable.add(str(task))
     known = found["task"].isin(comparable)
     found["margin"] = np.where(known, [study.manifest.margin(task) for task in found["task"]], np.nan)
     return found[list(FRAMES["data"])]

@@ -109,6 +109,25 @@ def test_panels_of_the_forest_stand_evenly_however_many_there_are(names):
     assert all(gap < 0.12 for gap in gaps) and np.ptp([panel.width for panel in panels]) < 0.01
 
 
+@pytest.mark.slow
+def test_a_type_or_group_that_only_joint_models_have_so_far_is_no_row():
+    """An unfinished grid: AU and CG of detection in the abdomen are there, TS is not."""
+
+    def without_ts(rows, column, value):
+        return rows[(rows[column] != value) | (rows["contrast"] == "AU-CG")]
+
+    frames = dict(WHOLE.frames)
+    frames["sensitivity"] = without_ts(frames["sensitivity"], "type", "detection")
+    frames["sensitivity"].loc[frames["sensitivity"]["contrast"] == "CG-TS", "tasks"] = 1
+    frames["pooled"] = without_ts(frames["pooled"], "name", "lung")
+    unfinished = Analysis(WHOLE.study, WHOLE.settings, frames)
+    types, _ = by_name("type_sensitivity").draw(unfinished)
+    labels = [label.get_text() for label in types.axes[0].get_yticklabels()]
+    assert len(labels) == 3 and all(label.split(" (")[1].startswith("1, ") for label in labels)
+    groups, _ = by_name("stability").draw(unfinished)
+    assert "lung" not in [label.get_text() for label in groups.axes[0].get_yticklabels()]
+
+
 def test_no_arrow_is_cut_at_the_edge_of_a_scale_figure():
     figure, data = scale_within(WHOLE)
     arrows = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "$↗$"]

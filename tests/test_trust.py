@@ -214,7 +214,7 @@ def test_every_doubt_is_one_sentence(study: StudyTables):
     ("columns", "said"),
     [
         ({"power": 0.3}, "AU-TS: with these seeds and cases a true gain or loss of the size of the margin would be"),
-        ({"power": 0.3}, "with 80% power in 0 of 3 tasks only: undecided means too little data."),
+        ({"power": 0.3}, "with 80 % power in 0 of 3 tasks only: undecided means too little data."),
         ({"basis": "seeds only"}, "Test cases cannot be resampled in 3 of 3 tasks (axis, head, kind)"),
         ({"se": 0.0}, "Gains do not vary at all over seeds and cases in 3 of 3 tasks (axis, head, kind)"),
         ({"fraction": 0.5}, "AU-TS cannot be compared at fraction 1: no task has a seed under both aggregations."),

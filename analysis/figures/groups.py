@@ -28,8 +28,9 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
     rows = at_full(analysis.frames["sensitivity"])
     if rows.empty:
         return None
-    names, types = against_ts(rows), sorted(rows["type"].unique())
+    names = against_ts(rows)
     rows = rows[rows["contrast"].isin(names)]
+    types = sorted(rows["type"].unique())
     figure = new_figure(COLUMN, 0.95 + 0.17 * len(types) * (len(names) + 0.4), wspace=0.1)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.6, 1))
     interval_axis([left], rows["gain"], rows["low"], rows["high"])
@@ -41,8 +42,9 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
         height = 0.62 / len(names)
         right.barh([at], [row["negative"]], height=height, fc="white", ec=colour, lw=0.8)
         right.barh([at], [row["harmed"]], height=height, color=colour, lw=0)
-    counts = rows.drop_duplicates("type").set_index("type")["tasks"]
-    left.set_yticks(range(len(types)), [f"{name} ({counts[name]})" for name in types])
+    # An unfinished study compares more tasks under one contrast than under another.
+    counts = {str(name): dict.fromkeys(sorted(own)) for name, own in rows.groupby("type")["tasks"]}
+    left.set_yticks(range(len(types)), [f"{name} ({', '.join(map(str, counts[name]))})" for name in types])
     left.set_ylim(len(types) - 0.45, -0.55)
     left.tick_params(axis="y", length=0)
     right.tick_params(axis="y", length=0)
@@ -82,8 +84,9 @@ def stability(analysis: Analysis) -> Drawn | None:
     cells = pooled[(pooled["level"] == "group") & (pooled["tasks"] > 0)]
     if cells.empty:
         return None
-    names, groups = against_ts(cells), sorted(cells["name"].unique())
+    names = against_ts(cells)
     cells = cells[cells["contrast"].isin(names)]
+    groups = sorted(cells["name"].unique())
     summary = analysis.frames["stability"]
     summary = summary[(summary["scope"] == "all fractions") & summary["contrast"].isin(names)]
     upper = 0.14 * len(groups) * max(1.6, 0.75 * len(names))
