@@ -10,7 +10,7 @@ from analysis.gains import contrasts
 from analysis.moderation import FEWEST_TASKS
 from analysis.study import StudyTables
 from analysis.trust import improving
-from analysis.verdicts import SAME_MODEL
+from analysis.verdicts import SAME_MODEL, UNDECIDED
 
 MATCHED = (0.9, 1.1)
 """Operations over those of TS that still count as the same compute."""
@@ -117,10 +117,11 @@ def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     found += _if_any(still, total, "Gains do not vary at all over seeds and cases in {}: that tells nothing of chance.")
     for name, rows in full[full["power"].notna()].groupby("contrast", sort=False):
         able = int((rows["power"] >= ENOUGH_POWER).sum())
-        if able < len(rows) / 2:
+        if able < len(rows) / 2 and (rows["verdict"] == UNDECIDED).any():
             found.append(
-                f"{name}: with these seeds and cases a true gain or loss of the size of the margin would be noticed "
-                f"with {100 * ENOUGH_POWER:g} % power in {able} of {len(rows)} tasks only: undecided means too little data."
+                f"{name}: corrected for the number of tasks, a true gain or loss of the size of the margin would be "
+                f"noticed with {100 * ENOUGH_POWER:g} % power in {able} of {len(rows)} tasks only: undecided means too "
+                "little data."
             )
     return found
 

@@ -16,6 +16,7 @@ from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair_all
 from analysis.multiverse import multiverse
 from analysis.pooling import pooled_row
 from analysis.power import hours_per_seed, power_frame
+from analysis.regret import regret_table
 from analysis.sensitivity import type_sensitivity
 from analysis.settings import Settings
 from analysis.stability import stability
@@ -87,7 +88,10 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     frames["pooled"] = pool(pairs, compared, frames["gains"])
 
     progress("data scale")
-    across = [across_tasks(pairs[each.name, full], each, full) for each in compared]
+    rising = _improving(frames["gains"])
+    across = [
+        across_tasks(pairs[each.name, full], each, full, rising.get((each.name, full), set())) for each in compared
+    ]
     for place, name in enumerate(("across", "across_line", "influence")):
         frames[name] = joined(name, [found[place] for found in across])
     curves = [
@@ -99,7 +103,14 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
 
     progress("task types and stability")
     typed = [
-        type_sensitivity(pairs[each.name, share], _verdicts(frames["gains"], each, share), each, share, settings.seed)
+        type_sensitivity(
+            pairs[each.name, share],
+            _verdicts(frames["gains"], each, share),
+            each,
+            share,
+            settings.seed,
+            rising.get((each.name, share), set()),
+        )
         for each in compared
         for share in study.fractions
     ]
@@ -112,8 +123,9 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     rows = guidelines.rule_rows({each: _by_fraction(pairs, each, study.fractions) for each in against_base})
     rule = guidelines.fit_rule(rows)
     if rule is not None:
-        frames["guidelines"] = guidelines.guideline_table(rule, rows)
-        frames["regret"] = guidelines.regret_table(rows, scores, study.aggregations)
+        undertrained = set().union(*(_improving_anywhere(frames["gains"], each.name) for each in against_base))
+        frames["guidelines"] = guidelines.guideline_table(rule, rows, undertrained)
+        frames["regret"] = regret_table(rows, scores, study.aggregations)
 
     progress("trust, power and choices")
     frames["data"] = trust.data(study)
@@ -166,13 +178,22 @@ def _by_fraction(
     return [(share, pairs[contrast.name, share]) for share in fractions if pairs[contrast.name, share]]
 
 
+def _improving(gains: pd.DataFrame) -> dict[tuple[str, float], set[str]]:
+    """Tasks whose base was still improving, by contrast and fraction."""
+    rows = gains[gains["base_improving"].astype(bool)]
+    found: dict[tuple[str, float], set[str]] = {}
+    for name, share, task in rows[["contrast", "fraction", "task"]].itertuples(index=False, name=None):
+        found.setdefault((name, share), set()).add(task)
+    return found
+
+
 def _improving_anywhere(gains: pd.DataFrame, contrast: str) -> set[str]:
     return set(gains.loc[(gains["contrast"] == contrast) & gains["base_improving"].astype(bool), "task"])
 
 
 def pool(pairs: Pairs, compared: Sequence[Contrast], gains: pd.DataFrame) -> pd.DataFrame:
     """The frame `pooled`: overall, by type and by group, for every contrast and fraction."""
-    improving = gains[gains["base_improving"].astype(bool)].groupby(["contrast", "fraction"])["task"].agg(set).to_dict()
+    improving = _improving(gains)
     rows = []
     for (name, share), members in pairs.items():
         scopes = [("overall", "all", members)] if members else []

@@ -69,6 +69,7 @@ def _one(cells: pd.DataFrame, tasks: pd.DataFrame) -> dict[str, object]:
         "negative": negative / count,
         "negative_low": float(negative_low),
         "negative_high": float(negative_high),
+        "base_improving": int(tasks["base_improving"].astype(bool).sum()),
     }
 
 

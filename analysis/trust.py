@@ -10,6 +10,9 @@ from aggregation_lab.aggregation import FLOOR
 from analysis.frames import FRAMES, frame
 from analysis.study import StudyTables, primary_of, unit_of
 
+IMPROVING = "↗"
+"""Stands beside a gain whose base model was still improving when its budget ended: the gain may be too large."""
+
 
 def improving(study: StudyTables) -> pd.DataFrame:
     """Columns aggregation, task, fraction, improving: still rising on validation at the end in at least one seed.

@@ -109,6 +109,40 @@ def test_panels_of_the_forest_stand_evenly_however_many_there_are(names):
     assert all(gap < 0.12 for gap in gaps) and np.ptp([panel.width for panel in panels]) < 0.01
 
 
+@pytest.mark.parametrize(
+    ("name", "frame", "row"),
+    [
+        ("type_sensitivity", "sensitivity", ["contrast", "type"]),
+        ("stability", "pooled", ["contrast", "name"]),
+        ("guideline_map", "guidelines", ["type", "group"]),
+    ],
+)
+def test_rows_of_means_have_an_arrow_where_a_base_was_still_improving(name, frame, row):
+    figure, _ = by_name(name).draw(WHOLE)
+    arrows = sum(text.get_text() == "↗" for text in texts(figure))
+    rows = WHOLE.frames[frame]
+    rows = rows[rows["contrast"].str.endswith("-TS")] if "contrast" in rows else rows
+    rows = rows[rows["level"] == "group"] if frame == "pooled" else rows
+    rows = rows[rows["fraction"] == 1.0] if frame == "sensitivity" else rows
+    assert arrows == len(rows.loc[rows["base_improving"] > 0, row].drop_duplicates()) > 0
+
+
+def test_one_wide_interval_does_not_squeeze_the_others():
+    """A task with eight test cases: its interval runs off the axis, the others stay readable."""
+    gains = WHOLE.frames["gains"]
+    wide = gains["task"] == gains["task"].iloc[3]
+    moved = gains.assign(
+        low_adjusted=gains["low_adjusted"].mask(wide, -0.9), high_adjusted=gains["high_adjusted"].mask(wide, 0.9)
+    )
+    figure, _ = gains_forest(Analysis(WHOLE.study, WHOLE.settings, {**WHOLE.frames, "gains": moved}))
+    left, right = figure.axes[0].get_xlim()
+    assert -0.3 < left < right < 0.3
+    heads = [
+        line for ax in figure.axes for line in ax.lines if line.get_marker() in "<>" and len(line.get_xdata()) == 1
+    ]
+    assert len(heads) == 4
+
+
 @pytest.mark.slow
 def test_a_type_or_group_that_only_joint_models_have_so_far_is_no_row():
     """An unfinished grid: AU and CG of detection in the abdomen are there, TS is not."""

@@ -8,10 +8,12 @@ import pytest
 from scipy import stats
 
 from aggregation_lab.errors import ResultsError
-from analysis.findings import CLAIMS, WHOLE, Part
+from analysis.finding_parts import Part
+from analysis.findings import CLAIMS, WHOLE
 from analysis.gains import Contrast, contrasts, pair_all
-from analysis.guidelines import UNDECIDED, fit_rule, guideline_table, regret_table, rule_rows
+from analysis.guidelines import UNDECIDED, fit_rule, guideline_table, rule_rows
 from analysis.pipeline import analyse
+from analysis.regret import regret_table
 from analysis.sensitivity import type_sensitivity
 from analysis.settings import Settings
 from analysis.simulate import Design, simulate
@@ -191,6 +193,45 @@ def test_a_finding_of_which_a_part_cannot_be_tested_is_undecided_at_best():
     assert own["lung loses under CG"] == "not testable" and own[WHOLE] == "undecided"
 
 
+def _with_curves(rising: set[tuple[str, float]]):
+    """A study of which some TS models, by task and fraction, were still improving."""
+    tables = simulate(Design(tasks=12, groups=4, seeds=2, subjects=15, fractions=(0.5, 1.0)), 5).tables()
+    runs = tables.scores[["aggregation", "task", "fraction", "seed", "type", "group"]].drop_duplicates()
+    still = [row.aggregation == "TS" and (row.task, row.fraction) in rising for row in runs.itertuples()]
+    curves = runs.assign(step=1, score=0.5, still_improving=still)
+    return analyse(replace(tables, curves=curves), QUICK).frames
+
+
+def test_bases_that_were_still_improving_are_counted_behind_every_mean():
+    frames = _with_curves({("task00", 1.0), ("task01", 0.5)})
+    gains = frames["gains"].set_index(["contrast", "fraction", "task"])["base_improving"]
+    assert gains["AU-TS", 1.0, "task00"]
+    assert not gains["AU-TS", 0.5, "task00"] and not gains["AU-CG", 1.0, "task00"]
+    kind = frames["gains"].set_index("task")["type"].to_dict()
+    types = frames["sensitivity"].set_index(["contrast", "fraction", "type"])["base_improving"].sort_index()
+    assert types["CG-TS", 1.0, kind["task00"]] == 1 and types.loc["CG-TS", 1.0].sum() == 1
+    across = frames["across"].query("scope == 'all'").set_index(["contrast", "method"])["base_improving"]
+    assert across["AU-TS", "OLS"] == 1 and across["AU-CG", "OLS"] == 0
+    stability = frames["stability"].set_index(["contrast", "scope"])["base_improving"]
+    assert stability["AU-TS", "all fractions"] == 2 and stability["AU-TS", "fraction 1"] == 1
+    rows = (
+        frames["guidelines"].query("group == 'any other'").drop_duplicates("type").set_index("type")["base_improving"]
+    )
+    assert rows.sum() == 2
+    effects = frames["findings"].set_index("part")["effect"]
+    assert effects["AU gains over TS, all tasks together"].endswith(" ↗")
+    assert effects["AU gains over TS with 50% of the data"].endswith(" ↗")
+    assert not effects["AU gains more than CG with 50% of the data"].endswith("↗")
+
+
+def test_without_curves_nobody_knows_whether_a_base_was_still_improving(unstable):
+    assert unstable.frames["gains"]["base_improving"].isna().all()
+
+
+def test_effects_have_no_minus_before_zero():
+    assert Part("", -0.0001, -0.02, 0.01, 0.5, "").effect == "+0.000 [-0.020, +0.010]"
+
+
 def test_interval_and_p_of_different_tests_have_to_agree():
     assert Part("", 0.1, 0.01, 0.2, 0.3, "").verdict == "undecided"
     assert Part("", 0.1, 0.01, 0.2, 0.03, "").verdict == "supported"
@@ -267,6 +308,22 @@ def test_the_rule_abstains_where_nothing_is_there():
 def test_a_new_task_scatters_more_than_the_mean_of_such_tasks(clear):
     each = clear[0].recommend(500, "segmentation", "group1").expected[0]
     assert each.task_high - each.task_low > each.high - each.low
+
+
+def test_few_tasks_of_a_type_speak_for_no_others(clear):
+    """Two of the four detection tasks are one run under CG and TS: CG then is advised for no detection task."""
+    rule, rows, _, _ = clear
+    detection = sorted(set(rows.loc[rows["type"] == "detection", "task"]))
+    paid = rows.assign(gain=rows["gain"].mask(rows["joint"] == "CG", 0.3).mask(rows["joint"] == "AU", 0.0))
+    n = float(np.prod(rule.sizes_by_type["detection"]) ** 0.5)
+    assert fit_rule(paid).recommend(n, "detection").advice == "CG"
+    fewer = fit_rule(paid[~(paid["task"].isin(detection[:2]) & (paid["joint"] == "CG"))])
+    found = fewer.recommend(n, "detection")
+    assert found.advice == UNDECIDED and found.reason == "too few detection tasks to speak for others: CG 2"
+    assert fewer.recommend(n, "segmentation").advice == "CG"
+    table = guideline_table(fewer, paid, improving={detection[0]})
+    own = table[table["type"] == "detection"]
+    assert set(own["tasks"]) == {4} and set(own["base_improving"]) == {1}
 
 
 def test_regret_of_a_clear_rule_is_below_every_constant(regret):

@@ -14,7 +14,8 @@ from fake_analysis import empty_analysis, fake_analysis, holey_analysis
 from aggregation_lab import __version__
 from aggregation_lab.manifest import Manifest
 from analysis.external import PAPER, read_scores
-from analysis.findings import CONTRADICTED, SUPPORTED, UNDECIDED, WHOLE
+from analysis.finding_parts import CONTRADICTED, SUPPORTED, UNDECIDED
+from analysis.findings import WHOLE
 from analysis.frames import FRAMES, frame
 from analysis.pipeline import Analysis, analyse
 from analysis.report import write_report
@@ -23,6 +24,7 @@ from analysis.report.checks import checks
 from analysis.report.citation import BIBTEX, SOURCES, cited
 from analysis.report.claims import claims
 from analysis.report.methods import methods
+from analysis.report.page import page as page_of
 from analysis.report.page import render
 from analysis.settings import Settings
 
@@ -48,8 +50,8 @@ MANIFEST = Manifest(
         },
     },
     version="0.1.0",
-    dataset="3f1c09aa77de",
-    split="b81d22e0c4f5",
+    dataset="3f1c09aa77de" + 13 * "90ab",
+    split="b81d22e0c4f5" + 13 * "90ab",
     leakage={
         "images": 4210,
         "shared_images": 388,
@@ -314,7 +316,7 @@ def test_methods_give_the_exact_settings():
         "0 of which cross the split",
         "alpha = 0.05",
         "2,000 Poisson resamples",
-        "dataset 3f1c09aa77de and split b81d22e0c4f5",
+        f"dataset {MANIFEST.dataset} and split {MANIFEST.split}",
         "torch 2.15.0",
         "commit 475c190",
     ):
@@ -362,6 +364,16 @@ def test_answers_give_gains_in_pixels_their_unit_and_every_gain_its_supported_ma
     hints = [cell.title for answer in answers(traced()) for each in answer.verdicts for cell in each.tasks]
     known = traced().frames["gains"].query("fraction == 1")["supported_margin"].notna().sum()
     assert sum("supports a margin of 0." in hint for hint in hints) == known > 0
+
+
+def test_means_and_findings_lead_to_the_tasks_and_runs_behind_them():
+    grids = page_of(traced(), {}, [])["grids"]
+    contrasts = {cell.href for row in grids["group_means"].rows for cell in row if cell.text == "AU-TS"}
+    assert contrasts == {"answer-AU-TS"}
+    assert {answer.anchor for answer in answers(traced())} == {"answer-CG-TS", "answer-AU-TS", "answer-AU-CG"}
+    assert {row[0].href for row in grids["ledger"].rows} == {"runs-section"}
+    evidence = {cell.href for finding in findings(traced()) for part in finding.parts for cell in part.evidence}
+    assert evidence == {"stability", "means"}
 
 
 def test_only_verdicts_that_decide_something_count_as_firm():

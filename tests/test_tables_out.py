@@ -97,6 +97,24 @@ def test_gains_over_a_base_that_was_still_improving_carry_the_arrow():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "title", "frame"),
+    [
+        ("group_means", "mean gain [these tasks]", "pooled"),
+        ("types", "mean gain [95%]", "sensitivity"),
+        ("scale_across", "slope [95%]", "across"),
+        ("stability", "worst cell [95%]", "stability"),
+        ("guidelines", "expected gain [95%]", "guidelines"),
+    ],
+)
+def test_every_mean_of_gains_says_how_many_bases_were_still_improving(name, title, frame):
+    counts = WHOLE.frames[frame]["base_improving"]
+    cells = list(table(name).frame[title])
+    said = [int(cell.rsplit("↗ ", 1)[1]) if "↗" in cell else 0 for cell in cells]
+    assert said == list(counts) and sum(said) > 0 and "↗ and number: " in table(name).note
+    assert not any("↗" in cell for cell in table(name, changed(frame, base_improving=np.nan)).frame[title])
+
+
 def test_gains_in_pixels_have_one_decimal_and_their_unit():
     gains = WHOLE.frames["gains"]
     pixels = gains["metric"] == "MRE"

@@ -213,8 +213,14 @@ def test_every_doubt_is_one_sentence(study: StudyTables):
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"power": 0.3}, "AU-TS: with these seeds and cases a true gain or loss of the size of the margin would be"),
-        ({"power": 0.3}, "with 80 % power in 0 of 3 tasks only: undecided means too little data."),
+        (
+            {"power": 0.3, "verdict": "undecided"},
+            "AU-TS: corrected for the number of tasks, a true gain or loss of the size of the margin would be",
+        ),
+        (
+            {"power": 0.3, "verdict": "undecided"},
+            "with 80 % power in 0 of 3 tasks only: undecided means too little data.",
+        ),
         ({"basis": "seeds only"}, "Test cases cannot be resampled in 3 of 3 tasks (axis, head, kind)"),
         ({"se": 0.0}, "Gains do not vary at all over seeds and cases in 3 of 3 tasks (axis, head, kind)"),
         ({"fraction": 0.5}, "AU-TS cannot be compared at fraction 1: no task has a seed under both aggregations."),
@@ -225,10 +231,10 @@ def test_what_the_data_cannot_decide_is_said(study: StudyTables, columns: dict[s
     assert not any(said in each for each in warnings_of(study))
 
 
-def test_power_that_is_enough_in_half_of_the_tasks_is_no_warning(study: StudyTables):
-    gains = gain_rows(study).assign(power=[0.9, 0.9, 0.1])
+def test_power_that_is_enough_in_half_of_the_tasks_or_needed_nowhere_is_no_warning(study: StudyTables):
     frames = {"data": trust.data(study), "scores": trust.scores(study, NO_GAINS), "ledger": trust.ledger(study)}
-    assert not any("power" in each for each in caveats(study, frames | {"gains": gains}))
+    for gains in (gain_rows(study, verdict="undecided").assign(power=[0.9, 0.9, 0.1]), gain_rows(study, power=0.1)):
+        assert not any("power" in each for each in caveats(study, frames | {"gains": gains}))
 
 
 def test_a_baseline_below_the_floor_is_named(study: StudyTables):

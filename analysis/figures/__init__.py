@@ -15,6 +15,7 @@ from analysis.pipeline import Analysis
 __all__ = ["FIGURES", "PaperFigure", "Written", "save", "write_figures"]
 
 _ARROW = "↗: the base model was still improving when its budget ended, so that the gain may be too large."
+_SOME_ARROW = "↗: of a task behind it the base model was still improving when its budget ended."
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ FIGURES = (
     PaperFigure(
         "type_sensitivity",
         "Gains by task type",
-        "Left: mean gain of each task type (number of tasks) with 95 % interval, tasks being a sample. Right: "
-        "share of its tasks with verdict harm (filled) and with a negative estimate (outlined).",
+        "Left: mean gain of each task type (number of tasks; several where contrasts differ) with 95 % interval, tasks "
+        "being a sample. Right: share of its tasks with verdict harm (filled) and with a negative estimate (outlined). "
+        f"{_SOME_ARROW}",
         type_sensitivity,
         "mean gains by type",
     ),
@@ -77,7 +79,8 @@ FIGURES = (
         "stability",
         "Stability over groups and amounts of data",
         "Above: mean gain of each clinical group at each fraction of the data, with 95 % interval. Below: standard "
-        "deviation and lowest of these means, and share of tasks with a negative estimate, with 95 % intervals.",
+        "deviation and lowest of these means, and share of tasks with a negative estimate, with 95 % intervals. "
+        f"{_SOME_ARROW}",
         stability,
         "mean gains by clinical group",
     ),
@@ -85,7 +88,7 @@ FIGURES = (
         "guideline_map",
         "Which aggregation to train",
         "Advice by task type, clinical group and training cases, over the sizes that were studied. Hatched: undecided, "
-        "no aggregation is surely better or worse.",
+        f"no aggregation is surely better, nor every one surely worse, or too few tasks tell. {_SOME_ARROW}",
         guideline_map,
         "guideline: too few tasks, or no n_train",
     ),

@@ -25,6 +25,7 @@ from analysis.figures.theme import (
     group_lines,
     improving_handle,
     interval_axis,
+    margin_arrow,
     new_figure,
     themed,
     verdict_handles,
@@ -119,7 +120,7 @@ def _task_row(ax: Axes, row: dict[str, Any], at: int) -> None:
         ax.plot([-row["supported_margin"]], [at], marker="|", ms=6, mew=1.1, color=colour, ls="none", zorder=3)
     verdict_mark(ax, row["gain"], at, row["verdict"])
     if bool(row["base_improving"]):
-        _arrow(ax, at)
+        margin_arrow(ax, at)
 
 
 def _mean_row(ax: Axes, row: dict[str, Any], at: int, kind: str) -> None:
@@ -129,11 +130,7 @@ def _mean_row(ax: Axes, row: dict[str, Any], at: int, kind: str) -> None:
     face = colour if kind == "these" else "white"
     ax.plot([row["gain"]], [at], marker="D", ms=3.6, mfc=face, mec=colour, ls="none", zorder=3)
     if pd.notna(row["base_improving"]) and row["base_improving"] > 0:
-        _arrow(ax, at)
-
-
-def _arrow(ax: Axes, at: int) -> None:
-    ax.annotate(IMPROVING, (1.02, at), xycoords=("axes fraction", "data"), ha="center", va="center", fontsize=7)
+        margin_arrow(ax, at)
 
 
 @themed

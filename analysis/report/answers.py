@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.findings import NOT_TESTABLE, WHOLE
+from analysis.finding_parts import NOT_TESTABLE
+from analysis.findings import WHOLE
 from analysis.pipeline import Analysis
 from analysis.report import words
 from analysis.report.grid import Cell, Grid, grid
@@ -40,6 +41,7 @@ class Answer:
     """One contrast at full data."""
 
     contrast: str
+    anchor: str
     title: str
     sentence: str
     mean: str
@@ -54,7 +56,7 @@ class Part:
     effect: str
     p: str
     verdict: str
-    evidence: str
+    evidence: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ def answers(analysis: Analysis) -> list[Answer]:
             groups.append(Verdict(verdict, words.slug(verdict), tuple(_task(row, links) for row in same)))
         title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
         sentence = _counted(rows["verdict"], float(rows["fraction"].iloc[0]))
-        found.append(Answer(str(name), title, sentence, _mean(analysis, str(name)), tuple(groups)))
+        found.append(
+            Answer(str(name), words.anchor("answer", name), title, sentence, _mean(analysis, str(name)), tuple(groups))
+        )
     return found
 
 
@@ -148,7 +152,7 @@ def findings(analysis: Analysis) -> list[Finding]:
                 words.minus(text(row["effect"])),
                 p_value(row["p"]),
                 str(row["verdict"]),
-                text(row["evidence"]),
+                _evidence(str(row["evidence"])),
             )
             for row in rows[~is_whole].to_dict("records")
         )
@@ -156,6 +160,23 @@ def findings(analysis: Analysis) -> list[Finding]:
             Finding(str(place), str(whole["claim"]), str(whole["verdict"]), _decided(parts, whole["verdict"]), parts)
         )
     return found
+
+
+_SECTIONS = {
+    "gains": ("task by task", "tasks"),
+    "pooled": ("means over tasks", "means"),
+    "within": ("scale within tasks", "within"),
+    "across": ("scale across tasks", "across"),
+    "sensitivity": ("task types", "types"),
+    "stability": ("stability", "stability"),
+}
+"""Where the page shows a frame: name and anchor of the section."""
+
+
+def _evidence(frames: str) -> tuple[Cell, ...]:
+    """The sections of the page that a part rests on."""
+    named = [name.strip() for name in frames.split(",")]
+    return tuple(Cell(_SECTIONS[name][0], href=_SECTIONS[name][1]) for name in named if name in _SECTIONS)
 
 
 def _decided(parts: Sequence[Part], verdict: str) -> str:

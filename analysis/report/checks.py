@@ -53,7 +53,8 @@ def _compute(analysis: Analysis) -> Check:
     if ratio.empty:
         return Check(UNKNOWN, "compute unknown", "ledger")
     state = GOOD if ratio.between(*MATCHED).all() else CAUTION
-    return Check(state, f"compute {ratio.min():.2f} to {ratio.max():.2f} times that of TS", "ledger")
+    spread = " to ".join(dict.fromkeys((f"{ratio.min():.2f}", f"{ratio.max():.2f}")))
+    return Check(state, f"compute {spread} times that of TS", "ledger")
 
 
 def _full(rows: pd.DataFrame, name: str) -> pd.DataFrame:

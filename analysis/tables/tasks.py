@@ -131,7 +131,6 @@ def gains_table(analysis: Analysis) -> PaperTable:
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         Column("p loss", lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"),
         Column("margin", lambda row: number(row["margin"]), "margin"),
-        Column("power", lambda row: percent(row["power"]), "power"),
         Column("verdict", lambda row: text(row["verdict"]), "verdict"),
         Column(
             "supports", lambda row: number(row["supported_margin"], 3 if row["unit_free"] else 1), "supported_margin"
