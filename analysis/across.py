@@ -5,7 +5,7 @@ by ordinary least squares with cluster-robust errors beside it (clusters: clinic
 fewer than eight groups). The crossover is where the line of the mixed model meets zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,12 @@ _FEWEST_CLUSTERS = 8
 
 
 def across_tasks(
-    pairs: Sequence[PairedGain], contrast: Contrast, fraction: float
+    pairs: Sequence[PairedGain], contrast: Contrast, fraction: float, improving: Collection[str] = ()
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The frames `across`, `across_line` and `influence` of one contrast: all tasks, and each type with enough."""
+    """The frames `across`, `across_line` and `influence` of one contrast: all tasks, and each type with enough.
+
+    `improving` are the tasks whose base was still improving.
+    """
     rows = by_task_and_seed(pairs)
     fits, lines, influence = [], [], []
     scopes = [("all", rows)] + [(str(name), part) for name, part in rows.groupby("type", sort=True)]
@@ -42,6 +45,7 @@ def across_tasks(
             "scope": scope,
             "tasks": part["task"].nunique(),
             "groups": part["group"].nunique(),
+            "base_improving": len(set(part["task"]).intersection(improving)),
         }
         low, high, p = line.slope_interval()
         fits.append(

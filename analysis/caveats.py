@@ -6,9 +6,11 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.manifest import DEFAULT_MARGIN
+from analysis.gains import contrasts
 from analysis.moderation import FEWEST_TASKS
 from analysis.study import StudyTables
 from analysis.trust import improving
+from analysis.verdicts import SAME_MODEL, UNDECIDED
 
 MATCHED = (0.9, 1.1)
 """Operations over those of TS that still count as the same compute."""
@@ -16,20 +18,25 @@ MATCHED = (0.9, 1.1)
 FEW_SUBJECTS = 20
 """Test subjects below which resampling them says little."""
 
-FEW_SEEDS = 3
+ENOUGH_SEEDS = 6
+"""Seeds from which the signs of gains alone could reach p < 0.05: two-sided, 2 / 2^seeds."""
+
+ENOUGH_POWER = 0.8
 
 _NAMED = 5
 
 
 def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What a sceptical reader must be told, one sentence each; `frames` needs scores, ledger and data.
+    """What a sceptical reader must be told, one sentence each; `frames` needs scores, gains, ledger and data.
 
     What was left out is counted in the frame `excluded` instead.
     """
     trained = frames["scores"][frames["scores"]["aggregation"] != FLOOR]
     return [
         *_design(study),
+        *_missing_contrasts(study, frames["gains"]),
         *_seeds(study, trained),
+        *_what_can_be_decided(study, frames["gains"]),
         *_training(study),
         *_floors(trained),
         *_compute(study, frames["ledger"]),
@@ -72,15 +79,51 @@ def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
     full = trained[trained["fraction"] == trained["fraction"].max()]
     fewest = full.groupby("aggregation")["seeds"].max().min()
     found = []
-    if fewest == 1:
+    if fewest == 1 and study.cases is None:
+        found = ["One seed and no cases: gains have no interval and every verdict is undecided."]
+    elif fewest == 1:
         found = ["One seed only: no interval covers the chance of training."]
-    elif fewest < FEW_SEEDS:
-        found = [f"{fewest:.0f} seeds only: how far results scatter over seeds is hardly known."]
+    elif fewest < ENOUGH_SEEDS:
+        support = "" if study.cases is None else " and on test cases"
+        found = [
+            f"{fewest:.0f} seeds only: signs of gains alone cannot give p below {2 / 2**fewest:g}, so verdicts lean on "
+            f"normal scatter over seeds{support}."
+        ]
     rows = study.scores[study.scores["aggregation"] != FLOOR]
     sizes = rows.groupby(["task", "fraction", "seed"])["n_train"].nunique()
     uneven = sizes[sizes > 1].index.get_level_values("task")
     said = "Aggregations saw different numbers of training cases in {}."
     return found + _if_any(uneven, rows["task"].nunique(), said)
+
+
+def _missing_contrasts(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Contrasts of which no gain could be made at the largest fraction."""
+    full = gains[gains["fraction"] == max(study.fractions)]
+    names = [each.name for each in contrasts(study.aggregations) if each.name not in set(full["contrast"])]
+    said = "{} cannot be compared at fraction {:g}: no task has a seed under both aggregations."
+    return [said.format(name, max(study.fractions)) for name in names]
+
+
+def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Intervals that cover less than both sources of chance, and power for the margin, at the largest fraction."""
+    full = gains[(gains["fraction"] == max(study.fractions)) & (gains["verdict"] != SAME_MODEL)]
+    total = full["task"].nunique()
+    found = []
+    if study.cases is not None:
+        alone = full.loc[full["basis"] == "seeds only", "task"]
+        said = "Test cases cannot be resampled in {} (one subject, or no metric): intervals there cover seeds alone."
+        found += _if_any(alone, total, said)
+    still = full.loc[full["se"] == 0, "task"]
+    found += _if_any(still, total, "Gains do not vary at all over seeds and cases in {}: that tells nothing of chance.")
+    for name, rows in full[full["power"].notna()].groupby("contrast", sort=False):
+        able = int((rows["power"] >= ENOUGH_POWER).sum())
+        if able < len(rows) / 2 and (rows["verdict"] == UNDECIDED).any():
+            found.append(
+                f"{name}: corrected for the number of tasks, a true gain or loss of the size of the margin would be "
+                f"noticed with {100 * ENOUGH_POWER:g} % power in {able} of {len(rows)} tasks only: undecided means too "
+                "little data."
+            )
+    return found
 
 
 def _training(study: StudyTables) -> list[str]:
@@ -123,10 +166,11 @@ def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
 def _test_sets(study: StudyTables, data: pd.DataFrame) -> list[str]:
     full = data[data["fraction"] == data["fraction"].max()]
     if study.cases is None:
-        found = ["There are no scores of test cases: intervals cover seeds alone, for these very test cases."]
+        found = ["No cases: test cases cannot be resampled, so intervals hold for these very test cases."]
     else:
         few = full.loc[full["subjects"] < FEW_SUBJECTS, "task"]
         found = _if_any(few, len(full), f"Fewer than {FEW_SUBJECTS} test subjects in {{}}: intervals there are rough.")
     if len(full) < FEWEST_TASKS:
-        found.append(f"{len(full)} tasks only: scatter over seeds cannot be shared, means over tasks say little.")
+        tasks = "1 task" if len(full) == 1 else f"{len(full)} tasks"
+        found.append(f"{tasks} only: scatter over seeds cannot be shared, means over tasks say little.")
     return found

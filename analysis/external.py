@@ -31,6 +31,9 @@ UNKNOWN = "unknown"
 
 _KEY = ["task", "aggregation", "fraction", "seed", "metric"]
 _NOT_MEANS = ("AUC", "F1_macro", "F1_weighted", "MCC", "missed")
+_SHARES = ("score", "DSC", "IoU", "AUC", "accuracy", "F1_macro", "F1_weighted", "MCC")
+_LARGEST_SEED = 2**53
+"""Above, numbers read from a table are no longer exact."""
 
 
 def read_scores(path: Path | str) -> StudyTables:
@@ -51,16 +54,12 @@ def read_scores(path: Path | str) -> StudyTables:
         scores = scores.rename(columns={"case": "n_cases"})
     else:
         scores = rows.assign(n_cases=0)
-        notes.append("No cases: test cases cannot be resampled, so intervals come from seeds alone.")
     if not (scores["n_train"] > 0).any():
         notes.append("No n_train: data scale, crossovers and guidelines cannot be computed.")
     if (scores["type"] == UNKNOWN).all():
         notes.append("No task types: sensitivity by type cannot be computed.")
     if scores["group"].nunique() < 2:
         notes.append("One clinical group only: groups cannot be compared, and stability over groups is not given.")
-    seeds = scores[scores["aggregation"] != FLOOR].groupby(["task", "aggregation"])["seed"].nunique()
-    if seeds.max() < 2 and cases is None:
-        notes.append("One seed and no cases: gains have no interval and every verdict is undecided.")
     pixels = sorted(set(scores.loc[~scores["unit_free"], "task"]))
     if pixels:
         notes.append(
@@ -113,9 +112,10 @@ def _check(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     if not np.isfinite(rows["value"]).all():
         row = int((~np.isfinite(rows["value"])).to_numpy().argmax()) + 2
         raise ResultsError(f"{path}: row {row}: value is not finite; fill it, or take the row out")
-    if (rows["seed"] != rows["seed"].round()).any():
-        row = int((rows["seed"] != rows["seed"].round()).to_numpy().argmax()) + 2
-        raise ResultsError(f"{path}: row {row}: seed {rows['seed'].iloc[row - 2]:g} is not a whole number")
+    whole = (rows["seed"] == rows["seed"].round()) & (rows["seed"].abs() < _LARGEST_SEED)
+    if not whole.all():
+        row = int((~whole).to_numpy().argmax()) + 2
+        raise ResultsError(f"{path}: row {row}: seed {rows['seed'].iloc[row - 2]:g} is not a whole number below 2^53")
     for name in ("task", "aggregation"):
         rows[name] = rows[name].astype(str).str.strip()
     rows = _filled(rows, path)
@@ -153,11 +153,29 @@ def _filled(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
         if fault.any():
             row = int(fault.to_numpy().argmax())
             raise ResultsError(f"{path}: row {row + 2}: metric {rows['metric'].iloc[row]} {text}")
-    if not rows["fraction"].between(0, 1, inclusive="right").all():
-        row = int((~rows["fraction"].between(0, 1, inclusive="right")).to_numpy().argmax())
-        raise ResultsError(f"{path}: row {row + 2}: fraction must be in (0, 1]")
+    for fault, text in (
+        (~rows["fraction"].between(0, 1, inclusive="right"), "fraction must be in (0, 1]"),
+        (rows["n_train"] <= 0, "n_train must be greater than 0; leave it empty where it is not known"),
+    ):
+        if fault.any():
+            raise ResultsError(f"{path}: row {int(fault.to_numpy().argmax()) + 2}: {text}")
+    _check_ranges(rows, path)
     rows["unit_free"] = _unit_free(rows)
     return rows
+
+
+def _check_ranges(rows: pd.DataFrame, path: Path) -> None:
+    """Values of known metrics lie where these metrics can: a DSC of 71.3 is a percentage, and no gain of 0.02."""
+    low = rows["metric"].map(lambda name: -1.0 if name == "MCC" else 0.0 if name in METRICS else -np.inf)
+    high = rows["metric"].map(lambda name: 1.0 if name in _SHARES else np.inf)
+    fault = (rows["value"] < low) | (rows["value"] > high)
+    if fault.any():
+        row = int(fault.to_numpy().argmax())
+        metric, value = rows["metric"].iloc[row], rows["value"].iloc[row]
+        wanted = (
+            f"[{low.iloc[row]:g}, {high.iloc[row]:g}]; give shares, not per cent" if metric in _SHARES else "[0, inf)"
+        )
+        raise ResultsError(f"{path}: row {row + 2}: {metric} {value:g} lies outside {wanted}")
 
 
 def _unit_free(rows: pd.DataFrame) -> pd.Series:

@@ -1,59 +1,47 @@
 """The five findings of arXiv 2603.18123 as statements that data can contradict.
 
 Each finding is a set of parts, each an effect that the claim says is positive. A part is supported where its 95 %
-interval lies above zero, contradicted where it lies below, undecided else. A finding is supported only where all its
-testable parts are (so its error rate is at most that of one part), and contradicted where one part is. Parts are tested
-at 5 % each, without correction over findings.
+interval lies above zero, contradicted where it lies below, undecided else; where its p value comes from another test
+than the interval (types, spread), both have to agree. A finding is supported only where all its parts are (so its error
+rate is at most that of one part), and contradicted where one part is: a part that these data cannot test leaves it
+undecided. Parts are tested at 5 % each, without correction over findings.
+
+Means are those of tasks of this kind (`analysis.pooling`), but for finding 4, which speaks of named groups: there they
+are the means of the group's very tasks. Data-rich and data-poor are tasks above and below the median of n_train.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from analysis.finding_parts import (
+    CONTRADICTED,
+    NOT_TESTABLE,
+    UNDECIDED,
+    Part,
+    data_poor,
+    data_rich,
+    group_gain,
+    held_by_all_tasks,
+    mean_gain,
+    segmentation_loses_more,
+    slope,
+    steadier_over_groups,
+    steadier_over_tasks,
+)
 from analysis.frames import frame
 from analysis.gains import PairedGain
-from analysis.pooling import poolable, tasks_of_this_kind, two_sided_p
-from analysis.stability import spread_p
-from analysis.uncertainty import t_interval
 
-SUPPORTED, CONTRADICTED, UNDECIDED, NOT_TESTABLE = "supported", "contradicted", "undecided", "not testable"
 WHOLE = "the finding"
 
 CLAIMS = {
-    1: "The effect of aggregation depends on data scale: data-rich tasks gain, data-poor ones lose under CG.",
+    1: "The effect of aggregation depends on data scale: data-rich tasks gain under CG and AU, data-poor ones lose "
+    "under CG.",
     2: "AU is steadier than CG over clinical groups and drops less on small data.",
     3: "Segmentation is the most sensitive task type; regression and classification lose less.",
     4: "Obstetrics gains under CG and AU; breast and lung do poorly under CG and hold under AU.",
-    5: "AU transfers over all tasks and regularises where data are scarce.",
+    5: "AU transfers more steadily than CG over all tasks and regularises where data are scarce.",
 }
-
-
-@dataclass(frozen=True)
-class Part:
-    """One effect of a claim, oriented so that the claim says it is positive."""
-
-    text: str
-    estimate: float
-    low: float
-    high: float
-    p: float
-    evidence: str
-
-    @property
-    def verdict(self) -> str:
-        if not np.isfinite([self.estimate, self.low, self.high]).all():
-            return NOT_TESTABLE
-        return SUPPORTED if self.low > 0 else CONTRADICTED if self.high < 0 else UNDECIDED
-
-    @property
-    def effect(self) -> str:
-        if not np.isfinite(self.estimate):
-            return "not in these data"
-        if not np.isfinite(self.low):
-            return f"{self.estimate:+.3f}, without an interval"
-        return f"{self.estimate:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
 def findings(
@@ -64,24 +52,48 @@ def findings(
     `pairs` gives the pairs of a contrast at a fraction, empty where there are none.
     """
     full, least = max(fractions), min(fractions)
+    small = {} if least == full else {name: pairs(name, least) for name in ("AU-CG", "AU-TS")}
+    gains = frames["gains"]
+    undertrained = gains[gains["base_improving"].astype(bool)]
+
+    def rising(contrast: str, fraction: float) -> set[str]:
+        rows = undertrained[(undertrained["contrast"] == contrast) & (undertrained["fraction"] == fraction)]
+        return set(rows["task"])
+
     parts = {
-        1: [_slope(frames, "CG-TS"), _slope(frames, "AU-TS"), _scarce_loss(pairs("CG-TS", full))],
-        2: [
-            _steadier(frames),
-            _mean(f"AU gains more than CG at the smallest fraction ({least:g})", pairs("AU-CG", least)),
+        1: [
+            slope(frames, "CG-TS"),
+            slope(frames, "AU-TS"),
+            mean_gain("data-rich tasks gain under CG", data_rich(pairs("CG-TS", full)), rising("CG-TS", full)),
+            mean_gain("data-rich tasks gain under AU", data_rich(pairs("AU-TS", full)), rising("AU-TS", full)),
+            mean_gain(
+                "data-poor tasks lose under CG", data_poor(pairs("CG-TS", full)), rising("CG-TS", full), sign=-1.0
+            ),
         ],
-        3: [_segmentation(frames, name, full) for name in ("CG-TS", "AU-TS")],
+        2: [
+            steadier_over_groups(frames, improving=len(undertrained) > 0),
+            mean_gain(f"AU gains more than CG with {least:.0%} of the data", small["AU-CG"], rising("AU-CG", least))
+            if small
+            else mean_gain(
+                "AU gains more than CG on data-poor tasks", data_poor(pairs("AU-CG", full)), rising("AU-CG", full)
+            ),
+        ],
+        3: [segmentation_loses_more(frames, name, full) for name in ("CG-TS", "AU-TS")],
         4: [
-            _group(frames, "obstetrics", "CG-TS", full, "obstetrics gains under CG"),
-            _group(frames, "obstetrics", "AU-TS", full, "obstetrics gains under AU"),
-            _group(frames, "breast", "AU-CG", full, "breast does better under AU than under CG"),
-            _group(frames, "lung", "AU-CG", full, "lung does better under AU than under CG"),
+            group_gain(frames, "obstetrics", "CG-TS", full, "obstetrics gains under CG"),
+            group_gain(frames, "obstetrics", "AU-TS", full, "obstetrics gains under AU"),
+            *(part for group in ("breast", "lung") for part in held_by_all_tasks(frames, group, full)),
         ],
         5: [
-            _mean(f"AU gains over TS at full data ({full:g})", pairs("AU-TS", full)),
-            _mean(f"AU gains over TS at the smallest fraction ({least:g})", pairs("AU-TS", least))
-            if least < full
-            else Part("AU gains over TS at a small fraction", *_NOTHING, "pooled"),
+            mean_gain("AU gains over TS, all tasks together", pairs("AU-TS", full), rising("AU-TS", full)),
+            steadier_over_tasks(
+                pairs("CG-TS", full), pairs("AU-TS", full), rising("CG-TS", full) | rising("AU-TS", full)
+            ),
+            mean_gain(f"AU gains over TS with {least:.0%} of the data", small["AU-TS"], rising("AU-TS", least))
+            if small
+            else mean_gain(
+                "AU gains over TS on data-poor tasks", data_poor(pairs("AU-TS", full)), rising("AU-TS", full)
+            ),
         ],
     }
     rows = []
@@ -92,7 +104,7 @@ def findings(
                 "finding": number,
                 "claim": claim,
                 "part": WHOLE,
-                "verdict": _whole(testable),
+                "verdict": _whole(parts[number]),
                 "effect": "; ".join(f"{part.text}: {part.effect}" for part in testable) or "not in these data",
                 "evidence": ", ".join(sorted({part.evidence for part in parts[number]})),
             }
@@ -115,85 +127,8 @@ def findings(
     return frame("findings", rows)
 
 
-_NOTHING = (float("nan"),) * 4
-
-
-def _whole(testable: Sequence[Part]) -> str:
-    verdicts = {part.verdict for part in testable}
-    if not verdicts:
-        return NOT_TESTABLE
+def _whole(parts: Sequence[Part]) -> str:
+    verdicts = {part.verdict for part in parts}
     if CONTRADICTED in verdicts:
         return CONTRADICTED
-    return SUPPORTED if verdicts == {SUPPORTED} else UNDECIDED
-
-
-def _slope(frames: Mapping[str, pd.DataFrame], contrast: str) -> Part:
-    """Change of gain per doubling of data: within tasks where there are fractions, else across tasks."""
-    name = contrast.split("-")[0]
-    within = frames["within"]
-    own = within[(within["contrast"] == contrast) & (within["level"] == "pooled") & (within["name"] == "all")]
-    if len(own):
-        return _from_row(f"gain per doubling of a task's data under {name}", own.iloc[0], "slope", "within")
-    across = frames["across"]
-    own = across[(across["contrast"] == contrast) & (across["scope"] == "all") & (across["method"] == "mixed model")]
-    text = f"gain per doubling of data across tasks under {name}"
-    return _from_row(text, own.iloc[0], "slope", "across") if len(own) else Part(text, *_NOTHING, "across")
-
-
-def _from_row(text: str, row: pd.Series, value: str, evidence: str) -> Part:
-    return Part(text, float(row[value]), float(row["low"]), float(row["high"]), float(row["p"]), evidence)
-
-
-def _mean(text: str, pairs: Sequence[PairedGain], sign: float = 1.0) -> Part:
-    """Mean gain of tasks of this kind."""
-    value, se, df = tasks_of_this_kind(poolable(pairs))
-    limits = sorted(sign * limit for limit in t_interval(value, se, df))
-    return Part(text, sign * value, limits[0], limits[1], two_sided_p(value, se, df), "pooled")
-
-
-def _scarce_loss(pairs: Sequence[PairedGain]) -> Part:
-    used = poolable(pairs)
-    text = "tasks with less data than the median lose under CG"
-    if not used:
-        return Part(text, *_NOTHING, "gains")
-    middle = float(np.median([each.n_train for each in used]))
-    return _mean(text, [each for each in used if each.n_train < middle], sign=-1.0)
-
-
-def _steadier(frames: Mapping[str, pd.DataFrame]) -> Part:
-    rows = frames["stability"]
-    text = "spread of gains over groups is larger under CG than under AU"
-    own = rows[rows["contrast"] == "CG-TS minus AU-TS"]
-    if own.empty:
-        return Part(text, *_NOTHING, "stability")
-    row, p = own.iloc[0], spread_p(frames["pooled"], "CG-TS", "AU-TS")
-    return Part(text, float(row["spread"]), float(row["spread_low"]), float(row["spread_high"]), p, "stability")
-
-
-def _segmentation(frames: Mapping[str, pd.DataFrame], contrast: str, fraction: float) -> Part:
-    rows = frames["sensitivity"]
-    text = f"segmentation loses more than the other types under {contrast.split('-')[0]}"
-    own = rows[(rows["contrast"] == contrast) & (rows["fraction"] == fraction) & (rows["type"] == "segmentation")]
-    if own.empty:
-        return Part(text, *_NOTHING, "sensitivity")
-    row = own.iloc[0]
-    return Part(
-        text,
-        -float(row["against_others"]),
-        -float(row["others_high"]),
-        -float(row["others_low"]),
-        float(row["p"]),
-        "sensitivity",
-    )
-
-
-def _group(frames: Mapping[str, pd.DataFrame], group: str, contrast: str, fraction: float, text: str) -> Part:
-    rows = frames["pooled"]
-    own = rows[
-        (rows["level"] == "group")
-        & (rows["name"] == group)
-        & (rows["contrast"] == contrast)
-        & (rows["fraction"] == fraction)
-        & (rows["tasks"] > 0)
-    ]
-    return _from_row(text, own.iloc[0], "gain", "pooled") if len(own) else Part(text, *_NOTHING, "pooled")
+    return verdicts.pop() if len(verdicts) == 1 else UNDECIDED

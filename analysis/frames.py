@@ -62,8 +62,8 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "verdict": "harm, benefit, no meaningful loss, undecided, or same model",
         "supported_margin": "smallest margin for which the data support `no meaningful loss`",
         "power": "chance to notice a true gain or loss of the size of the margin with these seeds and cases",
-        "base_improving": "the base model was still improving on validation when its budget ended",
-        "joint_improving": "the joint model was still improving on validation when its budget ended",
+        "base_improving": "the base model was still improving on validation when its budget ended; missing if unknown",
+        "joint_improving": "the joint model was still improving when its budget ended; missing if unknown",
     },
     "scores": {
         "aggregation": "TS, CG, AU or a partition of the user's",
@@ -116,6 +116,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "sd_task": "standard deviation of the task effect",
         "converged": "the mixed model converged inside its bounds",
         "note": "what to know about the fit",
+        "base_improving": "tasks whose base was still improving",
     },
     "across_line": {
         "contrast": _CONTRAST["contrast"],
@@ -172,6 +173,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "others_low": "lower 95 % limit of that difference",
         "others_high": "upper 95 % limit of that difference",
         "p": "permutation p over tasks of that difference",
+        "base_improving": "tasks of the type whose base was still improving",
     },
     "type_test": {
         **_CONTRAST,
@@ -196,6 +198,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "negative": "share of task x fraction with a negative estimate",
         "negative_low": "lower 95 % limit",
         "negative_high": "upper 95 % limit",
+        "base_improving": "task x fraction whose base was still improving",
     },
     "guidelines": {
         "type": "task type",
@@ -204,8 +207,9 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "n_high": "largest n_train of the row",
         "advice": "TS, CG, AU, another partition, or undecided",
         "expected": "expected gains over TS with intervals, in words",
-        "tasks": "tasks of this type or group that bear on the row",
+        "tasks": "tasks of this type under the aggregation advised; under any, where none is",
         "reason": "why",
+        "base_improving": "of these tasks, those of which a base model was still improving",
     },
     "regret": {
         "scheme": "leave one task out, or leave one group out",

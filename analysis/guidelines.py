@@ -3,14 +3,11 @@
 For each joint aggregation: gain over TS = type + slope log2(n) + group + task + rest, the mixed model of
 `analysis.mixed` over all tasks and fractions (seeds averaged). For a new task the model gives the mean gain of such
 tasks with a 95 % interval. The rule advises the joint aggregation with the largest expected gain among those whose
-interval lies above zero; TS where all intervals lie below zero; and abstains otherwise, or outside what was seen.
-
-What it is worth is measured where it was not fitted: each task (or each clinical group) is left out in turn, advised at
-its full size, and the score of the advised aggregation is compared with the best in hindsight. Hindsight picks the
-largest of several noisy means, so every rule's regret is a little too large, and alike for all.
+interval lies above zero; TS where all intervals lie below zero; and abstains otherwise, outside the sizes seen, and
+where fewer than three tasks of the type speak for an aggregation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +15,18 @@ import pandas as pd
 
 from aggregation_lab.errors import ResultsError
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain, TaskScores
+from analysis.gains import Contrast, PairedGain
 from analysis.mixed import MixedFit, fit_mixed
-from analysis.pooling import mean_over_tasks, poolable
+from analysis.pooling import poolable
 from analysis.uncertainty import t_interval
 
 UNDECIDED = "undecided"
 ANY_GROUP = "any other"
 FEWEST_TASKS = 5
 """Tasks below which no rule is fitted."""
+
+FEWEST_OF_TYPE = 3
+"""Tasks of a type below which an aggregation is not advised for the type: so many speak for no others."""
 
 _SIZES = 25
 
@@ -66,6 +66,8 @@ class Rule:
     centre: float
     sizes: tuple[float, float]
     sizes_by_type: Mapping[str, tuple[float, float]]
+    tasks: Mapping[tuple[str, str], int]
+    """Tasks that each joint aggregation was fitted on, by aggregation and type; none of which both models are one."""
     notes: tuple[str, ...]
 
     def recommend(self, n_train: float, task_type: str, group: str | None = None) -> Recommendation:
@@ -82,10 +84,15 @@ class Rule:
         if not low <= n_train <= high:
             seen = f"{task_type} was studied with {low:.0f} to {high:.0f} training cases only"
             return Recommendation(UNDECIDED, expected, seen)
-        gaining = [each for each in expected if each.low > 0]
+        told = {name for name in self.fits if self.tasks.get((name, task_type), 0) >= FEWEST_OF_TYPE}
+        few = [f"{name} {self.tasks.get((name, task_type), 0)}" for name in self.fits if name not in told]
+        gaining = [each for each in expected if each.low > 0 and each.aggregation in told]
         if gaining:
             best = max(gaining, key=lambda each: each.gain)
             return Recommendation(best.aggregation, expected, f"{best.aggregation} gains over {self.base}")
+        if few:
+            reason = f"too few {task_type} tasks to speak for others: {', '.join(few)}"
+            return Recommendation(UNDECIDED, expected, reason)
         if all(each.high < 0 for each in expected):
             return Recommendation(self.base, expected, f"every joint model loses against {self.base}")
         safest = max(expected, key=lambda each: each.low)
@@ -142,12 +149,20 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
         centre=centre,
         sizes=(float(rows["n_train"].min()), float(rows["n_train"].max())),
         sizes_by_type={str(name): (float(low), float(high)) for name, (low, high) in spans.T.items()},
+        tasks={
+            (str(joint), str(kind)): int(part["task"].nunique())
+            for joint, own in rows.groupby("joint")
+            for kind, part in own.groupby("type")
+        },
         notes=tuple(notes),
     )
 
 
-def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
-    """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes."""
+def guideline_table(rule: Rule, rows: pd.DataFrame, improving: Collection[str] = ()) -> pd.DataFrame:
+    """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes.
+
+    `improving` are tasks of which a base model was still improving.
+    """
     found = []
     for task_type in rule.types:
         own = rows[rows["type"] == task_type]
@@ -159,7 +174,8 @@ def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
             starts = [0] + [k for k in range(1, len(sizes)) if advised[k].advice != advised[k - 1].advice]
             for start, stop in zip(starts, [*starts[1:], len(sizes)], strict=True):
                 middle = advised[(start + stop - 1) // 2]
-                bearing = own if group == ANY_GROUP else rows[rows["group"] == group]
+                speaking = own[own["joint"] == middle.advice] if middle.advice in rule.fits else own
+                tasks = set(speaking["task"])
                 found.append(
                     {
                         "type": task_type,
@@ -168,72 +184,9 @@ def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
                         "n_high": float(edges[min(stop, len(edges) - 1)]),
                         "advice": middle.advice,
                         "expected": "; ".join(str(each) for each in middle.expected),
-                        "tasks": int(bearing["task"].nunique()),
+                        "tasks": len(tasks),
                         "reason": middle.reason,
+                        "base_improving": len(tasks.intersection(improving)),
                     }
                 )
     return frame("guidelines", found)
-
-
-def regret_table(rows: pd.DataFrame, scores: Sequence[TaskScores], aggregations: Sequence[str]) -> pd.DataFrame:
-    """The frame `regret`: the rule left-one-out, and always one aggregation, against the best in hindsight.
-
-    Where the rule abstains, TS is taken. Tasks that lack an aggregation are left out.
-    """
-    truth = _full_scores(scores, aggregations)
-    truth = truth[truth.index.isin(rows["task"])]
-    if len(truth) < FEWEST_TASKS:
-        return frame("regret", [])
-    about = rows.sort_values("n_train").groupby("task").last()
-    base = str(rows["base"].iloc[0])
-    found = []
-    for scheme, key in (("leave one task out", "task"), ("leave one group out", "group")):
-        advised = {}
-        for name in sorted(set(rows[key])):
-            rule = fit_rule(rows[rows[key] != name])
-            for task in sorted(set(rows.loc[rows[key] == name, "task"]) & set(truth.index)):
-                row = about.loc[task]
-                advised[task] = (
-                    rule.recommend(_inside(rule, row), row["type"], row["group"]).advice if rule else UNDECIDED
-                )
-        choices = {"guideline": pd.Series(advised)} | {
-            f"always {name}": pd.Series(name, index=truth.index) for name in aggregations
-        }
-        for label, choice in choices.items():
-            found.append({"scheme": scheme, "rule": label} | _regret(truth, choice, about["group"], base))
-    return frame("regret", found)
-
-
-def _inside(rule: Rule, row: pd.Series) -> float:
-    """The task's size, moved to the nearest size the rule has seen: a largest task left out would always abstain."""
-    low, high = rule.sizes_by_type.get(str(row["type"]), (row["n_train"], row["n_train"]))
-    return float(np.clip(row["n_train"], low, high))
-
-
-def _full_scores(scores: Sequence[TaskScores], aggregations: Sequence[str]) -> pd.DataFrame:
-    """Mean score over seeds at the largest fraction: tasks x aggregations, complete rows only."""
-    table = {}
-    for each in scores:
-        if each.unit != "1":
-            continue
-        arms = each.arms.assign(value=each.values)
-        arms = arms[arms["fraction"] == arms["fraction"].max()]
-        table[each.task] = arms.groupby("aggregation")["value"].mean()
-    return pd.DataFrame(table).T.reindex(columns=list(aggregations)).dropna()
-
-
-def _regret(truth: pd.DataFrame, choice: pd.Series, groups: pd.Series, base: str) -> dict[str, object]:
-    abstained = choice == UNDECIDED
-    taken = choice.where(~abstained, base).reindex(truth.index)
-    chosen = np.array([truth.at[task, name] for task, name in taken.items()])
-    loss = truth.max(axis=1).to_numpy() - chosen
-    value, se, df = mean_over_tasks([np.array([each]) for each in loss], groups.reindex(truth.index).to_numpy(str))
-    low, high = t_interval(value, se, df)
-    return {
-        "tasks": len(loss),
-        "regret": value,
-        "low": max(0.0, low) if np.isfinite(low) else low,
-        "high": high,
-        "worst": float(loss.max()),
-        "abstained": float(abstained.mean()),
-    }

@@ -1,6 +1,6 @@
 """From score tables to every result frame: the order in which the statistics build on each other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair_all
 from analysis.multiverse import multiverse
 from analysis.pooling import pooled_row
 from analysis.power import hours_per_seed, power_frame
+from analysis.regret import regret_table
 from analysis.sensitivity import type_sensitivity
 from analysis.settings import Settings
 from analysis.stability import stability
@@ -87,7 +88,10 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     frames["pooled"] = pool(pairs, compared, frames["gains"])
 
     progress("data scale")
-    across = [across_tasks(pairs[each.name, full], each, full) for each in compared]
+    rising = _improving(frames["gains"])
+    across = [
+        across_tasks(pairs[each.name, full], each, full, rising.get((each.name, full), set())) for each in compared
+    ]
     for place, name in enumerate(("across", "across_line", "influence")):
         frames[name] = joined(name, [found[place] for found in across])
     curves = [
@@ -99,7 +103,14 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
 
     progress("task types and stability")
     typed = [
-        type_sensitivity(pairs[each.name, share], _verdicts(frames["gains"], each, share), each, share, settings.seed)
+        type_sensitivity(
+            pairs[each.name, share],
+            _verdicts(frames["gains"], each, share),
+            each,
+            share,
+            settings.seed,
+            rising.get((each.name, share), set()),
+        )
         for each in compared
         for share in study.fractions
     ]
@@ -112,8 +123,9 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     rows = guidelines.rule_rows({each: _by_fraction(pairs, each, study.fractions) for each in against_base})
     rule = guidelines.fit_rule(rows)
     if rule is not None:
-        frames["guidelines"] = guidelines.guideline_table(rule, rows)
-        frames["regret"] = guidelines.regret_table(rows, scores, study.aggregations)
+        undertrained = set().union(*(_improving_anywhere(frames["gains"], each.name) for each in against_base))
+        frames["guidelines"] = guidelines.guideline_table(rule, rows, undertrained)
+        frames["regret"] = regret_table(rows, scores, study.aggregations)
 
     progress("trust, power and choices")
     frames["data"] = trust.data(study)
@@ -166,13 +178,22 @@ def _by_fraction(
     return [(share, pairs[contrast.name, share]) for share in fractions if pairs[contrast.name, share]]
 
 
+def _improving(gains: pd.DataFrame) -> dict[tuple[str, float], set[str]]:
+    """Tasks whose base was still improving, by contrast and fraction."""
+    rows = gains[gains["base_improving"].astype(bool)]
+    found: dict[tuple[str, float], set[str]] = {}
+    for name, share, task in rows[["contrast", "fraction", "task"]].itertuples(index=False, name=None):
+        found.setdefault((name, share), set()).add(task)
+    return found
+
+
 def _improving_anywhere(gains: pd.DataFrame, contrast: str) -> set[str]:
     return set(gains.loc[(gains["contrast"] == contrast) & gains["base_improving"].astype(bool), "task"])
 
 
 def pool(pairs: Pairs, compared: Sequence[Contrast], gains: pd.DataFrame) -> pd.DataFrame:
     """The frame `pooled`: overall, by type and by group, for every contrast and fraction."""
-    improving = gains[gains["base_improving"].astype(bool)].groupby(["contrast", "fraction"])["task"].agg(set).to_dict()
+    improving = _improving(gains)
     rows = []
     for (name, share), members in pairs.items():
         scopes = [("overall", "all", members)] if members else []
@@ -194,14 +215,26 @@ def excluded(
     rows = study.excluded.to_dict("records")
     undefined = sum(int(np.isnan(each.values).sum()) for each in scores)
     rows.append({"table": "scores", "rows": undefined, "reason": "undefined score (no pair made of it)"})
+    compared = {each.name: each for each in contrasts(study.aggregations)}
     for (name, share), members in pairs.items():
+        said = f"{name} at fraction {share:g}"
         unpaired = sum(each.unpaired for each in members)
-        rows.append(
-            {"table": "scores", "rows": unpaired, "reason": f"{name} at fraction {share:g}: seed on one side only"}
-        )
+        rows.append({"table": "scores", "rows": unpaired, "reason": f"{said}: seed on one side only"})
+        lone = _never_paired(scores, compared[name], share, {each.task for each in members})
+        reason = f"{said}: tasks without a seed under both aggregations: {', '.join(lone)}"
+        rows.append({"table": "scores", "rows": sum(lone.values()), "reason": reason})
     cases = sum(each.left_out for each in resampled.tasks.values()) if resampled else 0
     rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})
     other = [each.task for each in scores if each.unit != "1"]
     reason = f"tasks without a unit-free score, left out of every mean over tasks: {', '.join(other)}"
     rows.append({"table": "scores", "rows": len(other), "reason": reason})
     return frame("excluded", [row for row in rows if row["rows"]])
+
+
+def _never_paired(
+    scores: Sequence[TaskScores], contrast: Contrast, fraction: float, paired: Set[str]
+) -> dict[str, int]:
+    """Tasks of which a contrast has no pair, and how many scores of theirs stay unused by it."""
+    sides = [(name, fraction) for name in (contrast.joint, contrast.base)]
+    counts = {each.task: sum(len(each.places.get(side, {})) for side in sides) for each in scores}
+    return {task: count for task, count in counts.items() if count and task not in paired}

@@ -174,4 +174,7 @@ def _sentence(contrast: str, rows: pd.DataFrame) -> str:
     unknown = total - int(rows["limit"].isin(["", SEEDS, CASES]).sum())
     if unknown:
         parts.append(f"for {unknown} nothing can be said")
-    return f"{contrast}, to tell the margin from no difference with {WANTED:.0%} power: {'; '.join(parts)}."
+    asked = (
+        f"to tell the margin from no difference with {100 * WANTED:g} % power, not corrected for the number of tasks"
+    )
+    return f"{contrast}, {asked}: {'; '.join(parts)}."

@@ -99,7 +99,9 @@ def task_cases(rows: pd.DataFrame, task: str) -> TaskCases:
     values[arm, case, cell] = rows["value"].to_numpy(float)
     complete = np.isfinite(values).all((0, 2))
     if not complete.any():
-        raise ResultsError(f"cases table: task {task} has no case that every run has scored; collect the study again")
+        raise ResultsError(
+            f"task {task}: no test case has a score in every arm (aggregation, fraction, seed); gains need common cases"
+        )
     subject = np.empty(len(cases), dtype=object)
     subject[case] = rows["subject"].to_numpy()
     names = cells.get_level_values(0)

@@ -6,7 +6,7 @@ within clinical groups where at least one group holds several types; they assume
 effect of type.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,15 @@ SHUFFLES = 5000
 
 
 def type_sensitivity(
-    pairs: Sequence[PairedGain], verdicts: pd.Series, contrast: Contrast, fraction: float, seed: int
+    pairs: Sequence[PairedGain],
+    verdicts: pd.Series,
+    contrast: Contrast,
+    fraction: float,
+    seed: int,
+    improving: Collection[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The frames `sensitivity` and `type_test` of one contrast and fraction; `verdicts` by task.
+    """The frames `sensitivity` and `type_test` of one contrast and fraction; `verdicts` by task,
+    `improving` the tasks whose base was still improving.
 
     A type's interval takes its tasks as a sample (three or more). The difference to the other types is Welch's.
     """
@@ -57,6 +63,7 @@ def type_sensitivity(
                 "others_low": others_low,
                 "others_high": others_high,
                 "p": _difference_p(means, own, shuffled == name),
+                "base_improving": len(set(tasks).intersection(improving)),
             }
         )
     return frame("sensitivity", rows), frame("type_test", [about | _type_test(means, types, shuffled)])

@@ -69,6 +69,7 @@ def _one(cells: pd.DataFrame, tasks: pd.DataFrame) -> dict[str, object]:
         "negative": negative / count,
         "negative_low": float(negative_low),
         "negative_high": float(negative_high),
+        "base_improving": int(tasks["base_improving"].astype(bool).sum()),
     }
 
 
@@ -108,10 +109,26 @@ def spread_p(pooled: pd.DataFrame, first: str, second: str) -> float:
     """
     cells = pooled[(pooled["level"] == "group") & pooled["contrast"].isin([first, second])]
     means = cells.pivot_table(index="name", columns="contrast", values="gain").dropna()
-    if len(means) < 4 or {first, second} - set(means.columns):
+    if {first, second} - set(means.columns):
         return float("nan")
-    total, change = means[first] + means[second], means[first] - means[second]
-    if total.std() == 0 or change.std() == 0:
+    return _pitman_morgan(means[first].to_numpy(), means[second].to_numpy())
+
+
+def spread_difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> tuple[float, float, float, float]:
+    """Spread of the first gains minus that of the second, over the same tasks: estimate, limits and two-sided p.
+
+    Limits by the jackknife over clinical groups, p by Pitman-Morgan over tasks. NaN with fewer than three groups.
+    """
+    if len(np.unique(groups)) < FEWEST_GROUPS:
+        return (float("nan"),) * 4
+    found = _jackknife(lambda keep: float(first[keep].std(ddof=1) - second[keep].std(ddof=1)), groups)
+    return *found, _pitman_morgan(first, second)
+
+
+def _pitman_morgan(first: np.ndarray, second: np.ndarray) -> float:
+    """p of equal variances of pairs; NaN below four pairs, or where one of sum and difference does not vary."""
+    total, change = first + second, first - second
+    if len(first) < 4 or np.std(total) == 0 or np.std(change) == 0:
         return float("nan")
     return float(stats.pearsonr(total, change).pvalue)
 

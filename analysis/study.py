@@ -101,7 +101,10 @@ def resample(study: StudyTables, draws: int, seed: int) -> Resampled | None:
     if study.cases is None or study.cases.empty:
         return None
     trained = study.cases[study.cases["aggregation"] != FLOOR]
-    tasks = {str(task): task_cases(rows, str(task)) for task, rows in trained.groupby("task", sort=True)}
+    try:
+        tasks = {str(task): task_cases(rows, str(task)) for task, rows in trained.groupby("task", sort=True)}
+    except ResultsError as error:
+        raise ResultsError(f"{study.manifest.study}: {error}") from error
     subjects = np.concatenate([cases.subjects for cases in tasks.values()])
     return Resampled(tasks, draw_weights(subjects, draws, seed))
 

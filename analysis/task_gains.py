@@ -75,8 +75,8 @@ def task_gains(
                 "basis": estimated.basis,
                 "undefined_draws": each.undefined_draws,
                 "margin": margin,
-                "base_improving": bool(still.get((contrast.base, each.task), False)),
-                "joint_improving": bool(still.get((contrast.joint, each.task), False)),
+                "base_improving": still.get((contrast.base, each.task)),
+                "joint_improving": still.get((contrast.joint, each.task)),
             }
             | verdict
             | _raw(study, each.task, contrast, fraction)

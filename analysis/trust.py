@@ -10,6 +10,9 @@ from aggregation_lab.aggregation import FLOOR
 from analysis.frames import FRAMES, frame
 from analysis.study import StudyTables, primary_of, unit_of
 
+IMPROVING = "↗"
+"""Stands beside a gain whose base model was still improving when its budget ended: the gain may be too large."""
+
 
 def improving(study: StudyTables) -> pd.DataFrame:
     """Columns aggregation, task, fraction, improving: still rising on validation at the end in at least one seed.
@@ -24,7 +27,10 @@ def improving(study: StudyTables) -> pd.DataFrame:
 
 
 def data(study: StudyTables) -> pd.DataFrame:
-    """The frame `data`; numbers of cases are means over runs, `subjects` is 0 without the table `cases`."""
+    """The frame `data`; numbers of cases are means over runs, `subjects` is 0 without the table `cases`.
+
+    Margins are of unit-free scores: a task without one has none.
+    """
     rows = _primary_rows(study)
     keys = ["task", "type", "group", "metric", "fraction"]
     found = (
@@ -34,7 +40,12 @@ def data(study: StudyTables) -> pd.DataFrame:
     )
     subjects = {} if study.cases is None else study.cases.groupby("task")["subject"].nunique().to_dict()
     found["subjects"] = [subjects.get(task, 0) for task in found["task"]]
-    found["margin"] = [study.manifest.margin(task) for task in found["task"]]
+    comparable = set(study.scores.loc[study.scores["metric"] == "score", "task"])
+    for task, own in rows.groupby("task"):
+        if unit_of(str(own["metric"].iloc[0]), own["value"].to_numpy(float)) == "1":
+            comparable.add(str(task))
+    known = found["task"].isin(comparable)
+    found["margin"] = np.where(known, [study.manifest.margin(task) for task in found["task"]], np.nan)
     return found[list(FRAMES["data"])]
 
 

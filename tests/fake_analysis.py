@@ -263,7 +263,11 @@ def _lines(about, contrasts, fractions, random) -> dict[str, pd.DataFrame]:
             across.append(
                 {"contrast": contrast, "fraction": max(fractions), "scope": scope, "method": method}
                 | {"tasks": len(about), "groups": 5, "level": 0.008, "sd_group": 0.01, "sd_task": 0.02}
-                | {"converged": True, "note": "errors clustered by task" if method == "OLS" else ""}
+                | {
+                    "converged": True,
+                    "note": "errors clustered by task" if method == "OLS" else "",
+                    "base_improving": 3,
+                }
                 | slope
                 | crossing
             )
@@ -309,6 +313,7 @@ def _types(gains, contrasts, fractions, random) -> dict[str, pd.DataFrame]:
             | {"low": mean - 0.02, "high": mean + 0.02, "harmed": (part["verdict"] == HARM).mean()}
             | {"negative": (part["gain"] < 0).mean(), "against_others": mean - 0.01}
             | {"others_low": mean - 0.04, "others_high": mean + 0.02, "p": 0.31}
+            | {"base_improving": int(part["base_improving"].sum())}
         )
     for contrast, share in product(contrasts, fractions):
         tests.append(
@@ -324,7 +329,7 @@ def _types(gains, contrasts, fractions, random) -> dict[str, pd.DataFrame]:
             {"contrast": contrast, "scope": scope, "cells": 15 if scope == "all fractions" else 5, "spread": spread}
             | {"spread_low": spread - 0.006, "spread_high": spread + 0.008, "worst": worst}
             | {"worst_low": worst - 0.02, "worst_high": worst + 0.02, "worst_cell": "thyroid at 0.25"}
-            | {"harmed": 0.12, "negative": 0.41, "negative_low": 0.28, "negative_high": 0.52}
+            | {"harmed": 0.12, "negative": 0.41, "negative_low": 0.28, "negative_high": 0.52, "base_improving": 4}
         )
     return {name: pd.DataFrame(rows) for name, rows in zip(_TYPE_FRAMES, (sensitivity, tests, stability), strict=True)}
 
@@ -342,6 +347,7 @@ def _advice(about, joint, random) -> dict[str, pd.DataFrame]:
                 {"type": kind, "group": group, "n_low": low, "n_high": high, "advice": advice}
                 | {"expected": "CG +0.012 [-0.004, 0.028]; AU +0.005 [-0.010, 0.020]", "tasks": 3 + place}
                 | {"reason": "the interval of the best joint aggregation excludes a loss as large as the margin"}
+                | {"base_improving": place if kind == TYPES[0] else 0}
             )
     regret = [
         {"scheme": scheme, "rule": rule, "tasks": len(about), "regret": 0.011, "low": 0.004, "high": 0.02}

@@ -114,6 +114,13 @@ FAULTS = {
         "task a has more than one group",
     ),
     "fraction": ("task,aggregation,seed,value,fraction\na,TS,0,0.5,2\n", "row 2: fraction must be in"),
+    "DSC in per cent": (HEADER + "a,TS,0,DSC,71.3\n", "row 2: DSC 71.3 lies outside [0, 1]; give shares, not per cent"),
+    "negative error": (HEADER + "a,TS,0,MRE,-3\n", "row 2: MRE -3 lies outside [0, inf)"),
+    "n_train of nothing": (
+        "task,aggregation,seed,value,n_train\na,TS,0,0.5,0\n",
+        "row 2: n_train must be greater than 0; leave it empty",
+    ),
+    "seed beyond counting": (HEADER + f"a,TS,{10**20},DSC,0.5\n", "is not a whole number below 2^53"),
     "AUC of cases": ("task,aggregation,seed,metric,value,case\na,TS,0,AUC,0.5,c\n", "AUC is no mean over cases"),
     "direction": (
         "task,aggregation,seed,metric,value,direction\na,TS,0,NSD,0.5,up\n",
@@ -145,6 +152,29 @@ def test_one_aggregation_is_no_comparison(tmp_path):
     path = written(tmp_path, "task,aggregation,seed,value\na,TS,0,0.5\n")
     with pytest.raises(ResultsError, match="has scores of TS only"):
         analyse(read_scores(path))
+
+
+def test_aggregations_without_a_common_seed_are_said_and_counted(tmp_path):
+    """AU has seeds of its own, and CG lacks one task: nothing of it is dropped in silence."""
+    path = bare(tmp_path)
+    rows = pd.read_csv(path)
+    grouped = rows[(rows["aggregation"] == "AU") & (rows["task"] != "task5")].assign(aggregation="CG")
+    rows["seed"] += 10 * (rows["aggregation"] == "AU")
+    pd.concat([rows, grouped]).to_csv(path, index=False)
+    analysis = analyse(read_scores(path), QUICK)
+    assert set(analysis.frames["gains"]["contrast"]) == {"CG-TS"}
+    assert "AU-TS cannot be compared at fraction 1: no task has a seed under both aggregations." in analysis.warnings
+    excluded = analysis.frames["excluded"].set_index("reason")["rows"]
+    said = "at fraction 1: tasks without a seed under both aggregations: "
+    assert excluded[f"CG-TS {said}task5"] == 4
+    assert excluded[f"AU-TS {said}{', '.join(f'task{number}' for number in range(6))}"] == 48
+
+
+def test_other_cases_under_each_aggregation_are_one_line(tmp_path):
+    rows = [f"t,{name},0,{name}{case},0.5" for name in ("TS", "AU") for case in range(3)]
+    path = written(tmp_path, "task,aggregation,seed,case,value\n" + "\n".join(rows) + "\n")
+    with pytest.raises(ResultsError, match=r"^scores: task t: no test case has a score in every arm"):
+        analyse(read_scores(path), QUICK)
 
 
 def test_two_aggregations_without_ts(tmp_path):

@@ -1,6 +1,6 @@
 """Figures: drawn for small and large studies, left out where there is nothing to show, the same bytes every time."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -91,6 +91,83 @@ def test_every_task_has_its_row_and_every_rising_base_its_arrow():
     rising = data[data["base_improving"].astype(int) > 0]
     in_two_rows = rising["level"] == "overall"  # these tasks, and tasks of this kind
     assert arrows == len(rising) + in_two_rows.sum() > 0
+
+
+def test_the_forest_marks_the_loss_that_is_not_ruled_out():
+    figure, data = gains_forest(WHOLE)
+    strokes = sorted(line.get_xdata()[0] for ax in figure.axes for line in ax.lines if line.get_marker() == "|")
+    supported = data.loc[data["part"] == "task", "supported_margin"]
+    np.testing.assert_allclose(strokes, sorted(-supported[supported > 0]))
+
+
+@pytest.mark.parametrize("names", [("TS", "AU"), ("TS", "CG", "AU"), ("TS", "CG", "AU", "mine")])
+def test_panels_of_the_forest_stand_evenly_however_many_there_are(names):
+    figure, _ = gains_forest(fake_analysis(6, aggregations=names))
+    figure.draw_without_rendering()
+    panels = [ax.get_position() for ax in figure.axes]
+    gaps = [right.x0 - left.x1 for left, right in pairwise(panels)]
+    assert all(gap < 0.12 for gap in gaps) and np.ptp([panel.width for panel in panels]) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "frame", "row"),
+    [
+        ("type_sensitivity", "sensitivity", ["contrast", "type"]),
+        ("stability", "pooled", ["contrast", "name"]),
+        ("guideline_map", "guidelines", ["type", "group"]),
+    ],
+)
+def test_rows_of_means_have_an_arrow_where_a_base_was_still_improving(name, frame, row):
+    figure, _ = by_name(name).draw(WHOLE)
+    arrows = sum(text.get_text() == "↗" for text in texts(figure))
+    rows = WHOLE.frames[frame]
+    rows = rows[rows["contrast"].str.endswith("-TS")] if "contrast" in rows else rows
+    rows = rows[rows["level"] == "group"] if frame == "pooled" else rows
+    rows = rows[rows["fraction"] == 1.0] if frame == "sensitivity" else rows
+    assert arrows == len(rows.loc[rows["base_improving"] > 0, row].drop_duplicates()) > 0
+
+
+def test_one_wide_interval_does_not_squeeze_the_others():
+    """A task with eight test cases: its interval runs off the axis, the others stay readable."""
+    gains = WHOLE.frames["gains"]
+    wide = gains["task"] == gains["task"].iloc[3]
+    moved = gains.assign(
+        low_adjusted=gains["low_adjusted"].mask(wide, -0.9), high_adjusted=gains["high_adjusted"].mask(wide, 0.9)
+    )
+    figure, _ = gains_forest(Analysis(WHOLE.study, WHOLE.settings, {**WHOLE.frames, "gains": moved}))
+    left, right = figure.axes[0].get_xlim()
+    assert -0.3 < left < right < 0.3
+    heads = [
+        line for ax in figure.axes for line in ax.lines if line.get_marker() in "<>" and len(line.get_xdata()) == 1
+    ]
+    assert len(heads) == 4
+
+
+@pytest.mark.slow
+def test_a_type_or_group_that_only_joint_models_have_so_far_is_no_row():
+    """An unfinished grid: AU and CG of detection in the abdomen are there, TS is not."""
+
+    def without_ts(rows, column, value):
+        return rows[(rows[column] != value) | (rows["contrast"] == "AU-CG")]
+
+    frames = dict(WHOLE.frames)
+    frames["sensitivity"] = without_ts(frames["sensitivity"], "type", "detection")
+    frames["sensitivity"].loc[frames["sensitivity"]["contrast"] == "CG-TS", "tasks"] = 1
+    frames["pooled"] = without_ts(frames["pooled"], "name", "lung")
+    unfinished = Analysis(WHOLE.study, WHOLE.settings, frames)
+    types, _ = by_name("type_sensitivity").draw(unfinished)
+    labels = [label.get_text() for label in types.axes[0].get_yticklabels()]
+    assert len(labels) == 3 and all(label.split(" (")[1].startswith("1, ") for label in labels)
+    groups, _ = by_name("stability").draw(unfinished)
+    assert "lung" not in [label.get_text() for label in groups.axes[0].get_yticklabels()]
+
+
+def test_no_arrow_is_cut_at_the_edge_of_a_scale_figure():
+    figure, data = scale_within(WHOLE)
+    arrows = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "$↗$"]
+    rising = data.loc[data["part"] == "task", "base_improving"].astype(bool)
+    assert sum(len(line.get_xdata()) for line in arrows) == rising.sum() > 0
+    assert not any(line.get_clip_on() for line in arrows)
 
 
 def test_heat_map_cells_say_gain_and_verdict():

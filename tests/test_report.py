@@ -14,14 +14,17 @@ from fake_analysis import empty_analysis, fake_analysis, holey_analysis
 from aggregation_lab import __version__
 from aggregation_lab.manifest import Manifest
 from analysis.external import PAPER, read_scores
-from analysis.findings import CONTRADICTED, SUPPORTED, UNDECIDED, WHOLE
+from analysis.finding_parts import CONTRADICTED, SUPPORTED, UNDECIDED
+from analysis.findings import WHOLE
 from analysis.frames import FRAMES, frame
 from analysis.pipeline import Analysis, analyse
 from analysis.report import write_report
 from analysis.report.answers import answers, findings
+from analysis.report.checks import checks
 from analysis.report.citation import BIBTEX, SOURCES, cited
 from analysis.report.claims import claims
 from analysis.report.methods import methods
+from analysis.report.page import page as page_of
 from analysis.report.page import render
 from analysis.settings import Settings
 
@@ -47,8 +50,8 @@ MANIFEST = Manifest(
         },
     },
     version="0.1.0",
-    dataset="3f1c09aa77de",
-    split="b81d22e0c4f5",
+    dataset="3f1c09aa77de" + 13 * "90ab",
+    split="b81d22e0c4f5" + 13 * "90ab",
     leakage={
         "images": 4210,
         "shared_images": 388,
@@ -237,9 +240,9 @@ def test_with_nothing_computed_every_section_says_why():
     for reason in (
         "there is no gain",
         "The study has one fraction",
-        "The source has no table `runs`.",
-        "The source has no table `curves`.",
-        "The source has no table `routing`.",
+        "The source has no table of runs.",
+        "The source has no table of curves.",
+        "The source has no table of routing.",
         "The source names no runs",
         "Leakage was not counted",
         "No row of the tables was left out.",
@@ -313,7 +316,7 @@ def test_methods_give_the_exact_settings():
         "0 of which cross the split",
         "alpha = 0.05",
         "2,000 Poisson resamples",
-        "dataset 3f1c09aa77de and split b81d22e0c4f5",
+        f"dataset {MANIFEST.dataset} and split {MANIFEST.split}",
         "torch 2.15.0",
         "commit 475c190",
     ):
@@ -350,3 +353,34 @@ def test_public_numbers_of_the_paper_make_a_page_without_runs():
 def test_bibtex_names_the_study_and_this_version():
     assert BIBTEX.count("{") == BIBTEX.count("}")
     assert "arXiv:2603.18123" in BIBTEX and f"version = {{{__version__}}}" in BIBTEX
+
+
+def test_answers_give_gains_in_pixels_their_unit_and_every_gain_its_supported_margin():
+    """FUGC of the paper's public numbers is in pixels; the others are unit-free."""
+    shown = {
+        cell.text for answer in answers(analyse(read_scores(PAPER))) for each in answer.verdicts for cell in each.tasks
+    }
+    assert "FUGC +14.8 px" in shown and "breast_lesion −0.568" in shown
+    hints = [cell.title for answer in answers(traced()) for each in answer.verdicts for cell in each.tasks]
+    known = traced().frames["gains"].query("fraction == 1")["supported_margin"].notna().sum()
+    assert sum("supports a margin of 0." in hint for hint in hints) == known > 0
+
+
+def test_means_and_findings_lead_to_the_tasks_and_runs_behind_them():
+    grids = page_of(traced(), {}, [])["grids"]
+    contrasts = {cell.href for row in grids["group_means"].rows for cell in row if cell.text == "AU-TS"}
+    assert contrasts == {"answer-AU-TS"}
+    assert {answer.anchor for answer in answers(traced())} == {"answer-CG-TS", "answer-AU-TS", "answer-AU-CG"}
+    assert {row[0].href for row in grids["ledger"].rows} == {"runs-section"}
+    evidence = {cell.href for finding in findings(traced()) for part in finding.parts for cell in part.evidence}
+    assert evidence == {"stability", "means"}
+
+
+def test_only_verdicts_that_decide_something_count_as_firm():
+    """With one seed and no cases every verdict is undecided under every choice: that is no firmness."""
+    assert not any("analyses tried" in each.text for each in checks(analyse(read_scores(PAPER))))
+    whole = traced()
+    rows = whole.frames["multiverse"].assign(verdict=["harm"] + ["undecided"] * (len(whole.frames["multiverse"]) - 1))
+    rows = rows.assign(share=1.0)
+    said = [each.text for each in checks(replace(whole, frames={**whole.frames, "multiverse": rows}))]
+    assert "1 of 1 decided verdict holds in 90 % of the analyses tried" in said

@@ -97,6 +97,24 @@ def test_gains_over_a_base_that_was_still_improving_carry_the_arrow():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "title", "frame"),
+    [
+        ("group_means", "mean gain [these tasks]", "pooled"),
+        ("types", "mean gain [95%]", "sensitivity"),
+        ("scale_across", "slope [95%]", "across"),
+        ("stability", "worst cell [95%]", "stability"),
+        ("guidelines", "expected gain [95%]", "guidelines"),
+    ],
+)
+def test_every_mean_of_gains_says_how_many_bases_were_still_improving(name, title, frame):
+    counts = WHOLE.frames[frame]["base_improving"]
+    cells = list(table(name).frame[title])
+    said = [int(cell.rsplit("↗ ", 1)[1]) if "↗" in cell else 0 for cell in cells]
+    assert said == list(counts) and sum(said) > 0 and "↗ and number: " in table(name).note
+    assert not any("↗" in cell for cell in table(name, changed(frame, base_improving=np.nan)).frame[title])
+
+
 def test_gains_in_pixels_have_one_decimal_and_their_unit():
     gains = WHOLE.frames["gains"]
     pixels = gains["metric"] == "MRE"
@@ -106,6 +124,21 @@ def test_gains_in_pixels_have_one_decimal_and_their_unit():
     )
     cells = table("gains", analysis).frame["gain [adjusted interval]"]
     assert (cells.str.removesuffix(" ↗") == "−1.3 px").sum() == (pixels & (gains["fraction"] == 1)).sum()
+
+
+def test_gains_have_the_change_of_the_raw_metric_and_the_margin_the_data_support():
+    shown = table("gains", changed("gains", relative=-0.7966, supported_margin=0.0421)).frame
+    assert set(shown["change"]) == {"−79.7%"} and set(shown["supports"]) == {"0.042"}
+    assert list(shown.columns[-2:]) == ["verdict", "supports"]
+    assert set(table("gains", changed("gains", supported_margin=np.nan)).frame["supports"]) == {"–"}
+
+
+def test_what_is_not_known_is_a_dash_and_what_does_not_limit_is_none():
+    assert set(table("data", changed("data", n_test=0.0, subjects=0)).frame["test"]) == {"–"}
+    assert set(table("data", changed("data", n_test=0.0, subjects=0)).frame["subjects"]) == {"–"}
+    assert set(table("power", changed("power", limit="")).frame["limit"]) == {"none"}
+    untested = changed("type_test", p=np.nan)
+    assert "F =" not in table("types", untested).note and "F =" in table("types").note
 
 
 def test_without_intervals_nothing_reads_as_nan():

@@ -11,6 +11,7 @@ from aggregation_lab.manifest import Manifest
 from analysis import trust
 from analysis.caveats import caveats
 from analysis.frames import FRAMES, frame
+from analysis.gains import contrasts
 from analysis.simulate import Design, simulate
 from analysis.study import StudyTables
 
@@ -82,9 +83,17 @@ def study() -> StudyTables:
     return StudyTables(manifest, score_rows(), case_rows(), run_rows(), curve_rows())
 
 
-def warnings_of(study: StudyTables) -> list[str]:
+def gain_rows(study: StudyTables, **columns: object) -> pd.DataFrame:
+    """Sure gains of every task and contrast at full data, but for what `columns` say."""
+    sure = {"fraction": 1.0, "basis": "seeds and cases", "se": 0.01, "power": 0.9, "verdict": "benefit"} | columns
+    tasks = sorted(set(study.scores["task"]))
+    rows = [sure | {"contrast": each.name, "task": task} for each in contrasts(study.aggregations) for task in tasks]
+    return frame("gains", rows)
+
+
+def warnings_of(study: StudyTables, **columns: object) -> list[str]:
     frames = {"data": trust.data(study), "scores": trust.scores(study, NO_GAINS), "ledger": trust.ledger(study)}
-    return caveats(study, frames)
+    return caveats(study, frames | {"gains": gain_rows(study, **columns)})
 
 
 def test_data(study: StudyTables):
@@ -92,6 +101,9 @@ def test_data(study: StudyTables):
     assert list(found.columns) == list(FRAMES["data"]) and len(found) == 6
     row = found[(found["task"] == "axis") & (found["fraction"] == 0.5)].iloc[0]
     assert (row["metric"], row["n_train"], row["n_test"], row["subjects"], row["margin"]) == ("MRE", 100, 30, 25, 0.03)
+    pixels = replace(study, scores=study.scores[study.scores["metric"] != "score"])
+    margins = trust.data(pixels).set_index("task")["margin"]
+    assert np.isnan(margins["axis"]).all() and (margins[["head", "kind"]] == 0.03).all()
 
 
 def test_scores_are_means_over_seeds_beside_the_floor(study: StudyTables):
@@ -168,7 +180,8 @@ def test_a_sound_study_has_few_warnings(study: StudyTables):
         scores=study.scores.assign(value=study.scores["value"].where(study.scores["value"] != 0.5, 0.2)),
     )
     assert warnings_of(sound) == [
-        "2 seeds only: how far results scatter over seeds is hardly known.",
+        "2 seeds only: signs of gains alone cannot give p below 0.5, so verdicts lean on normal scatter over seeds and "
+        "on test cases.",
         "3 tasks only: scatter over seeds cannot be shared, means over tasks say little.",
     ]
 
@@ -195,6 +208,33 @@ def test_every_doubt_is_one_sentence(study: StudyTables):
     ):
         assert sum(part in each for each in found) == 1, part
     assert all(each.endswith(".") and each.count(". ") == 0 for each in found)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (
+            {"power": 0.3, "verdict": "undecided"},
+            "AU-TS: corrected for the number of tasks, a true gain or loss of the size of the margin would be",
+        ),
+        (
+            {"power": 0.3, "verdict": "undecided"},
+            "with 80 % power in 0 of 3 tasks only: undecided means too little data.",
+        ),
+        ({"basis": "seeds only"}, "Test cases cannot be resampled in 3 of 3 tasks (axis, head, kind)"),
+        ({"se": 0.0}, "Gains do not vary at all over seeds and cases in 3 of 3 tasks (axis, head, kind)"),
+        ({"fraction": 0.5}, "AU-TS cannot be compared at fraction 1: no task has a seed under both aggregations."),
+    ],
+)
+def test_what_the_data_cannot_decide_is_said(study: StudyTables, columns: dict[str, object], said: str):
+    assert sum(said in each for each in warnings_of(study, **columns)) == 1
+    assert not any(said in each for each in warnings_of(study))
+
+
+def test_power_that_is_enough_in_half_of_the_tasks_or_needed_nowhere_is_no_warning(study: StudyTables):
+    frames = {"data": trust.data(study), "scores": trust.scores(study, NO_GAINS), "ledger": trust.ledger(study)}
+    for gains in (gain_rows(study, verdict="undecided").assign(power=[0.9, 0.9, 0.1]), gain_rows(study, power=0.1)):
+        assert not any("power" in each for each in caveats(study, frames | {"gains": gains}))
 
 
 def test_a_baseline_below_the_floor_is_named(study: StudyTables):
@@ -231,7 +271,7 @@ def test_bare_scores_leave_gaps_and_say_so():
     said = " ".join(warnings_of(study))
     for part in (
         "leak",
-        "One seed only",
+        "One seed and no cases: gains have no interval",
         "validation curves",
         "trivial predictor",
         "ledger",

@@ -15,6 +15,7 @@ from analysis.pipeline import Analysis
 __all__ = ["FIGURES", "PaperFigure", "Written", "save", "write_figures"]
 
 _ARROW = "↗: the base model was still improving when its budget ended, so that the gain may be too large."
+_SOME_ARROW = "↗: of a task behind it the base model was still improving when its budget ended."
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ FIGURES = (
     PaperFigure(
         "gains_forest",
         "Gains and verdicts by task",
-        "Gain over TS of every task by clinical group, with the interval that decides its verdict (corrected within "
-        "the contrast). Grey: losses within the margin. Diamonds: mean gains of groups, types and all tasks with 95 % "
-        f"intervals, for these tasks and, hollow, for tasks of this kind. {_ARROW}",
+        "Gain of every task by clinical group, with the interval that decides between benefit and harm (corrected "
+        "within the contrast). Grey: losses within the margin. Upright stroke: the largest loss that is not ruled out, "
+        "corrected too; where it lies in the grey there is no meaningful loss. Diamonds: mean gains of groups, types "
+        f"and all tasks with 95 % intervals, for these tasks and, hollow, for tasks of this kind. {_ARROW}",
         gains_forest,
         "gains on a unit-free scale",
     ),
@@ -67,8 +69,9 @@ FIGURES = (
     PaperFigure(
         "type_sensitivity",
         "Gains by task type",
-        "Left: mean gain over TS of each task type (number of tasks) with 95 % interval, tasks being a sample. Right: "
-        "share of its tasks with verdict harm (filled) and with a negative estimate (outlined).",
+        "Left: mean gain of each task type (number of tasks; several where contrasts differ) with 95 % interval, tasks "
+        "being a sample. Right: share of its tasks with verdict harm (filled) and with a negative estimate (outlined). "
+        f"{_SOME_ARROW}",
         type_sensitivity,
         "mean gains by type",
     ),
@@ -76,7 +79,8 @@ FIGURES = (
         "stability",
         "Stability over groups and amounts of data",
         "Above: mean gain of each clinical group at each fraction of the data, with 95 % interval. Below: standard "
-        "deviation and lowest of these means, and share of tasks with a negative estimate, with 95 % intervals.",
+        "deviation and lowest of these means, and share of tasks with a negative estimate, with 95 % intervals. "
+        f"{_SOME_ARROW}",
         stability,
         "mean gains by clinical group",
     ),
@@ -84,15 +88,15 @@ FIGURES = (
         "guideline_map",
         "Which aggregation to train",
         "Advice by task type, clinical group and training cases, over the sizes that were studied. Hatched: undecided, "
-        "no aggregation is surely better or worse.",
+        f"no aggregation is surely better, nor every one surely worse, or too few tasks tell. {_SOME_ARROW}",
         guideline_map,
         "guideline: too few tasks, or no n_train",
     ),
     PaperFigure(
         "routing_usage",
         "Experts that tasks use",
-        "Mean gate weight of each expert in the all-task model, by task and transformer block; experts of different "
-        "blocks have nothing to do with each other. Lines part clinical groups.",
+        "Mean gate weight of each expert in the all-task model, by task and transformer block, both counted from 0; "
+        "experts of different blocks have nothing to do with each other. Lines part clinical groups.",
         routing_usage,
         "routing of AU",
     ),

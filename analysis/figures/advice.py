@@ -3,9 +3,19 @@
 from typing import Any
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.patches import Patch
 
-from analysis.figures.theme import COLUMN, Drawn, aggregation_colour, log_n_axis, new_figure, themed
+from analysis.figures.theme import (
+    COLUMN,
+    Drawn,
+    aggregation_colour,
+    improving_handle,
+    log_n_axis,
+    margin_arrow,
+    new_figure,
+    themed,
+)
 from analysis.pipeline import Analysis
 from analysis.tables.order import records
 from analysis.verdicts import UNDECIDED
@@ -41,6 +51,8 @@ def guideline_map(analysis: Analysis) -> Drawn | None:
             else {"facecolor": aggregation_colour(row["advice"], analysis), "edgecolor": "white", "linewidth": 0.4}
         )
         ax.barh([at], [high - low], left=low, height=0.78, **look)
+    for task_type, group in rows.loc[rows["base_improving"] > 0, ["type", "group"]].drop_duplicates().to_numpy():
+        margin_arrow(ax, order.index((task_type, group)))
     ax.set_yticks(range(len(order)), [group or kind for kind, group in order])
     for label, (_, group) in zip(ax.get_yticklabels(), order, strict=True):
         label.set_fontweight("normal" if group else "bold")
@@ -49,8 +61,9 @@ def guideline_map(analysis: Analysis) -> Drawn | None:
     log_n_axis(ax, rows["n_low"].min(), rows["n_high"].max())
     ax.set_xlabel("training cases of the task")
     advised = [name for name in [*analysis.study.aggregations] if name in set(rows["advice"])]
-    handles = [Patch(color=aggregation_colour(name, analysis), label=name) for name in advised]
+    handles: list[Artist] = [Patch(color=aggregation_colour(name, analysis), label=name) for name in advised]
     if (rows["advice"] == UNDECIDED).any():
         handles.append(Patch(**_NEUTRAL, label=UNDECIDED))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    handles.append(improving_handle())
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure, pd.DataFrame(rows)

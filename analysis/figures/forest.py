@@ -25,6 +25,7 @@ from analysis.figures.theme import (
     group_lines,
     improving_handle,
     interval_axis,
+    margin_arrow,
     new_figure,
     themed,
     verdict_handles,
@@ -54,7 +55,7 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
     figure = new_figure(width, 0.95 + _ROW * len(rows))
     axes = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
     overall = pooled[pooled["level"] == "overall"]
-    low = pd.concat([gains["low_adjusted"], pooled["low"], overall["low_new"]])
+    low = pd.concat([gains["low_adjusted"], -gains["supported_margin"], pooled["low"], overall["low_new"]])
     high = pd.concat([gains["high_adjusted"], pooled["high"], overall["high_new"]])
     interval_axis(axes, gains["gain"], low, high)
     for ax, contrast in zip(axes, names, strict=True):
@@ -73,10 +74,15 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
     axes[0].set_yticks(shown, [rows[place][1] for place in shown])
     for tick, place in zip(axes[0].get_yticklabels(), shown, strict=True):
         tick.set_fontweight("normal" if rows[place][0] == "task" else "bold")
-    axes[0].set_xlabel(gain_label(analysis), x=len(names) / 2 * 1.05)  # under the middle of the panels
+    if len(names) == 2:
+        axes[0].set_xlabel(gain_label(analysis), x=1.05)  # between two panels of one column, which are too narrow each
+    else:
+        for ax in axes:
+            ax.set_xlabel(gain_label(analysis))
     handles: list[Artist] = [*verdict_handles(list(gains["verdict"]))]
     handles += [
         Patch(color=PALE, label="loss within margin"),
+        Line2D([], [], marker="|", ms=6, mew=1.1, color=GREY, ls="none", label="loss not ruled out"),
         Line2D([], [], marker="D", ms=3.6, color=INK, lw=1.0, label="mean, these tasks"),
         Line2D([], [], marker="D", ms=3.6, color=GREY, mfc="white", lw=1.0, label="mean, tasks of this kind"),
         improving_handle(),
@@ -110,9 +116,11 @@ def _task_row(ax: Axes, row: dict[str, Any], at: int) -> None:
         ax.fill_between([-margin, 0], at - 0.5, at + 0.5, color=PALE, lw=0, zorder=0)
     colour, _ = VERDICT_LOOKS.get(row["verdict"], (GREY, "o"))
     error_bars(ax, row["low_adjusted"], row["high_adjusted"], at, colour)
+    if pd.notna(margin) and row["supported_margin"] > 0:
+        ax.plot([-row["supported_margin"]], [at], marker="|", ms=6, mew=1.1, color=colour, ls="none", zorder=3)
     verdict_mark(ax, row["gain"], at, row["verdict"])
     if bool(row["base_improving"]):
-        _arrow(ax, at)
+        margin_arrow(ax, at)
 
 
 def _mean_row(ax: Axes, row: dict[str, Any], at: int, kind: str) -> None:
@@ -122,11 +130,7 @@ def _mean_row(ax: Axes, row: dict[str, Any], at: int, kind: str) -> None:
     face = colour if kind == "these" else "white"
     ax.plot([row["gain"]], [at], marker="D", ms=3.6, mfc=face, mec=colour, ls="none", zorder=3)
     if pd.notna(row["base_improving"]) and row["base_improving"] > 0:
-        _arrow(ax, at)
-
-
-def _arrow(ax: Axes, at: int) -> None:
-    ax.annotate(IMPROVING, (1.02, at), xycoords=("axes fraction", "data"), ha="center", va="center", fontsize=7)
+        margin_arrow(ax, at)
 
 
 @themed

@@ -13,7 +13,9 @@ from analysis.figures.theme import (
     aggregation_colour,
     error_bars,
     gain_label,
+    improving_handle,
     interval_axis,
+    margin_arrow,
     new_figure,
     themed,
 )
@@ -28,8 +30,9 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
     rows = at_full(analysis.frames["sensitivity"])
     if rows.empty:
         return None
-    names, types = against_ts(rows), sorted(rows["type"].unique())
+    names = against_ts(rows)
     rows = rows[rows["contrast"].isin(names)]
+    types = sorted(rows["type"].unique())
     figure = new_figure(COLUMN, 0.95 + 0.17 * len(types) * (len(names) + 0.4), wspace=0.1)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.6, 1))
     interval_axis([left], rows["gain"], rows["low"], rows["high"])
@@ -38,11 +41,14 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
         colour = aggregation_colour(row["contrast"], analysis)
         error_bars(left, row["low"], row["high"], at, colour, lw=1.3)
         left.plot([row["gain"]], [at], marker="o", color=colour, ms=4, zorder=3)
+        if row["base_improving"] > 0:
+            margin_arrow(left, at, colour)
         height = 0.62 / len(names)
         right.barh([at], [row["negative"]], height=height, fc="white", ec=colour, lw=0.8)
         right.barh([at], [row["harmed"]], height=height, color=colour, lw=0)
-    counts = rows.drop_duplicates("type").set_index("type")["tasks"]
-    left.set_yticks(range(len(types)), [f"{name} ({counts[name]})" for name in types])
+    # An unfinished study compares more tasks under one contrast than under another.
+    counts = {str(name): dict.fromkeys(sorted(own)) for name, own in rows.groupby("type")["tasks"]}
+    left.set_yticks(range(len(types)), [f"{name} ({', '.join(map(str, counts[name]))})" for name in types])
     left.set_ylim(len(types) - 0.45, -0.55)
     left.tick_params(axis="y", length=0)
     right.tick_params(axis="y", length=0)
@@ -62,6 +68,7 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
     handles += [
         Line2D([], [], marker="s", ls="none", ms=5, color=INK, label="harmed"),
         Line2D([], [], marker="s", ls="none", ms=5, mfc="white", mec=INK, label="negative estimate"),
+        improving_handle(),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=1 if len(names) > 2 else 2)
     return figure, rows
@@ -82,8 +89,9 @@ def stability(analysis: Analysis) -> Drawn | None:
     cells = pooled[(pooled["level"] == "group") & (pooled["tasks"] > 0)]
     if cells.empty:
         return None
-    names, groups = against_ts(cells), sorted(cells["name"].unique())
+    names = against_ts(cells)
     cells = cells[cells["contrast"].isin(names)]
+    groups = sorted(cells["name"].unique())
     summary = analysis.frames["stability"]
     summary = summary[(summary["scope"] == "all fractions") & summary["contrast"].isin(names)]
     upper = 0.14 * len(groups) * max(1.6, 0.75 * len(names))
@@ -103,6 +111,9 @@ def stability(analysis: Analysis) -> Drawn | None:
         colour = aggregation_colour(row["contrast"], analysis)
         error_bars(ax, row["low"], row["high"], at, colour, lw=0.7, alpha=0.7)
         ax.plot([row["gain"]], [at], marker="o", color=colour, ms=_size(step, len(shares)), zorder=3)
+    for group, contrast in cells.loc[cells["base_improving"] > 0, ["name", "contrast"]].drop_duplicates().to_numpy():
+        at = groups.index(group) + _dodge(names.index(contrast), len(names))
+        margin_arrow(ax, at, aggregation_colour(contrast, analysis))
     for place in range(1, len(groups)):
         ax.axhline(place - 0.5, color="#DDDDDD", lw=0.5, zorder=0)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
@@ -118,6 +129,7 @@ def stability(analysis: Analysis) -> Drawn | None:
             Line2D([], [], marker="o", ls="none", color=INK, ms=_size(step, len(shares)), label=f"{share:.0%} of data")
             for step, share in enumerate(shares)
         ]
+    handles.append(improving_handle())
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure, pd.concat([cells.assign(part="cell"), summary.assign(part="summary")], ignore_index=True)
 
@@ -145,6 +157,6 @@ def _summary(figure, below, summary: pd.DataFrame, names: list[str], analysis: A
             ax.axvline(0, color=INK, lw=0.6, zorder=1)
         if column != "worst":
             ax.set_xlim(left=0)
-    axes[2].xaxis.set_major_formatter(PercentFormatter(1))
+    axes[2].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].set_yticks(range(len(names)), names, fontsize=SMALL)
     axes[0].set_ylim(len(names) - 0.4, -0.6)

@@ -116,8 +116,10 @@ def _curves(ax: Axes, gains: pd.DataFrame) -> None:
 def _arrows(ax: Axes, gains: pd.DataFrame, colour: str) -> None:
     """An arrow beside each gain whose base was still improving."""
     rising = gains[gains["base_improving"].astype(bool)]
+    if rising.empty:
+        return
     beside = offset_copy(ax.transData, ax.get_figure(root=True), x=4, y=3.5, units="points")
-    look: Any = {"marker": f"${IMPROVING}$", "color": colour, "ms": 4, "mew": 0.2, "ls": "none"}
+    look: Any = {"marker": f"${IMPROVING}$", "color": colour, "ms": 4, "mew": 0.2, "ls": "none", "clip_on": False}
     ax.plot(rising["n_train"], rising["gain"], transform=beside, zorder=5, **look)
 
 

@@ -29,8 +29,6 @@ from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 COLUMN, WIDE = 3.35, 6.9
 """Width in inches of one column and of both columns of a paper."""
 
-_FAR = 5.0
-
 SMALL = 6.5
 """Smallest text in points."""
 
@@ -139,13 +137,15 @@ def gain_label(analysis: Analysis) -> str:
 
 
 def interval_axis(axes: Sequence[Axes], estimates: pd.Series, low: pd.Series, high: pd.Series) -> None:
-    """Limits of an axis of estimates with intervals: all of them, but no interval beyond `_FAR` times the estimates.
+    """Limits of an axis of estimates with intervals: all estimates, and four of five limits at least.
 
-    Two or three tasks can have an interval so wide that every other estimate would shrink to a point.
+    Two or three tasks can have an interval so wide that every other one would shrink to a point: `error_bars` lets them
+    run off the axis, with an arrow head.
     """
     if estimates.isna().all():
         return
-    reach = _FAR * float(estimates.abs().max()) or 1.0
+    ends = pd.concat([low, high]).astype(float).abs()
+    reach = max(1.25 * float(estimates.abs().max()), float(ends.quantile(0.8)) if ends.notna().any() else 0.0) or 1.0
     left = max(-reach, float(np.nanmin([low.min(), estimates.min(), 0.0])))
     right = min(reach, float(np.nanmax([high.max(), estimates.max(), 0.0])))
     for ax in axes:
@@ -179,6 +179,12 @@ def verdict_handles(verdicts: Sequence[str]) -> list[Line2D]:
             face = "white" if name == UNDECIDED else colour
             handles.append(Line2D([], [], marker=marker, ms=4.2, mfc=face, mec=colour, ls="none", label=name))
     return handles
+
+
+def margin_arrow(ax: Axes, at: float, colour: str = INK) -> None:
+    """An arrow at the right edge of a row: a base model behind it was still improving."""
+    place: Any = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
+    ax.annotate(IMPROVING, (1.02, at), color=colour, fontsize=7, **place)
 
 
 def improving_handle(text: str = "base still improving") -> Line2D:

@@ -6,12 +6,14 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.findings import NOT_TESTABLE, WHOLE
+from analysis.finding_parts import NOT_TESTABLE
+from analysis.findings import WHOLE
 from analysis.pipeline import Analysis
 from analysis.report import words
 from analysis.report.grid import Cell, Grid, grid
 from analysis.report.trace import GainLinks
-from analysis.tables.cells import count, flagged, p_value, text
+from analysis.tables.cells import count, flagged, number, p_value, text
+from analysis.tables.order import with_unit
 from analysis.tables.paper import Column, build
 from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
@@ -39,6 +41,7 @@ class Answer:
     """One contrast at full data."""
 
     contrast: str
+    anchor: str
     title: str
     sentence: str
     mean: str
@@ -53,7 +56,7 @@ class Part:
     effect: str
     p: str
     verdict: str
-    evidence: str
+    evidence: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Finding:
 
 def answers(analysis: Analysis) -> list[Answer]:
     """One answer per contrast, at the largest fraction that was compared."""
-    gains, links = analysis.frames["gains"], GainLinks(analysis)
+    gains, links = with_unit(analysis.frames["gains"], analysis.settings.scale), GainLinks(analysis)
     found = []
     for name in dict.fromkeys(gains["contrast"]):
         rows = gains[gains["contrast"] == name]
@@ -81,7 +84,9 @@ def answers(analysis: Analysis) -> list[Answer]:
             groups.append(Verdict(verdict, words.slug(verdict), tuple(_task(row, links) for row in same)))
         title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
         sentence = _counted(rows["verdict"], float(rows["fraction"].iloc[0]))
-        found.append(Answer(str(name), title, sentence, _mean(analysis, str(name)), tuple(groups)))
+        found.append(
+            Answer(str(name), words.anchor("answer", name), title, sentence, _mean(analysis, str(name)), tuple(groups))
+        )
     return found
 
 
@@ -89,8 +94,13 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     """A task with its gain; the hint has the interval that decides and the runs."""
     runs = links.behind(row["contrast"], float(row["fraction"]), row["task"])
     limits = words.limits(row["low_adjusted"], row["high_adjusted"]) or "no interval"
-    shown = flagged(f"{row['task']} {words.signed(row['gain'])}", row["base_improving"])
-    return Cell(shown, title=f"corrected interval {limits}. {runs}", href=words.anchor("task", row["task"]))
+    # A task without a unit-free score keeps the unit of its metric, and has no margin to speak of.
+    unit = "" if row["unit_free"] else f" {row['unit']}".rstrip()
+    gain = words.signed(row["gain"], 3 if row["unit_free"] else 1)
+    shown = flagged(f"{row['task']} {gain}{unit}", row["base_improving"])
+    supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
+    title = f"corrected interval {limits}{supported if row['unit_free'] else ''}. {runs}"
+    return Cell(shown, title=title, href=words.anchor("task", row["task"]))
 
 
 def _counted(verdicts: pd.Series, fraction: float) -> str:
@@ -133,7 +143,7 @@ def _count(name: str) -> Column:
 def findings(analysis: Analysis) -> list[Finding]:
     """The paper's findings in their order: the verdict on the whole, the part that decides it, and all parts."""
     found = []
-    for number, rows in analysis.frames["findings"].groupby("finding", sort=True):
+    for place, rows in analysis.frames["findings"].groupby("finding", sort=True):
         is_whole = rows["part"] == WHOLE
         whole = (rows[is_whole] if is_whole.any() else rows).iloc[0]
         parts = tuple(
@@ -142,14 +152,31 @@ def findings(analysis: Analysis) -> list[Finding]:
                 words.minus(text(row["effect"])),
                 p_value(row["p"]),
                 str(row["verdict"]),
-                text(row["evidence"]),
+                _evidence(str(row["evidence"])),
             )
             for row in rows[~is_whole].to_dict("records")
         )
         found.append(
-            Finding(str(number), str(whole["claim"]), str(whole["verdict"]), _decided(parts, whole["verdict"]), parts)
+            Finding(str(place), str(whole["claim"]), str(whole["verdict"]), _decided(parts, whole["verdict"]), parts)
         )
     return found
+
+
+_SECTIONS = {
+    "gains": ("task by task", "tasks"),
+    "pooled": ("means over tasks", "means"),
+    "within": ("scale within tasks", "within"),
+    "across": ("scale across tasks", "across"),
+    "sensitivity": ("task types", "types"),
+    "stability": ("stability", "stability"),
+}
+"""Where the page shows a frame: name and anchor of the section."""
+
+
+def _evidence(frames: str) -> tuple[Cell, ...]:
+    """The sections of the page that a part rests on."""
+    named = [name.strip() for name in frames.split(",")]
+    return tuple(Cell(_SECTIONS[name][0], href=_SECTIONS[name][1]) for name in named if name in _SECTIONS)
 
 
 def _decided(parts: Sequence[Part], verdict: str) -> str:

@@ -10,6 +10,7 @@ from analysis.caveats import MATCHED
 from analysis.pipeline import Analysis
 from analysis.report import words
 from analysis.tables.cells import IMPROVING
+from analysis.verdicts import BENEFIT, HARM, NO_LOSS
 
 GOOD, CAUTION, UNKNOWN = "good", "caution", "unknown"
 
@@ -52,7 +53,8 @@ def _compute(analysis: Analysis) -> Check:
     if ratio.empty:
         return Check(UNKNOWN, "compute unknown", "ledger")
     state = GOOD if ratio.between(*MATCHED).all() else CAUTION
-    return Check(state, f"compute {ratio.min():.2f} to {ratio.max():.2f} times that of TS", "ledger")
+    spread = " to ".join(dict.fromkeys((f"{ratio.min():.2f}", f"{ratio.max():.2f}")))
+    return Check(state, f"compute {spread} times that of TS", "ledger")
 
 
 def _full(rows: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -80,11 +82,14 @@ def _floor(analysis: Analysis) -> Check:
 
 
 def _multiverse(analysis: Analysis) -> Check | None:
-    share = analysis.frames["multiverse"]["share"].dropna()
+    """Of verdicts that decide something: undecided stays undecided easily."""
+    rows = analysis.frames["multiverse"]
+    share = rows.loc[rows["verdict"].isin([HARM, BENEFIT, NO_LOSS]), "share"].dropna()
     if share.empty:
         return None
     firm = int((share >= 0.9).sum())
-    text = f"{firm} of {words.count(len(share), 'verdict')} hold in 90 % of the analyses tried"
+    hold = "holds" if firm == 1 else "hold"
+    text = f"{firm} of {words.count(len(share), 'decided verdict')} {hold} in 90 % of the analyses tried"
     return Check(GOOD if firm == len(share) else CAUTION, text, "multiverse")
 
 

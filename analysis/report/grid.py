@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.findings import CONTRADICTED, NOT_TESTABLE, SUPPORTED
+from analysis.finding_parts import CONTRADICTED, NOT_TESTABLE, SUPPORTED
 from analysis.report import words
 from analysis.tables import PaperTable
 from analysis.verdicts import SAME_MODEL, VERDICTS

@@ -18,7 +18,7 @@ from analysis.report.pictures import Picture
 from analysis.report.reasons import why_empty
 from analysis.report.trace import GainLinks, run_table, seed_tables
 from analysis.tables import paper_tables
-from analysis.tables.cells import VERDICT_MARKS, count, flagged, limits, number, text
+from analysis.tables.cells import VERDICT_MARKS, count, crossing, flagged, limits, number, text
 from analysis.tables.paper import Column, build
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -112,9 +112,13 @@ def _within_tasks(analysis: Analysis, links: GainLinks) -> Grid:
         Column("slope [95%]", _slope, "slope"),
         Column("from n", lambda row: count(row["n_min"]), "n_min"),
         Column("to n", lambda row: count(row["n_max"]), "n_max"),
+        Column("n* [95%]", crossing, "n_star"),
         Column("crossover", lambda row: text(row["crossover"]), "crossover"),
     ]
-    note = "slope: change of gain per doubling of the task's own training cases."
+    note = (
+        "slope: change of gain per doubling of the task's own training cases. n*: training cases at which the gain "
+        "crosses zero, named only where the slope differs from 0."
+    )
     return grid(build("within_tasks", "Each task's own line", rows, columns, note=note, raw=rows, of="within"), links)
 
 

@@ -5,7 +5,7 @@ from analysis.pipeline import Analysis
 _WHY = {
     "gains": "No task has test scores of two aggregations with a common seed, so there is no gain.",
     "seed_gains": "No task has test scores of two aggregations with a common seed.",
-    "scores": "The table `scores` holds no test scores.",
+    "scores": "The source holds no test scores.",
     "pooled": "There are no gains to average.",
     "findings": "There are no gains on which a finding could be tested.",
     "guidelines": "No rule was fitted: every joint aggregation needs gains over TS of at least five tasks, of the same "
@@ -20,7 +20,7 @@ _WHY = {
     "multiverse": "No other choices of analysis were tried.",
     "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
     "excluded": "No row of the tables was left out.",
-    "data": "The table `scores` holds no test scores.",
+    "data": "The source holds no test scores.",
 }
 
 _TABLES = {"ledger": "runs", "learning_curves": "curves", "usage": "routing", "similarity": "routing"}
@@ -39,7 +39,7 @@ def why_empty(analysis: Analysis, name: str) -> str:
     if name in _TABLES:
         table = _TABLES[name]
         if getattr(study, table) is None:
-            return f"The source has no table `{table}`."
+            return f"The source has no table of {table}."
         experts = " The model has no experts, or they were not recorded." if table == "routing" else ""
-        return f"The table `{table}` holds nothing to show.{experts}"
+        return f"The table of {table} holds nothing to show.{experts}"
     return _WHY[name]

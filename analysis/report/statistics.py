@@ -134,8 +134,10 @@ def _rest(analysis: Analysis) -> str:
     if len(frames["findings"]):
         sentences.append(
             "A part of a finding is supported where its 95 % interval lies above 0 in the direction claimed, "
-            "contradicted where it lies below; a finding is supported where all its testable parts are and "
-            "contradicted where one part is. Findings are not corrected for their number."
+            "contradicted where it lies below, and neither where another test of it (types, spreads) does not reject; "
+            "a finding is supported where all its parts are, contradicted where one part is, and else undecided. "
+            "Findings are not corrected for their number. Data-rich and data-poor are tasks above and below the "
+            "median number of training cases."
         )
     sentences.append(f"Every random draw has seed {analysis.settings.seed}.")
     return " ".join(sentences)

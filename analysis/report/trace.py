@@ -57,17 +57,23 @@ def runs_by_contrast(seed_gains: pd.DataFrame) -> dict[str, list[str]]:
 
 
 class GainLinks:
-    """Links tasks and gains of any table to the seeds and runs they come from."""
+    """Links tasks, gains, contrasts and aggregations of any table to the seeds and runs they come from."""
 
     def __init__(self, analysis: Analysis) -> None:
         seed_gains = analysis.frames["seed_gains"]
         self._pairs = pairs_by_gain(seed_gains)
         self._tasks = set(seed_gains["task"])
+        self._contrasts = set(seed_gains["contrast"])
         shares = sorted(set(seed_gains["fraction"]))
         self._shares: Mapping[str, float] = {f"gain at {100 * share:.0f}%": share for share in shares}
         self._full = shares[-1] if shares else 1.0
 
     def __call__(self, title: str, row: Mapping[str, str], cell: Cell) -> Cell:
+        if title == "contrast" and cell.text in self._contrasts:
+            hint = f"tasks of {cell.text}; each leads to its seeds and runs"
+            return replace(cell, title=hint, href=words.anchor("answer", cell.text))
+        if title == "aggregation":
+            return replace(cell, title=f"runs of {cell.text}", href="runs-section")
         task = row.get("task", "")
         if task not in self._tasks:
             return cell

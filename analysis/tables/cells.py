@@ -7,12 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.trust import IMPROVING
 from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
 MISSING = "–"
-IMPROVING = "↗"
-"""Stands beside a gain whose base model was still improving when its budget ended: the gain may be too large."""
-
 VERDICT_MARKS = {HARM: "▼", BENEFIT: "▲", NO_LOSS: "≈", UNDECIDED: "?", SAME_MODEL: "≡"}
 
 BEYOND = "…"
@@ -43,7 +41,12 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def percent(value: float) -> str:
-    return MISSING if pd.isna(value) else f"{100 * value:.0f}%"
+    return MISSING if pd.isna(value) else f"{number(100 * value, 0)}%"
+
+
+def change(value: float) -> str:
+    """A relative change in per cent, with its sign."""
+    return MISSING if pd.isna(value) else f"{number(100 * value, 1, signed=True)}%"
 
 
 def p_value(value: float) -> str:

@@ -144,8 +144,10 @@ def column_widths(table: PaperTable) -> list[float]:
 
 
 def _width(text: str) -> float:
-    """Capitals are wider than digits."""
-    return 0.5 + len(text) + 0.4 * sum(letter.isupper() for letter in text)
+    """Capitals are wider than digits, and so are these signs."""
+    return (
+        0.5 + len(text) + 0.4 * sum(letter.isupper() for letter in text) + 0.6 * sum(text.count(sign) for sign in "+%")
+    )
 
 
 def escape(text: str) -> str:

@@ -37,6 +37,11 @@ def unit_free(gains: pd.DataFrame, scale: Scale) -> pd.DataFrame:
     return gains[gains["base_score"].between(0, 1) & gains["joint_score"].between(0, 1)]
 
 
+def with_unit(gains: pd.DataFrame, scale: Scale) -> pd.DataFrame:
+    """The frame `gains` and, in the column unit_free, whether each gain is without a unit."""
+    return gains.assign(unit_free=gains.index.isin(unit_free(gains, scale).index))
+
+
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dictionaries by column name."""
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]

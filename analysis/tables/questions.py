@@ -26,6 +26,8 @@ CONTRAST = Column("contrast", lambda row: row["contrast"], "contrast")
 FRACTION = Column("fraction", lambda row: percent(row["fraction"]), "fraction")
 TASKS = Column("tasks", lambda row: count(row["tasks"]), "tasks")
 
+_COUNTED_NOTE = f"{IMPROVING} and number: tasks whose base model was still improving when its budget ended."
+
 _LINE_NOTE = (
     "slope: change of gain per doubling of n_train. n*: training cases at which the line crosses zero, named only "
     f"where the slope differs from 0; {BEYOND} a limit beyond the sizes seen."
@@ -46,17 +48,18 @@ def pooled_table(analysis: Analysis) -> PaperTable:
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
         Column("sd", lambda row: number(row["sd_tasks"]), "sd_tasks"),
     ]
-    note = (
-        "Two intervals: for these very tasks, and for tasks of this kind, the tasks being a sample. "
-        f"{IMPROVING} and number: tasks in the mean whose base model was still improving when its budget ended."
-    )
+    note = f"Two intervals: for these very tasks, and for tasks of this kind, the tasks being a sample. {_COUNTED_NOTE}"
     return build("group_means", "Mean gains over tasks", raw, columns, note=note, raw=raw, of="pooled")
 
 
 def _pooled_gain(row: Row) -> str:
+    return _counted(limits(row, "gain"), row)
+
+
+def _counted(cell: str, row: Row) -> str:
+    """The cell with the arrow, and of how many tasks the base was still improving."""
     improving = row["base_improving"]
-    gain = flagged(limits(row, "gain"), improving)
-    return gain if pd.isna(improving) or not improving else f"{gain} {count(improving)}"
+    return cell if pd.isna(improving) or not improving else f"{flagged(cell, improving)} {count(improving)}"
 
 
 def types_table(analysis: Analysis) -> PaperTable:
@@ -66,7 +69,7 @@ def types_table(analysis: Analysis) -> PaperTable:
         FRACTION,
         Column("type", lambda row: row["type"], "type"),
         TASKS,
-        Column("mean gain [95%]", lambda row: limits(row, "gain"), "gain"),
+        Column("mean gain [95%]", _pooled_gain, "gain"),
         Column("harmed", lambda row: percent(row["harmed"]), "harmed"),
         Column("negative", lambda row: percent(row["negative"]), "negative"),
         Column(
@@ -79,13 +82,14 @@ def types_table(analysis: Analysis) -> PaperTable:
     tests = [
         f"{row['contrast']} at {percent(row['fraction'])}: F = {number(row['statistic'], 2)}, p = {p_value(row['p'])}"
         for row in records(at_full(analysis.frames["type_test"]))
+        if not pd.isna(row["p"])
     ]
-    note = "The tasks are a sample of their type; p by permutation of types over tasks."
+    note = f"The tasks are a sample of their type; p by permutation of types over tasks. {_COUNTED_NOTE}"
     note += f" All types at once: {'; '.join(tests)}." if tests else ""
     return build("types", "Gains by task type", raw, columns, note=note, raw=raw, of="sensitivity")
 
 
-_SLOPE = Column("slope [95%]", lambda row: limits(row, "slope", digits=4), "slope")
+_SLOPE = Column("slope [95%]", lambda row: _counted(limits(row, "slope", digits=4), row), "slope")
 _P = Column("p", lambda row: p_value(row["p"]), "p")
 _N_STAR = Column("n* [95%]", crossing, "n_star")
 _CROSSOVER = Column("crossover", lambda row: text(row["crossover"]), "crossover")
@@ -104,7 +108,7 @@ def across_table(analysis: Analysis) -> PaperTable:
         _CROSSOVER,
         Column("note", lambda row: text(row["note"]), "note"),
     ]
-    note = f"Different tasks with different n_train: observation, not intervention. {_LINE_NOTE}"
+    note = f"Different tasks with different n_train: observation, not intervention. {_LINE_NOTE} {_COUNTED_NOTE}"
     return build(
         "scale_across", "Gain against training cases, across tasks", raw, columns, note=note, raw=raw, of="across"
     )
@@ -143,19 +147,27 @@ def stability_table(analysis: Analysis) -> PaperTable:
         Column("scope", lambda row: row["scope"], "scope"),
         Column("cells", lambda row: count(row["cells"]), "cells"),
         Column("spread [95%]", lambda row: limits(row, "spread", "spread_low", "spread_high"), "spread"),
-        Column("worst cell [95%]", lambda row: limits(row, "worst", "worst_low", "worst_high"), "worst"),
+        Column("worst cell [95%]", _worst, "worst"),
         Column("where", lambda row: text(row["worst_cell"]), "worst_cell"),
         Column("harmed", lambda row: percent(row["harmed"]), "harmed"),
-        Column(
-            "negative [95%]",
-            lambda row: limits(row, "negative", "negative_low", "negative_high", digits=2),
-            "negative",
-        ),
+        Column("negative [95%]", _negative, "negative"),
     ]
-    note = "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady."
+    note = (
+        "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady. "
+        f"{IMPROVING} and number: task x fraction whose base model was still improving when its budget ended."
+    )
     return build(
         "stability", "Stability over groups and amounts of data", raw, columns, note=note, raw=raw, of="stability"
     )
+
+
+def _worst(row: Row) -> str:
+    return _counted(limits(row, "worst", "worst_low", "worst_high"), row)
+
+
+def _negative(row: Row) -> str:
+    share, low, high = (percent(row[name]) for name in ("negative", "negative_low", "negative_high"))
+    return share if MISSING in (low, high) else f"{share} [{low}, {high}]"
 
 
 def guidelines_table(analysis: Analysis) -> PaperTable:
@@ -166,11 +178,14 @@ def guidelines_table(analysis: Analysis) -> PaperTable:
         Column("from n", lambda row: count(row["n_low"]), "n_low"),
         Column("to n", lambda row: count(row["n_high"]), "n_high"),
         Column("advice", lambda row: text(row["advice"]), "advice"),
-        Column("expected gain over TS [95%]", lambda row: true_minus(text(row["expected"])), "expected"),
+        Column("expected gain [95%]", lambda row: _counted(true_minus(text(row["expected"])), row), "expected"),
         TASKS,
         Column("reason", lambda row: text(row["reason"]), "reason"),
     ]
-    note = "undecided: no aggregation is surely better or surely no worse. from n, to n: training cases of the task."
+    note = (
+        "undecided: no aggregation is surely better, nor every one surely worse, or too few tasks tell. from n, to n: "
+        f"training cases of the task. tasks: of this type, under the aggregation advised. {_COUNTED_NOTE}"
+    )
     return build("guidelines", "Which aggregation to train", raw, columns, note=note, raw=raw, of="guidelines")
 
 

@@ -1,5 +1,6 @@
 """Tables by task: the data, scores, gains, their power and how far verdicts depend on choices."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from analysis.tables.cells import (
     IMPROVING,
     MISSING,
     VERDICT_MARKS,
+    change,
     count,
     decimals,
     flagged,
@@ -22,7 +24,7 @@ from analysis.tables.cells import (
     percent,
     text,
 )
-from analysis.tables.order import at_full, by_task, records, unit_free
+from analysis.tables.order import at_full, by_task, records, with_unit
 from analysis.tables.paper import Column, PaperTable, Row, build
 from analysis.verdicts import VERDICTS
 
@@ -56,11 +58,11 @@ def data_table(analysis: Analysis) -> PaperTable:
         for share, title in titles.items()
     ]
     columns += [
-        Column("test", lambda row: count(row["n_test"]), "n_test"),
-        Column("subjects", lambda row: count(row["subjects"]), "subjects"),
+        Column("test", lambda row: count(row["n_test"] or math.nan), "n_test"),
+        Column("subjects", lambda row: count(row["subjects"] or math.nan), "subjects"),
         Column("margin", lambda row: number(row["margin"]), "margin"),
     ]
-    note = "Cases in each part of the one split of all aggregations. margin: largest loss that counts as none."
+    note = f"train and test: cases. margin: largest loss of unit-free score that counts as none. {MISSING} not known."
     return build("data", "Tasks and their data", rows, columns, note=note, raw=raw, of="data")
 
 
@@ -118,24 +120,27 @@ def _is(value: Any, wanted: bool) -> bool:
 
 def gains_table(analysis: Analysis) -> PaperTable:
     raw = analysis.frames["gains"]
-    rows = by_task(at_full(_with_unit(analysis)))
+    rows = by_task(at_full(with_unit(analysis.frames["gains"], analysis.settings.scale)))
     columns = [
         TASK,
         Column("contrast", lambda row: row["contrast"], "contrast"),
-        Column("train", lambda row: count(row["n_train"]), "n_train"),
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
         Column("joint", lambda row: number(row["joint_raw"], decimals(row["unit"])), "joint_raw"),
+        Column("change", lambda row: change(row["relative"]), "relative"),
         Column("gain [adjusted interval]", lambda row: flagged(_gain(row), row["base_improving"]), "gain"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         Column("p loss", lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"),
         Column("margin", lambda row: number(row["margin"]), "margin"),
-        Column("power", lambda row: percent(row["power"]), "power"),
         Column("verdict", lambda row: text(row["verdict"]), "verdict"),
+        Column(
+            "supports", lambda row: number(row["supported_margin"], 3 if row["unit_free"] else 1), "supported_margin"
+        ),
     ]
     note = (
-        "base and joint: primary metric. Gain on the unit-free score, all training data, positive favours the joint "
-        "aggregation; interval and p corrected within contrast. p loss: of a loss as large as the margin. "
-        f"{IMPROVING_NOTE}."
+        "base, joint and change: primary metric, positive change is better. Gain on the unit-free score, all training "
+        "data, positive favours the joint aggregation; interval and p corrected within contrast: they decide between "
+        "benefit and harm. p loss: of a loss as large as the margin, corrected; it decides on no meaningful loss. "
+        f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
     )
     return build("gains", "Gains and verdicts by task", rows, columns, note=note, raw=raw, of="gains")
 
@@ -144,12 +149,6 @@ def _gain(row: Row) -> str:
     digits = 3 if row["unit_free"] else 1
     gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits)
     return gain if row["unit_free"] else f"{gain} {row['unit']}".rstrip()
-
-
-def _with_unit(analysis: Analysis) -> pd.DataFrame:
-    """The frame `gains` and whether each gain is unit-free."""
-    gains = analysis.frames["gains"]
-    return gains.assign(unit_free=gains.index.isin(unit_free(gains, analysis.settings.scale).index))
 
 
 def fractions_table(analysis: Analysis) -> PaperTable | None:
@@ -162,7 +161,10 @@ def fractions_table(analysis: Analysis) -> PaperTable | None:
     wide = raw.pivot_table(index=keys, columns="fraction", values="gain", aggfunc="first")
     titles = {share: f"gain at {percent(share)}" for share in shares}
     rows = raw.drop_duplicates(keys).drop(columns="gain").join(wide.rename(columns=titles), on=keys)
-    cells = {(row["contrast"], row["task"], row["fraction"]): row for row in records(_with_unit(analysis))}
+    cells = {
+        (row["contrast"], row["task"], row["fraction"]): row
+        for row in records(with_unit(analysis.frames["gains"], analysis.settings.scale))
+    }
 
     def cell(share: float, row: Row) -> str:
         own = cells.get((row["contrast"], row["task"], share))
@@ -194,11 +196,12 @@ def power_table(analysis: Analysis) -> PaperTable:
         Column("seeds to detect", lambda row: count(row["seeds_to_detect"]), "seeds_to_detect"),
         Column("seeds to exclude", lambda row: count(row["seeds_to_exclude"]), "seeds_to_exclude"),
         Column("hours", lambda row: number(row["hours"], 1), "hours"),
-        Column("limit", lambda row: text(row["limit"]), "limit"),
+        Column("limit", lambda row: row["limit"] or "none", "limit"),
     ]
     note = (
         "seeds to detect: to find a gain or loss of the margin with 80 % power; to exclude: to show no meaningful "
-        f"loss. {MISSING} out of reach, or unknown."
+        f"loss; both before correction for the number of tasks. {MISSING} out of reach, or unknown. limit: what stands "
+        "in the way; none where the seeds at hand will do."
     )
     return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw, of="power")
 
