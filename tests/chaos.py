@@ -29,6 +29,8 @@ TESTS = Path(__file__).parent
 FAULT = "AGGLAB_CHAOS"
 MEASURED = ("seconds", "train_seconds", "peak_memory", "started", "resumes", "versions")
 """Columns of the table of runs that tell of time, memory, the interruptions themselves and the state of the code."""
+RUNS = 24
+"""Runs of the grid: six units, two fractions, two seeds."""
 PATIENCE = 400.0
 """Seconds after which a grid counts as hanging."""
 
@@ -164,13 +166,13 @@ class Arena:
     def until_work_begins(self, process: subprocess.Popen[str]) -> None:
         while process.poll() is None and not self.workers():
             time.sleep(0.05)
-        time.sleep(self.random.uniform(0.0, 1.5))
+        time.sleep(self.random.uniform(0.0, 1.0))
 
     # ---- faults: each returns how often it struck ----------------------------------------------------------------
 
     def kill_workers(self) -> int:
         process, killed = self.start(), 0
-        for _ in range(3):
+        for _ in range(6):
             self.until_work_begins(process)
             for worker in self.workers()[:1]:
                 os.kill(worker, signal.SIGKILL)
@@ -189,7 +191,7 @@ class Arena:
     def inside(self, where: str, deed: str, files: tuple[str, ...] = ("",)) -> int:
         with tempfile.TemporaryDirectory() as folder:
             mark = Path(folder) / "struck"
-            self.run(Fault(where, deed, str(mark), self.random.choice(files), self.random.randint(1, 4)))
+            self.run(Fault(where, deed, str(mark), self.random.choice(files), self.random.randint(1, 2)))
             return int(mark.exists())
 
     def damage(self, pattern: str) -> int:
@@ -238,6 +240,11 @@ class Arena:
     def strike(self, name: str) -> None:
         self.counts[name] += self.faults()[name]()
 
+    def complete(self) -> bool:
+        """Whether nothing is left to interrupt."""
+        started = list(self.out.glob("runs/*"))
+        return len(started) == RUNS and all((folder / "done.json").is_file() for folder in started)
+
     # ---- the end -------------------------------------------------------------------------------------------------
 
     def compare(self, reference: Path) -> None:
@@ -249,7 +256,7 @@ class Arena:
         assert self.run() == 0
         runs = read_plan(self.out)
         assert {status.state for status in RunStore(self.out).statuses(runs).values()} == {State.DONE}
-        assert len(list(self.out.glob("runs/*"))) == len(runs)
+        assert len(list(self.out.glob("runs/*"))) == len(runs) == RUNS
         for name, table in results.TABLES.items():
             mine, other = (results.read_table(out / f"{name}.parquet", table) for out in (self.out, reference))
             if name == "runs":
@@ -267,7 +274,9 @@ def storm(folder: Path, interruptions: int, seed: int, kinds: tuple[str, ...] | 
     rng, data = default_rng(0), folder / "data"
     _draw_heads(data / "train", rng)
     _draw_kinds(data / "train", rng)
-    study = write_study(folder / "study.yaml", fractions=[0.5, 1.0], training=STUDY["training"] | {"min_steps": 8})
+    study = write_study(
+        folder / "study.yaml", fractions=[0.5, 1.0], seeds=2, training=STUDY["training"] | {"min_steps": 8}
+    )
     draw, counts = random.Random(seed), Counter[str]()
     calm = Arena(study, data, folder / "reference", draw)
     assert calm.run() == 0
@@ -275,11 +284,11 @@ def storm(folder: Path, interruptions: int, seed: int, kinds: tuple[str, ...] | 
     while counts.total() < interruptions or left:
         number += 1
         arena = Arena(study, data, folder / f"grid{number}", draw)
-        for _ in range(6):
+        for _ in range(10):
             name = left.pop() if left else draw.choice(list(arena.faults()))
             arena.strike(name)
             print(f"grid {number}: {name} ({counts.total() + arena.counts.total()} interruptions)", flush=True)
-            if counts.total() + arena.counts.total() >= interruptions and not left:
+            if not left and (counts.total() + arena.counts.total() >= interruptions or arena.complete()):
                 break
         arena.compare(calm.out)
         counts += arena.counts
