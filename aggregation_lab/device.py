@@ -41,6 +41,44 @@ def pick_precision(choice: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if choice == "bf16" else torch.float32
 
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+"""What errors without a type of their own say: the CPU's allocator, MPS, cuBLAS and cuDNN."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the error says that there is no memory left, on the accelerator or on the machine."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what torch holds of an accelerator's memory without using it."""
+    if device.type != "cpu":
+        torch.get_device_module(device).empty_cache()
+
+
+class HostCopy:
+    """A copy of a small tensor on the host. From a CUDA device it is made in the background, once what is queued there
+    is done; `values` waits for it."""
+
+    def __init__(self, tensor: torch.Tensor):
+        self._host, self._done = tensor, None
+        if tensor.device.type == "cuda":
+            self._host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            self._host.copy_(tensor, non_blocking=True)
+            self._done = torch.cuda.Event()
+            self._done.record(torch.cuda.current_stream(tensor.device))
+
+    def arrived(self) -> bool:
+        return self._done is None or self._done.query()
+
+    def values(self) -> list[float]:
+        if self._done is not None:
+            self._done.synchronize()
+        return self._host.tolist()
+
+
 def reset_peak_memory(device: torch.device) -> None:
     """Let the peak start anew: a worker process trains many runs, and each has its own peak."""
     if device.type == "cuda":

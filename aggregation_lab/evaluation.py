@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor
 from aggregation_lab import metrics
 from aggregation_lab.data.geometry import sides
 from aggregation_lab.data.loading import ImageStore, TaskCases
+from aggregation_lab.memory import with_less_memory
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.tasks import TaskType
 
 EVALUATION_BATCH = 64
+"""Images predicted at once, where memory allows."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +35,30 @@ class Evaluator:
 
     def __init__(self, model: M2DINO, store: ImageStore, to_input: Callable[[Tensor], Tensor], precision: torch.dtype):
         self.model, self.store, self.to_input, self.precision = model, store, to_input, precision
+        self._at_once = EVALUATION_BATCH
 
     def predict(self, cases: TaskCases) -> Predictions:
         was_training = self.model.training
         self.model.eval()
         values: list[np.ndarray] = []
         usage: dict[int, list[np.ndarray]] = {block: [] for block in self.model.moe}
-        for rows in torch.arange(len(cases)).split(EVALUATION_BATCH):
-            inputs = self.to_input(self.store.images(cases.image_rows[rows]))
-            with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
-                values.append(self.model.predict(inputs, cases.task).cpu().numpy())
+        start = 0
+        while start < len(cases):
+            work, what = partial(self._predict, cases, start), f"prediction of {cases.task.name}"
+            predicted, self._at_once = with_less_memory(work, self._at_once, self.store.device, what)
+            values.append(predicted)
             for block, layer in self.model.moe.items():
                 usage[block].append(layer.usage.cpu().numpy())
+            start += len(predicted)
         self.model.train(was_training)
         return Predictions(
             np.concatenate(values), {block: np.concatenate(gates).mean(0) for block, gates in usage.items()}
         )
+
+    def _predict(self, cases: TaskCases, start: int, count: int) -> np.ndarray:
+        inputs = self.to_input(self.store.images(cases.image_rows[start : start + count]))
+        with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
+            return self.model.predict(inputs, cases.task).cpu().numpy()
 
     def validation_score(self, cases: TaskCases) -> float:
         """Unit-free score at the training resolution; NaN where it is undefined.

@@ -9,7 +9,8 @@ import torch
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits import Split
-from aggregation_lab.device import pick_device, reset_peak_memory
+from aggregation_lab.device import is_out_of_memory, pick_device, reset_peak_memory
+from aggregation_lab.memory import memory_errors_told
 from aggregation_lab.recording import write_results
 from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.training import Progress, Trainer
@@ -31,19 +32,20 @@ def train_run(
 
     `report` is called after every step, and while a frozen trunk is computed, and may raise `RunInterrupted`. The
     tables are written before `done.json`, whose presence says that the run is finished. Raises `TrainingError` where a
-    loss is not finite or explodes.
+    loss is not finite or explodes, or one image at a time is more than memory holds.
     """
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = pick_device(device)
     reset_peak_memory(chosen)
-    trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report), folder / CHECKPOINT)
-    trainer.train(report, checkpoint_seconds)
-    # scoring can be killed, too, or find the disk full
-    trainer.save()
-    trainer.take_best()
-    scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")
-    write_results(trainer, dataset.root, alive=lambda: report(scoring))
+    with memory_errors_told("the run"):
+        trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report), folder / CHECKPOINT)
+        trainer.train(report, checkpoint_seconds)
+        # scoring can be killed, too, or find the disk full
+        trainer.save()
+        trainer.take_best()
+        scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")
+        write_results(trainer, dataset.root, alive=lambda: report(scoring))
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -54,6 +56,8 @@ def _begin(build: Callable[[], Trainer], checkpoint: Path) -> Trainer:
         try:
             trainer.restore(torch.load(checkpoint, "cpu", weights_only=True))
         except Exception as error:  # a damaged file fails in many ways; training again is right for each of them
+            if is_out_of_memory(error):
+                raise
             aside = checkpoint.replace(checkpoint.with_suffix(".damaged"))
             print(f"{checkpoint}: cannot be continued ({error}); kept as {aside.name}, the run starts anew")
             return build()

@@ -86,7 +86,13 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
         table = results.RUN_TABLES[name]
         results.write_table(results.append(parts, table), table, trainer.folder / f"{name}.parquet")
     digests = {name: file_digest(trainer.folder / f"{name}.parquet") for name in frames}
-    done = {"run": spec.id, "seconds": ledger.seconds, "images_seen": seen, "digests": digests}
+    done = {
+        "run": spec.id,
+        "seconds": ledger.seconds,
+        "images_seen": seen,
+        "micro_batch": trainer.objective.micro_batch,
+        "digests": digests,
+    }
     write_json(trainer.folder / DONE, done)
 
 

@@ -20,23 +20,18 @@ from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.augmentation import augment, to_model_input
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
-from aggregation_lab.data.loading import Batch, ImageStore, Sampler, TaskCases, make_batch
+from aggregation_lab.data.loading import ImageStore, Sampler, TaskCases, make_batch
 from aggregation_lab.data.splits import Split
 from aggregation_lab.device import pick_precision
-from aggregation_lab.errors import TrainingError
 from aggregation_lab.evaluation import Evaluator
 from aggregation_lab.files import write_atomic
 from aggregation_lab.flops import count_flops
-from aggregation_lab.losses import image_losses
+from aggregation_lab.loss_watch import LossWatch
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
+from aggregation_lab.objective import Objective
 from aggregation_lab.optimisation import make_optimizer, schedule
 from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.trunk import open_trunk
-
-EXPLODED = 1e3
-"""Every loss here is of the order of 1 at the start; beyond this a run cannot come back."""
-CHECK_EVERY = 10
-"""Steps between looks at the losses: reading them makes an accelerator wait."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +107,13 @@ class Trainer:
         self.store = ImageStore(cache, [*self.train_cases, *self.val_cases, *self.test_cases], device, tokens)
         self.evaluator = Evaluator(self.model, self.store, self.to_input, self.precision)
         self.optimizer = make_optimizer(self.model, self.config, device)
+        self.objective = Objective(spec, self.model, self.to_input, self.precision)
         self.step = 0
         self.ledger = Ledger(
             {name: 0 for name in self.tasks}, started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         )
         self.best: tuple[float, dict[str, Tensor]] | None = None
-        self._unchecked: list[tuple[int, list[str], Tensor]] = []
-        self._losses_since: dict[str, list[float]] = {name: [] for name in self.tasks}
-        self._last_loss = math.nan
+        self.losses = LossWatch(self.tasks)
         torch.manual_seed(spec.seed)
 
     @property
@@ -127,18 +121,6 @@ class Trainer:
         return self.sampler.steps
 
     # ---- one step ----------------------------------------------------------------------------------------------
-
-    def compute_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The step's loss, and the mean loss of each task in the batch (in the order of `batch.parts`)."""
-        inputs = self.to_input(batch.images)
-        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            outputs = self.model(inputs, batch.task_index, batch.parts)
-        per_task, total = [], torch.zeros((), device=self.device)
-        for name, _ in batch.parts:
-            losses = image_losses(self.tasks[name].type, outputs[name], batch.targets[name])
-            total = total + self.config.loss_weights.get(name, 1.0) * losses.sum() / len(inputs)
-            per_task.append(losses.detach().mean())
-        return total + self.spec.model.moe.balance_weight * self.model.balance(), torch.stack(per_task)
 
     def train_step(self) -> None:
         drawn = self.sampler.draw(self.step)
@@ -149,32 +131,14 @@ class Trainer:
         rate = self.config.learning_rate * schedule(self.step, self.steps, self.config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
-        loss, per_task = self.compute_losses(batch)
-        loss.backward()
+        per_task = self.objective.gradients(batch, f"step {self.step}")
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         for name, rows in batch.parts:
             self.ledger.images_seen[name] += rows.stop - rows.start
-        self._unchecked.append((self.step, [name for name, _ in batch.parts], per_task))
+        self.losses.add(self.step, [name for name, _ in batch.parts], per_task)
         self.step += 1
-        if len(self._unchecked) >= CHECK_EVERY or self.step == self.steps:
-            self.check_losses()
-
-    def check_losses(self) -> None:
-        """Raises `TrainingError` naming step and task where a loss is not finite or has exploded."""
-        values = torch.cat([losses for _, _, losses in self._unchecked]).tolist() if self._unchecked else []
-        labels = [(step, name) for step, names, _ in self._unchecked for name in names]
-        self._unchecked = []
-        for (step, name), value in zip(labels, values, strict=True):
-            if not math.isfinite(value) or value > EXPLODED:
-                raise TrainingError(
-                    f"step {step}: the loss of task {name} is {value:g}; "
-                    "lower training.learning_rate or look at the task's targets"
-                )
-            self._losses_since[name].append(value)
-        if values:
-            self._last_loss = float(np.mean(values))
 
     # ---- the whole run -----------------------------------------------------------------------------------------
 
@@ -195,7 +159,7 @@ class Trainer:
                 if now - saved >= checkpoint_seconds:
                     self.save()
                     saved = now
-                report(Progress(self.step, self.steps, self._last_loss, self.mean_score()))
+                report(Progress(self.step, self.steps, self.losses.last, self.mean_score()))
         except RunInterrupted:
             self.save()
             raise
@@ -207,9 +171,9 @@ class Trainer:
 
     def evaluate(self) -> None:
         """One point of the learning curve for every task, and the best weights so far if the study wants them."""
-        self.check_losses()
+        self.losses.check()
         for cases in self.val_cases:
-            losses = self._losses_since[cases.task.name]
+            losses = self.losses.since[cases.task.name]
             self.ledger.curve.append(
                 {
                     "task": cases.task.name,
@@ -236,7 +200,7 @@ class Trainer:
         total = 0.0
         for position, seen in enumerate(self.ledger.images_seen.values()):
             batch = make_batch([(position, np.array([0]))], self.train_cases, self.store)
-            total += seen * count_flops(lambda drawn: self.compute_losses(drawn)[0], batch)
+            total += seen * count_flops(lambda drawn: self.objective.losses(drawn)[0], batch)
         self.model.train(was_training)
         self.optimizer.zero_grad()
         return total
@@ -244,17 +208,18 @@ class Trainer:
     # ---- resume ------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        self.check_losses()
+        self.losses.check()
         on_cpu = self.device.type == "cpu"
         accelerator = None if on_cpu else torch.get_device_module(self.device).get_rng_state()
         state = {
             "step": self.step,
+            "micro_batch": self.objective.micro_batch,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
             "accelerator_random": accelerator,
             "best": self.best,
-            "losses_since": self._losses_since,
+            "losses_since": self.losses.since,
             "ledger": vars(self.ledger),
         }
         write_atomic(self.folder / CHECKPOINT, lambda stream: torch.save(state, stream))
@@ -267,9 +232,10 @@ class Trainer:
         if state["accelerator_random"] is not None:
             torch.get_device_module(self.device).set_rng_state(state["accelerator_random"])
         self.best = state["best"]
-        self._losses_since = state["losses_since"]
+        self.losses.since = state["losses_since"]
         self.ledger = Ledger(**state["ledger"])
         self.ledger.resumes += 1
+        self.objective.micro_batch = state["micro_batch"]
         self.step = state["step"]
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from aggregation_lab.data.cache import ImageCache
-from aggregation_lab.data.tokens import TokenCache, open_tokens
+from aggregation_lab.data.tokens import BATCH, TokenCache, open_tokens
+from aggregation_lab.memory import with_less_memory
 from aggregation_lab.model.encoder import trunk_digest
 from aggregation_lab.model.m2dino import M2DINO
 
@@ -36,9 +37,18 @@ def open_trunk(
     patches = (size // model.encoder.patch_embed.patch_size[0]) ** 2
     shape = patches + model.encoder.num_prefix_tokens, model.encoder.embed_dim
 
+    at_once = BATCH
+
     def compute(rows: slice) -> np.ndarray:
-        pixels = torch.from_numpy(np.array(cache.images[rows])).to(device).movedim(-1, 1)
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            return model.trunk(to_input(pixels)).float().cpu().numpy()
+        nonlocal at_once
+        pixels = torch.from_numpy(np.array(cache.images[rows]))
+
+        def in_pieces(size: int) -> np.ndarray:
+            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                inputs = (to_input(piece.to(device).movedim(-1, 1)) for piece in pixels.split(size))
+                return torch.cat([model.trunk(piece).float().cpu() for piece in inputs]).numpy()
+
+        tokens, at_once = with_less_memory(in_pieces, at_once, device, "frozen trunk")
+        return tokens
 
     return open_tokens(cache.image_file.parent / f"trunk-{size}-{key}", count, shape, compute, alive)

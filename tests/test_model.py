@@ -97,6 +97,31 @@ def test_mixed_batch_equals_one_task_at_a_time():
         assert torch.allclose(model.heads[task.name].predict(mixed[task.name]).float(), alone.float(), atol=1e-4)
 
 
+@pytest.mark.parametrize("frozen", [0, 6])
+def test_paths_are_dropped_as_timm_drops_them(tmp_path, frozen):
+    plain = build_encoder(TINY, drop_path=0.5)
+    torch.save(plain.state_dict(), tmp_path / "w.pt")
+    settings = ModelConfig(
+        encoder=TINY, weights=str(tmp_path / "w.pt"), drop_path=0.5, frozen_blocks=frozen, moe=MoEConfig(experts=0)
+    )
+    model = build_m2dino(settings, TASKS).train()
+    plain.train()
+    plain.blocks[:frozen].eval()
+    images = torch.randn(4, 3, 64, 64)
+    index, parts = torch.ones(4, dtype=torch.long), [("cls", slice(0, 4))]
+    with torch.no_grad():
+        torch.manual_seed(1)
+        expected = model.heads["cls"](spatial_map(plain, images), 64)
+        torch.manual_seed(1)
+        whole = model(images, index, parts)["cls"]
+        torch.manual_seed(1)
+        depth = model.draw_depth(4)
+        pieces = [model(images[i : i + 2], index[:2], [("cls", slice(0, 2))], depth[i : i + 2])["cls"] for i in (0, 2)]
+        assert torch.equal(whole, expected)
+        assert torch.allclose(torch.cat(pieces), whole, atol=1e-5)
+        assert not torch.allclose(model(images, index, parts)["cls"], whole, atol=1e-2)
+
+
 def test_head_outputs_are_normalised_and_of_the_stated_shapes():
     model = build_m2dino(config(), TASKS).eval()
     images = torch.randn(3, 3, 64, 64)

@@ -157,6 +157,16 @@ class Batch:
     parts: list[tuple[str, slice]]
     targets: dict[str, Tensor]
 
+    def piece(self, rows: slice) -> "Batch":
+        """Some rows of the batch, as a batch of their own."""
+        parts, targets = [], {}
+        for name, whole in self.parts:
+            start, stop = max(whole.start, rows.start), min(whole.stop, rows.stop)
+            if start < stop:
+                parts.append((name, slice(start - rows.start, stop - rows.start)))
+                targets[name] = self.targets[name][start - whole.start : stop - whole.start]
+        return Batch(self.images[rows], self.task_index[rows], parts, targets)
+
 
 def make_batch(drawn: Sequence[tuple[int, np.ndarray]], tasks: Sequence[TaskCases], store: ImageStore) -> Batch:
     """Gather what the sampler drew."""

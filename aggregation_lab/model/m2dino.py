@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from aggregation_lab.config import ModelConfig
 from aggregation_lab.errors import ModelError
+from aggregation_lab.model.depth import DepthContext, draw, draw_outside
 from aggregation_lab.model.encoder import build_encoder, freeze_trunk, map_above_trunk, spatial_map, trunk_tokens
 from aggregation_lab.model.heads import HEADS
 from aggregation_lab.model.moe import MoE, TaskContext, build_moe
@@ -47,11 +48,16 @@ class M2DINO(nn.Module):
         self._context = context
         self.frozen_blocks = frozen_blocks
         self._map_above_trunk = map_above_trunk
+        self._depth = DepthContext()
+        self._drop_paths = draw_outside(encoder, self._depth, frozen_blocks)
         if frozen_blocks:
             freeze_trunk(self.encoder, frozen_blocks)
         self.train(self.training)
 
-    def forward(self, inputs: Tensor, task_index: Tensor, parts: Parts) -> dict[str, Any]:
+    def forward(self, inputs: Tensor, task_index: Tensor, parts: Parts, depth: Tensor | None = None) -> dict[str, Any]:
+        """`depth`: rows of `draw_depth`, where the inputs are a piece of the batch it was drawn for."""
+        if self.training and self._drop_paths:
+            self._depth.draws = self.draw_depth(len(inputs)) if depth is None else depth
         self._context.embedding = self.task_embedding(task_index).unsqueeze(1)
         features = self._features(inputs)
         size = features.shape[-1] * self.encoder.patch_embed.patch_size[-1]
@@ -62,6 +68,11 @@ class M2DINO(nn.Module):
             return spatial_map(self.encoder, inputs)
         tokens = self.trunk(inputs) if inputs.ndim == 4 else inputs
         return self._map_above_trunk(self.encoder, tokens, self.frozen_blocks)
+
+    def draw_depth(self, count: int) -> Tensor:
+        """The random draws of stochastic depth for a batch of `count` images: count x paths, 0 paths without it."""
+        device = self.task_embedding.weight.device
+        return draw(self._drop_paths, count, device) if self._drop_paths else torch.empty(count, 0, device=device)
 
     @torch.no_grad()
     def trunk(self, images: Tensor) -> Tensor:
@@ -86,6 +97,12 @@ class M2DINO(nn.Module):
         output = self(inputs, index, [(task.name, slice(None))])[task.name]
         head: Any = self.heads[task.name]
         return head.predict(output)
+
+    def forget(self) -> None:
+        """Let go of gradients, and of what the last pass left behind, such as one that memory was too short for."""
+        self.zero_grad()
+        for layer in self.moe.values():
+            layer.balance = None
 
     def balance(self) -> Tensor | float:
         """Mean load-balance term over the MoE layers; 0 without top-k routing."""
