@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -109,6 +108,19 @@ def train(*args, **kwargs) -> None:
     train_run(*args, **kwargs, checkpoint_seconds=0.0)
 
 
+TABLES = ("scores", "cases", "runs", "curves", "routing")
+INSIDE = {
+    "death of a worker while it writes a checkpoint": ("worker", "die", ("checkpoint",)),
+    "death of a worker while it writes results": ("worker", "die", (*TABLES, "done")),
+    "death of the grid while it collects": ("grid", "die", TABLES),
+    "disk full for a worker": ("worker", "full", ("",)),
+    "disk full for the grid": ("grid", "full", ("",)),
+    "folder read-only for a worker": ("worker", "readonly", ("",)),
+    "clock of a worker jumps by a day": ("worker", "clock", ("",)),
+    "clock of the grid jumps by a day": ("grid", "clock", ("",)),
+}
+"""Faults inside a process: where, what, and at which files."""
+
 GRID = """
 import functools, sys
 sys.path.insert(0, {tests!r})
@@ -146,9 +158,9 @@ class Arena:
             text=True,
         )
 
-    def run(self, fault: Fault | None = None) -> int:
+    def run(self) -> int:
         """Exit code of the grid, left alone."""
-        return self.wait(self.start(fault))
+        return self.wait(self.start())
 
     def wait(self, process: subprocess.Popen[str]) -> int:
         text, _ = process.communicate(timeout=PATIENCE)
@@ -168,37 +180,49 @@ class Arena:
             time.sleep(0.05)
         time.sleep(self.random.uniform(0.0, 1.0))
 
-    # ---- faults: each returns how often it struck ----------------------------------------------------------------
+    # ---- what is done to it --------------------------------------------------------------------------------------
 
-    def kill_workers(self) -> int:
-        process, killed = self.start(), 0
-        for _ in range(6):
-            self.until_work_begins(process)
-            for worker in self.workers()[:1]:
-                os.kill(worker, signal.SIGKILL)
-                killed += 1
-        self.wait(process)
-        return killed
-
-    def signal_grid(self, number: signal.Signals) -> int:
-        process = self.start()
-        self.until_work_begins(process)
-        ended = process.poll() is not None
-        process.send_signal(number)
-        self.wait(process)
-        return int(not ended)
-
-    def inside(self, where: str, deed: str, files: tuple[str, ...] = ("",)) -> int:
+    def assault(self) -> None:
+        """Start the grid, sometimes twice, with a fault inside; kill workers; kill or stop it; damage what it left."""
+        name, (where, deed, files) = self.random.choice(list(INSIDE.items()))
         with tempfile.TemporaryDirectory() as folder:
             mark = Path(folder) / "struck"
-            self.run(Fault(where, deed, str(mark), self.random.choice(files), self.random.randint(1, 2)))
-            return int(mark.exists())
+            fault = Fault(where, deed, str(mark), self.random.choice(files), self.random.randint(1, 2))
+            grids = [self.start(fault)]
+            if self.random.random() < 0.25:
+                grids.append(self.start())
+            for _ in range(self.random.randint(0, 3)):
+                self.kill_a_worker(grids[0])
+            end = time.monotonic() + 10
+            while not mark.exists() and grids[0].poll() is None and time.monotonic() < end:
+                time.sleep(0.05)
+            self.counts[name] += mark.exists()
+            for process in grids:
+                self.stop(process)
+        self.damage("checkpoint.pt")
+        if self.random.random() < 0.3:
+            self.damage("*.parquet")
+            self.damage("done.json")
 
-    def damage(self, pattern: str) -> int:
+    def kill_a_worker(self, grid: subprocess.Popen[str]) -> None:
+        self.until_work_begins(grid)
+        for worker in self.workers()[:1]:
+            os.kill(worker, signal.SIGKILL)
+            self.counts["SIGKILL of a worker"] += 1
+
+    def stop(self, grid: subprocess.Popen[str]) -> None:
+        self.until_work_begins(grid)
+        number = self.random.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+        if grid.poll() is None:
+            grid.send_signal(number)
+            self.counts[f"{number.name} of the grid"] += 1
+        self.wait(grid)
+
+    def damage(self, pattern: str) -> None:
         """Cut a file, or turn one of its bits."""
         found = sorted(self.out.glob(f"runs/*/{pattern}"))
         if not found:
-            return 0
+            return
         file = self.random.choice(found)
         content = bytearray(file.read_bytes())
         if self.random.random() < 0.5 or not content:
@@ -206,39 +230,7 @@ class Arena:
         else:
             content[self.random.randrange(len(content))] ^= 1 << self.random.randrange(8)
         file.write_bytes(content)
-        return 1
-
-    def second_grid(self) -> int:
-        """Two grids at once, of which one is killed."""
-        one, other = self.start(), self.start()
-        self.until_work_begins(one)
-        one.kill()
-        self.wait(one)
-        self.wait(other)
-        return 1
-
-    def faults(self) -> dict[str, Callable[[], int]]:
-        tables = ("scores", "cases", "runs", "curves", "routing", "done")
-        return {
-            "SIGKILL of a worker": self.kill_workers,
-            "SIGKILL of the grid": lambda: self.signal_grid(signal.SIGKILL),
-            "SIGTERM of the grid": lambda: self.signal_grid(signal.SIGTERM),
-            "SIGINT of the grid": lambda: self.signal_grid(signal.SIGINT),
-            "death of a worker while it writes a checkpoint": lambda: self.inside("worker", "die", ("checkpoint",)),
-            "death of a worker while it writes results": lambda: self.inside("worker", "die", tables),
-            "death of the grid while it collects": lambda: self.inside("grid", "die", tables[:-1]),
-            "disk full for a worker": lambda: self.inside("worker", "full"),
-            "disk full for the grid": lambda: self.inside("grid", "full"),
-            "folder read-only for a worker": lambda: self.inside("worker", "readonly"),
-            "clock of a worker jumps by a day": lambda: self.inside("worker", "clock"),
-            "clock of the grid jumps by a day": lambda: self.inside("grid", "clock"),
-            "checkpoint damaged": lambda: self.damage("checkpoint.pt"),
-            "result damaged": lambda: self.damage("*.parquet") + self.damage("done.json"),
-            "second grid, and SIGKILL of the first": self.second_grid,
-        }
-
-    def strike(self, name: str) -> None:
-        self.counts[name] += self.faults()[name]()
+        self.counts[f"{pattern} cut or a bit of it turned"] += 1
 
     def complete(self) -> bool:
         """Whether nothing is left to interrupt."""
@@ -265,7 +257,7 @@ class Arena:
         assert not list(self.out.rglob(".*.part")), "half-written files are left"
 
 
-def storm(folder: Path, interruptions: int, seed: int, kinds: tuple[str, ...] | None = None) -> Counter[str]:
+def storm(folder: Path, interruptions: int, seed: int) -> Counter[str]:
     """Make at least so many interruptions, over as many grids as it takes. Returns how often each kind struck."""
     from conftest import _draw_heads, _draw_kinds  # the data of the other tests
     from numpy.random import default_rng
@@ -274,22 +266,15 @@ def storm(folder: Path, interruptions: int, seed: int, kinds: tuple[str, ...] | 
     rng, data = default_rng(0), folder / "data"
     _draw_heads(data / "train", rng)
     _draw_kinds(data / "train", rng)
-    study = write_study(
-        folder / "study.yaml", fractions=[0.5, 1.0], seeds=2, training=STUDY["training"] | {"min_steps": 8}
-    )
+    study = write_study(folder / "study.yaml", fractions=[0.5, 1.0], seeds=2, training=STUDY["training"])
     draw, counts = random.Random(seed), Counter[str]()
     calm = Arena(study, data, folder / "reference", draw)
     assert calm.run() == 0
-    number, left = 0, list(kinds or [])
-    while counts.total() < interruptions or left:
-        number += 1
-        arena = Arena(study, data, folder / f"grid{number}", draw)
-        for _ in range(10):
-            name = left.pop() if left else draw.choice(list(arena.faults()))
-            arena.strike(name)
-            print(f"grid {number}: {name} ({counts.total() + arena.counts.total()} interruptions)", flush=True)
-            if not left and (counts.total() + arena.counts.total() >= interruptions or arena.complete()):
-                break
+    while counts.total() < interruptions:
+        arena = Arena(study, data, folder / "grid", draw)
+        while counts.total() + arena.counts.total() < interruptions and not arena.complete():
+            arena.assault()
+            print(f"{counts.total() + arena.counts.total()} interruptions, {dict(arena.counts)}", flush=True)
         arena.compare(calm.out)
         counts += arena.counts
         shutil.rmtree(arena.out)
