@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from aggregation_lab.checkpoint import read_checkpoint
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits import Split
@@ -54,7 +55,7 @@ def _begin(build: Callable[[], Trainer], checkpoint: Path) -> Trainer:
     trainer = build()
     if checkpoint.is_file():
         try:
-            trainer.restore(torch.load(checkpoint, "cpu", weights_only=True))
+            trainer.restore(read_checkpoint(checkpoint))
         except Exception as error:  # a damaged file fails in many ways; training again is right for each of them
             if is_out_of_memory(error):
                 raise

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aggregation_lab.checkpoint import write_checkpoint
 from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.augmentation import augment, to_model_input
 from aggregation_lab.data.cache import ImageCache
@@ -24,7 +25,6 @@ from aggregation_lab.data.loading import ImageStore, Sampler, TaskCases, make_ba
 from aggregation_lab.data.splits import Split
 from aggregation_lab.device import pick_precision
 from aggregation_lab.evaluation import Evaluator
-from aggregation_lab.files import write_atomic
 from aggregation_lab.flops import count_flops
 from aggregation_lab.loss_watch import LossWatch
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
@@ -222,7 +222,7 @@ class Trainer:
             "losses_since": self.losses.since,
             "ledger": vars(self.ledger),
         }
-        write_atomic(self.folder / CHECKPOINT, lambda stream: torch.save(state, stream))
+        write_checkpoint(self.folder / CHECKPOINT, state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `save` wrote. Raises whatever a state of another kind leads to."""

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from aggregation_lab import device, results
+from aggregation_lab.checkpoint import read_checkpoint
 from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
 from aggregation_lab.data.augmentation import augment
 from aggregation_lab.data.cache import ImageCache, open_cache
@@ -152,7 +153,7 @@ def test_the_smaller_pieces_travel_with_the_checkpoint(study, tmp_path, memory_f
     memory_for(4, after=2)
     with pytest.raises(RunInterrupted):
         train_run(spec, *study, tmp_path / "broken", threads=1, report=stop)
-    assert torch.load(tmp_path / "broken" / CHECKPOINT)["micro_batch"] == 4
+    assert read_checkpoint(tmp_path / "broken" / CHECKPOINT)["micro_batch"] == 4
     memory_for(None)
     train_run(spec, *study, tmp_path / "broken", threads=1)
     assert done(tmp_path / "broken")["micro_batch"] == 4

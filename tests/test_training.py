@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from aggregation_lab import results
+from aggregation_lab.checkpoint import read_checkpoint, write_checkpoint
 from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
 from aggregation_lab.data.cache import ImageCache, open_cache
 from aggregation_lab.data.challenge import Dataset
@@ -128,12 +129,24 @@ def test_an_unusable_checkpoint_is_set_aside_and_named(study, tmp_path, kind, ca
     if kind == "half a file":
         (tmp_path / CHECKPOINT).write_bytes(b"half a file")
     else:
-        torch.save({"model": {}, "step": 3}, tmp_path / CHECKPOINT)
+        write_checkpoint(tmp_path / CHECKPOINT, {"model": {}, "step": 3})
     train_run(spec_for(study[0], "tiny_kind", min_steps=3), *study, tmp_path, threads=1)
     assert (tmp_path / DONE).is_file()
     assert (tmp_path / "checkpoint.damaged").is_file()
     assert "checkpoint.pt: cannot be continued" in capfd.readouterr().out
     assert tables(tmp_path)["runs"]["resumes"].iloc[0] == 0
+
+
+def test_a_checkpoint_knows_that_a_bit_has_changed(tmp_path):
+    """torch.load does not: it would train on the wrong number."""
+    path, state = tmp_path / CHECKPOINT, {"weights": torch.randn(100, 100), "step": 3}
+    write_checkpoint(path, state)
+    assert torch.equal(read_checkpoint(path)["weights"], state["weights"])
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match="has changed"):
+            read_checkpoint(path)
 
 
 def test_exploding_loss_names_step_and_task(study, tmp_path):

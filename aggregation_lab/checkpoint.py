@@ -1,0 +1,51 @@
+"""Checkpoints that know whether they are whole: a digest of 32 bytes, then what torch saved.
+
+torch checks how its file is built, not the numbers in it; one turned bit would be trained on and change a score.
+"""
+
+import hashlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import torch
+
+from aggregation_lab.files import write_atomic
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class _Digesting:
+    """Passes on what is written and digests it."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream, self.digest = stream, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` atomically. Raises `AgglabError` where it cannot be written."""
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(bytes(_DIGEST_BYTES))
+        digesting = _Digesting(stream)
+        torch.save(state, cast(BinaryIO, digesting))
+        stream.seek(0)
+        stream.write(digesting.digest.digest())
+
+    write_atomic(path, write)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `write_checkpoint` wrote, on the CPU. Raises `ValueError` where a bit of it has changed."""
+    content = path.read_bytes()
+    digest, saved = content[:_DIGEST_BYTES], memoryview(content)[_DIGEST_BYTES:]
+    if hashlib.sha256(saved).digest() != digest:
+        raise ValueError("its content has changed since it was written")
+    return torch.load(BytesIO(saved), "cpu", weights_only=True)
