@@ -53,12 +53,12 @@ def run_on_slurm(runs: Sequence[PlannedRun], store: RunStore, study: Study, job:
             watcher.ticked()
             if time.monotonic() >= next_question:
                 left, next_question = slurm.queue(job.out), time.monotonic() + ASK_EVERY
-                if left is not None and str(left) != said:
+                if left is not None and left.jobs and str(left) != said:
                     said = str(left)
                     watcher.noted(said)
                 states = watch.look(at_once=True)
                 if left is not None and not left.jobs and State.RUNNING not in states.values():
-                    watcher.noted(f"no job is left in the queue; {slurm.log_file(job.out, '*')} say why")
+                    watcher.noted(f"no Slurm job is left; {slurm.log_file(job.out, '*')} say why")
                     break
             time.sleep(TICK)
             states = watch.look()

@@ -56,8 +56,6 @@ class Queue:
         return sum(self.running.values()) + sum(self.waiting.values())
 
     def __str__(self) -> str:
-        if not self.jobs:
-            return "no Slurm job is left"
         parts = []
         for array in self.arrays:
             running, waiting = self.running.get(array, 0), self.waiting.get(array, 0)

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tiny import STUDY, write_study
+from test_grid import Witness
+from tiny import STUDY, planned, write_study
 
 from aggregation_lab.errors import StudyError
-from runners import cli, output, slurm
+from runners import cli, engines, output, slurm
+from runners.pool import Outcome
 from runners.slurm import Queue, overridden, parameters
+from runners.slurm_job import ArrayJob
 from runners.slurm_settings import SlurmSettings
 from runners.store import RunStore, State
 from runners.study import Study
@@ -138,6 +141,21 @@ def test_the_queue_counts_our_jobs_only(tmp_path, monkeypatch):
     )
 
 
+def test_watching_ends_when_no_job_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "ensure_jobs", lambda *arguments: None)
+    left = [Queue(running={"12": 1}), None, Queue()]
+    monkeypatch.setattr(slurm, "queue", lambda out: left.pop(0))
+    monkeypatch.setattr(engines, "ASK_EVERY", 0.0)
+    runs, witness = [planned("a"), planned("b")], Witness()
+    job = ArrayJob(tmp_path, threads=1)
+    outcome = engines.run_on_slurm(runs, RunStore(tmp_path), Study(name="mine"), job, witness)
+    assert outcome == Outcome() and not left
+    assert witness.notes == [
+        "Slurm array 12: 1 running",
+        f"no Slurm job is left; {tmp_path}/slurm/*_0_log.out say why",
+    ]
+
+
 @pytest.fixture(scope="session")
 def cluster() -> None:
     """A Slurm cluster that takes jobs. Where CI could have started one, its absence is a failure."""
@@ -158,7 +176,7 @@ class Grid:
 
     def __init__(self, folder: Path, data: Path):
         section = {"tasks": 3, "gpus": 0, "cpus": 1, "hours": 1}
-        training = {**STUDY["training"], "min_steps": 200}  # long enough to be disturbed in
+        training = {**STUDY["training"], "min_steps": 60}  # long enough to be disturbed in
         self.study = write_study(folder / "study.yaml", slurm=section, training=training, aggregations=["TS", "AU"])
         self.data, self.out, self.processes = data, folder / "out", list[subprocess.Popen[str]]()
 
@@ -168,10 +186,6 @@ class Grid:
         process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.processes.append(process)
         return process
-
-    def status(self) -> str:
-        command = [sys.executable, "-m", "runners.cli", "status", str(self.out)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300).stdout
 
     def end(self) -> None:
         for process in self.processes:
@@ -207,11 +221,20 @@ class Observed:
             time.sleep(0.1)
         return statuses
 
+    def wait_for_jobs(self, numbers):
+        """Jobs of these numbers in their array that have a run in hand, as soon as there are any."""
 
-def jobs(statuses, training: bool = False) -> dict[str, str]:
-    """Run by the Slurm job that has it; only those that are known to be past their first step where `training`."""
-    running = {title: status for title, status in statuses.items() if status.state is State.RUNNING}
-    return {status.job: title for title, status in running.items() if status.progress or not training}
+        def found(statuses):
+            running = [status.job for status in statuses.values() if status.state is State.RUNNING]
+            return [job for job in running if job.split("_")[1] in numbers]
+
+        return found(self.wait_for(found))
+
+
+def status(capsys, out: Path) -> str:
+    with pytest.raises(SystemExit):
+        cli.main(["status", str(out)])
+    return capsys.readouterr().out
 
 
 @pytest.fixture
@@ -222,37 +245,32 @@ def grid(cluster, tmp_path, tiny_original):
 
 
 @pytest.mark.slow
-def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, tmp_path):
+def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, tmp_path, capsys):
     out, first, seen = grid.out, grid.start("--engine", "slurm"), Observed(grid.out)
-    held = jobs(seen.wait_for(lambda statuses: len(jobs(statuses, training=True)) == 3))
-    array = next(iter(held)).split("_")[0]
-    assert set(held) == {f"{array}_{task}" for task in range(3)}
-
-    subprocess.run(["scancel", f"{array}_0"], check=True)
-    subprocess.run(["scontrol", "requeue", f"{array}_1"], check=True)
-    subprocess.run(["scancel", "--signal=USR2", f"{array}_2"], check=True)  # as Slurm does before the time limit
-    interrupted = seen.wait_for(lambda statuses: not jobs(statuses), seconds=60)
-    for title in held.values():
-        assert interrupted[title].reason == "interrupted; continues from its checkpoint"
+    time_limit = ["scancel", "--signal=USR2"]  # which is what Slurm does 90 seconds before
+    blows = {"0": ["scancel"], "1": ["scontrol", "requeue"], "2": time_limit}
+    while blows:
+        for job in seen.wait_for_jobs(blows):
+            assert f"log: {slurm.log_file(out, job)}\n" in status(capsys, out)
+            subprocess.run([*blows.pop(job.split("_")[1]), job], check=True)
+    array = job.split("_")[0]
 
     # Stopping to watch stops nothing, and to watch again submits nothing, while jobs are left.
     first.send_signal(signal.SIGINT)
     text = first.communicate(timeout=300)[0]
     assert first.returncode == 130 and f"the jobs go on: `scancel {array}` stops them" in text, text
     second = grid.start("--engine", "slurm", "--slurm", "tasks=2")
-    again = jobs(seen.wait_for(jobs))
-    assert set(again) <= {f"{array}_1", f"{array}_2"}
-    assert f"log: {slurm.log_file(out, next(iter(again)))}" in grid.status()
-
     seen.wait_for(lambda statuses: all(status.state is State.DONE for status in statuses.values()))
     text = second.communicate(timeout=300)[0]
     assert second.returncode == 0 and "5 done; tables in" in text, text
     assert [file.name for file in (out / "slurm").glob("[0-9]*.sh")] == [f"{array}_submission.sh"]
+    runs = {run.title: run for run in output.read_plan(out)}
     for title, result in seen.first_results.items():
-        run = next(run for run in output.read_plan(out) if run.title == title)
-        assert (RunStore(out).folder(run) / "done.json").read_text() == result, f"{title} was trained twice"
+        assert (RunStore(out).folder(runs[title]) / "done.json").read_text() == result, f"{title} was trained twice"
+    # Each of the three let its run go with a checkpoint; killed before, a run would have started anew.
+    assert pd.read_parquet(out / "runs.parquet")["resumes"].sum() == 3
 
-    local = grid.start("--jobs", "2", out=tmp_path / "local")
+    local = grid.start(out=tmp_path / "local")
     text = local.communicate(timeout=900)[0]
     assert local.returncode == 0, text
     for table in ("scores", "cases", "curves"):
@@ -260,22 +278,12 @@ def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, t
         pd.testing.assert_frame_equal(*tables, check_exact=True)
 
 
-@pytest.mark.slow
-def test_jobs_that_are_refused_or_vanish_end_the_watching(grid):
-    refused = grid.start("--engine", "slurm", "--slurm", "partition=nowhere")
-    text = refused.communicate(timeout=300)[0].splitlines()[-1]
-    assert refused.returncode == 2
-    assert text.startswith(
-        "agglab: --engine slurm: sbatch refuses the job array (invalid partition specified: nowhere)"
+def test_a_refused_array_is_told_in_one_line(cluster, tmp_path, capsys):
+    study = Study(name="mine", slurm=SlurmSettings(gpus=0, cpus=1, partition="nowhere"))
+    with pytest.raises(StudyError) as refused:
+        slurm.submit(study, ArrayJob(tmp_path, threads=1), 2)
+    assert str(refused.value) == (
+        "--engine slurm: sbatch refuses the job array (invalid partition specified: nowhere); "
+        "change the study's slurm section, or --slurm"
     )
-
-    waits = grid.start("--engine", "slurm", "--slurm", "directives.begin=now+1hour")
-    end = time.monotonic() + 300
-    while not (left := slurm.queue(grid.out)).jobs:
-        assert time.monotonic() < end and waits.poll() is None
-        time.sleep(0.2)
-    assert left.waiting == {left.arrays[0]: 3} and not left.running
-    subprocess.run(["scancel", *left.arrays], check=True)
-    text = waits.communicate(timeout=300)[0]
-    assert waits.returncode == 1
-    assert f"no job is left in the queue; {grid.out}/slurm/*_0_log.out say why" in text and "5 pending" in text, text
+    assert capsys.readouterr().err == "" and slurm.queue(tmp_path) == Queue()
