@@ -137,15 +137,17 @@ def gain_label(analysis: Analysis) -> str:
 
 
 def interval_axis(axes: Sequence[Axes], estimates: pd.Series, low: pd.Series, high: pd.Series) -> None:
-    """Limits of an axis of estimates with intervals: all estimates, and four of five limits at least.
+    """Limits of an axis of estimates with intervals: all of them, if the widest does not need twice the room.
 
-    Two or three tasks can have an interval so wide that every other one would shrink to a point: `error_bars` lets them
-    run off the axis, with an arrow head.
+    Two or three tasks can have an interval so wide that every other one would shrink to a point. The axis then ends
+    where four of five limits and every estimate lie within; `error_bars` lets the others run off with an arrow head.
     """
     if estimates.isna().all():
         return
     ends = pd.concat([low, high]).astype(float).abs()
-    reach = max(1.25 * float(estimates.abs().max()), float(ends.quantile(0.8)) if ends.notna().any() else 0.0) or 1.0
+    reach = float(np.nanmax([1.25 * estimates.abs().max(), ends.quantile(0.8)])) or 1.0
+    if ends.max() <= 2 * reach:
+        reach = max(reach, ends.max())
     left = max(-reach, float(np.nanmin([low.min(), estimates.min(), 0.0])))
     right = min(reach, float(np.nanmax([high.max(), estimates.max(), 0.0])))
     for ax in axes:
@@ -184,7 +186,8 @@ def verdict_handles(verdicts: Sequence[str]) -> list[Line2D]:
 def margin_arrow(ax: Axes, at: float, colour: str = INK) -> None:
     """An arrow at the right edge of a row: a base model behind it was still improving."""
     place: Any = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
-    ax.annotate(IMPROVING, (1.02, at), color=colour, fontsize=7, **place)
+    beside: Any = {"xytext": (7, 0), "textcoords": "offset points"}  # of the arrow head of an interval
+    ax.annotate(IMPROVING, (1.0, at), color=colour, fontsize=7, **place, **beside)
 
 
 def improving_handle(text: str = "base still improving") -> Line2D:
