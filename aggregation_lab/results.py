@@ -7,11 +7,14 @@ can use the analysis layer. Importing this module imports neither torch nor the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aggregation_lab.errors import ResultsError
@@ -39,7 +42,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         fields = [
             pa.field(column.name, column.type, column.nullable, {"meaning": column.meaning}) for column in self.columns
@@ -198,7 +201,7 @@ def validate(frame: pd.DataFrame, table: Table, source: str = "") -> pa.Table:
             row = array.is_null().index(True).as_py()
             raise ResultsError(f"{where}: column {column.name} is empty in row {row}; it must be filled in every row")
         arrays.append(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
-    repeated = frame.duplicated(list(table.key))
+    repeated = _repeated(frame, table.key)
     if repeated.any():
         row = frame[list(table.key)].iloc[int(repeated.to_numpy().argmax())].to_dict()
         raise ResultsError(
@@ -207,10 +210,27 @@ def validate(frame: pd.DataFrame, table: Table, source: str = "") -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=table.schema)
 
 
+def _repeated(frame: pd.DataFrame, key: Sequence[str]) -> pd.Series:
+    """Rows whose key stood in an earlier row.
+
+    Rows in the order of their key, as `append` leaves them, are compared with their neighbours: much quicker than
+    looking for each among all.
+    """
+    tied = np.ones(max(0, len(frame) - 1), bool)
+    for name in key:
+        column = pa.array(frame[name])
+        before, after = column.slice(0, len(tied)), column.slice(1)
+        equal = pc.equal(before, after).to_numpy(zero_copy_only=False)
+        if (tied & ~equal & ~pc.less(before, after).to_numpy(zero_copy_only=False)).any():
+            return frame.duplicated(list(key))  # not in order
+        tied &= equal
+    return pd.Series(np.concatenate([np.zeros(min(1, len(frame)), bool), tied]), frame.index)
+
+
 def write_table(frame: pd.DataFrame, table: Table, path: Path) -> None:
     """Validate and write atomically as Parquet. Raises `ResultsError`."""
     arrow = validate(frame, table, str(path))
-    write_atomic(path, lambda stream: pq.write_table(arrow, stream, compression="zstd"))
+    write_atomic(path, lambda stream: pq.write_table(arrow, stream, compression="snappy"))
 
 
 def read_table(path: Path, table: Table) -> pd.DataFrame:
@@ -246,6 +266,8 @@ def append(frames: Sequence[pd.DataFrame], table: Table) -> pd.DataFrame:
     filled = [frame[columns] for frame in frames if len(frame)]
     empty = pd.DataFrame({column.name: pd.Series(dtype=column.type.to_pandas_dtype()) for column in table.columns})
     frame = pd.concat(filled, ignore_index=True) if filled else empty
-    frame = frame.drop_duplicates().sort_values(list(table.key), ignore_index=True)
+    frame = frame.sort_values(list(table.key), ignore_index=True)
+    if _repeated(frame, table.key).any():
+        frame = frame.drop_duplicates(ignore_index=True)
     validate(frame, table)
     return frame

@@ -1,10 +1,11 @@
 """Gather the tables of finished runs, labelled with every aggregation they count in, into the tables of the study."""
 
 import hashlib
-from collections.abc import Sequence
-from io import BytesIO
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ from aggregation_lab.tasks import Task
 from runners.output import COLLECTING, locked, read_case_tables, read_identity, read_study, read_tasks
 from runners.plan import PlannedRun
 from runners.prepare import floor_file
-from runners.store import RunStore, State, written_digest
+from runners.store import RunStore, State, written_digests
 
 
 class DamagedResult(AgglabError):
@@ -29,6 +30,15 @@ class DamagedResult(AgglabError):
         self.run, self.path = run, path
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run, its folder, and the digest of each table as it wrote it."""
+
+    run: PlannedRun
+    folder: Path
+    digests: Mapping[str, str]
+
+
 def collect(out: Path, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(results.TABLES)) -> None:
     """Write the tables of `out` from its finished runs and the floor, and the manifest of what they do not hold.
 
@@ -37,15 +47,16 @@ def collect(out: Path, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(
     """
     with locked(out, COLLECTING):
         sweep(out, ("*.parquet", "scores.csv", MANIFEST))
+        finished = finished_runs(out, runs)
         for name in names:
-            frame = gather(out, runs, name)
+            frame = _gathered(out, finished, name)
             results.write_table(frame, results.TABLES[name], out / f"{name}.parquet")
             if name == "scores":
                 write_text(out / "scores.csv", frame.to_csv(index=False))
-        manifest(out, runs).write(out)
+        manifest(out, planned=len(runs), finished=len(finished)).write(out)
 
 
-def manifest(out: Path, runs: Sequence[PlannedRun]) -> Manifest:
+def manifest(out: Path, *, planned: int, finished: int) -> Manifest:
     """What the analysis must know of the study beside its tables; no path of this machine."""
     identity = read_identity(out)
     if identity is None:
@@ -53,7 +64,6 @@ def manifest(out: Path, runs: Sequence[PlannedRun]) -> Manifest:
     settings = identity.study.model_dump(
         mode="json", exclude={"margins": True, "slurm": True, "data": {"root", "split"}}
     )
-    states = RunStore(out).present(runs)
     return Manifest(
         study=identity.study.name,
         margins={name: identity.study.margin(task) for name, task in read_tasks(out).items()},
@@ -62,44 +72,57 @@ def manifest(out: Path, runs: Sequence[PlannedRun]) -> Manifest:
         dataset=identity.dataset,
         split=identity.split,
         leakage=sharing(*read_case_tables(out)),
-        planned=len(runs),
-        finished=sum(status.state is State.DONE for status in states.values()),
+        planned=planned,
+        finished=finished,
     )
 
 
 def gather(out: Path, runs: Sequence[PlannedRun], name: str) -> pd.DataFrame:
     """One table over all finished runs of the plan. Raises `DamagedResult` naming a run's damaged file."""
-    table, store, tasks = results.TABLES[name], RunStore(out), read_tasks(out)
+    return _gathered(out, finished_runs(out, runs), name)
+
+
+def finished_runs(out: Path, runs: Sequence[PlannedRun]) -> list[FinishedRun]:
+    """The finished runs of the plan."""
+    store = RunStore(out)
     states, folders = store.present(runs), store.folders(runs)
-    parts = []
-    for run in runs:
-        if states[run.id].state is not State.DONE:
-            continue
-        rows = _read(run, folders[run.id] / f"{name}.parquet", results.RUN_TABLES[name])
-        for label in run.labels:
-            labelled = rows
-            for column, value in zip(("aggregation", "unit"), label, strict=True):
-                labelled = labelled.append_column(column, pa.repeat(value, rows.num_rows))
-            parts.append(labelled)
-    frames = [pa.concat_tables(parts).to_pandas()] if parts else []
+    done = [(run, folders[run.id]) for run in runs if states[run.id].state is State.DONE]
+    return [FinishedRun(run, folder, written_digests(folder)) for run, folder in done]
+
+
+def _gathered(out: Path, finished: Sequence[FinishedRun], name: str) -> pd.DataFrame:
+    table, tasks = results.TABLES[name], read_tasks(out)
+    rows = [_read(each, results.RUN_TABLES[name]) for each in finished]
+    parts = [(part, label) for part, each in zip(rows, finished, strict=True) for label in each.run.labels]
+    frames = [_labelled(parts).to_pandas()] if parts else []
     if name in ("scores", "cases"):
         study = read_study(out)
         frames += [results.read_table(floor_file(out, study, share, name), table) for share in study.fractions]
     return results.append([_grouped(frame, tasks) if _has_group(table) else frame for frame in frames], table)
 
 
-def _read(run: PlannedRun, path: Path, table: results.Table) -> pa.Table:
+def _labelled(parts: Sequence[tuple[pa.Table, tuple[str, str]]]) -> pa.Table:
+    """The rows of all parts, with the columns aggregation and unit of each."""
+    table = pa.concat_tables([rows for rows, _ in parts]).replace_schema_metadata()
+    part = np.repeat(np.arange(len(parts)), [rows.num_rows for rows, _ in parts])
+    for place, column in enumerate(("aggregation", "unit")):
+        table = table.append_column(column, pa.array([label[place] for _, label in parts]).take(part))
+    return table
+
+
+def _read(finished: FinishedRun, table: results.Table) -> pa.Table:
     """Rows of a run's file; the table as a whole is validated once it is gathered."""
+    path = finished.folder / f"{table.name}.parquet"
     try:
         content = path.read_bytes()
-        written = written_digest(path.parent, table.name)
+        written = finished.digests.get(table.name)
         if written is not None and hashlib.sha256(content).hexdigest() != written:
-            raise DamagedResult(run, path)
-        rows = pq.ParquetFile(BytesIO(content)).read(use_threads=False)
+            raise DamagedResult(finished.run, path)
+        rows = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
         if rows.schema.equals(table.schema):
-            return rows.replace_schema_metadata()
+            return rows
     except (OSError, pa.ArrowInvalid) as error:
-        raise DamagedResult(run, path) from error
+        raise DamagedResult(finished.run, path) from error
     return pa.Table.from_pandas(results.read_table(path, table), table.schema)  # raises, naming what is wrong
 
 

@@ -216,11 +216,11 @@ def record_failure(folder: Path, message: str, trace: str = "") -> None:
     )
 
 
-def written_digest(folder: Path, table: str) -> str | None:
-    """SHA-256 of a table as the finished run in `folder` wrote it; None where its `done.json`
-    does not say, as those of early versions."""
+def written_digests(folder: Path) -> Mapping[str, str]:
+    """SHA-256 of each table as the finished run in `folder` wrote it; empty where its `done.json` does not say, as those
+    of early versions."""
     done = _read_json(folder / DONE, "digests")
-    return None if done is None else done["digests"].get(table)
+    return {} if done is None else done["digests"]
 
 
 def finished_seconds(folder: Path) -> float | None:

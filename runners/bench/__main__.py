@@ -1,0 +1,57 @@
+"""Runs the parts asked for, or all of them, and prints their tables."""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from aggregation_lab.device import pick_device
+from aggregation_lab.recording import versions
+from runners import cost
+from runners.bench.bare import bare
+from runners.bench.experts import experts
+from runners.bench.growth import growth
+from runners.bench.loading import loading
+from runners.bench.more_data import more_data
+from runners.bench.overhead import overhead
+from runners.bench.peers import peers
+from runners.bench.scoring import scoring
+from runners.bench.setting import PASSES, SHARE, Setting
+from runners.bench.tables import Table
+from runners.bench.workers import workers
+
+PARTS: dict[str, Callable[[Setting], Table]] = {
+    part.__name__: part for part in (bare, experts, loading, workers, scoring, peers, overhead, growth, more_data)
+}
+DATA = "AGGLAB_BENCH_DATA"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser("runners.bench", description="What a study costs, as ratios.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all")
+    place = os.environ.get(DATA)
+    parser.add_argument(
+        "--data", type=Path, default=Path(place) if place else None,
+        help=f"folder in the challenge's layout, such as us-mini; else ${DATA}, else phantoms",
+    )  # fmt: skip
+    parser.add_argument("--share", type=float, default=SHARE, help="share of the rows of --data")
+    parser.add_argument("--passes", type=float, default=PASSES, help="passes over them")
+    options = parser.parse_args(arguments)
+    for name in options.parts:
+        if name not in PARTS:
+            parser.error(f"{name}: no such part; there are {', '.join(PARTS)}")
+    print(
+        f"{time.strftime('%Y-%m-%d', time.gmtime())}, {versions()}, {cost.cores()} cores, {pick_device()}", flush=True
+    )
+    with tempfile.TemporaryDirectory(prefix="agglab-bench-") as scratch:
+        setting = Setting(Path(scratch), options.data, options.share, options.passes)
+        for name in options.parts or PARTS:
+            start = time.monotonic()
+            table = PARTS[name](setting)
+            print(f"\n{table}\n\n({name}: {time.monotonic() - start:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
