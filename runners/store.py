@@ -217,8 +217,7 @@ def record_failure(folder: Path, message: str, trace: str = "") -> None:
 
 
 def written_digests(folder: Path) -> Mapping[str, str]:
-    """SHA-256 of each table as the finished run in `folder` wrote it; empty where its `done.json` does not say, as those
-    of early versions."""
+    """SHA-256 of each table as the finished run in `folder` wrote it; empty where an early version did not say."""
     done = _read_json(folder / DONE, "digests")
     return {} if done is None else done["digests"]
 

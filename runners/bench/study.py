@@ -45,10 +45,8 @@ class StudyRun:
 @cache
 def write_bench_study(setting: Setting) -> tuple[Path, Path]:
     """Data folder and study file in the scratch folder; `--data` is cut down, phantoms are taken as they are."""
-    if setting.data is None:
-        data = setting.phantoms
-    else:
-        data = cut_down(setting.data, setting.share, setting.scratch / "data")
+    own = setting.data
+    data = setting.phantoms if own is None else cut_down(own, setting.share, setting.scratch / "data")
     shipped = load_study(find_study("us_mini"))
     tasks = {row.cells["task_id"] for row in read_rows(find_train_folder(data) or data, Findings())}
     study = {
