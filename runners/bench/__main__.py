@@ -12,6 +12,7 @@ from aggregation_lab.recording import versions
 from runners import cost
 from runners.bench.bare import bare
 from runners.bench.experts import experts
+from runners.bench.frozen import frozen
 from runners.bench.growth import growth
 from runners.bench.loading import loading
 from runners.bench.more_data import more_data
@@ -23,7 +24,8 @@ from runners.bench.tables import Table
 from runners.bench.workers import workers
 
 PARTS: dict[str, Callable[[Setting], Table]] = {
-    part.__name__: part for part in (bare, experts, loading, workers, scoring, peers, overhead, growth, more_data)
+    part.__name__: part
+    for part in (bare, experts, frozen, loading, workers, scoring, peers, overhead, growth, more_data)
 }
 DATA = "AGGLAB_BENCH_DATA"
 
