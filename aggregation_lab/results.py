@@ -216,7 +216,9 @@ def _repeated(frame: pd.DataFrame, key: Sequence[str]) -> pd.Series:
     Rows in the order of their key, as `append` leaves them, are compared with their neighbours: much quicker than
     looking for each among all.
     """
-    tied = np.ones(max(0, len(frame) - 1), bool)
+    if len(frame) < 2:
+        return pd.Series(False, frame.index)
+    tied = np.ones(len(frame) - 1, bool)
     for name in key:
         column = pa.array(frame[name])
         before, after = column.slice(0, len(tied)), column.slice(1)
@@ -224,7 +226,7 @@ def _repeated(frame: pd.DataFrame, key: Sequence[str]) -> pd.Series:
         if (tied & ~equal & ~pc.less(before, after).to_numpy(zero_copy_only=False)).any():
             return frame.duplicated(list(key))  # not in order
         tied &= equal
-    return pd.Series(np.concatenate([np.zeros(min(1, len(frame)), bool), tied]), frame.index)
+    return pd.Series(np.concatenate([[False], tied]), frame.index)
 
 
 def write_table(frame: pd.DataFrame, table: Table, path: Path) -> None:

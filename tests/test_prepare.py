@@ -12,10 +12,12 @@ from test_cli import agglab, refused
 from tiny import STUDY, write_study
 
 from aggregation_lab.data.splits import draw_split
-from runners import commands
-from runners.grid import Outcome
+from runners import grid as grids
+from runners.pool import Outcome
+from runners.prepare import prepare as prepare_study
 from runners.progress import say_warnings
 from runners.scoreboard import on_screen
+from runners.study_file import load_study
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def made(tmp_path_factory, tiny_original) -> Path:
 
 
 def prepare(study: Path, data: Path, out: Path) -> None:
-    commands.prepare(commands.load_study(study, data=data), study, out, lambda *_: None)
+    prepare_study(load_study(study, data=data), study, out, lambda *_: None)
 
 
 @pytest.fixture
@@ -47,13 +49,13 @@ def test_pending_runs_that_were_not_asked_for_give_exit_code_1(prepared, tiny_or
 
 
 def test_interrupted_advice_does_not_repeat_what_is_done_already(prepared, tiny_original, capsys, monkeypatch):
-    monkeypatch.setattr(commands, "run_grid", lambda *_, **options: Outcome(interrupted=True))
+    monkeypatch.setattr(grids, "run_pool", lambda *_, **options: Outcome(interrupted=True))
     code, text, _ = agglab(capsys, *grid(prepared, tiny_original, "--rerun", "all"))
     assert code == 130 and "interrupted; the same command without --rerun all continues" in text
 
 
 def test_a_model_that_cannot_be_built_is_told_before_any_worker_starts(prepared, tiny_original, capsys, monkeypatch):
-    monkeypatch.delattr(commands, "run_grid")
+    monkeypatch.delattr(grids, "run_pool")
     for change, message in (({"encoder": "vit_minute"}, "unknown DINOv3"), ({"moe": {"blocks": 99}}, "has 12 blocks")):
         write_study(prepared / "study.yaml", model=STUDY["model"] | change)
         code, error = refused(capsys, *grid(prepared, tiny_original))
@@ -134,7 +136,7 @@ def test_ctrl_c_before_the_workers_start_is_one_line(tmp_path, capsys, monkeypat
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "prepare", interrupted)
+    monkeypatch.setattr(grids, "prepare", interrupted)
     study = write_study(tmp_path / "study.yaml")
     code, _, errors = agglab(capsys, "run-grid", study, "--out", tmp_path / "out", "--device", "cpu")
     assert (code, errors) == (130, "interrupted\n")
