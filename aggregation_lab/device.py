@@ -58,6 +58,14 @@ def release_memory(device: torch.device) -> None:
         torch.get_device_module(device).empty_cache()
 
 
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor of the host on the device. To a CUDA device it goes by pinned memory: only from there does the copy
+    take its turn in the queue, instead of making the host wait until the queue is empty."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 class HostCopy:
     """A copy of a small tensor on the host. From a CUDA device it is made in the background, once what is queued there
     is done; `values` waits for it."""

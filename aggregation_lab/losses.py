@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import generalized_box_iou_loss
 
 from aggregation_lab.model.heads.detection import Detections
 from aggregation_lab.tasks import TaskType
@@ -20,7 +19,8 @@ def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
     """Soft Dice over the foreground classes plus cross-entropy. B x C x S x S logits, B x S x S indices -> B."""
     cross_entropy = F.cross_entropy(logits, masks, reduction="none").mean((1, 2))
     probabilities = logits.softmax(1)[:, 1:]
-    reference = F.one_hot(masks, logits.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities.dtype)
+    classes = torch.arange(1, logits.shape[1], device=masks.device).view(-1, 1, 1)
+    reference = (masks.unsqueeze(1) == classes).to(probabilities.dtype)
     overlap = (probabilities * reference).sum((2, 3))
     total = probabilities.sum((2, 3)) + reference.sum((2, 3))
     # one pixel of smoothing: an absent structure that is predicted absent costs nothing
@@ -42,11 +42,32 @@ def detection_loss(output: Detections, boxes: Tensor) -> Tensor:
     x_min, y_min, x_max, y_max = (side.unsqueeze(1) for side in boxes.unbind(1))
     inside = (x >= x_min) & (x <= x_max) & (y >= y_min) & (y <= y_max)
     middle = torch.stack([(x_min + x_max) / 2, (y_min + y_max) / 2], -1)  # B x 1 x 2
-    nearest = F.one_hot((output.centres - middle).square().sum(-1).argmin(1), len(output.centres)).bool()
-    positive = (inside | nearest).to(output.objectness.dtype)
+    nearest = (output.centres - middle).square().sum(-1).argmin(1, keepdim=True)
+    positive = (inside | (torch.arange(len(output.centres), device=boxes.device) == nearest)).to(
+        output.objectness.dtype
+    )
     objectness = F.binary_cross_entropy_with_logits(output.objectness, positive, reduction="none").mean(1)
     distance = (output.box - boxes).abs().mean(1)
-    return objectness + 2 * distance + generalized_box_iou_loss(output.box, boxes)
+    return objectness + 2 * distance + giou_loss(output.box, boxes)
+
+
+def giou_loss(one: Tensor, other: Tensor) -> Tensor:
+    """1 - GIoU (Rezatofighi et al. 2019) of boxes (x_min, y_min, x_max, y_max), B x 4 twice -> B.
+
+    torchvision's picks out the pairs that overlap, and an accelerator makes the host wait for every such choice.
+    """
+    width, height = _sides(torch.maximum(one[:, :2], other[:, :2]), torch.minimum(one[:, 2:], other[:, 2:]))
+    overlap = width.clamp(min=0) * height.clamp(min=0)
+    areas = [width * height for width, height in (_sides(box[:, :2], box[:, 2:]) for box in (one, other))]
+    union = areas[0] + areas[1] - overlap
+    width, height = _sides(torch.minimum(one[:, :2], other[:, :2]), torch.maximum(one[:, 2:], other[:, 2:]))
+    hull = width * height
+    tiny = 1e-7  # two boxes without area still have a loss
+    return 1 - (overlap / (union + tiny) - (hull - union) / (hull + tiny))
+
+
+def _sides(low: Tensor, high: Tensor) -> tuple[Tensor, ...]:
+    return (high - low).unbind(1)
 
 
 def regression_loss(points: Tensor, reference: Tensor) -> Tensor:

@@ -16,13 +16,14 @@ class Objective:
     """Mean over a batch's images of lambda_t times their loss, and the load balance of top-k routing.
 
     `micro_batch` is how many images go through the model at once: the whole batch until memory runs out, then half as
-    many for the rest of the run.
+    many for the rest of the run. `parameters` are those that learn.
     """
 
     def __init__(self, spec: RunSpec, model: M2DINO, to_input: Callable[[Tensor], Tensor], precision: torch.dtype):
         self.types = {task.name: task.type for task in spec.tasks}
         self.weights, self.balance_weight = spec.training.loss_weights, spec.model.moe.balance_weight
         self.model, self.to_input, self.precision = model, to_input, precision
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.micro_batch = spec.training.batch_size
 
     def losses(
@@ -55,6 +56,8 @@ class Objective:
 
         def accumulate(size: int) -> list[dict[str, Tensor]]:
             self.model.forget()
+            for parameter in self.parameters:
+                parameter.grad = None
             found = []
             for start in range(0, count, size):
                 rows = slice(start, min(start + size, count))

@@ -132,7 +132,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         per_task = self.objective.gradients(batch, f"step {self.step}")
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        nn.utils.clip_grad_norm_(self.objective.parameters, self.config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         for name, rows in batch.parts:

@@ -57,7 +57,7 @@ def test_split_adds_only_routers_and_embeddings_and_copy_adds_capacity():
 
 
 def test_tasks_are_routed_apart_once_the_router_has_learned():
-    model = build_m2dino(config(kind="split"), TASKS)
+    model = build_m2dino(config(kind="split"), TASKS).eval()
     images = torch.randn(2, 3, 64, 64)
     for layer in model.moe.values():
         torch.nn.init.normal_(layer.router.weight)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aggregation_lab.data.loading import Batch
+from aggregation_lab.device import to_device
 from aggregation_lab.tasks import Task, TaskType
 
 SCALE = 0.15
@@ -33,13 +34,12 @@ def augment(batch: Batch, tasks: dict[str, Task], random: torch.Generator) -> Ba
     shift = 2 * SHIFT * (2 * draws[:, 1:3] - 1)  # in units of grid_sample, whose sides run from -1 to 1
     flips = torch.cat([torch.full((rows.stop - rows.start,), tasks[name].flips) for name, rows in batch.parts])
     mirror = torch.where(flips & (draws[:, 3] < 0.5), -1.0, 1.0)
-    device = batch.images.device
     # output position -> input position: in = factor * out + shift
-    factor = torch.stack([mirror / scale, 1 / scale], 1).to(device)
-    shift = shift.to(device)
+    factor = torch.stack([mirror / scale, 1 / scale], 1)
+    drawn = to_device(torch.cat([factor, shift, draws[:, 4:] * 2 - 1], 1), batch.images.device)
+    factor, shift, (contrast, brightness) = drawn[:, :2], drawn[:, 2:4], drawn[:, 4:].T
     grid = _grid(factor, shift, batch.images.shape[-1])
     images = F.grid_sample(batch.images.float(), grid, align_corners=False)
-    contrast, brightness = (draws[:, 4:].to(device) * 2 - 1).T
     images = (
         images * (1 + CONTRAST * contrast)[:, None, None, None] + 255 * BRIGHTNESS * brightness[:, None, None, None]
     )

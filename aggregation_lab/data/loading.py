@@ -6,6 +6,7 @@ seen, and needs no sampler state beyond its step.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.geometry import boxes_in_sides, points_in_sides
 from aggregation_lab.data.tokens import TokenCache
+from aggregation_lab.device import to_device
 from aggregation_lab.tasks import Task, TaskType
 
 RESIDENT_SHARE = 0.3
@@ -70,8 +72,8 @@ class _Rows:
 
     def take(self, rows: Tensor) -> Tensor:
         if self._resident is not None:
-            return self._resident[self._place[rows].to(self._device, non_blocking=True)]
-        return torch.from_numpy(self._source[rows.numpy()]).to(self._device, non_blocking=True)
+            return self._resident[to_device(self._place[rows], self._device)]
+        return to_device(torch.from_numpy(self._source[rows.numpy()]), self._device)
 
 
 class TaskCases:
@@ -97,7 +99,7 @@ class TaskCases:
         """Masks B x S x S (int64), labels B, boxes B x 4 or points B x P x 2, on the run's device."""
         if self.task.type is TaskType.SEGMENTATION:
             return store.masks(self.targets[rows]).long()
-        return self.targets[rows].to(store.device, non_blocking=True)
+        return to_device(self.targets[rows], store.device)
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Sampler:
         places = np.arange(step * batch, (step + 1) * batch)
         drawn = np.concatenate(
             [
-                self._order(number, total)[places[places // total == number] % total]
+                _permutation(self.seed, number, total)[places[places // total == number] % total]
                 for number in np.unique(places // total)
             ]
         )
@@ -137,15 +139,17 @@ class Sampler:
         tasks = np.searchsorted(starts, drawn, side="right") - 1
         return tasks, drawn - starts[tasks]
 
-    def _order(self, number: int, total: int) -> np.ndarray:
-        return np.random.default_rng([self.seed, 0, number]).permutation(total)
-
     def _by_task(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         power = 0.0 if self.training.sampling == "uniform" else 1.0 / self.training.temperature
         weights = np.array(self.sizes, float) ** power
         random = np.random.default_rng([self.seed, 1, step])
         tasks = random.choice(len(self.sizes), self.training.batch_size, p=weights / weights.sum())
         return tasks, random.integers(0, np.array(self.sizes)[tasks])
+
+
+@lru_cache(maxsize=2)  # a step reads from one pass, or from two
+def _permutation(seed: int, number: int, total: int) -> np.ndarray:
+    return np.random.default_rng([seed, 0, number]).permutation(total)
 
 
 @dataclass(frozen=True)
@@ -181,4 +185,4 @@ def make_batch(drawn: Sequence[tuple[int, np.ndarray]], tasks: Sequence[TaskCase
     index = torch.repeat_interleave(
         torch.tensor([position for position, _ in drawn]), torch.tensor([len(chosen) for _, chosen in drawn])
     )
-    return Batch(store.images(torch.cat(image_rows)), index.to(store.device, non_blocking=True), parts, targets)
+    return Batch(store.images(torch.cat(image_rows)), to_device(index, store.device), parts, targets)

@@ -99,8 +99,7 @@ class M2DINO(nn.Module):
         return head.predict(output)
 
     def forget(self) -> None:
-        """Let go of gradients, and of what the last pass left behind, such as one that memory was too short for."""
-        self.zero_grad()
+        """Let go of what the last pass left behind, such as one that memory was too short for."""
         for layer in self.moe.values():
             layer.balance = None
 

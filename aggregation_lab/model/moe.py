@@ -38,7 +38,7 @@ class TaskContext:
 class MoE(nn.Module):
     """Base of both expert kinds: router, gates, and what is recorded of them.
 
-    After a forward pass `usage` holds the mean gate of each expert per image (B x E, no gradient) and
+    After a forward pass `usage` holds the mean gate of each expert per image (B x E, in evaluation mode only) and
     `balance` the load-balance term of top-k routing (Shazeer et al. 2017, Fedus et al. 2021), 1 when balanced.
     """
 
@@ -62,7 +62,8 @@ class MoE(nn.Module):
             self.balance = self.experts * (load * importance).sum()
             gates = gates * kept
             gates = gates / gates.sum(-1, keepdim=True)
-        self.usage = gates.detach().mean(1)
+        if not self.training:
+            self.usage = gates.detach().mean(1)
         return gates.to(x.dtype)
 
 
