@@ -40,7 +40,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
         *_training(study),
         *_floors(trained),
         *_compute(study, frames["ledger"]),
-        *_test_sets(study, frames["data"]),
+        *_test_sets(study, trained, frames["data"]),
     ]
 
 
@@ -156,18 +156,20 @@ def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
     ratio = ledger["flops_ratio"].astype(float)
     away = ledger[(ratio < MATCHED[0]) | (ratio > MATCHED[1])]
     parts = [f"{row.aggregation} {row.flops_ratio:.2f} at fraction {row.fraction:g}" for row in away.itertuples()]
-    found = [f"Compute is not matched; operations over those of TS: {_named(parts)}."] if parts else []
+    said = "part of the gains, and of what less data does to them, may be a matter of training time"
+    found = [f"Compute is not matched, so {said}; operations over those of TS: {_named(parts)}."] if parts else []
     unlike = [name for name in ("device", "precision", "versions") if study.runs[name].nunique() > 1]
     if unlike:
         found.append(f"Runs differ in {' and '.join(unlike)}, which may move scores between aggregations.")
     return found
 
 
-def _test_sets(study: StudyTables, data: pd.DataFrame) -> list[str]:
+def _test_sets(study: StudyTables, trained: pd.DataFrame, data: pd.DataFrame) -> list[str]:
     full = data[data["fraction"] == data["fraction"].max()]
-    if study.cases is None:
+    found: list[str] = []
+    if study.cases is None and trained["seeds"].max() > 1:
         found = ["No cases: test cases cannot be resampled, so intervals hold for these very test cases."]
-    else:
+    elif study.cases is not None:
         few = full.loc[full["subjects"] < FEW_SUBJECTS, "task"]
         found = _if_any(few, len(full), f"Fewer than {FEW_SUBJECTS} test subjects in {{}}: intervals there are rough.")
     if len(full) < FEWEST_TASKS:

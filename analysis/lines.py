@@ -43,8 +43,8 @@ class Line:
 
         The limits enclose every n in range at which a gain of 0 lies inside the band (Fieller 1954); a limit that
         reaches the end of the range is missing, since the true one may lie beyond. A crossover is named only where the
-        slope differs from 0. "None in range": the line meets zero outside the sizes seen, or not at all.
-        "Undetermined": the data do not tell.
+        slope differs from 0. "None in range": the band excludes a gain of 0 at every size seen. "Undetermined": the
+        data do not tell.
         """
         x = np.linspace(self.x_min, self.x_max, _GRID)
         _, low, high = self.band(x)
@@ -62,7 +62,7 @@ class Line:
                 "n_star_high": float("nan") if possible[-1] else float(2 ** x[possible].max()),
                 "crossover": STARTS if self.slope > 0 else STOPS,
             }
-        return {**unknown, "crossover": UNDETERMINED if inside or possible.all() else NONE}
+        return {**unknown, "crossover": UNDETERMINED if possible.any() else NONE}
 
     def grid(self, points: int = 60) -> dict[str, np.ndarray]:
         """Columns n, fit, low, high over the range, for drawing."""

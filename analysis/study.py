@@ -152,7 +152,7 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
 
 
 def unit_of(metric: str, values: np.ndarray) -> str:
-    """ "1" where gains of the metric may be averaged over tasks."""
+    """ "1" where gains of the metric may be averaged over tasks; the metric's own name where it is not known."""
     if metric in METRICS:
         return METRICS[metric].unit
     known = values[np.isfinite(values)]

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.tasks import METRICS
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain, pooled_sd
 from analysis.moderation import moderate
 from analysis.settings import Settings
-from analysis.study import StudyTables, primary_of
+from analysis.study import StudyTables, primary_of, unit_of
 from analysis.verdicts import SAME_MODEL, judge
 
 
@@ -110,7 +109,7 @@ def _raw(study: StudyTables, task: str, contrast: Contrast, fraction: float) -> 
     sign = 1 if rows["direction"].iloc[0] == "higher" else -1
     return {
         "metric": metric,
-        "unit": METRICS[metric].unit if metric in METRICS else "",
+        "unit": unit_of(metric, rows["value"].to_numpy(float)),
         "joint_raw": joint,
         "base_raw": base,
         "relative": sign * (joint - base) / abs(base) if base else float("nan"),

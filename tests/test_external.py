@@ -10,6 +10,7 @@ from aggregation_lab.errors import ResultsError
 from analysis.external import PAPER, read_scores
 from analysis.pipeline import analyse
 from analysis.settings import Settings
+from analysis.tables import paper_tables
 
 QUICK = Settings(draws=200)
 
@@ -60,6 +61,24 @@ def test_four_columns_are_enough(tmp_path):
         assert analysis.frames[name].empty
     with pytest.raises(ResultsError, match="no rule could be fitted"):
         analysis.recommend(100, "segmentation")
+
+
+def test_an_unknown_metric_between_0_and_1_keeps_its_decimals(tmp_path):
+    analysis = analyse(read_scores(bare(tmp_path)), QUICK)
+    assert set(analysis.frames["gains"]["unit"]) == {"1"}
+    shown = next(each for each in paper_tables(analysis) if each.name == "gains").frame
+    assert shown["base"].str.fullmatch(r"0\.\d{3}").all()
+    wide = pd.read_csv(bare(tmp_path)).assign(value=lambda rows: 100 * rows["value"])
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    scores = next(
+        each for each in paper_tables(analyse(read_scores(tmp_path / "wide.csv"), QUICK)) if each.name == "scores"
+    )
+    assert set(scores.frame["metric"]) == {"value"}
+
+
+def test_one_seed_without_cases_is_said_once(tmp_path):
+    said = analyse(read_scores(bare(tmp_path, seeds=1)), QUICK).warnings
+    assert sum("no cases" in each.lower() for each in said) == 1
 
 
 def test_cases_and_sizes_are_used(tmp_path):

@@ -58,6 +58,9 @@ def test_directions_and_abstentions():
     assert line(0.02, -0.03).crossover()["crossover"] == STOPS
     assert line(0.2, 0.03).crossover()["crossover"] == NONE
     assert line(0.001, 0.002).crossover()["crossover"] == UNDETERMINED
+    # the line meets zero just below the sizes seen, or just above zero in them: nobody knows
+    assert line(0.1, 0.03).crossover()["crossover"] == UNDETERMINED
+    assert line(0.02, 0.0, se_level=0.008).crossover()["crossover"] == UNDETERMINED
     wide = line(0.05, 0.03, se_level=0.02).crossover()
     assert np.isnan(wide["n_star_low"]) and np.isfinite(wide["n_star_high"])
 

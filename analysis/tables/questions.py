@@ -216,7 +216,7 @@ def ledger_table(analysis: Analysis) -> PaperTable | None:
         Column("steps", lambda row: significant(row["steps"]), "steps"),
         Column("FLOPs", lambda row: significant(row["flops"], 2), "flops"),
         Column("× TS", lambda row: number(row["flops_ratio"], 2), "flops_ratio"),
-        Column("hours", lambda row: number(row["hours"], 1), "hours"),
+        Column("hours", lambda row: significant(row["hours"], 2), "hours"),
         Column("passes", _passes, "passes_low"),
         Column("still improving", lambda row: percent(row["still_improving"]), "still_improving"),
         Column("beats floor", lambda row: percent(row["beats_floor"]), "beats_floor"),

@@ -97,7 +97,7 @@ def scores_table(analysis: Analysis) -> PaperTable:
 def _metric(row: Row) -> str:
     metric = METRICS.get(row["metric"])
     arrow = "" if metric is None else " ↑" if metric.higher_is_better else " ↓"
-    unit = "" if row["unit"] == "1" else f", {row['unit']}"
+    unit = "" if row["unit"] in ("1", row["metric"]) else f", {row['unit']}"
     return f"{row['metric']}{unit}{arrow}"
 
 
