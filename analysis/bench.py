@@ -46,6 +46,7 @@ def means(cases: int, seeds: int = SEEDS) -> TaskCases:
 
 
 def seconds_of(cases: TaskCases, draws: int = DRAWS) -> float:
+    """Seconds to score every arm of one task on all resamples, without drawing these."""
     weights = draw_weights(cases.subjects, draws, 0)
     start = time.perf_counter()
     cases.draws(weights, ["score"])
@@ -97,6 +98,7 @@ def report_seconds() -> tuple[float, float]:
 
 
 def main() -> None:
+    """Measure and print the table for docs/benchmarks.md."""
     small = classification(CASES // TASKS)
     whole = bootstrap_all()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2

@@ -37,6 +37,7 @@ class Part:
 
     @property
     def verdict(self) -> str:
+        """Supported, contradicted, undecided or not testable, see `analysis.findings`."""
         if not np.isfinite([self.estimate, self.low, self.high]).all():
             return NOT_TESTABLE
         if self.p > _ALPHA:  # not where p is missing
@@ -45,6 +46,7 @@ class Part:
 
     @property
     def effect(self) -> str:
+        """Estimate and interval in words."""
         if not np.isfinite(self.estimate):
             return "not in these data"
         if not np.isfinite(self.low):

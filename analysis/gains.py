@@ -26,6 +26,7 @@ class Contrast:
 
     @property
     def name(self) -> str:
+        """`AU-TS`: the joint aggregation minus the base."""
         return f"{self.joint}-{self.base}"
 
 
@@ -97,10 +98,12 @@ class PairedGain:
         return [self.seeds.index(seed) for seed in seeds]
 
     def estimate(self) -> Estimate:
+        """Mean over seeds with the variances of `analysis.uncertainty`."""
         return estimate(self.by_seed, self.draws, self.subjects)
 
     @property
     def undefined_draws(self) -> int:
+        """Resamples in which the gain of a seed is undefined, such as an AUC of one class."""
         return 0 if self.draws is None else int((~np.isfinite(self.draws)).any(1).sum())
 
 

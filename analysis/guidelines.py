@@ -1,10 +1,10 @@
-"""RQ5: which aggregation for a task of this type, group and size? A rule fitted to the gains, and what it is worth.
+"""RQ5: which aggregation for a task of this type, group and size? A rule fitted to the gains.
 
 For each joint aggregation: gain over TS = type + slope log2(n) + group + task + rest, the mixed model of
-`analysis.mixed` over all tasks and fractions (seeds averaged). For a new task the model gives the mean gain of such
-tasks with a 95 % interval. The rule advises the joint aggregation with the largest expected gain among those whose
-interval lies above zero; TS where all intervals lie below zero; and abstains otherwise, outside the sizes seen, and
-where fewer than three tasks of the type speak for an aggregation.
+`analysis.mixed` (Henderson 1975; normal effects, one slope for all types) over all tasks and fractions, seeds averaged.
+For a new task the model gives the mean gain of such tasks with a 95 % interval. The rule advises the joint aggregation
+with the largest expected gain among those whose interval lies above zero; TS where all intervals lie below zero; and
+abstains otherwise, outside the sizes seen, and where fewer than three tasks of the type speak for an aggregation.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -2,11 +2,12 @@
 
 With s^2 the variance of a paired gain over seeds and V_case the variance that test cases leave whatever the seeds,
 
-    SE(S)^2 = s^2 / S + V_case,   df by Satterthwaite,   power of the two-sided t test by `analysis.verdicts.power`
+    SE(S)^2 = s^2 / S + V_case,   df by Satterthwaite (1946)
 
-at the uncorrected error rate: correction for many tasks asks for more. To find a gain or loss of the margin, two-sided
-at alpha, and to exclude a loss of the margin when there is none, one-sided at alpha / 2, the estimate has to stand out
-from a value one margin away: but for the far tail, below 1e-6 here, the power is the same, and so are the seeds.
+and the power of the two-sided t test by `analysis.verdicts.power`, at the uncorrected error rate: correction for many
+tasks asks for more. To find a gain or loss of the margin, two-sided at alpha, and to exclude a loss of the margin when
+there is none, one-sided at alpha / 2, the estimate has to stand out from a value one margin away: but for the far tail,
+below 1e-6 here, the power is the same, and so are the seeds.
 """
 
 from collections.abc import Callable, Sequence

@@ -5,7 +5,8 @@ fitted to the others, and the score of the advised aggregation is compared with 
 
     regret = max over aggregations of the mean score - mean score of the aggregation advised
 
-Hindsight picks the largest of several noisy means, so every rule's regret is a little too large, and alike for all.
+Leaving out is cross-validation (Stone 1974). Hindsight picks the largest of several noisy means, so every rule's regret
+is a little too large, and alike for all.
 Intervals take the tasks as a sample nested in clinical groups (`analysis.pooling.mean_over_tasks`).
 """
 

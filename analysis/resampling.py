@@ -63,6 +63,7 @@ class TaskCases:
 
     @cached_property
     def n_subjects(self) -> int:
+        """Distinct subjects: what is resampled."""
         return len(set(self.subjects))
 
     def scores(self, *, count_empty: bool = True) -> dict[str, np.ndarray]:

@@ -1,9 +1,9 @@
 """RQ3: does the task type matter? Task gains, one value per task, compared between types.
 
 The unit of every test is the task, never the test case or the seed: 8,000 images of seven segmentation tasks are seven
-observations of what segmentation does. P values come from shuffling types over tasks (Fisher-Pitman permutation test),
-within clinical groups where at least one group holds several types; they assume that tasks are exchangeable under no
-effect of type.
+observations of what segmentation does. P values come from shuffling types over tasks (permutation test of Fisher 1935
+and Pitman 1937), within clinical groups where at least one group holds several types; they assume that tasks are
+exchangeable under no effect of type. Intervals of differences are Welch's (1947), of unequal variances.
 """
 
 from collections.abc import Collection, Sequence

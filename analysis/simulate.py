@@ -58,6 +58,7 @@ class Design:
     """Score by AUC instead of a mean: cases then have a class and a probability."""
 
     def with_(self, **changes: object) -> "Design":
+        """The same design but for some fields."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
 

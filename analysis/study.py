@@ -42,6 +42,7 @@ class StudyTables:
 
     @property
     def fractions(self) -> list[float]:
+        """Shares of the training components that have scores, ascending."""
         return sorted(set(self.scores["fraction"]))
 
 

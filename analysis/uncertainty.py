@@ -38,9 +38,11 @@ class Estimate:
 
     @property
     def se(self) -> float:
+        """sqrt(max(V_seed, V_both) + V_case); NaN without seeds and cases."""
         return float("nan") if self.basis == "none" else float(np.sqrt(max(self.v_seed, self.v_both) + self.v_case))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """value +- t(df) SE, see `t_interval`."""
         return t_interval(self.value, self.se, self.df, level)
 
 

@@ -4,8 +4,9 @@ Fractions of the same task are an intervention: organ, type and difficulty stay 
 its gain on log2 n; the pooled line is the mean of the tasks' lines.
 
 For seeds s and fractions f, D_fs = level + slope (x_f - mean x) + seed_s + rest_fs: the level scatters with the seeds'
-means (S - 1 df), the slope with the rest ((S - 1)(F - 1) df), and the two are independent. Resampled subjects move
-both; their covariance is added, less what seeds and cases do together, as in `analysis.uncertainty`.
+means (S - 1 df), the slope with the rest ((S - 1)(F - 1) df), and the two are independent: the two-way mixed model of
+Scheffe (1959, chapter 8), normal and alike over fractions. Resampled subjects move both; their covariance is added,
+less what seeds and cases do together, as in `analysis.uncertainty`.
 """
 
 from collections.abc import Sequence

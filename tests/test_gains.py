@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from aggregation_lab import results
 from analysis.gains import Contrast, TaskScores, contrasts, pair, pair_all
 from analysis.moderation import inverse_chi_squared, moderate
 from analysis.pipeline import analyse
@@ -85,6 +86,16 @@ def test_swapping_the_aggregations_flips_the_sign(study, gains):
 def test_row_order_changes_nothing(study, gains):
     shuffled = {name: getattr(study, name).sample(frac=1, random_state=1) for name in ("scores", "cases")}
     assert_same(gains.sort_values(["contrast", "task"]), analysed(study, **shuffled))
+
+
+def test_loading_twice_changes_nothing(study, gains):
+    """Runs that are collected twice, as after an interruption, count once."""
+    twice = {}
+    for name in ("scores", "cases"):
+        table = results.TABLES[name]
+        rows = getattr(study, name)[[column.name for column in table.columns]]
+        twice[name] = results.append([rows, rows], table)
+    assert_same(gains, analysed(study, **twice))
 
 
 def test_task_names_change_nothing(study, gains):

@@ -42,6 +42,43 @@ def test_import_without_torch(module):
     assert run_python(f"import sys, {module}; print('torch' in sys.modules)") == "False"
 
 
+ANALYSIS = sorted((ROOT / "analysis").glob("*.py"))
+STATISTICS = (
+    *("across", "guidelines", "lines", "mixed", "moderation", "multiverse", "pooling", "power", "regret", "resampling"),
+    *("routing", "sensitivity", "stability", "uncertainty", "verdicts", "weighted", "within"),
+)
+
+
+def test_the_whole_analysis_runs_without_torch():
+    """Also through what it imports: every module, the report and its commands."""
+    modules = [f"analysis.{path.stem}" for path in ANALYSIS] + [
+        "analysis.report",
+        "analysis.figures",
+        "runners.reporting",
+    ]
+    imports = ", ".join(module for module in modules if module != "analysis.__init__")
+    assert run_python(f"import sys, {imports}; print('torch' in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize("path", ANALYSIS, ids=lambda path: path.stem)
+def test_public_names_of_the_analysis_say_what_they_are(path):
+    """Formula, assumptions and source stand in the module's text or the function's own."""
+    tree = ast.parse(path.read_text())
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    inner = {
+        id(each) for node in named if isinstance(node, ast.FunctionDef) for each in ast.walk(node) if each is not node
+    }
+    silent = [
+        node.name
+        for node in named
+        if not node.name.startswith("_") and id(node) not in inner and not ast.get_docstring(node)
+    ]
+    assert ast.get_docstring(tree) and silent == []
+    if path.stem in STATISTICS:
+        texts = [ast.get_docstring(node) or "" for node in [tree, *named]]
+        assert re.search(r"\b(18|19|20)\d\d\b", " ".join(texts)), "name the source of the method"
+
+
 def test_help_is_quick_and_loads_nothing_heavy():
     code = (
         "import sys; sys.argv = ['agglab', '--help']\n"

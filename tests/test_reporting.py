@@ -1,9 +1,11 @@
 """`agglab report`, `analyze`, `recommend` and `power`: what they write and say, and one line for every fault."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from aggregation_lab import results
@@ -80,6 +82,19 @@ def test_power_names_every_task(scores, capsys):
     assert agglab("power", scores) == 0
     said = capsys.readouterr().out
     assert all(f"task0{number}" in said for number in range(6))
+
+
+def test_a_table_of_another_schema_is_one_line(folder, tmp_path, capsys):
+    """One table of an older version among those of this one."""
+    mixed = shutil.copytree(folder, tmp_path / "mixed")
+    old = pq.read_table(mixed / "cases.parquet")
+    pq.write_table(
+        old.replace_schema_metadata({**old.schema.metadata, b"agglab_schema": b"0"}), mixed / "cases.parquet"
+    )
+    assert agglab("report", mixed) == 1
+    said = capsys.readouterr().err
+    assert "cases.parquet: has schema 0, this version reads 1" in said and said.count("\n") == 1
+    assert not (mixed / "report").exists()
 
 
 FAULTS = {
