@@ -131,7 +131,7 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
     config = WorkerConfig(out, threads=threads)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0
     others = f", {len(elsewhere)} in the hands of others" if elsewhere else ""
-    width = f"in {study.slurm.tasks} Slurm jobs" if on_cluster else f"{len(where)} at a time"
+    width = f"Slurm array of {study.slurm.tasks}" if on_cluster else f"{len(where)} at a time"
     counts = f"{len(plan.runs)} runs, {done} finished, {len(taken)} to do{others}, {width}"
     say(console, f"{out}: {counts}")
     grid = Grid(study, out, plan.runs, chosen, store, config, where, options, console)
