@@ -101,7 +101,7 @@ def parting_words(out: Path) -> str:
 def check_available() -> None:
     """Raise `StudyError` where this machine cannot submit to a Slurm cluster."""
     if find_spec("submitit") is None:
-        raise StudyError("--engine slurm: submitit is not installed; pip install 'aggregation-lab[slurm]'")
+        raise StudyError("--engine slurm: submitit is not installed; pip install submitit")
     for command in ("sbatch", "srun", "squeue"):
         if shutil.which(command) is None:
             raise StudyError(f"--engine slurm: there is no {command} here; call it on a login node of a Slurm cluster")

@@ -1,5 +1,5 @@
 """The `slurm` section of a study: what its job array asks the cluster for. It decides when and where runs are trained,
-never what comes out, so no run's id depends on it."""
+not what they are, so no run's id depends on it."""
 
 from pydantic import Field, field_validator
 

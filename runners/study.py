@@ -97,7 +97,7 @@ class Study(Config):
     """Largest loss of unit-free score that counts as no loss, by task or task type; `default` for the others (0.02).
     Fixed here before the runs, used by the analysis."""
     slurm: SlurmSettings = SlurmSettings()
-    """What `--engine slurm` asks the cluster for; no result depends on it."""
+    """What `--engine slurm` asks the cluster for; no run's id depends on it."""
 
     @model_validator(mode="before")
     @classmethod

@@ -112,7 +112,7 @@ def test_a_machine_without_slurm_is_told_so(tmp_path, tiny_original, monkeypatch
     missing = "agglab: --engine slurm: there is no sbatch here; call it on a login node of a Slurm cluster\n"
     assert refused(capsys, *grid, "--engine", "slurm") == missing
     monkeypatch.setattr(slurm, "find_spec", lambda name: None)
-    missing = "agglab: --engine slurm: submitit is not installed; pip install 'aggregation-lab[slurm]'\n"
+    missing = "agglab: --engine slurm: submitit is not installed; pip install submitit\n"
     assert refused(capsys, *grid, "--engine", "slurm") == missing
     assert not (tmp_path / "out").exists()
     assert "--slurm: needs --engine slurm" in refused(capsys, *grid, "--slurm", "hours=1")
