@@ -176,7 +176,7 @@ class Grid:
 
     def __init__(self, folder: Path, data: Path):
         section = {"tasks": 3, "gpus": 0, "cpus": 1, "hours": 1}
-        training = {**STUDY["training"], "min_steps": 60}  # long enough to be disturbed in
+        training = {**STUDY["training"], "min_steps": 200}  # long enough to be disturbed in
         self.study = write_study(folder / "study.yaml", slurm=section, training=training, aggregations=["TS", "AU"])
         self.data, self.out, self.processes = data, folder / "out", list[subprocess.Popen[str]]()
 
