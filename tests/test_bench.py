@@ -1,36 +1,100 @@
-"""The benchmarks run at their smallest size and give finite figures; their peers do the same work as agglab."""
+"""The benchmarks run at their smallest size and give finite figures."""
 
+import csv
 import math
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from aggregation_lab.data.challenge import read_dataset
 from runners.bench.bare import bare
+from runners.bench.experts import experts
 from runners.bench.frozen import frozen
-from runners.bench.growth import growth
+from runners.bench.growth import exponents, growth
+from runners.bench.loading import loading
+from runners.bench.more_data import more_data
+from runners.bench.overhead import MEASURED, overhead
 from runners.bench.peers import peers
+from runners.bench.scoring import LABEL, scoring
 from runners.bench.setting import Setting
+from runners.bench.subset import cut_down
+from runners.bench.tables import Table
+from runners.bench.workers import workers
 
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory) -> Setting:
-    return Setting(tmp_path_factory.mktemp("bench"), size=32, passes=0.05, rounds=1, growth_seeds=(1, 2))
+    return Setting(
+        tmp_path_factory.mktemp("bench"),
+        size=32,
+        passes=0.05,
+        rounds=1,
+        growth_seeds=(1, 2),
+        data_sizes=(((1, 24), (2, 24)),),
+    )
 
 
-def figures(table) -> list[float]:
+def figures(table: Table) -> list[float]:
     return [cell for row in table.rows for cell in row if isinstance(cell, int | float)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", [bare, frozen, growth])
+@pytest.mark.parametrize("part", [bare, experts, frozen, loading, workers, growth, more_data])
 def test_a_part_gives_finite_figures(part, setting):
     found = figures(part(setting))
     assert found and all(math.isfinite(figure) for figure in found)
 
 
 @pytest.mark.slow
-def test_the_plain_peer_trains_as_much_as_agglab(setting):
+def test_scoring_is_a_share_of_the_run(setting):
+    table = scoring(setting, {"passes": 0.05, "min_steps": 3, "evaluations": 3})
+    (share,) = [value for label, value, _ in table.rows if label == LABEL]
+    assert 0 < share < 1
+
+
+@pytest.mark.slow
+def test_peers_do_the_work_of_agglab_and_its_time_adds_up(setting):
     table = peers(setting)
     names = [row[0] for row in table.rows]
     ours, plain = (dict(zip(table.columns, row, strict=True)) for row in table.rows[:2])
     assert names[0] == "agglab" and names[1].startswith("plain PyTorch")
-    assert plain["steps"] >= ours["steps"] > 0 and plain["images"] >= ours["images"] > 0
+    assert plain["runs"] == ours["runs"] > 0
+    assert plain["steps"] == ours["steps"] > 0 and plain["images"] == ours["images"] > 0
+    assert all(math.isfinite(figure) for figure in figures(table))
+    assert ours["preparation s"] + ours["training s"] == pytest.approx(ours["total s"])
+    shares = {row[0]: row[1] for row in overhead(setting).rows}
+    assert 0 < shares[MEASURED] < 1
+    assert sum(share for label, share in shares.items() if label.startswith("- ")) == pytest.approx(shares[MEASURED])
+
+
+def test_a_folder_is_cut_down_by_class(tiny_original, tmp_path):
+    def classes(folder: Path) -> Counter:
+        found: Counter = Counter()
+        for file in (folder / "train" / "csv_files").glob("*.csv"):
+            with open(file, newline="", encoding="utf-8") as stream:
+                found.update((row["task_id"], row.get("mask")) for row in csv.DictReader(stream))
+        return found
+
+    before, after = classes(tiny_original), classes(cut_down(tiny_original, 0.5, tmp_path / "half"))
+    assert after == {key: max(8, round(count / 2)) for key, count in before.items()}
+    assert set(read_dataset(tmp_path / "half").tasks) == {"tiny_head", "tiny_head_det", "tiny_head_axis", "tiny_kind"}
+
+
+def test_exponents_of_growth():
+    rows = [(1, 5.0, 7.0, 2.0), (10, 1.0, 1.0, 1.0), (100, 10.0, 100.0, 1.0)]
+    assert exponents(rows) == ("exponent", pytest.approx(1.0), pytest.approx(2.0), pytest.approx(0.0))
+
+
+def test_a_table_is_markdown():
+    table = Table("Title", ("what", "value"), (("a", 0.123456), ("longer", 1234)), "A note.")
+    assert str(table).splitlines() == [
+        "### Title",
+        "",
+        "| what   | value |",
+        "|--------|-------|",
+        "| a      | 0.12  |",
+        "| longer | 1,234 |",
+        "",
+        "A note.",
+    ]
