@@ -1,10 +1,17 @@
 """The choices of an analysis, in one place and in every report."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Scale = Literal["absolute", "relative", "standardised"]
 Correction = Literal["BH", "Holm", "none"]
+
+SCALES: Final[dict[Scale, str]] = {
+    "absolute": "on the unit-free score",
+    "relative": "as a share of the base score",
+    "standardised": "in standard deviations over seeds",
+}
+"""What gains are measured in."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from fake_analysis import empty_analysis, fake_analysis, holey_analysis
 from aggregation_lab.errors import AgglabError
 from analysis.frames import FRAMES
 from analysis.pipeline import Analysis
+from analysis.settings import Settings
 from analysis.tables import TABLES, html, latex, markdown, paper_tables, write_tables
 from analysis.tables.cells import interval, number, p_value
 from analysis.tables.latex import CHARACTERS, column_widths, escape
@@ -131,6 +132,13 @@ def test_gains_have_the_change_of_the_raw_metric_and_the_margin_the_data_support
     assert set(shown["change"]) == {"−79.7%"} and set(shown["supports"]) == {"0.042"}
     assert list(shown.columns[-2:]) == ["verdict", "supports"]
     assert set(table("gains", changed("gains", supported_margin=np.nan)).frame["supports"]) == {"–"}
+
+
+@pytest.mark.parametrize(("scale", "words"), [("relative", "as a share of the base"), ("standardised", "deviations")])
+def test_notes_say_what_gains_are_measured_in(scale, words):
+    measured = Analysis(WHOLE.study, Settings(scale=scale), WHOLE.frames)
+    for name in ("gains", "gains_by_fraction"):
+        assert words in table(name, measured).note and words not in table(name).note
 
 
 def test_what_is_not_known_is_a_dash_and_what_does_not_limit_is_none():

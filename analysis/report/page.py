@@ -17,6 +17,7 @@ from analysis.report.methods import methods
 from analysis.report.pictures import Picture
 from analysis.report.reasons import why_empty
 from analysis.report.trace import GainLinks, run_table, seed_tables
+from analysis.settings import SCALES
 from analysis.tables import paper_tables
 from analysis.tables.cells import VERDICT_MARKS, count, crossing, flagged, limits, number, text
 from analysis.tables.paper import Column, build
@@ -58,6 +59,7 @@ def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Pa
         "bibtex": BIBTEX,
         "seeds": seed_tables(analysis),
         "marks": VERDICT_MARKS,
+        "scale": SCALES[analysis.settings.scale],
     }
 
 

@@ -10,6 +10,7 @@ from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.tasks import METRICS
 from analysis.frames import FRAMES
 from analysis.pipeline import Analysis
+from analysis.settings import SCALES
 from analysis.tables.cells import (
     IMPROVING,
     MISSING,
@@ -137,9 +138,10 @@ def gains_table(analysis: Analysis) -> PaperTable:
         ),
     ]
     note = (
-        "base, joint and change: primary metric, positive change is better. Gain on the unit-free score, all training "
-        "data, positive favours the joint aggregation; interval and p corrected within contrast: they decide between "
-        "benefit and harm. p loss: of a loss as large as the margin, corrected; it decides on no meaningful loss. "
+        "base, joint and change: primary metric, positive change is better. Gain "
+        f"{SCALES[analysis.settings.scale]}, all training data, positive favours the joint aggregation; interval and p "
+        "corrected within contrast: they decide between benefit and harm. p loss: of a loss as large as the "
+        "margin, corrected; it decides on no meaningful loss. "
         f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
     )
     return build("gains", "Gains and verdicts by task", rows, columns, note=note, raw=raw, of="gains")
@@ -177,7 +179,7 @@ def fractions_table(analysis: Analysis) -> PaperTable | None:
     columns += [
         Column(title, partial(cell, share), title, f"gain at fraction {share:g}") for share, title in titles.items()
     ]
-    note = f"Gain on the unit-free score with adjusted interval. {MARKS_NOTE}. {IMPROVING_NOTE}."
+    note = f"Gain {SCALES[analysis.settings.scale]}, with adjusted interval. {MARKS_NOTE}. {IMPROVING_NOTE}."
     return build(
         "gains_by_fraction", "Gains by amount of training data", by_task(rows), columns, note=note, raw=raw, of="gains"
     )
