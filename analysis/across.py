@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 
+from analysis.clustered import clustered_fit
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.lines import Line
@@ -112,19 +112,16 @@ def mixed_line(rows: pd.DataFrame) -> tuple[Line, MixedFit]:
 
 
 def clustered_line(rows: pd.DataFrame) -> dict[str, object]:
-    """Ordinary least squares on the same rows; errors robust to clusters (Liang and Zeger 1986), clusters - 1 df."""
+    """Ordinary least squares on the same rows; errors robust to clusters (CR2; Bell and McCaffrey 2002)."""
     x, centre = _centred(rows)
     by_group = rows["group"].nunique() >= _FEWEST_CLUSTERS
-    clusters = pd.factorize(rows["group" if by_group else "task"])[0]
-    fitted = sm.OLS(rows["gain"].to_numpy(), np.column_stack([np.ones(len(x)), x])).fit(
-        cov_type="cluster", cov_kwds={"groups": clusters, "df_correction": True}, use_t=True
-    )
-    df = float(clusters.max())
+    clusters = rows["group" if by_group else "task"].to_numpy(str)
+    beta, cov, df = clustered_fit(rows["gain"].to_numpy(), np.column_stack([np.ones(len(x)), x]), clusters)
     line = Line(
-        float(fitted.params[0]),
-        float(fitted.params[1]),
-        np.asarray(fitted.cov_params()),
-        df,
+        float(beta[0]),
+        float(beta[1]),
+        cov,
+        max(1.0, float(df.min())),
         centre,
         centre + float(x.min()),
         centre + float(x.max()),

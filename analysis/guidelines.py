@@ -167,7 +167,7 @@ def guideline_table(rule: Rule, rows: pd.DataFrame, improving: Collection[str] =
     for task_type in rule.types:
         own = rows[rows["type"] == task_type]
         low, high = rule.sizes_by_type[task_type]
-        edges = np.unique(np.concatenate([[low], np.geomspace(low, high, _SIZES + 1)[1:-1], [high]]))
+        edges = np.geomspace(low, high, _SIZES + 1) if high > low else np.array([low])
         sizes = np.sqrt(edges[:-1] * edges[1:]) if len(edges) > 1 else edges
         for group in [*sorted(set(own["group"])), ANY_GROUP]:
             advised = [rule.recommend(float(n), task_type, group) for n in sizes]

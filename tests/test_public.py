@@ -44,8 +44,8 @@ def test_import_without_torch(module):
 
 ANALYSIS = sorted((ROOT / "analysis").glob("*.py"))
 STATISTICS = (
-    *("across", "guidelines", "lines", "mixed", "moderation", "multiverse", "pooling", "power", "regret", "resampling"),
-    *("routing", "sensitivity", "stability", "uncertainty", "verdicts", "weighted", "within"),
+    *("across", "clustered", "guidelines", "lines", "mixed", "moderation", "multiverse", "pooling", "power", "regret"),
+    *("resampling", "routing", "sensitivity", "stability", "uncertainty", "verdicts", "weighted", "within"),
 )
 
 

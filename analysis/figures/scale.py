@@ -15,8 +15,10 @@ from analysis.figures.theme import (
     INK,
     SMALL,
     Drawn,
+    error_bars,
     gain_label,
     improving_handle,
+    interval_axis,
     log_n_axis,
     new_figure,
     themed,
@@ -40,7 +42,9 @@ def scale_across(analysis: Analysis) -> Drawn | None:
     lines, fits = analysis.frames["across_line"], analysis.frames["across"]
     lines = lines[lines["scope"] == "all"]
     fits = fits[(fits["scope"] == "all") & (fits["method"] == "mixed model")]
-    return _panels(analysis, gains, lines, fits, _points, "training cases of the task (different tasks: observation)")
+    bands = lines.groupby("contrast").agg(low=("low", "min"), high=("high", "max"))
+    label = "training cases of the task (different tasks: observation)"
+    return _panels(analysis, gains, lines, fits, _points, label, pd.concat([gains, bands]))
 
 
 @themed
@@ -68,12 +72,16 @@ def _panels(
     fits: pd.DataFrame,
     draw: Callable[[Axes, pd.DataFrame], None],
     label: str,
+    limits: pd.DataFrame | None = None,
 ) -> Drawn:
+    """`limits` are intervals (low, high) that the vertical axis is made for; else it holds all that is drawn."""
     names = against_ts(gains)
     gains, lines = gains[gains["contrast"].isin(names)], lines[lines["contrast"].isin(names)]
     by_contrast = {row["contrast"]: row for row in records(fits)}
     figure = new_figure(COLUMN, 0.75 + _PANEL * len(names))
     axes = figure.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    if limits is not None:
+        interval_axis(axes, gains["gain"], limits["low"], limits["high"], vertical=True)
     for ax, contrast in zip(axes, names, strict=True):
         own, line = gains[gains["contrast"] == contrast], lines[lines["contrast"] == contrast]
         draw(ax, own)
@@ -86,7 +94,8 @@ def _panels(
             _crossover(ax, by_contrast[contrast], (line["n"].min(), line["n"].max()))
         ax.axhline(0, color=INK, lw=0.6, zorder=1)
         ax.set_title(contrast, loc="left", pad=3)
-        ax.margins(y=0.12)
+        if limits is None:
+            ax.margins(y=0.12)
         ax.yaxis.set_major_locator(MaxNLocator(5))
         ax.set_ylabel(gain_label(analysis))
     log_n_axis(axes[0], gains["n_train"].min(), gains["n_train"].max())
@@ -98,8 +107,8 @@ def _panels(
 def _points(ax: Axes, gains: pd.DataFrame) -> None:
     for kind, own in gains.groupby("type", sort=True):
         colour, marker = type_look(str(kind))
-        sure = own[own["low"].notna() & own["high"].notna()]
-        ax.vlines(sure["n_train"], sure["low"], sure["high"], color=colour, lw=0.7, alpha=0.6, zorder=2)
+        for low, high, at in own[["low", "high", "n_train"]].to_numpy(float):
+            error_bars(ax, low, high, at, colour, vertical=True, lw=0.7, alpha=0.6)
         ax.plot(
             own["n_train"], own["gain"], marker=marker, color=colour, ms=4, mec="white", mew=0.4, ls="none", zorder=3
         )

@@ -136,7 +136,9 @@ def gain_label(analysis: Analysis) -> str:
     return GAIN_LABELS[analysis.settings.scale]
 
 
-def interval_axis(axes: Sequence[Axes], estimates: pd.Series, low: pd.Series, high: pd.Series) -> None:
+def interval_axis(
+    axes: Sequence[Axes], estimates: pd.Series, low: pd.Series, high: pd.Series, *, vertical: bool = False
+) -> None:
     """Limits of an axis of estimates with intervals: all of them, if the widest does not need twice the room.
 
     Two or three tasks can have an interval so wide that every other one would shrink to a point. The axis then ends
@@ -148,22 +150,31 @@ def interval_axis(axes: Sequence[Axes], estimates: pd.Series, low: pd.Series, hi
     reach = float(np.nanmax([1.25 * estimates.abs().max(), ends.quantile(0.8)])) or 1.0
     if ends.max() <= 2 * reach:
         reach = max(reach, ends.max())
-    left = max(-reach, float(np.nanmin([low.min(), estimates.min(), 0.0])))
-    right = min(reach, float(np.nanmax([high.max(), estimates.max(), 0.0])))
+    first = max(-reach, float(np.nanmin([low.min(), estimates.min(), 0.0])))
+    last = min(reach, float(np.nanmax([high.max(), estimates.max(), 0.0])))
+    beyond = (0.12 if vertical else 0.06) * (last - first)
     for ax in axes:
-        ax.set_xlim(left - 0.06 * (right - left), right + 0.06 * (right - left))
+        (ax.set_ylim if vertical else ax.set_xlim)(first - beyond, last + beyond)
 
 
-def error_bars(ax: Axes, low: float, high: float, at: float, colour: str, **look: Any) -> None:
-    """A horizontal interval, if there is one; an arrow head where it leaves the axis. Set the axis first."""
+def error_bars(
+    ax: Axes, low: float, high: float, at: float, colour: str, *, vertical: bool = False, **look: Any
+) -> None:
+    """An interval, if there is one; an arrow head where it leaves the axis. Set the axis first."""
     if pd.isna(low) or pd.isna(high):
         return
-    left, right = ax.get_xlim()
+    first, last = ax.get_ylim() if vertical else ax.get_xlim()
     style: Any = {"lw": 1.0, "zorder": 2} | look
-    ax.plot([max(low, left), min(high, right)], [at, at], color=colour, solid_capstyle="butt", **style)
-    for beyond, edge, marker in ((low < left, left, "<"), (high > right, right, ">")):
+
+    def draw(along: list[float], **how: Any) -> None:
+        across = [at] * len(along)
+        ax.plot(*((across, along) if vertical else (along, across)), color=colour, **how)
+
+    draw([max(low, first), min(high, last)], solid_capstyle="butt", **style)
+    markers = ("v", "^") if vertical else ("<", ">")
+    for beyond, edge, marker in ((low < first, first, markers[0]), (high > last, last, markers[1])):
         if beyond:
-            ax.plot([edge], [at], marker=marker, ms=3, color=colour, clip_on=False, ls="none")
+            draw([edge], marker=marker, ms=3, clip_on=False, ls="none")
 
 
 def verdict_mark(ax: Axes, x: float, y: float, verdict: str) -> None:

@@ -25,6 +25,8 @@ BIBTEX: Final = f"""\
 """
 
 SOURCES: Final = {
+    "Bell and McCaffrey 2002": "Bias reduction in standard errors for linear regression with multi-stage samples. "
+    "Survey Methodol. 28, 169-181.",
     "Benjamini and Hochberg 1995": "Controlling the false discovery rate. J. R. Stat. Soc. B 57, 289-300.",
     "Benjamini and Yekutieli 2005": "False discovery rate-adjusted multiple confidence intervals for selected "
     "parameters. J. Am. Stat. Assoc. 100, 71-81.",
@@ -33,9 +35,10 @@ SOURCES: Final = {
     "Fieller 1954": "Some problems in interval estimation. J. R. Stat. Soc. B 16, 175-185.",
     "Henderson 1975": "Best linear unbiased estimation and prediction under a selection model. Biometrics 31, 423-447.",
     "Holm 1979": "A simple sequentially rejective multiple test procedure. Scand. J. Stat. 6, 65-70.",
-    "Liang and Zeger 1986": "Longitudinal data analysis using generalized linear models. Biometrika 73, 13-22.",
     "Owen 2007": "The pigeonhole bootstrap. Ann. Appl. Stat. 1, 386-411.",
     "Pitman 1939": "A note on normal correlation. Biometrika 31, 9-12.",
+    "Pustejovsky and Tipton 2018": "Small-sample methods for cluster-robust variance estimation and hypothesis testing "
+    "in fixed effects models. J. Bus. Econ. Stat. 36, 672-683.",
     "Satterthwaite 1946": "An approximate distribution of estimates of variance components. "
     "Biometrics Bull. 2, 110-114.",
     "Searle, Casella and McCulloch 1992": "Variance Components. Wiley.",

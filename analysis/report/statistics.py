@@ -98,8 +98,9 @@ def _scale(analysis: Analysis) -> str:
     if len(frames["across"]):
         text += (
             "Data scale across tasks: a linear mixed model with random clinical groups and tasks (REML; Henderson "
-            "1975), and least squares with cluster-robust errors (Liang and Zeger 1986) beside it. Tasks also "
-            "differ in organ, type and difficulty, so this is an observation. "
+            "1975), and beside it least squares with cluster-robust errors for few clusters (CR2; Bell and McCaffrey "
+            "2002; Pustejovsky and Tipton 2018). Tasks also differ in organ, type and difficulty, so this is an "
+            "observation. "
         )
     if text:
         text += (
