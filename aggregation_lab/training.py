@@ -27,6 +27,7 @@ from aggregation_lab.device import pick_precision
 from aggregation_lab.evaluation import Evaluator
 from aggregation_lab.flops import count_flops
 from aggregation_lab.loss_watch import LossWatch
+from aggregation_lab.model.encoder import choose_attention
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.objective import Objective
 from aggregation_lab.optimisation import make_optimizer, schedule
@@ -90,6 +91,7 @@ class Trainer:
         self.test_cases = cases_of("test")
         self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.seed)
         self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed).to(device)
+        choose_attention(self.model.encoder, self.config.image_size, device, self.precision)
         if self.config.compile:
             self.model.compile_encoder()
         pixel_statistics = self.model.encoder.pretrained_cfg

@@ -6,7 +6,7 @@ import torch
 
 from aggregation_lab.config import ModelConfig, MoEConfig
 from aggregation_lab.errors import ModelError
-from aggregation_lab.model.encoder import build_encoder, spatial_map
+from aggregation_lab.model.encoder import build_encoder, choose_attention, spatial_map
 from aggregation_lab.model.m2dino import build_m2dino
 from aggregation_lab.tasks import Task, TaskType
 
@@ -85,6 +85,36 @@ def test_top_k_keeps_k_gates_and_reports_its_balance():
     gates = layer.gates(torch.randn(2, 7, 192))
     assert ((gates > 0).sum(-1) == 1).all()
     assert float(model.balance().detach()) == pytest.approx(1.0, abs=0.5)
+
+
+@pytest.mark.parametrize("kind", ["split", "copy"])
+def test_gating_leaves_hidden_units_in_their_precision(kind):
+    """A product in float32 costs more than a tenth of a step in mixed precision."""
+    moe = next(iter(build_m2dino(config(kind=kind), TASKS).moe.values()))
+    moe.context.embedding = torch.zeros(2, 1, moe.router.in_features)
+    seen = []
+    moe.fc2.register_forward_pre_hook(lambda layer, given: seen.append(given[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        moe(torch.randn(2, 5, moe.router.in_features))
+    assert seen == [torch.bfloat16]
+
+
+def test_attention_is_plain_only_where_that_is_faster():
+    model = build_m2dino(config(), TASKS).eval()
+    images, cpu, found = torch.randn(2, 3, 64, 64), torch.device("cpu"), {}
+    for size, device, precision in (
+        (64, cpu, torch.bfloat16),
+        (64, cpu, torch.float32),
+        (512, cpu, torch.bfloat16),
+        (64, torch.device("cuda"), torch.bfloat16),
+    ):
+        choose_attention(model.encoder, size, device, precision)
+        fused = (size, device, precision) != (64, cpu, torch.bfloat16)
+        assert {block.attn.fused_attn for block in model.encoder.blocks} == {fused}
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            found[fused] = features(model, images, 0).float()
+    assert (found[True] - found[False]).abs().mean() < 0.02 * found[True].abs().mean()
+    assert (found[True] != found[False]).any()
 
 
 def test_mixed_batch_equals_one_task_at_a_time():

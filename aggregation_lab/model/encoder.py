@@ -55,6 +55,22 @@ def _unit_layer_scale(encoder: Eva) -> None:
                 nn.init.ones_(gamma)
 
 
+LONGEST_PLAIN = 512
+"""Tokens up to which attention may keep its whole map of tokens x tokens."""
+
+
+def choose_attention(encoder: Eva, size: int, device: torch.device, precision: torch.dtype) -> None:
+    """Fused attention for square images of `size` pixels, but plain products in bfloat16 on a CPU.
+
+    There torch's fused backward pass takes two to five times as long. Plain products keep a map of tokens x tokens per
+    head and block, so long sequences stay fused.
+    """
+    tokens = (size // encoder.patch_embed.patch_size[0]) ** 2 + encoder.num_prefix_tokens
+    plain = device.type == "cpu" and precision == torch.bfloat16 and tokens <= LONGEST_PLAIN
+    for block in encoder.blocks:
+        cast(Any, block).attn.fused_attn = not plain
+
+
 def load_checkpoint(encoder: Eva, path: Path) -> None:
     """Load a local checkpoint (.safetensors, or a torch file read as weights only, so it cannot run code).
 

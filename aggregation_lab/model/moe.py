@@ -53,7 +53,7 @@ class MoE(nn.Module):
         self.balance: Tensor | None = None
 
     def gates(self, x: Tensor) -> Tensor:
-        """Gate of each expert for each token, summing to 1: B x N x D -> B x N x E."""
+        """Gate of each expert for each token, in float32, summing to 1: B x N x D -> B x N x E."""
         probabilities = self.router(x + self.context.embedding).float().softmax(-1)
         gates = probabilities
         if self.top_k is not None:
@@ -64,7 +64,7 @@ class MoE(nn.Module):
             gates = gates / gates.sum(-1, keepdim=True)
         if not self.training:
             self.usage = gates.detach().mean(1)
-        return gates.to(x.dtype)
+        return gates
 
 
 class SplitExperts(MoE):
@@ -84,8 +84,7 @@ class SplitExperts(MoE):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.act(self.fc1(x)).unflatten(-1, (self.experts, -1))
-        hidden = hidden * (self.experts * self.gates(x)).unsqueeze(-1)
-        return self.fc2(hidden.flatten(-2))
+        return self.fc2(_scaled(hidden, self.experts * self.gates(x)).flatten(-2))
 
 
 class CopiedExperts(MoE):
@@ -110,8 +109,13 @@ class CopiedExperts(MoE):
     def forward(self, x: Tensor) -> Tensor:
         gates = self.gates(x)
         hidden = self.act(self.fc1(x)).unflatten(-1, (self.experts, -1))
-        hidden = hidden * gates.unsqueeze(-1)
-        return self.fc2(hidden.flatten(-2)) + F.linear(gates, self.fc2_bias.T.to(gates.dtype))
+        return self.fc2(_scaled(hidden, gates).flatten(-2)) + F.linear(gates, self.fc2_bias.T)
+
+
+def _scaled(hidden: Tensor, gates: Tensor) -> Tensor:
+    """Every expert's share of the hidden units times its gate, in the precision of the hidden units: in mixed
+    precision a product in float32 would be several times as slow, and rounded for the next layer all the same."""
+    return hidden * gates.to(hidden.dtype).unsqueeze(-1)
 
 
 def build_moe(ffn: nn.Module, *, kind: str, experts: int, context: TaskContext, top_k: int | None) -> MoE:

@@ -44,8 +44,9 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
         if row["base_improving"] > 0:
             margin_arrow(left, at, colour)
         height = 0.62 / len(names)
-        right.barh([at], [row["negative"]], height=height, fc="white", ec=colour, lw=0.8)
-        right.barh([at], [row["harmed"]], height=height, color=colour, lw=0)
+        for share, look in ((row["negative"], {"fc": "white", "lw": 0.8}), (row["harmed"], {"fc": colour, "lw": 0.0})):
+            if share > 0:
+                right.barh([at], [share], height=height, ec=colour, **look)
     # An unfinished study compares more tasks under one contrast than under another.
     counts = {str(name): dict.fromkeys(sorted(own)) for name, own in rows.groupby("type")["tasks"]}
     left.set_yticks(range(len(types)), [f"{name} ({', '.join(map(str, counts[name]))})" for name in types])
@@ -58,7 +59,7 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
     right.set_xlim(0, 1)
     right.xaxis.set_major_formatter(PercentFormatter(1))
     right.set_xticks([0, 0.5, 1])
-    right.set_xlabel("tasks")
+    right.set_xlabel("share of tasks")
     tests = at_full(analysis.frames["type_test"])
     handles = _contrast_handles(names, analysis)
     for handle, name in zip(handles, names, strict=True):

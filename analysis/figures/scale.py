@@ -32,6 +32,9 @@ from analysis.verdicts import SAME_MODEL
 _PANEL = 1.75
 """Inches of height per panel."""
 
+_TITLE_PAD = 5.0
+"""Points above the axis, clear of the heads of intervals that run off it."""
+
 
 @themed
 def scale_across(analysis: Analysis) -> Drawn | None:
@@ -81,7 +84,7 @@ def _panels(
     figure = new_figure(COLUMN, 0.75 + _PANEL * len(names))
     axes = figure.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     if limits is not None:
-        interval_axis(axes, gains["gain"], limits["low"], limits["high"], vertical=True)
+        interval_axis(list(axes), gains["gain"], limits["low"], limits["high"], vertical=True)
     for ax, contrast in zip(axes, names, strict=True):
         own, line = gains[gains["contrast"] == contrast], lines[lines["contrast"] == contrast]
         draw(ax, own)
@@ -93,7 +96,7 @@ def _panels(
         if contrast in by_contrast and len(line):
             _crossover(ax, by_contrast[contrast], (line["n"].min(), line["n"].max()))
         ax.axhline(0, color=INK, lw=0.6, zorder=1)
-        ax.set_title(contrast, loc="left", pad=3)
+        ax.set_title(contrast, loc="left", pad=_TITLE_PAD)
         if limits is None:
             ax.margins(y=0.12)
         ax.yaxis.set_major_locator(MaxNLocator(5))
@@ -144,7 +147,7 @@ def _crossover(ax: Axes, fit: dict[str, Any], seen: tuple[float, float]) -> None
         ax.plot([low, high], [0, 0], color=INK, lw=2.4, solid_capstyle="butt", zorder=4)
         ax.plot([fit["n_star"]], [0], marker="o", ms=4.5, mfc="white", mec=INK, mew=1.0, zorder=5)
         text = f"n* = {crossing(fit)}, {fit['crossover']}"
-    ax.text(0.99, 0.98, text, transform=ax.transAxes, ha="right", va="top", fontsize=SMALL)
+    ax.set_title(text, loc="right", fontsize=SMALL, fontweight="normal", pad=_TITLE_PAD)
 
 
 def _legend(figure: Figure, gains: pd.DataFrame) -> None:

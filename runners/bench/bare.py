@@ -9,6 +9,7 @@ from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.data.splits import draw_split
 from aggregation_lab.device import pick_device
+from aggregation_lab.model.encoder import choose_attention
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.optimisation import make_optimizer
 from aggregation_lab.run import RunSpec
@@ -30,6 +31,7 @@ def model_step(model: M2DINO, size: int, precision: torch.dtype = torch.float32)
     images = torch.randn(BATCH, 3, size, size, device=device)
     index, labels = (torch.zeros(BATCH, dtype=torch.long, device=device) for _ in range(2))
     optimizer = make_optimizer(model, TrainingConfig(), device)
+    choose_attention(model.encoder, size, device, precision)
 
     def step() -> None:
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):

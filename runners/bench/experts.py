@@ -21,9 +21,11 @@ def experts(setting: Setting) -> Table:
     """Step time of both expert kinds over the plain ViT's, and throughput per counted operation."""
     device = pick_device()
     kinds = {"plain": MoEConfig(experts=0), "split": MoEConfig(kind="split"), "copy": MoEConfig(kind="copy")}
-    models = {
-        kind: build_m2dino(ModelConfig(encoder=ENCODER, moe=moe), [TASK]).to(device) for kind, moe in kinds.items()
-    }
+
+    def model_of(kind: str) -> M2DINO:
+        return build_m2dino(ModelConfig(encoder=ENCODER, moe=kinds[kind]), [TASK]).to(device)
+
+    models = {kind: model_of(kind) for kind in kinds}
     image = torch.randn(1, 3, setting.size, setting.size, device=device)
 
     def loss(model: M2DINO) -> torch.Tensor:
@@ -34,7 +36,7 @@ def experts(setting: Setting) -> Table:
     steps = [finished(model_step(model, setting.size), device) for model in models.values()]
     precision = pick_precision("auto", device)
     if precision != torch.float32:
-        steps.append(finished(model_step(models["split"], setting.size, precision), device))
+        steps.append(finished(model_step(model_of("split"), setting.size, precision), device))
     plain, split, copy, *mixed = paired(*steps, rounds=setting.rounds)
     figures = {
         "split step / plain ViT step": ratio(split, plain),
