@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from runners import cost
 from runners.plan import PlannedRun
-from runners.store import RunStore, State, finished_seconds
+from runners.store import RunStore
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,8 @@ class Estimate:
 
 def learn(store: RunStore, runs: Sequence[PlannedRun], guess: float = 1.0) -> Estimate:
     """Fit the finished runs' seconds; `guess` is the rate, in operations per second, while there are none."""
-    states, folders = store.present(runs), store.folders(runs)
-    finished = [run for run in runs if states[run.id].state is State.DONE]
-    taken = [(run.flops, seconds) for run in finished if (seconds := finished_seconds(folders[run.id]))]
+    states = store.present(runs)
+    taken = [(run.flops, seconds) for run in runs if (seconds := states[run.id].seconds)]
     if not taken:
         return Estimate(0.0, guess, 0)
     overhead, slope = cost.line(taken)

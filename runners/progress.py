@@ -31,7 +31,6 @@ class GridProgress:
         self._count = len(runs)
         self._ended: dict[str, PlannedRun] = {}
         self._active: dict[str, tuple[PlannedRun, Mapping[str, Any]]] = {}
-        self._started_at: dict[str, float] = {}
         self._start = self._spoken = time.monotonic()
         self._next_collection = 0.0
         self._bar = Progress(
@@ -56,7 +55,6 @@ class GridProgress:
     def started(self, run: PlannedRun) -> None:
         self._ended.pop(run.id, None)  # another grid may take up a run that failed here
         self._active[run.id] = run, {}
-        self._started_at[run.id] = time.monotonic()
 
     def progressed(self, run: PlannedRun, progress: Mapping[str, Any]) -> None:
         self._active[run.id] = run, progress
@@ -65,9 +63,8 @@ class GridProgress:
         self._active.pop(run.id, None)
         self._ended.pop(run.id, None)
 
-    def finished(self, run: PlannedRun) -> None:
+    def finished(self, run: PlannedRun, seconds: float) -> None:
         self._end(run)
-        seconds = time.monotonic() - self._started_at[run.id]
         self._say(f"done    {self._counter()}  {run.title}  ({duration(seconds)}; {self._eta()})")
         if time.monotonic() >= self._next_collection:
             before = time.monotonic()

@@ -40,13 +40,14 @@ class State(StrEnum):
 class Status:
     """State of a run, and why; `progress` of a run under way is what its worker last said of it.
 
-    `job` is the Slurm job that has it, or in which it failed.
+    `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took.
     """
 
     state: State
     reason: str = ""
     progress: Mapping[str, Any] = field(default_factory=dict)
     job: str = ""
+    seconds: float = 0.0
 
 
 class RunStore:
@@ -128,8 +129,8 @@ def _state(folder: Path) -> Status:
         names = set(os.listdir(folder))
     except OSError:
         return Status(State.PENDING)
-    if DONE in names and is_done(folder):
-        return Status(State.DONE)
+    if DONE in names and (done := _done(folder)) is not None:
+        return Status(State.DONE, seconds=done.get("seconds", 0.0))
     number = claims.latest(names)
     claim = claims.living(folder, number) if number else None
     if claim is not None:
@@ -150,7 +151,11 @@ def _state(folder: Path) -> Status:
 
 def is_done(folder: Path) -> bool:
     """Whether the run in `folder` is finished; a damaged `done.json` says nothing."""
-    return _read_json(folder / DONE, "run") is not None
+    return _done(folder) is not None
+
+
+def _done(folder: Path) -> dict[str, Any] | None:
+    return _read_json(folder / DONE, "run")
 
 
 def _latest_holder(folder: Path) -> int | None:
@@ -220,12 +225,6 @@ def written_digests(folder: Path) -> Mapping[str, str]:
     """SHA-256 of each table as the finished run in `folder` wrote it; empty where an early version did not say."""
     done = _read_json(folder / DONE, "digests")
     return {} if done is None else done["digests"]
-
-
-def finished_seconds(folder: Path) -> float | None:
-    """Seconds the finished run in `folder` took."""
-    done = _read_json(folder / DONE, "seconds")
-    return None if done is None else done["seconds"]
 
 
 def _read_json(path: Path, *fields: str) -> dict[str, Any] | None:

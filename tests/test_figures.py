@@ -198,7 +198,7 @@ def test_scale_figures_say_which_is_observation_and_which_intervention():
         assert word in figure.axes[-1].get_xlabel() and set(data["part"]) == {"task", "line"}
         ticks = [tick.get_text() for tick in figure.axes[-1].get_xticklabels()]
         assert len(ticks) >= 2 and not any("$" in tick for tick in ticks)
-        shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+        shown = [axes.get_title("right") for axes in figure.axes]
         assert "n* = 1200 [500, 2600], stops paying" in shown and "crossover: undetermined" in shown
 
 

@@ -37,7 +37,7 @@ class Witness:
     def paused(self, run):
         self.events.append(("paused", run.id))
 
-    def finished(self, run):
+    def finished(self, run, seconds):
         self.events.append(("finished", run.id))
 
     def failed(self, run, message):
