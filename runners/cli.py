@@ -96,7 +96,7 @@ def run_grid(
     """
     from runners import commands
     from runners.grid import run_study
-    from runners.slurm import overridden
+    from runners.slurm.submit import overridden
 
     options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
     opened, file, folder = commands.open_study(study, data, out)

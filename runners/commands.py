@@ -7,7 +7,7 @@ from rich.console import Console
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
-from runners import cost, output, slurm
+from runners import cost, output
 from runners.collect import gather
 from runners.estimate import Estimate, learn
 from runners.grid import TAKEN
@@ -16,6 +16,7 @@ from runners.places import device_type, places, threads_each
 from runners.plan import select
 from runners.prepare import make_phantoms, plan_only
 from runners.progress import duration, preparation, say, say_warnings
+from runners.slurm import queue
 from runners.store import LOG, RunStore, State
 from runners.study import PhantomSettings, Study
 from runners.study_file import find_study, load_study
@@ -86,14 +87,14 @@ def show_status(out: Path, console: Console) -> int:
         if status.state is not State.DONE:
             say(console, f"{status.state:8} {run.title}{f'  ({status.reason})' if status.reason else ''}")
         if status.state in (State.RUNNING, State.FAILED):
-            logs = [folders[run.id] / LOG, *([slurm.log_file(out, status.job)] if status.job else [])]
+            logs = [folders[run.id] / LOG, *([queue.log_file(out, status.job)] if status.job else [])]
             for log in logs:
                 if log.is_file():
                     say(console, f"{'':8} log: {log}")
     counts = Counter(status.state for status in states.values())
     text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     say(console, f"{output.read_study(out).name}: {len(runs)} runs: {text}")
-    left = slurm.queue(out)
+    left = queue.jobs_left(out)
     if left is not None and left.jobs:
         say(console, str(left))
     return 1 if counts[State.FAILED] else 0

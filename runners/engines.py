@@ -3,10 +3,10 @@
 import time
 from collections.abc import Mapping, Sequence
 
-from runners import slurm
 from runners.plan import PlannedRun
 from runners.pool import TICK, Outcome, stop_signals
-from runners.slurm_job import ArrayJob
+from runners.slurm import queue, submit
+from runners.slurm.job import ArrayJob
 from runners.store import RunStore, State
 from runners.study import Study
 from runners.watch import Watch, Watcher
@@ -45,20 +45,20 @@ def run_on_slurm(runs: Sequence[PlannedRun], store: RunStore, study: Study, job:
 
     Ctrl-C or SIGTERM ends the watching, not the jobs. Raises `StudyError` where the cluster refuses the jobs.
     """
-    slurm.ensure_jobs(study, job, runs)
+    submit.ensure_jobs(study, job, runs)
     watch, said, next_question = Watch(runs, store, watcher), "", 0.0
     with stop_signals() as signals:
         states = watch.look()
         while not signals and {State.PENDING, State.RUNNING} & set(states.values()):
             watcher.ticked()
             if time.monotonic() >= next_question:
-                left, next_question = slurm.queue(job.out), time.monotonic() + ASK_EVERY
+                left, next_question = queue.jobs_left(job.out), time.monotonic() + ASK_EVERY
                 if left is not None and left.jobs and str(left) != said:
                     said = str(left)
                     watcher.noted(said)
                 states = watch.look(at_once=True)
                 if left is not None and not left.jobs and State.RUNNING not in states.values():
-                    watcher.noted(f"no Slurm job is left; {slurm.log_file(job.out, '*')} say why")
+                    watcher.noted(f"no Slurm job is left; {queue.log_file(job.out, '*')} say why")
                     break
             time.sleep(TICK)
             states = watch.look()

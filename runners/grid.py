@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from runners import output, slurm
+from runners import output
 from runners.collect import DamagedResult, collect
 from runners.engines import run_here, run_on_slurm
 from runners.estimate import learn
@@ -17,7 +17,8 @@ from runners.plan import PlannedRun, select
 from runners.pool import Outcome, run_pool
 from runners.prepare import Plan, check_model, prepare
 from runners.progress import GridProgress, preparation, say, say_warnings
-from runners.slurm_job import ArrayJob
+from runners.slurm import queue, submit
+from runners.slurm.job import ArrayJob
 from runners.store import SET_ASIDE, RunStore, State, Status
 from runners.study import Study
 from runners.worker import WorkerConfig
@@ -93,7 +94,7 @@ def run_study(study: Study, file: Path, out: Path, options: GridOptions, console
             break
     finished = conclude(out, grid.chosen, grid.store.statuses(grid.runs), failed, console)
     if outcome.interrupted and options.engine is EngineName.SLURM:
-        say(console, slurm.parting_words(out))
+        say(console, queue.parting_words(out))
         return INTERRUPTED
     if outcome.interrupted:
         command = "the same command without --rerun all" if options.rerun is Rerun.ALL else "the same command"
@@ -106,7 +107,7 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
     """A prepared grid and the runs it takes up; other grids may be at work in the same folder."""
     on_cluster = options.engine is EngineName.SLURM
     if on_cluster:
-        slurm.check_available()
+        submit.check_available()
     device = None if on_cluster else device_type(options.device)
 
     def waiting() -> None:
@@ -126,7 +127,7 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
             store.set_aside(taken)
         store.forget_failures(taken)
         where = places(study, device, options, console) if device is not None else []
-        each = slurm.threads_each(study.slurm, options.jobs) if on_cluster else threads_each(len(where))
+        each = submit.threads_each(study.slurm, options.jobs) if on_cluster else threads_each(len(where))
         threads = output.fixed_threads(out, each)
     config = WorkerConfig(out, threads=threads)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0

@@ -10,7 +10,7 @@ from aggregation_lab.config import Config, ModelConfig, TrainingConfig, check_fr
 from aggregation_lab.errors import StudyError
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.tasks import Task, TaskType
-from runners.slurm_settings import SlurmSettings
+from runners.slurm.settings import SlurmSettings
 
 BUDGETS: dict[str, dict[str, float]] = {
     "smoke": {"passes": 1, "min_steps": 4, "evaluations": 3},

@@ -289,6 +289,14 @@ def test_the_rule_follows_the_data_size(clear):
     assert (own["n_high"].to_numpy()[:-1] == own["n_low"].to_numpy()[1:]).all()
 
 
+def test_a_type_seen_at_one_size_has_that_size_and_no_other(clear):
+    _, rows, _, _ = clear
+    same = rows.assign(n_train=rows["n_train"].where(rows["type"] != "regression", 42.0))
+    table = guideline_table(fit_rule(same), same)
+    of_one = table[table["type"] == "regression"]
+    assert len(of_one) and (of_one["n_low"] == 42.0).all() and (of_one["n_high"] == 42.0).all()
+
+
 def test_the_rule_abstains_outside_what_was_seen(clear):
     rule = clear[0]
     assert rule.recommend(1e6, "segmentation").advice == UNDECIDED

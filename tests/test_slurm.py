@@ -14,11 +14,13 @@ from test_grid import Witness
 from tiny import STUDY, planned, write_study
 
 from aggregation_lab.errors import StudyError
-from runners import cli, engines, output, slurm
+from runners import cli, engines, output
 from runners.pool import Outcome
-from runners.slurm import Queue, overridden, parameters
-from runners.slurm_job import ArrayJob
-from runners.slurm_settings import SlurmSettings
+from runners.slurm import queue, submit
+from runners.slurm.job import ArrayJob
+from runners.slurm.queue import Queue
+from runners.slurm.settings import SlurmSettings
+from runners.slurm.submit import overridden, parameters
 from runners.store import RunStore, State
 from runners.study import Study
 from runners.study_file import load_study
@@ -61,7 +63,7 @@ def test_what_is_not_asked_for_is_left_to_the_cluster():
     [({"gpus": 0, "cpus": 8}, None, 1), ({"gpus": 0, "cpus": 8}, 2, 4), ({"gpus": 1, "cpus": 8}, None, 2)],
 )
 def test_threads_share_the_cores_of_a_job(settings, jobs, threads):
-    assert slurm.threads_each(SlurmSettings(**settings), jobs) == threads
+    assert submit.threads_each(SlurmSettings(**settings), jobs) == threads
 
 
 def test_flags_replace_fields_of_the_section(tmp_path):
@@ -111,7 +113,7 @@ def test_a_machine_without_slurm_is_told_so(tmp_path, tiny_original, monkeypatch
     monkeypatch.setenv("PATH", str(tmp_path))
     missing = "agglab: --engine slurm: there is no sbatch here; call it on a login node of a Slurm cluster\n"
     assert refused(capsys, *grid, "--engine", "slurm") == missing
-    monkeypatch.setattr(slurm, "find_spec", lambda name: None)
+    monkeypatch.setattr(submit, "find_spec", lambda name: None)
     missing = "agglab: --engine slurm: submitit is not installed; pip install submitit\n"
     assert refused(capsys, *grid, "--engine", "slurm") == missing
     assert not (tmp_path / "out").exists()
@@ -127,24 +129,24 @@ def test_the_queue_counts_our_jobs_only(tmp_path, monkeypatch):
     out = tmp_path / "out"
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     fake_squeue(tmp_path, "exit 1")
-    assert slurm.queue(out) == Queue()  # nothing was ever submitted, so nobody is asked
+    assert queue.jobs_left(out) == Queue()  # nothing was ever submitted, so nobody is asked
     (out / "slurm").mkdir(parents=True)
     for array in (9, 12):
         (out / "slurm" / f"{array}_submission.sh").touch()
-    assert slurm.queue(out) is None
+    assert queue.jobs_left(out) is None
     fake_squeue(tmp_path, "printf '12|R|None\\n12|PD|Resources\\n12|PD|None\\n9|CG|None\\n77|PD|Priority\\n'")
-    left = slurm.queue(out)
+    left = queue.jobs_left(out)
     assert left == Queue({"12": 1, "9": 1}, {"12": 2}, ("Resources",)) and left.jobs == 4
     assert str(left) == "Slurm array 9: 1 running; Slurm array 12: 1 running, 2 waiting (Resources)"
-    assert slurm.parting_words(out) == (
+    assert queue.parting_words(out) == (
         "no longer watching; the jobs go on: `scancel 9 12` stops them, the same command watches again"
     )
 
 
 def test_watching_ends_when_no_job_is_left(tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "ensure_jobs", lambda *arguments: None)
+    monkeypatch.setattr(submit, "ensure_jobs", lambda *arguments: None)
     left = [Queue(running={"12": 1}), None, Queue()]
-    monkeypatch.setattr(slurm, "queue", lambda out: left.pop(0))
+    monkeypatch.setattr(queue, "jobs_left", lambda out: left.pop(0))
     monkeypatch.setattr(engines, "ASK_EVERY", 0.0)
     runs, witness = [planned("a"), planned("b")], Witness()
     job = ArrayJob(tmp_path, threads=1)
@@ -191,7 +193,7 @@ class Grid:
         for process in self.processes:
             process.kill()
             process.communicate()
-        left = slurm.queue(self.out)
+        left = queue.jobs_left(self.out)
         if left and left.jobs:
             subprocess.run(["scancel", *left.arrays], check=True)
 
@@ -251,7 +253,7 @@ def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, t
     blows = {"0": ["scancel"], "1": ["scontrol", "requeue"], "2": time_limit}
     while blows:
         for job in seen.wait_for_jobs(blows):
-            assert f"log: {slurm.log_file(out, job)}\n" in status(capsys, out)
+            assert f"log: {queue.log_file(out, job)}\n" in status(capsys, out)
             subprocess.run([*blows.pop(job.split("_")[1]), job], check=True)
     array = job.split("_")[0]
 
@@ -281,9 +283,9 @@ def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, t
 def test_a_refused_array_is_told_in_one_line(cluster, tmp_path, capsys):
     study = Study(name="mine", slurm=SlurmSettings(gpus=0, cpus=1, partition="nowhere"))
     with pytest.raises(StudyError) as refused:
-        slurm.submit(study, ArrayJob(tmp_path, threads=1), 2)
+        submit.submit(study, ArrayJob(tmp_path, threads=1), 2)
     assert str(refused.value) == (
         "--engine slurm: sbatch refuses the job array (invalid partition specified: nowhere); "
         "change the study's slurm section, or --slurm"
     )
-    assert capsys.readouterr().err == "" and slurm.queue(tmp_path) == Queue()
+    assert capsys.readouterr().err == "" and queue.jobs_left(tmp_path) == Queue()

@@ -24,7 +24,7 @@ from runners.places import device_type, places
 from runners.plan import PlannedRun
 from runners.pool import Outcome, run_pool, stop_signals
 from runners.progress import GridProgress, say
-from runners.slurm import read_orders
+from runners.slurm.queue import read_orders
 from runners.store import RunStore, State
 from runners.worker import WorkerConfig
 
