@@ -125,6 +125,7 @@ def clustered_line(rows: pd.DataFrame) -> dict[str, object]:
         centre,
         centre + float(x.min()),
         centre + float(x.max()),
+        slope_df=max(1.0, float(df[1])),
     )
     low, high, p = line.slope_interval()
     return (

@@ -60,16 +60,19 @@ def read_scores(path: Path | str) -> StudyTables:
         notes.append("No task types: sensitivity by type cannot be computed.")
     if scores["group"].nunique() < 2:
         notes.append("One clinical group only: groups cannot be compared, and stability over groups is not given.")
-    pixels = sorted(set(scores.loc[~scores["unit_free"], "task"]))
+    pixels = sorted(set(scores["task"]) - set(scores.loc[scores["unit_free"], "task"]))
     if pixels:
         notes.append(
             f"No unit-free score for {', '.join(pixels)}: gains are in the metric's own unit and stay out of every "
             "mean over tasks, because a mean of pixel errors and DSC has no unit and follows the largest numbers."
         )
-    scores = _with_unit_free(scores)
+    chosen, several = _unit_free_metric(scores)
+    if several:
+        named = ", ".join(f"{chosen[task]} of {task}" for task in several)
+        notes.append(f"Gains are of one metric per task, where there are several unit-free ones: {named}.")
     return StudyTables(
         manifest=Manifest(path.stem),
-        scores=scores,
+        scores=_with_unit_free(scores, chosen),
         cases=cases,
         excluded=frame("excluded", []),
         notes=tuple(notes),
@@ -232,11 +235,28 @@ def _cases(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     )
 
 
-def _with_unit_free(scores: pd.DataFrame) -> pd.DataFrame:
+def _unit_free_metric(scores: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
+    """The metric that a task's gains are of, and the tasks that had a choice of several.
+
+    It is the same one in every arm: of those with the most arms that of the task's type, else the first in the table.
+    """
+    chosen, several = {}, []
+    free = scores[scores["unit_free"] & (scores["aggregation"] != FLOOR)]
+    for task, own in free.groupby("task", sort=True):
+        arms = own.groupby("metric", sort=False).size()
+        fullest = list(arms[arms == arms.max()].index)
+        usual = ("score", *(metric for kind, metric in UNIT_FREE.items() if kind == own["type"].iloc[0]))
+        chosen[str(task)] = next((metric for metric in usual if metric in fullest), fullest[0])
+        if len(arms) > 1 and chosen[str(task)] != "score":
+            several.append(str(task))
+    return chosen, several
+
+
+def _with_unit_free(scores: pd.DataFrame, chosen: dict[str, str]) -> pd.DataFrame:
     """In the columns of the table `scores`; the oriented metric `score` is added where a task's metric is unit-free."""
     scores = scores.assign(run="", unit="", split="test", n_undefined=0)
-    best = scores[scores["unit_free"]].drop_duplicates([name for name in _KEY if name != "metric"])
+    best = scores[(scores["metric"] == scores["task"].map(chosen)) & (scores["metric"] != "score")]
     oriented = np.where(best["direction"] == "higher", best["value"], 1 - best["value"])
     added = best.assign(metric="score", direction="higher", value=oriented)
-    added = added[~added["task"].isin(scores.loc[scores["metric"] == "score", "task"])]
-    return pd.concat([scores, added], ignore_index=True).drop(columns="unit_free")
+    kept = scores[(scores["metric"] != "score") | (scores["task"].map(chosen) == "score")]
+    return pd.concat([kept, added], ignore_index=True).drop(columns="unit_free")

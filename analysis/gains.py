@@ -162,9 +162,13 @@ def _scaled(joint: np.ndarray, base: np.ndarray, scale: Scale, sd: float) -> np.
 def pair_all(
     scores: Iterable[TaskScores], contrast: Contrast, fraction: float, scale: Scale = "absolute"
 ) -> list[PairedGain]:
-    """`pair` for every task that has both aggregations with at least one defined seed."""
+    """`pair` for every task that has both aggregations with at least one defined seed, and gains on the scale.
+
+    A relative gain over a score of 0, or a standardised one where no seed differs, is undefined; a mean over the other
+    seeds alone would be of chosen seeds, so the task has no gain then.
+    """
     found = (pair(each, contrast, fraction, scale) for each in scores)
-    return [each for each in found if each is not None and each.seeds]
+    return [each for each in found if each is not None and each.seeds and np.isfinite(each.by_seed).all()]
 
 
 def seed_gains(pairs: Iterable[PairedGain], contrast: Contrast, fraction: float) -> pd.DataFrame:

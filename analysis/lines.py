@@ -12,7 +12,10 @@ _GRID = 4001
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """gain(x) = level + slope (x - centre), x = log2 n on [x_min, x_max]; `cov` of (level, slope), with `df`."""
+    """gain(x) = level + slope (x - centre), x = log2 n on [x_min, x_max]; `cov` of (level, slope), with `df`.
+
+    `slope_df` is given where the slope's variance has degrees of freedom of its own.
+    """
 
     level: float
     slope: float
@@ -21,6 +24,7 @@ class Line:
     centre: float
     x_min: float
     x_max: float
+    slope_df: float | None = None
 
     def band(self, x: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Line, lower and upper pointwise limit at x."""
@@ -35,8 +39,9 @@ class Line:
         se = float(np.sqrt(self.cov[1, 1]))
         if not np.isfinite(se) or se == 0:
             return float("nan"), float("nan"), float("nan")
-        reach = float(stats.t.ppf(0.975, self.df)) * se
-        return self.slope - reach, self.slope + reach, float(2 * stats.t.sf(abs(self.slope) / se, self.df))
+        df = self.df if self.slope_df is None else self.slope_df
+        reach = float(stats.t.ppf(0.975, df)) * se
+        return self.slope - reach, self.slope + reach, float(2 * stats.t.sf(abs(self.slope) / se, df))
 
     def crossover(self) -> dict[str, object]:
         """n_star with its limits, and what happens there.

@@ -18,7 +18,7 @@ from analysis.pooling import pooled_row
 from analysis.power import hours_per_seed, power_frame
 from analysis.regret import regret_table
 from analysis.sensitivity import type_sensitivity
-from analysis.settings import Settings
+from analysis.settings import Scale, Settings
 from analysis.stability import stability
 from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
 from analysis.task_gains import task_gains
@@ -149,7 +149,7 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     )
     frames["multiverse"], choices = multiverse(study, resampled, frames["gains"], settings)
     frames["findings"] = findings(frames, lambda name, share: pairs.get((name, share), []), study.fractions)
-    frames["excluded"] = excluded(study, scores, resampled, pairs)
+    frames["excluded"] = excluded(study, scores, resampled, pairs, settings.scale)
     notes = (*study.notes, *caveats(study, frames), *(rule.notes if rule else ()))
     return Analysis(study, settings, frames, tuple(notes), rule, choices)
 
@@ -209,10 +209,13 @@ def pool(pairs: Pairs, compared: Sequence[Contrast], gains: pd.DataFrame) -> pd.
 
 
 def excluded(
-    study: StudyTables, scores: Sequence[TaskScores], resampled: Resampled | None, pairs: Pairs
+    study: StudyTables, scores: Sequence[TaskScores], resampled: Resampled | None, pairs: Pairs, scale: Scale
 ) -> pd.DataFrame:
     """The frame `excluded`: what the source left out, undefined and unpaired scores, cases, tasks in other units."""
     rows = study.excluded.to_dict("records")
+    lacking = "a seed under both aggregations"
+    if scale != "absolute":
+        lacking += f", or with an undefined {scale} gain"
     undefined = sum(int(np.isnan(each.values).sum()) for each in scores)
     rows.append({"table": "scores", "rows": undefined, "reason": "undefined score (no pair made of it)"})
     compared = {each.name: each for each in contrasts(study.aggregations)}
@@ -221,7 +224,7 @@ def excluded(
         unpaired = sum(each.unpaired for each in members)
         rows.append({"table": "scores", "rows": unpaired, "reason": f"{said}: seed on one side only"})
         lone = _never_paired(scores, compared[name], share, {each.task for each in members})
-        reason = f"{said}: tasks without a seed under both aggregations: {', '.join(lone)}"
+        reason = f"{said}: tasks without {lacking}: {', '.join(lone)}"
         rows.append({"table": "scores", "rows": sum(lone.values()), "reason": reason})
     cases = sum(each.left_out for each in resampled.tasks.values()) if resampled else 0
     rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})

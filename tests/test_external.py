@@ -196,6 +196,47 @@ def test_other_cases_under_each_aggregation_are_one_line(tmp_path):
         analyse(read_scores(path), QUICK)
 
 
+def test_a_score_is_the_same_metric_in_every_arm(tmp_path):
+    """AU is better in both metrics, whichever of them the table happens to name first for it."""
+    values = {"TS": (0.80, 0.67), "AU": (0.82, 0.70)}
+    rows = []
+    for name, (dsc, iou) in values.items():
+        for seed in range(3):
+            pair = [f"t,segmentation,{name},{seed},DSC,{dsc}", f"t,segmentation,{name},{seed},IoU,{iou}"]
+            rows += pair if name == "TS" else pair[::-1]
+    table = "task,type,aggregation,seed,metric,value\n" + "\n".join(rows) + "\n"
+    study = read_scores(written(tmp_path, table))
+    score = study.scores[study.scores["metric"] == "score"].groupby("aggregation")["value"].unique()
+    assert score["TS"].tolist() == [0.80] and score["AU"].tolist() == [0.82]
+    assert "Gains are of one metric per task, where there are several unit-free ones: DSC of t." in study.notes
+    lacking = read_scores(written(tmp_path, table.replace("t,segmentation,AU,1,DSC,0.82\n", "")))
+    assert set(lacking.scores.loc[lacking.scores["metric"] == "score", "value"]) == {0.67, 0.70}
+
+
+def test_pixel_errors_beside_relative_ones_are_no_lack(tmp_path):
+    rows = [
+        f"t,{name},0,{metric},{value}" for name in ("TS", "AU") for metric, value in (("MRE", 9), ("MRE_relative", 0.1))
+    ]
+    study = read_scores(written(tmp_path, "task,aggregation,seed,metric,value\n" + "\n".join(rows) + "\n"))
+    assert not any("No unit-free score" in note for note in study.notes)
+    assert set(study.scores.loc[study.scores["metric"] == "score", "value"]) == {0.9}
+
+
+@pytest.mark.parametrize("scale", ["relative", "standardised"])
+def test_a_task_whose_gain_is_undefined_is_counted_and_spoils_no_mean(tmp_path, scale):
+    """A base score of 0 has no relative gain, a task without scatter no standardised one."""
+    path = bare(tmp_path)
+    rows = pd.read_csv(path)
+    rows.loc[rows["task"] == "task0", "value"] = 0.0 if scale == "relative" else 1.0
+    rows["n_train"] = 100 + 50 * rows["task"].str[-1].astype(int)
+    rows.to_csv(path, index=False)
+    analysis = analyse(read_scores(path), Settings(scale, draws=50))
+    gains, pooled = analysis.frames["gains"], analysis.frames["pooled"]
+    assert "task0" not in set(gains["task"]) and "task1" in set(gains["task"])
+    assert pooled.loc[pooled["level"] == "overall", "gain"].notna().all()
+    assert any(f"undefined {scale} gain: task0" in reason for reason in analysis.frames["excluded"]["reason"])
+
+
 def test_two_aggregations_without_ts(tmp_path):
     path = bare(tmp_path)
     path.write_text(path.read_text().replace(",TS,", ",CG,"))

@@ -8,6 +8,7 @@ from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from analysis.across import across_tasks, by_task_and_seed, clustered_line, leave_one_out, mixed_line
+from analysis.clustered import clustered_fit
 from analysis.gains import Contrast, pair_all
 from analysis.lines import NONE, STARTS, STOPS, UNDETERMINED, Line
 from analysis.mixed import fit_mixed
@@ -142,7 +143,12 @@ def test_least_squares_has_cluster_robust_errors(rows):
     found = clustered_line(few)
     assert found["slope"] == pytest.approx(np.polyfit(np.log2(few["n_train"].to_numpy(float)), few["gain"], 1)[0])
     assert "task" in found["note"]
-    assert "group" in clustered_line(rows)["note"]
+    whole, x = clustered_line(rows), np.log2(rows["n_train"].to_numpy(float))
+    beta, cov, df = clustered_fit(
+        rows["gain"].to_numpy(), np.column_stack([np.ones(len(x)), x]), rows["group"].to_numpy(str)
+    )
+    assert "group" in whole["note"]
+    assert whole["p"] == pytest.approx(2 * stats.t.sf(abs(beta[1]) / np.sqrt(cov[1, 1]), df[1]))
 
 
 def test_both_fits_are_reported_with_their_line(by_fraction):

@@ -42,8 +42,9 @@ def scale_across(analysis: Analysis) -> Drawn | None:
     gains = at_full(_comparable(analysis))
     if gains["n_train"].nunique() < 2:
         return None
+    gains = gains[gains["contrast"].isin(against_ts(gains))]
     lines, fits = analysis.frames["across_line"], analysis.frames["across"]
-    lines = lines[lines["scope"] == "all"]
+    lines = lines[(lines["scope"] == "all") & lines["contrast"].isin(gains["contrast"])]
     fits = fits[(fits["scope"] == "all") & (fits["method"] == "mixed model")]
     bands = lines.groupby("contrast").agg(low=("low", "min"), high=("high", "max"))
     label = "training cases of the task (different tasks: observation)"
