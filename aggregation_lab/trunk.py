@@ -13,7 +13,7 @@ from aggregation_lab.memory import with_less_memory
 from aggregation_lab.model.encoder import trunk_digest
 from aggregation_lab.model.m2dino import M2DINO
 
-_VERSION = 1  # raise when the same weights and pixels would give other tokens
+_VERSION = 2  # raise when the same weights and pixels would give other tokens
 
 
 def open_trunk(

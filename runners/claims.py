@@ -6,12 +6,14 @@
 A claim is taken by linking a finished file to the next number, which succeeds for one contender only, on network file
 systems too. Numbers only grow while a claim is dead or released, and a file goes away only when a higher one stands, so
 a contender with an old view of the folder finds its number taken, or a higher one beside it, and steps back. A holder
-that was taken for dead sees the higher number at its next beat, and stops.
+that was taken for dead sees the higher number at its next beat, and stops. So does one whose folder was set aside and
+made anew: the claim that has its number there, if any, does not hold its token.
 """
 
 import json
 import os
 import re
+import secrets
 import socket
 import tempfile
 import threading
@@ -66,15 +68,16 @@ def holder(folder: Path, number: int) -> int | None:
 class Claim:
     """Held by the worker that trains the run, as a context; another thread keeps it alive.
 
-    `progress` is shown to whoever looks; `lost` says that somebody took the run over.
+    `progress` is shown to whoever looks; `lost` says that somebody took the run over, or its folder away. The claim's
+    file is ours as long as it holds `token`, which no other claim does.
     """
 
-    def __init__(self, folder: Path, number: int):
+    def __init__(self, folder: Path, number: int, token: str):
         self.number = number
         self.progress: Mapping[str, Any] = {}
         self.lost = False
         self._folder, self._path = folder, folder / f"claim-{number}.json"
-        self._written = _about_us({})
+        self._token, self._written = token, _about_us({}, token)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep_alive, daemon=True)
 
@@ -86,7 +89,9 @@ class Claim:
         self._ended.set()
         self._thread.join()
         try:
-            os.truncate(self._path, 0)  # needs no space, so a full disk does not keep the claim alive
+            with open(self._path, "r+") as file:  # what is read is what is emptied, wherever its folder goes meanwhile
+                if self._is_ours(file.read()):
+                    file.truncate(0)  # needs no space, so a full disk does not keep the claim alive
         except OSError:
             return  # the folder is gone or read-only; the claim dies with this process
 
@@ -97,24 +102,37 @@ class Claim:
     def beat(self) -> None:
         """Show that the holder lives and how far it is, and find out whether the claim is still its own."""
         try:
-            self.lost = self.lost or latest(os.listdir(self._folder)) > self.number
-            if not self.lost:
+            if self._still_ours():
                 self._write()
+            else:
+                self.lost = True
         except OSError:
-            self.lost = not self._folder.is_dir()
+            return  # a full disk, or a file system that is away for a while
 
     def _write(self) -> None:
-        text = _about_us(self.progress)
+        text = _about_us(self.progress, self._token)
         if text == self._written:
             os.utime(self._path)
             return
+        # First the temporary file, then the look: in a folder that is exchanged after that, there is nothing to move.
         with _temporary(self._folder, text) as temporary:
-            os.replace(temporary, self._path)
-        self._written = text
+            if self._still_ours():
+                os.replace(temporary, self._path)
+                self._written = text
+
+    def _still_ours(self) -> bool:
+        try:
+            found = latest(os.listdir(self._folder)), self._path.read_text()
+        except FileNotFoundError:
+            return False  # nobody takes the highest claim away, but with its folder
+        return not self.lost and found[0] <= self.number and self._is_ours(found[1])
+
+    def _is_ours(self, text: str) -> bool:
+        return bool(_content(text)["token"] == self._token)
 
 
 def take(folder: Path) -> Claim | None:
-    """Claim the run of `folder` for this process; None where another has it or is faster.
+    """Claim the run of `folder` for this process; None where another has it or is faster, or moves the folder away.
 
     Raises `AgglabError` where the folder cannot be written.
     """
@@ -123,8 +141,8 @@ def take(folder: Path) -> Claim | None:
         before = latest(os.listdir(folder))
         if before and living(folder, before) is not None:
             return None
-        number = before + 1
-        if not _link(folder, number):
+        number, token = before + 1, secrets.token_hex(16)
+        if not _link(folder, number, token):
             return None
         found = os.listdir(folder)
         if latest(found) > number:
@@ -133,19 +151,26 @@ def take(folder: Path) -> Claim | None:
         for name in found:
             if 0 < latest([name]) < number:
                 (folder / name).unlink(missing_ok=True)
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        reason = error.strerror or error
-        raise AgglabError(f"{folder}: cannot be written ({reason}); free space or choose another --out") from error
-    return Claim(folder, number)
+        raise cannot_be_written(folder, error) from error
+    return Claim(folder, number, token)
 
 
-def _link(folder: Path, number: int) -> bool:
-    """Whether the claim with `number` could be put there: nobody was faster, or swept the unfinished file."""
-    with _temporary(folder, _about_us({})) as temporary:
-        try:
+def cannot_be_written(folder: Path, error: OSError) -> AgglabError:
+    """What to tell of a run's folder that refuses."""
+    return AgglabError(f"{folder}: cannot be written ({error.strerror or error}); free space or choose another --out")
+
+
+def _link(folder: Path, number: int, token: str) -> bool:
+    """Whether the claim with `number` could be put there: nobody was faster, swept the unfinished file or moved the
+    folder away."""
+    try:
+        with _temporary(folder, _about_us({}, token)) as temporary:
             os.link(temporary, folder / f"claim-{number}.json")
-        except (FileExistsError, FileNotFoundError):
-            return False
+    except (FileExistsError, FileNotFoundError):
+        return False
     return True
 
 
@@ -170,10 +195,10 @@ class _temporary:
         Path(self._name).unlink(missing_ok=True)
 
 
-def _about_us(progress: Mapping[str, Any]) -> str:
+def _about_us(progress: Mapping[str, Any], token: str) -> str:
     host, namespace = _place()
     process = os.getpid()
-    who = {"host": host, "namespace": namespace, "process": process, "birth": _birth(process)}
+    who = {"host": host, "namespace": namespace, "process": process, "birth": _birth(process), "token": token}
     return json.dumps({**who, "job": slurm_job(), "progress": dict(progress)})
 
 
@@ -184,8 +209,9 @@ def slurm_job() -> str:
 
 
 def _content(text: str) -> dict[str, Any]:
-    """What a claim says. A damaged one is nobody's on this machine, and lives by its heartbeat."""
-    nobody = {"host": "", "namespace": "", "process": 0, "birth": "", "job": "", "progress": {}}
+    """What a claim says. A damaged one is nobody's on this machine, and lives by its heartbeat; early ones have no
+    token."""
+    nobody = {"host": "", "namespace": "", "process": 0, "birth": "", "token": "", "job": "", "progress": {}}
     try:
         value = json.loads(text)
     except ValueError:

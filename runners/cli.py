@@ -46,7 +46,7 @@ DataOption = Annotated[
 OutOption = Annotated[Path | None, typer.Option("--out", help="Output folder; out/NAME where not given.")]
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Runs at a time; where not given one per core, or one on an accelerator."),
+    typer.Option("--jobs", min=1, help="Runs at a time; where not given one per core, or up to four per accelerator."),
 ]
 OnlyOption = Annotated[
     list[str] | None,

@@ -65,7 +65,10 @@ class Grid:
             )
 
     def collect(self) -> list[PlannedRun]:
-        """Write the tables. Runs of which a table is damaged are set aside and returned; the tables lack them."""
+        """Write the tables. Runs of which a table is damaged are set aside and returned; the tables lack them.
+
+        One that another grid has set aside and claimed meanwhile is left to it, and returned to be waited for.
+        """
         damaged: list[PlannedRun] = []
         while True:
             try:
@@ -120,11 +123,13 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
         chosen = select(plan.runs, options.only)
         states = store.statuses(plan.runs)
         taken = [run for run in chosen if states[run.id].state in TAKEN[options.rerun]]
-        elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
         if taken:
             check_model(study, taken[0].spec.tasks[:1])
         if options.rerun is Rerun.ALL:
             store.set_aside(taken)
+        states |= store.present(taken)  # others may have claimed some meanwhile, which then stay theirs
+        taken = [run for run in taken if states[run.id].state is not State.RUNNING]
+        elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
         store.forget_failures(taken)
         where = places(study, device, options, console) if device is not None else []
         each = submit.threads_each(study.slurm, options.jobs) if on_cluster else threads_each(len(where))

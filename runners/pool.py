@@ -32,7 +32,7 @@ GRACE = 60.0
 MOST_DEATHS = 3
 """So often may the worker of a run die before the run counts as failed: a machine short of memory kills at random."""
 FAILED_STARTS = 3
-"""So many workers in a row may die while they start."""
+"""So many workers in a row may die while they start, or with no run in hand while no run gets anywhere."""
 
 
 @dataclass
@@ -133,13 +133,13 @@ class _Pool:
         self.given_up: dict[str, str] = {}
         self.interrupted = False
         self.deadline: float | None = None
-        self.failed_starts = 0
+        self.failed_starts = self.idle_deaths = 0
+        self.states: dict[str, State] = {}
         self.changed = True
 
     def loop(self, signals: list[int]) -> None:
         while True:
-            states = self.watch.look(at_once=self.changed)
-            self.changed = False
+            states = self.look()
             if signals and self.deadline is None:
                 self.interrupted = True
                 self.stop()
@@ -152,6 +152,14 @@ class _Pool:
                 return
             self.listen()
             self.watcher.ticked()
+
+    def look(self) -> dict[str, State]:
+        """State of every run, by id."""
+        states = self.watch.look(at_once=self.changed)
+        if states != self.states:
+            self.idle_deaths = 0
+        self.states, self.changed = states, False
+        return states
 
     def go_on(self, states: dict[str, State]) -> bool:
         """Start workers for what nobody has taken yet. Returns whether there is anything left to wait for."""
@@ -218,10 +226,18 @@ class _Pool:
                 self.watcher.noted(f"{run.title}: its worker process {cause}; the run goes on from its checkpoint")
             else:
                 self.fail(run, f"its worker process {cause}, {MOST_DEATHS} times")
-        if not member.ready and not held and self.deadline is None:
+        if held or self.deadline is not None:
+            return
+        if not member.ready:
             self.failed_starts += 1
             if self.failed_starts >= FAILED_STARTS:
                 raise AgglabError(f"{self.config.out}: {FAILED_STARTS} workers in a row {cause} while starting")
+        else:
+            self.look()  # what its predecessors have got done does not count against it
+            self.idle_deaths += 1
+            if self.idle_deaths >= FAILED_STARTS:
+                raise AgglabError(f"{self.config.out}: {FAILED_STARTS} workers in a row {cause} with no run in hand")
+            self.watcher.noted(f"a worker process {cause} with no run in hand")
 
     def fail(self, run: PlannedRun, message: str) -> None:
         folder = self.store.folder(run)

@@ -91,9 +91,14 @@ class RunStore:
         ]
 
     def set_aside(self, runs: Sequence[PlannedRun]) -> list[Path]:
-        """Move the folders of runs that are to be trained anew out of the way; nothing is deleted."""
+        """Move the folders of runs that are to be trained anew out of the way; nothing is deleted.
+
+        A run that somebody has claimed since the caller looked stays where it is. Returns where the folders are now.
+        """
         moved = []
         for folder in self.folders(runs).values():
+            if _state(folder).state is State.RUNNING:
+                continue
             kept = self.root.with_name(SET_ASIDE)
             kept.mkdir(exist_ok=True)
             number = sum(1 for _ in kept.glob(f"{folder.name}.*"))
@@ -115,9 +120,9 @@ class RunStore:
     @staticmethod
     def _finished(folders: Sequence[Path]) -> dict[RunKey, dict[str, Any]]:
         """Specs of finished runs, the latest of each key."""
-        finished = [folder for folder in folders if (folder / DONE).is_file()]
+        finished = {folder: at for folder in folders if (at := _finished_at(folder)) is not None}
         specs = {}
-        for folder in sorted(finished, key=lambda folder: (folder / DONE).stat().st_mtime):
+        for folder in sorted(finished, key=finished.__getitem__):
             spec = _read_json(folder / SPEC, "tasks", "fraction", "seed")
             if spec is not None:
                 specs[tuple(task["name"] for task in spec["tasks"]), spec["fraction"], spec["seed"]] = spec
@@ -158,8 +163,18 @@ def _done(folder: Path) -> dict[str, Any] | None:
     return _read_json(folder / DONE, "run")
 
 
+def _finished_at(folder: Path) -> float | None:
+    try:
+        return (folder / DONE).stat().st_mtime
+    except OSError:
+        return None  # not finished, or set aside at this moment
+
+
 def _latest_holder(folder: Path) -> int | None:
-    return claims.holder(folder, claims.latest(os.listdir(folder)))
+    try:
+        return claims.holder(folder, claims.latest(os.listdir(folder)))
+    except FileNotFoundError:
+        return None  # another grid has set it aside at this moment
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -203,14 +218,18 @@ def claimed(folder: Path, spec: Mapping[str, Any]) -> Iterator[claims.Claim | No
         yield None
         return
     with claim:
-        if is_done(folder) or (folder / ERROR).is_file():
-            yield None  # since the caller last looked
-            return
-        for half_written in folder.glob(".*.part"):
-            half_written.unlink(missing_ok=True)
-        if not (folder / SPEC).is_file():
-            write_json(folder / SPEC, spec)
-        yield claim
+        try:
+            ended = is_done(folder) or (folder / ERROR).is_file()  # since the caller last looked
+            if not ended:
+                for half_written in folder.glob(".*.part"):
+                    half_written.unlink(missing_ok=True)
+                if not (folder / SPEC).is_file():
+                    write_json(folder / SPEC, spec)
+        except FileNotFoundError:
+            ended = True  # here: another grid has set the folder aside at this moment
+        except OSError as error:
+            raise claims.cannot_be_written(folder, error) from error
+        yield None if ended else claim
 
 
 def record_failure(folder: Path, message: str, trace: str = "") -> None:

@@ -115,12 +115,16 @@ class Worker:
         except Exception as error:
             if reporter.interrupted:
                 return None if claim.lost else End.STOPPED
+            trustworthy = isinstance(error, AgglabError)
+            claim.beat()  # a run that another has taken over, or set aside, fails in ways that are not its own
+            if claim.lost:
+                return None if trustworthy else End.BROKEN
             message = describe(error)
             try:
                 record_failure(folder, message, traceback.format_exc())
             except AgglabError:
                 self._give_up(run, message)
-            if not isinstance(error, AgglabError):
+            if not trustworthy:
                 return End.BROKEN
             return End.STOPPED if self.fail_fast else None
 

@@ -113,6 +113,57 @@ def test_a_contender_with_an_old_view_steps_back(tmp_path, monkeypatch):
     assert real(tmp_path) == ["claim-3.json"]
 
 
+@pytest.mark.parametrize("progress", [{}, {"step": 1}])  # a beat that only touches the claim, and one that writes it
+def test_the_claim_of_a_folder_made_anew_is_not_ours(tmp_path, progress):
+    folder, aside = tmp_path / "run", tmp_path / "aside"
+    with take(folder) as claim:
+        folder.rename(aside)
+        other = take(folder)
+        text = (folder / "claim-1.json").read_text()
+        assert other.number == claim.number
+        claim.progress = progress
+        claim.beat()
+        assert claim.lost
+        other.beat()
+        assert not other.lost
+    assert (folder / "claim-1.json").read_text() == text  # neither written by the first holder nor let go
+
+
+def test_a_holder_whose_folder_vanished_has_lost_its_claim(tmp_path):
+    folder = tmp_path / "run"
+    gone, exchanged = take(folder / "1"), take(folder / "2")
+    for number in "12":
+        (folder / number).rename(tmp_path / number)
+    (folder / "2").mkdir()  # by a contender that has no claim there yet
+    for claim in (gone, exchanged):
+        claim.beat()
+        assert claim.lost
+
+
+def test_a_full_disk_does_not_lose_a_claim(tmp_path, monkeypatch):
+    claim = take(tmp_path)
+    claim.progress = {"step": 1}
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(claims.tempfile, "mkstemp", full)
+    claim.beat()
+    assert not claim.lost
+
+
+def test_a_folder_that_vanishes_while_it_is_claimed_is_not_to_be_had(tmp_path, monkeypatch):
+    real = os.listdir
+
+    def vanishing(path):
+        names = real(path)
+        os.rmdir(path)
+        return names
+
+    monkeypatch.setattr(os, "listdir", vanishing)
+    assert take(tmp_path / "run") is None
+
+
 ROUNDS, CONTENDERS = 40, 4
 
 

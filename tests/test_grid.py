@@ -15,11 +15,16 @@ import pytest
 from rich.console import Console
 from tiny import planned
 
-from aggregation_lab.errors import AgglabError
+from aggregation_lab.errors import AgglabError, TrainingError
+from runners import grid as runners_grid
 from runners.engines import run_here
+from runners.options import GridOptions, Rerun
 from runners.pool import run_pool
+from runners.prepare import Plan
 from runners.progress import GridProgress
-from runners.store import RunStore, State
+from runners.store import RunStore, State, Status, claimed
+from runners.study import Study
+from runners.worker import End, Worker
 
 
 class Witness:
@@ -173,6 +178,45 @@ def test_workers_that_cannot_start_end_the_grid(tmp_path):
         config = fake_engine.config(tmp_path, load=f"fake_engine:{load}")
         with pytest.raises(AgglabError, match=message):
             run_pool([planned("a")], RunStore(tmp_path), config, Witness(), places=[None])
+
+
+def load_unlucky(out):
+    """The worker that loads this dies as soon as it looks for a run."""
+    RunStore.present = lambda self, runs: os._exit(7)
+
+
+def train_robbed(spec, dataset, split, cache, folder, **_):
+    folder.rename(folder.parents[1] / "aside")
+    raise TrainingError("the folder is gone")
+
+
+def test_workers_that_always_die_with_nothing_in_hand_end_the_grid(tmp_path):
+    config, witness = fake_engine.config(tmp_path, load="test_grid:load_unlucky"), Witness()
+    with pytest.raises(AgglabError, match="3 workers in a row ended with exit code 7 with no run in hand"):
+        run_pool([planned("a")], RunStore(tmp_path), config, witness, places=[None])
+    assert witness.notes == ["a worker process ended with exit code 7 with no run in hand"] * 2
+
+
+def test_a_run_whose_folder_was_taken_away_has_not_failed(tmp_path):
+    run, store = planned("a"), RunStore(tmp_path)
+    config = fake_engine.config(tmp_path, train="test_grid:train_robbed")
+    worker = Worker(config, [run], lambda: (tmp_path / "aside").exists(), unrecorded=None)
+    assert worker.work() is End.STOPPED
+    assert store.present([run])[run.id] == Status(State.PENDING) and not store.folder(run).exists()
+
+
+def test_rerun_all_leaves_a_run_that_was_claimed_meanwhile_to_its_holder(tmp_path, monkeypatch):
+    runs, store, screen = [planned("a"), planned("b")], RunStore(tmp_path), StringIO()
+    held = claimed(store.folder(runs[0]), runs[0].spec.to_json())
+    monkeypatch.setattr(runners_grid, "prepare", lambda *_: Plan(runs, ()))
+    monkeypatch.setattr(runners_grid, "check_model", lambda *_: held.__enter__())  # after the look at the states
+    options = GridOptions(1, rerun=Rerun.ALL, device="cpu")
+    arguments = Study(name="mine"), tmp_path / "study.yaml", tmp_path, options, Console(file=screen, width=200)
+    todo = runners_grid._open(*arguments)[1]
+    assert [run.id for run in todo] == [runs[1].id, runs[0].id]
+    assert "2 runs, 0 finished, 1 to do, 1 in the hands of others" in screen.getvalue()
+    assert store.present(runs)[runs[0].id].state is State.RUNNING
+    held.__exit__(None, None, None)
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_ends_the_grid(tmp_path):

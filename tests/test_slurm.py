@@ -5,23 +5,27 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import fake_engine
 import pandas as pd
 import pytest
-from test_grid import Witness
+from test_grid import Witness, wait_for
 from tiny import STUDY, planned, write_study
 
 from aggregation_lab.errors import StudyError
 from runners import cli, engines, output
 from runners.pool import Outcome
+from runners.slurm import job as slurm_job
 from runners.slurm import queue, submit
 from runners.slurm.job import ArrayJob
 from runners.slurm.queue import Queue
 from runners.slurm.settings import SlurmSettings
 from runners.slurm.submit import overridden, parameters
-from runners.store import RunStore, State
+from runners.store import RunStore, State, claimed, record_failure
 from runners.study import Study
 from runners.study_file import load_study
 
@@ -71,6 +75,25 @@ def test_flags_replace_fields_of_the_section(tmp_path):
     changed = overridden(study, ["hours=0.5", "partition=short", "directives.qos=low"]).slurm
     assert (changed.hours, changed.partition) == (0.5, "short")
     assert changed.directives == {"account": "lab", "qos": "low"}
+    plain = [
+        "directives.exclusive=true",
+        "directives.requeue=false",
+        "directives.begin=16:00",
+        "directives.nice=07",
+        "directives.comment=2026-13-45",
+    ]
+    changed = overridden(study, ["partition=", "memory_gb=", "directives.exclude=*", *plain]).slurm
+    assert changed.partition is None and changed.memory_gb is None
+    directives = {
+        "account": "lab",
+        "exclude": "*",
+        "exclusive": True,
+        "requeue": False,
+        "begin": "16:00",
+        "nice": "07",
+        "comment": "2026-13-45",
+    }
+    assert changed.directives == directives
     assert overridden(study, ["tasks=9"]).model_dump(exclude={"slurm"}) == study.model_dump(exclude={"slurm"})
 
 
@@ -78,6 +101,8 @@ def test_flags_replace_fields_of_the_section(tmp_path):
     "change, message",
     [
         ("hours", "--slurm hours: takes KEY=VALUE, such as hours=12 or directives.account=lab"),
+        ("directives=a", "--slurm directives=a: takes one directive at a time, such as directives.account=lab"),
+        ("hours=", "--slurm: slurm.hours: got nothing, it takes a valid number"),
         ("hour=3", "--slurm: slurm.hour: unknown field; did you mean hours?"),
         ("hours=0.05", "--slurm: slurm.hours: got '0.05', it takes greater than or equal to 0.1"),
         ("tasks=many", "--slurm: slurm.tasks: got 'many', it takes a valid integer"),
@@ -156,6 +181,52 @@ def test_watching_ends_when_no_job_is_left(tmp_path, monkeypatch):
         "Slurm array 12: 1 running",
         f"no Slurm job is left; {tmp_path}/slurm/*_0_log.out say why",
     ]
+
+
+@pytest.fixture
+def array(tmp_path, monkeypatch):
+    """A job array of fake training with `fail_fast`, and its runs."""
+    runs = [planned("slow", steps=10_000), planned("other")]
+    for name, found in {"read_plan": runs, "read_study": Study(name="mine")}.items():
+        monkeypatch.setattr(output, name, lambda out, found=found: found)
+    monkeypatch.setattr(slurm_job, "collect", lambda *arguments: None)
+    monkeypatch.setattr(slurm_job, "WorkerConfig", lambda out, threads: fake_engine.config(out))
+    queue.write_orders(tmp_path, {run.id for run in runs})
+    return ArrayJob(tmp_path, threads=1, jobs=1, device="cpu", fail_fast=True), runs
+
+
+def test_a_job_that_starts_after_a_failure_takes_nothing(array, monkeypatch):
+    job, (slow, other) = array
+    store = RunStore(job.out)
+    record_failure(store.folder(other), "nan")
+    assert not job._work([]) and not store.folder(slow).exists()
+    assert replace(job, fail_fast=False)._open_runs(store, set()) == [slow]
+
+
+def test_a_job_at_work_stops_at_the_failure_of_another(array):
+    job, (slow, other) = array
+    store = RunStore(job.out)
+
+    def fail():
+        wait_for((store.folder(slow) / "checkpoint.pt").is_file)
+        record_failure(store.folder(other), "nan")
+        claim.__exit__()
+
+    with claimed(store.folder(other), other.spec.to_json()) as claim:
+        assert job._open_runs(store, set()) == [slow, other]
+        thread = threading.Thread(target=fail)
+        thread.start()
+        assert not job._work([])
+        thread.join()
+    states = store.present([slow, other])
+    assert states[slow.id].state is State.PENDING and "continues from its checkpoint" in states[slow.id].reason
+
+
+def test_runs_in_other_hands_alone_are_nothing_to_do(array):
+    job, runs = array
+    store = RunStore(job.out)
+    with claimed(store.folder(runs[0]), {}), claimed(store.folder(runs[1]), {}):
+        assert job._open_runs(store, set()) == []
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import os
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from tiny import planned
 
+from aggregation_lab.errors import AgglabError
 from aggregation_lab.files import write_json
 from runners.grid import conclude
 from runners.store import RunStore, State, Status, claimed, difference, record_failure
@@ -68,6 +70,35 @@ def test_runs_to_be_trained_anew_leave_everything_behind(store):
         assert status(store) == Status(State.PENDING)
         assert (store.root.with_name("runs-set-aside") / f"{folder.name}.{number}").is_dir()
         folder.mkdir()
+
+
+def test_a_run_that_was_claimed_meanwhile_is_not_set_aside(store):
+    with claimed(store.folder(RUN), RUN.spec.to_json()) as claim:
+        assert store.set_aside([RUN]) == []
+        claim.beat()
+        assert not claim.lost and status(store).state is State.RUNNING
+    assert len(store.set_aside([RUN])) == 1
+
+
+def test_folders_that_vanish_at_this_moment_count_for_nothing(store, monkeypatch):
+    finish(store, RUN)
+    (store.folder(RUN) / "done.json").unlink()
+    folder, gone = store.folder(RUN), {RUN.id: store.root / "gone"}
+    monkeypatch.setattr(RunStore, "_by_id", lambda self: gone)
+    assert store.held_by(os.getpid(), [RUN]) == []
+    finish(store, RUN)
+    real = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: path.name == "done.json" or real(path))
+    assert RunStore._finished([folder]) == {}
+
+
+def test_a_folder_that_cannot_be_swept_is_told(store):
+    (store.folder(RUN) / ".a.part").mkdir(parents=True)
+    with (
+        pytest.raises(AgglabError, match=r"cannot be written \(.*\); free space or choose another --out"),
+        claimed(store.folder(RUN), RUN.spec.to_json()),
+    ):
+        pass
 
 
 def test_only_finished_runs_conclude_well(tmp_path):

@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArrayJob:
-    """A job as submitit pickles and calls it. `threads` of each worker; the rest as in `GridOptions`."""
+    """A job as submitit pickles and calls it. `threads` of each worker; the rest as in `GridOptions`.
+
+    With `fail_fast` a job ends at the first failure of any ordered run, whichever job has it: those that start later
+    take nothing, and the workers of those at work stop after their step, with a checkpoint. Only a failure that could
+    not be recorded in the run's folder ends no more than its own job.
+    """
 
     out: Path
     threads: int
@@ -87,12 +92,18 @@ class ArrayJob:
         return False
 
     def _open_runs(self, store: RunStore, given_up: set[str]) -> list[PlannedRun]:
-        """Runs that are ordered and that nobody has taken, most expensive first. Orders may have come meanwhile."""
+        """Runs that are ordered and that nobody has taken, most expensive first. Orders may have come meanwhile.
+
+        With `fail_fast` none, once one has failed; else those in other hands too, for the pool to see them fail.
+        """
         plan, ordered = output.read_plan(self.out), read_orders(self.out) - given_up
         estimate = learn(store, plan)
         runs = sorted((run for run in plan if run.id in ordered), key=lambda run: -estimate.cost(run))
-        states = store.present(runs)
-        return [run for run in runs if states[run.id].state is State.PENDING]
+        states = {run: status.state for run, status in store.present(runs).items()}
+        if State.PENDING not in states.values() or (self.fail_fast and State.FAILED in states.values()):
+            return []
+        watched = (State.PENDING, State.RUNNING) if self.fail_fast else (State.PENDING,)
+        return [run for run in runs if states[run.id] in watched]
 
     def _train(
         self, todo: Sequence[PlannedRun], store: RunStore, where: Sequence[str | None], console: Console

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+import yaml
+
 from aggregation_lab.errors import StudyError
 from runners import output
 from runners.places import MOST_PER_DEVICE
@@ -34,16 +36,31 @@ def check_available() -> None:
 
 def overridden(study: Study, changes: Sequence[str]) -> Study:
     """The study with fields of its `slurm` section replaced by `changes`, each KEY=VALUE as in `hours=12` or
-    `directives.account=lab`. Raises `StudyError` for what the section does not take."""
+    `directives.account=lab`; values are written as in the study file. Raises `StudyError` for what the section does not
+    take."""
     section: dict[str, Any] = study.slurm.model_dump()
     for change in changes:
         key, equals, value = (part.strip() for part in change.partition("="))
         if not equals:
             raise StudyError(f"--slurm {change}: takes KEY=VALUE, such as hours=12 or directives.account=lab")
+        if key == "directives":
+            raise StudyError(f"--slurm {change}: takes one directive at a time, such as directives.account=lab")
         name = key.removeprefix("directives.")
-        (section if name == key else section["directives"])[name] = value
+        (section if name == key else section["directives"])[name] = _plain(value)
     parsed = parse_study(study.model_dump() | {"slurm": section}, "--slurm")
     return study.model_copy(update={"slurm": parsed.slurm})
+
+
+def _plain(text: str) -> str | bool | None:
+    """The value that `text` means in YAML where it is true, false, nothing or quoted; else `text` itself.
+
+    Numbers stay text, which the section takes too: YAML would read a time like 01:30:00 or an account like 0123 as one.
+    """
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return text  # such as a star, or a date that does not exist
+    return value if value is None or isinstance(value, str | bool) else text
 
 
 def parameters(settings: SlurmSettings, name: str) -> dict[str, Any]:
