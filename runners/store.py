@@ -9,6 +9,7 @@
 done wins over a living claim, that over an error, that over nothing. A claim whose holder is gone counts for nothing.
 """
 
+import errno
 import json
 import os
 import time
@@ -48,6 +49,10 @@ class Status:
     progress: Mapping[str, Any] = field(default_factory=dict)
     job: str = ""
     seconds: float = 0.0
+
+
+_FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+"""Why a folder cannot be set aside that was never begun, or that another grid has set aside at this moment."""
 
 
 class RunStore:
@@ -104,8 +109,9 @@ class RunStore:
             number = sum(1 for _ in kept.glob(f"{folder.name}.*"))
             try:
                 moved.append(folder.rename(kept / f"{folder.name}.{number + 1}"))
-            except FileNotFoundError:
-                continue  # never started, or another grid was faster
+            except OSError as error:
+                if error.errno not in _FASTER:
+                    raise claims.cannot_be_written(folder, error) from error
         return moved
 
     def forget_failures(self, runs: Sequence[PlannedRun]) -> None:

@@ -1,5 +1,6 @@
 """Run folders: states follow the files, whatever a crash has left; outdated runs name what changed."""
 
+import errno
 import json
 import os
 from io import StringIO
@@ -78,6 +79,27 @@ def test_a_run_that_was_claimed_meanwhile_is_not_set_aside(store):
         claim.beat()
         assert not claim.lost and status(store).state is State.RUNNING
     assert len(store.set_aside([RUN])) == 1
+
+
+def test_two_grids_that_set_a_run_aside_at_once_are_in_each_others_way_only(store, monkeypatch):
+    finish(store, RUN)
+    folder, kept = store.folder(RUN), store.root.with_name("runs-set-aside")
+    other = kept / f"{folder.name}.1" / "done.json"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: iter(()))  # what it saw before the other was there
+    assert store.set_aside([RUN]) == [] and status(store).state is State.DONE and other.is_file()
+    monkeypatch.undo()
+    kept.chmod(0o500)
+    if os.access(kept, os.W_OK):
+        monkeypatch.setattr(Path, "rename", _refused)  # root may write anywhere
+    with pytest.raises(AgglabError, match="cannot be written"):
+        store.set_aside([RUN])
+    kept.chmod(0o700)
+
+
+def _refused(path, target):
+    raise PermissionError(errno.EACCES, "Permission denied")
 
 
 def test_folders_that_vanish_at_this_moment_count_for_nothing(store, monkeypatch):
