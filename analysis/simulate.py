@@ -9,7 +9,7 @@ show on average is known exactly:
     gain of task t under aggregation a at n cases = level_a + slope_a log2(n / n_ref) + group + task
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -46,6 +46,12 @@ class Design:
     task_sd: float = 0.0
     seed_sd: float = 0.01
     """Of each run; of a paired gain it is sqrt(2) times as much."""
+    seed_sd_of: Mapping[str, float] = field(default_factory=dict)
+    """The same for tasks of a type, instead of `seed_sd`."""
+    missing: float = 0.0
+    """Share of runs that are missing at random: a run of TS lacks one task, a joint run lacks all."""
+    failures: float = 0.0
+    """Share of subjects whose cases a model misses altogether: their score falls by `FAILURE`, which skews the mean."""
     joint_seed_sd: float = 0.0
     """Of a joint run, common to all its tasks."""
     subject_sd: float = 0.12
@@ -60,6 +66,10 @@ class Design:
     def with_(self, **changes: object) -> "Design":
         """The same design but for some fields."""
         return replace(self, **changes)  # type: ignore[arg-type]
+
+
+FAILURE = 0.5
+"""What a missed case loses of its score."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +181,7 @@ def simulate(design: Design, seed: int) -> Simulated:
             gain = design.levels[name] + design.slopes.get(name, 0.0) * size + design.type_effects.get(row["type"], 0.0)
             gains = np.where(names == name, gain + of_group[row["place"]] + of_task[number], gains)
         level = random.uniform(0.6, 0.8)
-        run = shared + random.normal(0, design.seed_sd, len(arms))
+        run = shared + random.normal(0, design.seed_sd_of.get(row["type"], design.seed_sd), len(arms))
         draw = _auc_cases if design.auc else _mean_cases
         tasks.append(
             draw(design, row["task"], row["type"], arms, level + gains + run, _parts(design, model, random), random)
@@ -182,7 +192,20 @@ def simulate(design: Design, seed: int) -> Simulated:
                 gain = gains[place] - gains[base[share]]
                 truth.append((f"{names[place]}-TS", row["task"], share, row["n_full"] * share, float(gain)))
     columns = ["contrast", "task", "fraction", "n_train", "gain"]
-    return Simulated(design, tuple(tasks), about, pd.DataFrame(truth, columns=columns))
+    kept = _without_missing(design, tasks, random) if design.missing else tasks
+    return Simulated(design, tuple(kept), about, pd.DataFrame(truth, columns=columns))
+
+
+def _without_missing(design: Design, tasks: Sequence[TaskCases], random: np.random.Generator) -> list[TaskCases]:
+    """Every task without the arms of missing runs; of a joint run all tasks are missing."""
+    joint = (tasks[0].arms["aggregation"] != "TS").to_numpy()
+    joint_missing = random.random(len(joint)) < design.missing
+    kept = []
+    for cases in tasks:
+        there = ~np.where(joint, joint_missing, random.random(len(joint)) < design.missing)
+        quantities = {name: values[there] for name, values in cases.quantities.items()}
+        kept.append(replace(cases, arms=cases.arms[there].reset_index(drop=True), quantities=quantities))
+    return kept
 
 
 def _about(design: Design, random: np.random.Generator) -> pd.DataFrame:
@@ -210,7 +233,11 @@ def _parts(design: Design, model: np.ndarray, random: np.random.Generator) -> np
     `model` numbers the aggregation at a fraction behind each arm: its seeds share the subject's part.
     """
     subject = np.repeat(np.arange(design.subjects), design.cases_per_subject)
-    own = random.normal(0, design.interaction_sd, (model.max() + 1, design.subjects))[model]
+    own = random.normal(0, design.interaction_sd, (model.max() + 1, design.subjects))
+    if design.failures:
+        missed = random.random(own.shape) < design.failures
+        own = own - FAILURE * (missed - design.failures)  # no change of the mean
+    own = own[model]
     noise = random.normal(0, design.noise_sd, (len(model), len(subject)))
     return random.normal(0, design.subject_sd, design.subjects)[subject] + own[:, subject] + noise
 
