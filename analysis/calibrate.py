@@ -6,9 +6,9 @@ The result is a table for docs/calibration.md; the test suite runs the same code
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,11 +33,15 @@ CONTRAST = Contrast("AU", "TS")
 
 @dataclass(frozen=True)
 class Scenario:
-    """A design, and what is counted on it: a function of one simulated study and its seed that returns figures."""
+    """A design, and what is counted on it: a function of one simulated study and its seed that returns figures.
+
+    `bounds` has the least and largest mean that a figure may have.
+    """
 
     name: str
     design: Design
     count: Callable[[Simulated, int], dict[str, float]]
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def _estimates(pairs: Sequence[PairedGain]) -> list[Estimate]:
