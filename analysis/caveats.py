@@ -7,9 +7,9 @@ import pandas as pd
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from analysis.gains import contrasts
-from analysis.moderation import FEWEST_TASKS
 from analysis.study import StudyTables
 from analysis.trust import improving
+from analysis.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
 from analysis.verdicts import SAME_MODEL, UNDECIDED
 
 MATCHED = (0.9, 1.1)
@@ -22,6 +22,9 @@ ENOUGH_SEEDS = 6
 """Seeds from which the signs of gains alone could reach p < 0.05: two-sided, 2 / 2^seeds."""
 
 ENOUGH_POWER = 0.8
+
+FEWEST_TASKS = 5
+"""Tasks below which means over tasks say little."""
 
 _NAMED = 5
 
@@ -82,7 +85,10 @@ def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
     if fewest == 1 and study.cases is None:
         found = ["One seed and no cases: gains have no interval and every verdict is undecided."]
     elif fewest == 1:
-        found = ["One seed only: no interval covers the chance of training."]
+        found = [
+            "One seed only: intervals cover the chance of test cases, not that of training, and every verdict is "
+            "undecided. Train at least one more seed."
+        ]
     elif fewest < ENOUGH_SEEDS:
         support = "" if study.cases is None else " and on test cases"
         found = [
@@ -110,9 +116,18 @@ def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     total = full["task"].nunique()
     found = []
     if study.cases is not None:
-        alone = full.loc[full["basis"] == "seeds only", "task"]
-        said = "Test cases cannot be resampled in {} (one subject, or no metric): intervals there cover seeds alone."
+        alone = full.loc[full["basis"].isin([SEEDS, BORROWED]), "task"]
+        said = (
+            "Test cases cannot be resampled in {} (one subject, or no metric): intervals there cover seeds alone, and "
+            "the verdict is undecided."
+        )
         found += _if_any(alone, total, said)
+    borrowed = full.loc[full["basis"].isin([BORROWED, BORROWED_AND_CASES]), "task"]
+    said = "One pair of seeds, or gains that do not vary, in {}: the scatter over seeds is that of tasks of the type."
+    found += _if_any(borrowed, total, said)
+    if full["seeds"].max() > 1:
+        said = "One pair of seeds only in {}, and no task of the type with more: the verdict is undecided."
+        found += _if_any(full.loc[full["basis"].isin([CASES, NONE]), "task"], total, said)
     still = full.loc[full["se"] == 0, "task"]
     found += _if_any(still, total, "Gains do not vary at all over seeds and cases in {}: that tells nothing of chance.")
     for name, rows in full[full["power"].notna()].groupby("contrast", sort=False):
@@ -174,5 +189,5 @@ def _test_sets(study: StudyTables, trained: pd.DataFrame, data: pd.DataFrame) ->
         found = _if_any(few, len(full), f"Fewer than {FEW_SUBJECTS} test subjects in {{}}: intervals there are rough.")
     if len(full) < FEWEST_TASKS:
         tasks = "1 task" if len(full) == 1 else f"{len(full)} tasks"
-        found.append(f"{tasks} only: scatter over seeds cannot be shared, means over tasks say little.")
+        found.append(f"{tasks} only: means over tasks say little.")
     return found

@@ -9,13 +9,13 @@ At the largest fraction each contrast is judged again under
     margin          half, once and twice that of the study
     correction      Benjamini-Hochberg, Holm, none
 
-A family is always all tasks of the contrast. Metric and mask rule are changed for one task type at a time, the other
-types keeping score and rule; a task is judged only by the analyses that change its own type, or none, so no analysis
-counts for it more than once. Gains are estimated once per metric, rule and scale, with seed variances moderated over
-the family. Source of the idea: Steegen et al., Perspect. Psychol. Sci. 11 (2016).
+A family is always all tasks of all contrasts, as in the headline. Metric and mask rule are changed for one task type
+at a time, the other types keeping score and rule; a task is judged only by the analyses that change its own type, or
+none, so no analysis counts for it more than once. Gains are estimated once per metric, rule and scale, with seed
+variances moderated as verdicts have them. Source of the idea: Steegen et al., Perspect. Psychol. Sci. 11 (2016).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import get_args
@@ -26,12 +26,11 @@ import pandas as pd
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.tasks import METRICS, TaskType
 from analysis.frames import frame
-from analysis.gains import PairedGain, TaskScores, contrasts, pair
-from analysis.moderation import moderate
+from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
 from analysis.resampling import ARM, TaskCases, Weights
 from analysis.settings import Correction, Scale, Settings
 from analysis.study import Resampled, StudyTables, primary_of, task_scores
-from analysis.uncertainty import Estimate
+from analysis.task_gains import moderated, testable
 from analysis.verdicts import VERDICTS, judge
 
 ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
@@ -76,8 +75,11 @@ class _Gain:
     """A task's gain under one variant and scale."""
 
     pair: PairedGain
-    estimate: Estimate
     margin: float
+
+
+Key = tuple[Contrast, str]
+"""A task under a contrast."""
 
 
 def multiverse(
@@ -92,21 +94,18 @@ def multiverse(
     fraction = study.fractions[-1]
     scores = task_variants(study, resampled, fraction)
     parts = []
-    for contrast in contrasts(study.aggregations):
-        for scale in SCALES:
-            found: dict[str, dict[Variant, _Gain]] = {}
-            for task, variants in scores.items():
-                paired = {name: pair(each, contrast, fraction, scale) for name, each in variants.items()}
-                own = {
-                    name: _Gain(each, each.estimate(), _margin(each, study.manifest.margin(task), scale))
-                    for name, each in paired.items()
-                    if each is not None and _usable(name, each)
-                }
-                if MAIN in own:
-                    found[task] = own
-            parts += [
-                rows.assign(**contrast.columns, fraction=fraction, scale=scale) for rows in _analyses(found, settings)
-            ]
+    for scale in SCALES:
+        found: dict[Key, dict[Variant, _Gain]] = {}
+        for contrast, (task, variants) in product(contrasts(study.aggregations), scores.items()):
+            paired = {name: pair(scored, contrast, fraction, scale) for name, scored in variants.items()}
+            own = {
+                name: _Gain(gain, _margin(gain, study.manifest.margin(task), scale))
+                for name, gain in paired.items()
+                if gain is not None and _usable(name, gain)
+            }
+            if MAIN in own:
+                found[contrast, task] = own
+        parts += [rows.assign(fraction=fraction, scale=scale) for rows in _analyses(found, settings)]
     long = pd.concat(parts, ignore_index=True)[list(CHOICES)] if parts else pd.DataFrame(columns=list(CHOICES))
     return _summary(long, gains), long
 
@@ -182,54 +181,55 @@ def _from_cases(
     return found
 
 
-def _analyses(found: Mapping[str, Mapping[Variant, _Gain]], settings: Settings) -> Iterator[pd.DataFrame]:
-    """Verdicts of one contrast on one scale under every variant, margin and correction."""
-    types = {task: variants[MAIN].pair.type for task, variants in found.items()}
+def _analyses(found: Mapping[Key, Mapping[Variant, _Gain]], settings: Settings) -> Iterator[pd.DataFrame]:
+    """Verdicts of all contrasts on one scale under every variant, margin and correction."""
+    types = {key: variants[MAIN].pair.type for key, variants in found.items()}
     changes = dict.fromkeys(
-        (types[task], name) if name != MAIN else ("", MAIN) for task, variants in found.items() for name in variants
+        (types[key], name) if name != MAIN else ("", MAIN) for key, variants in found.items() for name in variants
     )
     for changed, variant in changes:
-        judged = [
-            task
-            for task, variants in found.items()
-            if variant == MAIN or types[task] == changed and variant in variants
-        ]
-        family = {task: variants[variant if task in judged else MAIN] for task, variants in found.items()}
-        estimates = _moderated(list(family.values()))
+        judged = np.array(
+            [variant == MAIN or types[key] == changed and variant in variants for key, variants in found.items()]
+        )
+        family = {
+            key: variants[variant if chosen else MAIN]
+            for (key, variants), chosen in zip(found.items(), judged, strict=True)
+        }
+        gains = pd.DataFrame(_moderated(family), columns=["gain", "se", "df"])
+        margin = np.array([gain.margin for gain in family.values()])
         for factor, correction in product(MARGIN_FACTORS, CORRECTIONS):
             verdicts = judge(
-                np.array([each.value for each in estimates]),
-                np.array([each.se for each in estimates]),
-                np.array([each.df for each in estimates]),
-                margins := np.array([each.margin * factor for each in family.values()]),
+                *(gains[name].to_numpy() for name in ("gain", "se", "df")),
+                margin * factor,
                 correction=correction,
                 alpha=settings.alpha,
             )
             rows = verdicts.assign(
-                task=list(family),
+                contrast=[contrast.name for contrast, _ in family],
+                joint=[contrast.joint for contrast, _ in family],
+                base=[contrast.base for contrast, _ in family],
+                task=[task for _, task in family],
                 type=list(types.values()),
                 metric=variant[0],
                 empty_masks=variant[1],
                 margin_factor=factor,
                 correction=correction,
-                gain=[each.value for each in estimates],
-                margin=margins,
+                gain=gains["gain"],
+                margin=margin * factor,
             )
-            yield rows[rows["task"].isin(judged)]
+            yield rows[judged]
 
 
-def _moderated(family: Sequence[_Gain]) -> list[Estimate]:
-    """Estimates of a family with moderated seed variances; gains in another unit lend and borrow none."""
-    estimates = [each.estimate for each in family]
-    places = [place for place, each in enumerate(family) if each.pair.unit == "1"]
-    moderated = moderate(
-        [estimates[place] for place in places],
-        [len(family[place].pair.seeds) for place in places],
-        [family[place].pair.subjects for place in places],
-    )
-    for place, each in zip(places, moderated, strict=True):
-        estimates[place] = each
-    return estimates
+def _moderated(family: Mapping[Key, _Gain]) -> list[tuple[float, float, float]]:
+    """Gain, standard error and degrees of freedom of a family, as verdicts have them."""
+    estimates = {}
+    for contrast in dict.fromkeys(contrast for contrast, _ in family):
+        pairs = [gain.pair for (own, _), gain in family.items() if own == contrast]
+        estimates |= {
+            (contrast, pair.task): (estimate.value, testable(pair, estimate), estimate.df)
+            for pair, estimate in zip(pairs, moderated(pairs), strict=True)
+        }
+    return [estimates[key] for key in family]
 
 
 def _summary(long: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:

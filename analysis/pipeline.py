@@ -75,12 +75,12 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     frames = {name: frame(name, []) for name in FRAMES}
 
     progress("gains and verdicts")
-    each_gain = [
-        task_gains(study, pairs[each.name, share], each, share, settings, improving)
-        for each in compared
-        for share in study.fractions
-    ]
-    frames["gains"] = joined("gains", each_gain)
+    frames["gains"] = task_gains(
+        study,
+        {(each, share): pairs[each.name, share] for each in compared for share in study.fractions},
+        settings,
+        improving,
+    )
     frames["seed_gains"] = joined(
         "seed_gains",
         [seed_gains(pairs[each.name, share], each, share) for each in compared for share in study.fractions],

@@ -19,10 +19,10 @@ from scipy import optimize
 
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
-from analysis.moderation import moderate
 from analysis.settings import Settings
 from analysis.study import StudyTables
-from analysis.uncertainty import Estimate, satterthwaite
+from analysis.task_gains import moderated
+from analysis.uncertainty import DECIDES, Estimate, satterthwaite
 from analysis.verdicts import SAME_MODEL, power
 
 WANTED = 0.8
@@ -70,15 +70,10 @@ def power_frame(
 
 
 def seed_parts(pairs: Sequence[PairedGain]) -> list[tuple[Estimate, float]]:
-    """Of each pair the estimate with moderated seed variance, and that variance's degrees of freedom."""
-    found = [(each.estimate(), len(each.seeds) - 1.0) for each in pairs]
-    family = [place for place, each in enumerate(pairs) if each.unit == "1" and not each.same_model]
+    """Of each pair the moderated estimate, and the degrees of freedom of its seed variance."""
     # Without a part from cases, the degrees of freedom that come back are those of the seed variance.
-    alone = [replace(found[place][0], v_case=0.0, df=found[place][1], basis="seeds only") for place in family]
-    counts = [len(pairs[place].seeds) for place in family]
-    for place, moderated in zip(family, moderate(alone, counts, [0] * len(family)), strict=True):
-        found[place] = replace(found[place][0], v_seed=moderated.v_seed), moderated.df
-    return found
+    alone = moderated([replace(pair, draws=None) for pair in pairs])
+    return [(estimate, part.df) for estimate, part in zip(moderated(pairs), alone, strict=True)]
 
 
 def _plan(
@@ -88,9 +83,8 @@ def _plan(
     if pair.same_model:
         return {"limit": SAME_MODEL}
     seeds, case_df = len(pair.seeds), max(1.0, pair.subjects - 1.0)
-    with_cases = found.basis in ("seeds and cases", "cases only")
-    known: dict[str, object] = {"se_cases": np.sqrt(found.v_case)} if with_cases else {}
-    if seeds < 2:
+    known: dict[str, object] = {"se_cases": np.sqrt(found.v_case)} if found.has_cases else {}
+    if found.basis not in DECIDES:
         return known | {"detectable": detectable(found.se, case_df, alpha), "limit": ONE_SEED}
     variance = found.v_seed * seeds
     prior_df = seed_df - (seeds - 1)

@@ -22,7 +22,8 @@ class Settings:
     """absolute: difference of scores; relative: over the base score; standardised: over the pooled sd of both
     aggregations over seeds. Relative gains explode on small base scores."""
     correction: Correction = "BH"
-    """Benjamini-Hochberg (share of false verdicts), Holm (chance of any), within contrast and fraction."""
+    """Benjamini-Hochberg (share of false verdicts), Holm (chance of any), over the verdicts of all
+    contrasts at full data, and over those at smaller fractions."""
     alpha: float = 0.05
     """Two-sided error rate; intervals have level 1 - alpha, one-sided tests alpha / 2."""
     draws: int = 2000

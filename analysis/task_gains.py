@@ -1,6 +1,6 @@
 """The frame `gains`: every task's gain with its uncertainty, its verdict and the raw metric beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,77 +10,111 @@ from analysis.gains import Contrast, PairedGain, pooled_sd
 from analysis.moderation import moderate
 from analysis.settings import Settings
 from analysis.study import StudyTables, primary_of, unit_of
+from analysis.uncertainty import DECIDES, SEEDS_AND_CASES, Estimate
 from analysis.verdicts import SAME_MODEL, judge
+
+HEADLINE, SMALLER = "full data", "smaller fractions"
+"""Families of verdicts: every task of every contrast at its largest fraction, and at all smaller ones together."""
 
 
 def task_gains(
     study: StudyTables,
-    pairs: Sequence[PairedGain],
-    contrast: Contrast,
-    fraction: float,
+    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
     settings: Settings,
     improving: pd.DataFrame,
 ) -> pd.DataFrame:
-    """The frame `gains` of one contrast at one fraction: one family of verdicts."""
-    if not pairs:
-        return frame("gains", [])
-    found = [each.estimate() for each in pairs]
-    # Tasks in another unit than the score have another scatter and lend none.
-    family = [place for place, each in enumerate(pairs) if each.unit == "1" and not each.same_model]
-    moderated = moderate(
-        [found[place] for place in family],
-        [len(pairs[place].seeds) for place in family],
-        [pairs[place].subjects for place in family],
+    """The frame `gains` of every contrast and fraction of `pairs`.
+
+    Verdicts are corrected over families: the headline, which is what a report opens with, is one family, the smaller
+    fractions together are another.
+    """
+    full = {contrast: share for (contrast, share), members in sorted(pairs.items(), key=_share) if members}
+    parts = []
+    for family in (HEADLINE, SMALLER):
+        rows, limits = [], []
+        for (contrast, share), members in pairs.items():
+            if (share == full.get(contrast)) != (family == HEADLINE):
+                continue
+            estimates = moderated(members)
+            still = improving[improving["fraction"] == share].set_index(["aggregation", "task"])["improving"].to_dict()
+            for pair, estimate in zip(members, estimates, strict=True):
+                margin = _margin(study, pair, settings)
+                rows.append(
+                    {**contrast.columns, "fraction": share, "family": family, "margin": margin}
+                    | _row(pair, estimate, settings)
+                    | {
+                        "base_improving": still.get((contrast.base, pair.task)),
+                        "joint_improving": still.get((contrast.joint, pair.task)),
+                    }
+                    | _raw(study, pair.task, contrast, share)
+                )
+                limits.append(testable(pair, estimate))
+        if rows:
+            parts.append(_judged(rows, np.array(limits), settings))
+    return frame("gains", [row for part in parts for row in part])
+
+
+def _share(item: tuple[tuple[Contrast, float], object]) -> float:
+    return item[0][1]
+
+
+def moderated(pairs: Sequence[PairedGain]) -> list[Estimate]:
+    """Estimates of one contrast and fraction; tasks lend scatter over seeds to tasks of their type.
+
+    A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself.
+    """
+    types = [pair.type if pair.unit == "1" and not pair.same_model else f"{pair.task} alone" for pair in pairs]
+    return moderate(
+        [pair.estimate() for pair in pairs],
+        [len(pair.seeds) for pair in pairs],
+        [pair.subjects for pair in pairs],
+        types,
     )
-    for place, better in zip(family, moderated, strict=True):
-        found[place] = better
-    same = np.array([each.same_model for each in pairs])
-    se = np.where(same, np.nan, [each.se for each in found])
-    margins = np.array([_margin(study, each, settings) for each in pairs])
-    verdicts = judge(
-        np.array([each.value for each in found]),
-        se,
-        np.array([each.df for each in found]),
-        margins,
-        correction=settings.correction,
-        alpha=settings.alpha,
-    )
-    verdicts.loc[same, "verdict"] = SAME_MODEL
-    still = improving[improving["fraction"] == fraction].set_index(["aggregation", "task"])["improving"].to_dict()
-    rows = []
-    for each, estimated, verdict, margin in zip(pairs, found, verdicts.to_dict("records"), margins, strict=True):
-        low, high = (float("nan"),) * 2 if each.same_model else estimated.interval(1 - settings.alpha)
-        variance = estimated.v_seed + estimated.v_case
-        known = estimated.basis == "seeds and cases" and variance > 0
-        rows.append(
-            {
-                **contrast.columns,
-                "fraction": fraction,
-                "task": each.task,
-                "type": each.type,
-                "group": each.group,
-                "n_train": each.n_train,
-                "seeds": len(each.seeds),
-                "subjects": each.subjects,
-                "joint_score": float(each.joint_scores.mean()),
-                "base_score": float(each.base_scores.mean()),
-                "gain": estimated.value,
-                "low": low,
-                "high": high,
-                "se": estimated.se,
-                "df": estimated.df,
-                "seed_share": estimated.v_seed / variance if known else float("nan"),
-                "case_share": estimated.v_case / variance if known else float("nan"),
-                "basis": estimated.basis,
-                "undefined_draws": each.undefined_draws,
-                "margin": margin,
-                "base_improving": still.get((contrast.base, each.task)),
-                "joint_improving": still.get((contrast.joint, each.task)),
-            }
-            | verdict
-            | _raw(study, each.task, contrast, fraction)
-        )
-    return frame("gains", rows)
+
+
+def testable(pair: PairedGain, estimate: Estimate) -> float:
+    """Standard error that a verdict may rest on; NaN where there is none.
+
+    One seed tells nothing of the chance of training. Test cases of one subject, or whose metric is undefined on
+    resamples, tell nothing of the chance of subjects: with them a verdict would hold for that subject alone.
+    """
+    lone = pair.draws is not None and not estimate.has_cases
+    return float("nan") if pair.same_model or lone or estimate.basis not in DECIDES else estimate.se
+
+
+def _judged(rows: list[dict[str, object]], se: np.ndarray, settings: Settings) -> list[dict[str, object]]:
+    """Rows of one family with their verdicts."""
+    gain, df, margin = (np.array([row[name] for row in rows], float) for name in ("gain", "df", "margin"))
+    verdicts = judge(gain, se, df, margin, correction=settings.correction, alpha=settings.alpha)
+    judged = [row | verdict for row, verdict in zip(rows, verdicts.to_dict("records"), strict=True)]
+    return [row | {"verdict": SAME_MODEL} if row["basis"] == SAME_MODEL else row for row in judged]
+
+
+def _row(pair: PairedGain, estimate: Estimate, settings: Settings) -> dict[str, object]:
+    """One task's gain with its interval, before any verdict."""
+    nothing = float("nan")
+    low, high = (nothing, nothing) if pair.same_model else estimate.interval(1 - settings.alpha)
+    variance = estimate.v_seed + estimate.v_case
+    known = estimate.basis == SEEDS_AND_CASES and variance > 0
+    return {
+        "task": pair.task,
+        "type": pair.type,
+        "group": pair.group,
+        "n_train": pair.n_train,
+        "seeds": len(pair.seeds),
+        "subjects": pair.subjects,
+        "joint_score": float(pair.joint_scores.mean()),
+        "base_score": float(pair.base_scores.mean()),
+        "gain": estimate.value,
+        "low": low,
+        "high": high,
+        "se": estimate.se,
+        "df": estimate.df,
+        "seed_share": estimate.v_seed / variance if known else nothing,
+        "case_share": estimate.v_case / variance if known else nothing,
+        "basis": SAME_MODEL if pair.same_model else estimate.basis,
+        "undefined_draws": pair.undefined_draws,
+    }
 
 
 def _margin(study: StudyTables, each: PairedGain, settings: Settings) -> float:

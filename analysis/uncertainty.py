@@ -21,12 +21,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
+SEEDS_AND_CASES, SEEDS, CASES, NONE = "seeds and cases", "seeds only", "cases only", "none"
+BORROWED_AND_CASES, BORROWED = "borrowed seeds and cases", "borrowed seeds"
+"""What an estimate's error rests on. Borrowed: the scatter over seeds is that of other tasks, see `moderation`."""
+
+DECIDES = frozenset({SEEDS_AND_CASES, SEEDS, BORROWED_AND_CASES, BORROWED})
+"""Bases on which a verdict may rest: one seed by itself tells nothing of the chance of training."""
+
 
 @dataclass(frozen=True)
 class Estimate:
     """A mean and what limits it. `v_seed` and `v_case` are variances of `value`; `basis` says which are known.
 
-    `v_both` is what seeds and cases do together: part of `v_seed`, and the least it can be.
+    `v_both` is what seeds and cases do together: part of `v_seed`, and the least it can be. `v_mean` is the variance
+    over resamples of the mean over seeds. `matched_se` is the standard error of the t that has `df` where
+    `analysis.moderation` found it; else the variances give it.
     """
 
     value: float
@@ -35,11 +44,20 @@ class Estimate:
     df: float
     basis: str
     v_both: float = 0.0
+    v_mean: float = 0.0
+    matched_se: float | None = None
 
     @property
     def se(self) -> float:
-        """sqrt(max(V_seed, V_both) + V_case); NaN without seeds and cases."""
-        return float("nan") if self.basis == "none" else float(np.sqrt(max(self.v_seed, self.v_both) + self.v_case))
+        """sqrt(max(V_seed, V_both) + V_case), or the moderated one; NaN without seeds and cases."""
+        if self.matched_se is not None:
+            return self.matched_se
+        return float("nan") if self.basis == NONE else float(np.sqrt(max(self.v_seed, self.v_both) + self.v_case))
+
+    @property
+    def has_cases(self) -> bool:
+        """Whether resampled test cases are part of it."""
+        return self.v_mean > 0
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """value +- t(df) SE, see `t_interval`."""
@@ -74,17 +92,17 @@ def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int =
     v_seed, seeds_known = (float(gains.var(ddof=1)) / seeds, True) if seeds > 1 else (0.0, False)
     if draws is None or subjects < 2:
         if not seeds_known:
-            return Estimate(value, 0.0, 0.0, 1.0, "none")
-        return Estimate(value, v_seed, 0.0, seeds - 1.0, "seeds only")
+            return Estimate(value, 0.0, 0.0, 1.0, NONE)
+        return Estimate(value, v_seed, 0.0, seeds - 1.0, SEEDS)
     v_mean, v_each = case_variances(draws, subjects)
     if not np.isfinite(v_mean):
         return estimate(gains)
     if not seeds_known:
-        return Estimate(value, 0.0, v_mean, subjects - 1.0, "cases only")
+        return Estimate(value, 0.0, v_mean, subjects - 1.0, CASES, v_mean=v_mean)
     v_both = max(0.0, (v_each - v_mean) / (seeds - 1))
     v_case = max(0.0, v_mean - v_both)
     df = satterthwaite(np.array([v_seed, v_case]), np.array([seeds - 1.0, subjects - 1.0]))
-    return Estimate(value, v_seed, v_case, df, "seeds and cases", v_both)
+    return Estimate(value, v_seed, v_case, df, SEEDS_AND_CASES, v_both, v_mean)
 
 
 def case_variances(draws: np.ndarray, subjects: int) -> tuple[float, float]:

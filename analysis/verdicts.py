@@ -1,6 +1,7 @@
 """Verdicts on many tasks at once: harm, benefit, no meaningful loss, undecided.
 
-For each task of a family (one contrast at one fraction), with gain g, standard error SE, df and margin m:
+A family is every task under every contrast at full data, which is what a report opens with, or all of them at smaller
+fractions. For each member, with gain g, standard error SE, df and margin m:
 
     difference     H0: true gain = 0       p = 2 P(T > |g| / SE)
     no loss        H0: true gain <= -m     p = P(T > (g + m) / SE), tested at alpha / 2
