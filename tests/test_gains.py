@@ -47,11 +47,15 @@ def analysed(study: StudyTables, **changes: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).sort_values(["contrast", "task"], ignore_index=True)
 
 
+# Metrics under weights are products in single precision, whose last digits depend on the processor's order of adding;
+# the tail of a t distribution multiplies such an error by ten or so.
+RTOL, ATOL = 1e-4, 1e-6
+
 NUMBERS = ["gain", "low", "high", "low_adjusted", "high_adjusted", "p", "p_adjusted", "p_loss", "supported_margin"]
 
 
 def assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    np.testing.assert_allclose(one[NUMBERS], other[NUMBERS], atol=1e-9)
+    np.testing.assert_allclose(one[NUMBERS], other[NUMBERS], rtol=RTOL, atol=ATOL)
     assert list(one["verdict"]) == list(other["verdict"])
 
 
@@ -64,7 +68,7 @@ def test_gain_is_the_difference_of_the_very_same_runs(study):
     scores = study.scores[(study.scores["task"] == "task03") & (study.scores["metric"] == "score")]
     wide = scores.pivot(index="seed", columns="aggregation", values="value")
     found = {each.task: each for each in pair_all(task_scores(study, None), AU_TS, 1.0)}["task03"]
-    np.testing.assert_allclose(found.by_seed, wide["AU"] - wide["TS"])
+    np.testing.assert_allclose(found.by_seed, wide["AU"] - wide["TS"], rtol=1e-9, atol=1e-12)
 
 
 def test_swapping_the_aggregations_flips_the_sign(study, gains):
@@ -78,9 +82,9 @@ def test_swapping_the_aggregations_flips_the_sign(study, gains):
     )
     one = gains[gains["contrast"] == "AU-TS"].sort_values("task")
     other = swapped[swapped["contrast"] == "AU-TS"].sort_values("task")
-    np.testing.assert_allclose(one["gain"], -other["gain"].to_numpy(), atol=1e-12)
-    np.testing.assert_allclose(one["low"], -other["high"].to_numpy(), atol=1e-9)
-    np.testing.assert_allclose(one["p"], other["p"].to_numpy(), atol=1e-12)
+    np.testing.assert_allclose(one["gain"], -other["gain"].to_numpy(), rtol=RTOL, atol=ATOL)
+    np.testing.assert_allclose(one["low"], -other["high"].to_numpy(), rtol=RTOL, atol=ATOL)
+    np.testing.assert_allclose(one["p"], other["p"].to_numpy(), rtol=RTOL, atol=ATOL)
 
 
 def test_row_order_changes_nothing(study, gains):
@@ -138,7 +142,7 @@ def test_an_affine_change_of_metric_with_its_margin_changes_no_verdict(scale, sh
 
     one, other = verdicts(before, 0.02), verdicts(after, 0.02 * scale)
     assert list(one["verdict"]) == list(other["verdict"])
-    np.testing.assert_allclose(one["p_loss"], other["p_loss"], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(one["p_loss"], other["p_loss"], rtol=1e-5, atol=1e-9)
 
 
 def test_the_same_study_gives_the_same_bytes(study):
@@ -173,7 +177,7 @@ def test_seeds_alone_are_a_paired_t_test():
     gains = np.array([0.01, 0.03, 0.02, 0.05])
     low, high = estimate(gains).interval()
     expected = stats.ttest_1samp(gains, 0).confidence_interval()
-    np.testing.assert_allclose([low, high], expected)
+    np.testing.assert_allclose([low, high], expected, rtol=1e-8, atol=1e-12)
 
 
 def test_cases_alone_match_the_paired_difference_of_means():
@@ -185,7 +189,7 @@ def test_cases_alone_match_the_paired_difference_of_means():
     names = simulated.tasks[0].arms["aggregation"].to_numpy()
     differences = values[names == "AU"][0] - values[names == "TS"][0]
     assert found.basis == "cases only"
-    assert found.se == pytest.approx(stats.sem(differences), rel=0.05)
+    assert found.se == pytest.approx(stats.sem(differences), rel=0.05, abs=0)
 
 
 def test_variance_shares_tell_seeds_from_cases():
@@ -202,7 +206,7 @@ def test_seeds_that_agree_by_chance_do_not_hide_the_cases():
     random = np.random.default_rng(0)
     found = estimate(np.array([0.1, 0.1 + 1e-9]), 0.1 + random.normal(0, 0.03, (2000, 2)), 50)
     assert found.v_seed < 1e-15
-    assert found.se == pytest.approx(0.03 / np.sqrt(2), rel=0.1)
+    assert found.se == pytest.approx(0.03 / np.sqrt(2), rel=0.1, abs=0)
 
 
 def test_no_seeds_and_no_cases_give_no_interval():
@@ -211,7 +215,8 @@ def test_no_seeds_and_no_cases_give_no_interval():
 
 
 def test_two_part_test_is_student_where_one_part_is_nothing_and_wider_than_either():
-    np.testing.assert_allclose(two_part_test(0.1, (0.04, 0.0), (2, 99))[:2], stats.t.interval(0.95, 2, 0.1, 0.2))
+    limits = two_part_test(0.1, (0.04, 0.0), (2, 99))[:2]
+    np.testing.assert_allclose(limits, stats.t.interval(0.95, 2, 0.1, 0.2), rtol=1e-8, atol=1e-12)
     low, high, p = two_part_test(0.0, (0.04, 0.01), (2, 99))
     assert high > stats.t.ppf(0.975, 2) * 0.2 and p == pytest.approx(1.0, abs=1e-6)
     draws = 0.2 * stats.t.rvs(2, size=400_000, random_state=1) + 0.1 * stats.t.rvs(99, size=400_000, random_state=2)
@@ -223,7 +228,7 @@ def test_moderation_finds_the_prior_it_was_drawn_from():
     true = 0.5 * 8 / random.chisquare(8, 4000)
     seen = true * random.chisquare(3, 4000) / 3
     scale, df = inverse_chi_squared(seen, np.full(4000, 3.0))
-    assert scale == pytest.approx(0.5, rel=0.08) and df == pytest.approx(8, rel=0.2)
+    assert scale == pytest.approx(0.5, rel=0.08, abs=0) and df == pytest.approx(8, rel=0.2, abs=0)
 
 
 def test_moderation_lends_nothing_to_few_tasks():
@@ -234,7 +239,7 @@ def test_moderation_lends_nothing_to_few_tasks():
 def test_mean_over_tasks_of_independent_tasks_is_a_t_test():
     means = np.array([0.01, 0.04, -0.02, 0.03, 0.05])
     value, se, df = mean_over_tasks([np.array([each]) for each in means], np.array(list("abcde")))
-    assert (value, se, df) == pytest.approx((means.mean(), stats.sem(means), 4))
+    assert (value, se, df) == pytest.approx((means.mean(), stats.sem(means), 4), rel=1e-8, abs=1e-12)
 
 
 def test_groups_widen_the_mean_over_tasks():
@@ -282,10 +287,10 @@ def test_a_sure_loss_within_the_margin_is_no_meaningful_loss():
 def test_adjusted_intervals_say_what_adjusted_tests_say(gains, errors, correction):
     found = judged(gains, se=np.array(errors[: len(gains)]), correction=correction)
     excluded = (found["low_adjusted"] > 0) | (found["high_adjusted"] < 0)
-    clear = (found["p_adjusted"] - 0.05).abs() > 1e-9
+    clear = (found["p_adjusted"] - 0.05).abs() > 1e-6
     assert (excluded == (found["p_adjusted"] <= 0.05))[clear].all()
     supported = found["supported_margin"] <= 0.02
-    near = (found["p_loss_adjusted"] - 0.025).abs() < 1e-9
+    near = (found["p_loss_adjusted"] - 0.025).abs() < 1e-6
     assert (supported == (found["p_loss_adjusted"] <= 0.025))[~near].all()
 
 

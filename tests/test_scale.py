@@ -38,6 +38,12 @@ def rows(by_fraction) -> pd.DataFrame:
     return by_task_and_seed(by_fraction[-1][1])
 
 
+@pytest.fixture(scope="module")
+def grouped() -> pd.DataFrame:
+    """Rows of tasks whose groups differ by far more than their errors."""
+    return by_task_and_seed(pair_all(simulate(DESIGN.with_(group_sd=0.05), 2).scores(0, 0), AU_TS, 1.0))
+
+
 # ---- lines -------------------------------------------------------------------------------------------------------
 
 
@@ -48,11 +54,13 @@ def line(level, slope, se_level=0.005, se_slope=0.004, df=20.0):
 def test_crossover_and_its_limits_are_fiellers():
     found = line(0.02, 0.03).crossover()
     assert found["crossover"] == STARTS
-    assert found["n_star"] == pytest.approx(2 ** (9 - 0.02 / 0.03))
+    assert found["n_star"] == pytest.approx(2 ** (9 - 0.02 / 0.03), rel=1e-9, abs=0)
     t = stats.t.ppf(0.975, 20.0)
     # (level + slope x)^2 = t^2 (var_level + x^2 var_slope)
     roots = np.roots([0.03**2 - t**2 * 0.004**2, 2 * 0.02 * 0.03, 0.02**2 - t**2 * 0.005**2])
-    np.testing.assert_allclose([found["n_star_low"], found["n_star_high"]], 2 ** (9 + np.sort(roots)), rtol=0.01)
+    np.testing.assert_allclose(
+        [found["n_star_low"], found["n_star_high"]], 2 ** (9 + np.sort(roots)), rtol=0.01, atol=0
+    )
 
 
 def test_directions_and_abstentions():
@@ -74,21 +82,21 @@ def test_a_line_without_an_error_says_nothing():
 # ---- mixed model -------------------------------------------------------------------------------------------------
 
 
-def test_fixed_effects_and_group_effects_equal_statsmodels(rows):
-    x = np.log2(rows["n_train"].to_numpy(float))
+def test_fixed_effects_and_group_effects_equal_statsmodels(grouped):
+    x = np.log2(grouped["n_train"].to_numpy(float))
     design = np.column_stack([np.ones(len(x)), x - x.mean()])
-    fit = fit_mixed(rows["gain"].to_numpy(), design, rows["group"].to_numpy(str), rows["task"].to_numpy(str))
-    data = rows.assign(x=x - x.mean(), gain=rows["gain"] / rows["gain"].std(ddof=0))
+    fit = fit_mixed(grouped["gain"].to_numpy(), design, grouped["group"].to_numpy(str), grouped["task"].to_numpy(str))
+    data = grouped.assign(x=x - x.mean(), gain=grouped["gain"] / grouped["gain"].std(ddof=0))
     other = MixedLM.from_formula("gain ~ x", data, groups="group", re_formula="1", vc_formula={"task": "0 + C(task)"})
     other = other.fit(reml=True, method=["lbfgs", "bfgs", "powell"])
-    scale = rows["gain"].std(ddof=0)
+    scale = grouped["gain"].std(ddof=0)
     np.testing.assert_allclose(fit.beta, other.fe_params.to_numpy() * scale, rtol=1e-3, atol=1e-6)
-    np.testing.assert_allclose(np.sqrt(np.diag(fit.cov)), other.bse_fe.to_numpy() * scale, rtol=1e-2)
+    np.testing.assert_allclose(np.sqrt(np.diag(fit.cov)), other.bse_fe.to_numpy() * scale, rtol=1e-2, atol=0)
     effects = {
         name: values["group"] if "group" in values else values.iloc[0] for name, values in other.random_effects.items()
     }
     np.testing.assert_allclose(fit.effects, [effects[name] * scale for name in fit.groups], rtol=0.02, atol=1e-5)
-    assert fit.converged
+    assert fit.converged and np.ptp(fit.effects) > 0.05
 
 
 def test_variances_are_those_that_were_simulated():
@@ -100,7 +108,7 @@ def test_variances_are_those_that_were_simulated():
     y = y + random.normal(0, 0.01, len(y))
     fit = fit_mixed(y, np.ones((len(y), 1)), group.astype(str), task.astype(str))
     found = np.sqrt([fit.var_group, fit.var_task, fit.var_rest])
-    np.testing.assert_allclose(found, [0.03, 0.02, 0.01], rtol=0.2)
+    np.testing.assert_allclose(found, [0.03, 0.02, 0.01], rtol=0.2, atol=0)
 
 
 def test_one_group_and_one_row_per_task_is_least_squares():
@@ -110,8 +118,8 @@ def test_one_group_and_one_row_per_task_is_least_squares():
     design = np.column_stack([np.ones(12), x])
     fit = fit_mixed(y, design, np.full(12, "g"), np.arange(12).astype(str))
     expected = sm.OLS(y, design).fit()
-    np.testing.assert_allclose(fit.beta, expected.params)
-    np.testing.assert_allclose(np.sqrt(np.diag(fit.cov)), expected.bse, rtol=1e-4)
+    np.testing.assert_allclose(fit.beta, expected.params, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(np.sqrt(np.diag(fit.cov)), expected.bse, rtol=1e-3, atol=0)
 
 
 def test_few_tasks_fall_back_and_say_so():
@@ -126,13 +134,12 @@ def test_few_tasks_fall_back_and_say_so():
     assert not any("Singular" in note for note in notes)
 
 
-def test_a_new_group_is_less_sure_than_a_known_one(rows):
-    design = np.ones((len(rows), 1))
-    fit = fit_mixed(rows["gain"].to_numpy(), design, rows["group"].to_numpy(str), rows["task"].to_numpy(str))
-    if fit.var_group == 0:
-        pytest.skip("no group effect in this draw")
+def test_a_new_group_is_less_sure_than_a_known_one(grouped):
+    design = np.ones((len(grouped), 1))
+    fit = fit_mixed(grouped["gain"].to_numpy(), design, grouped["group"].to_numpy(str), grouped["task"].to_numpy(str))
     known, new = (fit.predict(np.ones(1), name) for name in (fit.groups[0], "elsewhere"))
-    assert new[1] > known[1] and new[2] > new[1] and new[0] == pytest.approx(float(fit.beta[0]))
+    assert new[1] > 1.5 * known[1] and new[2] > 1.1 * new[1]
+    assert new[0] == pytest.approx(float(fit.beta[0]), rel=1e-9, abs=1e-12)
 
 
 # ---- across tasks ------------------------------------------------------------------------------------------------
@@ -141,14 +148,16 @@ def test_a_new_group_is_less_sure_than_a_known_one(rows):
 def test_least_squares_has_cluster_robust_errors(rows):
     few = rows[rows["group"].isin(sorted(set(rows["group"]))[:5])]
     found = clustered_line(few)
-    assert found["slope"] == pytest.approx(np.polyfit(np.log2(few["n_train"].to_numpy(float)), few["gain"], 1)[0])
+    slope = np.polyfit(np.log2(few["n_train"].to_numpy(float)), few["gain"], 1)[0]
+    assert found["slope"] == pytest.approx(slope, rel=1e-6, abs=1e-9)
     assert "task" in found["note"]
     whole, x = clustered_line(rows), np.log2(rows["n_train"].to_numpy(float))
     beta, cov, df = clustered_fit(
         rows["gain"].to_numpy(), np.column_stack([np.ones(len(x)), x]), rows["group"].to_numpy(str)
     )
     assert "group" in whole["note"]
-    assert whole["p"] == pytest.approx(2 * stats.t.sf(abs(beta[1]) / np.sqrt(cov[1, 1]), df[1]))
+    p = 2 * stats.t.sf(abs(beta[1]) / np.sqrt(cov[1, 1]), df[1])
+    assert whole["p"] == pytest.approx(p, rel=1e-5, abs=1e-9)
 
 
 def test_both_fits_are_reported_with_their_line(by_fraction):
@@ -164,7 +173,7 @@ def test_influence_is_the_change_of_slope_without_the_task(rows):
     found = pd.DataFrame(leave_one_out(rows, AU_TS, fitted)).set_index("task")
     means = rows.groupby("task").agg(gain=("gain", "mean"), n=("n_train", "first")).drop("task05")
     slope = np.polyfit(np.log2(means["n"]), means["gain"], 1)[0]
-    assert found.loc["task05", "slope_without"] == pytest.approx(slope)
+    assert found.loc["task05", "slope_without"] == pytest.approx(slope, rel=1e-6, abs=1e-9)
 
 
 def test_too_few_tasks_give_no_line(by_fraction):
@@ -180,7 +189,8 @@ def test_a_task_line_is_least_squares_of_its_fractions(by_fraction):
     gains = [{each.task: each for each in pairs}[found.task].by_seed.mean() for _, pairs in by_fraction]
     sizes = [{each.task: each for each in pairs}[found.task].n_train for _, pairs in by_fraction]
     slope, _ = np.polyfit(np.log2(sizes), gains, 1)
-    assert found.line.slope == pytest.approx(slope) and found.line.level == pytest.approx(np.mean(gains))
+    assert found.line.slope == pytest.approx(slope, rel=1e-6, abs=1e-9)
+    assert found.line.level == pytest.approx(np.mean(gains), rel=1e-6, abs=1e-9)
 
 
 def test_slope_error_from_seeds_alone_is_the_classical_one():
@@ -192,7 +202,7 @@ def test_slope_error_from_seeds_alone_is_the_classical_one():
     x = np.array([-1.0, 0.0, 1.0])
     rest = gains - gains.mean(1, keepdims=True) - gains.mean(0) + gains.mean()
     expected = np.sqrt((rest**2).sum() / 8 / (5 * (x**2).sum()))
-    assert np.sqrt(found.line.cov[1, 1]) == pytest.approx(expected)
+    assert np.sqrt(found.line.cov[1, 1]) == pytest.approx(expected, rel=1e-6, abs=1e-9)
     assert found.line.df == 4
 
 
@@ -200,7 +210,7 @@ def test_pooled_slope_is_the_mean_of_the_tasks(by_fraction):
     frame, lines = within_tasks(by_fraction, AU_TS, {"task00"})
     tasks = frame[frame["level"] == "task"]
     pooled = frame[(frame["level"] == "pooled") & (frame["name"] == "all")].iloc[0]
-    assert pooled["slope"] == pytest.approx(tasks["slope"].mean())
+    assert pooled["slope"] == pytest.approx(tasks["slope"].mean(), rel=1e-6, abs=1e-9)
     assert pooled["low"] < 0.03 < pooled["high"] and pooled["base_improving"]
     assert frame.set_index("name").loc["task00", "base_improving"]
     assert not frame.set_index("name").loc["task01", "base_improving"]
