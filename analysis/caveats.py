@@ -87,7 +87,7 @@ def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
     elif fewest == 1:
         found = [
             "One seed only: intervals cover the chance of test cases, not that of training, and every verdict is "
-            "undecided. Train at least one more seed."
+            "undecided until another seed is trained."
         ]
     elif fewest < ENOUGH_SEEDS:
         support = "" if study.cases is None else " and on test cases"
@@ -126,10 +126,8 @@ def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     said = "One pair of seeds, or gains that do not vary, in {}: the scatter over seeds is that of tasks of the type."
     found += _if_any(borrowed, total, said)
     if full["seeds"].max() > 1:
-        said = "One pair of seeds only in {}, and no task of the type with more: the verdict is undecided."
+        said = "One pair of seeds, or gains that do not vary, in {}, and no task of the type with more: undecided."
         found += _if_any(full.loc[full["basis"].isin([CASES, NONE]), "task"], total, said)
-    still = full.loc[full["se"] == 0, "task"]
-    found += _if_any(still, total, "Gains do not vary at all over seeds and cases in {}: that tells nothing of chance.")
     for name, rows in full[full["power"].notna()].groupby("contrast", sort=False):
         able = int((rows["power"] >= ENOUGH_POWER).sum())
         if able < len(rows) / 2 and (rows["verdict"] == UNDECIDED).any():

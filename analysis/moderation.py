@@ -37,7 +37,7 @@ _BELOW, _ABOVE = 7.0, 11.0
 """How far the grid of log sigma^2 reaches beyond the smallest and the largest log s^2."""
 
 _LEAST = 1e-5
-"""Share of the median variance below which a variance is taken for rounding, and lifted."""
+"""Share of the median variance below which a variance is taken for rounding."""
 
 
 def moderate(
@@ -49,13 +49,14 @@ def moderate(
     pairs that differ, its estimates stay as they are.
     """
     variance = np.array([each.v_seed * count for each, count in zip(estimates, seeds, strict=True)], float)
-    df = np.where(variance > 0, np.array(seeds, float) - 1, 0.0)
+    # A variance far below all others is rounding of the scores, and tells nothing.
+    known = variance > _LEAST * np.median(variance[variance > 0]) if (variance > 0).any() else variance > 0
+    df = np.where(known, np.array(seeds, float) - 1, 0.0)
     labels = np.array(types, dtype=object)
-    known = np.isin(labels, list(set(labels[df > 0])))
     moderated = list(estimates)
-    if not known.any():
+    chosen = np.flatnonzero(np.isin(labels, list(set(labels[df > 0]))))
+    if not len(chosen):
         return moderated
-    chosen = np.flatnonzero(known)
     theta, posterior = log_variance_posterior(variance[chosen], df[chosen], labels[chosen])
     sigma = np.exp(theta)
     seed_se, _ = matched_t(np.tile(sigma, (len(chosen), 1)), posterior)
@@ -84,8 +85,7 @@ def log_variance_posterior(variance: np.ndarray, df: np.ndarray, types: np.ndarr
     `variance` are the T estimates s_t^2 with `df` degrees of freedom, 0 where nothing is known of a task by itself.
     """
     seen = df > 0
-    floor = _LEAST * np.median(variance[seen])
-    logs = np.log(np.where(seen, np.maximum(variance, floor), 1.0))
+    logs = np.log(np.where(seen, variance, 1.0))
     step = float(np.clip(0.6 * np.sqrt(2 / df.max()), 0.05, 0.4))  # finer than the sharpest likelihood
     theta = np.arange(logs[seen].min() - _BELOW, logs[seen].max() + _ABOVE, step)
     ratio = logs[:, None] - theta

@@ -85,7 +85,8 @@ def _plan(
     seeds, case_df = len(pair.seeds), max(1.0, pair.subjects - 1.0)
     known: dict[str, object] = {"se_cases": np.sqrt(found.v_case)} if found.has_cases else {}
     if found.basis not in DECIDES:
-        return known | {"detectable": detectable(found.se, case_df, alpha), "limit": ONE_SEED}
+        limit = ONE_SEED if seeds < 2 else NO_SCATTER
+        return known | {"detectable": detectable(found.se, case_df, alpha), "limit": limit}
     variance = found.v_seed * seeds
     prior_df = seed_df - (seeds - 1)
     known["sd_seed"] = np.sqrt(variance)

@@ -79,17 +79,23 @@ def satterthwaite(variances: np.ndarray, dfs: np.ndarray) -> float:
     return max(1.0, float(variances.sum() ** 2 / spread)) if spread > 0 else float(dfs.max())
 
 
+_ROUNDING = 1e-12
+"""Relative differences that are rounding."""
+
+
 def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int = 0) -> Estimate:
     """The mean of per-seed gains (S values) with its two variances.
 
     `draws` are the gains of the same seeds on resampled subjects (B x S), NaN where undefined; `subjects` is how many
-    subjects were resampled. One seed: cases only. Fewer than two defined draws or subjects: seeds only. Neither: no
-    interval.
+    subjects were resampled. One seed, or gains that no seed changes: cases only. Fewer than two defined draws or
+    subjects: seeds only. Neither: no interval.
     """
     gains = np.asarray(gains, float)
     seeds = len(gains)
     value = float(gains.mean()) if seeds else float("nan")
-    v_seed, seeds_known = (float(gains.var(ddof=1)) / seeds, True) if seeds > 1 else (0.0, False)
+    # Gains that are the same in every seed, copies of one run for instance, tell nothing of the chance of training.
+    seeds_known = seeds > 1 and float(np.ptp(gains)) > _ROUNDING * float(np.abs(gains).max())
+    v_seed = float(gains.var(ddof=1)) / seeds if seeds_known else 0.0
     if draws is None or subjects < 2:
         if not seeds_known:
             return Estimate(value, 0.0, 0.0, 1.0, NONE)

@@ -9,7 +9,6 @@ from scipy import stats
 
 from aggregation_lab import results
 from analysis.gains import Contrast, TaskScores, contrasts, pair, pair_all
-from analysis.moderation import inverse_chi_squared, moderate
 from analysis.pipeline import analyse
 from analysis.pooling import mean_over_tasks, these_tasks
 from analysis.settings import Settings
@@ -40,11 +39,9 @@ def analysed(study: StudyTables, **changes: pd.DataFrame) -> pd.DataFrame:
     tables = {name: changes.get(name, getattr(study, name)) for name in ("scores", "cases")}
     changed = StudyTables(study.manifest, **tables)
     scores = task_scores(changed, resample(changed, QUICK.draws, QUICK.seed))
-    parts = [
-        task_gains(changed, pair_all(scores, each, 1.0), each, 1.0, QUICK, improving(changed))
-        for each in contrasts(changed.aggregations)
-    ]
-    return pd.concat(parts).sort_values(["contrast", "task"], ignore_index=True)
+    pairs = {(each, 1.0): pair_all(scores, each, 1.0) for each in contrasts(changed.aggregations)}
+    found = task_gains(changed, pairs, QUICK, improving(changed))
+    return found.sort_values(["contrast", "task"], ignore_index=True)
 
 
 # Metrics under weights are products in single precision, whose last digits depend on the processor's order of adding;
@@ -221,19 +218,6 @@ def test_two_part_test_is_student_where_one_part_is_nothing_and_wider_than_eithe
     assert high > stats.t.ppf(0.975, 2) * 0.2 and p == pytest.approx(1.0, abs=1e-6)
     draws = 0.2 * stats.t.rvs(2, size=400_000, random_state=1) + 0.1 * stats.t.rvs(99, size=400_000, random_state=2)
     assert (np.abs(draws) > high).mean() == pytest.approx(0.05, abs=0.003)
-
-
-def test_moderation_finds_the_prior_it_was_drawn_from():
-    random = np.random.default_rng(0)
-    true = 0.5 * 8 / random.chisquare(8, 4000)
-    seen = true * random.chisquare(3, 4000) / 3
-    scale, df = inverse_chi_squared(seen, np.full(4000, 3.0))
-    assert scale == pytest.approx(0.5, rel=0.08, abs=0) and df == pytest.approx(8, rel=0.2, abs=0)
-
-
-def test_moderation_lends_nothing_to_few_tasks():
-    found = [estimate(np.array([0.0, 0.1, value])) for value in (0.2, 0.3)]
-    assert moderate(found, [3, 3], [0, 0]) == found
 
 
 def test_mean_over_tasks_of_independent_tasks_is_a_t_test():

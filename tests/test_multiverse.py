@@ -12,10 +12,10 @@ from aggregation_lab.metrics import task_scores as metric_scores
 from aggregation_lab.tasks import METRICS, TaskType
 from analysis.frames import FRAMES, frame
 from analysis.gains import Contrast, pair_all
-from analysis.moderation import moderate
 from analysis.multiverse import CHOICES, COUNTED, LEFT_OUT, multiverse
 from analysis.settings import Settings
 from analysis.study import StudyTables, resample, task_scores
+from analysis.task_gains import moderated
 from analysis.verdicts import VERDICTS, judge
 
 SETTINGS = Settings(draws=60)
@@ -98,7 +98,7 @@ def test_every_reasonable_choice_is_there_once(long: pd.DataFrame):
 def test_an_analysis_is_what_judging_it_alone_gives(tables: StudyTables, long: pd.DataFrame):
     """Relative gains of the unit-free score, half the margin, Holm."""
     pairs = pair_all(task_scores(tables, resample(tables, SETTINGS.draws, 0)), Contrast("AU", "TS"), 1.0, "relative")
-    found = moderate([each.estimate() for each in pairs], [3] * len(pairs), [each.subjects for each in pairs])
+    found = moderated(pairs)
     margins = [0.5 * 0.02 / each.base_scores.mean() for each in pairs]
     columns = (np.array([getattr(each, name) for each in found]) for name in ("value", "se", "df"))
     expected = judge(*columns, np.array(margins), correction="Holm").assign(task=[each.task for each in pairs])
@@ -115,7 +115,7 @@ def test_another_metric_is_changed_for_its_type_alone(tables: StudyTables, long:
     family = {each.task: each for each in pair_all(task_scores(tables, resampled), contrast, 1.0)}
     family |= {each.task: each for each in pair_all(task_scores(tables, resampled, "MCC"), contrast, 1.0)}
     pairs = list(family.values())
-    found = moderate([each.estimate() for each in pairs], [3] * len(pairs), [each.subjects for each in pairs])
+    found = moderated(pairs)
     columns = (np.array([getattr(each, name) for each in found]) for name in ("value", "se", "df"))
     expected = judge(*columns, np.full(len(pairs), 0.02)).assign(task=list(family)).set_index("task")
     rows = long[(long["metric"] == "MCC") & (long["scale"] == "absolute") & (long["correction"] == "BH")]

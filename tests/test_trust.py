@@ -183,7 +183,7 @@ def test_a_sound_study_has_few_warnings(study: StudyTables):
     assert warnings_of(sound) == [
         "2 seeds only: signs of gains alone cannot give p below 0.5, so verdicts lean on normal scatter over seeds and "
         "on test cases.",
-        "3 tasks only: scatter over seeds cannot be shared, means over tasks say little.",
+        "3 tasks only: means over tasks say little.",
     ]
 
 
@@ -223,7 +223,14 @@ def test_every_doubt_is_one_sentence(study: StudyTables):
             "with 80 % power in 0 of 3 tasks only: undecided means too little data.",
         ),
         ({"basis": "seeds only"}, "Test cases cannot be resampled in 3 of 3 tasks (axis, head, kind)"),
-        ({"se": 0.0}, "Gains do not vary at all over seeds and cases in 3 of 3 tasks (axis, head, kind)"),
+        (
+            {"basis": "none"},
+            "One pair of seeds, or gains that do not vary, in 3 of 3 tasks (axis, head, kind), and no task",
+        ),
+        (
+            {"basis": "borrowed seeds"},
+            "3 of 3 tasks (axis, head, kind): the scatter over seeds is that of tasks of the",
+        ),
         ({"fraction": 0.5}, "AU-TS cannot be compared at fraction 1: no task has a seed under both aggregations."),
     ],
 )

@@ -34,6 +34,7 @@ from analysis.figures.theme import (
 from analysis.pipeline import Analysis
 from analysis.tables.cells import IMPROVING, VERDICT_MARKS, number
 from analysis.tables.order import against_ts, at_full, records, unit_free
+from analysis.uncertainty import CASES
 
 _ROW = 0.148
 """Inches per row."""
@@ -55,8 +56,11 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
     figure = new_figure(width, 0.95 + _ROW * len(rows))
     axes = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
     overall = pooled[pooled["level"] == "overall"]
-    low = pd.concat([gains["low_adjusted"], -gains["supported_margin"], pooled["low"], overall["low_new"]])
-    high = pd.concat([gains["high_adjusted"], pooled["high"], overall["high_new"]])
+    by_cases = gains[gains["basis"] == CASES]
+    low = pd.concat(
+        [gains["low_adjusted"], by_cases["low"], -gains["supported_margin"], pooled["low"], overall["low_new"]]
+    )
+    high = pd.concat([gains["high_adjusted"], by_cases["high"], pooled["high"], overall["high_new"]])
     interval_axis(axes, gains["gain"], low, high)
     for ax, contrast in zip(axes, names, strict=True):
         own = {row["task"]: row for row in records(gains[gains["contrast"] == contrast])}
@@ -80,6 +84,8 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
         for ax in axes:
             ax.set_xlabel(gain_label(analysis))
     handles: list[Artist] = [*verdict_handles(list(gains["verdict"]))]
+    if len(by_cases):
+        handles.append(Line2D([], [], color=GREY, lw=1.0, ls=":", label="test cases alone, no verdict"))
     handles += [
         Patch(color=PALE, label="loss within margin"),
         Line2D([], [], marker="|", ms=6, mew=1.1, color=GREY, ls="none", label="loss not ruled out"),
@@ -115,7 +121,10 @@ def _task_row(ax: Axes, row: dict[str, Any], at: int) -> None:
     if pd.notna(margin):
         ax.fill_between([-margin, 0], at - 0.5, at + 0.5, color=PALE, lw=0, zorder=0)
     colour, _ = VERDICT_LOOKS.get(row["verdict"], (GREY, "o"))
-    error_bars(ax, row["low_adjusted"], row["high_adjusted"], at, colour)
+    if row["basis"] == CASES:
+        error_bars(ax, row["low"], row["high"], at, GREY, ls=":")
+    else:
+        error_bars(ax, row["low_adjusted"], row["high_adjusted"], at, colour)
     if pd.notna(margin) and row["supported_margin"] > 0:
         ax.plot([-row["supported_margin"]], [at], marker="|", ms=6, mew=1.1, color=colour, ls="none", zorder=3)
     verdict_mark(ax, row["gain"], at, row["verdict"])

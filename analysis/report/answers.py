@@ -15,6 +15,7 @@ from analysis.report.trace import GainLinks
 from analysis.tables.cells import count, flagged, number, p_value, text
 from analysis.tables.order import with_unit
 from analysis.tables.paper import Column, build
+from analysis.uncertainty import CASES
 from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
 SAID: Final = {
@@ -93,13 +94,16 @@ def answers(analysis: Analysis) -> list[Answer]:
 def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     """A task with its gain; the hint has the interval that decides and the runs."""
     runs = links.behind(row["contrast"], float(row["fraction"]), row["task"])
-    limits = words.limits(row["low_adjusted"], row["high_adjusted"]) or "no interval"
+    if row["basis"] == CASES:
+        limits = f"{words.limits(row['low'], row['high'])} of test cases alone (one seed)"
+    else:
+        limits = f"corrected interval {words.limits(row['low_adjusted'], row['high_adjusted']) or 'unknown'}"
     # A task without a unit-free score keeps the unit of its metric, and has no margin to speak of.
     unit = "" if row["unit_free"] else f" {row['unit']}".rstrip()
     gain = words.signed(row["gain"], 3 if row["unit_free"] else 1)
     shown = flagged(f"{row['task']} {gain}{unit}", row["base_improving"])
     supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
-    title = f"corrected interval {limits}{supported if row['unit_free'] else ''}. {runs}"
+    title = f"{limits}{supported if row['unit_free'] else ''}. {runs}"
     return Cell(shown, title=title, href=words.anchor("task", row["task"]))
 
 

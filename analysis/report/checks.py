@@ -10,6 +10,7 @@ from analysis.caveats import MATCHED
 from analysis.pipeline import Analysis
 from analysis.report import words
 from analysis.tables.cells import IMPROVING
+from analysis.uncertainty import DECIDES
 from analysis.verdicts import BENEFIT, HARM, NO_LOSS
 
 GOOD, CAUTION, UNKNOWN = "good", "caution", "unknown"
@@ -29,6 +30,23 @@ def checks(analysis: Analysis) -> list[Check]:
     return [_finished(analysis), _leakage(analysis), _compute(analysis), _convergence(analysis), _floor(analysis)] + [
         each for each in (_multiverse(analysis), _warnings(analysis)) if each
     ]
+
+
+def alerts(analysis: Analysis) -> list[str]:
+    """What must be read before any verdict, a sentence each."""
+    about, found = analysis.study.manifest, []
+    if about.planned is not None and about.finished is not None and about.finished < about.planned:
+        found.append(
+            f"This grid is not finished: {about.finished:,} of {words.count(about.planned, 'run')}. Verdicts rest on the "
+            "pairs of runs that are there, and may change."
+        )
+    gains = analysis.frames["gains"]
+    if len(gains) and not gains["basis"].isin(DECIDES).any():
+        found.append(
+            "No verdict can be given: every comparison rests on one seed, which tells nothing of the chance of training. "
+            "Intervals, where there are any, cover test cases alone."
+        )
+    return found
 
 
 def _finished(analysis: Analysis) -> Check:

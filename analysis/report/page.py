@@ -43,6 +43,7 @@ def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Pa
     return {
         "study": analysis.study.manifest.study,
         "about": about(analysis),
+        "alerts": checks.alerts(analysis),
         "checks": checks.checks(analysis),
         "answers": answers.answers(analysis),
         "findings": answers.findings(analysis),

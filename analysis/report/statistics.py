@@ -1,8 +1,12 @@
 """The statistics in words, as they were computed; nothing is said of what could not be."""
 
+import pandas as pd
+
 from analysis.pipeline import Analysis
 from analysis.sensitivity import SHUFFLES
 from analysis.settings import Settings
+from analysis.task_gains import HEADLINE, SMALLER
+from analysis.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
 
 _SCALES = {
     "absolute": "the difference of scores",
@@ -29,54 +33,67 @@ def _gains(analysis: Analysis) -> str:
         "A gain is the score of the joint model minus that of the base model on the same task, fraction, seed and test "
         f"cases, oriented so that positive favours the joint aggregation; its scale is {_SCALES[settings.scale]}."
     )
-    if "seeds and cases" in bases:
+    if bases & {SEEDS_AND_CASES, BORROWED_AND_CASES}:
         text += (
             " Its variance has two crossed parts, seeds and test subjects (Cameron, Gelbach and Miller 2011; Owen "
             f"2007); the part of subjects comes from {settings.draws:,} Poisson resamples of subjects (Chamandy et "
             "al. 2012), the same for all models, so that images of one patient or video come and go together."
         )
-    elif "cases only" in bases:
-        text += (
+    elif CASES in bases:
+        return text + (
             f" With one seed its variance is that of test subjects alone, from {settings.draws:,} Poisson resamples "
-            "(Chamandy et al. 2012); chance in training is not covered."
+            "(Chamandy et al. 2012); chance in training is not covered, so every verdict is undecided."
         )
-    elif "seeds only" in bases:
+    elif bases & {SEEDS, BORROWED}:
         text += " Without scores of test cases its variance is that of seeds alone, for these very test cases."
     else:
-        text += " With one seed and no scores of test cases it has no interval, and every verdict is undecided."
-        return text
-    if bases & {"seeds and cases", "seeds only"}:
-        text += (
-            " Variances over seeds are moderated over the tasks of a contrast and fraction where there are five or "
-            "more (Smyth 2004)."
-        )
-    return f"{text} Intervals are Student's with Satterthwaite's degrees of freedom (Satterthwaite 1946)."
+        return text + " With one seed and no scores of test cases it has no interval, and every verdict is undecided."
+    text += (
+        " Variances over seeds are shared by tasks of one type within a contrast and fraction, by a hierarchical model "
+        "whose parameters are integrated out (after Smyth 2004); a task with one pair of seeds borrows from its type."
+        " Intervals are Student's, with the tails that the uncertain variance gives (Behrens 1929, Fisher 1935)."
+    )
+    if CASES in bases:
+        text += " Where that is not possible, intervals cover test subjects alone and there is no verdict."
+    return text
 
 
 def _verdicts(settings: Settings, analysis: Analysis) -> str:
     gains = analysis.frames["gains"]
     corrections = {
-        "BH": "corrected within contrast and fraction by the false discovery rate (Benjamini and Hochberg 1995)",
-        "Holm": "corrected within contrast and fraction after Holm (Holm 1979)",
-        "none": "not corrected for the number of tasks",
+        "BH": "by the false discovery rate (Benjamini and Hochberg 1995)",
+        "Holm": "after Holm (Holm 1979)",
     }
     intervals = {
         "BH": "; adjusted intervals exclude 0 exactly where the corrected test rejects (Benjamini and Yekutieli 2005)",
         "Holm": "; adjusted intervals exclude 0 exactly where the corrected test rejects",
         "none": "",
     }
+    how = corrections.get(settings.correction)
+    corrected = f"corrected {how} over {families(gains)}" if how else "not corrected for the number of tasks"
     margins = sorted(set(gains["margin"].dropna()))
     spread = " to ".join(f"{each:g}" for each in dict.fromkeys([*margins[:1], *margins[-1:]])) or "not known"
     fixed = (
         "fixed in the study file before the runs" if analysis.study.manifest.margins else "a default, not chosen before"
     )
     return (
-        f"Each task is judged at alpha = {settings.alpha:g}, {corrections[settings.correction]}"
+        f"Each task is judged at alpha = {settings.alpha:g}, {corrected}"
         f"{intervals[settings.correction]}. Benefit: the gain differs from 0 and is positive. No meaningful loss: a "
         f"loss as large as the margin ({spread}; {fixed}) is rejected one-sided at {settings.alpha / 2:g}, under "
         "the same correction. Harm: the gain differs from 0, is negative, and such a loss is not rejected. "
-        "Undecided: none of these; a large p value is never read as no loss."
+        "Undecided: none of these; a large p value is never read as no loss. One seed never decides."
     )
+
+
+def families(gains: pd.DataFrame) -> str:
+    """Over how many tests verdicts are corrected: `the 27 tests at full data (AU-TS, CG-TS), and the 54 at ...`."""
+    tested = gains[gains["p"].notna()]
+    parts = []
+    for family in (HEADLINE, SMALLER):
+        rows = tested[tested["family"] == family]
+        if len(rows):
+            parts.append(f"the {len(rows)} tests at {family} ({', '.join(dict.fromkeys(rows['contrast']))})")
+    return ", and separately over ".join(parts) or "no test, since nothing can be tested"
 
 
 def _means() -> str:

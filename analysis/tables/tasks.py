@@ -27,6 +27,7 @@ from analysis.tables.cells import (
 )
 from analysis.tables.order import at_full, by_task, records, with_unit
 from analysis.tables.paper import Column, PaperTable, Row, build
+from analysis.uncertainty import CASES
 from analysis.verdicts import VERDICTS
 
 MARKS_NOTE = ", ".join(f"{mark} {verdict}" for verdict, mark in VERDICT_MARKS.items())
@@ -140,7 +141,8 @@ def gains_table(analysis: Analysis) -> PaperTable:
     note = (
         "base, joint and change: primary metric, positive change is better. Gain "
         f"{SCALES[analysis.settings.scale]}, all training data, positive favours the joint aggregation; interval and p "
-        "corrected within contrast: they decide between benefit and harm. p loss: of a loss as large as the "
+        "corrected over all tasks and contrasts at full data: they decide between benefit and harm. cases only: one seed, "
+        "so the 95 % interval covers test cases alone and decides nothing. p loss: of a loss as large as the "
         "margin, corrected; it decides on no meaningful loss. "
         f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
     )
@@ -149,7 +151,10 @@ def gains_table(analysis: Analysis) -> PaperTable:
 
 def _gain(row: Row) -> str:
     digits = 3 if row["unit_free"] else 1
-    gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits)
+    if row["basis"] == CASES:  # one seed: an interval of test cases alone, and no verdict
+        gain = f"{limits(row, 'gain', digits=digits)} cases only"
+    else:
+        gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits)
     return gain if row["unit_free"] else f"{gain} {row['unit']}".rstrip()
 
 
