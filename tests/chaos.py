@@ -30,7 +30,7 @@ MEASURED = ("seconds", "train_seconds", "peak_memory", "started", "resumes", "ve
 """Columns of the table of runs that tell of time, memory, the interruptions themselves and the state of the code."""
 RUNS = 24
 """Runs of the grid: six units, two fractions, two seeds."""
-PATIENCE = 400.0
+PATIENCE = 3600.0
 """Seconds after which a grid counts as hanging."""
 
 

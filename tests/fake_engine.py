@@ -1,8 +1,9 @@
 """A stand-in for training that takes no time: counts steps, keeps a checkpoint, and misbehaves by task name.
 
 `raises` stops with a `TrainingError`, `crashes` with a bug that breaks its process for later runs, `killed` dies by
-SIGKILL at its third step, once, `doomed` always; `slow` takes 20 ms a step, anything else 1 ms. Starts and ends of
-runs are lines of `trace.txt` in the output folder.
+SIGKILL at its third step, once, `doomed` always. `held` stays at its third step, with a checkpoint, until `let_go` is
+called, or until it is told to stop; `deaf` stays there, too, and does not listen to its orders. Starts and ends of runs
+are lines of `trace.txt` in the output folder.
 """
 
 import hashlib
@@ -10,8 +11,12 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+
+from waiting import wait_for
 
 from aggregation_lab.errors import AgglabError, TrainingError
 from aggregation_lab.files import write_json
@@ -19,6 +24,9 @@ from runners.worker import WorkerConfig
 
 BROKEN: list[str] = []
 """Names of runs that have broken this process, as an error of CUDA would."""
+
+GO = "go"
+"""File in the output folder that lets go of the runs that stay."""
 
 
 class Interruption(Exception):
@@ -51,17 +59,36 @@ def train(spec, dataset, split, cache, folder: Path, *, report, threads, device)
     state = json.loads(checkpoint.read_text()) if checkpoint.is_file() else {"step": 0, "value": spec.id, "resumes": -1}
     state["resumes"] += 1
     while state["step"] < steps:
-        time.sleep(0.02 if name.startswith("slow") else 0.001)
+        time.sleep(0.001)
         state["step"] += 1
         state["value"] = hashlib.sha256(state["value"].encode()).hexdigest()
         write_json(checkpoint, state)
+        say = partial(report, SimpleNamespace(step=state["step"], steps=steps, loss=0.5, score=0.5, phase="training"))
         if state["step"] >= 3:
             misbehave(name, folder)
-        report(SimpleNamespace(step=state["step"], steps=steps, loss=0.5, score=0.5, phase="training"))
+            stay(name, folder, say)
+        say()
     write_json(folder / "result.json", {"value": state["value"], "resumes": state["resumes"]})
     write_json(folder / "done.json", {"run": spec.id, "seconds": 0.1})
     checkpoint.unlink()
     note(folder, f"end {spec.id}")
+
+
+def stay(name: str, folder: Path, say: Callable[[], None]) -> None:
+    """Stay at this step, if the name is one that does."""
+    if name.startswith(("held", "deaf")):
+        wait_for(lambda: (folder.parents[1] / GO).exists() or (name.startswith("held") and say()))
+
+
+def let_go(out: Path) -> None:
+    """Runs that stay go on."""
+    (out / GO).touch()
+
+
+def stays(folder: Path) -> bool:
+    """Whether the run of the folder has come to the step at which it stays."""
+    checkpoint = folder / "checkpoint.pt"
+    return checkpoint.is_file() and json.loads(checkpoint.read_text())["step"] == 3
 
 
 def note(folder: Path, line: str) -> None:

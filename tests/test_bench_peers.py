@@ -57,13 +57,13 @@ def test_the_plain_peer_starts_and_ends_at_the_same_loss(name, prepared, tmp_pat
     whole = len(prepared.split.cases("train", name))  # every step sees the same batch: all cases
     ours, plain = both(prepared, spec_for(prepared, name, batch_size=whole), tmp_path)
     kept, decoded = losses(ours, plain)
-    assert decoded == pytest.approx(kept, rel=1e-4)
+    assert decoded == pytest.approx(kept, rel=1e-3, abs=1e-5)
     ours.train(lambda progress: None, checkpoint_seconds=1e9)
     seen = plain.train()
     assert seen == sum(ours.ledger.images_seen.values()) == ours.steps * whole
     end, peer_end = losses(ours, plain)
     assert end < kept
-    assert peer_end == pytest.approx(end, rel=0.02)
+    assert peer_end == pytest.approx(end, rel=0.02, abs=1e-4)
 
 
 def test_the_plain_peer_sees_every_case_as_often(prepared, tmp_path):

@@ -84,7 +84,7 @@ def test_row_order_and_byte_order_mark_do_not_matter(tiny_data: Path, tiny_datas
     for path in (tiny_data / "train/csv_files").iterdir():
         header, *rows = path.read_text(encoding="utf-8").splitlines()
         path.write_text("\n".join([header, *rows[::-1]]) + "\n", encoding="utf-8-sig")
-    pd.testing.assert_frame_equal(read_dataset(tiny_data).cases, tiny_dataset.cases)
+    pd.testing.assert_frame_equal(read_dataset(tiny_data).cases, tiny_dataset.cases, check_exact=True)
 
 
 def test_repeated_row_gets_its_own_case_and_a_warning(tiny_data: Path) -> None:
@@ -113,14 +113,14 @@ def test_scan_is_remembered_and_renewed(tiny_data: Path, tmp_path: Path) -> None
     calls.clear()
     again = read_dataset(tiny_data, scan_file=memory, progress=lambda what, done, total: calls.append((what, total)))
     assert not calls
-    pd.testing.assert_frame_equal(first.cases, again.cases)
+    pd.testing.assert_frame_equal(first.cases, again.cases, check_exact=True)
     image = tiny_data / "train" / HEAD / "000_HC.png"
     Image.fromarray(np.full((48, 64), 9, np.uint8)).save(image)
     changed = read_dataset(tiny_data, scan_file=memory, progress=lambda what, done, total: calls.append((what, total)))
     assert ("reading images", 1) in calls
     assert (changed.cases["content"] != first.cases["content"]).sum() == 2
     memory.write_bytes(b"damaged")
-    pd.testing.assert_frame_equal(read_dataset(tiny_data, scan_file=memory).cases, changed.cases)
+    pd.testing.assert_frame_equal(read_dataset(tiny_data, scan_file=memory).cases, changed.cases, check_exact=True)
 
 
 def test_colour_and_deep_images_are_read(tiny_data: Path) -> None:

@@ -40,7 +40,7 @@ def test_the_papers_public_numbers():
     relative = analysis.frames["gains"].set_index(["contrast", "task"])["relative"]
     assert f"{relative['CG-TS', 'breast_lesion']:+.1%}" == "-79.7%"
     assert f"{relative['AU-TS', 'breast_lesion']:+.1%}" == "-2.9%"  # the paper writes -3.0 from unrounded scores
-    assert relative["AU-TS", "FUGC"] == pytest.approx((30.4 - 15.6) / 30.4)
+    assert relative["AU-TS", "FUGC"] == pytest.approx((30.4 - 15.6) / 30.4, rel=1e-6, abs=0)
     assert set(analysis.frames["gains"]["verdict"]) == {"undecided"}
     assert any("mean of pixel errors and DSC has no unit" in each for each in analysis.warnings)
     assert "FUGC" in " ".join(analysis.frames["excluded"]["reason"])
@@ -108,7 +108,7 @@ def test_cases_and_sizes_are_used(tmp_path):
     assert len(analysis.frames["across"]) == 2
     frame = pd.read_parquet(path).groupby(["task", "aggregation"])["value"].mean().unstack()
     expected = frame["TS"] - frame["AU"]  # an error: lower is better
-    np.testing.assert_allclose(gains.set_index("task")["gain"], expected, atol=1e-7)
+    np.testing.assert_allclose(gains.set_index("task")["gain"], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_names_of_challenge_tasks_bring_type_and_group(tmp_path):

@@ -97,7 +97,7 @@ def test_the_forest_marks_the_loss_that_is_not_ruled_out():
     figure, data = gains_forest(WHOLE)
     strokes = sorted(line.get_xdata()[0] for ax in figure.axes for line in ax.lines if line.get_marker() == "|")
     supported = data.loc[data["part"] == "task", "supported_margin"]
-    np.testing.assert_allclose(strokes, sorted(-supported[supported > 0]))
+    np.testing.assert_allclose(strokes, sorted(-supported[supported > 0]), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("names", [("TS", "AU"), ("TS", "CG", "AU"), ("TS", "CG", "AU", "mine")])

@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from io import StringIO
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import fake_engine
 import pytest
 from rich.console import Console
 from tiny import planned
+from waiting import wait_for
 
 from aggregation_lab.errors import AgglabError, TrainingError
 from runners import grid as runners_grid
@@ -143,33 +142,37 @@ def test_fail_fast_leaves_the_rest(tmp_path):
     assert list(outcome.failed) == [runs[0].id] and not outcome.done and not outcome.interrupted
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stop_signal_ends_cleanly_and_resume_equals(tmp_path, number):
-    before = signal.getsignal(number)
-    runs = [planned("slow", steps=200), planned("waits", steps=3)]
+def once_it_stays(out, run, number):
+    """What sends this process a signal, once, when the run stays at its step."""
     sent = []
 
     def interrupt():
-        if not sent and (RunStore(tmp_path).folder(runs[0]) / "checkpoint.pt").is_file():
+        if not sent and fake_engine.stays(RunStore(out).folder(run)):
             sent.append(number)
             os.kill(os.getpid(), number)
 
-    outcome = grid(runs, tmp_path, Witness(interrupt))
+    return interrupt
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stop_signal_ends_cleanly_and_resume_equals(tmp_path, number):
+    before = signal.getsignal(number)
+    runs = [planned("held"), planned("waits", steps=3)]
+    outcome = grid(runs, tmp_path, Witness(once_it_stays(tmp_path, runs[0], number)))
     assert outcome.interrupted and not outcome.done and not outcome.failed
     states = RunStore(tmp_path).statuses(runs)
     assert states[runs[0].id].state is State.PENDING and "checkpoint" in states[runs[0].id].reason
     assert states[runs[1].id].state is State.PENDING
     assert signal.getsignal(number) == before
+    fake_engine.let_go(tmp_path)
     grid(runs, tmp_path)
     assert result(tmp_path, runs[0]) == {"value": undisturbed(runs[0]), "resumes": 1}
 
 
 def test_a_worker_that_ignores_the_stop_is_killed_after_the_grace(tmp_path):
-    run = planned("slow", steps=10_000)
-    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    start = time.monotonic()
-    outcome = grid([run], tmp_path, grace=0.0)
-    assert outcome.interrupted and time.monotonic() - start < 20
+    run = planned("deaf")
+    outcome = grid([run], tmp_path, Witness(once_it_stays(tmp_path, run, signal.SIGINT)), grace=0.0)
+    assert outcome.interrupted and not outcome.failed
     assert RunStore(tmp_path).statuses([run])[run.id].state is State.PENDING
 
 
@@ -236,29 +239,23 @@ sys.path.insert(0, {tests!r})
 if __name__ == "__main__":
     import fake_engine, test_grid
     from tiny import planned
-    test_grid.grid([planned("slow", steps=80), planned("slow2", steps=80)], Path({out!r}), jobs=2)
+    test_grid.grid([planned("held"), planned("held2")], Path({out!r}), jobs=2)
 """
 
 
 def test_sigkill_of_the_grid_ends_its_workers_and_resume_equals(tmp_path):
-    runs = [planned("slow", steps=80), planned("slow2", steps=80)]
+    runs = [planned("held"), planned("held2")]
     out, script = tmp_path / "out", tmp_path / "script.py"
     script.write_text(GRID_IN_A_PROCESS.format(tests=str(Path(__file__).parent), out=str(out)))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen([sys.executable, script], env=environment)
     store = RunStore(out)
-    wait_for(lambda: all((store.folder(run) / "checkpoint.pt").is_file() for run in runs))
+    wait_for(lambda: all(fake_engine.stays(store.folder(run)) for run in runs))
     assert {status.state for status in store.statuses(runs).values()} == {State.RUNNING}
     process.kill()
     process.wait()
     wait_for(lambda: all(status.state is State.PENDING for status in store.statuses(runs).values()))
+    fake_engine.let_go(out)
     outcome = grid(runs, out, jobs=2)
     assert len(outcome.done) == 2
     assert [result(out, run) for run in runs] == [{"value": undisturbed(run), "resumes": 1} for run in runs]
-
-
-def wait_for(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)

@@ -24,15 +24,15 @@ def test_dice_and_hausdorff_agree_with_f1_and_scipy(data):
     distance = metrics.hausdorff(one, other)
     if one.any() or other.any():
         expected = f1_score(other.ravel(), one.ravel(), zero_division=0)
-        assert metrics.dice(one, other) == pytest.approx(expected, abs=1e-6)
+        assert metrics.dice(one, other) == pytest.approx(expected, rel=1e-6, abs=1e-6)
     else:
         assert (metrics.dice(one, other), distance) == (1.0, 0.0)
     if one.any() and other.any():
         a, b = np.argwhere(one), np.argwhere(other)
         expected = max(directed_hausdorff(a, b)[0], directed_hausdorff(b, a)[0])
-        assert distance == pytest.approx(expected, abs=1e-6)
+        assert distance == pytest.approx(expected, rel=1e-6, abs=1e-6)
     elif one.any() or other.any():
-        assert distance == pytest.approx(np.hypot(*shape))
+        assert distance == pytest.approx(np.hypot(*shape), rel=1e-9, abs=0)
     assert metrics.hausdorff(other, one) == distance
 
 
@@ -44,18 +44,22 @@ def test_classification_agrees_with_scikit_learn(classes, n, seed):
     labels = random.integers(0, classes, n)
     scores = {score.metric: score for score in metrics.classification_scores(probabilities, labels)}
     predicted = probabilities.argmax(1)
-    assert scores["F1_macro"].value == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0))
-    assert scores["F1_weighted"].value == pytest.approx(
-        f1_score(labels, predicted, average="weighted", zero_division=0)
+    assert scores["F1_macro"].value == pytest.approx(
+        f1_score(labels, predicted, average="macro", zero_division=0), rel=1e-9, abs=1e-9
     )
-    assert scores["accuracy"].value == pytest.approx((labels == predicted).mean())
+    assert scores["F1_weighted"].value == pytest.approx(
+        f1_score(labels, predicted, average="weighted", zero_division=0), rel=1e-9, abs=1e-9
+    )
+    assert scores["accuracy"].value == pytest.approx((labels == predicted).mean(), rel=1e-9, abs=1e-9)
     present = np.unique(labels)
     if len(present) == classes:
         target = probabilities[:, 1] if classes == 2 else probabilities
-        assert scores["AUC"].value == pytest.approx(roc_auc_score(labels, target, multi_class="ovr"), abs=1e-6)
+        assert scores["AUC"].value == pytest.approx(
+            roc_auc_score(labels, target, multi_class="ovr"), rel=1e-6, abs=1e-6
+        )
         assert scores["AUC"].n_undefined == 0
     if len(present) > 1:
-        assert scores["MCC"].value == pytest.approx(matthews_corrcoef(labels, predicted), abs=1e-6)
+        assert scores["MCC"].value == pytest.approx(matthews_corrcoef(labels, predicted), rel=1e-6, abs=1e-6)
 
 
 def test_one_class_is_undefined_and_counted_instead_of_zero():
@@ -80,7 +84,7 @@ def test_box_iou_agrees_with_torchvision(corners):
     boxes = np.concatenate([np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])], 1)
     value = metrics.box_iou(*boxes)
     reference = torchvision_iou(*(torch.tensor(boxes[i : i + 1], dtype=torch.float64) for i in (0, 1))).item()
-    assert value == pytest.approx(0.0 if np.isnan(reference) else reference, abs=1e-6)
+    assert value == pytest.approx(0.0 if np.isnan(reference) else reference, rel=1e-6, abs=1e-6)
 
 
 def test_empty_boxes_have_no_overlap():
@@ -99,8 +103,8 @@ def test_regression_is_in_pixels_and_its_unit_free_score_is_not():
     rows = metrics.regression_quantities(np.array([[0.0, 0.0], [3.0, 4.0]]), np.zeros((2, 2)), 30, 40)
     frame = pd.DataFrame([("a", *row) for row in rows], columns=["case", "quantity", "index", "value"])
     scores = {score.metric: score.value for score in metrics.task_scores(TaskType.REGRESSION, frame)}
-    assert scores["MRE"] == pytest.approx(2.5)
-    assert scores["score"] == pytest.approx(1 - 2.5 / 50)
+    assert scores["MRE"] == pytest.approx(2.5, rel=1e-9, abs=0)
+    assert scores["score"] == pytest.approx(1 - 2.5 / 50, rel=1e-9, abs=0)
 
 
 def test_a_case_without_a_quantity_is_an_error():

@@ -8,6 +8,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
+from waiting import PATIENCE
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -27,9 +28,10 @@ def by_name(path: Path) -> str:
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path) -> list[dict]:
-    """Outputs of all cells; raises `CellExecutionError` where one fails, warns, or takes 90 seconds."""
+    """Outputs of all cells; raises `CellExecutionError` where one fails, warns, or hangs."""
     notebook.cells.insert(0, new_code_cell(STRICT))
-    client = NotebookClient(notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    limits = {"timeout": int(PATIENCE), "startup_timeout": int(PATIENCE)}
+    client = NotebookClient(notebook, **limits, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
     client.execute()
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 

@@ -191,8 +191,8 @@ def test_speckle_is_rayleigh_and_shadow_free() -> None:
     grid = beam_grid(Probe(0.8), 256)
     ones, zeros = np.ones_like(grid.x), np.zeros_like(grid.x)
     seen = envelope(np.random.default_rng(0), ones, zeros, grid)[30:-30, 20:-20]
-    assert seen.mean() / seen.std() == pytest.approx(np.sqrt(np.pi / (4 - np.pi)), rel=0.03)
-    assert np.mean(seen**2) == pytest.approx(1.0, rel=0.05)
+    assert seen.mean() / seen.std() == pytest.approx(np.sqrt(np.pi / (4 - np.pi)), rel=0.03, abs=0)
+    assert np.mean(seen**2) == pytest.approx(1.0, rel=0.05, abs=0)
 
 
 def test_frames_of_a_subject_share_anatomy_but_not_speckle() -> None:
@@ -255,7 +255,7 @@ def test_bad_configuration_is_named(field: str, value: object) -> None:
 def test_a_pose_and_its_inverse_cancel(turn: float, scale: float, x: float, y: float) -> None:
     pose = Pose(turn, scale, (0.1, -0.05))
     back = pose.to_body(*(np.array([value], np.float32) for value in pose.to_canvas((x, y))))
-    assert np.allclose(np.ravel(back), (x, y), atol=1e-4)
+    assert np.allclose(np.ravel(back), (x, y), rtol=1e-6, atol=1e-3)
 
 
 @settings(max_examples=40, deadline=None)

@@ -2,7 +2,6 @@
 
 import ast
 import re
-import resource
 import subprocess
 import sys
 import tomllib
@@ -79,22 +78,32 @@ def test_public_names_of_the_analysis_say_what_they_are(path):
         assert re.search(r"\b(18|19|20)\d\d\b", " ".join(texts)), "name the source of the method"
 
 
-def test_help_is_quick_and_loads_nothing_heavy():
+HEAVY = {
+    "torch",
+    "pandas",
+    "pydantic",
+    "timm",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "pyarrow",
+    "PIL",
+    "statsmodels",
+    "matplotlib",
+}
+
+
+def test_help_loads_nothing_heavy_and_so_is_quick():
+    """Told by what is loaded, not by seconds, which depend on the machine."""
     code = (
         "import sys; sys.argv = ['agglab', '--help']\n"
         "from runners.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'pandas', 'pydantic', 'timm'} & set(sys.modules)))"
+        "print(len(sys.modules), *sys.modules)"
     )
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert run_python(code).endswith("[]")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        # processor time: a machine busy with other tests does not lengthen it
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.5
+    count, *modules = run_python(code).splitlines()[-1].split()
+    assert not HEAVY & set(modules) and int(count) < 600
 
 
 def imported(room: str) -> set[str]:
@@ -142,15 +151,26 @@ def canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
+def project_files() -> list[str]:
+    """What git knows of; without git, or in a copy without its history, what lies in the project's own folders."""
+    try:
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return listed.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        inside = [path for folder in (*ROOMS, "tests", "docs", "notebooks") for path in (ROOT / folder).rglob("*")]
+        files = [path for path in [*ROOT.glob("*.*"), *inside] if path.is_file() and path.suffix != ".pyc"]
+        return [str(path.relative_to(ROOT)) for path in files]
+
+
 def test_nothing_names_a_machine_or_a_registry():
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    files = project_files()
     # written apart, so that this file does not name them either
     parts = ["py" + r"pi\.org", "python" + "hosted", "/wo" + "rk/", "/ro" + "ot/", "/tm" + "p/"]
     forbidden = re.compile("|".join(parts))
     named = []
-    for file in filter(None, files):
+    for file in files:
         try:
-            text = (ROOT / file).read_text()
+            text = (ROOT / file).read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue
         named += [f"{file}: {match.group()}" for match in forbidden.finditer(text)]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from test_report import emptied, traced
+from waiting import PATIENCE, wait_for
 
 from analysis.report import write_report
 
@@ -91,6 +92,10 @@ class Browser:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def until(self, condition: str) -> None:
+        """Return when a condition of the page holds."""
+        wait_for(lambda: self.run(condition))
+
     def key(self, key: str, code: int) -> None:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, text="\r")
@@ -101,7 +106,7 @@ class Browser:
     def close(self) -> None:
         self._session = None
         self.call("Browser.close")
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=PATIENCE)
         self._stream.close()
         os.close(self._send)
 
@@ -212,9 +217,7 @@ def test_the_filter_keeps_rows_that_have_every_word(browser, page):
 def test_a_gain_leads_to_its_seeds_and_these_to_their_runs(browser, page):
     browser.open(page)
     browser.run("document.querySelector('#answers .verdicts dd a').click()")
-    browser.run("new Promise(done => setTimeout(done, 300))")
-    assert browser.run("location.hash").startswith("#task-")
-    assert browser.run("document.querySelector(location.hash).open")
+    browser.until("location.hash.startsWith('#task-') && document.querySelector(location.hash).open")
     run = browser.run("document.querySelector(location.hash + ' tbody a[href^=\\'#run-\\']').textContent")
     browser.run("document.querySelector(location.hash + ' tbody a[href^=\\'#run-\\']').click()")
     assert browser.run("document.querySelector(':target').cells[0].textContent") == run
@@ -248,8 +251,7 @@ def test_printing_opens_everything_and_hides_the_contents(browser, page, tmp_pat
     pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
     assert pdf.startswith(b"%PDF-") and 10 < pages < 200
     assert browser.run("window.opened === document.querySelectorAll('details').length")
-    browser.run("new Promise(done => setTimeout(done, 300))")
-    assert browser.run(opened) == 0
+    browser.until(f"{opened} === 0")
     browser.call("Emulation.setEmulatedMedia", media="print")
     assert browser.run("getComputedStyle(document.querySelector('nav')).display") == "none"
     assert browser.run("getComputedStyle(document.querySelector('.scroll.tall')).maxHeight") == "none"
@@ -263,6 +265,11 @@ def test_printing_opens_everything_and_hides_the_contents(browser, page, tmp_pat
 
 def test_copying_the_methods_says_so(browser, page):
     browser.open(page)
-    browser.run("document.querySelector('[data-copy=methods-text]').click()")
-    browser.run("new Promise(done => setTimeout(done, 300))")
-    assert browser.run("document.querySelector('[data-copy=methods-text]').textContent") == "Copied"
+    # It says so for a moment only, which a busy machine could miss: every text of the button is kept.
+    browser.run(
+        "window.button = document.querySelector('[data-copy=methods-text]'); window.said = [];"
+        "new MutationObserver(() => window.said.push(window.button.textContent))"
+        ".observe(window.button, {childList: true, characterData: true, subtree: true});"
+        "window.button.click()"
+    )
+    browser.until("window.said.includes('Copied')")

@@ -13,8 +13,9 @@ from pathlib import Path
 import fake_engine
 import pandas as pd
 import pytest
-from test_grid import Witness, wait_for
+from test_grid import Witness
 from tiny import STUDY, planned, write_study
+from waiting import PATIENCE, wait_for
 
 from aggregation_lab.errors import StudyError
 from runners import cli, engines, output
@@ -186,7 +187,7 @@ def test_watching_ends_when_no_job_is_left(tmp_path, monkeypatch):
 @pytest.fixture
 def array(tmp_path, monkeypatch):
     """A job array of fake training with `fail_fast`, and its runs."""
-    runs = [planned("slow", steps=10_000), planned("other")]
+    runs = [planned("held"), planned("other")]
     for name, found in {"read_plan": runs, "read_study": Study(name="mine")}.items():
         monkeypatch.setattr(output, name, lambda out, found=found: found)
     monkeypatch.setattr(slurm_job, "collect", lambda *arguments: None)
@@ -196,30 +197,30 @@ def array(tmp_path, monkeypatch):
 
 
 def test_a_job_that_starts_after_a_failure_takes_nothing(array, monkeypatch):
-    job, (slow, other) = array
+    job, (held, other) = array
     store = RunStore(job.out)
     record_failure(store.folder(other), "nan")
-    assert not job._work([]) and not store.folder(slow).exists()
-    assert replace(job, fail_fast=False)._open_runs(store, set()) == [slow]
+    assert not job._work([]) and not store.folder(held).exists()
+    assert replace(job, fail_fast=False)._open_runs(store, set()) == [held]
 
 
 def test_a_job_at_work_stops_at_the_failure_of_another(array):
-    job, (slow, other) = array
+    job, (held, other) = array
     store = RunStore(job.out)
 
     def fail():
-        wait_for((store.folder(slow) / "checkpoint.pt").is_file)
+        wait_for(lambda: fake_engine.stays(store.folder(held)))
         record_failure(store.folder(other), "nan")
         claim.__exit__()
 
     with claimed(store.folder(other), other.spec.to_json()) as claim:
-        assert job._open_runs(store, set()) == [slow, other]
+        assert job._open_runs(store, set()) == [held, other]
         thread = threading.Thread(target=fail)
         thread.start()
         assert not job._work([])
         thread.join()
-    states = store.present([slow, other])
-    assert states[slow.id].state is State.PENDING and "continues from its checkpoint" in states[slow.id].reason
+    states = store.present([held, other])
+    assert states[held.id].state is State.PENDING and "continues from its checkpoint" in states[held.id].reason
 
 
 def test_runs_in_other_hands_alone_are_nothing_to_do(array):
@@ -235,7 +236,7 @@ def cluster() -> None:
     reason = "Slurm is not installed; as root on Debian .ci/slurm starts a cluster"
     if shutil.which("sinfo"):
         command = ["sinfo", "--noheader", "--states", "idle,mixed,allocated,completing"]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         if answer.returncode == 0 and answer.stdout.strip():
             return
         reason = f"Slurm takes no jobs here ({(answer.stderr or 'no node is up').strip().splitlines()[0]})"
@@ -287,8 +288,8 @@ class Observed:
                 self.first_results.setdefault(run.title, (store.folder(run) / "done.json").read_text())
         return statuses
 
-    def wait_for(self, condition, seconds=900.0):
-        end = time.monotonic() + seconds
+    def wait_for(self, condition):
+        end = time.monotonic() + PATIENCE
         while not condition(statuses := self.statuses()):
             assert time.monotonic() < end, f"waited too long: {statuses}"
             time.sleep(0.1)
@@ -330,11 +331,11 @@ def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, t
 
     # Stopping to watch stops nothing, and to watch again submits nothing, while jobs are left.
     first.send_signal(signal.SIGINT)
-    text = first.communicate(timeout=300)[0]
+    text = first.communicate(timeout=PATIENCE)[0]
     assert first.returncode == 130 and f"the jobs go on: `scancel {array}` stops them" in text, text
     second = grid.start("--engine", "slurm", "--slurm", "tasks=2")
     seen.wait_for(lambda statuses: all(status.state is State.DONE for status in statuses.values()))
-    text = second.communicate(timeout=300)[0]
+    text = second.communicate(timeout=PATIENCE)[0]
     assert second.returncode == 0 and "5 done; tables in" in text, text
     assert [file.name for file in (out / "slurm").glob("[0-9]*.sh")] == [f"{array}_submission.sh"]
     runs = {run.title: run for run in output.read_plan(out)}
@@ -344,7 +345,7 @@ def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, t
     assert pd.read_parquet(out / "runs.parquet")["resumes"].sum() == 3
 
     local = grid.start(out=tmp_path / "local")
-    text = local.communicate(timeout=900)[0]
+    text = local.communicate(timeout=PATIENCE)[0]
     assert local.returncode == 0, text
     for table in ("scores", "cases", "curves"):
         tables = (pd.read_parquet(folder / f"{table}.parquet") for folder in (out, tmp_path / "local"))

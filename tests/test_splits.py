@@ -163,7 +163,7 @@ def test_saved_split_loads_as_it_was(tiny_dataset: Dataset, tmp_path: Path) -> N
     for path in (tmp_path, tmp_path / "split.csv"):
         loaded = Split.load(path, tiny_dataset)
         assert loaded.digest == split.digest
-        pd.testing.assert_frame_equal(loaded.table, split.table, check_dtype=False)
+        pd.testing.assert_frame_equal(loaded.table, split.table, check_dtype=False, check_exact=True)
     (fold,) = json.loads((tmp_path / "splits_final.json").read_text())
     assert fold == {part: split.cases(part) for part in ("train", "val", "test")}
 

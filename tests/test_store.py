@@ -137,7 +137,11 @@ def test_only_finished_runs_conclude_well(tmp_path):
 FILES = ("spec.json", "claim-1.json", "error.json", "checkpoint.pt", "done.json")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(contents=st.fixed_dictionaries({}, optional={file: st.sampled_from(["", "{", "[]", "{}"]) for file in FILES}))
 def test_no_wreckage_makes_a_state_unreadable(tmp_path_factory, contents):
     store = RunStore(tmp_path_factory.mktemp("out"))

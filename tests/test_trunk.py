@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from waiting import PATIENCE, wait_for
 
 from aggregation_lab import results, training
 from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
@@ -81,15 +82,15 @@ def test_trunk_and_the_blocks_above_are_the_encoder(encoder, blocks):
         assert torch.equal(map_above_trunk(model, tokens, blocks), spatial_map(model, images))
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_the_trunk_hands_on_float32_and_does_not_depend_on_the_batch(weights, precision):
+@pytest.mark.parametrize(("precision", "near"), [(torch.float32, 1e-4), (torch.bfloat16, 0.05)])
+def test_the_trunk_hands_on_float32_and_does_not_depend_on_the_batch(weights, precision, near):
     model = build_m2dino(spec_for_model(weights), [])
     images = torch.randn(BATCH, 3, 64, 64)
     with torch.autocast("cpu", precision, enabled=precision != torch.float32):
         together = model.trunk(images)
         alone = torch.cat([model.trunk(images[i : i + 1]) for i in range(BATCH)])
     assert together.dtype == torch.float32 and not together.requires_grad
-    assert (together - alone).abs().max() <= 1e-5 * together.abs().max()
+    assert (together - alone).abs().max() <= near * together.abs().max()
 
 
 def spec_for_model(weights: str, **changes) -> ModelConfig:
@@ -113,13 +114,20 @@ def test_frozen_blocks_stay_in_evaluation_mode_and_only_the_rest_learns(weights)
 
 
 class ComputedEachTime:
-    """Stands for the kept output, but runs the trunk whenever a row is asked for, in the batches of the asker."""
+    """Stands for the kept output, but runs the trunk whenever a row is asked for.
+
+    It does so on the batches that are kept together: in others, the last bits are those of another order of adding.
+    """
 
     def __init__(self, model, encoder, cache, to_input, precision, alive):
         self.model, self.cache, self.to_input, self.precision = model, cache, to_input, precision
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        pixels = torch.from_numpy(np.array(self.cache.images[rows])).movedim(-1, 1)
+        together = {first: self.batch(first) for first in set((rows // BATCH * BATCH).tolist())}
+        return np.stack([together[row // BATCH * BATCH][row % BATCH] for row in rows.tolist()])
+
+    def batch(self, first: int) -> np.ndarray:
+        pixels = torch.from_numpy(np.array(self.cache.images[first : first + BATCH])).movedim(-1, 1)
         with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
             return self.model.trunk(self.to_input(pixels)).numpy()
 
@@ -149,7 +157,7 @@ def test_frozen_weights_never_move_and_count_as_nothing(study, weights, tmp_path
     assert stepped == {id(value) for value in trainer.model.parameters() if value.requires_grad}
     whole = Trainer(spec_for(study[0], weights, "tiny_kind", frozen_blocks=0), *study, tmp_path, torch.device("cpu"))
     whole.ledger.images_seen = trainer.ledger.images_seen
-    assert trainer.flops() == pytest.approx(whole.flops() / 2, rel=0.05)
+    assert trainer.flops() == pytest.approx(whole.flops() / 2, rel=0.05, abs=0)
 
 
 @pytest.mark.slow
@@ -205,7 +213,9 @@ def test_what_is_trained_of_the_encoder_is_compiled(study, weights, tmp_path, mo
 def test_the_estimates_know_of_frozen_blocks(weights):
     training_config, whole = TrainingConfig(augment=False), spec_for_model(weights, frozen_blocks=0)
     half = spec_for_model(weights)
-    assert flops_per_image(half, training_config) == pytest.approx(flops_per_image(whole, training_config) / 2)
+    assert flops_per_image(half, training_config) == pytest.approx(
+        flops_per_image(whole, training_config) / 2, rel=1e-6, abs=0
+    )
     assert worker_bytes(half, training_config) < worker_bytes(whole, training_config)
 
 
@@ -258,13 +268,13 @@ def ignore(ready: int) -> None:
     pass
 
 
-def _open_slowly(folder: Path, log: Path, pause: float) -> bool:
-    """Body of a process: opens the tokens, notes every batch it computes."""
+def _open_slowly(folder: Path, log: Path, pause: float, stay: int = COUNT) -> bool:
+    """Body of a process: opens the tokens, notes every batch, and stays at the one that starts at row `stay`."""
 
     def compute(rows: slice) -> np.ndarray:
         with open(log, "a") as stream:
             stream.write(f"{rows.start} {os.getpid()}\n")
-        time.sleep(pause)
+        time.sleep(pause if rows.start < stay else PATIENCE)
         return expected(rows)
 
     return bool(
@@ -312,10 +322,11 @@ def test_processes_that_start_together_share_the_work(tmp_path):
 @pytest.mark.slow
 def test_a_kill_in_the_middle_leaves_nothing_broken(tmp_path):
     folder, log = tmp_path / "tokens", tmp_path / "log"
-    process = multiprocessing.get_context("spawn").Process(target=_open_slowly, args=(folder, log, 0.1))
+    process = multiprocessing.get_context("spawn").Process(
+        target=_open_slowly, args=(folder, log, 0, SHARD + 2 * BATCH)
+    )
     process.start()
-    while not (log.is_file() and len(log.read_text().splitlines()) > SHARD // BATCH + 2):
-        time.sleep(0.02)
+    wait_for(lambda: log.is_file() and len(log.read_text().splitlines()) > SHARD // BATCH + 2)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert list(folder.glob(".*.part")), "the kill was to fall into the writing of a shard"

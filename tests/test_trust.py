@@ -112,14 +112,14 @@ def test_scores_are_means_over_seeds_beside_the_floor(study: StudyTables):
     assert list(found.columns) == list(FRAMES["scores"])
     assert list(found["aggregation"].drop_duplicates()) == ["TS", "AU", "floor"]
     one = found[(found["aggregation"] == "AU") & (found["fraction"] == 1.0)].set_index("task")
-    np.testing.assert_allclose(one.loc[["head", "kind", "axis"], "mean"], [0.805, 0.405, 12.005])
-    np.testing.assert_allclose(one["sd"], 0.01 / np.sqrt(2))
+    np.testing.assert_allclose(one.loc[["head", "kind", "axis"], "mean"], [0.805, 0.405, 12.005], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(one["sd"], 0.01 / np.sqrt(2), rtol=1e-6, atol=1e-9)
     assert one["unit"].to_dict() == {"head": "1", "kind": "1", "axis": "px"}
     assert one["beats_floor"].to_dict() == {"head": True, "kind": False, "axis": True}
     assert (one["seeds"] == 2).all() and (one["score"] == 0.9).all()
     floor = found[found["aggregation"] == "floor"]
     assert len(floor) == 6 and not floor["beats_floor"].any() and (floor["seeds"] == 0).all()
-    np.testing.assert_allclose(floor["floor"], floor["mean"])
+    np.testing.assert_allclose(floor["floor"], floor["mean"], rtol=1e-9, atol=1e-12)
 
 
 def test_verdicts_come_from_the_same_fraction_against_ts(study: StudyTables):
@@ -145,9 +145,9 @@ def test_ledger_sums_the_runs_of_a_seed(study: StudyTables):
     ts, au = rows.loc[("TS", 1.0)], rows.loc[("AU", 1.0)]
     assert (ts["runs"], ts["flops"], ts["steps"], ts["images_seen"], ts["hours"]) == (6, 30, 15, 240, 1.5)
     assert (au["runs"], au["flops"], au["hours"], au["passes_low"], au["passes_high"]) == (2, 36, 0.5, 9, 9)
-    assert ts["flops_ratio"] == 1.0 and au["flops_ratio"] == pytest.approx(1.2)
-    assert ts["still_improving"] == pytest.approx(1 / 6) and au["still_improving"] == 0.0
-    assert ts["beats_floor"] == pytest.approx(2 / 3)
+    assert ts["flops_ratio"] == 1.0 and au["flops_ratio"] == pytest.approx(1.2, rel=1e-6, abs=0)
+    assert ts["still_improving"] == pytest.approx(1 / 6, rel=1e-6, abs=0) and au["still_improving"] == 0.0
+    assert ts["beats_floor"] == pytest.approx(2 / 3, rel=1e-6, abs=0)
     assert "floor" not in set(found["aggregation"])
 
 
@@ -162,8 +162,8 @@ def test_a_run_that_counts_in_two_aggregations_counts_in_each(study: StudyTables
 def test_unfinished_seeds_do_not_bend_the_ratio(study: StudyTables):
     lost = (study.runs["run"] == "head-1-1") | (study.runs["run"] == "all-0.5-0")
     rows = trust.ledger(replace(study, runs=study.runs[~lost])).set_index(["aggregation", "fraction"])
-    assert rows.loc[("AU", 1.0), "flops_ratio"] == pytest.approx(1.2)
-    assert rows.loc[("AU", 0.5), "flops_ratio"] == pytest.approx(1.2)
+    assert rows.loc[("AU", 1.0), "flops_ratio"] == pytest.approx(1.2, rel=1e-6, abs=0)
+    assert rows.loc[("AU", 0.5), "flops_ratio"] == pytest.approx(1.2, rel=1e-6, abs=0)
 
 
 def test_learning_curves_run_to_the_end_of_the_budget(study: StudyTables):
@@ -291,7 +291,7 @@ def test_bare_scores_leave_gaps_and_say_so():
 def test_a_table_without_unit_free_scores_uses_its_primary_metric_where_it_can(study: StudyTables):
     bare = replace(study, scores=study.scores[study.scores["metric"] != "score"])
     found = trust.scores(bare, NO_GAINS).set_index(["aggregation", "fraction", "task"])["score"]
-    assert found["AU", 1.0, "head"] == pytest.approx(0.805) and np.isnan(found["AU", 1.0, "axis"])
+    assert found["AU", 1.0, "head"] == pytest.approx(0.805, rel=1e-6, abs=0) and np.isnan(found["AU", 1.0, "axis"])
 
 
 def test_undefined_scores_are_left_out_of_the_mean(study: StudyTables):

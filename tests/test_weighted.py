@@ -69,17 +69,25 @@ def as_table(kind: TaskType, quantities: dict[str, np.ndarray], model: int, time
     return pd.concat(parts, ignore_index=True)
 
 
+def rounding(quantities: dict[str, np.ndarray]) -> float:
+    """What two ways to the same metric may differ by.
+
+    Products run in single precision about each model's mean, so digits are lost in proportion to the largest value, and
+    how many depends on the order in which a processor adds.
+    """
+    return 1e-5 + 2e-6 * max(float(values.max()) for values in quantities.values())
+
+
 def expect_equal(
     kind: TaskType, quantities: dict[str, np.ndarray], weights: np.ndarray, found: dict[str, np.ndarray]
 ) -> None:
-    # Products run in single precision about each model's mean, so digits are lost in proportion to the largest value.
-    near = 1e-6 + 1e-7 * max(values.max() for values in quantities.values())
+    near = rounding(quantities)
     for row, times in enumerate(weights):
         for model in range(MODELS):
             expected = {each.metric: each.value for each in task_scores(kind, as_table(kind, quantities, model, times))}
             assert list(found) == list(expected)
             for name, value in expected.items():
-                assert found[name][row, model] == pytest.approx(value, rel=1e-6, abs=near, nan_ok=True), name
+                assert found[name][row, model] == pytest.approx(value, rel=1e-5, abs=near, nan_ok=True), name
 
 
 @pytest.mark.parametrize(("kind", "classes"), KINDS)
@@ -113,14 +121,15 @@ def test_order_of_cases_and_scale_of_weights_do_not_matter(kind, classes, seed):
     moved = weighted_scores(kind, {name: v[:, order] for name, v in quantities.items()}, 3 * weights[:, order])
     for name in found:
         factor = 3 if name == "missed" else 1
-        np.testing.assert_allclose(moved[name], factor * found[name], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(moved[name], factor * found[name], rtol=1e-5, atol=rounding(quantities))
 
 
 def test_a_resample_of_one_class_has_no_auc_and_no_mcc():
     probability = np.array([[[0.9, 0.1], [0.3, 0.7], [0.2, 0.8]]])
     quantities = {"probability": probability, "label": np.array([[[0.0], [1.0], [1.0]]])}
     found = weighted_scores(TaskType.CLASSIFICATION, quantities, np.array([[1, 1, 1], [0, 2, 1], [3, 0, 0]]))
-    assert found["AUC"][0, 0] == 1.0 and found["MCC"][0, 0] == 1.0
+    for name in ("AUC", "MCC"):
+        assert found[name][0, 0] == pytest.approx(1.0, rel=1e-6, abs=0)
     assert np.isnan(found["AUC"][1:]).all() and np.isnan(found["MCC"][1:]).all()
     assert np.isnan(found["score"][1:]).all()
     assert (found["accuracy"] == 1.0).all()
@@ -130,15 +139,15 @@ def test_a_class_without_a_case_is_left_out_of_the_mean_auc():
     probability = np.array([[[0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.3, 0.6, 0.1], [0.1, 0.1, 0.8]]])
     quantities = {"probability": probability, "label": np.array([[[0.0], [1.0], [1.0], [2.0]]])}
     found = weighted_scores(TaskType.CLASSIFICATION, quantities, np.array([[2, 1, 1, 0], [1, 1, 1, 1]]))
-    assert found["AUC"][0, 0] == pytest.approx((1.0 + 1.0) / 2)
-    assert found["AUC"][1, 0] == pytest.approx(1.0)
+    assert found["AUC"][0, 0] == pytest.approx((1.0 + 1.0) / 2, rel=1e-6, abs=0)
+    assert found["AUC"][1, 0] == pytest.approx(1.0, rel=1e-6, abs=0)
 
 
 def test_ties_count_one_half():
     probability = np.array([[[0.5, 0.5], [0.5, 0.5], [0.8, 0.2]]])
     quantities = {"probability": probability, "label": np.array([[[1.0], [0.0], [0.0]]])}
     found = weighted_scores(TaskType.CLASSIFICATION, quantities, np.array([[1, 1, 1], [1, 3, 1]]))
-    np.testing.assert_allclose(found["AUC"][:, 0], [(0.5 + 1) / 2, (3 * 0.5 + 1) / 4])
+    np.testing.assert_allclose(found["AUC"][:, 0], [(0.5 + 1) / 2, (3 * 0.5 + 1) / 4], rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -155,7 +164,9 @@ def test_without_empty_images_only_those_with_the_structure_count(classes, cases
             for model in range(MODELS):
                 drawn = [np.repeat(quantities[name][model, :, k], times * present[:, k]) for k in range(classes - 1)]
                 expected = np.mean([part.mean() for part in drawn]) if all(map(len, drawn)) else np.nan
-                assert found[metric][row, model] == pytest.approx(expected, rel=1e-6, abs=4e-5, nan_ok=True)
+                assert found[metric][row, model] == pytest.approx(
+                    expected, rel=1e-5, abs=rounding(quantities), nan_ok=True
+                )
     np.testing.assert_array_equal(found["missed"], counted["missed"])
 
 
@@ -168,7 +179,8 @@ def test_a_resample_without_a_case_has_no_score():
 def test_small_weights_types_do_not_overflow():
     """Resamples come as single bytes: 300 cases drawn once each are 300, not 44."""
     values = {"iou": np.full((1, 300, 1), 0.25)}
-    assert weighted_scores(TaskType.DETECTION, values, np.ones((1, 300), np.uint8))["IoU"][0, 0] == pytest.approx(0.25)
+    found = weighted_scores(TaskType.DETECTION, values, np.ones((1, 300), np.uint8))
+    assert found["IoU"][0, 0] == pytest.approx(0.25, rel=1e-6, abs=0)
 
 
 def test_large_test_sets_keep_their_digits():
@@ -177,11 +189,11 @@ def test_large_test_sets_keep_their_digits():
     expect_equal(TaskType.CLASSIFICATION, quantities, weights, weighted_scores("classification", quantities, weights))
     far = {"point_error": np.linspace(1e3, 1.001e3, 20000)[None, :, None], "diagonal": np.full((1, 20000, 1), 5e3)}
     found = weighted_scores(TaskType.REGRESSION, far, weights)
-    assert found["MRE"][0, 0] == pytest.approx(1000.5, rel=1e-9)
+    assert found["MRE"][0, 0] == pytest.approx(1000.5, rel=2e-8, abs=0)
 
 
 def test_scores_of_another_trainer_are_means():
     values = np.array([[[0.2], [0.4], [0.9]], [[0.0], [0.5], [1.0]]])
     found = weighted_scores(TaskType.SEGMENTATION, {VALUE: values}, np.array([[1, 1, 1], [2, 0, 1]]))
-    np.testing.assert_allclose(found["score"], [[0.5, 0.5], [1.3 / 3, 1 / 3]])
+    np.testing.assert_allclose(found["score"], [[0.5, 0.5], [1.3 / 3, 1 / 3]], rtol=1e-6, atol=1e-6)
     assert list(found) == ["score", VALUE]

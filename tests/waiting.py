@@ -1,0 +1,15 @@
+"""Waiting for a condition, never for a time: a busy machine may take as long as it likes."""
+
+import time
+from collections.abc import Callable
+
+PATIENCE = 900.0
+"""Seconds after which something counts as hanging. Nothing that works comes near, however busy the machine is."""
+
+
+def wait_for(condition: Callable[[], object], pause: float = 0.02) -> None:
+    """Return when the condition holds; fail where it never does."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(pause)
