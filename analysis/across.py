@@ -40,7 +40,7 @@ def across_tasks(
             continue
         line, mixed = mixed_line(part)
         shared = {
-            "contrast": contrast.name,
+            **contrast.columns,
             "fraction": fraction,
             "scope": scope,
             "tasks": part["task"].nunique(),
@@ -60,7 +60,7 @@ def across_tasks(
             }
         )
         fits.append(shared | clustered_line(part))
-        lines.append(pd.DataFrame({"contrast": contrast.name, "scope": scope, **line.grid()}))
+        lines.append(pd.DataFrame({**contrast.columns, "scope": scope, **line.grid()}))
         if scope == "all":
             influence = leave_one_out(part, contrast, line)
     drawn = pd.concat(lines, ignore_index=True) if lines else frame("across_line", [])
@@ -148,7 +148,7 @@ def leave_one_out(rows: pd.DataFrame, contrast: Contrast, line: Line) -> list[di
         without = float(np.polyfit(x[kept], y[kept], 1)[0])
         found.append(
             {
-                "contrast": contrast.name,
+                **contrast.columns,
                 "task": task,
                 "slope_without": without,
                 "change": without - whole,

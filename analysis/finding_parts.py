@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from analysis.contrast_names import contrast_name
 from analysis.gains import PairedGain
 from analysis.pooling import poolable, tasks_of_this_kind, two_sided_p
-from analysis.stability import spread_difference, spread_p
+from analysis.stability import DIFFERENCE, spread_difference, spread_p
 from analysis.trust import IMPROVING
 from analysis.uncertainty import t_interval
 
@@ -59,9 +60,10 @@ def _signed(value: float) -> str:
     return f"{round(value, 3) + 0.0:+.3f}"  # no minus before zero
 
 
-def slope(frames: Mapping[str, pd.DataFrame], contrast: str) -> Part:
-    """Change of gain per doubling of data: within tasks where there are fractions, else across tasks."""
-    name = contrast.split("-")[0]
+def slope(frames: Mapping[str, pd.DataFrame], name: str) -> Part:
+    """Change of an aggregation's gain over TS per doubling of data: within tasks where there are fractions, else across
+    tasks."""
+    contrast = contrast_name(name, "TS")
     within = frames["within"]
     own = within[(within["contrast"] == contrast) & (within["level"] == "pooled") & (within["name"] == "all")]
     if len(own):
@@ -104,7 +106,7 @@ def steadier_over_groups(frames: Mapping[str, pd.DataFrame], *, improving: bool)
     """Spread of CG over clinical groups minus that of AU, from the frame `stability`."""
     rows = frames["stability"]
     text = "spread of gains over groups is larger under CG than under AU"
-    own = rows[rows["contrast"] == "CG-TS minus AU-TS"]
+    own = rows[rows["contrast"] == DIFFERENCE]
     if own.empty:
         return Part(text, *_NOTHING, "stability")
     row, p = own.iloc[0], spread_p(frames["pooled"], "CG-TS", "AU-TS")
@@ -123,10 +125,10 @@ def steadier_over_tasks(cg: Sequence[PairedGain], au: Sequence[PairedGain], risi
     return Part(text, *found, "gains", any(each.task in rising for each in common))
 
 
-def segmentation_loses_more(frames: Mapping[str, pd.DataFrame], contrast: str, fraction: float) -> Part:
-    """Mean gain of the other types minus that of segmentation, from the frame `sensitivity`."""
-    rows = frames["sensitivity"]
-    text = f"segmentation loses more than the other types under {contrast.split('-')[0]}"
+def segmentation_loses_more(frames: Mapping[str, pd.DataFrame], name: str, fraction: float) -> Part:
+    """Mean gain of the other types over TS minus that of segmentation, from the frame `sensitivity`."""
+    rows, contrast = frames["sensitivity"], contrast_name(name, "TS")
+    text = f"segmentation loses more than the other types under {name}"
     own = rows[(rows["contrast"] == contrast) & (rows["fraction"] == fraction) & (rows["type"] == "segmentation")]
     if own.empty:
         return Part(text, *_NOTHING, "sensitivity")

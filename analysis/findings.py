@@ -62,8 +62,8 @@ def findings(
 
     parts = {
         1: [
-            slope(frames, "CG-TS"),
-            slope(frames, "AU-TS"),
+            slope(frames, "CG"),
+            slope(frames, "AU"),
             mean_gain("data-rich tasks gain under CG", data_rich(pairs("CG-TS", full)), rising("CG-TS", full)),
             mean_gain("data-rich tasks gain under AU", data_rich(pairs("AU-TS", full)), rising("AU-TS", full)),
             mean_gain(
@@ -78,7 +78,7 @@ def findings(
                 "AU gains more than CG on data-poor tasks", data_poor(pairs("AU-CG", full)), rising("AU-CG", full)
             ),
         ],
-        3: [segmentation_loses_more(frames, name, full) for name in ("CG-TS", "AU-TS")],
+        3: [segmentation_loses_more(frames, name, full) for name in ("CG", "AU")],
         4: [
             group_gain(frames, "obstetrics", "CG-TS", full, "obstetrics gains under CG"),
             group_gain(frames, "obstetrics", "AU-TS", full, "obstetrics gains under AU"),

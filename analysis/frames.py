@@ -2,17 +2,21 @@
 
 Statistics return these frames, tables and figures read them, the report shows the meanings as hints. A contrast
 `AU-TS` compares the joint aggregation AU with the base TS; a gain is oriented, so that positive favours the joint one.
-Intervals are 95 % unless named adjusted. `fraction` is the share of the training components.
+`contrast` is a label to show: which aggregations it compares stands in `joint` and `base`, and nothing reads it back
+from it. Intervals are 95 % unless named adjusted. `fraction` is the share of the training components.
 """
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import pandas as pd
 
-_CONTRAST: Final = {
+_SIDES: Final = {
     "contrast": "joint aggregation minus base",
-    "fraction": "share of the training components",
+    "joint": "joint aggregation",
+    "base": "aggregation it is compared with",
 }
+_CONTRAST: Final = {**_SIDES, "fraction": "share of the training components"}
 _TASK: Final = {"task": "task id", "type": "task type", "group": "clinical group"}
 _GAIN: Final = {
     "gain": "mean gain on the unit-free score; positive favours the joint aggregation",
@@ -97,7 +101,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "sd_tasks": "standard deviation of gains over tasks",
     },
     "across": {
-        "contrast": _CONTRAST["contrast"],
+        **_SIDES,
         "fraction": _CONTRAST["fraction"],
         "scope": "all tasks or one type",
         "method": "mixed model or OLS",
@@ -119,7 +123,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "base_improving": "tasks whose base was still improving",
     },
     "across_line": {
-        "contrast": _CONTRAST["contrast"],
+        **_SIDES,
         "scope": "all tasks or one type",
         "n": "training cases",
         "fit": "gain on the line",
@@ -127,14 +131,14 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "high": "upper limit of the 95 % band",
     },
     "influence": {
-        "contrast": _CONTRAST["contrast"],
+        **_SIDES,
         "task": "task left out",
         "slope_without": "slope without the task",
         "change": "slope without minus slope with",
         "change_in_se": "the change in standard errors of the slope",
     },
     "within": {
-        "contrast": _CONTRAST["contrast"],
+        **_SIDES,
         "level": "task or pooled",
         "name": "task id, all, or a task type",
         "type": "task type; all for pooled",
@@ -153,7 +157,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "base_improving": "a base model was still improving at one of the fractions",
     },
     "within_line": {
-        "contrast": _CONTRAST["contrast"],
+        **_SIDES,
         "level": "task or pooled",
         "name": "task id, all, or a task type",
         "n": "training cases; geometric mean over tasks for pooled",
@@ -185,6 +189,8 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
     },
     "stability": {
         "contrast": "CG-TS, AU-TS, or their difference",
+        "joint": "joint aggregation; CG of the difference",
+        "base": "aggregation it is compared with; AU of the difference",
         "scope": "cells: groups x fractions, or the groups at one fraction",
         "cells": "groups x fractions",
         "spread": "standard deviation of mean gain over cells",
@@ -236,7 +242,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "beats_floor": "share of tasks better than the trivial predictor",
     },
     "power": {
-        "contrast": _CONTRAST["contrast"],
+        **_SIDES,
         **_TASK,
         "margin": "margin of the study file",
         "seeds": "seeds at hand",
@@ -311,6 +317,36 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
 }
 
 
-def frame(name: str, rows: list[dict]) -> pd.DataFrame:
-    """Rows as the named frame, its columns in their order; with no rows, an empty frame with those columns."""
+OPTIONAL: Final[dict[str, frozenset[str]]] = {
+    "across": frozenset({"sd_group", "sd_task"}),
+    "pooled": frozenset({"gain", "low", "high", "p", "low_new", "high_new", "p_new", "sd_tasks"}),
+    "stability": frozenset({"harmed", "base_improving"}),
+    "power": frozenset(
+        {"sd_seed", "se_cases", "detectable", "seeds_to_detect", "seeds_to_exclude", "hours_per_seed", "hours"}
+    ),
+    "findings": frozenset({"estimate", "low", "high", "p"}),
+}
+"""Columns that a row may lack, because its method does not have them; missing then."""
+
+
+def frame(name: str, rows: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
+    """Rows as the named frame, its columns in their order; with no rows, an empty frame with those columns.
+
+    Raises `ValueError` where a row has a column that is not declared, or lacks one that is not optional.
+    """
+    for keys in {frozenset(row) for row in rows}:
+        _check(name, keys)
     return pd.DataFrame(rows, columns=list(FRAMES[name]))
+
+
+def ordered(name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """A data frame as the named frame, its columns in their order. Raises `ValueError` as `frame` does."""
+    _check(name, frozenset(rows.columns))
+    return rows.reindex(columns=list(FRAMES[name]))
+
+
+def _check(name: str, columns: frozenset[str]) -> None:
+    declared = set(FRAMES[name])
+    unknown, missing = columns - declared, declared - columns - OPTIONAL.get(name, frozenset())
+    if unknown or missing:
+        raise ValueError(f"frame {name}: unknown columns {sorted(unknown)}, missing columns {sorted(missing)}")

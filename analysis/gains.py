@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from analysis.contrast_names import contrast_name
 from analysis.frames import frame
 from analysis.settings import Scale
 from analysis.uncertainty import Estimate, estimate
@@ -26,8 +27,13 @@ class Contrast:
 
     @property
     def name(self) -> str:
-        """`AU-TS`: the joint aggregation minus the base."""
-        return f"{self.joint}-{self.base}"
+        """`AU-TS`: the joint aggregation minus the base; no other contrast is called so."""
+        return contrast_name(self.joint, self.base)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What a row of a frame says of its contrast."""
+        return {"contrast": self.name, "joint": self.joint, "base": self.base}
 
 
 def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
@@ -175,7 +181,7 @@ def seed_gains(pairs: Iterable[PairedGain], contrast: Contrast, fraction: float)
     """The frame `seed_gains` of one contrast and fraction: a row per task and seed, with the runs it comes from."""
     rows = [
         {
-            "contrast": contrast.name,
+            **contrast.columns,
             "fraction": fraction,
             "task": each.task,
             "type": each.type,

@@ -48,7 +48,19 @@ CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 COUNTED, LEFT_OUT = "counted", "left out"
 
 CHOICES = (
-    *("contrast", "fraction", "task", "type", "metric", "empty_masks", "scale", "margin_factor", "correction"),
+    *(
+        "contrast",
+        "joint",
+        "base",
+        "fraction",
+        "task",
+        "type",
+        "metric",
+        "empty_masks",
+        "scale",
+        "margin_factor",
+        "correction",
+    ),
     *("gain", "low_adjusted", "high_adjusted", "p_adjusted", "margin", "verdict"),
 )
 """Columns of the long frame."""
@@ -93,8 +105,7 @@ def multiverse(
                 if MAIN in own:
                     found[task] = own
             parts += [
-                rows.assign(contrast=contrast.name, fraction=fraction, scale=scale)
-                for rows in _analyses(found, settings)
+                rows.assign(**contrast.columns, fraction=fraction, scale=scale) for rows in _analyses(found, settings)
             ]
     long = pd.concat(parts, ignore_index=True)[list(CHOICES)] if parts else pd.DataFrame(columns=list(CHOICES))
     return _summary(long, gains), long
@@ -223,7 +234,7 @@ def _moderated(family: Sequence[_Gain]) -> list[Estimate]:
 
 def _summary(long: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
     """Shares of verdicts by task, beside the verdict of the frame `gains`."""
-    keys = ["contrast", "fraction", "task"]
+    keys = ["contrast", "joint", "base", "fraction", "task"]
     chosen = gains.set_index(keys)["verdict"].to_dict()
     rows = []
     for key, part in long.groupby(keys, sort=False):

@@ -11,7 +11,7 @@ from analysis import guidelines, routing, trust
 from analysis.across import across_tasks
 from analysis.caveats import caveats
 from analysis.findings import findings
-from analysis.frames import FRAMES, frame
+from analysis.frames import FRAMES, frame, ordered
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair_all, seed_gains
 from analysis.multiverse import multiverse
 from analysis.pooling import pooled_row
@@ -157,7 +157,7 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
 def joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Parts of one frame on top of each other, in its columns."""
     filled = [part for part in parts if len(part)]
-    return pd.concat(filled, ignore_index=True)[list(FRAMES[name])] if filled else frame(name, [])
+    return ordered(name, pd.concat(filled, ignore_index=True)) if filled else frame(name, [])
 
 
 def _verdicts(gains: pd.DataFrame, contrast: Contrast, fraction: float) -> pd.Series:
@@ -194,7 +194,7 @@ def _improving_anywhere(gains: pd.DataFrame, contrast: str) -> set[str]:
 def pool(pairs: Pairs, compared: Sequence[Contrast], gains: pd.DataFrame) -> pd.DataFrame:
     """The frame `pooled`: overall, by type and by group, for every contrast and fraction."""
     improving = _improving(gains)
-    rows = []
+    rows, sides = [], {each.name: each.columns for each in compared}
     for (name, share), members in pairs.items():
         scopes = [("overall", "all", members)] if members else []
         scopes += [
@@ -204,7 +204,7 @@ def pool(pairs: Pairs, compared: Sequence[Contrast], gains: pd.DataFrame) -> pd.
         ]
         for level, value, chosen in scopes:
             row = pooled_row(level, value, chosen, improving.get((name, share), set()))
-            rows.append({"contrast": name, "fraction": share} | row)
+            rows.append({**sides[name], "fraction": share} | row)
     return frame("pooled", rows)
 
 

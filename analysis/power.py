@@ -57,7 +57,7 @@ def power_frame(
     for each, (found, seed_df) in zip(pairs, seed_parts(pairs), strict=True):
         margin = margins(each.task) if each.unit == "1" else float("nan")
         row = {
-            "contrast": contrast.name,
+            **contrast.columns,
             "task": each.task,
             "type": each.type,
             "group": each.group,

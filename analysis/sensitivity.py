@@ -35,7 +35,7 @@ def type_sensitivity(
     A type's interval takes its tasks as a sample (three or more). The difference to the other types is Welch's.
     """
     used = poolable(pairs)
-    about = {"contrast": contrast.name, "fraction": fraction}
+    about = {**contrast.columns, "fraction": fraction}
     if not used:
         return frame("sensitivity", []), frame("type_test", [])
     means = np.array([each.by_seed.mean() for each in used])

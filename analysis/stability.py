@@ -20,6 +20,9 @@ from analysis.verdicts import HARM, SAME_MODEL
 FEWEST_GROUPS = 3
 """Groups below which no spread is given."""
 
+DIFFERENCE = "CG-TS minus AU-TS"
+"""Label of the rows that compare the two."""
+
 
 def stability(pooled: pd.DataFrame, gains: pd.DataFrame, contrasts: Sequence[Contrast]) -> pd.DataFrame:
     """The frame `stability` from the frames `pooled` (level group) and `gains`: over all cells, and per fraction.
@@ -35,16 +38,18 @@ def stability(pooled: pd.DataFrame, gains: pd.DataFrame, contrasts: Sequence[Con
     rows = []
     for scope, shares in scopes:
         chosen = cells[cells["fraction"].isin(shares)]
-        for name in names:
+        for each in contrasts:
+            name = each.name
             own = chosen[chosen["contrast"] == name]
             if own["name"].nunique() >= FEWEST_GROUPS:
                 tasks = gains[(gains["contrast"] == name) & gains["fraction"].isin(shares)]
-                rows.append({"contrast": name, "scope": scope} | _one(own, tasks[tasks["verdict"] != SAME_MODEL]))
+                rows.append({**each.columns, "scope": scope} | _one(own, tasks[tasks["verdict"] != SAME_MODEL]))
         if {"CG-TS", "AU-TS"} <= set(names):
             both = chosen.pivot_table(index=["name", "fraction"], columns="contrast", values="gain")
             both = both.reindex(columns=["CG-TS", "AU-TS"]).dropna()
             if both.index.get_level_values("name").nunique() >= FEWEST_GROUPS:
-                rows.append({"contrast": "CG-TS minus AU-TS", "scope": scope} | _difference(both))
+                about = {"contrast": DIFFERENCE, "joint": "CG", "base": "AU", "scope": scope}
+                rows.append(about | _difference(both))
     return frame("stability", rows)
 
 

@@ -54,7 +54,7 @@ def task_gains(
         known = estimated.basis == "seeds and cases" and variance > 0
         rows.append(
             {
-                "contrast": contrast.name,
+                **contrast.columns,
                 "fraction": fraction,
                 "task": each.task,
                 "type": each.type,

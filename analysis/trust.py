@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from analysis.frames import FRAMES, frame
+from analysis.frames import FRAMES, frame, ordered
 from analysis.study import StudyTables, primary_of, unit_of
 
 IMPROVING = "↗"
@@ -46,7 +46,7 @@ def data(study: StudyTables) -> pd.DataFrame:
             comparable.add(str(task))
     known = found["task"].isin(comparable)
     found["margin"] = np.where(known, [study.manifest.margin(task) for task in found["task"]], np.nan)
-    return found[list(FRAMES["data"])]
+    return ordered("data", found)
 
 
 def _primary_rows(study: StudyTables) -> pd.DataFrame:
@@ -89,9 +89,8 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     found["floor"] = _at(floor, found, ["task", "fraction"]).astype(float)
     above = (found["mean"] - found["floor"]) * np.where(found["direction"] == "higher", 1.0, -1.0)
     found["beats_floor"] = _or_none(above > 0, above.notna())
-    verdicts = gains.set_index(["contrast", *keys[1:]])["verdict"]
-    versus = found.assign(contrast=found["aggregation"] + "-TS")
-    found["verdict"] = _at(verdicts, versus, ["contrast", *keys[1:]]).astype(object).fillna("").astype(str)
+    verdicts = gains[gains["base"] == "TS"].set_index(["joint", *keys[1:]])["verdict"]
+    found["verdict"] = _at(verdicts, found, keys).astype(object).fillna("").astype(str)
     rising = _at(improving(study).set_index(keys)["improving"], found, keys).astype(object)
     found["still_improving"] = _or_none(rising.eq(True), rising.notna() | is_floor)
     order = {name: place for place, name in enumerate([*study.aggregations, FLOOR])}
@@ -131,18 +130,20 @@ def ledger(study: StudyTables) -> pd.DataFrame:
         found["runs"] = runs.groupby(keys)["run"].nunique()
         found["passes_low"] = runs.groupby(keys)["passes"].min()
         found["passes_high"] = runs.groupby(keys)["passes"].max()
-        found["flops_ratio"] = _flops_ratio(runs, keys)
+        found["flops_ratio"] = _flops_ratio(runs, study.scores, keys)
     if study.curves is not None:
         by_model = study.curves.groupby([*keys, "task", "seed"])["still_improving"].any()
         found["still_improving"] = by_model.astype(float).groupby(keys).mean()
     return found.reset_index()[list(FRAMES["ledger"])]
 
 
-def _flops_ratio(runs: pd.DataFrame, keys: list[str]) -> pd.Series:
+def _flops_ratio(runs: pd.DataFrame, scores: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """Operations over those of TS; the tasks of a run are those it has scores of."""
     ts = runs[runs["aggregation"] == "TS"].set_index(["tasks", "fraction", "seed"])["flops"].to_dict()
+    members = scores[scores["run"] != ""].groupby("run")["task"].unique().to_dict()
     base = [
-        sum(ts.get((task, share, seed), np.nan) for task in str(tasks).split("+"))
-        for tasks, share, seed in zip(runs["tasks"], runs["fraction"], runs["seed"], strict=True)
+        sum(ts.get((task, share, seed), np.nan) for task in members.get(run, ())) or np.nan
+        for run, share, seed in zip(runs["run"], runs["fraction"], runs["seed"], strict=True)
     ]
     compared = runs.assign(base=base).dropna(subset=["base", "flops"])
     sums = compared.groupby(keys)[["flops", "base"]].sum()

@@ -143,7 +143,7 @@ _RANGE = ("centre", "x_min", "x_max")
 def _row(contrast: Contrast, about: dict[str, object], line: Line, improving: set[str]) -> dict[str, object]:
     low, high, p = line.slope_interval()
     return (
-        {"contrast": contrast.name, "slope": line.slope, "low": low, "high": high, "p": p}
+        {**contrast.columns, "slope": line.slope, "low": low, "high": high, "p": p}
         | about
         | {"n_min": 2**line.x_min, "n_max": 2**line.x_max, "base_improving": bool(improving & {about["name"]})}
         | line.crossover()
@@ -154,6 +154,6 @@ def _row(contrast: Contrast, about: dict[str, object], line: Line, improving: se
 def _drawn(contrast: Contrast, level: str, name: str, line: Line, fractions: np.ndarray) -> pd.DataFrame:
     grid = line.grid()
     share = fractions.max() * grid["n"] / grid["n"].max()
-    return pd.DataFrame({"contrast": contrast.name, "level": level, "name": name, **grid, "fraction": share})[
-        ["contrast", "level", "name", "n", "fraction", "fit", "low", "high"]
+    return pd.DataFrame({**contrast.columns, "level": level, "name": name, **grid, "fraction": share})[
+        ["contrast", "joint", "base", "level", "name", "n", "fraction", "fit", "low", "high"]
     ]

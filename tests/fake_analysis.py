@@ -10,7 +10,7 @@ import pandas as pd
 
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.tasks import TYPE_METRICS, TaskType
-from analysis.frames import FRAMES, frame
+from analysis.frames import FRAMES, frame, ordered
 from analysis.pipeline import Analysis
 from analysis.settings import Settings
 from analysis.study import StudyTables
@@ -49,8 +49,22 @@ def fake_analysis(
         "findings": _findings(),
         "excluded": frame("excluded", [{"table": "cases", "rows": 1200, "reason": "validation rows"}]),
     }
-    ordered = {name: frames[name].reindex(columns=list(columns)) for name, columns in FRAMES.items()}
-    return Analysis(_study(about, aggregations, fractions), Settings(), ordered, ("two tasks have one seed only",))
+    sides = {f"{name}-TS": (name, "TS") for name in joint} | {"AU-CG": ("AU", "CG"), "CG-TS minus AU-TS": ("CG", "AU")}
+    whole = {name: ordered(name, _with_sides(rows, sides)) for name, rows in frames.items()}
+    assert set(whole) == set(FRAMES)
+    return Analysis(_study(about, aggregations, fractions), Settings(), whole, ("two tasks have one seed only",))
+
+
+def some_columns(name: str, rows: list[dict]) -> pd.DataFrame:
+    """A frame of which only some columns matter: the others are missing values."""
+    return frame(name, [dict.fromkeys(FRAMES[name], np.nan) | row for row in rows])
+
+
+def _with_sides(rows: pd.DataFrame, sides: dict[str, tuple[str, str]]) -> pd.DataFrame:
+    if "contrast" not in rows:
+        return rows
+    pairs = [sides.get(name, (name, name)) for name in rows["contrast"]]
+    return rows.assign(joint=[pair[0] for pair in pairs], base=[pair[1] for pair in pairs])
 
 
 def empty_analysis() -> Analysis:

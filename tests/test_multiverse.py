@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fake_analysis import some_columns
 
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.metrics import task_scores as metric_scores
@@ -148,9 +149,8 @@ def test_a_lower_pixel_error_is_a_gain_and_its_margin_is_relative(long: pd.DataF
 
 def test_shares_add_up_and_follow_the_verdict_of_the_study(tables: StudyTables):
     resampled = resample(tables, SETTINGS.draws, 0)
-    chosen = frame(
-        "gains", [{"contrast": "AU-TS", "fraction": 1.0, "task": f"t{n}", "verdict": VERDICTS[n % 4]} for n in range(7)]
-    )
+    sure = Contrast("AU", "TS").columns | {"fraction": 1.0}
+    chosen = some_columns("gains", [sure | {"task": f"t{n}", "verdict": VERDICTS[n % 4]} for n in range(7)])
     found, long = multiverse(tables, resampled, chosen, SETTINGS)
     assert list(found.columns) == list(FRAMES["multiverse"])
     np.testing.assert_allclose(found[list(VERDICTS)].sum(axis=1), 1.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fake_analysis import empty_analysis, fake_analysis, holey_analysis
+from fake_analysis import empty_analysis, fake_analysis, holey_analysis, some_columns
 
 from aggregation_lab import __version__
 from aggregation_lab.manifest import Manifest
@@ -77,11 +77,11 @@ def _runs_of(seed_gains: pd.DataFrame) -> pd.DataFrame:
     sides = [
         seed_gains[["fraction", "seed"]].assign(
             run=seed_gains[f"{side}_run"],
-            aggregation=seed_gains["contrast"].str.split("-").str[place],
+            aggregation=seed_gains[side],
             unit=seed_gains["group"],
             tasks=seed_gains["task"],
         )
-        for place, side in enumerate(("joint", "base"))
+        for side in ("joint", "base")
     ]
     return pd.concat(sides, ignore_index=True).assign(
         passes=11.0,
@@ -214,7 +214,7 @@ def _findings(*verdicts: str, whole: str) -> pd.DataFrame:
         {"part": f"part {place}", "verdict": verdict, "effect": f"-0.{place}1 [-0.3, 0.2]", "p": 0.2}
         for place, verdict in enumerate(verdicts)
     ]
-    return frame(
+    return some_columns(
         "findings", [{"finding": 1, "claim": "AU is steadier.", "evidence": "pooled"} | part for part in parts]
     )
 

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from fake_analysis import some_columns
 
 from aggregation_lab.manifest import Manifest
 from analysis import trust
@@ -87,8 +88,8 @@ def gain_rows(study: StudyTables, **columns: object) -> pd.DataFrame:
     """Sure gains of every task and contrast at full data, but for what `columns` say."""
     sure = {"fraction": 1.0, "basis": "seeds and cases", "se": 0.01, "power": 0.9, "verdict": "benefit"} | columns
     tasks = sorted(set(study.scores["task"]))
-    rows = [sure | {"contrast": each.name, "task": task} for each in contrasts(study.aggregations) for task in tasks]
-    return frame("gains", rows)
+    rows = [sure | each.columns | {"task": task} for each in contrasts(study.aggregations) for task in tasks]
+    return some_columns("gains", rows)
 
 
 def warnings_of(study: StudyTables, **columns: object) -> list[str]:
@@ -122,8 +123,8 @@ def test_scores_are_means_over_seeds_beside_the_floor(study: StudyTables):
 
 
 def test_verdicts_come_from_the_same_fraction_against_ts(study: StudyTables):
-    rows = [("AU-TS", 1.0, "head", "harm"), ("AU-TS", 0.5, "head", "benefit"), ("AU-CG", 1.0, "kind", "harm")]
-    gains = pd.DataFrame(rows, columns=["contrast", "fraction", "task", "verdict"])
+    rows = [("TS", 1.0, "head", "harm"), ("TS", 0.5, "head", "benefit"), ("CG", 1.0, "kind", "harm")]
+    gains = pd.DataFrame(rows, columns=["base", "fraction", "task", "verdict"]).assign(joint="AU")
     found = trust.scores(study, gains).set_index(["aggregation", "fraction", "task"])["verdict"]
     assert found["AU", 1.0, "head"] == "harm" and found["AU", 0.5, "head"] == "benefit"
     assert (found.drop([("AU", 1.0, "head"), ("AU", 0.5, "head")]) == "").all()

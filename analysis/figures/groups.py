@@ -1,5 +1,7 @@
 """What task types and clinical groups do to gains: type sensitivity, and stability over groups and amounts of data."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -10,7 +12,7 @@ from analysis.figures.theme import (
     INK,
     SMALL,
     Drawn,
-    aggregation_colour,
+    contrast_colours,
     error_bars,
     gain_label,
     improving_handle,
@@ -32,13 +34,13 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
         return None
     names = against_ts(rows)
     rows = rows[rows["contrast"].isin(names)]
-    types = sorted(rows["type"].unique())
+    types, colours = sorted(rows["type"].unique()), contrast_colours(rows, analysis)
     figure = new_figure(COLUMN, 0.95 + 0.17 * len(types) * (len(names) + 0.4), wspace=0.1)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.6, 1))
     interval_axis([left], rows["gain"], rows["low"], rows["high"])
     for row in records(rows):
         at = types.index(row["type"]) + _dodge(names.index(row["contrast"]), len(names))
-        colour = aggregation_colour(row["contrast"], analysis)
+        colour = colours[row["contrast"]]
         error_bars(left, row["low"], row["high"], at, colour, lw=1.3)
         left.plot([row["gain"]], [at], marker="o", color=colour, ms=4, zorder=3)
         if row["base_improving"] > 0:
@@ -61,7 +63,7 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
     right.set_xticks([0, 0.5, 1])
     right.set_xlabel("share of tasks")
     tests = at_full(analysis.frames["type_test"])
-    handles = _contrast_handles(names, analysis)
+    handles = _contrast_handles(names, colours)
     for handle, name in zip(handles, names, strict=True):
         p = tests.loc[tests["contrast"] == name, "p"]
         if len(p) and pd.notna(p.iloc[0]):
@@ -79,8 +81,8 @@ def _dodge(place: int, count: int) -> float:
     return (place - (count - 1) / 2) * 0.68 / count
 
 
-def _contrast_handles(names: list[str], analysis: Analysis) -> list[Line2D]:
-    return [Line2D([], [], marker="o", ms=4, color=aggregation_colour(name, analysis), label=name) for name in names]
+def _contrast_handles(names: list[str], colours: Mapping[str, str]) -> list[Line2D]:
+    return [Line2D([], [], marker="o", ms=4, color=colours[name], label=name) for name in names]
 
 
 @themed
@@ -92,7 +94,7 @@ def stability(analysis: Analysis) -> Drawn | None:
         return None
     names = against_ts(cells)
     cells = cells[cells["contrast"].isin(names)]
-    groups = sorted(cells["name"].unique())
+    groups, colours = sorted(cells["name"].unique()), contrast_colours(cells, analysis)
     summary = analysis.frames["stability"]
     summary = summary[(summary["scope"] == "all fractions") & summary["contrast"].isin(names)]
     upper = 0.14 * len(groups) * max(1.6, 0.75 * len(names))
@@ -109,12 +111,12 @@ def stability(analysis: Analysis) -> Drawn | None:
         step = shares.index(row["fraction"])
         inner = 0.0 if len(shares) == 1 else (step / (len(shares) - 1) - 0.5) * 0.5 / len(names)
         at = groups.index(row["name"]) + _dodge(names.index(row["contrast"]), len(names)) + inner
-        colour = aggregation_colour(row["contrast"], analysis)
+        colour = colours[row["contrast"]]
         error_bars(ax, row["low"], row["high"], at, colour, lw=0.7, alpha=0.7)
         ax.plot([row["gain"]], [at], marker="o", color=colour, ms=_size(step, len(shares)), zorder=3)
     for group, contrast in cells.loc[cells["base_improving"] > 0, ["name", "contrast"]].drop_duplicates().to_numpy():
         at = groups.index(group) + _dodge(names.index(contrast), len(names))
-        margin_arrow(ax, at, aggregation_colour(contrast, analysis))
+        margin_arrow(ax, at, colours[contrast])
     for place in range(1, len(groups)):
         ax.axhline(place - 0.5, color="#DDDDDD", lw=0.5, zorder=0)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
@@ -123,8 +125,8 @@ def stability(analysis: Analysis) -> Drawn | None:
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(f"group mean, {gain_label(analysis)}")
     if below is not None:
-        _summary(figure, below, summary, [name for name in names if name in set(summary["contrast"])], analysis)
-    handles = _contrast_handles(names, analysis)
+        _summary(figure, below, summary, [name for name in names if name in set(summary["contrast"])], colours)
+    handles = _contrast_handles(names, colours)
     if len(shares) > 1:
         handles += [
             Line2D([], [], marker="o", ls="none", color=INK, ms=_size(step, len(shares)), label=f"{share:.0%} of data")
@@ -139,7 +141,7 @@ def _size(step: int, steps: int) -> float:
     return 4.0 if steps == 1 else 2.2 + 2.4 * step / (steps - 1)
 
 
-def _summary(figure, below, summary: pd.DataFrame, names: list[str], analysis: Analysis) -> None:
+def _summary(figure, below, summary: pd.DataFrame, names: list[str], colours: Mapping[str, str]) -> None:
     panels = (("spread", "spread (sd)"), ("worst", "worst cell"), ("negative", "negative share"))
     axes: list[Axes] = []
     for place, (column, label) in enumerate(panels):
@@ -148,7 +150,7 @@ def _summary(figure, below, summary: pd.DataFrame, names: list[str], analysis: A
         interval_axis([ax], summary[column], summary[f"{column}_low"], summary[f"{column}_high"])
         for row in summary.to_dict("records"):
             at = names.index(row["contrast"])
-            colour = aggregation_colour(row["contrast"], analysis)
+            colour = colours[row["contrast"]]
             error_bars(ax, row[f"{column}_low"], row[f"{column}_high"], at, colour, lw=1.3)
             ax.plot([row[column]], [at], marker="o", color=colour, ms=4, zorder=3)
         ax.set_xlabel(label)

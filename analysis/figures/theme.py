@@ -120,12 +120,19 @@ def new_figure(width: float, height: float, wspace: float = 0.02) -> Figure:
 
 
 def aggregation_colour(name: str, analysis: Analysis) -> str:
-    """The same colour for an aggregation, or for its contrast with TS, in every figure."""
-    name = name.removesuffix("-TS")
+    """The same colour for an aggregation in every figure."""
     if name in AGGREGATION_COLOURS:
         return AGGREGATION_COLOURS[name]
     own = sorted(set(analysis.study.aggregations) - set(AGGREGATION_COLOURS))
     return _OWN[own.index(name) % len(_OWN)] if name in own else GREY
+
+
+def contrast_colours(rows: pd.DataFrame, analysis: Analysis) -> dict[str, str]:
+    """The colour of each contrast of the rows: that of its joint aggregation, grey off the common base."""
+    known = analysis.study.aggregations
+    common = "TS" if "TS" in known or not known else known[0]
+    sides = rows[["contrast", "joint", "base"]].drop_duplicates().itertuples(index=False, name=None)
+    return {name: aggregation_colour(joint, analysis) if base == common else GREY for name, joint, base in sides}
 
 
 def type_look(name: str) -> tuple[str, str]:

@@ -77,7 +77,7 @@ def answers(analysis: Analysis) -> list[Answer]:
     for name in dict.fromkeys(gains["contrast"]):
         rows = gains[gains["contrast"] == name]
         rows = rows[rows["fraction"] == rows["fraction"].max()].sort_values(["gain", "task"], ascending=[False, True])
-        joint, _, base = str(name).rpartition("-")
+        joint, base = str(rows["joint"].iloc[0]), str(rows["base"].iloc[0])
         groups = []
         for verdict in SAID:
             same = rows[rows["verdict"] == verdict].to_dict("records")

@@ -24,7 +24,8 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
 def against_ts(rows: pd.DataFrame) -> list[str]:
     """The contrasts with TS, or all where there is none."""
     names = list(dict.fromkeys(rows["contrast"]))
-    return [name for name in names if name.endswith("-TS")] or names
+    with_ts = set(rows.loc[rows["base"] == "TS", "contrast"])
+    return [name for name in names if name in with_ts] or names
 
 
 def unit_free(gains: pd.DataFrame, scale: Scale) -> pd.DataFrame:
