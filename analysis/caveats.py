@@ -125,7 +125,7 @@ def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     borrowed = full.loc[full["basis"].isin([BORROWED, BORROWED_AND_CASES]), "task"]
     said = "One pair of seeds, or gains that do not vary, in {}: the scatter over seeds is that of tasks of the type."
     found += _if_any(borrowed, total, said)
-    if full["seeds"].max() > 1:
+    if study.scores["seed"].nunique() > 1:
         said = "One pair of seeds, or gains that do not vary, in {}, and no task of the type with more: undecided."
         found += _if_any(full.loc[full["basis"].isin([CASES, NONE]), "task"], total, said)
     for name, rows in full[full["power"].notna()].groupby("contrast", sort=False):

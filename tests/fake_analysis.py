@@ -14,6 +14,7 @@ from analysis.frames import FRAMES, frame, ordered
 from analysis.pipeline import Analysis
 from analysis.settings import Settings
 from analysis.study import StudyTables
+from analysis.task_gains import HEADLINE, SMALLER
 from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
 FRACTIONS = (0.25, 0.5, 1.0)
@@ -130,6 +131,7 @@ def _gains(about, contrasts, fractions, random) -> pd.DataFrame:
                 "group": task.group,
                 "n_train": float(_n(task, share)),
                 "seeds": 3,
+                "family": HEADLINE if share == 1.0 else SMALLER,
                 "subjects": 60 + place,
                 "metric": metric,
                 "unit": "px" if metric == "MRE" else "1",

@@ -251,6 +251,9 @@ def test_constant_scores_decide_nothing(tmp_path, value):
 
 
 def test_one_case_is_not_resampled(tmp_path):
-    rows = [f"t,{name},{seed},c0,{0.5 + seed / 10}" for name in ("TS", "AU") for seed in range(3)]
+    rows = [
+        f"t,{name},{seed},c0,{0.5 + seed * scale}" for name, scale in (("TS", 0.1), ("AU", 0.12)) for seed in range(3)
+    ]
     path = written(tmp_path, "task,aggregation,seed,case,value\n" + "\n".join(rows) + "\n")
-    assert set(analyse(read_scores(path), QUICK).frames["gains"]["basis"]) == {"seeds only"}
+    gains = analyse(read_scores(path), QUICK).frames["gains"]
+    assert set(gains["basis"]) == {"seeds only"} and set(gains["verdict"]) == {"undecided"}

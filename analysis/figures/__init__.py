@@ -34,9 +34,10 @@ FIGURES = (
         "gains_forest",
         "Gains and verdicts by task",
         "Gain of every task by clinical group, with the interval that decides between benefit and harm (corrected "
-        "over all tasks and contrasts at full data; dotted: one seed, so test cases alone and no verdict). Grey: losses within the margin. Upright stroke: the largest loss that is not ruled out, "
-        "corrected too; where it lies in the grey there is no meaningful loss. Diamonds: mean gains of groups, types "
-        f"and all tasks with 95 % intervals, for these tasks and, hollow, for tasks of this kind. {_ARROW}",
+        "over all tasks and contrasts at full data; dotted: one seed, so test cases alone and no verdict). Grey: "
+        "losses within the margin. Upright stroke: the largest loss that is not ruled out, corrected too; where it "
+        "lies in the grey there is no meaningful loss. Diamonds: mean gains of groups, types and all tasks with 95 % "
+        f"intervals, for these tasks and, hollow, for tasks of this kind. {_ARROW}",
         gains_forest,
         "gains on a unit-free scale",
     ),

@@ -37,14 +37,14 @@ def alerts(analysis: Analysis) -> list[str]:
     about, found = analysis.study.manifest, []
     if about.planned is not None and about.finished is not None and about.finished < about.planned:
         found.append(
-            f"This grid is not finished: {about.finished:,} of {words.count(about.planned, 'run')}. Verdicts rest on the "
-            "pairs of runs that are there, and may change."
+            f"This grid is not finished: {about.finished:,} of {words.count(about.planned, 'run')}. Verdicts rest on "
+            "the pairs of runs that are there, and may change."
         )
     gains = analysis.frames["gains"]
     if len(gains) and not gains["basis"].isin(DECIDES).any():
         found.append(
-            "No verdict can be given: every comparison rests on one seed, which tells nothing of the chance of training. "
-            "Intervals, where there are any, cover test cases alone."
+            "No verdict can be given: every comparison rests on one seed, which tells nothing of the chance of "
+            "training. Intervals, where there are any, cover test cases alone."
         )
     return found
 

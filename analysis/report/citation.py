@@ -33,6 +33,7 @@ SOURCES: Final = {
     "Cameron, Gelbach and Miller 2011": "Robust inference with multiway clustering. J. Bus. Econ. Stat. 29, 238-249.",
     "Chamandy et al. 2012": "Estimating uncertainty for massive data streams. Google technical report.",
     "Fieller 1954": "Some problems in interval estimation. J. R. Stat. Soc. B 16, 175-185.",
+    "Fisher 1935": "The fiducial argument in statistical inference. Ann. Eugen. 6, 391-398.",
     "Henderson 1975": "Best linear unbiased estimation and prediction under a selection model. Biometrics 31, 423-447.",
     "Holm 1979": "A simple sequentially rejective multiple test procedure. Scand. J. Stat. 6, 65-70.",
     "Owen 2007": "The pigeonhole bootstrap. Ann. Appl. Stat. 1, 386-411.",

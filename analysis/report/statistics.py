@@ -51,7 +51,7 @@ def _gains(analysis: Analysis) -> str:
     text += (
         " Variances over seeds are shared by tasks of one type within a contrast and fraction, by a hierarchical model "
         "whose parameters are integrated out (after Smyth 2004); a task with one pair of seeds borrows from its type."
-        " Intervals are Student's, with the tails that the uncertain variance gives (Behrens 1929, Fisher 1935)."
+        " Intervals are Student's, with the tails that the uncertain variance gives (Behrens-Fisher; Fisher 1935)."
     )
     if CASES in bases:
         text += " Where that is not possible, intervals cover test subjects alone and there is no verdict."

@@ -141,8 +141,8 @@ def gains_table(analysis: Analysis) -> PaperTable:
     note = (
         "base, joint and change: primary metric, positive change is better. Gain "
         f"{SCALES[analysis.settings.scale]}, all training data, positive favours the joint aggregation; interval and p "
-        "corrected over all tasks and contrasts at full data: they decide between benefit and harm. cases only: one seed, "
-        "so the 95 % interval covers test cases alone and decides nothing. p loss: of a loss as large as the "
+        "corrected over all tasks and contrasts at full data: they decide between benefit and harm. cases only: one "
+        "seed, so the 95 % interval covers test cases alone and decides nothing. p loss: of a loss as large as the "
         "margin, corrected; it decides on no meaningful loss. "
         f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
     )
