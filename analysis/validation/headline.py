@@ -1,0 +1,112 @@
+"""Verdicts of a whole report under conditions harsher than those they were made for.
+
+A report is wrong where any verdict of benefit or harm in its headline, all tasks under all contrasts at full data, has
+the wrong sign or no effect behind it. Conditions: one seed, missing runs, types whose seeds scatter unevenly, few
+subjects, missed structures, and three contrasts at three fractions.
+"""
+
+import numpy as np
+
+from analysis.calibrate import DRAWS, MARGIN, Scenario
+from analysis.gains import Contrast, PairedGain, contrasts, pair_all
+from analysis.simulate import Design, Simulated
+from analysis.task_gains import moderated, testable
+from analysis.verdicts import BENEFIT, HARM, UNDECIDED, judge
+
+NULL = Design(tasks=16, seeds=3, subjects=40, seed_sd=0.03, levels={"AU": 0.0})
+"""No effect in any task."""
+
+UNEVEN = {"detection": 0.06, "classification": 0.02, "segmentation": 0.015, "regression": 0.005}
+"""Scatter over seeds of each type: twelvefold between the extremes."""
+
+_FALSE = {"false_headline": (0.0, 0.05)}
+_BY_TYPE = {f"coverage_{name}": (0.93, 0.98) for name in UNEVEN}
+
+
+def count_headline(simulated: Simulated, seed: int) -> dict[str, float]:
+    """False and any verdicts of one study, and coverage by task type of the first contrast at full data."""
+    design = simulated.design
+    scores = simulated.scores(DRAWS, seed)
+    compared = contrasts(["TS", *design.levels])
+    full = max(design.fractions)
+    families: dict[bool, list[tuple[Contrast, float, list[PairedGain]]]] = {True: [], False: []}
+    for contrast in compared:
+        for share in design.fractions:
+            families[share == full].append((contrast, share, pair_all(scores, contrast, share)))
+    headline, smaller = (_family(simulated, families[is_full]) for is_full in (True, False))
+    return {
+        "false_headline": float(any(row[2] for row in headline)),
+        "false_anywhere": float(any(row[2] for row in headline + smaller)),
+        "decided": float(np.mean([row[3] for row in headline])) if headline else 0.0,
+        **_coverage(simulated, pair_all(scores, compared[0], full)),
+    }
+
+
+def _family(
+    simulated: Simulated, members: list[tuple[Contrast, float, list[PairedGain]]]
+) -> list[tuple[str, str, bool, bool]]:
+    """Of each verdict of a family: contrast, task, whether it is false, whether it decides anything."""
+    keys, limits, true = [], [], []
+    for contrast, share, pairs in members:
+        for pair, estimate in zip(pairs, moderated(pairs), strict=True):
+            keys.append((contrast.name, pair.task))
+            limits.append((estimate.value, testable(pair, estimate), estimate.df))
+            true.append(_true_gain(simulated, contrast, share, pair.task))
+    if not keys:
+        return []
+    value, se, df = np.array(limits).T
+    verdicts = judge(value, se, df, np.full(len(value), MARGIN))["verdict"]
+    return [
+        (*key, (verdict == HARM and gain >= 0) or (verdict == BENEFIT and gain <= 0), verdict != UNDECIDED)
+        for key, verdict, gain in zip(keys, verdicts, true, strict=True)
+    ]
+
+
+def _true_gain(simulated: Simulated, contrast: Contrast, share: float, task: str) -> float:
+    truth = simulated.truth
+    own = truth[(truth["task"] == task) & (truth["fraction"] == share)].set_index("contrast")["gain"].to_dict()
+    return own[f"{contrast.joint}-TS"] - own.get(f"{contrast.base}-TS", 0.0)
+
+
+def _coverage(simulated: Simulated, pairs: list[PairedGain]) -> dict[str, float]:
+    """Share of tasks of each type whose 95 % interval holds the true gain; NaN where no task may be judged."""
+    inside: dict[str, list[bool]] = {name: [] for name in UNEVEN}
+    for pair, estimate in zip(pairs, moderated(pairs), strict=True):
+        if np.isfinite(testable(pair, estimate)):
+            low, high = estimate.interval()
+            gain = simulated.truth.query("task == @pair.task and contrast == 'AU-TS'")["gain"].iloc[-1]
+            inside[pair.type].append(low <= gain <= high)
+    return {f"coverage_{name}": float(np.mean(found)) if found else np.nan for name, found in inside.items()}
+
+
+def scenarios() -> list[Scenario]:
+    """Each with the bounds that were asked for."""
+    quiet = NULL.with_(seed_sd=0.01)
+    few = NULL.with_(subjects=6, seed_sd=0.01)
+    uneven = NULL.with_(seed_sd_of=UNEVEN, subjects=100)
+    three = quiet.with_(levels={"CG": 0.0, "AU": 0.0}, fractions=(0.25, 0.5, 1.0))
+    found = [
+        Scenario("one seed, no effect", NULL.with_(seeds=1), count_headline, {"decided": (0.0, 0.0)}),
+        Scenario("a quarter of runs missing, 3 seeds", NULL.with_(missing=0.25), count_headline, _FALSE),
+        Scenario("a quarter of runs missing, seeds scatter little", quiet.with_(missing=0.25), count_headline, _FALSE),
+        Scenario("a quarter missing, 2 seeds", NULL.with_(missing=0.25, seeds=2), count_headline, _FALSE),
+        Scenario("a quarter missing, uneven types", uneven.with_(missing=0.25), count_headline, _FALSE),
+        *(
+            Scenario(f"uneven types, {seeds} seeds", uneven.with_(seeds=seeds), count_headline, _FALSE | _BY_TYPE)
+            for seeds in (2, 3, 5)
+        ),
+        Scenario("uneven types, 8 tasks, 3 seeds", uneven.with_(tasks=8, groups=4), count_headline, _FALSE),
+        Scenario("6 subjects, 3 seeds", few, count_headline, _FALSE),
+        Scenario("6 subjects, cases differ little", few.with_(interaction_sd=0.02), count_headline, _FALSE),
+        Scenario("4 subjects, 3 seeds", few.with_(subjects=4), count_headline, _FALSE),
+        Scenario("12 subjects, AUC", NULL.with_(subjects=12, auc=True), count_headline, _FALSE),
+        Scenario("20 subjects, 5 % missed", quiet.with_(subjects=20, failures=0.05), count_headline, _FALSE),
+        Scenario("joint seeds, 3 seeds", quiet.with_(joint_seed_sd=0.02), count_headline, _FALSE),
+        Scenario(
+            "three contrasts, three fractions, 3 seeds",
+            three,
+            count_headline,
+            _FALSE | {"false_anywhere": (0.0, 0.10)},
+        ),
+    ]
+    return found
