@@ -33,7 +33,7 @@ from analysis.figures.theme import (
 )
 from analysis.pipeline import Analysis
 from analysis.tables.cells import IMPROVING, VERDICT_MARKS, number
-from analysis.tables.order import against_ts, at_full, records, unit_free
+from analysis.tables.order import against_base, at_full, records, unit_free
 
 _ROW = 0.148
 """Inches per row."""
@@ -45,7 +45,7 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
     gains = at_full(unit_free(analysis.frames["gains"], analysis.settings.scale))
     if gains.empty:
         return None
-    names = against_ts(gains)
+    names = against_base(gains)
     gains = gains[gains["contrast"].isin(names)].sort_values(["group", "task"], kind="stable")
     pooled = at_full(analysis.frames["pooled"])
     pooled = pooled[pooled["contrast"].isin(names)]

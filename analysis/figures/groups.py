@@ -23,7 +23,7 @@ from analysis.figures.theme import (
 )
 from analysis.pipeline import Analysis
 from analysis.tables.cells import p_value
-from analysis.tables.order import against_ts, at_full, records
+from analysis.tables.order import against_base, at_full, records
 
 
 @themed
@@ -32,7 +32,7 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
     rows = at_full(analysis.frames["sensitivity"])
     if rows.empty:
         return None
-    names = against_ts(rows)
+    names = against_base(rows)
     rows = rows[rows["contrast"].isin(names)]
     types, colours = sorted(rows["type"].unique()), contrast_colours(rows, analysis)
     figure = new_figure(COLUMN, 0.95 + 0.17 * len(types) * (len(names) + 0.4), wspace=0.1)
@@ -92,7 +92,7 @@ def stability(analysis: Analysis) -> Drawn | None:
     cells = pooled[(pooled["level"] == "group") & (pooled["tasks"] > 0)]
     if cells.empty:
         return None
-    names = against_ts(cells)
+    names = against_base(cells)
     cells = cells[cells["contrast"].isin(names)]
     groups, colours = sorted(cells["name"].unique()), contrast_colours(cells, analysis)
     summary = analysis.frames["stability"]

@@ -26,7 +26,7 @@ from analysis.figures.theme import (
 )
 from analysis.pipeline import Analysis
 from analysis.tables.cells import IMPROVING, crossing
-from analysis.tables.order import against_ts, at_full, records, unit_free
+from analysis.tables.order import against_base, at_full, records, unit_free
 from analysis.verdicts import SAME_MODEL
 
 _PANEL = 1.75
@@ -42,7 +42,7 @@ def scale_across(analysis: Analysis) -> Drawn | None:
     gains = at_full(_comparable(analysis))
     if gains["n_train"].nunique() < 2:
         return None
-    gains = gains[gains["contrast"].isin(against_ts(gains))]
+    gains = gains[gains["contrast"].isin(against_base(gains))]
     lines, fits = analysis.frames["across_line"], analysis.frames["across"]
     lines = lines[(lines["scope"] == "all") & lines["contrast"].isin(gains["contrast"])]
     fits = fits[(fits["scope"] == "all") & (fits["method"] == "mixed model")]
@@ -79,7 +79,7 @@ def _panels(
     limits: pd.DataFrame | None = None,
 ) -> Drawn:
     """`limits` are intervals (low, high) that the vertical axis is made for; else it holds all that is drawn."""
-    names = against_ts(gains)
+    names = against_base(gains)
     gains, lines = gains[gains["contrast"].isin(names)], lines[lines["contrast"].isin(names)]
     by_contrast = {row["contrast"]: row for row in records(fits)}
     figure = new_figure(COLUMN, 0.75 + _PANEL * len(names))

@@ -129,8 +129,7 @@ def aggregation_colour(name: str, analysis: Analysis) -> str:
 
 def contrast_colours(rows: pd.DataFrame, analysis: Analysis) -> dict[str, str]:
     """The colour of each contrast of the rows: that of its joint aggregation, grey off the common base."""
-    known = analysis.study.aggregations
-    common = "TS" if "TS" in known or not known else known[0]
+    common = next(iter(analysis.study.aggregations), "TS")
     sides = rows[["contrast", "joint", "base"]].drop_duplicates().itertuples(index=False, name=None)
     return {name: aggregation_colour(joint, analysis) if base == common else GREY for name, joint, base in sides}
 
