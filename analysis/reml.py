@@ -14,8 +14,8 @@ from scipy import optimize
 _STARTS = (1.0, 0.1)
 """Ratios of the random effects' variances to the rest from which the search starts, until one converges."""
 
-_LARGEST = 1e4
-"""Largest square root of such a ratio: beyond, the rest is nothing but rounding."""
+_LARGEST = 20.0
+"""Largest log(1 + ratio): beyond, the rest is nothing but rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +51,9 @@ def reml(
     sums, sizes = nested.sums(both)[order], nested.sizes[order]
     starts = np.flatnonzero(np.diff(nested.group_of_task[order], prepend=-1))
 
-    def parts(roots: np.ndarray) -> tuple[float, float]:
+    def parts(logs: np.ndarray) -> tuple[float, float]:
         """log determinants, and the residual sum of squares."""
-        a, b = _ratios(roots, tasks=tasks, groups=groups)
+        a, b = _ratios(logs, tasks=tasks, groups=groups)
         whole = 1 + a * sizes
         products = squares - (sums * (a / whole)[:, None]).T @ sums
         of_group = np.add.reduceat(sums / whole[:, None], starts)
@@ -64,14 +64,14 @@ def reml(
         determinants = np.log(whole).sum() + np.log(weight).sum() + np.linalg.slogdet(inner)[1]
         return float(determinants), max(float(rest), 1e-12 * free)
 
-    def deviance(roots: np.ndarray) -> float:
-        determinants, rest = parts(roots)
+    def deviance(logs: np.ndarray) -> float:
+        determinants, rest = parts(logs)
         return determinants + free * float(np.log(rest))
 
     effects = int(tasks) + int(groups)
     how = {"method": "L-BFGS-B", "bounds": [(0.0, _LARGEST)] * effects, "options": {"ftol": 1e-12, "gtol": 1e-7}}
     for start in _STARTS:
-        best = optimize.minimize(deviance, np.full(effects, np.sqrt(start)), **how)
+        best = optimize.minimize(deviance, np.full(effects, np.log1p(start)), **how)
         if best.success:
             break
     a, b = _ratios(best.x, tasks=tasks, groups=groups)
@@ -79,7 +79,10 @@ def reml(
     return (b * variance, a * variance, variance), bool(best.success)
 
 
-def _ratios(roots: np.ndarray, *, tasks: bool, groups: bool) -> tuple[float, float]:
-    """The variances of task and group over that of the rest."""
-    squared = [float(root) ** 2 for root in roots]
-    return (squared[0] if tasks else 0.0), (squared[-1] if groups else 0.0)
+def _ratios(logs: np.ndarray, *, tasks: bool, groups: bool) -> tuple[float, float]:
+    """The variances of task and group over that of the rest, from log(1 + ratio).
+
+    Not from square roots: their slope is 0 at 0, where a search would rest though more is likelier.
+    """
+    ratios = np.expm1(logs)
+    return (float(ratios[0]) if tasks else 0.0), (float(ratios[-1]) if groups else 0.0)
