@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from aggregation_lab.errors import ResultsError, StudyError
 from aggregation_lab.text import printable
@@ -18,6 +19,12 @@ from analysis.study import StudyTables, load_study
 from runners import output
 from runners.collect import collect
 from runners.progress import say
+
+_SHOWN = 20
+"""Most contrasts that get a line."""
+
+_LONGEST = 20_000
+"""Most characters of a line."""
 
 SHIPPED = {"paper": PAPER}
 """Names that stand for shipped score tables."""
@@ -76,24 +83,34 @@ def analysed(source: str, how: Reading, settings: Settings, console: Console) ->
 def write_report_folder(source: str, folder: Path, how: Reading, settings: Settings, console: Console) -> int:
     """Analyse and write the report; says where it is, and what stands in it first."""
     from analysis.report import write_report
+    from analysis.report.folder import check_folder
 
+    check_folder(folder)
     analysis = analysed(source, how, settings, console)
     with console.status("drawing tables, figures and the report"):
         write_report(analysis, folder)
     _say_verdicts(analysis, console)
     for warning in analysis.warnings:
-        say(console, f"note: {warning}")
-    say(console, f"report: {folder / 'index.html'}")
+        say_plainly(console, f"note: {warning}")
+    say_plainly(console, f"report: {folder / 'index.html'}")
     return 0
 
 
 def _say_verdicts(analysis: Analysis, console: Console) -> None:
     gains = analysis.frames["gains"]
     full = gains[gains["fraction"] == max(analysis.study.fractions)]
-    for contrast, rows in full.groupby("contrast", sort=False):
+    several = list(full.groupby("contrast", sort=False))
+    for contrast, rows in several[:_SHOWN]:
         counts = rows["verdict"].value_counts()
         text = ", ".join(f"{name} {count}" for name, count in counts.items())
-        say(console, f"{contrast}: {text}")
+        say_plainly(console, f"{contrast}: {text}")
+    if len(several) > _SHOWN:
+        say(console, f"and {len(several) - _SHOWN} more contrasts, in the report's tables")
+
+
+def say_plainly(console: Console, line: str) -> None:
+    """Print a line that holds names of others: nothing in it is obeyed by a terminal."""
+    say(console, printable(line, _LONGEST))
 
 
 def show_recommendation(
@@ -107,9 +124,9 @@ def show_recommendation(
 ) -> int:
     """Print the advice for a new task, with the expected gains it rests on."""
     advice = analysed(source, how, settings, console).recommend(n_train, task_type, group)
-    say(console, f"{advice.advice}: {advice.reason}")
+    say_plainly(console, f"{advice.advice}: {advice.reason}")
     for each in advice.expected:
-        say(
+        say_plainly(
             console,
             f"  {each.aggregation}: expected gain {each.gain:+.3f}, 95 % interval [{each.low:+.3f}, {each.high:+.3f}], "
             f"one such task [{each.task_low:+.3f}, {each.task_high:+.3f}]",
@@ -130,8 +147,8 @@ def show_power(source: str, how: Reading, settings: Settings, console: Console) 
     for row in frame.to_dict("records"):
         numbers = (_number(row["seeds_to_detect"], 0), _number(row["seeds_to_exclude"], 0), _number(row["hours"], 1))
         table.add_row(
-            row["contrast"],
-            row["task"],
+            Text(printable(row["contrast"])),
+            Text(printable(row["task"])),
             _number(row["margin"], 3),
             str(row["seeds"]),
             _number(row["detectable"], 3),
@@ -139,7 +156,7 @@ def show_power(source: str, how: Reading, settings: Settings, console: Console) 
             str(row["limit"]),
         )
     console.print(table)
-    say(console, plan_sentence(frame))
+    say_plainly(console, plan_sentence(frame))
     return 0
 
 

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.figures.selection import fewer_tasks
 from analysis.figures.theme import (
     COLUMN,
     DIVERGING,
@@ -20,6 +21,7 @@ from analysis.figures.theme import (
     VERDICT_LOOKS,
     WIDE,
     Drawn,
+    add_legend,
     error_bars,
     gain_label,
     group_lines,
@@ -27,6 +29,7 @@ from analysis.figures.theme import (
     interval_axis,
     margin_arrow,
     new_figure,
+    say_above,
     themed,
     verdict_handles,
     verdict_mark,
@@ -46,7 +49,8 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
     if gains.empty:
         return None
     names = against_base(gains)
-    gains = gains[gains["contrast"].isin(names)].sort_values(["group", "task"], kind="stable")
+    gains, said = fewer_tasks(gains[gains["contrast"].isin(names)], gains)
+    gains = gains.sort_values(["group", "task"], kind="stable")
     pooled = at_full(analysis.frames["pooled"])
     pooled = pooled[pooled["contrast"].isin(names)]
     rows = _forest_rows(gains, pooled)
@@ -87,7 +91,8 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
         Line2D([], [], marker="D", ms=3.6, color=GREY, mfc="white", lw=1.0, label="mean, tasks of this kind"),
         improving_handle(),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2 if width == COLUMN else 4)
+    add_legend(figure, handles, loc="outside lower center", ncols=2 if width == COLUMN else 4)
+    say_above(figure, said)
     return figure, pd.concat([gains.assign(part="task"), pooled.assign(part="mean")], ignore_index=True)
 
 
@@ -141,6 +146,7 @@ def gains_heat_map(analysis: Analysis) -> Drawn | None:
     )
     if gains.empty:
         return None
+    gains, said = fewer_tasks(gains, gains)
     names = list(dict.fromkeys(analysis.frames["gains"]["contrast"]))
     names = [name for name in names if name in set(gains["contrast"])]
     tasks = list(gains["task"].unique())
@@ -165,4 +171,5 @@ def gains_heat_map(analysis: Analysis) -> Drawn | None:
     bar = figure.colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
     bar.set_label(gain_label(analysis))
     bar.outline.set_visible(False)
+    say_above(figure, said)
     return figure, gains

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from analysis.figures.theme import (
     INK,
     SMALL,
     Drawn,
+    add_legend,
     error_bars,
     gain_label,
     improving_handle,
@@ -31,6 +33,9 @@ from analysis.verdicts import SAME_MODEL
 
 _PANEL = 1.75
 """Inches of height per panel."""
+
+_SINGLE = 200
+"""Most points whose intervals are drawn one by one, with a head where they leave the axis."""
 
 _TITLE_PAD = 5.0
 """Points above the axis, clear of the heads of intervals that run off it."""
@@ -111,7 +116,13 @@ def _panels(
 def _points(ax: Axes, gains: pd.DataFrame) -> None:
     for kind, own in gains.groupby("type", sort=True):
         colour, marker = type_look(str(kind))
-        for low, high, at in own[["low", "high", "n_train"]].to_numpy(float):
+        bars = own[["low", "high", "n_train"]].to_numpy(float)
+        if len(bars) > _SINGLE:
+            first, last = ax.get_ylim()
+            low, high, at = bars[np.isfinite(bars).all(1)].T
+            ax.vlines(at, np.maximum(low, first), np.minimum(high, last), color=colour, lw=0.3, alpha=0.3)
+            bars = bars[:0]
+        for low, high, at in bars:
             error_bars(ax, low, high, at, colour, vertical=True, lw=0.7, alpha=0.6)
         ax.plot(
             own["n_train"], own["gain"], marker=marker, color=colour, ms=4, mec="white", mew=0.4, ls="none", zorder=3
@@ -157,4 +168,4 @@ def _legend(figure: Figure, gains: pd.DataFrame) -> None:
         colour, marker = type_look(name)
         handles.append(Line2D([], [], color=colour, marker=marker, ms=4, ls="none", label=name))
     handles += [Line2D([], [], color=INK, lw=1.4, label="fit, 95 % band"), improving_handle()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    add_legend(figure, handles, loc="outside lower center", ncols=3)

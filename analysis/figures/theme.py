@@ -21,7 +21,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from aggregation_lab.files import write_atomic, write_text
+from aggregation_lab.spreadsheet import csv_text
 from aggregation_lab.tasks import TaskType
+from analysis.figures.labels import families, labelled, named_again
+from analysis.figures.selection import fewer_contrasts
 from analysis.pipeline import Analysis
 from analysis.tables.cells import IMPROVING
 from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
@@ -35,7 +38,9 @@ SMALL = 6.5
 INK, GREY, PALE = "#222222", "#7F7F7F", "#E4E4E4"
 
 RC: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that figures look alike everywhere, and has the arrows
+    "font.family": families(),  # the first comes with matplotlib: figures look alike everywhere, and have the arrows
+    "text.parse_math": False,  # a name with two dollars is no formula
+    "text.usetex": False,
     "font.size": 7.0,
     "axes.labelsize": 7.0,
     "axes.titlesize": 7.0,
@@ -104,14 +109,39 @@ Draw = Callable[[Analysis], Drawn | None]
 
 
 def themed(draw: Draw) -> Draw:
-    """Draw with the settings above, whatever the caller's are."""
+    """Draw with the settings above, whatever the caller's are: contrasts that fit, names as labels that can be drawn.
+
+    The numbers beside the figure keep the names.
+    """
 
     @wraps(draw)
     def inside(analysis: Analysis) -> Drawn | None:
+        chosen, said = fewer_contrasts(analysis)
+        shown, names = labelled(chosen)
         with matplotlib.rc_context(RC):
-            return draw(analysis)
+            drawn = draw(shown)
+            if drawn is None:
+                return None
+            figure, data = drawn
+            say_above(figure, said)
+        return figure, named_again(data, names)
 
     return inside
+
+
+def say_above(figure: Figure, said: str) -> None:
+    """A line above all panels, beside what stands there; nothing where there is nothing to say."""
+    if said:
+        before = figure.get_suptitle()
+        figure.suptitle(f"{before}; {said}" if before else said, fontsize=SMALL, fontweight="normal")
+
+
+def add_legend(figure: Figure, handles: Sequence[Any], **how: Any) -> None:
+    """A legend outside the panels, also of names that begin with an underscore, which matplotlib would leave out."""
+    texts = [str(handle.get_label()) for handle in handles]
+    legend = figure.legend(handles=list(handles), labels=[f"x{text}" for text in texts], **how)
+    for shown, text in zip(legend.get_texts(), texts, strict=True):
+        shown.set_text(text)
 
 
 def new_figure(width: float, height: float, wspace: float = 0.02) -> Figure:
@@ -239,7 +269,7 @@ def save(figure: Figure, data: pd.DataFrame, stem: str, folder: Path) -> list[Pa
     Raises `AgglabError` where the folder cannot be written.
     """
     written = [folder / f"{stem}.csv"]
-    write_text(written[0], data.to_csv(index=False))
+    write_text(written[0], csv_text(data))
     with matplotlib.rc_context(RC):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is found once, not again for every format
