@@ -30,6 +30,7 @@ from analysis.figures.theme import (
     margin_arrow,
     new_figure,
     say_above,
+    stacked,
     themed,
     verdict_handles,
     verdict_mark,
@@ -71,7 +72,7 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
                 _task_row(ax, own[key[0]], at)
             elif kind == "mean" and key[:2] in means:
                 _mean_row(ax, means[key[0], key[1]], at, key[2])
-        ax.set_title(contrast, pad=3)
+        ax.set_title(stacked(contrast, len(names)), pad=3)
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         ax.tick_params(axis="y", length=0)
     axes[0].set_ylim(len(rows) - 0.4, -0.7)
@@ -81,7 +82,7 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
     if len(names) == 2:
         axes[0].set_xlabel(gain_label(analysis), x=1.05)  # between two panels of one column, which are too narrow each
     else:
-        for ax in axes:
+        for ax in axes if len(names) < 4 else axes[len(names) // 2 :: len(names)]:
             ax.set_xlabel(gain_label(analysis))
     handles: list[Artist] = [*verdict_handles(list(gains["verdict"]))]
     handles += [
@@ -163,7 +164,7 @@ def gains_heat_map(analysis: Analysis) -> Drawn | None:
         ax.text(x, y, text, ha="center", va="center", fontsize=SMALL, color="white" if strong else INK)
     group_lines(ax, gains.drop_duplicates("task")["group"].tolist(), len(names))
     ax.set_yticks(np.arange(len(tasks)) + 0.5, tasks)
-    ax.set_xticks(np.arange(len(names)) + 0.5, names)
+    ax.set_xticks(np.arange(len(names)) + 0.5, [stacked(name, len(names)) for name in names])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.invert_yaxis()

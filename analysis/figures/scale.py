@@ -20,6 +20,7 @@ from analysis.figures.theme import (
     error_bars,
     gain_label,
     improving_handle,
+    improving_marker,
     interval_axis,
     log_n_axis,
     new_figure,
@@ -27,7 +28,7 @@ from analysis.figures.theme import (
     type_look,
 )
 from analysis.pipeline import Analysis
-from analysis.tables.cells import IMPROVING, crossing
+from analysis.tables.cells import crossing
 from analysis.tables.order import against_base, at_full, records, unit_free
 from analysis.verdicts import SAME_MODEL
 
@@ -143,7 +144,7 @@ def _arrows(ax: Axes, gains: pd.DataFrame, colour: str) -> None:
     if rising.empty:
         return
     beside = offset_copy(ax.transData, ax.get_figure(root=True), x=4, y=3.5, units="points")
-    look: Any = {"marker": f"${IMPROVING}$", "color": colour, "ms": 4, "mew": 0.2, "ls": "none", "clip_on": False}
+    look: Any = {"marker": improving_marker(), "color": colour, "ms": 4, "mew": 0.2, "ls": "none", "clip_on": False}
     ax.plot(rising["n_train"], rising["gain"], transform=beside, zorder=5, **look)
 
 

@@ -5,9 +5,10 @@ colour alone. Colours of verdicts and aggregations: Okabe and Ito (2008); of typ
 """
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -16,14 +17,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.path import Path as Path2D
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import Affine2D
 
 from aggregation_lab.files import write_atomic, write_text
 from aggregation_lab.spreadsheet import csv_text
 from aggregation_lab.tasks import TaskType
-from analysis.figures.labels import families, labelled, named_again
+from analysis.figures.labels import BASE, families, labelled, named_again
 from analysis.figures.selection import fewer_contrasts
 from analysis.pipeline import Analysis
 from analysis.tables.cells import IMPROVING
@@ -237,8 +242,20 @@ def margin_arrow(ax: Axes, at: float, colour: str = INK) -> None:
     ax.annotate(IMPROVING, (1.0, at), color=colour, fontsize=7, **place, **beside)
 
 
+@cache
+def improving_marker() -> Path2D:
+    """The arrow as a marker; not as a formula, since text is never read as one here."""
+    arrow = TextPath((0, 0), IMPROVING, size=10, prop=FontProperties(family=BASE))
+    return arrow.transformed(Affine2D().translate(*(-arrow.get_extents().get_points().mean(0))))
+
+
+def stacked(name: str, columns: int) -> str:
+    """A label over one of several columns, on as many lines as it takes to keep off its neighbours, at most three."""
+    return fill(name, max(9, 56 // columns), max_lines=3, placeholder="…", break_on_hyphens=False)
+
+
 def improving_handle(text: str = "base still improving") -> Line2D:
-    return Line2D([], [], marker=f"${IMPROVING}$", color=INK, ls="none", ms=5, mew=0.2, label=text)
+    return Line2D([], [], marker=improving_marker(), color=INK, ls="none", ms=5, mew=0.2, label=text)
 
 
 def group_lines(ax: Axes, groups: Sequence[str], width: float, colour: str = INK) -> None:
