@@ -46,7 +46,8 @@ class Analysis:
         if self.rule is None:
             raise ResultsError(
                 f"{self.study.manifest.study}: no rule could be fitted; it takes n_train and "
-                f"{guidelines.FEWEST_TASKS} tasks with unit-free scores under every aggregation"
+                f"{guidelines.FEWEST_TASKS} tasks with unit-free scores under every aggregation, and at most "
+                f"{guidelines.MOST_ARMS} aggregations beside the base"
             )
         return self.rule.recommend(n_train, task_type, group)
 
@@ -121,7 +122,7 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
 
     progress("guidelines")
     rows = guidelines.rule_rows({each: _by_fraction(pairs, each, study.fractions) for each in against_base})
-    rule = guidelines.fit_rule(rows)
+    rule = guidelines.fit_rule(rows) if len(against_base) <= guidelines.MOST_ARMS else None
     if rule is not None:
         undertrained = set().union(*(_improving_anywhere(frames["gains"], each.name) for each in against_base))
         frames["guidelines"] = guidelines.guideline_table(rule, rows, undertrained)

@@ -36,6 +36,7 @@ def task_gains(
             if (share == full.get(contrast)) != (family == HEADLINE):
                 continue
             estimates = moderated(members)
+            of_task = dict(list(study.scores[study.scores["fraction"] == share].groupby("task")))
             still = improving[improving["fraction"] == share].set_index(["aggregation", "task"])["improving"].to_dict()
             for pair, estimate in zip(members, estimates, strict=True):
                 margin = _margin(study, pair, settings)
@@ -46,7 +47,7 @@ def task_gains(
                         "base_improving": still.get((contrast.base, pair.task)),
                         "joint_improving": still.get((contrast.joint, pair.task)),
                     }
-                    | _raw(study, pair.task, contrast, share)
+                    | _raw(of_task[pair.task], contrast)
                 )
                 limits.append(testable(pair, estimate))
         if rows:
@@ -133,9 +134,8 @@ def _margin(study: StudyTables, each: PairedGain, settings: Settings) -> float:
     return margin / spread if spread > 0 and each.score_unit == "1" else float("nan")
 
 
-def _raw(study: StudyTables, task: str, contrast: Contrast, fraction: float) -> dict[str, object]:
-    """The primary metric of both sides in its own unit, mean over seeds."""
-    rows = study.scores[(study.scores["task"] == task) & (study.scores["fraction"] == fraction)]
+def _raw(rows: pd.DataFrame, contrast: Contrast) -> dict[str, object]:
+    """The primary metric of both sides in its own unit, mean over seeds; the rows are the task's at one fraction."""
     metric = primary_of(str(rows["type"].iloc[0]), list(rows["metric"].unique()))
     rows = rows[rows["metric"] == metric]
     means = rows.groupby("aggregation")["value"].mean()
