@@ -233,12 +233,12 @@ def test_moderation_lends_nothing_to_few_tasks():
 
 def test_mean_over_tasks_of_independent_tasks_is_a_t_test():
     means = np.array([0.01, 0.04, -0.02, 0.03, 0.05])
-    value, se, df = mean_over_tasks([np.array([each]) for each in means], np.array(list("abcde")))
+    value, se, df = mean_over_tasks(means, np.array(list("abcde")))
     assert (value, se, df) == pytest.approx((means.mean(), stats.sem(means), 4))
 
 
 def test_groups_widen_the_mean_over_tasks():
-    means = [np.array([each]) for each in (0.10, 0.11, 0.09, -0.10, -0.11, -0.09)]
+    means = np.array([0.10, 0.11, 0.09, -0.10, -0.11, -0.09])
     together = mean_over_tasks(means, np.array(list("aaabbb")))
     apart = mean_over_tasks(means, np.array(list("abcdef")))
     assert together[1] > 1.5 * apart[1] and together[2] < 2
