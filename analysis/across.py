@@ -38,9 +38,8 @@ def across_tasks(
     for scope, part in scopes:
         if part["task"].nunique() < FEWEST_TASKS or part["n_train"].nunique() < 3:
             continue
-        line, mixed = mixed_line(
-            part, _level_parts([each for each in poolable(pairs) if each.task in set(part["task"])])
-        )
+        scope_tasks = set(part["task"])
+        line, mixed = mixed_line(part, _level_parts([each for each in poolable(pairs) if each.task in scope_tasks]))
         shared = {
             **contrast.columns,
             "fraction": fraction,

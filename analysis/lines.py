@@ -24,7 +24,8 @@ _GRID = 4001
 class Line:
     """gain(x) = level + slope (x - centre), x = log2 n on [x_min, x_max]; `cov` of (level, slope), with `df`.
 
-    `more` has further covariances, each with its own degrees of freedom, which are kept apart (`analysis.combined`).
+    `more` has further covariances, each with its own degrees of freedom, which are kept apart (`analysis.combined`);
+    beyond 95 % they widen as a normal does, since t with one degree of freedom is 64 standard errors at 99 %.
     `slope_df` is given where the slope's variance in `cov` has degrees of freedom of its own.
     """
 
@@ -42,10 +43,10 @@ class Line:
         """Line, lower and upper pointwise limit at x."""
         away = np.asarray(x, float) - self.centre
         fit = self.level + self.slope * away
-        squares = np.zeros(len(away))
-        for cov, df in ((self.cov, self.df), *self.more):
-            variance = cov[0, 0] + 2 * away * cov[0, 1] + away**2 * cov[1, 1]
-            squares = squares + stats.t.ppf(0.5 + confidence / 2, df) ** 2 * np.maximum(variance, 0.0)
+        wider = stats.norm.ppf(0.5 + confidence / 2) / stats.norm.ppf(0.975)
+        squares = stats.t.ppf(0.5 + confidence / 2, self.df) ** 2 * _variance(self.cov, away)
+        for cov, df in self.more:
+            squares = squares + (wider * stats.t.ppf(0.975, df)) ** 2 * _variance(cov, away)
         half = np.sqrt(squares)
         return fit, fit - half, fit + half
 
@@ -92,3 +93,8 @@ class Line:
         x = np.linspace(self.x_min, self.x_max, points)
         fit, low, high = self.band(x)
         return {"n": 2**x, "fit": fit, "low": low, "high": high}
+
+
+def _variance(cov: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """Variance of level + slope x away."""
+    return np.maximum(cov[0, 0] + 2 * away * cov[0, 1] + away**2 * cov[1, 1], 0.0)

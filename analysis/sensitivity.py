@@ -69,9 +69,8 @@ def type_sensitivity(
                 "base_improving": len(set(tasks).intersection(improving)),
             }
         )
-    return frame("sensitivity", rows), frame(
-        "type_test", [about | _type_test(means, types, shuffled) | ({} if seeded else _ONE_SEED)]
-    )
+    test = about | _type_test(means, types, shuffled) | ({} if seeded else _ONE_SEED)
+    return frame("sensitivity", rows), frame("type_test", [test])
 
 
 def _shuffles(types: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:

@@ -91,27 +91,26 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     by_seed = gains @ hat.T
     level, slope = by_seed.mean(0)
     count, sizes = len(seeds), len(x)
-    cov, slope_df = np.full((2, 2), np.nan), 1.0
-    slope_part = np.zeros((2, 2))
+    of_slope, of_level, slope_df = np.full((2, 2), np.nan), np.zeros((2, 2)), 1.0
     if count > 1:
         rest = gains - by_seed[:, :1] - gains.mean(0) + gains.mean()
         slope_df = (count - 1.0) * (sizes - 1.0)
-        cov = np.diag([by_seed[:, 0].var(ddof=1) / count, 0.0])
-        slope_part[1, 1] = float((rest**2).sum()) / slope_df / (count * spread)
-    more = [(slope_part, slope_df)]
+        of_slope = np.diag([0.0, float((rest**2).sum()) / slope_df / (count * spread)])
+        of_level = np.diag([by_seed[:, 0].var(ddof=1) / count, 0.0])
+    more = [(of_level, max(1.0, count - 1.0))]
     drawn = [each.draws[:, pick] for (_, each), pick in zip(points, picks, strict=True) if each.draws is not None]
     both = None
     if len(drawn) == sizes and first.subjects > 1:
         both = np.stack(drawn, axis=2) @ hat.T
         both = both[np.isfinite(both).all((1, 2))]
         case, together = _case_covariance(both, first.subjects)
-        lacking = np.maximum(0.0, together - np.diag(cov) - np.diag(slope_part))
+        lacking = np.maximum(0.0, together - np.diag(of_slope) - np.diag(of_level))
         more.append((case + np.diag(np.nan_to_num(lacking)), first.subjects - 1.0))
     line = Line(
         float(level),
         float(slope),
-        cov,
-        max(1.0, count - 1.0),
+        of_slope,
+        slope_df,
         centre,
         float(x.min()),
         float(x.max()),

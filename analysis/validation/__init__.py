@@ -1,0 +1,1 @@
+"""Simulated conditions under which the statistics have to hold, each with the bounds of its figures."""
