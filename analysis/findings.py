@@ -35,9 +35,6 @@ from analysis.gains import PairedGain
 
 WHOLE = "the finding"
 
-_UNKNOWN = dict.fromkeys(("low", "high", "p"), float("nan"))
-"""With one seed nothing is known of chance in training, and no part is tested."""
-
 CLAIMS = {
     1: "The effect of aggregation depends on data scale: data-rich tasks gain under CG and AU, data-poor ones lose "
     "under CG.",
@@ -101,7 +98,7 @@ def findings(
         ],
     }
     if gains.empty or gains["seeds"].max() < 2:
-        parts = {number: [replace(part, **_UNKNOWN) for part in own] for number, own in parts.items()}
+        parts = {number: [_untested(part) for part in own] for number, own in parts.items()}
     rows = []
     for number, claim in CLAIMS.items():
         testable = [part for part in parts[number] if part.verdict != NOT_TESTABLE]
@@ -131,6 +128,11 @@ def findings(
                 }
             )
     return frame("findings", rows)
+
+
+def _untested(part: Part) -> Part:
+    """With one seed nothing is known of chance in training, and no part is tested."""
+    return replace(part, low=float("nan"), high=float("nan"), p=float("nan"))
 
 
 def _whole(parts: Sequence[Part]) -> str:

@@ -323,7 +323,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
 
 OPTIONAL: Final[dict[str, frozenset[str]]] = {
     "across": frozenset({"sd_group", "sd_task"}),
-    "pooled": frozenset({"gain", "low", "high", "p", "low_new", "high_new", "p_new", "sd_tasks"}),
+    "pooled": frozenset({"gain", "low", "high", "p", "gaining", "median", "low_new", "high_new", "p_new", "sd_tasks"}),
     "stability": frozenset({"harmed", "base_improving"}),
     "power": frozenset(
         {"sd_seed", "se_cases", "detectable", "seeds_to_detect", "seeds_to_exclude", "hours_per_seed", "hours"}

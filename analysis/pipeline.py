@@ -120,7 +120,7 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     frames["stability"] = stability(frames["pooled"], frames["gains"], against_base)
 
     progress("guidelines")
-    margins = frames["gains"].groupby("task")["margin"].median().to_dict()
+    margins = {str(task): float(own.median()) for task, own in frames["gains"].groupby("task")["margin"]}
     rows = guidelines.rule_rows({each: _by_fraction(pairs, each, study.fractions) for each in against_base}, margins)
     rule = guidelines.fit_rule(rows)
     if rule is not None:

@@ -34,8 +34,8 @@ def seed_covariance(values: Sequence[np.ndarray], seeds: Sequence[Sequence[int]]
             if count > 1:
                 known[seed] += 1 / (count * len(values))
                 residual[seed] += np.sqrt(count / (count - 1)) / (count * len(values)) * away
-    cov = sum(np.outer(each, each) for each in residual.values())
-    cov = cov * (_squares(weight) / _squares(known))
+    clusters = np.stack(list(residual.values()))
+    cov = clusters.T @ clusters * (_squares(weight) / _squares(known))
     scatter = np.mean([np.atleast_2d(np.cov(own.T)) for own in values if len(own) > 1], axis=0)
     cov = cov + several.count(False) / len(values) ** 2 * scatter
     return cov, max(1.0, 1 / _squares(weight) - 1)
