@@ -15,7 +15,7 @@ from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.lines import Line
 from analysis.mixed import MixedFit, fit_mixed
-from analysis.pooling import poolable
+from analysis.pooling import moved_together, poolable
 
 FEWEST_TASKS = 4
 """Tasks below which no line is drawn."""
@@ -38,7 +38,8 @@ def across_tasks(
     for scope, part in scopes:
         if part["task"].nunique() < FEWEST_TASKS or part["n_train"].nunique() < 3:
             continue
-        line, mixed = mixed_line(part)
+        scope_tasks = set(part["task"])
+        line, mixed = mixed_line(part, _level_parts([each for each in poolable(pairs) if each.task in scope_tasks]))
         shared = {
             **contrast.columns,
             "fraction": fraction,
@@ -59,7 +60,7 @@ def across_tasks(
                 "note": mixed.note,
             }
         )
-        fits.append(shared | clustered_line(part))
+        fits.append(shared | clustered_line(part, line.more))
         lines.append(pd.DataFrame({**contrast.columns, "scope": scope, **line.grid()}))
         if scope == "all":
             influence = leave_one_out(part, contrast, line)
@@ -94,8 +95,16 @@ def _centred(rows: pd.DataFrame) -> tuple[np.ndarray, float]:
     return x - centre, centre
 
 
-def mixed_line(rows: pd.DataFrame) -> tuple[Line, MixedFit]:
-    """The mixed model's line over one scope."""
+Parts = tuple[tuple[np.ndarray, float], ...]
+
+
+def _level_parts(pairs: Sequence[PairedGain]) -> Parts:
+    """What moves all tasks of a line at once moves its level: covariances with their degrees of freedom."""
+    return tuple((np.diag([variance, 0.0]), df) for variance, df in moved_together(pairs))
+
+
+def mixed_line(rows: pd.DataFrame, more: Parts = ()) -> tuple[Line, MixedFit]:
+    """The mixed model's line over one scope; `more` is what the scatter of its rows does not show."""
     x, centre = _centred(rows)
     design = np.column_stack([np.ones(len(x)), x])
     fit = fit_mixed(rows["gain"].to_numpy(), design, rows["group"].to_numpy(str), rows["task"].to_numpy(str))
@@ -107,12 +116,16 @@ def mixed_line(rows: pd.DataFrame) -> tuple[Line, MixedFit]:
         centre,
         centre + float(x.min()),
         centre + float(x.max()),
+        more=more,
     )
     return line, fit
 
 
-def clustered_line(rows: pd.DataFrame) -> dict[str, object]:
-    """Ordinary least squares on the same rows; errors robust to clusters (CR2; Bell and McCaffrey 2002)."""
+def clustered_line(rows: pd.DataFrame, more: Parts = ()) -> dict[str, object]:
+    """Ordinary least squares on the same rows; errors robust to clusters (CR2; Bell and McCaffrey 2002).
+
+    `more` is what the scatter of its rows does not show.
+    """
     x, centre = _centred(rows)
     by_group = rows["group"].nunique() >= _FEWEST_CLUSTERS
     clusters = rows["group" if by_group else "task"].to_numpy(str)
@@ -126,6 +139,7 @@ def clustered_line(rows: pd.DataFrame) -> dict[str, object]:
         centre + float(x.min()),
         centre + float(x.max()),
         slope_df=max(1.0, float(df[1])),
+        more=more,
     )
     low, high, p = line.slope_interval()
     return (
@@ -137,7 +151,7 @@ def clustered_line(rows: pd.DataFrame) -> dict[str, object]:
 
 def leave_one_out(rows: pd.DataFrame, contrast: Contrast, line: Line) -> list[dict[str, object]]:
     """The least-squares slope of task means without each task in turn, and its change in standard errors."""
-    se = float(np.sqrt(line.cov[1, 1]))
+    se = line.slope_se()
     means = rows.groupby("task", as_index=False).agg(gain=("gain", "mean"), n_train=("n_train", "first"))
     x = np.log2(means["n_train"].to_numpy(float))
     y = means["gain"].to_numpy()

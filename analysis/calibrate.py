@@ -22,7 +22,7 @@ from analysis.gains import Contrast, PairedGain, pair_all
 from analysis.moderation import moderate
 from analysis.pooling import tasks_of_this_kind, these_tasks
 from analysis.simulate import Design, Simulated, simulate
-from analysis.uncertainty import Estimate, percentile_interval, t_interval
+from analysis.uncertainty import Estimate, percentile_interval
 from analysis.verdicts import BENEFIT, HARM, NO_LOSS, judge
 from analysis.within import within_tasks
 
@@ -67,7 +67,7 @@ def count_verdicts(simulated: Simulated, seed: int) -> dict[str, float]:
     intervals = np.array([each.interval() for each in found])
     plain = np.array([percentile_interval(each.draws, seed) for each in pairs if each.draws is not None])
     _, low, high, _ = these_tasks(pairs)
-    kind = t_interval(*tasks_of_this_kind(pairs))
+    kind = tasks_of_this_kind(pairs)
     expected = simulated.design.levels["AU"]
     said = np.isin(verdict, [HARM, BENEFIT])
     wrong = ((verdict == HARM) & (true >= 0)) | ((verdict == BENEFIT) & (true <= 0))
@@ -77,7 +77,7 @@ def count_verdicts(simulated: Simulated, seed: int) -> dict[str, float]:
         "coverage": _share(_inside(intervals, true)),
         "coverage_percentile": _share(_inside(plain, true)),
         "coverage_these": float(low <= true.mean() <= high),
-        "coverage_kind": float(kind[0] <= expected <= kind[1]) if not simulated.design.type_effects else np.nan,
+        "coverage_kind": float(kind.low <= expected <= kind.high) if not simulated.design.type_effects else np.nan,
         "fdr": wrong.sum() / max(1, said.sum()),
         "false_harm": ((verdict == HARM) & (true >= 0)).sum() / max(1, (verdict == HARM).sum()),
         "harm_found": _share(verdict[harmful] == HARM),

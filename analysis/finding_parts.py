@@ -1,7 +1,7 @@
 """Parts of findings: single effects that a claim says are positive, taken from frames and pairs.
 
 Spreads are compared by the jackknife and by Pitman-Morgan (`analysis.stability`), types by Welch's interval and by
-permutation (`analysis.sensitivity`), means over tasks as in `analysis.pooling`.
+permutation (`analysis.sensitivity`), gains over tasks as in `analysis.pooling`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,9 @@ import pandas as pd
 
 from analysis.contrast_names import contrast_name
 from analysis.gains import PairedGain
-from analysis.pooling import poolable, tasks_of_this_kind, two_sided_p
+from analysis.pooling import poolable, tasks_of_this_kind
 from analysis.stability import DIFFERENCE, spread_difference, spread_p
 from analysis.trust import IMPROVING
-from analysis.uncertainty import t_interval
 
 SUPPORTED, CONTRADICTED, UNDECIDED, NOT_TESTABLE = "supported", "contradicted", "undecided", "not testable"
 
@@ -79,12 +78,15 @@ def _from_row(text: str, row: pd.Series, value: str, evidence: str) -> Part:
     return Part(text, estimate, low, high, p, evidence, bool(row["base_improving"]))
 
 
-def mean_gain(text: str, pairs: Sequence[PairedGain], rising: set[str], sign: float = 1.0) -> Part:
-    """Mean gain of tasks of this kind; `rising` are tasks whose base was still improving."""
-    value, se, df = tasks_of_this_kind(poolable(pairs))
-    limits = sorted(sign * limit for limit in t_interval(value, se, df))
-    improving = any(each.task in rising for each in poolable(pairs))
-    return Part(text, sign * value, limits[0], limits[1], two_sided_p(value, se, df), "pooled", improving)
+def typical_gain(text: str, pairs: Sequence[PairedGain], rising: set[str], sign: float = 1.0) -> Part:
+    """Median gain of tasks of this kind; `rising` are tasks whose base was still improving."""
+    used = poolable(pairs)
+    if not used:
+        return Part(text, *_NOTHING, "pooled")
+    kind = tasks_of_this_kind(used)
+    low, high = sorted((sign * kind.low, sign * kind.high))
+    improving = any(each.task in rising for each in used)
+    return Part(text, sign * kind.median, low, high, kind.p, "pooled", improving)
 
 
 def data_rich(pairs: Sequence[PairedGain]) -> list[PairedGain]:

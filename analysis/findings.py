@@ -4,13 +4,14 @@ Each finding is a set of parts, each an effect that the claim says is positive. 
 interval lies above zero, contradicted where it lies below, undecided else; where its p value comes from another test
 than the interval (types, spread), both have to agree. A finding is supported only where all its parts are (so its error
 rate is at most that of one part), and contradicted where one part is: a part that these data cannot test leaves it
-undecided. Parts are tested at 5 % each, without correction over findings.
+undecided. Parts are tested at 5 % each, without correction over findings; with one seed none is.
 
-Means are those of tasks of this kind (`analysis.pooling`), but for finding 4, which speaks of named groups: there they
-are the means of the group's very tasks. Data-rich and data-poor are tasks above and below the median of n_train.
+Gains are the median of tasks of this kind (`analysis.typical`), but for finding 4, which speaks of named groups: there
+they are the means of the group's very tasks. Data-rich and data-poor are tasks above and below the median of n_train.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -23,11 +24,11 @@ from analysis.finding_parts import (
     data_rich,
     group_gain,
     held_by_all_tasks,
-    mean_gain,
     segmentation_loses_more,
     slope,
     steadier_over_groups,
     steadier_over_tasks,
+    typical_gain,
 )
 from analysis.frames import frame
 from analysis.gains import PairedGain
@@ -60,21 +61,21 @@ def findings(
         rows = undertrained[(undertrained["contrast"] == contrast) & (undertrained["fraction"] == fraction)]
         return set(rows["task"])
 
-    parts = {
+    parts: dict[int, list[Part]] = {
         1: [
             slope(frames, "CG"),
             slope(frames, "AU"),
-            mean_gain("data-rich tasks gain under CG", data_rich(pairs("CG-TS", full)), rising("CG-TS", full)),
-            mean_gain("data-rich tasks gain under AU", data_rich(pairs("AU-TS", full)), rising("AU-TS", full)),
-            mean_gain(
+            typical_gain("data-rich tasks gain under CG", data_rich(pairs("CG-TS", full)), rising("CG-TS", full)),
+            typical_gain("data-rich tasks gain under AU", data_rich(pairs("AU-TS", full)), rising("AU-TS", full)),
+            typical_gain(
                 "data-poor tasks lose under CG", data_poor(pairs("CG-TS", full)), rising("CG-TS", full), sign=-1.0
             ),
         ],
         2: [
             steadier_over_groups(frames, improving=len(undertrained) > 0),
-            mean_gain(f"AU gains more than CG with {least:.0%} of the data", small["AU-CG"], rising("AU-CG", least))
+            typical_gain(f"AU gains more than CG with {least:.0%} of the data", small["AU-CG"], rising("AU-CG", least))
             if small
-            else mean_gain(
+            else typical_gain(
                 "AU gains more than CG on data-poor tasks", data_poor(pairs("AU-CG", full)), rising("AU-CG", full)
             ),
         ],
@@ -85,17 +86,19 @@ def findings(
             *(part for group in ("breast", "lung") for part in held_by_all_tasks(frames, group, full)),
         ],
         5: [
-            mean_gain("AU gains over TS, all tasks together", pairs("AU-TS", full), rising("AU-TS", full)),
+            typical_gain("AU gains over TS, all tasks together", pairs("AU-TS", full), rising("AU-TS", full)),
             steadier_over_tasks(
                 pairs("CG-TS", full), pairs("AU-TS", full), rising("CG-TS", full) | rising("AU-TS", full)
             ),
-            mean_gain(f"AU gains over TS with {least:.0%} of the data", small["AU-TS"], rising("AU-TS", least))
+            typical_gain(f"AU gains over TS with {least:.0%} of the data", small["AU-TS"], rising("AU-TS", least))
             if small
-            else mean_gain(
+            else typical_gain(
                 "AU gains over TS on data-poor tasks", data_poor(pairs("AU-TS", full)), rising("AU-TS", full)
             ),
         ],
     }
+    if gains.empty or gains["seeds"].max() < 2:
+        parts = {number: [_untested(part) for part in own] for number, own in parts.items()}
     rows = []
     for number, claim in CLAIMS.items():
         testable = [part for part in parts[number] if part.verdict != NOT_TESTABLE]
@@ -125,6 +128,11 @@ def findings(
                 }
             )
     return frame("findings", rows)
+
+
+def _untested(part: Part) -> Part:
+    """With one seed nothing is known of chance in training, and no part is tested."""
+    return replace(part, low=float("nan"), high=float("nan"), p=float("nan"))
 
 
 def _whole(parts: Sequence[Part]) -> str:

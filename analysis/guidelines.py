@@ -2,9 +2,13 @@
 
 For each joint aggregation: gain over TS = type + slope log2(n) + group + task + rest, the mixed model of
 `analysis.mixed` (Henderson 1975; normal effects, one slope for all types) over all tasks and fractions, seeds averaged.
-For a new task the model gives the mean gain of such tasks with a 95 % interval. The rule advises the joint aggregation
-with the largest expected gain among those whose interval lies above zero; TS where all intervals lie below zero; and
-abstains otherwise, outside the sizes seen, and where fewer than three tasks of the type speak for an aggregation.
+
+Advice is a bet on one new task, so it rests on how tasks scatter and not on how well their mean is known. The model
+gives the chance that such a task gains, and that it is harmed: loses more than the margin. A joint aggregation is
+advised where, at 95 % confidence, at least nine in ten such tasks gain (a one-sided tolerance limit; Wilks 1941, Owen
+1968): among many questions some chances of gain come out at 0.9 by luck, and the confidence keeps these out. Of several
+the one with the largest expected gain; TS where nine in ten tasks lose under every joint aggregation. The rule abstains
+otherwise, outside the sizes seen, where fewer than three tasks of the type speak for an aggregation, and with one seed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,12 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from aggregation_lab.errors import ResultsError
+from analysis.combined import Part
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.mixed import MixedFit, fit_mixed
-from analysis.pooling import poolable
+from analysis.pooling import poolable, seed_part
 from analysis.uncertainty import t_interval
 
 UNDECIDED = "undecided"
@@ -34,10 +40,18 @@ FEWEST_OF_TYPE = 3
 _SIZES = 25
 
 
+SHARE = 0.9
+"""Share of such tasks that must gain under what is advised."""
+
+CONFIDENCE = 0.95
+"""Confidence in that share."""
+
+
 @dataclass(frozen=True)
 class Expectation:
-    """Expected gain over TS of tasks like the one asked about, with a 95 % interval of that mean, and one for a single
-    new task."""
+    """What one joint aggregation does to a task like the one asked about: mean gain over TS with its 95 % interval,
+    limits that hold one such task in 95 %, the chance that it gains and that it is harmed (loses more than the margin),
+    and the confidence that at least `SHARE` of such tasks gain, or lose."""
 
     aggregation: str
     gain: float
@@ -45,9 +59,15 @@ class Expectation:
     high: float
     task_low: float
     task_high: float
+    chance: float
+    harm: float
+    sure: float
+    sure_loss: float
 
     def __str__(self) -> str:
-        return f"{self.aggregation} {self.gain:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        harm = "" if np.isnan(self.harm) else f", harmed {100 * self.harm:.0f} %"
+        limits = f"[{self.task_low:+.3f}, {self.task_high:+.3f}]"
+        return f"{self.aggregation} {self.gain:+.3f} {limits}, gains {100 * self.chance:.0f} %{harm}"
 
 
 @dataclass(frozen=True)
@@ -71,6 +91,10 @@ class Rule:
     sizes_by_type: Mapping[str, tuple[float, float]]
     tasks: Mapping[tuple[str, str], int]
     """Tasks that each joint aggregation was fitted on, by aggregation and type; none of which both models are one."""
+    seeds: Mapping[str, Part]
+    """Variance of each joint aggregation's mean gain by seeds, with its degrees of freedom; NaN with one seed."""
+    margins: Mapping[str, float]
+    """Median margin of the tasks of a type."""
     notes: tuple[str, ...]
 
     def recommend(self, n_train: float, task_type: str, group: str | None = None) -> Recommendation:
@@ -82,33 +106,72 @@ class Rule:
             raise ResultsError(f"n_train {n_train:g}: must be greater than 0")
         if task_type not in self.types:
             return Recommendation(UNDECIDED, (), f"no {task_type} task was studied, only {', '.join(self.types)}")
+        if not all(np.isfinite(variance) for variance, _ in self.seeds.values()):
+            return Recommendation(UNDECIDED, (), "one seed only: chance in training is not known, run a second one")
         expected = tuple(self.expect(name, n_train, task_type, group) for name in self.fits)
         low, high = self.sizes_by_type[task_type]
         if not low <= n_train <= high:
             seen = f"{task_type} was studied with {low:.0f} to {high:.0f} training cases only"
             return Recommendation(UNDECIDED, expected, seen)
-        told = {name for name in self.fits if self.tasks.get((name, task_type), 0) >= FEWEST_OF_TYPE}
-        few = [f"{name} {self.tasks.get((name, task_type), 0)}" for name in self.fits if name not in told]
-        gaining = [each for each in expected if each.low > 0 and each.aggregation in told]
+        return self._advice(expected, task_type)
+
+    def _advice(self, expected: tuple[Expectation, ...], task_type: str) -> Recommendation:
+        enough = {name for name in self.fits if self.tasks.get((name, task_type), 0) >= FEWEST_OF_TYPE}
+        few = [f"{name} {self.tasks.get((name, task_type), 0)}" for name in self.fits if name not in enough]
+        gaining = [each for each in expected if each.sure >= CONFIDENCE and each.aggregation in enough]
         if gaining:
             best = max(gaining, key=lambda each: each.gain)
-            return Recommendation(best.aggregation, expected, f"{best.aggregation} gains over {self.base}")
+            reason = f"a new task gains under {best.aggregation} with a chance of {100 * best.chance:.0f} %"
+            return Recommendation(best.aggregation, expected, reason)
         if few:
             reason = f"too few {task_type} tasks to speak for others: {', '.join(few)}"
             return Recommendation(UNDECIDED, expected, reason)
-        if all(each.high < 0 for each in expected):
-            return Recommendation(self.base, expected, f"every joint model loses against {self.base}")
-        safest = max(expected, key=lambda each: each.low)
-        reason = f"no gain or loss is sure; {safest.aggregation} loses at most {max(0.0, -safest.low):.3f} on average"
+        if all(each.sure_loss >= CONFIDENCE for each in expected):
+            most = max(each.chance for each in expected)
+            reason = f"under every joint model a new task gains with a chance of {100 * most:.0f} % at most"
+            return Recommendation(self.base, expected, reason)
+        best = max(expected, key=lambda each: each.chance)
+        chances = f"gains with a chance of {100 * best.chance:.0f} %"
+        harm = "" if np.isnan(best.harm) else f", is harmed with {100 * best.harm:.0f} %"
+        reason = f"not sure enough to bet on: under {best.aggregation} a new task {chances}{harm}"
         return Recommendation(UNDECIDED, expected, reason)
 
     def expect(self, aggregation: str, n_train: float, task_type: str, group: str | None) -> Expectation:
-        """Expected gain of one joint aggregation."""
+        """What one joint aggregation is expected to do."""
         fit = self.fits[aggregation]
         row = _design(np.array([task_type]), np.array([np.log2(n_train)]), self.types, self.centre)[0]
-        value, se, se_task = fit.predict(row, group)
-        (low, high), (task_low, task_high) = (t_interval(value, each, fit.df) for each in (se, se_task))
-        return Expectation(aggregation, value, low, high, task_low, task_high)
+        value, se, sd, df = fit.predict(row, group)
+        of_seeds, seeds_df = self.seeds[aggregation]
+        # Few seeds know their own scatter badly: their variance counts by as much more as t exceeds the normal.
+        se = float(np.sqrt(se**2 + of_seeds * (stats.t.ppf(0.975, seeds_df) / stats.norm.ppf(0.975)) ** 2))
+        single = float(np.hypot(se, sd))
+        (low, high), (task_low, task_high) = (t_interval(value, each, df) for each in (se, single))
+        margin = self.margins.get(task_type, float("nan"))
+        return Expectation(
+            aggregation,
+            value,
+            low,
+            high,
+            task_low,
+            task_high,
+            chance=float(stats.t.cdf(value / single, df)),
+            harm=float(stats.t.cdf((-margin - value) / single, df)),
+            sure=_confidence(value, se, sd, df),
+            sure_loss=_confidence(-value, se, sd, df),
+        )
+
+
+def _confidence(value: float, se: float, sd: float, df: float) -> float:
+    """Confidence that at least `SHARE` of tasks lie above 0: P(T <= value / se), T noncentral t about z sd / se.
+
+    As the mean of normal tails over equally likely values of the chi-squared variable, as in `analysis.verdicts.power`.
+    """
+    nodes = (np.arange(_NODES) + 0.5) / _NODES
+    scale = np.sqrt(stats.chi2.ppf(nodes, df) / df)
+    return float(stats.norm.cdf(value / se * scale - stats.norm.ppf(SHARE) * sd / se).mean())
+
+
+_NODES = 256
 
 
 def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: float) -> np.ndarray:
@@ -116,16 +179,43 @@ def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: floa
     return np.column_stack([types[:, None] == np.array(known), x - centre]).astype(float)
 
 
-def rule_rows(by_contrast: Mapping[Contrast, Sequence[tuple[float, Sequence[PairedGain]]]]) -> pd.DataFrame:
-    """What rules are fitted to: joint, base, task, type, group, fraction, n_train, gain (mean over seeds)."""
-    rows = [
-        (contrast.joint, contrast.base, each.task, each.type, each.group, share, each.n_train, each.by_seed.mean())
-        for contrast, by_fraction in by_contrast.items()
-        for share, pairs in by_fraction
-        for each in poolable(pairs)
-        if each.n_train > 0
-    ]
-    return pd.DataFrame(rows, columns=["joint", "base", "task", "type", "group", "fraction", "n_train", "gain"])
+def rule_rows(
+    by_contrast: Mapping[Contrast, Sequence[tuple[float, Sequence[PairedGain]]]], margins: Mapping[str, float]
+) -> pd.DataFrame:
+    """What rules are fitted to: joint, base, task, type, group, fraction, n_train, gain (mean over seeds), margin, and
+    v_seed with df_seed, the variance by seeds of the mean over the tasks of the aggregation and fraction.
+
+    `margins` by task, on the scale of the gains; a task may lack one.
+    """
+    parts = []
+    for contrast, by_fraction in by_contrast.items():
+        for share, pairs in by_fraction:
+            used = [each for each in poolable(pairs) if each.n_train > 0]
+            if not used:
+                continue
+            v_seed, df_seed = seed_part(used)
+            common = {"joint": contrast.joint, "base": contrast.base, "fraction": share}
+            parts += [
+                common
+                | {
+                    "task": each.task,
+                    "type": each.type,
+                    "group": each.group,
+                    "n_train": each.n_train,
+                    "gain": each.by_seed.mean(),
+                    "margin": margins.get(each.task, float("nan")),
+                    "v_seed": v_seed,
+                    "df_seed": df_seed,
+                }
+                for each in used
+            ]
+    return pd.DataFrame(parts, columns=_ROWS)
+
+
+_ROWS = [
+    *("joint", "base", "task", "type", "group", "fraction", "n_train"),
+    *("gain", "margin", "v_seed", "df_seed"),
+]
 
 
 def fit_rule(rows: pd.DataFrame) -> Rule | None:
@@ -157,6 +247,11 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
             for joint, own in rows.groupby("joint")
             for kind, part in own.groupby("type")
         },
+        seeds={
+            str(joint): (float(own["v_seed"].mean(skipna=False)), float(own["df_seed"].min()))
+            for joint, own in rows.groupby("joint")
+        },
+        margins={str(kind): float(own.median()) for kind, own in rows.groupby("type")["margin"]},
         notes=tuple(notes),
     )
 
@@ -179,6 +274,7 @@ def guideline_table(rule: Rule, rows: pd.DataFrame, improving: Collection[str] =
                 middle = advised[(start + stop - 1) // 2]
                 speaking = own[own["joint"] == middle.advice] if middle.advice in rule.fits else own
                 tasks = set(speaking["task"])
+                best = _best(middle)
                 found.append(
                     {
                         "type": task_type,
@@ -187,9 +283,17 @@ def guideline_table(rule: Rule, rows: pd.DataFrame, improving: Collection[str] =
                         "n_high": float(edges[min(stop, len(edges) - 1)]),
                         "advice": middle.advice,
                         "expected": "; ".join(str(each) for each in middle.expected),
+                        "chance": best.chance if best else float("nan"),
+                        "harm": best.harm if best else float("nan"),
                         "tasks": len(tasks),
                         "reason": middle.reason,
                         "base_improving": len(tasks.intersection(improving)),
                     }
                 )
     return frame("guidelines", found)
+
+
+def _best(found: Recommendation) -> Expectation | None:
+    """The aggregation advised, or else the one with the best chance of gain."""
+    advised = [each for each in found.expected if each.aggregation == found.advice]
+    return max(advised or found.expected, key=lambda each: each.chance, default=None)

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.reml import Nested, reml
+from analysis.uncertainty import satterthwaite
 
 _EDGE = 1e-6
 """Share of the residual variance below which a random effect counts as absent."""
+
+_FEWEST_WITHIN = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +40,25 @@ class MixedFit:
     effects: np.ndarray
     cov_all: np.ndarray
 
-    def predict(self, row: np.ndarray, group: str | None) -> tuple[float, float, float]:
-        """Mean gain of tasks like `row` (fixed effects), its standard error, and that of one new such task.
+    def predict(self, row: np.ndarray, group: str | None) -> tuple[float, float, float, float]:
+        """Mean gain of tasks like `row` (fixed effects), its standard error, the sd of single such tasks about that
+        mean, and the degrees of freedom of this sd.
 
-        A known group brings its predicted effect, an unknown one its whole variance.
+        A known group brings its predicted effect, an unknown one its whole variance; so does a known one where fewer
+        than `_FEWEST_WITHIN` degrees of freedom are left to tell tasks within groups from groups. The rest counts as
+        scatter of tasks: one value per task cannot tell them apart, and several hold the tasks' own slopes.
         """
-        pick = np.array([name == group for name in self.groups], float)
+        within = self.df - (len(self.groups) - 1) if self.var_group > 0 else self.df
+        pick = np.array([name == group and within >= _FEWEST_WITHIN for name in self.groups], float)
         both = np.concatenate([row, pick])
         value = float(row @ self.beta + pick @ self.effects)
-        variance = float(both @ self.cov_all @ both) + (0.0 if pick.any() else self.var_group)
-        return value, float(np.sqrt(max(variance, 0.0))), float(np.sqrt(max(variance, 0.0) + self.var_task))
+        variance = float(both @ self.cov_all @ both)
+        parts = [(self.var_task + self.var_rest, max(1.0, within))]
+        if not pick.any() and self.var_group > 0:
+            parts.append((self.var_group, max(1.0, len(self.groups) - 1.0)))
+        variances, dfs = np.array(parts).T
+        sd = float(np.sqrt(variances.sum()))
+        return value, float(np.sqrt(max(variance, 0.0))), sd, satterthwaite(variances, dfs)
 
 
 def fit_mixed(y: np.ndarray, x: np.ndarray, group: np.ndarray, task: np.ndarray) -> MixedFit:

@@ -199,7 +199,9 @@ def _analyses(found: Mapping[Key, Mapping[Variant, _Gain]], settings: Settings) 
         margin = np.array([gain.margin for gain in family.values()])
         for factor, correction in product(MARGIN_FACTORS, CORRECTIONS):
             verdicts = judge(
-                *(gains[name].to_numpy() for name in ("gain", "se", "df")),
+                gains["gain"].to_numpy(),
+                gains["se"].to_numpy(),
+                gains["df"].to_numpy(),
                 margin * factor,
                 correction=correction,
                 alpha=settings.alpha,
@@ -222,7 +224,7 @@ def _analyses(found: Mapping[Key, Mapping[Variant, _Gain]], settings: Settings) 
 
 def _moderated(family: Mapping[Key, _Gain]) -> list[tuple[float, float, float]]:
     """Gain, standard error and degrees of freedom of a family, as verdicts have them."""
-    estimates = {}
+    estimates: dict[Key, tuple[float, float, float]] = {}
     for contrast in dict.fromkeys(contrast for contrast, _ in family):
         pairs = [gain.pair for (own, _), gain in family.items() if own == contrast]
         estimates |= {

@@ -121,7 +121,8 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     frames["stability"] = stability(frames["pooled"], frames["gains"], against_base)
 
     progress("guidelines")
-    rows = guidelines.rule_rows({each: _by_fraction(pairs, each, study.fractions) for each in against_base})
+    margins = {str(task): float(own.median()) for task, own in frames["gains"].groupby("task")["margin"]}
+    rows = guidelines.rule_rows({each: _by_fraction(pairs, each, study.fractions) for each in against_base}, margins)
     rule = guidelines.fit_rule(rows) if len(against_base) <= guidelines.MOST_ARMS else None
     if rule is not None:
         undertrained = set().union(*(_improving_anywhere(frames["gains"], each.name) for each in against_base))

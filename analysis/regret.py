@@ -87,7 +87,7 @@ def _regret(truth: pd.DataFrame, choice: pd.Series, groups: pd.Series, base: str
     taken = choice.where(~abstained, base).reindex(truth.index)
     chosen = np.array([truth.at[task, name] for task, name in taken.items()])
     loss = truth.max(axis=1).to_numpy() - chosen
-    value, se, df = mean_over_tasks([np.array([each]) for each in loss], groups.reindex(truth.index).to_numpy(str))
+    value, se, df = mean_over_tasks(loss, groups.reindex(truth.index).to_numpy(str))
     low, high = t_interval(value, se, df)
     return {
         "tasks": len(loss),

@@ -14,11 +14,12 @@ from scipy import stats
 
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
-from analysis.pooling import mean_over_tasks, poolable
-from analysis.uncertainty import t_interval
+from analysis.pooling import poolable, these_tasks
 from analysis.verdicts import HARM
 
 SHUFFLES = 5000
+
+_ONE_SEED = {"p": float("nan"), "note": "one seed: chance in training is not known"}
 
 
 def type_sensitivity(
@@ -32,7 +33,7 @@ def type_sensitivity(
     """The frames `sensitivity` and `type_test` of one contrast and fraction; `verdicts` by task,
     `improving` the tasks whose base was still improving.
 
-    A type's interval takes its tasks as a sample (three or more). The difference to the other types is Welch's.
+    A type's interval is that of its very tasks. The difference to the other types is Welch's.
     """
     used = poolable(pairs)
     about = {**contrast.columns, "fraction": fraction}
@@ -42,12 +43,14 @@ def type_sensitivity(
     types = np.array([each.type for each in used])
     groups = np.array([each.group for each in used])
     shuffled = _shuffles(types, groups, seed)
+    seeded = any(len(each.seeds) > 1 for each in used)  # one seed: chance in training is not known, nothing is tested
     rows = []
     for name in sorted(set(types)):
         own = types == name
-        value, se, df = mean_over_tasks([each.by_seed for each in used if each.type == name], groups[own])
-        low, high = t_interval(value, se, df)
+        value, low, high, _ = these_tasks([each for each in used if each.type == name])
         difference, others_low, others_high = _welch(means[own], means[~own])
+        if not seeded:
+            others_low = others_high = float("nan")
         tasks = [each.task for each in used if each.type == name]
         rows.append(
             about
@@ -62,11 +65,12 @@ def type_sensitivity(
                 "against_others": difference,
                 "others_low": others_low,
                 "others_high": others_high,
-                "p": _difference_p(means, own, shuffled == name),
+                "p": _difference_p(means, own, shuffled == name) if seeded else float("nan"),
                 "base_improving": len(set(tasks).intersection(improving)),
             }
         )
-    return frame("sensitivity", rows), frame("type_test", [about | _type_test(means, types, shuffled)])
+    test = about | _type_test(means, types, shuffled) | ({} if seeded else _ONE_SEED)
+    return frame("sensitivity", rows), frame("type_test", [test])
 
 
 def _shuffles(types: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:

@@ -57,6 +57,11 @@ class Design:
     subject_sd: float = 0.12
     interaction_sd: float = 0.06
     noise_sd: float = 0.06
+    shared_cases: float = 0.0
+    """Above 0 the same subjects serve all tasks, and this share of subject x aggregation is common to them."""
+    collapse_share: float = 0.0
+    """Chance of a task to collapse under the joint aggregations, each by itself."""
+    collapse_loss: float = 0.5
     n_range: tuple[float, float] = (150.0, 5000.0)
     n_ref: float = 800.0
     types: tuple[str, ...] = tuple(str(each) for each in TaskType)
@@ -81,6 +86,8 @@ class Simulated:
     tasks: tuple[TaskCases, ...]
     about: pd.DataFrame
     truth: pd.DataFrame
+    group_gains: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What each clinical group adds to the gain, by joint aggregation."""
 
     def scores(self, draws: int, seed: int) -> list[TaskScores]:
         """The score of every arm and its resamples, as `analysis.study.task_scores` has them."""
@@ -167,12 +174,18 @@ def simulate(design: Design, seed: int) -> Simulated:
         name: (random.normal(0, design.group_sd, design.groups), random.normal(0, design.task_sd, design.tasks))
         for name in design.levels
     }
+    if design.collapse_share:
+        effects = {
+            name: (of_group, of_task - design.collapse_loss * (random.random(design.tasks) < design.collapse_share))
+            for name, (of_group, of_task) in effects.items()
+        }
     names, fractions = arms["aggregation"].to_numpy(object), arms["fraction"].to_numpy(float)
     joint = names != "TS"
     shared = random.normal(0, design.joint_seed_sd, len(arms)) * joint
     model = pd.factorize(pd.MultiIndex.from_frame(arms[["aggregation", "fraction"]]))[0]
     first = {each: int((model == each).argmax()) for each in range(model.max() + 1)}
     base = {fractions[place]: place for place in first.values() if names[place] == "TS"}
+    common = random.normal(0, 1, (model.max() + 1, design.subjects)) if design.shared_cases else None
     tasks, truth = [], []
     for number, row in enumerate(about.to_dict("records")):
         gains = np.zeros(len(arms))
@@ -184,7 +197,15 @@ def simulate(design: Design, seed: int) -> Simulated:
         run = shared + random.normal(0, design.seed_sd_of.get(row["type"], design.seed_sd), len(arms))
         draw = _auc_cases if design.auc else _mean_cases
         tasks.append(
-            draw(design, row["task"], row["type"], arms, level + gains + run, _parts(design, model, random), random)
+            draw(
+                design,
+                row["task"],
+                row["type"],
+                arms,
+                level + gains + run,
+                _parts(design, model, random, common),
+                random,
+            )
         )
         for place in first.values():
             if joint[place]:
@@ -192,8 +213,9 @@ def simulate(design: Design, seed: int) -> Simulated:
                 gain = gains[place] - gains[base[share]]
                 truth.append((f"{names[place]}-TS", row["task"], share, row["n_full"] * share, float(gain)))
     columns = ["contrast", "task", "fraction", "n_train", "gain"]
+    groups = {name: of_group for name, (of_group, _) in effects.items()}
     kept = _without_missing(design, tasks, random) if design.missing else tasks
-    return Simulated(design, tuple(kept), about, pd.DataFrame(truth, columns=columns))
+    return Simulated(design, tuple(kept), about, pd.DataFrame(truth, columns=columns), groups)
 
 
 def _without_missing(design: Design, tasks: Sequence[TaskCases], random: np.random.Generator) -> list[TaskCases]:
@@ -227,16 +249,19 @@ def _about(design: Design, random: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def _parts(design: Design, model: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _parts(design: Design, model: np.ndarray, random: np.random.Generator, common: np.ndarray | None) -> np.ndarray:
     """What subjects and cases add to each score, A x N: subject, subject x model, noise of the run.
 
-    `model` numbers the aggregation at a fraction behind each arm: its seeds share the subject's part.
+    `model` numbers the aggregation at a fraction behind each arm: its seeds share the subject's part. `common` is what
+    subjects that serve all tasks bring to each of them.
     """
     subject = np.repeat(np.arange(design.subjects), design.cases_per_subject)
     own = random.normal(0, design.interaction_sd, (model.max() + 1, design.subjects))
     if design.failures:
         missed = random.random(own.shape) < design.failures
         own = own - FAILURE * (missed - design.failures)  # no change of the mean
+    if common is not None:
+        own = np.sqrt(1 - design.shared_cases) * own + np.sqrt(design.shared_cases) * design.interaction_sd * common
     own = own[model]
     noise = random.normal(0, design.noise_sd, (len(model), len(subject)))
     return random.normal(0, design.subject_sd, design.subjects)[subject] + own[:, subject] + noise
@@ -247,7 +272,8 @@ def _cases(
 ) -> TaskCases:
     subject = np.repeat(np.arange(design.subjects), design.cases_per_subject)
     names = np.array([f"{task}/{number:05d}" for number in range(len(subject))], dtype=object)
-    subjects = np.array([f"{task}/s{number:05d}" for number in subject], dtype=object)
+    owner = "all" if design.shared_cases else task
+    subjects = np.array([f"{owner}/s{number:05d}" for number in subject], dtype=object)
     return TaskCases(task, type_name, arms, names, subjects, quantities, left_out=0)
 
 

@@ -87,7 +87,8 @@ def _judged(rows: list[dict[str, object]], se: np.ndarray, settings: Settings) -
     """Rows of one family with their verdicts."""
     gain, df, margin = (np.array([row[name] for row in rows], float) for name in ("gain", "df", "margin"))
     verdicts = judge(gain, se, df, margin, correction=settings.correction, alpha=settings.alpha)
-    judged = [row | verdict for row, verdict in zip(rows, verdicts.to_dict("records"), strict=True)]
+    records = [{str(name): value for name, value in row.items()} for row in verdicts.to_dict("records")]
+    judged = [row | verdict for row, verdict in zip(rows, records, strict=True)]
     return [row | {"verdict": SAME_MODEL} if row["basis"] == SAME_MODEL else row for row in judged]
 
 

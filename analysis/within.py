@@ -6,7 +6,9 @@ its gain on log2 n; the pooled line is the mean of the tasks' lines.
 For seeds s and fractions f, D_fs = level + slope (x_f - mean x) + seed_s + rest_fs: the level scatters with the seeds'
 means (S - 1 df), the slope with the rest ((S - 1)(F - 1) df), and the two are independent: the two-way mixed model of
 Scheffe (1959, chapter 8), normal and alike over fractions. Resampled subjects move both; their covariance is added,
-less what seeds and cases do together, as in `analysis.uncertainty`.
+less what seeds and cases do together, as in `analysis.uncertainty`. With one seed a line has no band.
+
+The pooled line scatters with the tasks, and with what moves all of them together (`analysis.shared`).
 """
 
 from collections.abc import Sequence
@@ -19,19 +21,23 @@ from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain, common_seeds
 from analysis.lines import Line
 from analysis.pooling import mean_over_tasks, poolable
-from analysis.uncertainty import satterthwaite
+from analysis.shared import seed_covariance, shared_cases
 
 
 @dataclass(frozen=True, eq=False)
 class TaskLine:
-    """A task's line over its fractions; `by_seed` are level and slope of each seed (S x 2)."""
+    """A task's line over its fractions; `by_seed` are level and slope of each of its `seeds` (S x 2), `draws` the same
+    on resampled subjects, mean over seeds, about their means (B x 2)."""
 
     task: str
     type: str
     group: str
     fractions: np.ndarray
     line: Line
+    seeds: tuple[int, ...]
     by_seed: np.ndarray
+    draws: np.ndarray | None
+    subjects: int
 
 
 def within_tasks(
@@ -85,35 +91,56 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     by_seed = gains @ hat.T
     level, slope = by_seed.mean(0)
     count, sizes = len(seeds), len(x)
-    parts, dfs = [np.zeros(2)], [np.ones(2)]
+    of_slope, of_level, slope_df = np.full((2, 2), np.nan), np.zeros((2, 2)), 1.0
     if count > 1:
         rest = gains - by_seed[:, :1] - gains.mean(0) + gains.mean()
         slope_df = (count - 1.0) * (sizes - 1.0)
-        noise = float((rest**2).sum()) / slope_df
-        parts.append(np.array([by_seed[:, 0].var(ddof=1) / count, noise / (count * spread)]))
-        dfs.append(np.array([count - 1.0, slope_df]))
-    cov = np.diag(parts[-1])
+        of_slope = np.diag([0.0, float((rest**2).sum()) / slope_df / (count * spread)])
+        of_level = np.diag([by_seed[:, 0].var(ddof=1) / count, 0.0])
+    more = [(of_level, max(1.0, count - 1.0))]
     drawn = [each.draws[:, pick] for (_, each), pick in zip(points, picks, strict=True) if each.draws is not None]
+    both = None
     if len(drawn) == sizes and first.subjects > 1:
-        case, together = _case_covariance(np.stack(drawn, axis=2) @ hat.T, first.subjects)
-        cov = cov + case + np.diag(np.maximum(0.0, together - np.diag(cov)))
-        parts.append(np.diag(case))
-        dfs.append(np.full(2, first.subjects - 1.0))
-    if count < 2 and len(parts) == 1:
-        cov = np.full((2, 2), np.nan)
-    df = min(satterthwaite(np.array(parts)[1:, k], np.array(dfs)[1:, k]) if len(parts) > 1 else 1.0 for k in (0, 1))
-    line = Line(float(level), float(slope), cov, df, centre, float(x.min()), float(x.max()))
-    return TaskLine(first.task, first.type, first.group, np.array([share for share, _ in points]), line, by_seed)
+        both = np.stack(drawn, axis=2) @ hat.T
+        both = both[np.isfinite(both).all((1, 2))]
+        case, together = _case_covariance(both, first.subjects)
+        lacking = np.maximum(0.0, together - np.diag(of_slope) - np.diag(of_level))
+        more.append((case + np.diag(np.nan_to_num(lacking)), first.subjects - 1.0))
+    line = Line(
+        float(level),
+        float(slope),
+        of_slope,
+        slope_df,
+        centre,
+        float(x.min()),
+        float(x.max()),
+        more=tuple(more),
+    )
+    return TaskLine(
+        first.task,
+        first.type,
+        first.group,
+        np.array([share for share, _ in points]),
+        line,
+        tuple(seeds),
+        by_seed,
+        None if both is None else _scaled(both.mean(1), first.subjects),
+        first.subjects,
+    )
+
+
+def _scaled(draws: np.ndarray, subjects: int) -> np.ndarray:
+    """Draws about their means, with the variance of n and not n - 1 subjects."""
+    return (draws - draws.mean(0)) * np.sqrt(subjects / (subjects - 1))
 
 
 def _case_covariance(draws: np.ndarray, subjects: int) -> tuple[np.ndarray, np.ndarray]:
     """Covariance of level and slope over resampled subjects (B x S x 2), seeds' part taken out, never negative; and
     the variances of what seeds and cases do together, the least that seeds can add (0 with one seed)."""
-    kept = draws[np.isfinite(draws).all((1, 2))]
-    seeds, factor = kept.shape[1], subjects / (subjects - 1)
-    alone, together = np.cov(kept.mean(1).T), np.zeros(2)
+    seeds, factor = draws.shape[1], subjects / (subjects - 1)
+    alone, together = np.cov(draws.mean(1).T), np.zeros(2)
     if seeds > 1:
-        each = np.mean([np.cov(kept[:, s].T) for s in range(seeds)], axis=0)
+        each = np.mean([np.cov(draws[:, s].T) for s in range(seeds)], axis=0)
         both = (each - alone) / (seeds - 1)
         alone, together = alone - both, np.maximum(0.0, np.diag(both)) * factor
     values, vectors = np.linalg.eigh(alone * factor)
@@ -128,13 +155,24 @@ def pooled_line(members: Sequence[TaskLine]) -> Line | None:
     if len(members) < 3 or len({tuple(each.fractions) for each in members}) > 1:
         return None
     groups = np.array([each.group for each in members])
-    found = [mean_over_tasks([each.by_seed[:, k] for each in members], groups) for k in (0, 1)]
-    (level, level_se, level_df), (slope, slope_se, slope_df) = found
     own = np.array([each.by_seed.mean(0) for each in members])
+    found = [mean_over_tasks(own[:, k], groups) for k in (0, 1)]
+    (level, level_se, level_df), (slope, slope_se, slope_df) = found
     together = float(np.corrcoef(own.T)[0, 1]) * level_se * slope_se
     cov = np.array([[level_se**2, together], [together, slope_se**2]])
     centre, x_min, x_max = (float(np.mean([getattr(each.line, name) for each in members])) for name in _RANGE)
-    return Line(level, slope, cov, min(level_df, slope_df), centre, x_min, x_max)
+    more = _moved_together(members)
+    return Line(level, slope, cov, min(level_df, slope_df), centre, x_min, x_max, more=more)
+
+
+def _moved_together(members: Sequence[TaskLine]) -> tuple[tuple[np.ndarray, float], ...]:
+    """Covariances of the mean level and slope that the scatter of tasks does not show: seeds, and cases in common."""
+    seeds = seed_covariance([each.by_seed for each in members], [each.seeds for each in members])
+    draws = [each.draws for each in members if each.draws is not None]
+    if len(draws) < len(members) or len({len(each) for each in draws}) > 1:
+        return (seeds,)
+    cases = np.diag([shared_cases(np.column_stack([each[:, k] for each in draws])) for k in (0, 1)])
+    return seeds, (cases, max(1.0, sum(each.subjects for each in members) - 1.0))
 
 
 _RANGE = ("centre", "x_min", "x_max")

@@ -128,10 +128,15 @@ def show_recommendation(
     for each in advice.expected:
         say_plainly(
             console,
-            f"  {each.aggregation}: expected gain {each.gain:+.3f}, 95 % interval [{each.low:+.3f}, {each.high:+.3f}], "
+            f"  {each.aggregation}: a new task gains with a chance of {100 * each.chance:.0f} %{_harm(each.harm)}; "
+            f"expected gain {each.gain:+.3f}, 95 % interval [{each.low:+.3f}, {each.high:+.3f}], "
             f"one such task [{each.task_low:+.3f}, {each.task_high:+.3f}]",
         )
     return 0
+
+
+def _harm(chance: float) -> str:
+    return "" if chance != chance else f", loses more than the margin with {100 * chance:.0f} %"
 
 
 def show_power(source: str, how: Reading, settings: Settings, console: Console) -> int:

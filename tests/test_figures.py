@@ -86,7 +86,7 @@ def test_every_task_has_its_row_and_every_rising_base_its_arrow():
     figure, data = gains_forest(WHOLE)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     tasks = WHOLE.frames["gains"]["task"].unique()
-    assert set(tasks) <= set(labels) and {"all tasks", "all, as a sample"} <= set(labels)
+    assert set(tasks) <= set(labels) and {"all tasks", "median, as a sample"} <= set(labels)
     arrows = sum(text.get_text() == "↗" for text in texts(figure))
     rising = data[data["base_improving"].astype(int) > 0]
     in_two_rows = rising["level"] == "overall"  # these tasks, and tasks of this kind

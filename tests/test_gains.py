@@ -222,12 +222,12 @@ def test_two_part_test_is_student_where_one_part_is_nothing_and_wider_than_eithe
 
 def test_mean_over_tasks_of_independent_tasks_is_a_t_test():
     means = np.array([0.01, 0.04, -0.02, 0.03, 0.05])
-    value, se, df = mean_over_tasks([np.array([each]) for each in means], np.array(list("abcde")))
+    value, se, df = mean_over_tasks(means, np.array(list("abcde")))
     assert (value, se, df) == pytest.approx((means.mean(), stats.sem(means), 4), rel=1e-8, abs=1e-12)
 
 
 def test_groups_widen_the_mean_over_tasks():
-    means = [np.array([each]) for each in (0.10, 0.11, 0.09, -0.10, -0.11, -0.09)]
+    means = np.array([0.10, 0.11, 0.09, -0.10, -0.11, -0.09])
     together = mean_over_tasks(means, np.array(list("aaabbb")))
     apart = mean_over_tasks(means, np.array(list("abcdef")))
     assert together[1] > 1.5 * apart[1] and together[2] < 2

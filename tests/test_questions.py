@@ -141,7 +141,7 @@ def _analysed(design: Design, names: dict[str, str] | None = None, seed: int = 1
 
 def test_a_study_of_one_fraction_speaks_of_data_poor_tasks_not_of_a_small_fraction():
     """Poor tasks lose 0.15 under CG, rich ones gain as much: the first finding; AU does the same everywhere."""
-    design = Design(tasks=20, groups=10, seeds=2, subjects=20, levels={"CG": 0.0, "AU": 0.05}, slopes={"CG": 0.08})
+    design = Design(tasks=28, groups=14, seeds=3, subjects=20, levels={"CG": 0.0, "AU": 0.05}, slopes={"CG": 0.1})
     found = _analysed(design)
     first, second, last = (_parts(found, number) for number in (1, 2, 5))
     assert first.loc["data-rich tasks gain under CG", "verdict"] == "supported"
@@ -149,7 +149,7 @@ def test_a_study_of_one_fraction_speaks_of_data_poor_tasks_not_of_a_small_fracti
     poor = first.loc["data-poor tasks lose under CG"]
     assert poor["verdict"] == "supported" and poor["estimate"] > 0.05
     gains = found.frames["gains"].query("contrast == 'CG-TS'")
-    expected = gains.loc[gains["n_train"] < gains["n_train"].median(), "gain"].mean()
+    expected = gains.loc[gains["n_train"] < gains["n_train"].median(), "gain"].median()
     assert poor["estimate"] == pytest.approx(-expected, rel=1e-6, abs=1e-9)
     assert "AU gains more than CG on data-poor tasks" in second.index
     assert "AU gains over TS on data-poor tasks" in last.index
@@ -251,7 +251,7 @@ def fitted(design: Design, seed: int = 0):
         for each in contrasts(names)
         if each.base == "TS"
     }
-    rows = rule_rows(pairs)
+    rows = rule_rows(pairs, dict.fromkeys((each.task for each in scores), 0.02))
     return fit_rule(rows), rows, scores, names
 
 
@@ -273,8 +273,14 @@ def clear():
 
 
 @pytest.fixture(scope="module")
-def regret(clear) -> pd.Series:
-    _, rows, scores, names = clear
+def clearer():
+    """Gains so large beside the scatter of tasks that a bet on a task left out is safe at most sizes."""
+    return fitted(CLEAR.with_(tasks=24, slopes={"AU": 0.1}))
+
+
+@pytest.fixture(scope="module")
+def regret(clearer) -> pd.Series:
+    _, rows, scores, names = clearer
     return regret_table(rows, scores, names).set_index(["scheme", "rule"])["regret"]
 
 
@@ -344,8 +350,8 @@ def test_regret_of_a_clear_rule_is_below_every_constant(regret):
     assert len(regret) == 8
 
 
-def test_regret_of_always_one_aggregation_is_by_hand(clear, regret):
-    _, _, scores, _ = clear
+def test_regret_of_always_one_aggregation_is_by_hand(clearer, regret):
+    _, _, scores, _ = clearer
     losses = []
     for each in scores:
         arms = each.arms.assign(value=each.values)

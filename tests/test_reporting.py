@@ -73,7 +73,8 @@ def test_analyze_works_on_the_least_there_can_be(source, scores, tmp_path, capsy
 def test_recommend_advises_or_abstains(scores, capsys):
     assert agglab("recommend", scores, "--n-train", 500, "--type", "segmentation") == 0
     said = capsys.readouterr().out
-    assert "AU: expected gain" in said and "95 % interval" in said
+    assert "AU: a new task gains with a chance of " in said and "95 % interval" in said
+    assert "loses more than the margin with " in said
     assert agglab("recommend", scores, "--n-train", 10_000_000, "--type", "segmentation") == 0
     assert "undecided" in capsys.readouterr().out
 

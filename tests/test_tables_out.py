@@ -105,7 +105,7 @@ def test_gains_over_a_base_that_was_still_improving_carry_the_arrow():
         ("types", "mean gain [95%]", "sensitivity"),
         ("scale_across", "slope [95%]", "across"),
         ("stability", "worst cell [95%]", "stability"),
-        ("guidelines", "expected gain [95%]", "guidelines"),
+        ("guidelines", "expected gain [one task]", "guidelines"),
     ],
 )
 def test_every_mean_of_gains_says_how_many_bases_were_still_improving(name, title, frame):

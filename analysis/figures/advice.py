@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 from analysis.figures.selection import fewer_groups
 from analysis.figures.theme import (
     COLUMN,
+    SMALL,
     Drawn,
     add_legend,
     aggregation_colour,
@@ -26,9 +27,16 @@ from analysis.verdicts import UNDECIDED
 _NEUTRAL: dict[str, Any] = {"facecolor": "#F2F2F2", "edgecolor": "#B5B5B5", "hatch": "//////", "linewidth": 0.0}
 
 
+_ROOM = 1.5
+"""Ratio of sizes from which a chance fits into a bar."""
+
+
 @themed
 def guideline_map(analysis: Analysis) -> Drawn | None:
-    """A bar per type and group over the sizes that were seen, coloured by advice; undecided is hatched grey."""
+    """A bar per type and group over the sizes that were seen, coloured by advice; undecided is hatched grey.
+
+    In a bar stands the chance that a new task gains, under the best joint model where TS is advised.
+    """
     rows = analysis.frames["guidelines"]
     rows = rows[(rows["n_low"] > 0) & (rows["n_high"] > 0)]
     if rows.empty:
@@ -55,6 +63,9 @@ def guideline_map(analysis: Analysis) -> Drawn | None:
             else {"facecolor": aggregation_colour(row["advice"], analysis), "edgecolor": "white", "linewidth": 0.4}
         )
         ax.barh([at], [high - low], left=low, height=0.78, **look)
+        if row["advice"] != UNDECIDED and high > low * _ROOM:
+            said = f"{100 * row['chance']:.0f} %"
+            ax.text((low * high) ** 0.5, at, said, ha="center", va="center", fontsize=SMALL, color="white")
     for task_type, group in rows.loc[rows["base_improving"] > 0, ["type", "group"]].drop_duplicates().to_numpy():
         margin_arrow(ax, order.index((task_type, group)))
     ax.set_yticks(range(len(order)), [group or kind for kind, group in order])

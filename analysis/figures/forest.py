@@ -95,7 +95,7 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
         Patch(color=PALE, label="loss within margin"),
         Line2D([], [], marker="|", ms=6, mew=1.1, color=GREY, ls="none", label="loss not ruled out"),
         Line2D([], [], marker="D", ms=3.6, color=INK, lw=1.0, label="mean, these tasks"),
-        Line2D([], [], marker="D", ms=3.6, color=GREY, mfc="white", lw=1.0, label="mean, tasks of this kind"),
+        Line2D([], [], marker="D", ms=3.6, color=GREY, mfc="white", lw=1.0, label="median, tasks of this kind"),
         improving_handle(),
     ]
     add_legend(figure, handles, loc="outside lower center", ncols=2 if width == COLUMN else 4)
@@ -117,7 +117,7 @@ def _forest_rows(gains: pd.DataFrame, pooled: pd.DataFrame) -> list[tuple[str, s
     rows += [("mean", str(name), ("type", str(name), "these")) for name in sorted(types["name"].unique())]
     rows += [
         ("mean", "all tasks", ("overall", "all", "these")),
-        ("mean", "all, as a sample", ("overall", "all", "new")),
+        ("mean", "median, as a sample", ("overall", "all", "new")),
     ]
     return rows
 
@@ -143,7 +143,16 @@ def _mean_row(ax: Axes, row: dict[str, Any], at: int, kind: str) -> None:
     colour = INK if kind == "these" else GREY
     error_bars(ax, row[low], row[high], at, colour)
     face = colour if kind == "these" else "white"
-    ax.plot([row["gain"]], [at], marker="D", ms=3.6, mfc=face, mec=colour, ls="none", zorder=3)
+    ax.plot(
+        [row["gain" if kind == "these" else "median"]],
+        [at],
+        marker="D",
+        ms=3.6,
+        mfc=face,
+        mec=colour,
+        ls="none",
+        zorder=3,
+    )
     if pd.notna(row["base_improving"]) and row["base_improving"] > 0:
         margin_arrow(ax, at)
 

@@ -130,11 +130,15 @@ def _mean(analysis: Analysis, contrast: str) -> str:
     if rows.empty:
         return "No mean over tasks: no task of this contrast has a unit-free gain of two different models."
     row = rows.sort_values("fraction").iloc[-1]
-    said = {"these tasks": words.limits(row["low"], row["high"])}
-    said["tasks of this kind"] = words.limits(row["low_new"], row["high_new"])
-    given = "; ".join(f"{name} {limits}" for name, limits in said.items() if limits)
-    interval = f" (95\u00a0% interval for {given})" if given else " (no interval can be given)"
-    return f"Mean gain over {words.count(int(row['tasks']), 'task')}: {words.signed(row['gain'])}{interval}."
+    gaining = f"The estimates are gains in {int(row['gaining'])} of {words.count(int(row['tasks']), 'task')}"
+    median = f"median {words.signed(row['median'])}{_limits(row['low_new'], row['high_new'], 'tasks of this kind')}"
+    mean = f"mean {words.signed(row['gain'])}{_limits(row['low'], row['high'], 'these very tasks')}"
+    return f"{gaining}; {median}; {mean}."
+
+
+def _limits(low: float, high: float, whose: str) -> str:
+    limits = words.limits(low, high)
+    return f" (95\u00a0% interval for {whose} {limits})" if limits else ""
 
 
 def verdict_counts(analysis: Analysis) -> Grid:

@@ -130,7 +130,7 @@ def _within_tasks(analysis: Analysis, links: GainLinks) -> Grid:
         Column("slope [95%]", _slope, "slope"),
         Column("from n", lambda row: count(row["n_min"]), "n_min"),
         Column("to n", lambda row: count(row["n_max"]), "n_max"),
-        Column("n* [95%]", crossing, "n_star"),
+        Column("n* [99%]", crossing, "n_star"),
         Column("crossover", lambda row: text(row["crossover"]), "crossover"),
     ]
     note = (

@@ -1,0 +1,131 @@
+"""Advice for a new task: how often it is given, and how often the task advised on would lose by it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from analysis.calibrate import Scenario
+from analysis.gains import TaskScores, contrasts, pair_all
+from analysis.guidelines import ANY_GROUP, UNDECIDED, Rule, fit_rule, rule_rows
+from analysis.simulate import Design, Simulated
+from analysis.validation.means import thinned
+
+_SIZES = 3
+
+
+def count_advice(simulated: Simulated, seed: int) -> dict[str, float]:
+    """Advice on new tasks of every type, at three sizes, in a known and in a new group."""
+    return _count(simulated, simulated.scores(0, seed))
+
+
+def count_advice_thinned(simulated: Simulated, seed: int) -> dict[str, float]:
+    """The same with a quarter of all runs missing at random, and every fifth task with one pair."""
+    return _count(simulated, thinned(simulated.scores(0, seed), seed))
+
+
+def _count(simulated: Simulated, scores: Sequence[TaskScores]) -> dict[str, float]:
+    design = simulated.design
+    pairs = {
+        each: [(share, pair_all(scores, each, share)) for share in design.fractions]
+        for each in contrasts(["TS", *design.levels])
+        if each.base == "TS"
+    }
+    rule = fit_rule(rule_rows(pairs, {}))
+    questions = [] if rule is None else _questions(rule)
+    joint, wrong, base, base_wrong = 0, 0.0, 0, 0.0
+    for task_type, group, n_train in questions:
+        advice = rule.recommend(n_train, task_type, group).advice if rule else UNDECIDED
+        losing = {name: _loses(simulated, name, task_type, group, n_train) for name in design.levels}
+        if advice in losing:
+            joint, wrong = joint + 1, wrong + losing[advice]
+        elif advice != UNDECIDED:
+            base, base_wrong = base + 1, base_wrong + 1 - min(losing.values())
+    asked = max(1, len(questions))
+    return {
+        "advised": joint / asked,
+        "advice_wrong": wrong / asked,
+        "wrong_of_advised": wrong / joint if joint else np.nan,
+        "tables_with_advice": float(joint > 0),
+        "base_advised": base / asked,
+        "wrong_of_base": base_wrong / base if base else np.nan,
+    }
+
+
+def _questions(rule: Rule) -> list[tuple[str, str, float]]:
+    known = next(iter(rule.fits.values())).groups[0]
+    return [
+        (task_type, group, float(n_train))
+        for task_type in rule.types
+        for group in (known, ANY_GROUP)
+        for n_train in np.clip(np.geomspace(*rule.sizes_by_type[task_type], _SIZES), *rule.sizes_by_type[task_type])
+    ]
+
+
+def _loses(simulated: Simulated, name: str, task_type: str, group: str, n_train: float) -> float:
+    """Chance that a new task of the kind truly loses: a task in ten loses where one in ten collapses."""
+    design = simulated.design
+    gain = design.levels[name] + design.slopes.get(name, 0.0) * np.log2(n_train / design.n_ref)
+    gain += design.type_effects.get(task_type, 0.0)
+    spread = design.task_sd
+    if group == ANY_GROUP:
+        spread = float(np.hypot(spread, design.group_sd))
+    else:
+        gain += simulated.group_gains[name][int(group.removeprefix("group"))]
+    alone = float(stats.norm.cdf(-gain / spread)) if spread else float(gain < 0)
+    return design.collapse_share + (1 - design.collapse_share) * alone
+
+
+def scenarios() -> list[Scenario]:
+    """No mean gain, small and clear ones, losses, slopes, collapses, missing runs, one seed."""
+    base = Design(levels={"CG": 0.0, "AU": 0.0}, task_sd=0.04, seeds=3, subjects=50)
+    never = {"advised": (0.0, 0.01), "advice_wrong": (0.0, 0.005), "tables_with_advice": (0.0, 0.05)}
+    rare = {"advised": (0.0, 0.05), "advice_wrong": (0.0, 0.01)}
+    right = {"wrong_of_advised": (0.0, 0.1), "wrong_of_base": (0.0, 0.1)}
+    clear = base.with_(levels={"CG": 0.06, "AU": 0.03}, task_sd=0.015)
+    found = [
+        Scenario(f"advice: mean 0, tasks differ, {tasks} tasks", _sized(base, tasks), count_advice, never)
+        for tasks in (8, 12, 27)
+    ]
+    return [
+        *found,
+        # A known group can truly gain, and is advised then.
+        Scenario("advice: mean 0, groups differ", _grouped(base), count_advice, {"wrong_of_advised": (0.0, 0.1)}),
+        Scenario("advice: mean 0, 2 seeds, joint seeds", _joint(base), count_advice, never),
+        Scenario("advice: a quarter of the runs missing", base.with_(seeds=4), count_advice_thinned, never),
+        Scenario("advice: one seed", base.with_(seeds=1), count_advice, {"advised": (0.0, 0.0)}),
+        Scenario("advice: mean 0.01, sd 0.01", _small(base), count_advice, rare),
+        Scenario("advice: mean 0.06 and 0.03, sd 0.015", clear, count_advice, _LARGE),
+        Scenario("advice: 0.04 per doubling", _sloped(base), count_advice, right | {"base_advised": (0.05, 1.0)}),
+        Scenario("advice: mean 0.06, one task in ten collapses", _falling(clear), count_advice, _COLLAPSE),
+    ]
+
+
+def _sized(base: Design, tasks: int) -> Design:
+    types = base.types if tasks > 8 else base.types[:2]
+    return base.with_(tasks=tasks, groups=max(3, tasks // 3), types=types)
+
+
+_LARGE = {"wrong_of_advised": (0.0, 0.1), "advised": (0.2, 1.0)}
+_COLLAPSE = {"advised": (0.0, 0.3), "advice_wrong": (0.0, 0.03)}
+"""Advice is left where no task collapsed in the study, and wrong in the tenth of the tasks that do."""
+
+
+def _grouped(base: Design) -> Design:
+    return base.with_(group_sd=0.03, task_sd=0.02)
+
+
+def _joint(base: Design) -> Design:
+    return base.with_(seeds=2, joint_seed_sd=0.02, task_sd=0.02)
+
+
+def _small(base: Design) -> Design:
+    return base.with_(levels={"CG": 0.01, "AU": 0.01}, task_sd=0.01)
+
+
+def _sloped(base: Design) -> Design:
+    return base.with_(slopes={"AU": 0.04, "CG": 0.04}, task_sd=0.015, fractions=(0.25, 1.0))
+
+
+def _falling(clear: Design) -> Design:
+    return clear.with_(levels={"CG": 0.06, "AU": 0.06}, collapse_share=0.1)

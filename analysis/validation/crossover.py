@@ -1,0 +1,87 @@
+"""Crossovers of strong, weak and absent slopes: how often one is reported, and whether its limits hold the true one."""
+
+import numpy as np
+
+from analysis.across import across_tasks
+from analysis.calibrate import CONTRAST, Scenario
+from analysis.gains import pair_all
+from analysis.simulate import Design, Simulated
+from analysis.within import within_tasks
+
+DRAWS = 60
+
+
+def count_crossovers(simulated: Simulated, seed: int) -> dict[str, float]:
+    """Across tasks, of the pooled line within tasks, and of single tasks; with the coverage of the slopes."""
+    design = simulated.design
+    scores, slope = simulated.scores(DRAWS, seed), design.slopes["AU"]
+    by_fraction = [(share, pair_all(scores, CONTRAST, share)) for share in design.fractions]
+    across, _, _ = across_tasks(by_fraction[-1][1], CONTRAST, max(design.fractions))
+    within, _ = within_tasks(by_fraction, CONTRAST, set())
+    mixed = across[(across["scope"] == "all") & (across["method"] == "mixed model")].iloc[0].to_dict()
+    pooled = within[(within["level"] == "pooled") & (within["name"] == "all")].iloc[0].to_dict()
+    single = within[within["level"] == "task"].to_dict("records")
+    star = design.n_ref if slope else np.nan
+    stars = _own_crossings(simulated)
+    return {
+        "reported_across": float(np.isfinite(mixed["n_star"])),
+        "holds_across": _holds(mixed, star),
+        "slope_across": float(mixed["low"] <= slope <= mixed["high"]),
+        "reported_pooled": float(np.isfinite(pooled["n_star"])),
+        "holds_pooled": _holds(pooled, star),
+        "slope_pooled": float(pooled["low"] <= slope <= pooled["high"]),
+        "reported_task": float(np.mean([np.isfinite(row["n_star"]) for row in single])),
+        "holds_task": _mean([_holds(row, stars[row["name"]]) for row in single]),
+        "slope_task": float(np.mean([row["low"] <= slope <= row["high"] for row in single])),
+    }
+
+
+def _own_crossings(simulated: Simulated) -> dict[str, float]:
+    """Where each task's own true line meets zero; NaN without a slope."""
+    truth, slope = simulated.truth[simulated.truth["fraction"] == 1.0], simulated.design.slopes["AU"]
+    return {
+        row["task"]: float(row["n_train"] * 2 ** (-row["gain"] / slope)) if slope else np.nan
+        for row in truth.to_dict("records")
+    }
+
+
+def _holds(row: dict, star: float) -> float:
+    """Whether the limits of a reported crossover hold the true one, a missing limit being open; NaN without report."""
+    if not np.isfinite(row["n_star"]) or not np.isfinite(star):
+        return np.nan
+    return float(not (row["n_star_low"] > star or row["n_star_high"] < star))
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else np.nan
+
+
+def scenarios() -> list[Scenario]:
+    """Slopes of 0 to 0.02 per doubling, with few and many seeds and tasks."""
+    base = Design(
+        levels={"AU": 0.0},
+        fractions=(0.25, 0.5, 1.0),
+        types=("segmentation",),
+        group_sd=0.01,
+        task_sd=0.02,
+        subjects=40,
+        seeds=3,
+    )
+    holds = {name: (0.93, 1.0) for name in ("holds_across", "holds_pooled", "holds_task")}
+    found = [
+        Scenario(
+            f"crossover: {slope} per doubling, {seeds} seeds, {tasks} tasks",
+            base.with_(slopes={"AU": slope}, seeds=seeds, tasks=tasks, groups=groups),
+            count_crossovers,
+            holds,
+        )
+        for slope, seeds, tasks, groups in (
+            *((slope, 3, 27, 8) for slope in (0.005, 0.01, 0.02)),
+            *((0.01, seeds, 10, 4) for seeds in (2, 5)),
+            *((0.02, seeds, 6, 3) for seeds in (2, 5)),
+        )
+    ]
+    none = {name: (0.0, 0.1) for name in ("reported_across", "reported_pooled", "reported_task")}
+    flat = base.with_(slopes={"AU": 0.0}, tasks=10, groups=4)
+    return [*found, Scenario("crossover: no slope, 10 tasks", flat, count_crossovers, none)]

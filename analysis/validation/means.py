@@ -1,0 +1,96 @@
+"""Means over tasks and the typical task: coverage where tasks collapse, seeds and subjects are shared, runs missing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from analysis.calibrate import CONTRAST, Scenario
+from analysis.gains import PairedGain, TaskScores, pair_all
+from analysis.pooling import tasks_of_this_kind, these_tasks
+from analysis.simulate import Design, Simulated
+
+DRAWS = 100
+
+_HOLDS = (0.93, 1.0)
+
+
+def typical_truth(design: Design) -> float:
+    """Median gain of the tasks that a design draws from, where collapsed tasks lie below all others."""
+    share, sd = design.collapse_share, float(np.hypot(design.task_sd, design.group_sd))
+    return design.levels["AU"] + float(stats.norm.ppf((0.5 - share) / (1 - share))) * sd
+
+
+def count_means(simulated: Simulated, seed: int) -> dict[str, float]:
+    """Coverage of both intervals, and whether a median that is 0 is called a gain or a loss."""
+    return _count(simulated, pair_all(simulated.scores(DRAWS, seed), CONTRAST, 1.0))
+
+
+def count_thinned(simulated: Simulated, seed: int) -> dict[str, float]:
+    """The same with a quarter of all runs missing at random, and every fifth task with one pair."""
+    return _count(simulated, pair_all(thinned(simulated.scores(DRAWS, seed), seed), CONTRAST, 1.0))
+
+
+def thinned(scores: Sequence[TaskScores], seed: int) -> list[TaskScores]:
+    """Scores without a quarter of the runs; of every fifth task only one seed is left."""
+    random = np.random.default_rng(seed)
+    found = []
+    for number, each in enumerate(scores):
+        kept = random.random(len(each.values)) >= 0.25
+        if number % 5 == 0:
+            kept = (each.arms["seed"] == number % each.arms["seed"].nunique()).to_numpy()
+        draws = None if each.draws is None else each.draws[:, kept]
+        arms = each.arms[kept].reset_index(drop=True)
+        found.append(replace(each, arms=arms, values=each.values[kept], draws=draws))
+    return found
+
+
+def _count(simulated: Simulated, pairs: Sequence[PairedGain]) -> dict[str, float]:
+    truth = simulated.truth[simulated.truth["contrast"] == CONTRAST.name].set_index("task")["gain"]
+    true = float(truth.loc[[each.task for each in pairs]].mean())
+    _, low, high, _ = these_tasks(pairs)
+    kind, expected = tasks_of_this_kind(pairs), typical_truth(simulated.design)
+    given = bool(np.isfinite(kind.low))
+    return {
+        "coverage_these": float(low <= true <= high) if np.isfinite(low) else np.nan,
+        "coverage_typical": float(kind.low <= expected <= kind.high) if given else np.nan,
+        "typical_given": float(given),
+        "typical_decided": float(given and kind.p <= 0.05),
+        "mean_claimed": float(np.isfinite(low) or given),
+    }
+
+
+def scenarios() -> list[Scenario]:
+    """Plain tasks, alike groups, collapses, shared seeds and subjects, missing runs, one seed."""
+    base = Design(levels={"AU": 0.0}, task_sd=0.02, seeds=3, subjects=50)
+    both = {"coverage_these": _HOLDS, "coverage_typical": _HOLDS}
+    joint = base.with_(joint_seed_sd=0.015, shared_cases=0.8)
+    found = [Scenario("means: groups alike, 3 seeds", base.with_(group_sd=0.02), count_means, both)]
+    found += [
+        Scenario(
+            f"means: {tasks} tasks, one in {tasks} collapses",
+            base.with_(tasks=tasks, groups=tasks, collapse_share=1 / tasks),
+            count_means,
+            both,
+        )
+        for tasks in (6, 9)
+    ]
+    found += [
+        Scenario("means: 27 tasks, one in ten collapses", base.with_(collapse_share=0.1), count_means, both),
+        Scenario("means: 4 tasks, one in four collapses", _few(base), count_means, {"typical_given": (0.0, 0.0)}),
+    ]
+    found += [
+        Scenario(f"means: joint seeds, shared test sets, {seeds} seeds", joint.with_(seeds=seeds), count_means, both)
+        for seeds in (2, 3, 5)
+    ]
+    thin = base.with_(joint_seed_sd=0.01, seeds=4)
+    found += [
+        Scenario("means: a quarter of the runs missing", thin, count_thinned, both),
+        Scenario("means: one seed", base.with_(seeds=1), count_means, {"mean_claimed": (0.0, 0.0)}),
+    ]
+    return found
+
+
+def _few(base: Design) -> Design:
+    return base.with_(tasks=4, groups=4, collapse_share=0.25)
