@@ -16,8 +16,9 @@ from waiting import PATIENCE, wait_for
 
 from aggregation_lab import results
 from runners.cli import main
-from runners.output import read_plan
+from runners.output import read_plan, write_identity
 from runners.store import RunStore, State
+from runners.study_file import load_study
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,15 +46,16 @@ def finished(tmp_path_factory, tiny_original) -> Path:
 
 
 @pytest.fixture
-def unstarted(finished, tmp_path) -> Path:
+def unstarted(finished, tiny_original, tmp_path) -> Path:
     """An output folder of the same study that holds nothing but the number of threads of each run.
 
     The last bits of a score depend on it, and it depends on the workers of a folder's first grid.
     """
-    (tmp_path / "out").mkdir()
-    for name in ("study.json", "threads.json"):
-        shutil.copy(finished / "out" / name, tmp_path / "out")
-    return tmp_path / "out"
+    out = tmp_path / "out"
+    out.mkdir()
+    write_identity(out, load_study(finished / "study.yaml", data=tiny_original), dataset=None, split=None)
+    shutil.copy(finished / "out" / "threads.json", out)
+    return out
 
 
 @pytest.fixture
@@ -144,7 +146,7 @@ def test_killed_grid_resumes_to_the_same_scores(finished, tiny_original, unstart
     out = unstarted
     arguments = ("run-grid", finished / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu")
     process = subprocess.Popen(command_line(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL)
-    wait_for(lambda: len(list(out.glob("runs/*/done.json"))) >= 2)
+    wait_for(lambda: len(list(out.glob("runs/*/done.json"))) >= 2 or process.poll() is not None)
     process.kill()
     process.wait()
     wait_for(lambda: not any(status.state is State.RUNNING for status in states(out).values()))
@@ -168,7 +170,7 @@ def test_ctrl_c_ends_with_130_and_leaves_no_process(finished, tiny_original, tmp
         text=True,
         start_new_session=True,
     )
-    wait_for(lambda: list(out.glob("runs/*/claim-*.json")))
+    wait_for(lambda: list(out.glob("runs/*/claim-*.json")) or process.poll() is not None)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the grid and its workers
     text, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, text + errors

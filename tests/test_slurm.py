@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,20 +288,22 @@ class Observed:
         return statuses
 
     def wait_for(self, condition):
-        end = time.monotonic() + PATIENCE
-        while not condition(statuses := self.statuses()):
-            assert time.monotonic() < end, f"waited too long: {statuses}"
-            time.sleep(0.1)
-        return statuses
+        """The states of all runs at the first look at which the condition holds for them."""
+
+        def look():
+            statuses = self.statuses()
+            return condition(statuses) and statuses
+
+        return wait_for(look, pause=0.1)
 
     def wait_for_jobs(self, numbers):
         """Jobs of these numbers in their array that have a run in hand, as soon as there are any."""
 
-        def found(statuses):
-            running = [status.job for status in statuses.values() if status.state is State.RUNNING]
+        def found():
+            running = [status.job for status in self.statuses().values() if status.state is State.RUNNING]
             return [job for job in running if job.split("_")[1] in numbers]
 
-        return found(self.wait_for(found))
+        return wait_for(found, pause=0.1)
 
 
 def status(capsys, out: Path) -> str:

@@ -1,7 +1,7 @@
-"""Every comparison of floating-point numbers in the tests says how near is near.
+"""Tests pass on any machine: comparisons of numbers say how near is near, and nothing is expected to be quick.
 
-Another processor adds in another order. A default tolerance is one that nobody has thought about, and one machine's
-rounding may happen to meet it.
+Another processor adds in another order: a default tolerance is one that nobody has thought about, and one machine's
+rounding may happen to meet it. Another machine is slower, or busy.
 """
 
 import ast
@@ -89,3 +89,45 @@ def test_every_comparison_of_numbers_states_its_tolerances(path):
 )
 def test_a_default_is_noticed(line, clear):
     assert (uncertain(line) == []) is clear
+
+
+CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time", "getrusage"}
+"""What a duration is measured with."""
+
+LEAST_PATIENCE = 300.0
+"""Seconds; a shorter limit is one that a busy machine meets."""
+
+CLOCK_KEEPERS = {"waiting", "chaos"}
+"""Modules that look at a clock: the one that waits for all others, and a benchmark of its own."""
+
+
+def hasty(text: str, *, clocks: bool = True) -> list[str]:
+    """Line of every limit on time that a busy machine could meet, and of every look at a clock."""
+    found = []
+    for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+        limits = [keyword.value for keyword in call.keywords if keyword.arg == "timeout"]
+        short = [each.value for each in limits if isinstance(each, ast.Constant) and each.value is not None]
+        if any(seconds < LEAST_PATIENCE for seconds in short):
+            found.append(f"{call.lineno}: timeout={short[0]}")
+        if clocks and name_of(call) in CLOCKS:
+            found.append(f"{call.lineno}: {name_of(call)}")
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_nothing_is_expected_to_be_quick(path):
+    assert hasty(path.read_text(encoding="utf-8"), clocks=path.stem not in CLOCK_KEEPERS) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "calm"),
+    [
+        ("process.communicate(timeout=60)", False),
+        ("process.communicate(timeout=PATIENCE)", True),
+        ("process.communicate(timeout=None)", True),
+        ("assert time.monotonic() - start < 20", False),
+        ("wait_for(lambda: path.exists())", True),
+    ],
+)
+def test_haste_is_noticed(line, calm):
+    assert (hasty(line) == []) is calm
