@@ -52,10 +52,10 @@ format: $(READY)
 
 bench: $(READY)
 	env -u OMP_NUM_THREADS $(BIN)/python -m runners.bench
-	$(BIN)/python -m analysis.bench
+	$(BIN)/python -m analysis.validation.bench
 
 calibrate: $(READY)
-	$(BIN)/python -m analysis.calibrate
+	$(BIN)/python -m analysis.validation.calibrate
 
 chaos: $(READY)
 	$(BIN)/python tests/chaos.py --interruptions 100 --write docs/chaos.md

@@ -54,8 +54,8 @@ def moderate(
     df = np.where(known, np.array(seeds, float) - 1, 0.0)
     labels = np.array(types, dtype=object)
     moderated = list(estimates)
-    chosen = np.flatnonzero(np.isin(labels, list(set(labels[df > 0]))))
-    if not len(chosen):
+    chosen = np.flatnonzero(np.isin(labels, list(set(labels[df > 0])))).tolist()
+    if not chosen:
         return moderated
     theta, posterior = log_variance_posterior(variance[chosen], df[chosen], labels[chosen])
     sigma = np.exp(theta)

@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.calibrate import BASE, MARGIN, Scenario, as_markdown, count_scale, count_verdicts, run_scenario
+from analysis.validation.calibrate import as_markdown
+from analysis.validation.scale import count_scale
+from analysis.validation.scenario import BASE, MARGIN, Scenario, run_scenario
+from analysis.validation.verdicts import count_verdicts
 
 STUDIES = 40
 """At 27 tasks a study: 1,080 intervals, a standard error of 0.7 % on a coverage of 95 % if they were independent."""

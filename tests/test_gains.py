@@ -12,11 +12,11 @@ from analysis.gains import Contrast, TaskScores, contrasts, pair, pair_all
 from analysis.pipeline import analyse
 from analysis.pooling import mean_over_tasks, these_tasks
 from analysis.settings import Settings
-from analysis.simulate import Design, simulate
 from analysis.study import StudyTables, resample, task_scores
 from analysis.task_gains import task_gains
 from analysis.trust import improving
 from analysis.uncertainty import estimate, two_part_test
+from analysis.validation.simulate import Design, simulate
 from analysis.verdicts import BENEFIT, HARM, NO_LOSS, UNDECIDED, judge, power
 
 AU_TS = Contrast("AU", "TS")

@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 
 from analysis.across import across_tasks
-from analysis.calibrate import Scenario, run_scenario
 from analysis.combined import p_value, reach
 from analysis.finding_parts import NOT_TESTABLE
 from analysis.findings import findings
@@ -17,10 +16,11 @@ from analysis.gains import Contrast, PairedGain, pair_all
 from analysis.guidelines import UNDECIDED, _confidence, fit_rule, rule_rows
 from analysis.pooling import pooled_row, tasks_of_this_kind, these_tasks
 from analysis.shared import case_draws, seed_covariance, shared_cases
-from analysis.simulate import Design, simulate
 from analysis.typical import effective_tasks, typical_gain
 from analysis.validation import advice, crossover, means
 from analysis.validation.means import thinned
+from analysis.validation.scenario import Scenario, run_scenario
+from analysis.validation.simulate import Design, simulate
 from analysis.within import within_tasks
 
 AU_TS = Contrast("AU", "TS")

@@ -16,8 +16,8 @@ from analysis.pipeline import analyse
 from analysis.regret import regret_table
 from analysis.sensitivity import type_sensitivity
 from analysis.settings import Settings
-from analysis.simulate import Design, simulate
 from analysis.stability import _jackknife, spread_p
+from analysis.validation.simulate import Design, simulate
 from analysis.verdicts import UNDECIDED as NO_VERDICT
 
 AU_TS = Contrast("AU", "TS")

@@ -10,7 +10,7 @@ import pytest
 
 from aggregation_lab import results
 from aggregation_lab.manifest import Manifest
-from analysis.simulate import Design, simulate
+from analysis.validation.simulate import Design, simulate
 from runners.cli import main
 
 DESIGN = Design(

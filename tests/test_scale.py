@@ -12,7 +12,7 @@ from analysis.clustered import clustered_fit
 from analysis.gains import Contrast, pair_all
 from analysis.lines import LIMITS_LEVEL, NONE, STARTS, STOPS, UNDETERMINED, Line
 from analysis.mixed import fit_mixed
-from analysis.simulate import Design, simulate
+from analysis.validation.simulate import Design, simulate
 from analysis.within import task_lines, within_tasks
 
 AU_TS = Contrast("AU", "TS")

@@ -15,8 +15,8 @@ from aggregation_lab.spreadsheet import csv_text, unguarded
 from analysis.external import read_scores
 from analysis.pipeline import analyse
 from analysis.settings import Settings
-from analysis.simulate import Design, simulate
 from analysis.study import StudyTables
+from analysis.validation.simulate import Design, simulate
 
 ROWS = pd.DataFrame(
     [

@@ -13,8 +13,8 @@ from analysis import trust
 from analysis.caveats import caveats
 from analysis.frames import FRAMES, frame
 from analysis.gains import contrasts
-from analysis.simulate import Design, simulate
 from analysis.study import StudyTables
+from analysis.validation.simulate import Design, simulate
 
 TYPES = {"head": "segmentation", "kind": "classification", "axis": "regression"}
 METRIC = {"head": ("DSC", "higher"), "kind": ("AUC", "higher"), "axis": ("MRE", "lower")}

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from analysis.calibrate import Scenario
 from analysis.gains import TaskScores, contrasts, pair_all
 from analysis.guidelines import ANY_GROUP, UNDECIDED, Rule, fit_rule, rule_rows
-from analysis.simulate import Design, Simulated
 from analysis.validation.means import thinned
+from analysis.validation.scenario import Scenario
+from analysis.validation.simulate import Design, Simulated
 
 _SIZES = 3
 

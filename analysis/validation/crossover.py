@@ -3,9 +3,9 @@
 import numpy as np
 
 from analysis.across import across_tasks
-from analysis.calibrate import CONTRAST, Scenario
 from analysis.gains import pair_all
-from analysis.simulate import Design, Simulated
+from analysis.validation.scenario import CONTRAST, Scenario
+from analysis.validation.simulate import Design, Simulated
 from analysis.within import within_tasks
 
 DRAWS = 60

@@ -7,10 +7,11 @@ subjects, missed structures, and three contrasts at three fractions.
 
 import numpy as np
 
-from analysis.calibrate import DRAWS, MARGIN, Scenario
 from analysis.gains import Contrast, PairedGain, contrasts, pair_all
-from analysis.simulate import Design, Simulated
 from analysis.task_gains import moderated, testable
+from analysis.validation.learner import train_study
+from analysis.validation.scenario import DRAWS, MARGIN, Scenario
+from analysis.validation.simulate import Design, Simulated
 from analysis.verdicts import BENEFIT, HARM, UNDECIDED, judge
 
 NULL = Design(tasks=16, seeds=3, subjects=40, seed_sd=0.03, levels={"AU": 0.0})
@@ -85,6 +86,7 @@ def scenarios() -> list[Scenario]:
     few = NULL.with_(subjects=6, seed_sd=0.01)
     uneven = NULL.with_(seed_sd_of=UNEVEN, subjects=100)
     three = quiet.with_(levels={"CG": 0.0, "AU": 0.0}, fractions=(0.25, 0.5, 1.0))
+    trained = NULL.with_(subjects=20, cases_per_subject=2)
     found = [
         Scenario("one seed, no effect", NULL.with_(seeds=1), count_headline, {"decided": (0.0, 0.0)}),
         Scenario("a quarter of runs missing, 3 seeds", NULL.with_(missing=0.25), count_headline, _FALSE),
@@ -102,6 +104,10 @@ def scenarios() -> list[Scenario]:
         Scenario("12 subjects, AUC", NULL.with_(subjects=12, auc=True), count_headline, _FALSE),
         Scenario("20 subjects, 5 % missed", quiet.with_(subjects=20, failures=0.05), count_headline, _FALSE),
         Scenario("joint seeds, 3 seeds", quiet.with_(joint_seed_sd=0.02), count_headline, _FALSE),
+        *(
+            Scenario(f"a real learner, {seeds} seeds", trained.with_(seeds=seeds), count_headline, _FALSE, train_study)
+            for seeds in (2, 3, 5)
+        ),
         Scenario(
             "three contrasts, three fractions, 3 seeds",
             three,

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.linear_model import SGDClassifier
 
 from analysis.resampling import ARM, TaskCases
-from analysis.simulate import Design, Simulated
+from analysis.validation.simulate import Design, Simulated
 from analysis.weighted import VALUE
 
 _FEATURES = 12

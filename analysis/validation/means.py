@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from analysis.calibrate import CONTRAST, Scenario
 from analysis.gains import PairedGain, TaskScores, pair_all
 from analysis.pooling import tasks_of_this_kind, these_tasks
-from analysis.simulate import Design, Simulated
+from analysis.validation.scenario import CONTRAST, Scenario
+from analysis.validation.simulate import Design, Simulated
 
 DRAWS = 100
 

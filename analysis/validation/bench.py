@@ -18,7 +18,7 @@ from aggregation_lab.tasks import TaskType
 from analysis.pipeline import analyse
 from analysis.report import write_report
 from analysis.resampling import ARM, TaskCases, draw_weights
-from analysis.simulate import Design, simulate
+from analysis.validation.simulate import Design, simulate
 
 TASKS, SEEDS, CASES, DRAWS = 27, 5, 8000, 2000
 AGGREGATIONS = ("TS", "CG", "AU")

@@ -1,0 +1,119 @@
+"""`make calibrate`: what the intervals and verdicts do on simulated studies of which the truth is known.
+
+Each scenario draws many studies, analyses each as a real one, and counts how often what was said is true. The result is
+docs/calibration_table.md: first every figure that has a bound, and whether it lies inside; then all figures.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab.files import write_text
+from analysis.validation import advice, crossover, headline, means, scale, verdicts
+from analysis.validation.scenario import Scenario, run_scenario
+
+FAMILIES = (headline, means, advice, crossover, verdicts, scale)
+
+
+def scenarios() -> list[Scenario]:
+    """Every scenario, the harsh ones first."""
+    return [scenario for family in FAMILIES for scenario in family.scenarios()]
+
+
+HEADINGS = {
+    "coverage": "coverage, task",
+    "coverage_percentile": "same, percentile bootstrap",
+    "coverage_these": "coverage, mean of these tasks",
+    "coverage_kind": "coverage, mean of such tasks",
+    "fdr": "false verdicts (FDR)",
+    "false_harm": "false harm",
+    "harm_found": "harm found",
+    "no_loss_error": "no-loss errors, uncorrected",
+    "no_loss_verdict_error": "no-loss errors, verdict",
+    "no_loss_found": "no loss found",
+    "slope_mixed": "bias of slope, mixed",
+    "slope_ols": "bias of slope, OLS",
+    "slope_within": "bias of slope, within",
+    "coverage_mixed": "coverage of slope, mixed",
+    "coverage_ols": "coverage of slope, OLS",
+    "coverage_within": "coverage of slope, within",
+    "coverage_task_slope": "coverage of slope, one task",
+    "crossover_across": "coverage of reported n*, across",
+    "crossover_found": "n* reported, across",
+    "crossover_task": "coverage of reported n*, one task",
+    "band_task": "0 in the band at the true n*, one task",
+}
+
+
+def bounds_table(scenarios: Sequence[Scenario], results: Mapping[str, pd.DataFrame]) -> str:
+    """A row for every figure that has a bound: measured, bound, and whether it holds within Monte Carlo error."""
+    lines = ["| scenario | figure | measured | wanted | |", "|---|---|---|---|---|"]
+    for scenario in scenarios:
+        if scenario.name not in results:
+            continue
+        for name, (low, high) in scenario.bounds.items():
+            values = results[scenario.name][name].dropna()
+            state = "inside" if holds(values, low, high) else "OUTSIDE"
+            lines.append(
+                f"| {scenario.name} | {heading(name)} | {_cell(name, values)} | {low:g} to {high:g} | {state} |"
+            )
+    return "\n".join(lines)
+
+
+def holds(values: pd.Series, low: float, high: float) -> bool:
+    """Whether the mean lies inside; a figure that no study has, such as errors of verdicts never given, does."""
+    return values.empty or bool(low <= round(values.mean(), 3) <= high)
+
+
+def heading(name: str) -> str:
+    """A figure's name in words."""
+    return HEADINGS.get(name, name.replace("_", " "))
+
+
+def _cell(name: str, values: pd.Series) -> str:
+    """Mean over studies with the Monte Carlo error of two standard errors."""
+    if values.empty:
+        return "-"
+    error = 2 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    digits = 4 if name.startswith("slope") else 3
+    return f"{values.mean():.{digits}f} ± {error:.{digits}f}"
+
+
+def as_markdown(results: Mapping[str, pd.DataFrame]) -> str:
+    """All figures of scenarios that count the same: means over studies, two Monte Carlo standard errors."""
+    names = list(next(iter(results.values())).columns)
+    lines = ["| scenario | " + " | ".join(map(heading, names)) + " |", "|" + "---|" * (len(names) + 1)]
+    for label, table in results.items():
+        lines.append(f"| {label} | " + " | ".join(_cell(name, table[name].dropna()) for name in names) + " |")
+    return "\n".join(lines)
+
+
+TABLE = Path(__file__).parents[2] / "docs" / "calibration_table.md"
+
+
+def main(studies: int = 500, *chosen: str) -> None:
+    """Run every scenario, or those whose name holds one of `chosen`, and write the table; a line each on the way."""
+    wanted = [each for each in scenarios() if not chosen or any(part in each.name for part in chosen)]
+    results: dict[str, pd.DataFrame] = {}
+    for scenario in wanted:
+        results[scenario.name] = table = run_scenario(scenario, studies, workers=os.cpu_count() or 1)
+        print(f"{scenario.name}: " + ", ".join(f"{name} {table[name].mean():.3f}" for name in table), flush=True)
+        write_text(TABLE, report(wanted, results, studies))
+
+
+def report(wanted: Sequence[Scenario], results: Mapping[str, pd.DataFrame], studies: int) -> str:
+    """The whole table file."""
+    by_count: dict[Callable, dict[str, pd.DataFrame]] = {}
+    for scenario in wanted:
+        if scenario.name in results:
+            by_count.setdefault(scenario.count, {})[scenario.name] = results[scenario.name]
+    parts = [f"# Calibration: {studies} studies a scenario", bounds_table(wanted, results), "# All figures"]
+    return "\n\n".join([*parts, *(as_markdown(found) for found in by_count.values())]) + "\n"
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]), *sys.argv[2:])

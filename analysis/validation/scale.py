@@ -1,0 +1,79 @@
+"""Slopes over data scale and crossovers, within tasks and across them."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.across import across_tasks
+from analysis.gains import pair_all
+from analysis.validation.scenario import BASE, CONTRAST, DRAWS, Scenario, mean_of_known, share
+from analysis.validation.simulate import Design, Simulated
+from analysis.within import within_tasks
+
+
+def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:
+    """Slopes and crossovers, within tasks and across them, of one study with several fractions."""
+    design = simulated.design
+    scores = simulated.scores(DRAWS, seed)
+    by_fraction = [(share, pair_all(scores, CONTRAST, share)) for share in design.fractions]
+    across, _, _ = across_tasks(by_fraction[-1][1], CONTRAST, max(design.fractions))
+    within, lines = within_tasks(by_fraction, CONTRAST, set())
+    slope, star = design.slopes["AU"], _true_crossing(design)
+    mixed, ols = across[across["scope"] == "all"].set_index("method").loc[["mixed model", "OLS"]].to_dict("records")
+    own = within[within["level"] == "task"]
+    pooled = within[(within["level"] == "pooled") & (within["name"] == "all")].iloc[0]
+    task_stars = _task_crossings(simulated)
+    return {
+        "slope_mixed": mixed["slope"] - slope,
+        "slope_ols": ols["slope"] - slope,
+        "slope_within": pooled["slope"] - slope,
+        "coverage_mixed": float(mixed["low"] <= slope <= mixed["high"]),
+        "coverage_ols": float(ols["low"] <= slope <= ols["high"]),
+        "coverage_within": float(pooled["low"] <= slope <= pooled["high"]),
+        "coverage_task_slope": share(((own["low"] <= slope) & (own["high"] >= slope)).to_numpy()),
+        "crossover_across": _crossing(mixed, star),
+        "crossover_found": float(np.isfinite(mixed["n_star"])),
+        "crossover_task": mean_of_known([_crossing(row, task_stars[row["name"]]) for row in own.to_dict("records")]),
+        "band_task": mean_of_known(
+            [
+                _in_band(lines[(lines["level"] == "task") & (lines["name"] == name)], at)
+                for name, at in task_stars.items()
+            ]
+        ),
+    }
+
+
+def _true_crossing(design: Design) -> float:
+    return float(design.n_ref * 2 ** (-design.levels["AU"] / design.slopes["AU"]))
+
+
+def _task_crossings(simulated: Simulated) -> dict[str, float]:
+    """n at which each task's own true line meets zero."""
+    truth = simulated.truth[simulated.truth["fraction"] == 1.0]
+    slope = simulated.design.slopes["AU"]
+    return {row["task"]: float(row["n_train"] * 2 ** (-row["gain"] / slope)) for row in truth.to_dict("records")}
+
+
+def _crossing(row: dict, star: float) -> float:
+    """Whether the limits of a reported crossover hold the true one; NaN where none is reported."""
+    if not np.isfinite(row["n_star"]):
+        return np.nan
+    return float(not (row["n_star_low"] > star or row["n_star_high"] < star))  # a missing limit is open
+
+
+def _in_band(line: pd.DataFrame, at: float) -> float:
+    """Whether the band holds zero at the true crossing; NaN where that lies outside the sizes seen."""
+    if line.empty or not line["n"].min() <= at <= line["n"].max():
+        return np.nan
+    nearest = line.iloc[int(np.abs(np.log(line["n"].to_numpy() / at)).argmin())]
+    return float(nearest["low"] <= 0 <= nearest["high"])
+
+
+def scenarios() -> list[Scenario]:
+    """A slope of 0.02 per doubling."""
+    scale = BASE.with_(
+        fractions=(0.25, 0.5, 1.0), slopes={"AU": 0.02}, group_sd=0.01, task_sd=0.02, types=("segmentation",)
+    )
+    return [
+        Scenario(f"data scale: 0.02 per doubling, {seeds} seeds", scale.with_(seeds=seeds), count_scale)
+        for seeds in (3, 5)
+    ]

@@ -1,0 +1,64 @@
+"""A simulated condition, what is counted on it, and the bounds within which the figures must lie."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+import pandas as pd
+
+from analysis.gains import Contrast, PairedGain
+from analysis.validation.simulate import Design, Simulated, simulate
+
+MARGIN = 0.02
+DRAWS = 300
+CONTRAST = Contrast("AU", "TS")
+BASE = Design(levels={"AU": 0.0})
+"""27 tasks, five seeds, no effect."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A design, and what is counted on it: a function of one simulated study and its seed that returns figures.
+
+    `bounds` has the least and largest mean that a figure may have; `draw` makes a study of the design and a seed.
+    """
+
+    name: str
+    design: Design
+    count: Callable[[Simulated, int], dict[str, float]]
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    draw: Callable[[Design, int], Simulated] = simulate
+
+
+def run_scenario(scenario: Scenario, studies: int, workers: int = 1) -> pd.DataFrame:
+    """A row of figures per simulated study."""
+    one = partial(_one, scenario)
+    if workers == 1:
+        return pd.DataFrame([one(seed) for seed in range(studies)])
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return pd.DataFrame(list(pool.map(one, range(studies), chunksize=10)))
+
+
+def _one(scenario: Scenario, seed: int) -> dict[str, float]:
+    return scenario.count(scenario.draw(scenario.design, seed), seed)
+
+
+def true_gains(simulated: Simulated, pairs: Sequence[PairedGain], fraction: float) -> np.ndarray:
+    """The true gain of every pair of `CONTRAST`."""
+    truth = simulated.truth
+    own = truth[(truth["contrast"] == CONTRAST.name) & (truth["fraction"] == fraction)].set_index("task")["gain"]
+    return own.loc[[pair.task for pair in pairs]].to_numpy()
+
+
+def share(flags: np.ndarray) -> float:
+    """Share of flags that are set; NaN of none."""
+    return float(np.mean(flags)) if len(flags) else np.nan
+
+
+def mean_of_known(values: Sequence[float]) -> float:
+    """Mean of the values that are known; NaN of none."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else np.nan
