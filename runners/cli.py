@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
+from aggregation_lab.text import printable
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ app = typer.Typer(
     name="agglab",
     cls=_Commands,
     help="Task-aggregation studies in ultrasound imaging: TS, CG and AU side by side.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -46,7 +46,7 @@ DataOption = Annotated[
 OutOption = Annotated[Path | None, typer.Option("--out", help="Output folder; out/NAME where not given.")]
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Runs at a time; where not given one per core, or up to four per accelerator."),
+    typer.Option("--jobs", min=1, max=1024, help="Runs at a time; else one per core, or up to four per accelerator."),
 ]
 OnlyOption = Annotated[
     list[str] | None,
@@ -65,7 +65,7 @@ SourceArgument = Annotated[
 ReportOption = Annotated[Path | None, typer.Option("--to", help="Folder of the report.")]
 ScaleOption = Annotated[str, typer.Option("--scale", help="Scale of gains: absolute, relative or standardised.")]
 CorrectionOption = Annotated[str, typer.Option("--correction", help="Multiplicity: BH, Holm or none.")]
-DrawsOption = Annotated[int, typer.Option("--draws", min=100, help="Resamples of test subjects.")]
+DrawsOption = Annotated[int, typer.Option("--draws", min=100, max=1_000_000, help="Resamples of test subjects.")]
 
 
 @app.command("run-grid")
@@ -97,15 +97,17 @@ def run_grid(
     from runners import commands
     from runners.grid import run_study
     from runners.slurm.submit import overridden
+    from runners.study_file import naming
 
     options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
     opened, file, folder = commands.open_study(study, data, out)
     if slurm and engine is not EngineName.SLURM:
         raise StudyError("--slurm: needs --engine slurm")
     opened = overridden(opened, slurm or ())
-    if dry_run:
-        raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
-    raise typer.Exit(run_study(opened, file, folder, options, _console()))
+    with naming(file):
+        if dry_run:
+            raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
+        raise typer.Exit(run_study(opened, file, folder, options, _console()))
 
 
 @app.command()
@@ -119,10 +121,12 @@ def plan(
 ) -> None:
     """Show a study's runs, images and time, and what is finished already; nothing is written."""
     from runners import commands
+    from runners.study_file import naming
 
     options = GridOptions(jobs, tuple(only or ()), device=device)
-    opened, _, folder = commands.open_study(study, data, out)
-    raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
+    opened, file, folder = commands.open_study(study, data, out)
+    with naming(file):
+        raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
 
 
 @app.command()
@@ -241,20 +245,34 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 140)
 
 
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's class, of which typer carries its own copy
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry of `agglab`. An error that the user can mend is one line on stderr and exit code 1, or 2 for the study.
 
-    A model that cannot be built is a fault of the study's `model` section.
+    A model that cannot be built is a fault of the study's `model` section; options that mean nothing give 2, too.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=arguments)
+        sys.exit(app(args=given or ["--help"], prog_name="agglab", standalone_mode=False))
     except AgglabError as error:
         print(f"agglab: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, StudyError | ModelError) else 1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"agglab: {place}{error.strerror or error}", file=sys.stderr)
+        print(f"agglab: {printable(f'{place}{error.strerror or error}', 1000)}", file=sys.stderr)
         sys.exit(1)
+    except _UsageError as error:
+        print(f"agglab: {_usage(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _usage(error: Any) -> str:
+    """One line on what is wrong with the options."""
+    message = printable(" ".join(error.format_message().split()), 500).removesuffix(".")
+    command = error.ctx.command_path if error.ctx else "agglab"
+    return f"{message}; `{command} --help` says what it takes"
 
 
 if __name__ == "__main__":

@@ -32,14 +32,15 @@ _SHAPES = {
 """Channels and blocks of the DINOv3 ViTs."""
 
 
-def _shape(encoder: str) -> tuple[int, int]:
+def shape(encoder: str) -> tuple[int, int]:
+    """Channels and blocks of a DINOv3 ViT by its name."""
     found = re.search("|".join(_SHAPES), encoder)
     return _SHAPES[found.group()] if found else _SHAPES["small"]
 
 
 def _trained_shape(model: ModelConfig) -> tuple[int, int]:
     """Channels of the encoder, and its blocks that are trained."""
-    width, blocks = _shape(model.encoder)
+    width, blocks = shape(model.encoder)
     return width, max(0, blocks - model.frozen_blocks)
 
 

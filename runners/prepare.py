@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregation_lab.files import sweep, write_text
+from aggregation_lab.files import sweep, write_atomic
 from aggregation_lab.run import RECIPE
 from aggregation_lab.tasks import Task
 from runners import cost, output
@@ -61,7 +61,7 @@ def prepare(study: Study, source: Path, out: Path, progress: Progress) -> Plan:
     cache = open_cache(dataset, study.training.image_size, output.cache_folder(out), progress)
     output.save_dataset(out, dataset)
     write_floor(study, dataset, split, cache, out, progress)
-    write_text(out / "study.yaml", source.read_text(encoding="utf-8"))
+    write_atomic(out / "study.yaml", lambda stream: stream.write(source.read_bytes()))
     output.write_plan(out, runs)
     output.write_identity(out, study, dataset=digest, split=split.digest)
     return Plan(runs, (*dataset.warnings, *split.warnings))
