@@ -16,7 +16,7 @@ help:
 	@echo "make demo   phantom study from nothing to the report (minutes on two cores)"
 	@echo "make test   the whole test suite"
 	@echo "make quick  the tests that take less than five seconds each"
-	@echo "make fuzz   study files, data folders, score tables and state files damaged at random, ten times as long as in make test"
+	@echo "make fuzz   inputs damaged at random, 500 of each kind: read or refused in one line (FUZZ_EXAMPLES, FUZZ_SEED)"
 	@echo "make check  lint, format, types"
 	@echo "make bench  how close training comes to the bare model; how fast the analysis is"
 	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (half an hour)"
