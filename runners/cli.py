@@ -36,14 +36,26 @@ app = typer.Typer(
 )
 
 
+def _path(text: str | Path) -> Path:
+    """A path as it was given; an empty one, as a shell makes of a variable without value, is not the current folder."""
+    if not str(text).strip():
+        raise typer.BadParameter("is empty; give a path")
+    return Path(text)
+
+
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file, or a shipped one: demo, us_mini, us_mini_scale, fmc_uia.")
 ]
-OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="Output folder of a study.")]
+OutArgument = Annotated[Path, typer.Argument(parser=_path, metavar="OUT", help="Output folder of a study.")]
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Folder in the challenge's layout; takes the place of data.root.")
+    Path | None,
+    typer.Option(
+        "--data", parser=_path, metavar="PATH", help="Folder in the challenge's layout; takes the place of data.root."
+    ),
 ]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Output folder; out/NAME where not given.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", parser=_path, metavar="PATH", help="Output folder; out/NAME where not given.")
+]
 JobsOption = Annotated[
     int | None,
     typer.Option("--jobs", min=1, max=1024, help="Runs at a time; else one per core, or up to four per accelerator."),
@@ -62,7 +74,7 @@ DeviceOption = Annotated[
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SCORES", help="Output folder of a study, a CSV or Parquet table, or `paper`.")
 ]
-ReportOption = Annotated[Path | None, typer.Option("--to", help="Folder of the report.")]
+ReportOption = Annotated[Path | None, typer.Option("--to", parser=_path, metavar="PATH", help="Folder of the report.")]
 ScaleOption = Annotated[str, typer.Option("--scale", help="Scale of gains: absolute, relative or standardised.")]
 CorrectionOption = Annotated[str, typer.Option("--correction", help="Multiplicity: BH, Holm or none.")]
 DrawsOption = Annotated[int, typer.Option("--draws", min=100, max=1_000_000, help="Resamples of test subjects.")]
@@ -131,7 +143,7 @@ def plan(
 
 @app.command()
 def validate(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder in the challenge's layout.")],
+    data: Annotated[Path, typer.Argument(parser=_path, metavar="DATA", help="Folder in the challenge's layout.")],
     study: Annotated[str | None, typer.Option("--study", help="A study whose data section applies.")] = None,
 ) -> None:
     """List ALL problems of a data folder, its tasks, shared images, near-duplicates and what a split must keep apart.
@@ -230,7 +242,7 @@ def _settings(scale: str, correction: str, draws: int) -> "Settings":
 
 @app.command()
 def phantoms(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the phantoms.")],
+    out: Annotated[Path, typer.Argument(parser=_path, metavar="OUT", help="New folder for the phantoms.")],
     tasks: Annotated[str | None, typer.Option("--tasks", help="Task ids, joined by commas; else all.")] = None,
     scale: Annotated[float, typer.Option("--scale", min=0.0, max=1.0, help="Share of the challenge's images.")] = 0.02,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
