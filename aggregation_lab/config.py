@@ -1,9 +1,12 @@
 """What defines the result of one run besides its data: typed, frozen, checked on construction."""
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from aggregation_lab.naming import clean_name
+from aggregation_lab.text import printable
 
 
 class Config(BaseModel):
@@ -26,6 +29,22 @@ class Config(BaseModel):
     @classmethod
     def _lists_as_tuples(cls, value: Any) -> Any:
         return _frozen(value)
+
+
+def clean_keys(value: Any) -> Any:
+    """Fields by the name of a task, group or unit, each name in the one form that `clean_name` gives it.
+
+    Raises `ValueError` where two of them are one name.
+    """
+    if not isinstance(value, dict):
+        return value
+    named: dict[Any, Any] = {}
+    for key, item in value.items():
+        name = clean_name(key) if isinstance(key, str) else key
+        if name in named:
+            raise ValueError(f"has {printable(str(name))} twice; keep one")
+        named[name] = item
+    return named
 
 
 def _frozen(value: Any) -> Any:
@@ -117,7 +136,7 @@ class TrainingConfig(Config):
     """Largest gradient norm."""
     augment: bool = True
     """Random shift, scale, intensity, and flips where the task allows them."""
-    loss_weights: dict[str, float] = Field(default_factory=dict)
+    loss_weights: Annotated[dict[str, float], BeforeValidator(clean_keys)] = Field(default_factory=dict)
     """lambda_t of the loss, by task; 1 where not given."""
     evaluations: int = Field(8, ge=3, le=10_000)
     """Points of the validation curve."""

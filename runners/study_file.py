@@ -58,7 +58,8 @@ def naming(file: Path) -> Iterator[None]:
     except (StudyError, ModelError) as error:
         field = re.match(r"\w+", str(error))
         if field and field.group() in Study.model_fields:
-            raise type(error)(f"{file}: {error}") from error
+            lines = str(error).splitlines()
+            raise type(error)("\n".join(f"{file}: {line}" for line in lines)) from error
         raise
 
 

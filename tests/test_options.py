@@ -7,6 +7,7 @@ from test_cli import agglab
 from tiny import write_study
 
 from aggregation_lab.errors import StudyError
+from runners import cost
 from runners.slurm.settings import TAKEN, SlurmSettings
 from runners.slurm.submit import check_folder, parameters
 
@@ -85,6 +86,37 @@ def test_odd_values_are_one_line_and_exit_code_2(tmp_path, tiny_original, monkey
     assert errors.startswith("agglab: ") and errors.removesuffix("\n").isprintable(), errors
     assert message in errors
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        ({"tasks": ["tiny_heads", "tiny_kind"]}, ["data.tasks.tiny_heads: is no task of the data"]),
+        (
+            {"groups": {"tiny_knd": "a"}, "laterality": ["x"]},
+            ["data.groups.tiny_knd: is no", "data.laterality.x: is no"],
+        ),
+        ({"subjects": {"Nowhere": "(.)"}}, ["data.subjects.Nowhere: fits nothing in the data"]),
+    ],
+)
+def test_a_study_that_names_what_the_data_lack_is_at_fault_itself(tmp_path, tiny_original, capsys, data, lines):
+    study = write_study(tmp_path / "study.yaml", data=data)
+    code, _, errors = agglab(
+        capsys, "plan", study, "--data", tiny_original, "--out", tmp_path / "out", "--device", "cpu"
+    )
+    told = errors.removeprefix("agglab: ").splitlines()
+    assert code == 2 and len(told) == len(lines)
+    assert all(told[index].startswith(f"{study}: {line}") for index, line in enumerate(lines)), told
+
+
+@pytest.mark.parametrize("text", ["", "0", "many", "-1", "1e3", "9" * 400])
+def test_odd_numbers_of_slurm_are_no_limit(monkeypatch, text):
+    for name in ("SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE"):
+        monkeypatch.delenv(name, raising=False)
+    without = cost.cores()
+    for name in ("SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE"):
+        monkeypatch.setenv(name, text)
+    assert cost.cores() == without >= 1 and cost.available_bytes() > 1e6
 
 
 def test_agglab_alone_shows_what_it_can(capsys):
