@@ -33,12 +33,17 @@ class Expression:
         except (re.error, regex.error, OverflowError, RecursionError, Warning) as error:
             raise ValueError(f"{text!r} is no regular expression ({error})") from error
         self._left = SECONDS
-        self._matches: dict[str, Any] = {}
+        self._searched: set[str] = set()
 
     def search(self, text: str) -> Any:
-        """The match in `text`, as of `re`, remembered. Raises `TimeoutError` where the expression's time is used up."""
-        if text not in self._matches:
-            start = time.process_time()
-            self._matches[text] = self._pattern.search(text, timeout=max(self._left, ALLOWANCE))
-            self._left += ALLOWANCE - (time.process_time() - start)
-        return self._matches[text]
+        """The match in `text`, as of `re`. Raises `TimeoutError` where the time of the expression is used up.
+
+        A text that was searched once in time is searched again without a limit.
+        """
+        if text in self._searched:
+            return self._pattern.search(text)
+        start = time.process_time()
+        match = self._pattern.search(text, timeout=max(self._left, ALLOWANCE))
+        self._left += ALLOWANCE - (time.process_time() - start)
+        self._searched.add(text)
+        return match
