@@ -10,11 +10,13 @@ export OMP_NUM_THREADS ?= 1
 # Without cached bytecode every worker and every test process would compile torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo test check format bench calibrate chaos clean
+.PHONY: help env demo test quick fuzz check format bench calibrate chaos clean
 
 help:
 	@echo "make demo   phantom study from nothing to the report (minutes on two cores)"
 	@echo "make test   the whole test suite"
+	@echo "make quick  the tests that take less than five seconds each"
+	@echo "make fuzz   inputs damaged at random, 500 of each kind: read or refused in one line (FUZZ_EXAMPLES, FUZZ_SEED)"
 	@echo "make check  lint, format, types"
 	@echo "make bench  how close training comes to the bare model; how fast the analysis is"
 	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (half an hour)"
@@ -40,6 +42,12 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+quick: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+fuzz: $(READY)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest -n 2 --dist worksteal tests/test_fuzz_*.py
 
 check: $(READY)
 	$(BIN)/ruff check .

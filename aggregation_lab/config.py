@@ -1,15 +1,59 @@
 """What defines the result of one run besides its data: typed, frozen, checked on construction."""
 
 import math
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from aggregation_lab.naming import clean_name
+from aggregation_lab.text import printable
 
 
 class Config(BaseModel):
-    """Base of every part of a study file: unknown fields are errors and nothing changes after loading."""
+    """Base of every part of a study file: unknown fields are errors and nothing changes after loading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+    Values have the type they are meant to have: no text is taken for a number, no word for a truth value, and no
+    number is infinite.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        strict=True,
+        allow_inf_nan=False,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_as_tuples(cls, value: Any) -> Any:
+        return _frozen(value)
+
+
+def clean_keys(value: Any) -> Any:
+    """Fields by the name of a task, group or unit, each name in the one form that `clean_name` gives it.
+
+    Raises `ValueError` where two of them are one name.
+    """
+    if not isinstance(value, dict):
+        return value
+    named: dict[Any, Any] = {}
+    for key, item in value.items():
+        name = clean_name(key) if isinstance(key, str) else key
+        if name in named:
+            raise ValueError(f"has {printable(str(name))} twice; keep one")
+        named[name] = item
+    return named
+
+
+def _frozen(value: Any) -> Any:
+    """`value` with every list as a tuple: files have the one, frozen settings the other."""
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return value
 
 
 class MoEConfig(Config):
@@ -20,11 +64,11 @@ class MoEConfig(Config):
     kind: Literal["split", "copy"] = "split"
     """`split` divides the FFN's hidden units among the experts and keeps its size and cost; `copy` starts every
     expert as the whole FFN and adds capacity, the paper's reading."""
-    blocks: int = Field(6, ge=1)
+    blocks: int = Field(6, ge=1, le=1000)
     """How many of the last transformer blocks carry experts."""
-    top_k: int | None = Field(None, ge=1)
+    top_k: int | None = Field(None, ge=1, le=64)
     """Keep only the k largest gates per token; needs `kind: copy`. Empty is the paper's dense mixture."""
-    balance_weight: float = Field(0.0, ge=0)
+    balance_weight: float = Field(0.0, ge=0, le=1e6)
     """Weight of the load-balance term; only of use with `top_k`."""
 
     @model_validator(mode="after")
@@ -46,11 +90,11 @@ class ModelConfig(Config):
     weights: str = "random"
     """`random`, `hub` (timm downloads them) or the path of a local checkpoint."""
     moe: MoEConfig = MoEConfig()
-    head_width: int = Field(64, ge=8)
+    head_width: int = Field(64, ge=8, le=4096)
     """Channels inside the heads."""
     drop_path: float = Field(0.0, ge=0, lt=1)
     """Stochastic depth rate of the encoder."""
-    frozen_blocks: int = Field(0, ge=0)
+    frozen_blocks: int = Field(0, ge=0, le=1000)
     """How many of the first transformer blocks keep the weights they start with, the patch embedding below them
     included. Their output is kept on disk once per image, so that runs train the blocks above only. Needs `weights`
     other than random and `training.augment: false`."""
@@ -69,32 +113,32 @@ class TrainingConfig(Config):
 
     image_size: int = Field(224, ge=32, le=1024, multiple_of=16)
     """Side of the square the images are resized to, in pixels."""
-    passes: float = Field(30, gt=0)
+    passes: float = Field(30, gt=0, le=1e6)
     """How often every training image is seen, in every aggregation: the matched budget. Units that the floor
     `min_steps` lifts see theirs more often; the table `runs` has the passes of each run."""
-    min_steps: int = Field(100, ge=1)
+    min_steps: int = Field(100, ge=1, le=10_000_000)
     """Floor on the optimiser steps of a unit, so that tiny units get a chance to fit."""
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1, le=65_536)
     """Images per optimiser step."""
     sampling: Literal["proportional", "uniform", "temperature"] = "proportional"
     """How a unit's tasks share the steps: by their images, equally, or by images to the power 1/temperature."""
-    temperature: float = Field(2.0, ge=1)
-    """Temperature of `sampling: temperature`; 1 is proportional, infinity uniform."""
-    learning_rate: float = Field(5e-4, gt=0)
+    temperature: float = Field(2.0, ge=1, le=1e6)
+    """Temperature of `sampling: temperature`; 1 is proportional; the higher, the closer to uniform."""
+    learning_rate: float = Field(5e-4, gt=0, le=10)
     """Peak learning rate of AdamW."""
     encoder_rate: float = Field(1.0, gt=0, le=1)
     """Factor on the learning rate for the encoder; below 1 when it starts from pretrained weights."""
-    weight_decay: float = Field(0.05, ge=0)
+    weight_decay: float = Field(0.05, ge=0, le=100)
     """Weight decay of AdamW; not applied to biases, norms and embeddings."""
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises linearly before its cosine descent."""
-    clip_norm: float = Field(1.0, gt=0)
+    clip_norm: float = Field(1.0, gt=0, le=1e9)
     """Largest gradient norm."""
     augment: bool = True
     """Random shift, scale, intensity, and flips where the task allows them."""
-    loss_weights: dict[str, float] = Field(default_factory=dict)
+    loss_weights: Annotated[dict[str, float], BeforeValidator(clean_keys)] = Field(default_factory=dict)
     """lambda_t of the loss, by task; 1 where not given."""
-    evaluations: int = Field(8, ge=3)
+    evaluations: int = Field(8, ge=3, le=10_000)
     """Points of the validation curve."""
     checkpoint: Literal["last", "best"] = "last"
     """Which weights are scored: the last, or those with the best mean validation score."""
@@ -110,8 +154,8 @@ class TrainingConfig(Config):
     @model_validator(mode="after")
     def _positive_weights(self) -> "TrainingConfig":
         for task, weight in self.loss_weights.items():
-            if weight <= 0:
-                raise ValueError(f"loss_weights.{task} is {weight}; a weight is greater than 0")
+            if not 0 < weight <= 1e6:
+                raise ValueError(f"loss_weights.{task} is {weight:g}; a weight is greater than 0, and 1e6 at most")
         return self
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from aggregation_lab.errors import ModelError
+from aggregation_lab.text import printable
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -20,13 +21,13 @@ def pick_device(name: str | None = None) -> torch.device:
         return accelerator or torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.ones(1, device=device).item()  # a device without values, such as meta, fails here
         if device.index is not None and device.type != "cpu":
             torch.accelerator.set_device_index(device.index)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, ValueError, OverflowError) as error:
+        reason = printable(" ".join(str(error).split()))
         raise ModelError(
-            f"--device: {name} cannot be used here ({reason}); leave it out to let agglab choose"
+            f"--device: {printable(name)} cannot be used here ({reason}); leave it out to let agglab choose"
         ) from error
     return device
 

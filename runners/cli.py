@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
+from aggregation_lab.text import printable
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 
 if TYPE_CHECKING:
@@ -30,23 +31,34 @@ app = typer.Typer(
     name="agglab",
     cls=_Commands,
     help="Task-aggregation studies in ultrasound imaging: TS, CG and AU side by side.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
+def _path(text: str | Path) -> Path:
+    """A path as it was given; an empty one, as a shell makes of a variable without value, is not the current folder."""
+    if not str(text).strip():
+        raise typer.BadParameter("is empty; give a path")
+    return Path(text)
+
+
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file, or a shipped one: demo, us_mini, us_mini_scale, fmc_uia.")
 ]
-OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="Output folder of a study.")]
+OutArgument = Annotated[Path, typer.Argument(parser=_path, metavar="OUT", help="Output folder of a study.")]
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Folder in the challenge's layout; takes the place of data.root.")
+    Path | None,
+    typer.Option(
+        "--data", parser=_path, metavar="PATH", help="Folder in the challenge's layout; takes the place of data.root."
+    ),
 ]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Output folder; out/NAME where not given.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", parser=_path, metavar="PATH", help="Output folder; out/NAME where not given.")
+]
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Runs at a time; where not given one per core, or up to four per accelerator."),
+    typer.Option("--jobs", min=1, max=1024, help="Runs at a time; else one per core, or up to four per accelerator."),
 ]
 OnlyOption = Annotated[
     list[str] | None,
@@ -62,7 +74,7 @@ DeviceOption = Annotated[
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SCORES", help="Output folder of a study, a CSV or Parquet table, or `paper`.")
 ]
-ReportOption = Annotated[Path | None, typer.Option("--to", help="Folder of the report.")]
+ReportOption = Annotated[Path | None, typer.Option("--to", parser=_path, metavar="PATH", help="Folder of the report.")]
 BaselineOption = Annotated[
     str | None, typer.Option("--baseline", metavar="ARM", help="The arm that gains are over; TS where not given.")
 ]
@@ -72,7 +84,7 @@ MapOption = Annotated[
 ]
 ScaleOption = Annotated[str, typer.Option("--scale", help="Scale of gains: absolute, relative or standardised.")]
 CorrectionOption = Annotated[str, typer.Option("--correction", help="Multiplicity: BH, Holm or none.")]
-DrawsOption = Annotated[int, typer.Option("--draws", min=100, help="Resamples of test subjects.")]
+DrawsOption = Annotated[int, typer.Option("--draws", min=100, max=1_000_000, help="Resamples of test subjects.")]
 
 
 @app.command("run-grid")
@@ -104,15 +116,17 @@ def run_grid(
     from runners import commands
     from runners.grid import run_study
     from runners.slurm.submit import overridden
+    from runners.study_file import naming
 
     options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
     opened, file, folder = commands.open_study(study, data, out)
     if slurm and engine is not EngineName.SLURM:
         raise StudyError("--slurm: needs --engine slurm")
     opened = overridden(opened, slurm or ())
-    if dry_run:
-        raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
-    raise typer.Exit(run_study(opened, file, folder, options, _console()))
+    with naming(file):
+        if dry_run:
+            raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
+        raise typer.Exit(run_study(opened, file, folder, options, _console()))
 
 
 @app.command()
@@ -126,15 +140,17 @@ def plan(
 ) -> None:
     """Show a study's runs, images and time, and what is finished already; nothing is written."""
     from runners import commands
+    from runners.study_file import naming
 
     options = GridOptions(jobs, tuple(only or ()), device=device)
-    opened, _, folder = commands.open_study(study, data, out)
-    raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
+    opened, file, folder = commands.open_study(study, data, out)
+    with naming(file):
+        raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
 
 
 @app.command()
 def validate(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder in the challenge's layout.")],
+    data: Annotated[Path, typer.Argument(parser=_path, metavar="DATA", help="Folder in the challenge's layout.")],
     study: Annotated[str | None, typer.Option("--study", help="A study whose data section applies.")] = None,
 ) -> None:
     """List ALL problems of a data folder, its tasks, shared images, near-duplicates and what a split must keep apart.
@@ -246,7 +262,7 @@ def _settings(scale: str, correction: str, draws: int) -> "Settings":
 
 @app.command()
 def phantoms(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the phantoms.")],
+    out: Annotated[Path, typer.Argument(parser=_path, metavar="OUT", help="New folder for the phantoms.")],
     tasks: Annotated[str | None, typer.Option("--tasks", help="Task ids, joined by commas; else all.")] = None,
     scale: Annotated[float, typer.Option("--scale", min=0.0, max=1.0, help="Share of the challenge's images.")] = 0.02,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
@@ -261,20 +277,34 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 140)
 
 
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's class, of which typer carries its own copy
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry of `agglab`. An error that the user can mend is one line on stderr and exit code 1, or 2 for the study.
 
-    A model that cannot be built is a fault of the study's `model` section.
+    A model that cannot be built is a fault of the study's `model` section; options that mean nothing give 2, too.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=arguments)
+        sys.exit(app(args=given or ["--help"], prog_name="agglab", standalone_mode=False))
     except AgglabError as error:
         print(f"agglab: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, StudyError | ModelError) else 1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"agglab: {place}{error.strerror or error}", file=sys.stderr)
+        print(f"agglab: {printable(f'{place}{error.strerror or error}', 1000)}", file=sys.stderr)
         sys.exit(1)
+    except _UsageError as error:
+        print(f"agglab: {_usage(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _usage(error: Any) -> str:
+    """One line on what is wrong with the options."""
+    message = printable(" ".join(error.format_message().split()), 500).removesuffix(".")
+    command = error.ctx.command_path if error.ctx else "agglab"
+    return f"{message}; `{command} --help` says what it takes"
 
 
 if __name__ == "__main__":

@@ -13,21 +13,22 @@ from runners.collect import gather
 from runners.estimate import Estimate, learn
 from runners.grid import TAKEN
 from runners.options import GridOptions
+from runners.paths import output_path
 from runners.places import device_type, places, threads_each
 from runners.plan import select
 from runners.prepare import make_phantoms, plan_only
 from runners.progress import duration, preparation, say, say_warnings
 from runners.slurm import queue
 from runners.store import LOG, RunStore, State
-from runners.study import PhantomSettings, Study
-from runners.study_file import find_study, load_study
+from runners.study import Study
+from runners.study_file import find_study, load_study, parse_study
 
 
 def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, Path, Path]:
     """The study, its file, and its output folder: `out`, or out/<name of the study>."""
     file = find_study(name)
     study = load_study(file, data=data)
-    return study, file, (out or Path("out") / study.name).expanduser().resolve()
+    return study, file, output_path(out or Path("out") / study.name)
 
 
 def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -> int:
@@ -129,8 +130,9 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
 
 def write_phantom_folder(out: Path, tasks: str | None, scale: float, seed: int, console: Console) -> int:
     """Write phantoms into a new folder."""
-    out = out.expanduser().resolve()
-    names = None if tasks is None else tuple(name.strip() for name in tasks.split(",") if name.strip())
-    make_phantoms(out, PhantomSettings(tasks=names, scale=scale, seed=seed), preparation(console))
+    out = output_path(out, "OUT")
+    names = None if tasks is None else [name.strip() for name in tasks.split(",") if name.strip()]
+    asked = {"name": "phantoms", "data": {"phantoms": {"tasks": names, "scale": scale, "seed": seed}}}
+    make_phantoms(out, parse_study(asked, "agglab phantoms").data.phantoms, preparation(console))
     say(console, f"phantoms are in {out}")
     return 0

@@ -32,14 +32,15 @@ _SHAPES = {
 """Channels and blocks of the DINOv3 ViTs."""
 
 
-def _shape(encoder: str) -> tuple[int, int]:
+def shape(encoder: str) -> tuple[int, int]:
+    """Channels and blocks of a DINOv3 ViT by its name."""
     found = re.search("|".join(_SHAPES), encoder)
     return _SHAPES[found.group()] if found else _SHAPES["small"]
 
 
 def _trained_shape(model: ModelConfig) -> tuple[int, int]:
     """Channels of the encoder, and its blocks that are trained."""
-    width, blocks = _shape(model.encoder)
+    width, blocks = shape(model.encoder)
     return width, max(0, blocks - model.frozen_blocks)
 
 
@@ -73,7 +74,7 @@ def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
 
 def available_bytes() -> float:
     """Memory that processes can still take without swapping, and within the Slurm job where this is one."""
-    allowed = float(os.environ.get("SLURM_MEM_PER_NODE", "inf")) * 2**20
+    allowed = _from_slurm("SLURM_MEM_PER_NODE") * 2**20
     try:
         text = Path("/proc/meminfo").read_text()
     except OSError:
@@ -85,7 +86,13 @@ def available_bytes() -> float:
 def cores() -> int:
     """Cores this process may use. Not every cluster binds a job to those it has been given."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(here, int(os.environ.get("SLURM_CPUS_PER_TASK", here)))
+    return int(min(here, _from_slurm("SLURM_CPUS_PER_TASK")))
+
+
+def _from_slurm(name: str) -> float:
+    """A number that Slurm tells its jobs; infinity where it tells none."""
+    text = os.environ.get(name, "")
+    return float(text) if re.fullmatch(r"[1-9][0-9]{0,15}", text) else float("inf")
 
 
 def makespan(seconds: Iterable[float], jobs: int) -> float:

@@ -110,6 +110,7 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
     """A prepared grid and the runs it takes up; other grids may be at work in the same folder."""
     on_cluster = options.engine is EngineName.SLURM
     if on_cluster:
+        submit.check_folder(out)
         submit.check_available()
     device = None if on_cluster else device_type(options.device)
 

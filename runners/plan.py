@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.run import RunSpec
+from aggregation_lab.text import printable
 from runners.cost import flops_per_image
 from runners.study import Study
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from aggregation_lab.data.splits import Split
 
 RunKey = tuple[tuple[str, ...], float, int]
+MOST_RUNS = 50_000
+"""Runs of one study; a grid of more could neither be listed nor be finished."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,12 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
     checkpoint = weights_digest(study.model.weights)
     per_image = flops_per_image(study.model, study.training)
     labels: dict[RunKey, list[tuple[str, str]]] = {}
-    for aggregation in study.partitions(dataset.tasks):
+    aggregations = study.partitions(dataset.tasks)
+    planned = sum(len(each.units) for each in aggregations) * len(study.fractions) * len(study.seeds)
+    if planned > MOST_RUNS:
+        advice = "take fewer aggregations, fractions or seeds"
+        raise StudyError(f"fractions, seeds: make {planned} runs, {MOST_RUNS} are the most; {advice}")
+    for aggregation in aggregations:
         for unit in aggregation.units:
             for fraction in study.fractions:
                 for seed in study.seeds:
@@ -132,7 +141,9 @@ def select(runs: Sequence[PlannedRun], patterns: Iterable[str]) -> list[PlannedR
         if not any(run.matches(pattern) for run in runs):
             (aggregation, unit), spec = runs[0].labels[0], runs[0].spec
             example = f"{aggregation}/{unit}/f{spec.fraction:g}/s{spec.seed}"
-            raise StudyError(f"--only {pattern}: fits no run; a run is named like {example}, and * is any text")
+            raise StudyError(
+                f"--only {printable(pattern)}: fits no run; a run is named like {example}, and * is any text"
+            )
     return [run for run in runs if not patterns or any(run.matches(pattern) for pattern in patterns)]
 
 
@@ -165,6 +176,8 @@ def weights_digest(weights: str) -> str:
     if weights in ("random", "hub"):
         return ""
     try:
+        if Path(weights).exists() and not Path(weights).is_file():  # a pipe or a device would be read forever
+            raise StudyError(f"model.weights: {weights} is no regular file; give the file of a checkpoint")
         with open(weights, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     except OSError as error:

@@ -2,15 +2,18 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregation_lab.files import sweep, write_text
+from aggregation_lab.errors import DataError, StudyError
+from aggregation_lab.files import sweep, write_atomic
 from aggregation_lab.run import RECIPE
 from aggregation_lab.tasks import Task
+from aggregation_lab.text import printable
 from runners import cost, output
 from runners.plan import PlannedRun, dataset_digest, plan_runs
 from runners.study import DataConfig, PhantomSettings, Study
@@ -61,7 +64,7 @@ def prepare(study: Study, source: Path, out: Path, progress: Progress) -> Plan:
     cache = open_cache(dataset, study.training.image_size, output.cache_folder(out), progress)
     output.save_dataset(out, dataset)
     write_floor(study, dataset, split, cache, out, progress)
-    write_text(out / "study.yaml", source.read_text(encoding="utf-8"))
+    write_atomic(out / "study.yaml", lambda stream: stream.write(source.read_bytes()))
     output.write_plan(out, runs)
     output.write_identity(out, study, dataset=digest, split=split.digest)
     return Plan(runs, (*dataset.warnings, *split.warnings))
@@ -86,22 +89,37 @@ def _checked(study: Study, dataset: "Dataset", out: Path, known: output.Identity
 def read_data(study: Study, out: Path, memory: Path, progress: Progress) -> "Dataset":
     """The study's data set; its phantoms are written to `out`/data first where it has no data of its own.
 
-    `memory` is the folder in which the scan of the files is remembered.
+    `memory` is the folder in which the scan of the files is remembered. Raises `DataError` where the data cannot be
+    used, and `StudyError` where the study alone is at fault, because it names what they lack.
     """
     from aggregation_lab.data.challenge import read_dataset
 
     root = study.data.root or out / "data"
     if study.data.root is None:
         make_phantoms(root, study.data.phantoms, progress)
-    return read_dataset(
-        root,
-        tasks=study.data.tasks,
-        groups=study.data.groups,
-        subjects=study.data.subjects,
-        laterality=study.data.laterality,
-        scan_file=memory / SCAN,
-        progress=progress,
-    )
+    with _faults_of_the_study():
+        return read_dataset(
+            root,
+            tasks=study.data.tasks,
+            groups=study.data.groups,
+            subjects=study.data.subjects,
+            laterality=study.data.laterality,
+            scan_file=memory / SCAN,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _faults_of_the_study() -> Iterator[None]:
+    """Raise `StudyError` where nothing is wrong with the data but what the study says of them."""
+    try:
+        yield
+    except DataError as error:
+        faults = [problem for problem in error.problems if problem.level == "error"]
+        if not faults or any(problem.file not in DataConfig.model_fields for problem in faults):
+            raise
+        lines = (f"data.{printable(f'{fault.file}.{fault.field}: {fault.message}', 1000)}" for fault in faults)
+        raise StudyError("\n".join(lines)) from error
 
 
 def make_phantoms(folder: Path, settings: PhantomSettings, progress: Progress) -> None:

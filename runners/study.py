@@ -1,15 +1,28 @@
 """A study file: which data, which aggregations, fractions and seeds, which model, how it is trained."""
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from aggregation_lab.aggregation import FLOOR, PARADIGMS, Aggregation, user_partition
+from aggregation_lab.aggregation import PARADIGMS, Aggregation, user_partition
 from aggregation_lab.config import Config, ModelConfig, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
 from aggregation_lab.manifest import DEFAULT_MARGIN
-from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
+from runners.fields import (
+    Aggregations,
+    AnyTasks,
+    FilePath,
+    Fractions,
+    Groups,
+    Margins,
+    Name,
+    Seed,
+    Seeds,
+    Subjects,
+    Tasks,
+    unknown_tasks,
+)
 from runners.slurm.settings import SlurmSettings
 
 BUDGETS: dict[str, dict[str, float]] = {
@@ -23,38 +36,47 @@ BUDGETS: dict[str, dict[str, float]] = {
 class PhantomSettings(Config):
     """Speckle phantoms that stand in for data: written to OUT/data where neither data.root nor --data is given."""
 
-    tasks: tuple[str, ...] | None = None
+    tasks: Tasks | None = None
     """Challenge task ids; empty takes the phantoms' own selection."""
     scale: float = Field(0.04, gt=0, le=1)
     """Images per task as a share of the challenge's."""
-    minimum: int = Field(32, ge=1)
+    minimum: int = Field(32, ge=1, le=10_000)
     """Least images of a task, whatever the scale."""
-    maximum: int = Field(160, ge=1)
+    maximum: int = Field(160, ge=1, le=10_000)
     """Most images of a task, whatever the scale."""
     image_size: int = Field(128, ge=32, le=1024)
     """Longer side of the images in pixels."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _drawable(self) -> "PhantomSettings":
+        unknown = [name for name in self.tasks or () if name not in CHALLENGE_TASKS]
+        if unknown:
+            raise ValueError(f"tasks holds {unknown_tasks(unknown, CHALLENGE_TASKS, 'the challenge')}")
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum is {self.minimum} but maximum {self.maximum}; it takes minimum <= maximum")
+        return self
 
 
 class DataConfig(Config):
     """Where the images are, how they are grouped and how they are divided."""
 
-    root: Path | None = None
+    root: FilePath | None = None
     """Folder in the challenge's layout; relative paths start at the study file. Empty: phantoms."""
     phantoms: PhantomSettings = PhantomSettings()
-    tasks: tuple[str, ...] | None = None
+    tasks: Tasks | None = None
     """Tasks of the study; empty takes every task of the folder."""
-    groups: dict[str, str] = Field(default_factory=dict)
+    groups: Groups = Field(default_factory=dict)
     """Clinical group by task, where it differs from the default."""
-    subjects: dict[str, str] = Field(default_factory=dict)
+    subjects: Subjects = Field(default_factory=dict)
     """Regular expression that finds the subject in a file name, by source or task."""
-    laterality: tuple[str, ...] = ()
+    laterality: AnyTasks = ()
     """Tasks whose target tells left from right: never mirrored. The challenge's own are known."""
     shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of train, val and test."""
-    split_seed: int = Field(0, ge=0)
+    split_seed: Seed = 0
     """Seed of the one split over all tasks."""
-    split: Path | None = None
+    split: FilePath | None = None
     """A split drawn before, to be used again; relative paths start at the study file."""
 
     @field_validator("shares")
@@ -65,35 +87,23 @@ class DataConfig(Config):
         return shares
 
 
-def _seed_list(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 1:
-            raise ValueError("takes a number of seeds of at least 1, or a list of seeds")
-        return list(range(value))
-    return value
-
-
-Partition = dict[str, tuple[str, ...]]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-
-
 class Study(Config):
     """A study file, checked. Everything that decides a result is in here, before anything is trained."""
 
     name: Name
     """Letters, digits, dot, dash, underscore."""
     data: DataConfig = DataConfig()
-    aggregations: dict[Name, Partition | None] = Field(default={"TS": None, "CG": None, "AU": None}, min_length=1)
+    aggregations: Aggregations = {"TS": None, "CG": None, "AU": None}
     """TS, CG, AU by name, and partitions of one's own as {unit: [tasks]}."""
-    fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field((1.0,), min_length=1)
+    fractions: Fractions = (1.0,)
     """Shares of the training components."""
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seed_list)] = Field((0,), min_length=1)
+    seeds: Seeds = (0,)
     """A list of seeds, or how many."""
     budget: Literal["smoke", "small", "full"] = "small"
     """One dial for the length of training; see BUDGETS."""
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
-    margins: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    margins: Margins = Field(default_factory=dict)
     """Largest loss of unit-free score that counts as no loss, by task or task type; `default` for the others (0.02).
     Fixed here before the runs, used by the analysis."""
     slurm: SlurmSettings = SlurmSettings()
@@ -109,40 +119,6 @@ class Study(Config):
         if training is None or isinstance(training, dict):
             value = {**value, "training": {**preset, **(training or {})}}
         return value
-
-    @field_validator("aggregations", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        """Accept [TS, CG, {mine: {unit: [tasks]}}] beside a plain mapping."""
-        if not isinstance(value, list):
-            return value
-        named: dict[Any, Any] = {}
-        for item in value:
-            entries = item if isinstance(item, dict) else {item: None}
-            for name, units in entries.items():
-                if name in named:
-                    raise ValueError(f"has {name} twice; each aggregation has its own name")
-                named[name] = units
-        return named
-
-    @field_validator("aggregations")
-    @classmethod
-    def _known(cls, value: dict[str, Partition | None]) -> dict[str, Partition | None]:
-        for name, units in value.items():
-            if name == FLOOR:
-                raise ValueError(f"{FLOOR} is the name of the trivial predictors; choose another")
-            if units is None and name not in PARADIGMS:
-                raise ValueError(f"{name} has no units; write {name}: {{unit: [tasks]}} or use {', '.join(PARADIGMS)}")
-            if units is not None and name in PARADIGMS:
-                raise ValueError(f"{name} is defined already; give a partition of your own another name")
-        return value
-
-    @field_validator("fractions", "seeds")
-    @classmethod
-    def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(values)) < len(values):
-            raise ValueError("has the same value twice; each takes part once")
-        return tuple(sorted(values))
 
     @field_validator("training")
     @classmethod
@@ -170,11 +146,9 @@ class Study(Config):
             "margins": set(self.margins) - types - {"default"},
         }
         for place, names in named.items():
-            unknown = sorted(names - set(tasks))
+            unknown = names - set(tasks)
             if unknown:
-                raise StudyError(
-                    f"{place}: unknown task {', '.join(unknown)}; the study has {', '.join(sorted(tasks))}"
-                )
+                raise StudyError(f"{place}: {unknown_tasks(unknown, tasks, 'the study')}")
         ordered = [tasks[name] for name in sorted(tasks)]
         return [
             PARADIGMS[name](ordered) if units is None else user_partition(name, units, ordered)

@@ -12,7 +12,7 @@ from aggregation_lab.tasks import TaskType
 from runners.prepare import find_split
 from runners.progress import preparation, say
 from runners.study import DataConfig
-from runners.study_file import find_study, load_study
+from runners.study_file import find_study, load_study, naming
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
@@ -25,7 +25,8 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
     """
     from aggregation_lab.data.challenge import read_dataset
 
-    loaded = load_study(find_study(study), data=root) if study else None
+    file = find_study(study) if study else None
+    loaded = load_study(file, data=root) if file else None
     settings = loaded.data if loaded else DataConfig()
     try:
         dataset = read_dataset(
@@ -39,8 +40,9 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
         split = find_split(settings, dataset)
     except DataError as error:
         return _refuse(root, error, console)
-    if loaded:
-        loaded.partitions(dataset.tasks)
+    if loaded and file:
+        with naming(file):
+            loaded.partitions(dataset.tasks)
     console.print(_task_table(dataset, split.table))
     _say_sharing(dataset, settings.shares, console)
     warnings = (*dataset.warnings, *split.warnings)

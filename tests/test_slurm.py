@@ -104,7 +104,7 @@ def test_flags_replace_fields_of_the_section(tmp_path):
         ("directives=a", "--slurm directives=a: takes one directive at a time, such as directives.account=lab"),
         ("hours=", "--slurm: slurm.hours: got nothing, it takes a valid number"),
         ("hour=3", "--slurm: slurm.hour: unknown field; did you mean hours?"),
-        ("hours=0.05", "--slurm: slurm.hours: got '0.05', it takes greater than or equal to 0.1"),
+        ("hours=0.05", "--slurm: slurm.hours: got 0.05, it takes greater than or equal to 0.1"),
         ("tasks=many", "--slurm: slurm.tasks: got 'many', it takes a valid integer"),
         ("directives.time=10", "--slurm: slurm.directives: time has a field of its own; set slurm.hours"),
         ("directives.output=log", "--slurm: slurm.directives: output is set by agglab; leave it out"),

@@ -67,7 +67,7 @@ def test_all_faults_are_told_at_once():
         ("name: [", "line 1"),
         ("name: a\nname: b\n", "line 2: name stands twice"),
         ("- a\n", "a study file holds fields"),
-        ("name: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+        ("name: !!python/object/apply:os.getcwd []\n", "line 1: the tag .* is not taken"),
     ],
 )
 def test_files_that_are_no_study(tmp_path, text, message):

@@ -177,6 +177,8 @@ def _check_parts(dataset: Dataset, table: pd.DataFrame, source: Path, advice: st
 
 
 def _read(file: Path) -> pd.DataFrame:
+    if file.exists() and not file.is_file():  # a pipe or a device would be read forever
+        raise DataError(f"{file}: is no regular file; give split.csv or the folder that holds it")
     try:
         table = pd.read_csv(StringIO(file.read_bytes().decode()), dtype=str, keep_default_na=False)
         if list(table.columns) != list(_COLUMNS):
@@ -186,7 +188,9 @@ def _read(file: Path) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise DataError(f"{file}: does not exist; draw a split first") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{file}: is not a readable split ({error}); draw the split again") from error
+        raise DataError(
+            f"{file}: is not a readable split ({' '.join(str(error).split())}); draw the split again"
+        ) from error
     if not table["split"].isin(SPLITS).all() or table["case"].duplicated().any():
         raise DataError(f"{file}: is not a split of train, val and test with each case once; draw the split again")
     return table

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from aggregation_lab.data.expressions import Expression
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.tables import Row
 from aggregation_lab.data.targets import Case, relative_path
@@ -32,7 +33,7 @@ class SubjectRule:
 
     name: str
     patterns: tuple[str, ...]
-    expression: re.Pattern[str]
+    expression: re.Pattern[str] | Expression
 
     def fits(self, names: Iterable[str]) -> bool:
         return any(fnmatchcase(name, pattern) for name in names for pattern in self.patterns)
@@ -71,9 +72,9 @@ def user_rules(subjects: Mapping[str, str], findings: Findings) -> tuple[Subject
     rules = []
     for pattern, expression in subjects.items():
         try:
-            rules.append(SubjectRule(pattern, (pattern,), re.compile(expression)))
-        except re.error as error:
-            findings.error("subjects", None, pattern, f"{expression!r} is no regular expression ({error})")
+            rules.append(SubjectRule(pattern, (pattern,), Expression(expression)))
+        except ValueError as error:
+            findings.error("subjects", None, pattern, str(error))
     return tuple(rules)
 
 
@@ -86,6 +87,7 @@ def assign_subjects(
     image without any is its own subject. Reports a rule that fits nothing, and two subject ids for one image.
     """
     names, listed = _read_names(rows, findings)
+    rules = tuple(rule for rule in rules if _ends(rule, names, findings))
     for rule in rules:
         fitting = [image for image in sorted(names) if rule.fits(names[image])]
         if not fitting:
@@ -100,6 +102,20 @@ def assign_subjects(
         found = (rule.subject(image) for rule in (*rules, *CHALLENGE_RULES) if rule.fits(names[image]))
         result[image] = listed.get(image) or next((text for text in found if text), image)
     return result
+
+
+def _ends(rule: SubjectRule, names: Mapping[str, Iterable[str]], findings: Findings) -> bool:
+    """Whether the searches of a rule come to an end; one that takes too long is reported."""
+    image = ""
+    try:
+        for image in sorted(names):
+            if rule.fits(names[image]):
+                rule.subject(image)
+    except TimeoutError:
+        advice = "write it without repetitions inside of repetitions"
+        findings.error("subjects", None, rule.name, f"its expression searches {image} without end; {advice}")
+        return False
+    return True
 
 
 def _read_names(rows: Iterable[Row], findings: Findings) -> tuple[dict[str, frozenset[str]], dict[str, str]]:

@@ -26,12 +26,19 @@ def build_encoder(name: str, *, weights: str = "random", drop_path: float = 0.0)
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
         raise ModelError(f"model.encoder: unknown DINOv3 encoder {name!r}; timm has {', '.join(close)}")
     options: dict[str, Any] = {"num_classes": 0, "dynamic_img_size": True, "drop_path_rate": drop_path}
-    encoder: Any = _from_hub(name, options) if weights == "hub" else timm.create_model(name, **options)
+    encoder: Any = _from_hub(name, options) if weights == "hub" else _unloaded(name, options)
     if weights == "random":
         _unit_layer_scale(encoder)
     elif weights != "hub":
         load_checkpoint(encoder, Path(weights))
     return encoder
+
+
+def _unloaded(name: str, options: dict[str, Any]) -> Any:
+    try:
+        return timm.create_model(name, **options)
+    except RuntimeError as error:  # such as the name of weights that timm does not have
+        raise ModelError(f"model.encoder: {name!r} cannot be built ({' '.join(str(error).split())[:200]})") from error
 
 
 def _from_hub(name: str, options: dict[str, Any]) -> Any:

@@ -6,13 +6,16 @@ import math
 import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from aggregation_lab.errors import StudyError
+from aggregation_lab.text import printable
 from runners import output
 from runners.places import MOST_PER_DEVICE
+from runners.plain_yaml import parse_yaml, plain_scalar
 from runners.plan import PlannedRun
 from runners.slurm.job import ArrayJob
 from runners.slurm.queue import FOLDER, jobs_left, read_orders, write_orders
@@ -21,6 +24,8 @@ from runners.store import RunStore, State
 from runners.study import Study
 from runners.study_file import parse_study
 
+NUMBERS = ("tasks", "hours", "gpus", "cpus", "memory_gb")
+"""Fields of the section that take a number."""
 NO_END = 1_000_000
 """So often may a job reach its time limit and queue again; submitit's own limit is 3, too few for a study of days."""
 
@@ -41,26 +46,33 @@ def overridden(study: Study, changes: Sequence[str]) -> Study:
     section: dict[str, Any] = study.slurm.model_dump()
     for change in changes:
         key, equals, value = (part.strip() for part in change.partition("="))
+        shown = printable(change)
         if not equals:
-            raise StudyError(f"--slurm {change}: takes KEY=VALUE, such as hours=12 or directives.account=lab")
+            raise StudyError(f"--slurm {shown}: takes KEY=VALUE, such as hours=12 or directives.account=lab")
         if key == "directives":
-            raise StudyError(f"--slurm {change}: takes one directive at a time, such as directives.account=lab")
+            raise StudyError(f"--slurm {shown}: takes one directive at a time, such as directives.account=lab")
         name = key.removeprefix("directives.")
-        (section if name == key else section["directives"])[name] = _plain(value)
+        (section if name == key else section["directives"])[name] = _plain(key, value)
     parsed = parse_study(study.model_dump() | {"slurm": section}, "--slurm")
     return study.model_copy(update={"slurm": parsed.slurm})
 
 
-def _plain(text: str) -> str | bool | None:
-    """The value that `text` means in YAML where it is true, false, nothing or quoted; else `text` itself.
-
-    Numbers stay text, which the section takes too: YAML would read a time like 01:30:00 or an account like 0123 as one.
-    """
+def _plain(key: str, text: str) -> Any:
+    """The value that `text` means in a study file; a number stays text where the field takes text, as an account may
+    be 0123 and a partition 7."""
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        return text  # such as a star, or a date that does not exist
-    return value if value is None or isinstance(value, str | bool) else text
+        value = parse_yaml(text) if text[:1] in ("'", '"') else plain_scalar(text)
+    except yaml.YAMLError:
+        return text
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return text if is_number and key not in NUMBERS else value
+
+
+def check_folder(out: Path) -> None:
+    """Raise `StudyError` where sbatch would read the path of `out` as another one."""
+    strange = next((char for char in str(out) if char in "%'\"\\"), None)
+    if strange:
+        raise StudyError(f"--engine slurm: {out} holds {strange}, which sbatch replaces in paths; choose another --out")
 
 
 def parameters(settings: SlurmSettings, name: str) -> dict[str, Any]:
