@@ -31,9 +31,14 @@ def clean_name(text: str) -> str:
     """The name that `text` means: NFC, every kind of blank a plain one, nothing invisible around it."""
     composed = unicodedata.normalize("NFC", text)
     plain = "".join(" " if unicodedata.category(char) == "Zs" else char for char in composed)
-    while plain != (plain := plain.strip().strip(_MARKS_AT_ENDS)):
+    return strip_all(plain)
+
+
+def strip_all(text: str, others: str = "") -> str:
+    """`text` without blanks, invisible marks and `others` around it."""
+    while text != (text := text.strip().strip(_MARKS_AT_ENDS + others)):
         pass
-    return plain
+    return text
 
 
 def name_fault(name: str) -> str:

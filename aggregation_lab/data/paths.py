@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.tables import CSV_FOLDER, Row
 from aggregation_lab.data.targets import relative_path
-from aggregation_lab.naming import clean_name
+from aggregation_lab.naming import clean_name, strip_all
 from aggregation_lab.tasks import TaskType, read_type
 
 _HINTS = 20  # nearest names that are looked for: each takes a look at a whole folder
@@ -68,9 +68,13 @@ def find_files(train: Path, rows: Sequence[Row], findings: Findings) -> list[Row
     for file, cases in read.items():
         how = ", ".join(dict.fromkeys(difference for _, _, found in cases for difference in found.how))
         row, column, found = cases[0]
-        count = f"{len(cases)} paths are" if len(cases) > 1 else "a path is"
+        count = (
+            f"{len(cases)} paths are not written as their files are named"
+            if len(cases) > 1
+            else ("a path is not written as its file is named")
+        )
         example = f"{row.cells[column]!r} is read as {found.text}"
-        message = f"{count} not written as the file is named ({how}); first {example}; correct the CSV"
+        message = f"{count} ({how}); first {example}; correct the CSV"
         findings.warning(file, row.line, column, message)
     return result
 
@@ -183,8 +187,8 @@ def fold(name: str) -> str:
 
 def _meanings(text: str) -> list[tuple[str, tuple[str, ...]]]:
     """What a path may mean, the likeliest first, each with what it takes to read it so."""
-    bare = clean_name(text).strip("\"'").strip()
-    how = ("blanks or quotes around it",) if bare != unicodedata.normalize("NFC", text) and bare != text else ()
+    bare = strip_all(text, "\"'")
+    how = ("blanks or quotes around it",) if bare != text else ()
     bare = bare.removeprefix("file://")
     if "\\" in bare:
         bare, how = bare.replace("\\", "/"), (*how, "backslashes")

@@ -57,6 +57,10 @@ def _decode(data: bytes, name: str, findings: Findings) -> str | None:
         if data.startswith(start):
             findings.error(name, None, None, f"is {what} by its content, not a CSV; {_SAVE}")
             return None
+    if _every_other_is_nul(data) and not data.startswith(tuple(mark for mark, _ in _MARKS)):
+        message = "is UTF-16 without its mark, not UTF-8; save the file as UTF-8 (in Excel: `CSV UTF-8`)"
+        findings.error(name, None, None, message)
+        return None
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
@@ -68,11 +72,7 @@ def _decode(data: bytes, name: str, findings: Findings) -> str | None:
         return None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        if _every_other_is_nul(data):
-            message = "is UTF-16 without its mark, not UTF-8; save the file as UTF-8 (in Excel: `CSV UTF-8`)"
-            findings.error(name, None, None, message)
-        else:
-            findings.error(name, line, None, f"holds a NUL byte, so it is no text or damaged; restore it, or {_SAVE}")
+        findings.error(name, line, None, f"holds a NUL byte, so it is no text or damaged; restore it, or {_SAVE}")
         return None
     return text
 
@@ -89,20 +89,28 @@ def _likely_encoding(data: bytes) -> str:
     long = sum(len(word) for word in words if len(word) > 1)
     if long <= sum(len(word) for word in words) / 2:  # single letters among plain ones
         return "Windows-1252 or Latin-1 (Western European)"
-    for encoding, low, high, share, title in (
-        ("cp932", "\u3040", "\u30ff", 0.5, "Shift-JIS (Japanese)"),
-        ("cp949", "\uac00", "\ud7a3", 0.98, "EUC-KR (Korean), else GBK (Chinese)"),  # Chinese has other letters too
-        ("gb18030", "\u4e00", "\u9fff", 0.5, "GBK or GB18030 (Chinese)"),
-        ("big5", "\u4e00", "\u9fff", 0.5, "Big5 (Chinese)"),
-        ("cp1251", "\u0400", "\u04ff", 0.5, "Windows-1251 (Cyrillic)"),
-    ):
+    for encoding, usual, share, title in _ENCODINGS:
         try:
             told = [char for char in data.decode(encoding) if char > "\x7f"]
         except UnicodeDecodeError:
             continue
-        if sum(low <= char <= high for char in told) > share * len(told):
+        if all(map(str.isprintable, told)) and sum(map(usual, told)) > share * len(told):
             return title
     return "Windows-1252 or Latin-1 (Western European)"
+
+
+def _usual_chinese(char: str) -> bool:
+    """Whether the character is one of the 3755 most used, which GB 2312 writes with these first bytes."""
+    return 0xB0 <= char.encode("gb18030")[0] <= 0xD7 and "\u4e00" <= char <= "\u9fff"
+
+
+_ENCODINGS: tuple[tuple[str, Callable[[str], bool], float, str], ...] = (
+    ("cp932", lambda char: "\u3040" <= char <= "\u30ff", 0.5, "Shift-JIS (Japanese)"),
+    ("cp949", lambda char: "\uac00" <= char <= "\ud7a3", 0.95, "EUC-KR (Korean), else GBK (Chinese)"),
+    ("gb18030", _usual_chinese, 0.6, "GBK or GB18030 (Chinese)"),
+    ("big5", lambda char: 0xA4 <= char.encode("big5")[0] <= 0xC6 and char >= "\u4e00", 0.6, "Big5 (Chinese)"),
+    ("cp1251", lambda char: "\u0400" <= char <= "\u04ff", 0.6, "Windows-1251 (Cyrillic)"),
+)
 
 
 def read_records(text: str, rate: Callable[[list[str]], int]) -> Iterator[tuple[int, list[str]]]:
