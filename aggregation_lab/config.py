@@ -1,9 +1,11 @@
 """What defines the result of one run besides its data: typed, frozen, checked on construction."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from aggregation_lab.naming import clean_name
 
 
 class Config(BaseModel):
@@ -92,7 +94,7 @@ class TrainingConfig(Config):
     """Largest gradient norm."""
     augment: bool = True
     """Random shift, scale, intensity, and flips where the task allows them."""
-    loss_weights: dict[str, float] = Field(default_factory=dict)
+    loss_weights: dict[Annotated[str, AfterValidator(clean_name)], float] = Field(default_factory=dict)
     """lambda_t of the loss, by task; 1 where not given."""
     evaluations: int = Field(8, ge=3)
     """Points of the validation curve."""

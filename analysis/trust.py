@@ -139,8 +139,8 @@ def ledger(study: StudyTables) -> pd.DataFrame:
 
 
 def _flops_ratio(runs: pd.DataFrame, keys: list[str]) -> pd.Series:
-    ts = runs[runs["aggregation"] == "TS"].set_index(["tasks", "fraction", "seed"])["flops"].to_dict()
-    known = {task for task, _, _ in ts}
+    single = runs[runs["aggregation"] == "TS"]
+    ts, known = single.set_index(["tasks", "fraction", "seed"])["flops"].to_dict(), set(single["tasks"])
     base = [
         sum(ts.get((task, share, seed), np.nan) for task in _tasks(str(tasks), known))
         for tasks, share, seed in zip(runs["tasks"], runs["fraction"], runs["seed"], strict=True)

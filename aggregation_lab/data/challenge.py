@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -148,15 +149,16 @@ def _case_table(
     cases: Sequence[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], subject_of: Mapping[str, str]
 ) -> pd.DataFrame:
     ordered = sorted(cases, key=_order)
-    seen: dict[str, int] = {}
+    plain = {f"{case.task}/{case.image}" for case in ordered}
+    used: set[str] = set()
     records = []
     for case in ordered:
-        name = f"{case.task}/{case.image}"
-        seen[name] = seen.get(name, 0) + 1
+        name = _free_name(f"{case.task}/{case.image}", plain, used)
+        used.add(name)
         image = images[case.image]
         records.append(
             {
-                "case": name if seen[name] == 1 else f"{name}#{seen[name]}",
+                "case": name,
                 "task": case.task,
                 "image": case.image,
                 "mask": case.mask,
@@ -171,6 +173,12 @@ def _case_table(
             }
         )
     return pd.DataFrame(records).astype({"box": object, "points": object})
+
+
+def _free_name(name: str, plain: set[str], used: set[str]) -> str:
+    """`name`, or `name`#2, #3 ... where it is used already; never the name of another image's case."""
+    numbered = (f"{name}#{number}" for number in count(2))
+    return name if name not in used else next(other for other in numbered if other not in plain and other not in used)
 
 
 def _order(case: Case) -> tuple:

@@ -98,7 +98,7 @@ def _words(message: str) -> str:
 def _folded(same: Sequence[Problem]) -> Problem:
     """The first of several rows with the same fault, which tells where the others are."""
     first, *others = same
-    rest = [problem.row for problem in others if problem.row is not None]
+    rest = sorted({problem.row for problem in others if problem.row is not None and problem.row != first.row})
     if not rest:
         return first
     rows = f"and {len(rest)} more such row{'s' if len(rest) > 1 else ''}: {lines(rest)}"
