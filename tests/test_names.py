@@ -23,6 +23,7 @@ from analysis.trust import _tasks
 from runners.plan import PlannedRun, select
 from runners.progress import say, say_warnings
 from runners.scoreboard import on_screen
+from runners.study_file import parse_study
 from runners.terminal import Terminal
 
 AWKWARD = ["thyroid.v2", "..", ".", "keys", "type", "training", "T_destination", "forward", "[/x]", "a+b", "NA", "null"]
@@ -194,3 +195,14 @@ def test_tasks_with_a_plus_are_parted_by_what_is_known() -> None:
     assert _tasks("a+b", {"a", "b"}) == ("a", "b")
     assert _tasks("a+b", {"a+b", "a", "b"}) == ("a+b",)
     assert _tasks("x+y", {"a"}) == ("x+y",)
+
+
+def test_a_study_names_tasks_in_the_form_of_the_data(tmp_path: Path) -> None:
+    """An editor of another system composes letters otherwise; the names mean the same."""
+    nfd = unicodedata.normalize("NFD", "Drüse")
+    raw = {"name": "s", "data": {"groups": {nfd: "Gruppe\u00a0é"}, "tasks": [f" {nfd} "]}, "margins": {nfd: 0.1}}
+    study = parse_study({**raw, "aggregations": {"mine": {"u": [nfd]}}, "training": {"loss_weights": {nfd: 2.0}}}, "s")
+    tasks = {"Drüse": task("Drüse")}
+    assert study.data.tasks == ("Drüse",) and study.data.groups == {"Drüse": "Gruppe é"}
+    assert study.margin(tasks["Drüse"]) == 0.1 and study.training.loss_weights == {"Drüse": 2.0}
+    assert [unit.tasks for unit in study.partitions(tasks)[0].units] == [("Drüse",)]

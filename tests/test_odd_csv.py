@@ -1,6 +1,7 @@
 """CSV files as other systems and programs write them: read where the meaning is certain, else one line that says so."""
 
 import csv
+import io
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from aggregation_lab.data.challenge import Dataset, read_dataset
 from aggregation_lab.data.columns import squash
 from aggregation_lab.data.problems import lines
 from aggregation_lab.errors import DataError
+from runners.terminal import Terminal
+from runners.validate import validate_data
 
 FIRST, SECOND = "Cls-Two_1.kinds, first.csv", "Cls-Two_2.kinds, second.csv"
 SEG, DET, REG = "Seg-Three_1.HC18_tiny.csv", "Det-One_1.box.csv", "Reg-Two_1.axis.csv"
@@ -309,6 +312,14 @@ def test_images_without_an_id_beside_images_with_one_are_told(tiny_data: Path) -
     assert "15 images of Kinds" in warning and "give each CSV of these images the column subject_id" in warning
 
 
+def test_a_folder_whose_path_is_no_text_is_refused(tiny_original: Path, tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"d\xff\x1b[31m")
+    root.symlink_to(tiny_original)
+    with pytest.raises(DataError, match="rename the folder") as caught:
+        read_dataset(root)
+    assert str(caught.value).isprintable() and r"d\udcff\x1b[31m" in str(caught.value)
+
+
 def test_a_huge_file_is_not_opened(tiny_data: Path) -> None:
     with open(tables(tiny_data) / "huge.csv", "wb") as stream:
         stream.truncate(3 * 2**30)  # a hole: it takes no place on the disk
@@ -381,3 +392,31 @@ def test_lines_in_short() -> None:
     assert lines([7]) == "line 7"
     assert lines([9, 3, 4, 5]) == "lines 3-5, 9"
     assert re.fullmatch(r"lines 2, 4, .*, 20, \.\.\.", lines(range(2, 60, 2)))
+
+
+def validated(root: Path, study: str | None = None) -> str:
+    terminal = Terminal(file=io.StringIO(), width=140)
+    assert validate_data(root, study, terminal) == 0
+    return terminal.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_validate_never_says_that_nothing_leaks_where_no_patient_is_known(tiny_data: Path) -> None:
+    for name in (SEG, DET, REG):
+        (tables(tiny_data) / name).unlink()
+    told = validated(tiny_data)
+    assert "no patient (subject) is known of any image: leakage by patient cannot be excluded" in told
+    assert "leak nothing" not in told and "give a subject_id column" in told
+    both(*(column(name, "subject_id", lambda n, name=name: f"{name[:9]} {n}") for name in (FIRST, SECOND)))(tiny_data)
+    assert "the patient (subject) of every image is known" in validated(tiny_data)
+
+
+def test_validate_names_the_tasks_whose_patients_are_not_known(tiny_data: Path) -> None:
+    """The file names of the heads tell the patient, those of the kinds do not."""
+    assert "no patient (subject) is known of images of tiny_kind (25): leakage by patient" in validated(tiny_data)
+
+
+def test_validate_shows_notes_and_counts_warnings(tiny_data: Path) -> None:
+    both(column(FIRST, "comment", str), column(DET, "fold", str))(tiny_data)
+    told = validated(tiny_data)
+    assert re.search(r"^note     .*column comment is not used$", told, flags=re.M)
+    assert re.search(r"^warning  .*fold: is not used", told, flags=re.M) and "1 warnings" in told

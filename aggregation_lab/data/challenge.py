@@ -69,6 +69,7 @@ def read_dataset(
     Raises `DataError` whose `problems` are ALL faults found, warnings included.
     """
     root = Path(root)
+    _check_root(root)
     train = find_train_folder(root)
     if train is None:
         problem = Problem(CSV_FOLDER, None, None, advise(root))
@@ -114,6 +115,15 @@ def read_dataset(
         warnings=findings.warnings,
         notes=findings.notes,
     )
+
+
+def _check_root(root: Path) -> None:
+    """Raise `DataError` where the folder's path is no Unicode text: no table could hold the paths of its files."""
+    try:
+        str(root.absolute()).encode()
+    except UnicodeEncodeError as error:
+        problem = Problem("data", None, None, "the folder's path holds a byte that is no UTF-8; rename the folder")
+        raise DataError(f"{printable(root)}: {problem}", (problem,)) from error
 
 
 def _check_names(setting: str, names: Sequence[str] | Mapping[str, str], present: set[str], findings: Findings) -> None:
