@@ -219,6 +219,21 @@ REFUSED: dict[str, tuple[Change, tuple[str, ...]]] = {
         ),
         (FIRST, "line 4", "2 are alike"),
     ),
+    "path to the val folder": (
+        cells(FIRST, lambda n, c: c if n else c.replace("..", "../../val")),
+        (FIRST, "line 2", "leaves the data folder"),
+    ),
+    "absolute path to a val folder": (
+        cells(FIRST, lambda n, c: c if n else c.replace("..", "D:/us/val")),
+        (FIRST, "line 2", "kind 00.png", "does not exist"),
+    ),
+    "path to another copy of the data": (
+        both(
+            lambda root: shutil.copytree(root / "train", root / "train-2"),
+            cells(FIRST, lambda n, c: c if n else c.replace("..", "../../train-2")),
+        ),
+        (FIRST, "line 2", "leaves the data folder"),
+    ),
     "DICOM": (
         both(
             rename(f"{KINDS}/kind 02.png", f"{KINDS}/02.dcm"),

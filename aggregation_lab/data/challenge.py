@@ -15,6 +15,7 @@ from aggregation_lab.data.paths import find_files
 from aggregation_lab.data.problems import Findings, Problem
 from aggregation_lab.data.repeats import without_repeats
 from aggregation_lab.data.scan import Progress, Scan, scan_files
+from aggregation_lab.data.subject_ids import UNKNOWN
 from aggregation_lab.data.subjects import assign_subjects, user_rules
 from aggregation_lab.data.tables import CSV_FOLDER, read_rows
 from aggregation_lab.data.targets import Case, Shape, parse_rows, task_name
@@ -83,6 +84,8 @@ def read_dataset(
     _check_names("laterality", laterality, present, findings)
     _check_group_names(groups or {}, findings)
     _tell_alike("task", present, findings)
+    for name in sorted(name for name in present if name and name.casefold() in UNKNOWN):
+        findings.note("task", None, name, "is taken as a name like any other; fill in the cells if it stands for none")
     _tell_alike("groups", (groups or {}).values(), findings)
     rows = [row for row in all_rows if not tasks or task_name(row) in tasks]
     cases, shapes = parse_rows(rows, findings)
