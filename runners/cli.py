@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
+from aggregation_lab import naming
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
 from aggregation_lab.text import printable
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
+from runners.terminal import Terminal, show_all_characters
 
 if TYPE_CHECKING:
     from analysis.settings import Settings
@@ -273,8 +274,8 @@ def phantoms(
     raise typer.Exit(commands.write_phantom_folder(out, tasks, scale, seed, _console()))
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 140)
+def _console() -> Terminal:
+    return Terminal(width=None if sys.stdout.isatty() else 140)
 
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's class, of which typer carries its own copy
@@ -285,11 +286,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     A model that cannot be built is a fault of the study's `model` section; options that mean nothing give 2, too.
     """
+    show_all_characters()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.exit(app(args=given or ["--help"], prog_name="agglab", standalone_mode=False))
     except AgglabError as error:
-        print(f"agglab: {error}", file=sys.stderr)
+        print(naming.printable(f"agglab: {error}", keep="\n"), file=sys.stderr)
         sys.exit(2 if isinstance(error, StudyError | ModelError) else 1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""

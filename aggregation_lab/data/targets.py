@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.tables import CSV_FOLDER, Row
-from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType
+from aggregation_lab.naming import name_fault
+from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType, near_type, read_type
 
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 LOWEST_CLASSES = {TaskType.SEGMENTATION: 2, TaskType.CLASSIFICATION: 2, TaskType.REGRESSION: 1, TaskType.DETECTION: 1}
@@ -73,14 +74,15 @@ def task_name(row: Row) -> str:
 def _shape(row: Row, shapes: dict[str, Shape], findings: Findings) -> Shape | None:
     """The shape of the row's task; None, reported, where the row does not say it or says another."""
     task, type_text = task_name(row), (row.cell("task_name") or "").strip()
-    if not task or "/" in task:
-        findings.error(row.file, row.line, "task_id", f"is {task!r}; write a task name without '/'")
+    fault = name_fault(task) if "/" not in task else "write a task name without '/'"
+    if fault:
+        findings.error(row.file, row.line, "task_id", f"is {task[:80]!r}; {fault}")
         return None
-    try:
-        task_type = TaskType(type_text.lower())
-    except ValueError:
-        takes = "segmentation, classification, detection or Regression"
-        findings.error(row.file, row.line, "task_name", f"is {type_text!r}; it takes {takes}")
+    task_type = read_type(type_text)
+    if task_type is None:
+        near = near_type(type_text)
+        takes = f"did you mean {near}?" if near else "it takes segmentation, classification, detection or Regression"
+        findings.error(row.file, row.line, "task_name", f"is {type_text!r}; {takes}")
         return None
     classes: int | None = 1
     if task_type is not TaskType.DETECTION:  # the challenge does not keep num_classes of detection rows

@@ -58,9 +58,8 @@ def bounds_table(scenarios: Sequence[Scenario], results: Mapping[str, pd.DataFra
         for name, (low, high) in scenario.bounds.items():
             values = results[scenario.name][name].dropna()
             state = "inside" if holds(values, low, high) else "OUTSIDE"
-            lines.append(
-                f"| {scenario.name} | {heading(name)} | {_cell(name, values)} | {low:g} to {high:g} | {state} |"
-            )
+            cells = (scenario.name, heading(name), _cell(name, values), f"{low:g} to {high:g}", state)
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -116,4 +115,4 @@ def report(wanted: Sequence[Scenario], results: Mapping[str, pd.DataFrame], stud
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]), *sys.argv[2:])
+    main(int(sys.argv[1]) if sys.argv[1:] else 500, *sys.argv[2:])
