@@ -1,15 +1,67 @@
 """What defines the result of one run besides its data: typed, frozen, checked on construction."""
 
 import math
-from typing import Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 
 class Config(BaseModel):
     """Base of every part of a study file: unknown fields are errors and nothing changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+def _text_keys(value: Any) -> Any:
+    """YAML reads 255 as a number and no as a truth value; names of values are text."""
+    if not isinstance(value, dict):
+        return value
+    for key in value:
+        if isinstance(key, bool):
+            raise ValueError(f"holds the truth value {key}; write it in quotes, as the file has it")
+    return {str(key): item for key, item in value.items()}
+
+
+ClassIndex = Annotated[int, Field(ge=0, le=255)]
+ByValue = Annotated[dict[str, ClassIndex], BeforeValidator(_text_keys), Field(min_length=1)]
+
+
+class TargetRules(Config):
+    """How targets are written in files that differ from the challenge's, by task."""
+
+    mask_values: dict[str, ByValue] = Field(default_factory=dict)
+    """Class by value of a task's masks, {0: 0, 255: 1}; "128-255" names all values from 128 to 255."""
+    label_values: dict[str, ByValue] = Field(default_factory=dict)
+    """Class by label of a classification task, {1: 0, 2: 1} or {benign: 0, malignant: 1}."""
+    box_format: dict[str, Literal["xyxy", "xywh", "cxcywh"]] = Field(default_factory=dict)
+    """What x_min, y_min, x_max, y_max hold: two corners (xyxy), the upper left corner or the centre and then width
+    and height."""
+    coordinates: dict[str, Literal["pixels", "normalised"]] = Field(default_factory=dict)
+    """Unit of a task's boxes or points: pixels of the image, or shares of its sides from 0 to 1."""
+    missing_point: tuple[float, float] | Literal["empty"] | None = None
+    """What stands for a point that could not be marked: [0, 0], or empty cells. Cases with one are left out."""
+
+    @field_validator("mask_values")
+    @classmethod
+    def _readable(cls, tasks: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+        for task, values in tasks.items():
+            taken: set[int] = set()
+            for text in values:
+                span = value_span(text)
+                if taken & set(span):
+                    raise ValueError(f"{task} names {text} twice; each value has one class")
+                taken |= set(span)
+        return tasks
+
+
+def value_span(text: str) -> range:
+    """The values that "255" or "128-255" names. Raises `ValueError` where it names none."""
+    match = re.fullmatch(r"(-?\d{1,10})(?:-(\d{1,10}))?", text.strip())
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+    if not 0 <= last - first < 2**16:
+        raise ValueError(f"names the value {text!r}; write a number as in 255, or two as in '128-255'")
+    return range(first, last + 1)
 
 
 class MoEConfig(Config):

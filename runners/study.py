@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from aggregation_lab.aggregation import FLOOR, PARADIGMS, Aggregation, user_partition
-from aggregation_lab.config import Config, ModelConfig, TrainingConfig, check_frozen
+from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.tasks import Task, TaskType
@@ -36,7 +36,7 @@ class PhantomSettings(Config):
     seed: int = Field(0, ge=0)
 
 
-class DataConfig(Config):
+class DataConfig(TargetRules):
     """Where the images are, how they are grouped and how they are divided."""
 
     root: Path | None = None

@@ -6,12 +6,23 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from aggregation_lab.config import TargetRules
+from aggregation_lab.data.gathered import Gathered
+from aggregation_lab.data.labels import Labels
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.tables import CSV_FOLDER, Row
 from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType
 
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 LOWEST_CLASSES = {TaskType.SEGMENTATION: 2, TaskType.CLASSIFICATION: 2, TaskType.REGRESSION: 1, TaskType.DETECTION: 1}
+
+RULED_TYPES = {
+    "mask_values": (TaskType.SEGMENTATION,),
+    "label_values": (TaskType.CLASSIFICATION,),
+    "box_format": (TaskType.DETECTION,),
+    "coordinates": (TaskType.DETECTION, TaskType.REGRESSION),
+}
+"""Task types that the rules of `TargetRules` by task are for."""
 
 Box = tuple[float, float, float, float]
 Points = tuple[tuple[float, float], ...]
@@ -39,8 +50,15 @@ class Shape:
     said_by: str
 
 
-def parse_rows(rows: Iterable[Row], findings: Findings) -> tuple[list[Case], dict[str, Shape]]:
-    """Cases of all rows that can be understood, and the shape of each task. Faults go to `findings`."""
+def parse_rows(
+    rows: Iterable[Row], findings: Findings, rules: TargetRules | None = None
+) -> tuple[list[Case], dict[str, Shape]]:
+    """Cases of all rows that can be understood, and the shape of each task. Faults go to `findings`.
+
+    Boxes and points are as the file has them, see `coordinates.pixel_cases`; rows with a missing point are left out.
+    """
+    rules = rules or TargetRules()
+    labels, missing = Labels(rules.label_values), Gathered(findings)
     shapes = {
         name: Shape(known.task.type, known.task.classes, "the challenge") for name, known in CHALLENGE_TASKS.items()
     }
@@ -50,9 +68,14 @@ def parse_rows(rows: Iterable[Row], findings: Findings) -> tuple[list[Case], dic
         if shape is None:
             continue
         seen.add(task_name(row))
-        case = _case(row, shape, findings)
+        case = _case(row, shape, rules, labels, missing, findings)
         if case is not None:
             cases.append(case)
+    labels.report(findings)
+    missing.report()
+    if rules.missing_point is not None and not missing:
+        shown = rules.missing_point if isinstance(rules.missing_point, str) else list(rules.missing_point)
+        findings.warning("missing_point", None, None, f"is {shown}, but no point of the data is; check the rule")
     return cases, {name: shape for name, shape in shapes.items() if name in seen}
 
 
@@ -108,20 +131,23 @@ def _classes(row: Row, task_type: TaskType, findings: Findings) -> int | None:
     return classes
 
 
-def _case(row: Row, shape: Shape, findings: Findings) -> Case | None:
+def _case(
+    row: Row, shape: Shape, rules: TargetRules, labels: Labels, missing: Gathered, findings: Findings
+) -> Case | None:
     task, image = task_name(row), _path(row, "image_path", shape.type, findings)
     target: dict[str, object] | None = None
     if shape.type is TaskType.SEGMENTATION:
         mask = _path(row, "mask_path", shape.type, findings)
         target = {"mask": mask} if mask else None
     elif shape.type is TaskType.CLASSIFICATION:
-        label = _label(row, shape.classes, findings)
+        text = _required(row, "mask", shape.type, findings)
+        label = labels.read(row, task, shape.classes, text) if text else None
         target = {"label": label} if label is not None else None
     elif shape.type is TaskType.DETECTION:
         box = _box(row, findings)
         target = {"box": box} if box else None
     else:
-        points = _points(row, shape.classes, findings)
+        points = _points(row, shape.classes, rules, missing, findings)
         target = {"points": points} if points else None
     return Case(row, task, image, **target) if image and target else None  # type: ignore[arg-type]
 
@@ -161,19 +187,6 @@ def _path(row: Row, column: str, task_type: TaskType, findings: Findings) -> str
     return path or ""
 
 
-def _label(row: Row, classes: int, findings: Findings) -> int | None:
-    text = _required(row, "mask", TaskType.CLASSIFICATION, findings)
-    if not text:
-        return None
-    label = _integer(text)
-    if label is None or not 0 <= label < classes:
-        findings.error(
-            row.file, row.line, "mask", f"label is {text!r}; it takes a whole number from 0 to {classes - 1}"
-        )
-        return None
-    return label
-
-
 def _box(row: Row, findings: Findings) -> Box | None:
     texts = [_required(row, column, TaskType.DETECTION, findings) for column in BOX_COLUMNS]
     numbers = [_number(text) for text in texts]
@@ -183,24 +196,29 @@ def _box(row: Row, findings: Findings) -> Box | None:
     if any(number is None for number in numbers):
         return None
     x_min, y_min, x_max, y_max = (number for number in numbers if number is not None)
-    if x_min >= x_max or y_min >= y_max:
-        shown = f"({x_min:g}, {y_min:g}, {x_max:g}, {y_max:g})"
-        findings.error(row.file, row.line, "x_min..y_max", f"box {shown} is inverted or empty; min must be below max")
-        return None
     return x_min, y_min, x_max, y_max
 
 
-def _points(row: Row, count: int, findings: Findings) -> Points | None:
+def _points(row: Row, count: int, rules: TargetRules, missing: Gathered, findings: Findings) -> Points | None:
     points: list[tuple[float, float]] = []
     for number in range(1, count + 1):
         column = f"point_{number}_xy"
+        if rules.missing_point == "empty" and row.cell(column) == "":
+            missing.warning(row, column, _LEFT_OUT, task_name(row))
+            return None
         text = _required(row, column, TaskType.REGRESSION, findings)
         point = _point(text)
+        if point is not None and point == rules.missing_point:
+            missing.warning(row, column, _LEFT_OUT, task_name(row))
+            return None
         if point is not None:
             points.append(point)
         elif text:
             findings.error(row.file, row.line, column, f'is {text!r}; write JSON text "[x, y]" in pixels')
     return tuple(points) if len(points) == count else None
+
+
+_LEFT_OUT = "is a missing point (data.missing_point), so the case is left out"
 
 
 def _point(text: str) -> tuple[float, float] | None:
