@@ -1,5 +1,6 @@
 """What defines the result of one run besides its data: typed, frozen, checked on construction."""
 
+import json
 import math
 import re
 from typing import Annotated, Any, Literal
@@ -53,6 +54,15 @@ class TargetRules(Config):
                     raise ValueError(f"{task} names {text} twice; each value has one class")
                 taken |= set(span)
         return tasks
+
+
+def yaml_key(text: str) -> str:
+    """A name as it can be written in a study file: in quotes where YAML would read it as something else."""
+    plain = re.fullmatch(r"[A-Za-z_][\w.-]*|\d{1,10}", text) and text.lower() not in _YAML_WORDS
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+_YAML_WORDS = {"yes", "no", "on", "off", "true", "false", "y", "n", "null", "nan"}
 
 
 def value_span(text: str) -> range:

@@ -9,13 +9,12 @@ import pandas as pd
 from aggregation_lab.config import TargetRules
 from aggregation_lab.data.checks import (
     check_agreement,
-    check_contrast,
     check_copies,
     check_enough,
     check_files,
-    check_levels,
     check_mask_sizes,
 )
+from aggregation_lab.data.contrast import check_contrast
 from aggregation_lab.data.coordinates import check_bounds, pixel_cases
 from aggregation_lab.data.deep import Levels
 from aggregation_lab.data.duplicates import near_duplicates
@@ -106,8 +105,7 @@ def read_dataset(
     )
     check_files(cases, images, masks, findings)
     levels, ranges = find_levels(cases, images)
-    check_levels(ranges, findings)
-    check_contrast(cases, images, levels, findings)
+    check_contrast(cases, images, levels, ranges, findings)
     images = {path: _with_levels(scan, levels.get(path)) for path, scan in images.items()}
     cases = pixel_cases(cases, images, rules, findings)
     check_bounds(cases, images, findings)

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from aggregation_lab.data.deep import Levels
+from aggregation_lab.config import yaml_key
 from aggregation_lab.data.gathered import Gathered
-from aggregation_lab.data.levels import TaskLevels
 from aggregation_lab.data.mask_classes import TaskMasks
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.scan import Scan
@@ -19,10 +18,6 @@ SPLIT_PARTS = 3
 
 LARGEST_SUBJECT = 0.3
 """A subject with a larger share of a task's images is suspect: a rule may have cut too much off the file names."""
-
-
-CONTRAST = 3
-"""Grey levels, of 255, between the darkest and brightest 1% of an image: with no more it shows hardly anything."""
 
 
 def check_files(
@@ -56,46 +51,6 @@ _NOTES = {
     "transparent": "has pixels that shine through; it is read as if on black",
     "undefined": "has pixels that are no numbers or infinite; they are read as black or, if plus infinity, white",
 }
-
-
-def check_contrast(
-    cases: Iterable[Case], images: Mapping[str, Scan], levels: Mapping[str, Levels], findings: Findings
-) -> None:
-    """Warn of images that are (nearly) of one grey when read, one line per CSV; refuse colour whose top bytes are."""
-    gathered = Gathered(findings)
-    brightest: dict[str, float] = {}
-    seen: set[tuple[str, str]] = set()
-    deep_colour = [case for case in cases if "top_bytes" in images[case.image].notes]
-    for case in deep_colour:
-        brightest[case.task] = max(brightest.get(case.task, 0), images[case.image].high)
-    for case in cases:
-        scan = images[case.image]
-        if scan.fault or (case.row.file, case.image) in seen:
-            continue
-        seen.add((case.row.file, case.image))
-        if "top_bytes" in scan.notes and brightest[case.task] < 128:
-            message = f"{case.image} is a colour image whose 16 bits are not used up, and only the top 8 can be read"
-            gathered.error(case.row, "image_path", f"{message}; save it with 8 bits per channel, or grey", "colour")
-        elif _contrast(scan, levels.get(case.image)) <= CONTRAST:
-            message = (
-                f"{case.image} has (nearly) no contrast: 98% of its pixels lie within {CONTRAST} of 255 grey levels"
-            )
-            gathered.warning(case.row, "image_path", f"{message}; check how it was exported", "contrast")
-    gathered.report()
-
-
-def _contrast(scan: Scan, levels: Levels | None) -> float:
-    black, white = (levels.black, levels.white) if levels else (0.0, 255.0)
-    return (scan.bright - scan.dark) * 255 / (white - black)
-
-
-def check_levels(ranges: Iterable[TaskLevels], findings: Findings) -> None:
-    """Warn where images are scaled from a range that is none of the usual ones."""
-    for group in ranges:
-        if group.own:
-            shown = f"images of more than 8 bits hold values from {group.levels.black:g} to {group.levels.white:g}"
-            message = f"{shown}; these become black and white in all of them"
-            findings.warning("task", None, ", ".join(group.tasks), message)
 
 
 def check_mask_sizes(
@@ -200,7 +155,7 @@ def _check_classes(
 
 def _from_one(task: str, classes: int) -> str:
     values = ", ".join(f"{label}: {label - 1}" for label in range(1, classes))
-    rule = f"data.label_values: {{{task}: {{{values}}}}} in the study file"
+    rule = f"data.label_values: {{{yaml_key(task)}: {{{values}}}}} in the study file"
     return f"; if labels count from 1, set num_classes to {classes - 1} and write {rule}"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aggregation_lab.config import TargetRules
+from aggregation_lab.config import TargetRules, yaml_key
 from aggregation_lab.data.gathered import Gathered
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.scan import Scan
@@ -70,7 +70,7 @@ def _check(group: _Group, rules: TargetRules, faults: Gathered) -> list[Case]:
     values = group.values
     unit = rules.coordinates.get(group.task)
     if unit is None and (np.abs(values) <= UNIT).all() and values.any():
-        advice = f"write data.coordinates: {{{group.task}: normalised}} in the study file"
+        advice = f"write data.coordinates: {{{yaml_key(group.task)}: normalised}} in the study file"
         message = f"no coordinate of task {group.task} is above {values.max():g}, so these are not pixels; {advice}"
         for case in group.cases:
             faults.error(case.row, group.field, message, f"normalised {group.task}")
@@ -133,7 +133,7 @@ def _suspect_boxes(group: _Group, values: np.ndarray, inverted: np.ndarray, faul
     several = inverted.sum() >= max(2, 0.05 * len(values))
     if not forms or not (several or (fits["xywh"].all() and len(values) >= ENOUGH)):
         return False
-    write = " or ".join(f"{{{group.task}: {form}}}" for form in forms)
+    write = " or ".join(f"{{{yaml_key(group.task)}: {form}}}" for form in forms)
     meaning = "x, y is the corner in xywh, the centre in cxcywh"
     advice = f"if they hold x, y, width, height, write data.box_format: {write} in the study file ({meaning})"
     for case in group.cases:
@@ -158,9 +158,8 @@ def _suspect_points(group: _Group, values: np.ndarray, unit: str | None, faults:
     inside = ((values <= group.sides[:, None] / 2) | zero[..., None]).all()
     if unit is None and inside and len(values) >= ENOUGH and not zero.all():
         message = f"all points of task {group.task} lie in the upper left quarter of their images"
-        advice = (
-            f"check their unit, and write data.coordinates: {{{group.task}: pixels}} in the study file if it is right"
-        )
+        rule = f"data.coordinates: {{{yaml_key(group.task)}: pixels}}"
+        advice = f"check their unit, and write {rule} in the study file if it is right"
         faults.warning(group.cases[0].row, "point_1_xy", f"{message}; {advice}", f"quarter {group.task}")
 
 

@@ -17,7 +17,7 @@ LARGEST = 40_000_000
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "JPEG2000", "AVIF", "PPM", "PCX", "TGA", "SGI")
 """What Pillow may take a file for; not the formats whose decoders run other programs."""
 
-_ALONE = 6_000_000  # pixels from which images are decoded one at a time, so that memory stays bounded
+_ALONE = 4_000_000  # pixels from which images are decoded one at a time, so that memory stays bounded
 _ORIENTATION = 0x0112  # EXIF tag
 _PHOTOMETRIC = 262  # TIFF tag
 _TURNS = {

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aggregation_lab.config import yaml_key
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.tables import Row
 
@@ -51,8 +52,9 @@ class Labels:
         if task in self._values or len(texts) != known.classes:
             return ""
         why = "the labels count from 1" if [_whole(text) for text in texts] == [*range(1, known.classes + 1)] else ""
-        values = ", ".join(f"{_quoted(text)}: {index}" for index, text in enumerate(texts))
-        return f"; {why or 'to name classes'}, write data.label_values: {{{task}: {{{values}}}}} in the study file"
+        values = ", ".join(f"{yaml_key(text)}: {index}" for index, text in enumerate(texts))
+        rule = f"data.label_values: {{{yaml_key(task)}: {{{values}}}}}"
+        return f"; {why or 'to name classes'}, write {rule} in the study file"
 
 
 def _whole(text: str) -> int | None:
@@ -61,11 +63,3 @@ def _whole(text: str) -> int | None:
     except ValueError:
         return None
     return int(number) if number.is_integer() else None
-
-
-def _quoted(text: str) -> str:
-    """The label as a key of YAML."""
-    return text if _whole(text) is not None or text.isidentifier() and text.lower() not in _TRUTH else repr(text)
-
-
-_TRUTH = {"yes", "no", "on", "off", "true", "false", "y", "n", "null"}

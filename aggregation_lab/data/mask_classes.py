@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aggregation_lab.config import TargetRules, value_span
+from aggregation_lab.config import TargetRules, value_span, yaml_key
 from aggregation_lab.data.gathered import Gathered
 from aggregation_lab.data.masks import write_values
 from aggregation_lab.data.problems import Findings
@@ -76,7 +76,7 @@ def _read_values(
         return None
     if classes == 2 and found <= {0, *FULL}:
         return {0: 0} | dict.fromkeys(FULL, 1)
-    advice = f"task {task} takes class indices 0 to {classes - 1}; {_remedy(task, classes, found)}"
+    advice = f"task {task} takes class indices 0 to {classes - 1}; {_remedy(task, classes, found, masks)}"
     _report(task, {value for value in found if not 0 <= value < classes}, masks, advice, findings)
     return None
 
@@ -98,27 +98,31 @@ def _shown(values: set[int]) -> str:
     return f"values {', '.join(map(str, some[:4]))}{', ...' if len(some) > 4 else ''}"
 
 
-def _remedy(task: str, classes: int, found: set[int]) -> str:
+def _remedy(task: str, classes: int, found: set[int], masks: Sequence[_Used]) -> str:
     """A line for the study file that reads these values, as far as they let it be guessed."""
     inside = {value: value for value in found if 0 <= value < classes}
     beyond = sorted(found - set(inside))
-    if len(beyond) == 1 and beyond[0] in FULL and inside:
+    name = yaml_key(task)
+    if classes == 2 and found <= {0, 1, *FULL} and not any({1, *beyond} <= mask.values for mask in masks):
+        pairs = inside | dict.fromkeys(beyond, 1)
+        why = f"some masks hold 1 and others {beyond[0]}; if both are the structure, write"
+    elif len(beyond) == 1 and beyond[0] in FULL and any(inside):
         pairs = {**inside, beyond[0]: 0}
         why = f"if {beyond[0]} marks pixels without a label, count them as background by"
     elif len(found) <= classes:
         pairs, why = {value: index for index, value in enumerate(sorted(found))}, "say what the values mean by"
     elif classes == 2:
-        return f"write data.mask_values: {{{task}: {{'0-127': 0, '128-{max(found)}': 1}}}} in the study file"
+        return f"write data.mask_values: {{{name}: {{'0-127': 0, '128-{max(found)}': 1}}}} in the study file"
     else:
-        return f"say in the study file what every value means, as in data.mask_values: {{{task}: {{0: 0, 255: 1}}}}"
+        return f"say in the study file what every value means, as in data.mask_values: {{{name}: {{0: 0, 255: 1}}}}"
     values = ", ".join(f"{value}: {index}" for value, index in sorted(pairs.items()))
-    return f"{why} data.mask_values: {{{task}: {{{values}}}}} in the study file"
+    return f"{why} data.mask_values: {{{name}: {{{values}}}}} in the study file"
 
 
 def _warn_no_background(task: str, classes: int, found: set[int], masks: Sequence[_Used], findings: Findings) -> None:
-    row = masks[0].case.row
+    row, name = masks[0].case.row, yaml_key(task)
     values = ", ".join(f"{value}: {index}" for index, value in enumerate(sorted(found)))
-    remedy = f"if classes count from {min(found)}, write data.mask_values: {{{task}: {{{values}}}}} in the study file"
+    remedy = f"if classes count from {min(found)}, write data.mask_values: {{{name}: {{{values}}}}} in the study file"
     message = f"no mask of task {task} holds class 0, the background, of {classes} classes; {remedy}"
     findings.warning(row.file, row.line, "mask_path", message)
 
