@@ -144,6 +144,8 @@ def _check_classes(
             return
     else:
         present = {"0"}.union(*(masks[case.mask].values.split(",") for case in cases))
+        if any(not 0 <= int(value) < shape.classes for value in present - {""}):  # which is told
+            return
     absent = ", ".join(str(number) for number in range(shape.classes) if str(number) not in present)
     if shape.type is TaskType.CLASSIFICATION and len(present) == 1:
         findings.error("task", None, task, f"has only class {present.pop()}; add cases of another class")

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 
 from PIL import Image, ImageChops
@@ -152,9 +153,16 @@ def open_file(data: bytes) -> Iterator[OpenFile]:
 
 def _opened(data: bytes) -> Image.Image:
     try:
-        return Image.open(BytesIO(data), formats=FORMATS)
+        return Image.open(BytesIO(data), formats=_formats())
     except Exception as error:  # Pillow's decoders raise many types for broken bytes
         raise ValueError(_reason(error)) from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of FORMATS that this build of Pillow knows."""
+    Image.init()
+    return tuple(form for form in FORMATS if form in Image.OPEN)
 
 
 def _load(image: Image.Image) -> OpenFile:

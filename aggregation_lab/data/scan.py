@@ -23,7 +23,9 @@ THUMBNAIL = 32
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
-_VERSION = 2  # of the remembered table: another version is read anew
+VERSION = 2
+"""Of what a scan finds in the same file, thumbnails included: what an earlier version has left is not used."""
+
 _BATCH = 256  # files in flight at once, so that memory stays bounded
 
 
@@ -225,7 +227,7 @@ def _deep_extent(picture: Picture) -> _Extent:
 def _remember(memory: Path, scans: dict[Key, Scan]) -> None:
     rows = [(*key, *asdict(scan).values()) for key, scan in scans.items() if not scan.fault]
     frame = pd.DataFrame(rows, columns=_COLUMNS)
-    frame.attrs = {"version": _VERSION}
+    frame.attrs = {"version": VERSION}
     write_atomic(memory, lambda stream: frame.to_parquet(stream, index=False))
 
 
@@ -237,7 +239,7 @@ def _remembered(memory: Path | None) -> dict[Key, Scan]:
         frame = pd.read_parquet(memory)
     except (OSError, ValueError):  # pyarrow's errors are ValueErrors
         return {}
-    if frame.attrs.get("version") != _VERSION or list(frame.columns) != _COLUMNS:
+    if frame.attrs.get("version") != VERSION or list(frame.columns) != _COLUMNS:
         return {}
     return {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
 
