@@ -36,7 +36,7 @@ class PhantomSettings(Config):
     seed: int = Field(0, ge=0)
 
 
-class DataConfig(TargetRules):
+class FolderConfig(Config):
     """Where the images are, how they are grouped and how they are divided."""
 
     root: Path | None = None
@@ -63,6 +63,10 @@ class DataConfig(TargetRules):
         if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
             raise ValueError("takes three shares greater than 0 that add up to 1: train, val, test")
         return shares
+
+
+class DataConfig(TargetRules, FolderConfig):
+    """The data of a study: where they are, and how their targets are written."""
 
 
 def _seed_list(value: Any) -> Any:

@@ -31,9 +31,10 @@ class Mask:
     @property
     def values(self) -> list[int]:
         """The values in use, in their order."""
-        if self.pixels.dtype.kind == "u":  # counting is faster than sorting
-            return np.flatnonzero(np.bincount(self.pixels.ravel())).tolist()
-        return np.unique(self.pixels).tolist()
+        found: set[int] = set()
+        for rows in np.array_split(self.pixels, 1 + self.pixels.size // 2**20):  # sorting copies what it sorts
+            found.update(np.unique(rows).tolist())
+        return sorted(found)
 
 
 def decode_mask(data: bytes, values: Mapping[int, int] | None = None) -> Image.Image:
