@@ -218,7 +218,7 @@ REFUSED: dict[str, tuple[Callable[[int], bytes], str]] = {
 def test_masks_that_are_none_are_refused_in_one_line(tmp_path: Path, name: str) -> None:
     encode, words = REFUSED[name]
     lines = problems(masked(tmp_path / "data", encode, 3), "error")
-    assert words in lines[0] and (len(lines) == 1 or name == "a photograph"), lines
+    assert words in lines[0] and len(lines) == 1, lines
     assert "mask_path" in lines[0]
 
 
@@ -426,13 +426,30 @@ def test_missing_points_are_told_and_left_out(tmp_path: Path) -> None:
     assert "left out" in line and "3 rows" in line
 
 
-@pytest.mark.parametrize(("text", "rule"), [("", "empty"), ("[-1, -1]", (-1.0, -1.0))])
+def test_one_csv_in_shares_among_others_in_pixels(tmp_path: Path) -> None:
+    """A rule for the task would not help: the CSV is to be written anew."""
+    root = boxed(tmp_path / "data", corners())
+    table = root / "train/csv_files/tiny.csv"
+    head, *rows = table.read_text().splitlines()
+    shares = [
+        [*row.split(",")[:4], *map(repr, box)] for row, box in zip(rows, (corners() / SIDES).tolist(), strict=True)
+    ]
+    table.with_name("other.csv").write_text("\n".join([head, *(",".join(row) for row in shares[:10])]))
+    table.write_text("\n".join([head, *rows[10:]]))
+    (line,) = problems(root, "error")
+    assert "other.csv" in line and "write pixels here" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"), [("", "empty"), ("[NaN, NaN]", "empty"), ("[null, null]", "empty"), ("[-1, -1]", (-1.0, -1.0))]
+)
 def test_other_signs_of_a_missing_point(tmp_path: Path, text: str, rule: object) -> None:
     rows = [[[float(x), float(y)] for x, y in row] for row in marks().tolist()]
-    rows[3][0] = text  # type: ignore[call-overload]
+    rows[3][0] = rows[6][1] = text  # type: ignore[call-overload]
     root = pointed(tmp_path / "data", rows)
-    assert problems(root, "error")
-    assert len(read_dataset(root, rules=TargetRules(missing_point=rule)).cases) == 19  # type: ignore[arg-type]
+    first = problems(root, "error")[0]
+    assert "line 5" in first and ("data.missing_point: empty" in first) == (rule == "empty")
+    assert len(read_dataset(root, rules=TargetRules(missing_point=rule)).cases) == 18  # type: ignore[arg-type]
 
 
 def test_a_rule_that_finds_nothing_is_told(tmp_path: Path) -> None:

@@ -33,14 +33,14 @@ def pixel_cases(
             tasks.setdefault((case.task, case.row.file), []).append(case)
     faults = Gathered(findings)
     for (task, _), members in tasks.items():
-        group = _Group(task, members, np.array([_sides(images[case.image]) for case in members], float))
-        moved |= dict(zip(map(id, members), _check(group, rules, faults), strict=True))
+        group = _group(task, members, images)
+        if task not in rules.coordinates and group.in_shares:
+            others = all(_group(task, other, images).in_shares for (name, _), other in tasks.items() if name == task)
+            _refuse_shares(group, others, faults)
+        else:
+            moved |= dict(zip(map(id, members), _check(group, rules, faults), strict=True))
     faults.report()
     return [moved.get(id(case), case) for case in cases]
-
-
-def _sides(scan: Scan) -> tuple[int, int]:
-    return scan.width, scan.height
 
 
 @dataclass(frozen=True)
@@ -61,20 +61,35 @@ class _Group:
         return np.array([case.box or case.points for case in self.cases], float).reshape(len(self.cases), -1, 2)
 
     @property
+    def in_shares(self) -> bool:
+        """Whether no coordinate is large enough to be one of pixels."""
+        values = self.values
+        return bool((np.abs(values) <= UNIT).all() and values.any())
+
+    @property
     def field(self) -> str:
         return "x_min..y_max" if self.boxes else "point_1_xy"
+
+
+def _group(task: str, cases: list[Case], images: Mapping[str, Scan]) -> _Group:
+    sides = [(images[case.image].width, images[case.image].height) for case in cases]
+    return _Group(task, cases, np.array(sides, float))
+
+
+def _refuse_shares(group: _Group, everywhere: bool, faults: Gathered) -> None:
+    """Report a CSV whose coordinates lie in [0, 1]; a rule for the task helps where all its CSV files are so."""
+    advice = "write pixels here as in the task's other CSV files"
+    if everywhere:
+        advice = f"write data.coordinates: {{{yaml_key(group.task)}: normalised}} in the study file"
+    message = f"no coordinate of task {group.task} is above {group.values.max():g}, so these are not pixels; {advice}"
+    for case in group.cases:
+        faults.error(case.row, group.field, message, f"normalised {group.task}")
 
 
 def _check(group: _Group, rules: TargetRules, faults: Gathered) -> list[Case]:
     """The group's cases in pixels, or as they are where that is not known."""
     values = group.values
     unit = rules.coordinates.get(group.task)
-    if unit is None and (np.abs(values) <= UNIT).all() and values.any():
-        advice = f"write data.coordinates: {{{yaml_key(group.task)}: normalised}} in the study file"
-        message = f"no coordinate of task {group.task} is above {values.max():g}, so these are not pixels; {advice}"
-        for case in group.cases:
-            faults.error(case.row, group.field, message, f"normalised {group.task}")
-        return group.cases
     if unit is None:
         _suspect_rows(group, values, faults)
     if unit == "normalised":

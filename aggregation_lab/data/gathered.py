@@ -18,7 +18,7 @@ class Gathered:
     """Gathers faults by CSV and kind; `report` tells the first of each kind, and how many more rows have it."""
 
     def __init__(self, findings: Findings):
-        self._findings = findings
+        self.findings = findings
         self._kinds: dict[tuple[str, str, str], _Kind] = {}
 
     def __len__(self) -> int:
@@ -38,7 +38,7 @@ class Gathered:
     def report(self) -> None:
         """Hand everything on to the findings."""
         for (level, file, _), kind in self._kinds.items():
-            tell = self._findings.error if level == "error" else self._findings.warning
+            tell = self.findings.error if level == "error" else self.findings.warning
             tell(file, kind.row.line, kind.column, kind.message + _others(list(kind.lines)[1:]))
 
 

@@ -145,7 +145,7 @@ def _scan_mask(content: str, data: bytes) -> Scan:
     mask = read_mask(data)
     values = mask.values
     if len(values) > MOST_VALUES:
-        raise ValueError(f"holds {len(values)} different values; a mask holds a class index per pixel")
+        raise ValueError(f"holds more than {MOST_VALUES} different values; a mask holds a class index per pixel")
     notes = [name for name, holds in (("turned", mask.turned), ("lossy", mask.lossy)) if holds]
     height, width = mask.pixels.shape
     return Scan(
