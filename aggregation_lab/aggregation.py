@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aggregation_lab.errors import StudyError
+from aggregation_lab.naming import name_fault
 from aggregation_lab.tasks import Task
 
 FLOOR = "floor"
@@ -25,7 +26,7 @@ class Unit:
 class Aggregation:
     """A named partition of tasks into units.
 
-    Raises `StudyError` where a task stands in two units, or a unit has no task.
+    Raises `StudyError` where a task stands in two units, a unit has no task, or a name that cannot be shown.
     """
 
     name: str
@@ -34,6 +35,9 @@ class Aggregation:
     def __post_init__(self) -> None:
         home: dict[str, str] = {}
         for unit in self.units:
+            fault = name_fault(unit.name)
+            if fault:
+                raise StudyError(f"aggregations.{self.name}.{unit.name[:80]}: is no usable name; {fault}")
             if not unit.tasks:
                 raise StudyError(f"aggregations.{self.name}.{unit.name}: has no task; give it one or take it out")
             for task in unit.tasks:

@@ -5,7 +5,9 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from aggregation_lab.naming import clean_name
 
 
 class Config(BaseModel):
@@ -154,7 +156,7 @@ class TrainingConfig(Config):
     """Largest gradient norm."""
     augment: bool = True
     """Random shift, scale, intensity, and flips where the task allows them."""
-    loss_weights: dict[str, float] = Field(default_factory=dict)
+    loss_weights: dict[Annotated[str, AfterValidator(clean_name)], float] = Field(default_factory=dict)
     """lambda_t of the loss, by task; 1 where not given."""
     evaluations: int = Field(8, ge=3)
     """Points of the validation curve."""

@@ -1,5 +1,6 @@
 """Clinical tasks: type, classes, clinical group, metrics; and the 27 tasks of the challenge by name."""
 
+import difflib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,6 +10,28 @@ class TaskType(StrEnum):
     CLASSIFICATION = "classification"
     DETECTION = "detection"
     REGRESSION = "regression"
+
+
+_SHORT_TYPES = {
+    "seg": TaskType.SEGMENTATION,
+    "segm": TaskType.SEGMENTATION,
+    "cls": TaskType.CLASSIFICATION,
+    "classif": TaskType.CLASSIFICATION,
+    "det": TaskType.DETECTION,
+    "reg": TaskType.REGRESSION,
+}
+
+
+def read_type(text: str) -> TaskType | None:
+    """The type that `text` names, in capitals or by a usual short form (`seg`, `cls`); None where it names none."""
+    word = text.strip().lower()
+    return _SHORT_TYPES.get(word) or next((kind for kind in TaskType if kind == word), None)
+
+
+def near_type(text: str) -> TaskType | None:
+    """The type that a text with a typing error most likely means; None where it is near none."""
+    close = difflib.get_close_matches(text.strip().lower(), list(TaskType), n=1, cutoff=0.7)
+    return TaskType(close[0]) if close else None
 
 
 @dataclass(frozen=True)

@@ -139,14 +139,24 @@ def ledger(study: StudyTables) -> pd.DataFrame:
 
 
 def _flops_ratio(runs: pd.DataFrame, keys: list[str]) -> pd.Series:
-    ts = runs[runs["aggregation"] == "TS"].set_index(["tasks", "fraction", "seed"])["flops"].to_dict()
+    single = runs[runs["aggregation"] == "TS"]
+    ts, known = single.set_index(["tasks", "fraction", "seed"])["flops"].to_dict(), set(single["tasks"])
     base = [
-        sum(ts.get((task, share, seed), np.nan) for task in str(tasks).split("+"))
+        sum(ts.get((task, share, seed), np.nan) for task in _tasks(str(tasks), known))
         for tasks, share, seed in zip(runs["tasks"], runs["fraction"], runs["seed"], strict=True)
     ]
     compared = runs.assign(base=base).dropna(subset=["base", "flops"])
     sums = compared.groupby(keys)[["flops", "base"]].sum()
     return sums["flops"] / sums["base"].where(sums["base"] > 0)
+
+
+def _tasks(joined: str, known: set[str]) -> tuple[str, ...]:
+    """The tasks that "+" joins; a task's own name may hold one."""
+    if joined in known or "+" not in joined:
+        return (joined,)
+    ends = [place for place, char in enumerate(joined) if char == "+" and joined[:place] in known]
+    splits = ((joined[:end], *_tasks(joined[end + 1 :], known)) for end in ends)
+    return next((tasks for tasks in splits if known.issuperset(tasks)), (joined,))
 
 
 def learning_curves(study: StudyTables) -> pd.DataFrame:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
+from aggregation_lab.naming import printable
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
+from runners.terminal import Terminal, show_all_characters
 
 if TYPE_CHECKING:
     from analysis.settings import Settings
@@ -237,8 +238,8 @@ def phantoms(
     raise typer.Exit(commands.write_phantom_folder(out, tasks, scale, seed, _console()))
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 140)
+def _console() -> Terminal:
+    return Terminal(width=None if sys.stdout.isatty() else 140)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -246,14 +247,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     A model that cannot be built is a fault of the study's `model` section.
     """
+    show_all_characters()
     try:
         app(args=arguments)
     except AgglabError as error:
-        print(f"agglab: {error}", file=sys.stderr)
+        print(printable(f"agglab: {error}", keep="\n"), file=sys.stderr)
         sys.exit(2 if isinstance(error, StudyError | ModelError) else 1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"agglab: {place}{error.strerror or error}", file=sys.stderr)
+        print(printable(f"agglab: {place}{error.strerror or error}"), file=sys.stderr)
         sys.exit(1)
 
 

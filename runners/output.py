@@ -231,7 +231,7 @@ def load_prepared(out: Path) -> Prepared:
     for column in ("box", "points"):
         tables["cases"][column] = tables["cases"][column].map(_as_tuple).astype(object)
     root = Path(json.loads((folder / "tasks.json").read_text())["root"])
-    dataset = Dataset(root=root, tasks=read_tasks(out), warnings=(), **tables)
+    dataset = Dataset(root=root, tasks=read_tasks(out), warnings=(), notes=(), **tables)
     cache = open_cache(dataset, read_study(out).training.image_size, cache_folder(out))
     return Prepared(dataset, Split.load(out), cache)
 

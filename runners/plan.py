@@ -66,7 +66,7 @@ class PlannedRun:
 
     @property
     def folder_name(self) -> str:
-        slug = re.sub(r"[^A-Za-z0-9._]+", "_", self.labels[0][1])[:60]
+        slug = re.sub(r"[^A-Za-z0-9._]+", "_", self.labels[0][1])[:60].lstrip(".") or "_"
         return f"{slug}-f{self.spec.fraction:g}-s{self.spec.seed}-{self.id}"
 
     def matches(self, pattern: str) -> bool:
@@ -74,7 +74,7 @@ class PlannedRun:
         for aggregation, unit in self.labels:
             parts = (aggregation, unit, f"f{self.spec.fraction:g}", f"s{self.spec.seed}")
             names = (*parts, "/".join(parts[:2]), "/".join(parts), self.id)
-            if any(fnmatchcase(name, pattern) for name in names):
+            if any(name == pattern or fnmatchcase(name, pattern) for name in names):  # a name may hold `[`
                 return True
         return False
 

@@ -9,8 +9,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from aggregation_lab.errors import AgglabError
+from aggregation_lab.naming import printable
 from runners.plan import PlannedRun
 
 HEARTBEAT = 30.0
@@ -77,10 +79,11 @@ class GridProgress:
 
     def failed(self, run: PlannedRun, message: str) -> None:
         self._end(run)
-        self._say(f"[red]FAILED[/red]  {self._counter()}  {run.title}: {_escaped(message)}")
+        line = printable(f"  {self._counter()}  {run.title}: {message}", keep="\n")
+        self._say(Text.assemble(("FAILED", "red"), line))
 
     def noted(self, message: str) -> None:
-        self._say(_escaped(message))
+        self._say(message)
 
     def ticked(self) -> None:
         now = time.monotonic()
@@ -92,9 +95,9 @@ class GridProgress:
         self._active.pop(run.id, None)
         self._ended[run.id] = run
 
-    def _say(self, line: str) -> None:
+    def _say(self, line: str | Text) -> None:
         self._spoken = time.monotonic()
-        self._console.print(line, soft_wrap=True, highlight=False)
+        say(self._console, line)
 
     def _counter(self) -> str:
         return f"{len(self._ended)}/{self._count}"
@@ -112,7 +115,7 @@ class GridProgress:
         self._bar.update(self._bar_task, completed=len(self._ended), eta=self._eta())
         lines = Table.grid(padding=(0, 2))
         for run, progress in self._active.values():
-            lines.add_row("  ", run.title, _where(progress))
+            lines.add_row("  ", Text(printable(run.title)), _where(progress))
         return Group(self._bar, lines)
 
 
@@ -126,11 +129,6 @@ def _where(progress: Mapping[str, Any]) -> str:
     return f"step {progress['step']}/{progress['steps']}{loss}{score}"
 
 
-def _escaped(text: str) -> str:
-    """Text of others, in which square brackets mean nothing to rich."""
-    return text.replace("[", r"\[")
-
-
 def duration(seconds: float) -> str:
     """Rounded to what a person wants to know: 42 s, 7 min, 3 h 05 min."""
     if seconds < 100:
@@ -139,9 +137,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def say(console: Console, line: str) -> None:
+def say(console: Console, line: str | Text) -> None:
     """Print one line as it is: no markup, no colours on numbers, no breaks."""
-    console.print(line, soft_wrap=True, markup=False, highlight=False)
+    shown = printable(line, keep="\n") if isinstance(line, str) else line
+    console.print(shown, soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
 def say_warnings(console: Console, warnings: Sequence[object]) -> None:

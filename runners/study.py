@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from aggregation_lab.aggregation import FLOOR, PARADIGMS, Aggregation, user_partition
 from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
 from aggregation_lab.manifest import DEFAULT_MARGIN
+from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import Task, TaskType
 from runners.slurm.settings import SlurmSettings
 
@@ -18,6 +19,10 @@ BUDGETS: dict[str, dict[str, float]] = {
     "full": {"passes": 60, "min_steps": 400, "evaluations": 12},
 }
 """What the one dial sets in `training`; fields written in the study file win."""
+
+
+Title = Annotated[str, AfterValidator(clean_name)]
+"""Name of a task, group or unit, in the form in which the data's names are read."""
 
 
 class PhantomSettings(Config):
@@ -42,13 +47,13 @@ class FolderConfig(Config):
     root: Path | None = None
     """Folder in the challenge's layout; relative paths start at the study file. Empty: phantoms."""
     phantoms: PhantomSettings = PhantomSettings()
-    tasks: tuple[str, ...] | None = None
+    tasks: tuple[Title, ...] | None = None
     """Tasks of the study; empty takes every task of the folder."""
-    groups: dict[str, str] = Field(default_factory=dict)
+    groups: dict[Title, Title] = Field(default_factory=dict)
     """Clinical group by task, where it differs from the default."""
     subjects: dict[str, str] = Field(default_factory=dict)
     """Regular expression that finds the subject in a file name, by source or task."""
-    laterality: tuple[str, ...] = ()
+    laterality: tuple[Title, ...] = ()
     """Tasks whose target tells left from right: never mirrored. The challenge's own are known."""
     shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of train, val and test."""
@@ -77,7 +82,7 @@ def _seed_list(value: Any) -> Any:
     return value
 
 
-Partition = dict[str, tuple[str, ...]]
+Partition = dict[Title, tuple[Title, ...]]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -97,7 +102,7 @@ class Study(Config):
     """One dial for the length of training; see BUDGETS."""
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
-    margins: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    margins: dict[Title, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
     """Largest loss of unit-free score that counts as no loss, by task or task type; `default` for the others (0.02).
     Fixed here before the runs, used by the analysis."""
     slurm: SlurmSettings = SlurmSettings()

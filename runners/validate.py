@@ -44,6 +44,8 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
         loaded.partitions(dataset.tasks)
     console.print(_task_table(dataset, split.table))
     _say_sharing(dataset, settings.shares, console)
+    for note in dataset.notes:
+        say(console, f"note     {note}")
     warnings = (*dataset.warnings, *split.warnings)
     for warning in warnings:
         say(console, f"warning  {warning}")
@@ -86,6 +88,21 @@ def _task_table(dataset: "Dataset", split) -> Table:
     return table
 
 
+def _known_patients(dataset: "Dataset") -> str:
+    """Of which images the patient is known: only those are kept together by patient."""
+    cases = dataset.cases.drop_duplicates(["task", "image"])
+    unknown = cases["subject"] == cases["image"]
+    counts = unknown.groupby(cases["task"]).sum()
+    if not unknown.any():
+        return "the patient (subject) of every image is known"
+    if unknown.all():
+        whose = "any image"
+    else:
+        whose = "images of " + ", ".join(f"{task} ({count})" for task, count in counts.items() if count)
+    remedy = "give a subject_id column, or data.subjects in a study"
+    return f"no patient (subject) is known of {whose}: leakage by patient cannot be excluded there; {remedy}"
+
+
 def _say_sharing(dataset: "Dataset", shares: tuple[float, float, float], console: Console) -> None:
     """Shared images, near-duplicates, components, and the leaks of independent splits."""
     from aggregation_lab.data.leakage import leakage
@@ -94,9 +111,10 @@ def _say_sharing(dataset: "Dataset", shares: tuple[float, float, float], console
     say(console, f"{found.images} different images, {found.shared_images} of them shared by two or more tasks")
     say(console, f"{found.near_duplicates} pairs of near-duplicates, {found.mirrored} of them mirrored")
     say(console, f"{found.components} components, the largest of {found.largest_component} images")
+    say(console, _known_patients(dataset))
     leaking = found.table[(found.table["copies"] > 0) | (found.table["kin"] > 0)]
     if leaking.empty:
-        say(console, "independent splits per task would leak nothing")
+        say(console, "independent splits per task would leak none of what is known to belong together")
         return
     title = "Test images that a split per task would leak: trained on by another task; kin of a training image"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)

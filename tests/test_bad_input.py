@@ -229,8 +229,8 @@ def test_contradicting_copies_are_listed_with_the_errors(tiny_data: Path) -> Non
         (folder / f"kind 0{number}.png").unlink()
     with pytest.raises(DataError) as caught:
         read_dataset(tiny_data)
-    errors, (warning,) = caught.value.problems[:-1], caught.value.problems[-1:]
-    assert [problem.row for problem in errors] == [7] and "2 rows; also line 8" in str(errors[0])
+    (error,), (warning,) = caught.value.problems[:-1], caught.value.problems[-1:]
+    assert error.row == 7 and "and 1 more such row: line 8" in str(error)
     assert "kind 03.png has label 1 but its copy" in str(warning)
 
 

@@ -87,15 +87,27 @@ def test_row_order_and_byte_order_mark_do_not_matter(tiny_data: Path, tiny_datas
     pd.testing.assert_frame_equal(read_dataset(tiny_data).cases, tiny_dataset.cases)
 
 
-def test_repeated_row_gets_its_own_case_and_a_warning(tiny_data: Path) -> None:
+def test_repeated_row_counts_once_with_a_warning(tiny_data: Path, tiny_dataset: Dataset) -> None:
     path = tiny_data / "train/csv_files/Det-One_1.box.csv"
     first = path.read_text().splitlines()[1]
     path.write_text(path.read_text() + first + "\n")
     dataset = read_dataset(tiny_data)
-    cases = dataset.cases["case"]
-    assert f"tiny_head_det/{HEAD}/000_HC.png#2" in set(cases) and cases.is_unique
+    pd.testing.assert_frame_equal(dataset.cases, tiny_dataset.cases)
     (warning,) = (str(problem) for problem in dataset.warnings)
-    assert "line 22" in warning and f"same target in csv_files/{path.name} line 2 of task tiny_head_det" in warning
+    assert "line 22" in warning and f"same target in csv_files/{path.name} line 2" in warning
+
+
+def test_the_same_target_in_another_file_is_a_case_of_its_own(tiny_data: Path) -> None:
+    path = tiny_data / "train/csv_files/Seg-Three_1.HC18_tiny.csv"
+    masks = tiny_data / "train/Segmentation/Three/HC18_tiny/masks"
+    shutil.copy(masks / "000_HC.png", masks / "copy.png")
+    first = path.read_text().splitlines()[1]
+    path.write_text(path.read_text() + first.replace("masks/000_HC.png", "masks/copy.png") + "\n")
+    dataset = read_dataset(tiny_data)
+    cases = dataset.cases["case"]
+    assert f"tiny_head/{HEAD}/000_HC.png#2" in set(cases) and cases.is_unique
+    (warning,) = (str(problem) for problem in dataset.warnings)
+    assert "line 30" in warning and f"same target in csv_files/{path.name} line 2 of task tiny_head" in warning
 
 
 def test_second_box_of_an_image_is_a_warning(tiny_data: Path) -> None:

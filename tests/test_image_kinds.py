@@ -137,7 +137,7 @@ def test_pixels_that_are_no_numbers(tmp_path: Path) -> None:
 
     root = labelled(tmp_path / "data", encode)
     (warning,) = problems(root, "warning")
-    assert "no numbers or infinite" in warning and "12 rows" in warning
+    assert "no numbers or infinite" in warning and "11 more such rows" in warning
     pixels = cached(read_dataset(root), tmp_path)
     assert (pixels[:, 0, 0] == 0).all() and (pixels[:, -1, -1] == 255).all() and (pixels[:, 8, 0] == 0).all()
 
@@ -157,7 +157,7 @@ def test_images_without_contrast_are_one_warning(tmp_path: Path, deep: bool) -> 
         flat[0, 0] = 8 + number
         write_file(root, f"im{number:02}", encoded(flat.astype(np.uint16 if deep else np.uint8), "PNG"))
     (warning,) = problems(root, "warning")
-    assert all(word in warning for word in ("line 6", "im04 has (nearly) no contrast", "3 rows; also lines 8, 10"))
+    assert all(word in warning for word in ("line 6", "im04 has (nearly) no contrast", "2 more such rows: lines 8, 10"))
 
 
 def test_a_file_of_another_range_is_told(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_file_of_another_range_is_told(tmp_path: Path) -> None:
 
 def test_dark_colour_of_16_bits_is_refused(tmp_path: Path) -> None:
     (line,) = problems(labelled(tmp_path / "data", deep_colour(4095)), "error")
-    assert "16 bits are not used up" in line and "12 rows" in line
+    assert "16 bits are not used up" in line and "11 more such rows" in line
 
 
 def test_white_as_zero_is_refused_where_it_cannot_be_seen(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_turned_images_are_one_warning(tmp_path: Path) -> None:
 
     root = labelled(tmp_path / "data", sideways)
     (warning,) = problems(root, "warning")
-    assert "EXIF" in warning and "12 rows" in warning
+    assert "EXIF" in warning and "11 more such rows" in warning
     dataset = read_dataset(root)
     assert set(dataset.cases["width"]) == {WIDTH}
     assert (cached(dataset, tmp_path) == expected()).all()
@@ -260,8 +260,8 @@ def test_large_images_are_refused_in_silence(tmp_path: Path) -> None:
         warnings.simplefilter("always")
         lines = problems(root, "error")
     assert not seen and limit == Image.MAX_IMAGE_PIXELS
-    assert ["line 2" in lines[0], "line 3" in lines[1], len(lines)] == [True, True, 2]
-    assert all(word in lines[1] for word in ("14000 x 9900", "40 million", "smaller"))
+    (line,) = lines
+    assert all(word in line for word in ("line 2", "10000 x 9900", "40 million", "smaller", "line 3"))
 
 
 def test_decoding_in_threads_leaves_pillow_as_it_was() -> None:
@@ -323,4 +323,4 @@ def test_other_formats_are_named_with_a_way_out(tmp_path: Path, name: str) -> No
         table = root / "train/csv_files/tiny.csv"
         table.write_text(table.read_text().replace(f"im{number:02}", f"{number}{name}"))
     (line,) = problems(root, "error")
-    assert all(word in line for word in (f"0{name} is a {form} file", "export its pictures as PNG", "3 rows"))
+    assert all(word in line for word in (f"0{name} is a {form} file", "export its pictures as PNG", "2 more such rows"))

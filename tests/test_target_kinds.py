@@ -237,7 +237,7 @@ def test_palettes_that_disagree_are_refused(tmp_path: Path) -> None:
 def test_lossy_masks_are_one_warning(tmp_path: Path) -> None:
     root = masked(tmp_path / "data", lambda number: encoded(binary(2)(number), "JPEG", quality=95), 8)
     warning = next(line for line in problems(root, "warning") if "loss" in line)
-    assert "line 2" in warning and "12 rows" in warning and "PNG" in warning
+    assert "line 2" in warning and "11 more such rows" in warning and "PNG" in warning
 
 
 def test_masks_without_background_are_told(tmp_path: Path) -> None:
@@ -255,7 +255,11 @@ def test_a_mask_that_is_not_turned_with_its_image_is_told(tmp_path: Path) -> Non
         pixels = np.rint(picture(number)).astype(np.uint8)
         write_file(root, f"im{number:02}", encoded(pixels, "PNG", exif=exif))
     (line,) = problems(root, "error")
-    assert "64 x 48" in line and "turn the mask as the image's EXIF orientation says" in line and "12 rows" in line
+    assert (
+        "64 x 48" in line
+        and "turn the mask as the image's EXIF orientation says" in line
+        and "11 more such rows" in line
+    )
     for number in range(COUNT):
         write_file(root, f"mk{number:02}", encoded(binary(1)(number), "PNG", exif=exif))
     assert not problems(root, "error")
@@ -357,7 +361,7 @@ def test_boxes_of_another_form_are_one_error_and_the_rule_reads_them(tmp_path: P
     root = boxed(tmp_path / "data", write(corners()))
     (line,) = problems(root, "error")
     setting = next(iter(rule))
-    assert f"data.{setting}: " in line and f"{TASK}: {rule[setting][TASK]}" in line and "20 rows" in line
+    assert f"data.{setting}: " in line and f"{TASK}: {rule[setting][TASK]}" in line and "19 more such rows" in line
     check_boxes(good(root, rules=TargetRules.model_validate(rule)), corners())
 
 
@@ -382,15 +386,15 @@ def test_faults_of_many_boxes_are_one_line_each(tmp_path: Path) -> None:
     boxes[[1, 5, 7], 2] += WIDTH
     boxes[3] = boxes[3][[2, 1, 0, 3]]
     outside, inverted = sorted(problems(boxed(tmp_path / "data", boxes), "error"), key=lambda line: "inverted" in line)
-    assert "line 3" in outside and "3 rows; also lines 7, 9" in outside
-    assert "line 5" in inverted and "rows" not in inverted
+    assert "line 3" in outside and "2 more such rows: lines 7, 9" in outside
+    assert "line 5" in inverted and "more" not in inverted
 
 
 def test_single_rows_in_shares_are_told(tmp_path: Path) -> None:
     boxes = corners()
     boxes[[4, 6]] /= SIDES
     (line,) = problems(boxed(tmp_path / "data", boxes), "warning")
-    assert "line 6" in line and "2 rows; also line 8" in line and "write pixels" in line
+    assert "line 6" in line and "1 more such row: line 8" in line and "write pixels" in line
 
 
 def marks(count: int = 20) -> np.ndarray:
@@ -401,7 +405,7 @@ def marks(count: int = 20) -> np.ndarray:
 def test_points_in_shares_are_an_error_and_the_rule_reads_them(tmp_path: Path) -> None:
     root = pointed(tmp_path / "data", marks() / SIDES[:2])
     (line,) = problems(root, "error")
-    assert "not pixels" in line and "20 rows" in line
+    assert "not pixels" in line and "19 more such rows" in line
     dataset = good(root, rules=rule_in(line))
     shares = points_in_sides(dataset.cases)[dataset.cases["image"].argsort()]
     np.testing.assert_allclose(shares, marks() / SIDES[:2], rtol=0, atol=1e-6)
@@ -419,11 +423,11 @@ def test_missing_points_are_told_and_left_out(tmp_path: Path) -> None:
     points[[0, 4, 8], 1] = 0
     root = pointed(tmp_path / "data", points)
     (line,) = problems(root, "warning")
-    assert all(word in line for word in ("line 2", "point_2_xy", "3 rows; also lines 6, 10", "data.missing_point"))
+    assert all(word in line for word in ("line 2", "point_2_xy", "2 more such rows: lines 6, 10", "data.missing_point"))
     dataset = read_dataset(root, rules=rule_in(line))
     assert len(dataset.cases) == 17 and dataset.images.shape[0] == 17
     (line,) = map(str, dataset.warnings)
-    assert "left out" in line and "3 rows" in line
+    assert "left out" in line and "2 more such rows" in line
 
 
 def test_one_csv_in_shares_among_others_in_pixels(tmp_path: Path) -> None:

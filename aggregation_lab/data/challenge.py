@@ -1,7 +1,9 @@
 """From a folder in the challenge's layout to one validated case table."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -18,14 +20,18 @@ from aggregation_lab.data.contrast import check_contrast
 from aggregation_lab.data.coordinates import check_bounds, pixel_cases
 from aggregation_lab.data.deep import Levels
 from aggregation_lab.data.duplicates import near_duplicates
+from aggregation_lab.data.layout import advise, find_train_folder, tell_other_parts
 from aggregation_lab.data.levels import find_levels
 from aggregation_lab.data.mask_classes import TaskMasks, class_masks
+from aggregation_lab.data.paths import find_files
 from aggregation_lab.data.problems import Findings, Problem
+from aggregation_lab.data.repeats import without_repeats
 from aggregation_lab.data.scan import Progress, Scan, scan_files
 from aggregation_lab.data.subjects import assign_subjects, user_rules
-from aggregation_lab.data.tables import CSV_FOLDER, find_train_folder, read_rows
+from aggregation_lab.data.tables import CSV_FOLDER, read_rows
 from aggregation_lab.data.targets import RULED_TYPES, Case, Shape, parse_rows, task_name
 from aggregation_lab.errors import DataError
+from aggregation_lab.naming import alike, name_fault, printable
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task
 
 __all__ = ["Dataset", "Problem", "read_dataset"]
@@ -53,6 +59,7 @@ class Dataset:
     masks: pd.DataFrame
     near_duplicates: pd.DataFrame
     warnings: tuple[Problem, ...]
+    notes: tuple[Problem, ...] = ()
 
 
 def read_dataset(
@@ -79,11 +86,11 @@ def read_dataset(
     root = Path(root)
     train = find_train_folder(root)
     if train is None:
-        advice = f"give a folder in the challenge's layout, with train/{CSV_FOLDER}/*.csv"
-        problem = Problem(CSV_FOLDER, None, None, f"is not there; {advice}")
-        raise DataError(f"{root}: {problem}", (problem,))
+        problem = Problem(CSV_FOLDER, None, None, advise(root))
+        raise DataError(f"{printable(root)}: {problem}", (problem,))
     findings = Findings()
-    all_rows = read_rows(train, findings)
+    tell_other_parts(root, train, findings)
+    all_rows = find_files(train, read_rows(train, findings), findings)
     present = {task_name(row) for row in all_rows}
     _check_names("tasks", tasks or (), present, findings)
     _check_names("groups", groups or (), present, findings)
@@ -91,9 +98,13 @@ def read_dataset(
     rules = rules or TargetRules()
     for setting in RULED_TYPES:
         _check_names(setting, getattr(rules, setting), present, findings)
+    _check_group_names(groups or {}, findings)
+    _tell_alike("task", present, findings)
+    _tell_alike("groups", (groups or {}).values(), findings)
     rows = [row for row in all_rows if not tasks or task_name(row) in tasks]
     cases, shapes = parse_rows(rows, findings, rules)
     _check_types(rules, shapes, findings)
+    cases = without_repeats(cases, findings)
     subject_rules = user_rules(subjects or {}, findings)
     subject_of = assign_subjects(cases, all_rows, subject_rules, findings)
     images, masks = scan_files(
@@ -127,13 +138,31 @@ def read_dataset(
         masks=_mask_table(task_masks),
         near_duplicates=pairs,
         warnings=findings.warnings,
+        notes=findings.notes,
     )
 
 
 def _check_names(setting: str, names: Sequence[str] | Mapping[str, str], present: set[str], findings: Findings) -> None:
     for name in names:
         if name not in present:
-            findings.error(setting, None, name, f"is no task of the data; it has {', '.join(sorted(present))}")
+            close = difflib.get_close_matches(name, present, n=1, cutoff=0.7)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(present))}"
+            findings.error(setting, None, name, f"is no task of the data; {hint}")
+
+
+def _check_group_names(groups: Mapping[str, str], findings: Findings) -> None:
+    for task, group in groups.items():
+        fault = name_fault(group)
+        if fault:
+            findings.error("groups", None, task, f"is {group[:80]!r}; {fault}")
+
+
+def _tell_alike(what: str, names: Iterable[str], findings: Findings) -> None:
+    """Say which names are different ones although a slip of the pen may be all that parts them."""
+    for same in alike(names):
+        shown = " and ".join(map(repr, same))
+        message = f"{shown} differ only in capitals, blanks or dashes and stay apart; write one name if they are one"
+        findings.warning(what, None, None, message)
 
 
 def _check_types(rules: TargetRules, shapes: Mapping[str, Shape], findings: Findings) -> None:
@@ -160,15 +189,16 @@ def _case_table(
     cases: Sequence[Case], images: Mapping[str, Scan], masks: TaskMasks, subject_of: Mapping[str, str]
 ) -> pd.DataFrame:
     ordered = sorted(cases, key=_order)
-    seen: dict[str, int] = {}
+    plain = {f"{case.task}/{case.image}" for case in ordered}
+    used: set[str] = set()
     records = []
     for case in ordered:
-        name = f"{case.task}/{case.image}"
-        seen[name] = seen.get(name, 0) + 1
+        name = _free_name(f"{case.task}/{case.image}", plain, used)
+        used.add(name)
         image = images[case.image]
         records.append(
             {
-                "case": name if seen[name] == 1 else f"{name}#{seen[name]}",
+                "case": name,
                 "task": case.task,
                 "image": case.image,
                 "mask": case.mask,
@@ -183,6 +213,12 @@ def _case_table(
             }
         )
     return pd.DataFrame(records).astype({"box": object, "points": object})
+
+
+def _free_name(name: str, plain: set[str], used: set[str]) -> str:
+    """`name`, or `name`#2, #3 ... where it is used already; never the name of another image's case."""
+    numbered = (f"{name}#{number}" for number in count(2))
+    return name if name not in used else next(other for other in numbered if other not in plain and other not in used)
 
 
 def _order(case: Case) -> tuple:

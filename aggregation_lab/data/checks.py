@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from aggregation_lab.config import yaml_key
-from aggregation_lab.data.gathered import Gathered
 from aggregation_lab.data.mask_classes import TaskMasks
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.row_findings import RowFindings
 from aggregation_lab.data.scan import Scan
 from aggregation_lab.data.targets import Case, Shape
 from aggregation_lab.tasks import TaskType
@@ -25,7 +25,7 @@ def check_files(
     cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], findings: Findings
 ) -> None:
     """Report files that cannot be used, one line per CSV and fault, and what their reader should know."""
-    gathered = Gathered(findings)
+    gathered = RowFindings(findings)
     seen: set[str] = set()
     for case in cases:
         for path, scan, field in _files(case, images, masks):
@@ -38,7 +38,6 @@ def check_files(
             for note in scan.notes.split(","):
                 if note in _NOTES:
                     gathered.warning(case.row, field, f"{path} {_NOTES[note]}", f"{field} {note}")
-    gathered.report()
 
 
 def _files(case: Case, images: Mapping[str, Scan], masks: Mapping[str, Scan]) -> Iterable[tuple[str, Scan, str]]:
@@ -59,7 +58,7 @@ def check_mask_sizes(
     cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], findings: Findings
 ) -> None:
     """Report masks of another size than their image, one line per CSV."""
-    gathered = Gathered(findings)
+    gathered = RowFindings(findings)
     for case in cases:
         if not case.mask or images[case.image].fault or masks[case.mask].fault:
             continue
@@ -71,7 +70,6 @@ def check_mask_sizes(
                 "turn the mask as the image's EXIF orientation says" if turned else "give a mask of the image's size"
             )
             gathered.error(case.row, "mask_path", f"{case.mask} {sizes}; {advice}", f"size {turned}")
-    gathered.report()
 
 
 def check_agreement(cases: Iterable[Case], masks: TaskMasks, findings: Findings) -> None:

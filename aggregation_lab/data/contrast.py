@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from aggregation_lab.data.deep import Levels
-from aggregation_lab.data.gathered import Gathered
 from aggregation_lab.data.levels import TaskLevels
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.row_findings import RowFindings
 from aggregation_lab.data.scan import Scan
 from aggregation_lab.data.targets import Case
 
@@ -27,7 +27,7 @@ def check_contrast(
     findings: Findings,
 ) -> None:
     """Report images that are (nearly) of one grey when read, one line per CSV, and unusual ranges of values."""
-    gathered = Gathered(findings)
+    gathered = RowFindings(findings)
     brightest: dict[str, float] = {}
     first: dict[tuple[str, str], Case] = {}
     for case in cases:
@@ -44,7 +44,6 @@ def check_contrast(
         fault = _fault(scan, levels.get(case.image, _EIGHT_BITS))
         if fault:
             gathered.warning(case.row, "image_path", f"{case.image} {fault}", fault.split()[0])
-    gathered.report()
     _check_ranges(ranges, findings)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aggregation_lab.config import TargetRules, yaml_key
-from aggregation_lab.data.gathered import Gathered
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.row_findings import RowFindings
 from aggregation_lab.data.scan import Scan
 from aggregation_lab.data.targets import Case
 
@@ -31,7 +31,7 @@ def pixel_cases(
     for case in cases:
         if (case.box or case.points) and not images[case.image].fault:
             tasks.setdefault((case.task, case.row.file), []).append(case)
-    faults = Gathered(findings)
+    faults = RowFindings(findings)
     for (task, _), members in tasks.items():
         group = _group(task, members, images)
         if task not in rules.coordinates and group.in_shares:
@@ -39,7 +39,6 @@ def pixel_cases(
             _refuse_shares(group, others, faults)
         else:
             moved |= dict(zip(map(id, members), _check(group, rules, faults), strict=True))
-    faults.report()
     return [moved.get(id(case), case) for case in cases]
 
 
@@ -76,7 +75,7 @@ def _group(task: str, cases: list[Case], images: Mapping[str, Scan]) -> _Group:
     return _Group(task, cases, np.array(sides, float))
 
 
-def _refuse_shares(group: _Group, everywhere: bool, faults: Gathered) -> None:
+def _refuse_shares(group: _Group, everywhere: bool, faults: RowFindings) -> None:
     """Report a CSV whose coordinates lie in [0, 1]; a rule for the task helps where all its CSV files are so."""
     advice = "write pixels here as in the task's other CSV files"
     if everywhere:
@@ -86,7 +85,7 @@ def _refuse_shares(group: _Group, everywhere: bool, faults: Gathered) -> None:
         faults.error(case.row, group.field, message, f"normalised {group.task}")
 
 
-def _check(group: _Group, rules: TargetRules, faults: Gathered) -> list[Case]:
+def _check(group: _Group, rules: TargetRules, faults: RowFindings) -> list[Case]:
     """The group's cases in pixels, or as they are where that is not known."""
     values = group.values
     unit = rules.coordinates.get(group.task)
@@ -103,7 +102,7 @@ def _check(group: _Group, rules: TargetRules, faults: Gathered) -> list[Case]:
     ]
 
 
-def _boxes(group: _Group, values: np.ndarray, form: str | None, faults: Gathered) -> list[Case]:
+def _boxes(group: _Group, values: np.ndarray, form: str | None, faults: RowFindings) -> list[Case]:
     first, second = values[:, 0], values[:, 1]
     if form == "xywh":
         second = first + second
@@ -122,7 +121,7 @@ def _boxes(group: _Group, values: np.ndarray, form: str | None, faults: Gathered
     return moved
 
 
-def _suspect_rows(group: _Group, values: np.ndarray, faults: Gathered) -> None:
+def _suspect_rows(group: _Group, values: np.ndarray, faults: RowFindings) -> None:
     """Report single rows in [0, 1] among rows in pixels."""
     small = (np.abs(values) <= UNIT).all((1, 2)) & values.any((1, 2))
     for case, is_small in zip(group.cases, small, strict=True):
@@ -131,7 +130,7 @@ def _suspect_rows(group: _Group, values: np.ndarray, faults: Gathered) -> None:
             faults.warning(case.row, group.field, message, f"small {group.task}")
 
 
-def _suspect_boxes(group: _Group, values: np.ndarray, inverted: np.ndarray, faults: Gathered) -> bool:
+def _suspect_boxes(group: _Group, values: np.ndarray, inverted: np.ndarray, faults: RowFindings) -> bool:
     """Report boxes that look like corner or centre with width and height; True where that is sure.
 
     Read so, all of them lie in their images; read as two corners, some are inverted, or all have their centre in the
@@ -163,7 +162,7 @@ def _suspect_boxes(group: _Group, values: np.ndarray, inverted: np.ndarray, faul
     return bool(several)
 
 
-def _suspect_points(group: _Group, values: np.ndarray, unit: str | None, faults: Gathered) -> None:
+def _suspect_points(group: _Group, values: np.ndarray, unit: str | None, faults: RowFindings) -> None:
     zero = (values == 0).all(2)
     for case, at_zero in zip(group.cases, zero, strict=True):
         if at_zero.any():
@@ -180,7 +179,7 @@ def _suspect_points(group: _Group, values: np.ndarray, unit: str | None, faults:
 
 def check_bounds(cases: Sequence[Case], images: Mapping[str, Scan], findings: Findings) -> None:
     """Report boxes and points outside their images, one line per CSV, task and field."""
-    faults = Gathered(findings)
+    faults = RowFindings(findings)
     for case in cases:
         image = images[case.image]
         if image.fault:
@@ -191,7 +190,6 @@ def check_bounds(cases: Sequence[Case], images: Mapping[str, Scan], findings: Fi
                 size = f"outside {case.image} of {image.width} x {image.height} pixels{turned}"
                 what = "box" if case.box else "point"
                 faults.error(case.row, field, f"is {value}, {size}; correct the {what}", f"outside {case.task} {field}")
-    faults.report()
 
 
 def _bounds(case: Case, image: Scan) -> list[tuple[str, str, bool]]:

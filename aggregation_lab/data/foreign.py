@@ -47,6 +47,11 @@ def foreign_format(path: str, data: bytes) -> str:
     return ending_format(path)
 
 
+def foreign_fault(name: str) -> str:
+    """What is wrong with a file of such a format, and the way out."""
+    return f"is a {name} file, which is not read; export its pictures as PNG (8 or 16 bits) and name these in the CSV"
+
+
 def ending_format(path: str) -> str:
     """Name of the format that the path's ending stands for, "" where it is none of these."""
     name = PurePosixPath(path).name.lower()

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aggregation_lab.config import TargetRules, value_span, yaml_key
-from aggregation_lab.data.gathered import Gathered
 from aggregation_lab.data.masks import write_values
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.row_findings import RowFindings
 from aggregation_lab.data.scan import Scan
 from aggregation_lab.data.targets import Case, Shape
 
@@ -143,9 +143,8 @@ def _check_palettes(task: str, masks: Sequence[_Used], findings: Findings) -> No
 
 
 def _check_lossy(masks: Sequence[_Used], findings: Findings) -> None:
-    lossy = Gathered(findings)
+    lossy = RowFindings(findings)
     for mask in masks:
         if "lossy" in mask.scan.notes.split(","):
             message = f"{mask.case.mask} is compressed with loss, which changes classes at borders; save masks as PNG"
             lossy.warning(mask.case.row, "mask_path", message, "lossy")
-    lossy.report()

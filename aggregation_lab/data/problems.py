@@ -1,10 +1,18 @@
 """Faults of a data folder: each one line, all of them gathered before any is reported."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from aggregation_lab.errors import DataError
+from aggregation_lab.naming import printable
+
+Level = Literal["error", "warning", "note"]
+
+_LONGEST = 2000  # characters of a line: a cell may hold anything
+_RANGES = 10  # ranges of lines that are written out
 
 
 @dataclass(frozen=True)
@@ -12,46 +20,99 @@ class Problem:
     """One fault of a data folder.
 
     `file` is the path relative to the train folder, or the name of the setting at fault; `row` is the line an editor
-    shows; `message` says what was found and what to do. Errors make a folder unusable, warnings do not.
+    shows; `message` says what was found and what to do. Errors make a folder unusable, warnings do not; a note says
+    what was left aside without harm.
     """
 
     file: str
     row: int | None
     field: str | None
     message: str
-    level: Literal["error", "warning"] = "error"
+    level: Level = "error"
 
     def __str__(self) -> str:
         place = [self.file]
         place += [f"line {self.row}"] if self.row is not None else []
         place += [self.field] if self.field else []
-        return " ".join(f"{', '.join(place)}: {self.message}".splitlines())
+        line = printable(" ".join(f"{', '.join(place)}: {self.message}".splitlines()))
+        return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
 class Findings:
-    """Gathers problems in the order they are found; a problem found twice counts once."""
+    """Gathers problems in the order they are found; a problem found twice counts once.
+
+    Rows of one file with the same fault share a line: a column of wrong paths is one fault, not ten thousand. Two
+    faults are the same where `kind` is, or where their messages have the same words, numbers and paths left out.
+    """
 
     def __init__(self) -> None:
-        self._problems: dict[Problem, None] = {}
+        self._problems: dict[Problem, str] = {}
 
-    def error(self, file: str, row: int | None, field: str | None, message: str) -> None:
-        self._problems[Problem(file, row, field, message)] = None
+    def error(self, file: str, row: int | None, field: str | None, message: str, kind: str = "") -> None:
+        self._problems[Problem(file, row, field, message)] = kind
 
-    def warning(self, file: str, row: int | None, field: str | None, message: str) -> None:
-        self._problems[Problem(file, row, field, message, "warning")] = None
+    def warning(self, file: str, row: int | None, field: str | None, message: str, kind: str = "") -> None:
+        self._problems[Problem(file, row, field, message, "warning")] = kind
+
+    def note(self, file: str, row: int | None, field: str | None, message: str) -> None:
+        self._problems[Problem(file, row, field, message, "note")] = ""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        return tuple(problem for problem in self._problems if problem.level == "error")
+        return self._of("error")
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        return tuple(problem for problem in self._problems if problem.level == "warning")
+        return self._of("warning")
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        return self._of("note")
+
+    def _of(self, level: Level) -> tuple[Problem, ...]:
+        alike: dict[tuple, list[Problem]] = {}
+        for problem, kind in self._problems.items():
+            if problem.level == level:
+                same = problem.row if problem.row is None else kind or _words(problem.message)
+                # a fault without a line is one of the file, the task or the setting: it stands alone
+                key = (problem.file, problem.field, same, problem.message if same is None else "")
+                alike.setdefault(key, []).append(problem)
+        return tuple(_folded(same) for same in alike.values())
 
     def raise_errors(self, source: Path | str) -> None:
         """Raise a `DataError` that holds every problem, errors first, if there is any error."""
-        if not self.errors:
+        errors = self.errors
+        if not errors:
             return
-        first, *others = self.errors
+        first, *others = errors
         more = f" (and {len(others)} more; `agglab validate` lists all)" if others else ""
-        raise DataError(f"{source}: {first}{more}", self.errors + self.warnings)
+        raise DataError(f"{printable(source)}: {first}{more}", errors + self.warnings)
+
+
+def _words(message: str) -> str:
+    """What a message says but for the names and numbers in it."""
+    without_quotes = re.sub(r"'[^']*'|\"[^\"]*\"", "", message)
+    return " ".join(word for word in without_quotes.split() if not re.search(r"[/\\\d.]", word))
+
+
+def _folded(same: Sequence[Problem]) -> Problem:
+    """The first of several rows with the same fault, which tells where the others are."""
+    first, *others = same
+    rest = sorted({problem.row for problem in others if problem.row is not None and problem.row != first.row})
+    if not rest:
+        return first
+    rows = f"and {len(rest)} more such row{'s' if len(rest) > 1 else ''}: {lines(rest)}"
+    return replace(first, message=f"{first.message} ({rows})")
+
+
+def lines(rows: Sequence[int]) -> str:
+    """Line numbers in short: "line 7", "lines 3-5, 9"."""
+    ranges: list[list[int]] = []
+    for row in sorted(set(rows)):
+        if ranges and row == ranges[-1][1] + 1:
+            ranges[-1][1] = row
+        else:
+            ranges.append([row, row])
+    shown = [str(low) if low == high else f"{low}-{high}" for low, high in ranges[:_RANGES]]
+    more = ["..."] if len(ranges) > _RANGES else []
+    return f"line{'s' if len(set(rows)) > 1 else ''} {', '.join(shown + more)}"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from aggregation_lab.data.decode import Picture, read_picture
 from aggregation_lab.data.deep import scaled, strips, usual_levels
-from aggregation_lab.data.foreign import ending_format, foreign_format
+from aggregation_lab.data.foreign import foreign_fault, foreign_format
 from aggregation_lab.data.masks import MOST_VALUES, read_mask
 from aggregation_lab.files import write_atomic
 
@@ -119,7 +119,7 @@ def _scan_all(
 def _scan_one(kind: str, path: Path) -> Scan:
     try:
         if path.stat().st_size > LARGEST_FILE:
-            return Scan(fault=f"is larger than {LARGEST_FILE >> 30} GB; {_foreign(ending_format(path.name))}")
+            return Scan(fault=f"is larger than {LARGEST_FILE >> 30} GB; export its pictures as smaller files")
         data = path.read_bytes()
     except FileNotFoundError:
         return Scan(fault="does not exist; restore the file")
@@ -130,15 +130,9 @@ def _scan_one(kind: str, path: Path) -> Scan:
         return _scan_image(content, data) if kind == "image" else _scan_mask(content, data)
     except ValueError as error:
         foreign = foreign_format(path.name, data)
-        return Scan(content, fault=_foreign(foreign) if foreign else str(error))
+        return Scan(content, fault=foreign_fault(foreign) if foreign else str(error))
     except MemoryError:
         return Scan(content, fault="does not fit into memory; save it at a smaller size")
-
-
-def _foreign(name: str) -> str:
-    if not name:
-        return "export its picture as a smaller file"
-    return f"is a {name} file, which is not read; export its pictures as PNG (8 or 16 bits) and name these"
 
 
 def _scan_mask(content: str, data: bytes) -> Scan:

@@ -5,8 +5,9 @@ with an image's source folder: the folder itself, the CSVs and the tasks that us
 searched in the image's path relative to the train folder; its first group, or the whole match, is the subject.
 Names are looked up per folder, so an image has one subject whatever task uses it. Images of one rule with the same
 text are one subject wherever they lie, because FETAL_PLANES patients appear in two folders of the challenge. So are
-images with the same `subject_id`: two patients that share an id by accident only make the split coarser, one patient
-under two subjects would leak. Ids that are mere numbers in several folders want the folder's name before them.
+images with the same `subject_id`, see `aggregation_lab.data.subject_ids`: two patients that share an id by accident
+only make the split coarser, one patient under two subjects would leak. Ids that are mere numbers in several folders
+want the folder's name before them.
 """
 
 import re
@@ -14,7 +15,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from aggregation_lab.data.columns import SUBJECT_COLUMN
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.subject_ids import SubjectIds, tell_shared, tell_unknown, tell_unlisted
 from aggregation_lab.data.tables import Row
 from aggregation_lab.data.targets import Case, relative_path
 
@@ -35,7 +38,8 @@ class SubjectRule:
     expression: re.Pattern[str]
 
     def fits(self, names: Iterable[str]) -> bool:
-        return any(fnmatchcase(name, pattern) for name in names for pattern in self.patterns)
+        pairs = ((name, pattern) for name in names for pattern in self.patterns)
+        return any(name == pattern or fnmatchcase(name, pattern) for name, pattern in pairs)  # a name may hold `[`
 
     def subject(self, image: str) -> str | None:
         match = self.expression.search(image)
@@ -83,7 +87,8 @@ def assign_subjects(
     """Subject of every image of `cases`, by path; `rows` are all rows of the folder, also those of other tasks.
 
     A `subject_id` cell wins and means the same subject in every folder; then come `rules`, then `CHALLENGE_RULES`; an
-    image without any is its own subject. Reports a rule that fits nothing, and two subject ids for one image.
+    image without any is its own subject: its own path. Reports a rule that fits nothing, two subject ids for one image,
+    and what had to be decided about the ids.
     """
     names, listed = _read_names(rows, findings)
     for rule in rules:
@@ -104,19 +109,23 @@ def assign_subjects(
 
 def _read_names(rows: Iterable[Row], findings: Findings) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
     """Names that go with each image, by path, and the subjects that a `subject_id` column gives."""
+    rows = list(rows)
     folder_names: dict[str, set[str]] = {}
     folder_of: dict[str, str] = {}
-    listed: dict[str, str] = {}
+    ids, unlisted = SubjectIds(), set[str]()
     for row in rows:
         image = relative_path(row.cell("image_path") or "")
         if image is None:
             continue
         folder = folder_of.setdefault(image, source_folder(image))
         folder_names.setdefault(folder, {folder}).update((row.source, row.cell("task_id") or ""))
-        text = (row.cell("subject_id") or "").strip()
-        subject = f"{_LISTED}{text}" if text else ""
-        if subject and listed.setdefault(image, subject) != subject:
-            other = listed[image].removeprefix(_LISTED)
-            findings.error(row.file, row.line, "subject_id", f"is {text} but another row of {image} has {other}")
+        ids.add(row, image, findings)
+        if SUBJECT_COLUMN not in row.cells:
+            unlisted.add(image)
+    tell_unknown(rows, findings)
+    ids.tell_spellings(findings)
+    listed = {image: f"{_LISTED}{ids.name(subject)}" for image, subject in ids.of_image.items()}
+    tell_shared(listed, folder_of, findings)
+    tell_unlisted(listed, folder_of, unlisted, findings)
     frozen = {folder: frozenset(names) for folder, names in folder_names.items()}
     return {image: frozen[folder] for image, folder in folder_of.items()}, listed

@@ -1,17 +1,21 @@
 """The CSV files of a data folder in the challenge's layout, as rows of text that know their line."""
 
-import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path, PurePosixPath
 
+from aggregation_lab.data.columns import Header, known_column, read_header
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.table_text import DELIMITERS, read_records, read_text
+from aggregation_lab.naming import clean_name
 
 CSV_FOLDER = "csv_files"
-COMMON_COLUMNS = ("task_id", "task_name", "image_path")
 
 _EMPTY = frozenset({"", "nan", "NaN"})  # what pandas writes, or leaves, where a source lacks a column
+_PATHS = frozenset({"image_path", "mask_path"})  # kept as written: a file's name may hold any blank
+_NUMBERS = frozenset({"num_classes", "mask", "x_min", "y_min", "x_max", "y_max"})
+_OTHER_TABLES = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".csv.gz", ".csv.zip", ".parquet", ".feather")
 
 
 @dataclass(frozen=True)
@@ -25,72 +29,81 @@ class Row:
     @property
     def source(self) -> str:
         """Name of the CSV without its ending: the challenge keeps one CSV per source data set."""
-        return PurePosixPath(self.file).name.removesuffix(".csv")
+        return re.sub(r"\.csv$", "", PurePosixPath(self.file).name, flags=re.IGNORECASE)
 
     def cell(self, column: str) -> str | None:
-        """Text of the cell, None where the file lacks the column, "" where the cell is empty."""
+        """Text of the cell, None where the file lacks the column, "" where the cell is empty.
+
+        Any text is a task's name, `nan` too.
+        """
         text = self.cells.get(column)
-        return "" if text in _EMPTY else text
-
-
-def find_train_folder(root: Path) -> Path | None:
-    """The folder holding csv_files: `root` itself, `root`/train or `root`/train/train; None if it is none of them."""
-    candidates = (root, root / "train", root / "train" / "train")
-    return next((folder for folder in candidates if (folder / CSV_FOLDER).is_dir()), None)
+        return "" if text in _EMPTY and column != "task_id" else text
 
 
 def read_rows(train: Path, findings: Findings) -> list[Row]:
     """Rows of every CSV under `train`/csv_files, files in the order of their names.
 
-    Reports a folder without CSV files and, per file: unreadable, not UTF-8, no data row, a missing or repeated
-    column, a row with more or fewer cells than the header.
+    Reports a folder without CSV files, files that may have been meant to be read, and, per file: unreadable, not
+    UTF-8, no data row, a missing or repeated column, columns that are not used, a row with more or fewer cells than
+    the header.
     """
-    files = sorted(path for path in (train / CSV_FOLDER).iterdir() if path.suffix.lower() == ".csv")
+    paths = sorted((train / CSV_FOLDER).iterdir())
+    files = [path for path in paths if path.suffix.lower() == ".csv" and not _is_leftover(path.name)]
+    for path in paths:
+        if _is_leftover(path.name) and path.name.lower().endswith((".csv", ".csv#")):
+            findings.note(f"{CSV_FOLDER}/{path.name}", None, None, "is what another program left, and is not read")
+        elif path.name.lower().endswith(_OTHER_TABLES) and not _is_leftover(path.name):
+            findings.warning(f"{CSV_FOLDER}/{path.name}", None, None, "is not read; save it as CSV in UTF-8 to use it")
     if not files:
         findings.error(CSV_FOLDER, None, None, "holds no .csv file; put the challenge's CSV files there")
     return [row for path in files for row in _read_file(path, f"{CSV_FOLDER}/{path.name}", findings)]
 
 
+def _is_leftover(name: str) -> bool:
+    """What macOS (`._x.csv`), Excel (`~$x.csv`) and LibreOffice (`.~lock.x.csv#`) leave beside a file."""
+    return name.startswith((".", "~$"))
+
+
 def _read_file(path: Path, name: str, findings: Findings) -> Iterator[Row]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        findings.error(name, None, None, f"cannot be read ({error.strerror}); check the file and its permissions")
+    text = read_text(path, name, findings)
+    if text is None:
         return
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        findings.error(name, line, None, f"is not UTF-8 (byte 0x{data[error.start]:02x}); save the file as UTF-8")
-        return
-    reader = csv.reader(StringIO(text, newline=""))
-    try:
-        yield from _read_records(reader, name, findings)
-    except csv.Error as error:
-        findings.error(name, reader.line_num, None, f"is not readable as CSV ({error}); mend the quotes of this line")
+        yield from _read_rows(text, name, findings)
+    except ValueError as error:
+        line, reason = error.args
+        findings.error(name, line, None, f"is not readable as CSV ({reason}); mend the quotes of this line")
 
 
-def _read_records(reader, name: str, findings: Findings) -> Iterator[Row]:
-    header = next(reader, None)
-    if not header:
+def _read_rows(text: str, name: str, findings: Findings) -> Iterator[Row]:
+    records = read_records(text, lambda cells: sum(known_column(cell) is not None for cell in cells))
+    (_, (delimiter,)), first = next(records), next(records, None)
+    if first is None:
         findings.error(name, None, None, "is empty; fill it or take it away")
         return
-    repeated = sorted({column for column in header if header.count(column) > 1})
-    for column in repeated:
-        findings.error(name, 1, column, "stands twice in the header; keep one")
-    missing = [column for column in COMMON_COLUMNS if column not in header]
-    for column in missing:
-        findings.error(name, 1, column, "is missing; every CSV needs this column")
+    line, titles = first
+    header = read_header(titles, name, line, findings)
     count = 0
-    line = reader.line_num + 1  # a quoted cell may hold line breaks, so lines are not rows
-    for cells in reader:
-        if cells:
-            count += 1
-            if len(cells) != len(header):
-                advice = "put quotes around text that holds a comma" if len(cells) > len(header) else "complete the row"
-                findings.error(name, line, None, f"has {len(cells)} cells, the header {len(header)}; {advice}")
-            elif not missing and not repeated:
-                yield Row(name, line, dict(zip(header, cells, strict=True)))
-        line = reader.line_num + 1
+    for line, cells in records:
+        count += 1
+        surplus = cells[len(titles) :]
+        if len(cells) < len(titles) or any(cell.strip() for cell in surplus):
+            advice = "put quotes around text that holds a comma" if surplus else "complete the row"
+            findings.error(name, line, None, f"has {len(cells)} cells, the header {len(titles)}; {advice}")
+        elif header is not None:
+            yield Row(name, line, _cells(header, cells, delimiter))
     if not count:
         findings.error(name, None, None, "has a header but no row; fill it or take it away")
+
+
+def _cells(header: Header, cells: Sequence[str], delimiter: str) -> dict[str, str]:
+    """The cells by column. Where the delimiter is no comma, a comma between digits is a decimal one."""
+    named = {column: cells[place] for column, place in header.places.items()}
+    kept = {column: text if column in _PATHS and text.strip() else clean_name(text) for column, text in named.items()}
+    if delimiter == DELIMITERS[0]:
+        return kept
+    return {column: _with_point(text) if column in _NUMBERS else text for column, text in kept.items()}
+
+
+def _with_point(text: str) -> str:
+    return text.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+", text, re.ASCII) else text

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aggregation_lab.config import TargetRules
-from aggregation_lab.data.gathered import Gathered
 from aggregation_lab.data.labels import Labels
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.row_findings import RowFindings
 from aggregation_lab.data.tables import CSV_FOLDER, Row
-from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType
+from aggregation_lab.naming import name_fault
+from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType, near_type, read_type
 
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 LOWEST_CLASSES = {TaskType.SEGMENTATION: 2, TaskType.CLASSIFICATION: 2, TaskType.REGRESSION: 1, TaskType.DETECTION: 1}
@@ -59,7 +60,7 @@ def parse_rows(
     Boxes and points are as the file has them, see `coordinates.pixel_cases`; rows with a missing point are left out.
     """
     rules = rules or TargetRules()
-    labels, faults, missing = Labels(rules.label_values), Gathered(findings), Gathered(findings)
+    labels, faults, missing = Labels(rules.label_values), RowFindings(findings), RowFindings(findings)
     shapes = {
         name: Shape(known.task.type, known.task.classes, "the challenge") for name, known in CHALLENGE_TASKS.items()
     }
@@ -72,8 +73,6 @@ def parse_rows(
         case = _case(row, shape, rules, labels, missing, faults)
         if case is not None:
             cases.append(case)
-    for gathered in (faults, missing):
-        gathered.report()
     labels.report(findings)
     if rules.missing_point is not None and not missing:
         shown = rules.missing_point if isinstance(rules.missing_point, str) else list(rules.missing_point)
@@ -95,17 +94,18 @@ def task_name(row: Row) -> str:
     return (row.cell("task_id") or "").strip()
 
 
-def _shape(row: Row, shapes: dict[str, Shape], faults: Gathered) -> Shape | None:
+def _shape(row: Row, shapes: dict[str, Shape], faults: RowFindings) -> Shape | None:
     """The shape of the row's task; None, reported, where the row does not say it or says another."""
     task, type_text = task_name(row), (row.cell("task_name") or "").strip()
-    if not task or "/" in task:
-        faults.error(row, "task_id", f"is {task!r}; write a task name without '/'", f"task_id {task}")
+    fault = name_fault(task) if "/" not in task else "write a task name without '/'"
+    if fault:
+        faults.error(row, "task_id", f"is {task[:80]!r}; {fault}", f"task_id {task}")
         return None
-    try:
-        task_type = TaskType(type_text.lower())
-    except ValueError:
-        takes = "segmentation, classification, detection or Regression"
-        faults.error(row, "task_name", f"is {type_text!r}; it takes {takes}", f"task_name {type_text}")
+    task_type = read_type(type_text)
+    if task_type is None:
+        near = near_type(type_text)
+        takes = f"did you mean {near}?" if near else "it takes segmentation, classification, detection or Regression"
+        faults.error(row, "task_name", f"is {type_text!r}; {takes}", f"task_name {type_text}")
         return None
     classes: int | None = 1
     if task_type is not TaskType.DETECTION:  # the challenge does not keep num_classes of detection rows
@@ -122,7 +122,7 @@ def _shape(row: Row, shapes: dict[str, Shape], faults: Gathered) -> Shape | None
     return shape
 
 
-def _classes(row: Row, task_type: TaskType, faults: Gathered) -> int | None:
+def _classes(row: Row, task_type: TaskType, faults: RowFindings) -> int | None:
     text = _required(row, "num_classes", task_type, faults)
     classes = _integer(text) if text else None
     lowest = LOWEST_CLASSES[task_type]
@@ -134,7 +134,7 @@ def _classes(row: Row, task_type: TaskType, faults: Gathered) -> int | None:
 
 
 def _case(
-    row: Row, shape: Shape, rules: TargetRules, labels: Labels, missing: Gathered, faults: Gathered
+    row: Row, shape: Shape, rules: TargetRules, labels: Labels, missing: RowFindings, faults: RowFindings
 ) -> Case | None:
     task, image = task_name(row), _path(row, "image_path", shape.type, faults)
     target: dict[str, object] | None = None
@@ -154,7 +154,7 @@ def _case(
     return Case(row, task, image, **target) if image and target else None  # type: ignore[arg-type]
 
 
-def _required(row: Row, column: str, task_type: TaskType, faults: Gathered) -> str:
+def _required(row: Row, column: str, task_type: TaskType, faults: RowFindings) -> str:
     """Text of a cell a row of this type must have; "" where it is missing, which is reported (a column once)."""
     text = row.cell(column)
     if text is None:
@@ -177,7 +177,7 @@ def _number(text: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _path(row: Row, column: str, task_type: TaskType, faults: Gathered) -> str:
+def _path(row: Row, column: str, task_type: TaskType, faults: RowFindings) -> str:
     """The path relative to the train folder; "" where it is missing or leaves that folder, which is reported."""
     text = _required(row, column, task_type, faults)
     if not text:
@@ -189,7 +189,7 @@ def _path(row: Row, column: str, task_type: TaskType, faults: Gathered) -> str:
     return path or ""
 
 
-def _box(row: Row, faults: Gathered) -> Box | None:
+def _box(row: Row, faults: RowFindings) -> Box | None:
     texts = [_required(row, column, TaskType.DETECTION, faults) for column in BOX_COLUMNS]
     numbers = [_number(text) for text in texts]
     for column, text, number in zip(BOX_COLUMNS, texts, numbers, strict=True):
@@ -201,7 +201,7 @@ def _box(row: Row, faults: Gathered) -> Box | None:
     return x_min, y_min, x_max, y_max
 
 
-def _points(row: Row, count: int, rules: TargetRules, missing: Gathered, faults: Gathered) -> Points | None:
+def _points(row: Row, count: int, rules: TargetRules, missing: RowFindings, faults: RowFindings) -> Points | None:
     points: list[tuple[float, float]] = []
     for number in range(1, count + 1):
         column = f"point_{number}_xy"

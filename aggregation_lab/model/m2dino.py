@@ -13,6 +13,7 @@ from aggregation_lab.errors import ModelError
 from aggregation_lab.model.depth import DepthContext, draw, draw_outside
 from aggregation_lab.model.encoder import build_encoder, freeze_trunk, map_above_trunk, spatial_map, trunk_tokens
 from aggregation_lab.model.heads import HEADS
+from aggregation_lab.model.heads.by_task import TaskHeads
 from aggregation_lab.model.moe import MoE, TaskContext, build_moe
 from aggregation_lab.tasks import Task
 
@@ -33,7 +34,7 @@ class M2DINO(nn.Module):
         *,
         encoder: Eva,
         tasks: Sequence[Task],
-        heads: nn.ModuleDict,
+        heads: TaskHeads,
         moe: dict[int, MoE],
         context: TaskContext,
         frozen_blocks: int = 0,
@@ -135,13 +136,19 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
             block.mlp = moe[index] = build_moe(
                 block.mlp, kind=config.moe.kind, experts=config.moe.experts, context=context, top_k=config.moe.top_k
             )
-    heads = nn.ModuleDict()
+    heads = []
     for task in tasks:
         torch.manual_seed(_name_seed(seed, task.name))
-        heads[task.name] = HEADS[task.type](dim=encoder.embed_dim, classes=task.classes, width=config.head_width)
+        head = HEADS[task.type](dim=encoder.embed_dim, classes=task.classes, width=config.head_width)
+        heads.append((task.name, head))
     torch.manual_seed(_name_seed(seed, "task embedding"))
     return M2DINO(
-        encoder=encoder, tasks=tasks, heads=heads, moe=moe, context=context, frozen_blocks=config.frozen_blocks
+        encoder=encoder,
+        tasks=tasks,
+        heads=TaskHeads(heads),
+        moe=moe,
+        context=context,
+        frozen_blocks=config.frozen_blocks,
     )
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from aggregation_lab.data.layout import find_train_folder
 from aggregation_lab.data.problems import Findings
-from aggregation_lab.data.tables import find_train_folder, read_rows
+from aggregation_lab.data.tables import read_rows
 from aggregation_lab.results import RUNS, read_table
 from runners.bench.process import Measured, measure
 from runners.bench.setting import Setting

@@ -26,6 +26,7 @@ from runners.pool import Outcome, run_pool, stop_signals
 from runners.progress import GridProgress, say
 from runners.slurm.queue import read_orders
 from runners.store import RunStore, State
+from runners.terminal import Terminal
 from runners.worker import WorkerConfig
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class ArrayJob:
 
     def _work(self, signals: Sequence[int]) -> bool:
         """Train what is to be had. Returns whether a signal came before the end."""
-        console, store, given_up = Console(width=140), RunStore(self.out), set[str]()
+        console, store, given_up = Terminal(width=140), RunStore(self.out), set[str]()
         study, options = output.read_study(self.out), GridOptions(self.jobs, device=self.device)
         where = places(study, device_type(self.device), options, console)
         while todo := self._open_runs(store, given_up):

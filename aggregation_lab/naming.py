@@ -1,0 +1,66 @@
+"""Names of tasks, groups and units, and any text of others on its way to a screen.
+
+A name is kept as it was written but for what nobody sees: its Unicode form (NFC), blanks around it, and the kind of a
+blank. `NA`, `null`, `keys` or `..` are names like any other.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+LONGEST_NAME = 200
+"""Most characters of a name."""
+
+_MARKS_AT_ENDS = "\ufeff\u200b\u200e\u200f\u2060"  # what a byte order mark or a web page leaves around a word
+
+
+def printable(text: object, keep: str = "") -> str:
+    """`text` with every character that a terminal would obey, or not show, written as its escape (\\x1b, \\u202e).
+
+    Such are control characters, line breaks, zero-width and direction marks, and halves of surrogate pairs; those in
+    `keep` stay.
+    """
+    parts = (char if char.isprintable() or char in keep else _escape(char) for char in str(text))
+    return "".join(parts)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def clean_name(text: str) -> str:
+    """The name that `text` means: NFC, every kind of blank a plain one, nothing invisible around it."""
+    composed = unicodedata.normalize("NFC", text)
+    plain = "".join(" " if unicodedata.category(char) == "Zs" else char for char in composed)
+    return strip_all(plain)
+
+
+def strip_all(text: str, others: str = "") -> str:
+    """`text` without blanks, invisible marks and `others` around it."""
+    while text != (text := text.strip().strip(_MARKS_AT_ENDS + others)):
+        pass
+    return text
+
+
+def name_fault(name: str) -> str:
+    """What to do about a `name` that cannot name anything; "" where it can."""
+    if not name:
+        return "write a name"
+    if len(name) > LONGEST_NAME:
+        return f"a name has at most {LONGEST_NAME} characters, this {len(name)}"
+    hidden = next((char for char in name if not char.isprintable()), None)
+    if hidden is not None:
+        return f"take out the invisible character U+{ord(hidden):04X}"
+    return ""
+
+
+def alike(names: Iterable[str]) -> list[list[str]]:
+    """Sets of different names that differ only in case, blanks, dashes or Unicode form; each set sorted."""
+    sets: dict[str, set[str]] = {}
+    for name in names:
+        sets.setdefault(_bare(name), set()).add(name)
+    return [sorted(members) for _, members in sorted(sets.items()) if len(members) > 1]
+
+
+def _bare(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(char for char in folded if not char.isspace() and char not in "_-")

@@ -1,0 +1,29 @@
+"""The terminal: text of others is shown as it is, and obeyed in nothing."""
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from aggregation_lab.naming import printable
+
+
+class Terminal(Console):
+    """A rich console on which square brackets, :colons: and escape sequences of data are mere text.
+
+    What this project styles itself is given as `rich.text.Text`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **settings)
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        return super().render_str(printable(text, keep="\n"), **settings)
+
+
+def show_all_characters() -> None:
+    """Let stdout and stderr write what their encoding lacks as escapes, where they would raise an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
