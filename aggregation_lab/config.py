@@ -23,9 +23,10 @@ def _text_keys(value: Any) -> Any:
     for key in value:
         if isinstance(key, bool):
             raise ValueError(f"holds the truth value {key}; write it in quotes, as the file has it")
-    return {str(key): item for key, item in value.items()}
+    return {clean_name(str(key)): item for key, item in value.items()}
 
 
+TaskName = Annotated[str, AfterValidator(clean_name)]
 ClassIndex = Annotated[int, Field(ge=0, le=255)]
 ByValue = Annotated[dict[str, ClassIndex], BeforeValidator(_text_keys), Field(min_length=1)]
 
@@ -33,14 +34,14 @@ ByValue = Annotated[dict[str, ClassIndex], BeforeValidator(_text_keys), Field(mi
 class TargetRules(Config):
     """How targets are written in files that differ from the challenge's, by task."""
 
-    mask_values: dict[str, ByValue] = Field(default_factory=dict)
+    mask_values: dict[TaskName, ByValue] = Field(default_factory=dict)
     """Class by value of a task's masks, {0: 0, 255: 1}; "128-255" names all values from 128 to 255."""
-    label_values: dict[str, ByValue] = Field(default_factory=dict)
+    label_values: dict[TaskName, ByValue] = Field(default_factory=dict)
     """Class by label of a classification task, {1: 0, 2: 1} or {benign: 0, malignant: 1}."""
-    box_format: dict[str, Literal["xyxy", "xywh", "cxcywh"]] = Field(default_factory=dict)
+    box_format: dict[TaskName, Literal["xyxy", "xywh", "cxcywh"]] = Field(default_factory=dict)
     """What x_min, y_min, x_max, y_max hold: two corners (xyxy), the upper left corner or the centre and then width
     and height."""
-    coordinates: dict[str, Literal["pixels", "normalised"]] = Field(default_factory=dict)
+    coordinates: dict[TaskName, Literal["pixels", "normalised"]] = Field(default_factory=dict)
     """Unit of a task's boxes or points: pixels of the image, or shares of its sides from 0 to 1."""
     missing_point: tuple[float, float] | Literal["empty"] | None = None
     """What stands for a point that could not be marked: [0, 0], or empty cells. Cases with one are left out."""

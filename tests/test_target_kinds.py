@@ -310,6 +310,13 @@ def test_labels_that_are_no_classes_are_one_line_with_a_rule_that_works(
     assert (dataset.cases["label"] == meant).all()
 
 
+def test_labels_and_tasks_in_another_unicode_form(tmp_path: Path) -> None:
+    """The CSV is composed, the study file decomposed."""
+    root = labelled(tmp_path / "data", labels=("m\u00fcde", "wach"))
+    dataset = good(root, rules=TargetRules(label_values={TASK: {"mu\u0308de": 0, "wach": 1}}))
+    assert dataset.cases["label"].tolist() == [0, 1] * (COUNT // 2)
+
+
 def test_labels_from_one_that_fit_are_suspected(tmp_path: Path) -> None:
     root = labelled(tmp_path / "data", labels=(1, 2, 3), classes=4)
     (line,) = problems(root, "warning")

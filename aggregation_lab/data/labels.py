@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aggregation_lab.config import yaml_key
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.tables import Row
+from aggregation_lab.naming import clean_name
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Labels:
     def read(self, row: Row, task: str, classes: int, text: str) -> int:
         """The class index of a label; -1 where it is none, which `report` tells."""
         known = self._tasks.setdefault(task, _TaskLabels(classes))
-        text = text.strip()
+        text = clean_name(text)
         known.texts[text] = None
         number = _whole(text)
         values = self._values.get(task)
