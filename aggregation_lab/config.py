@@ -1,9 +1,11 @@
 """What defines the result of one run besides its data: typed, frozen, checked on construction."""
 
+import json
 import math
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from aggregation_lab.naming import clean_name
 from aggregation_lab.text import printable
@@ -54,6 +56,67 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _frozen(item) for key, item in value.items()}
     return value
+
+
+def _text_keys(value: Any) -> Any:
+    """YAML reads 255 as a number and no as a truth value; names of values are text."""
+    if not isinstance(value, dict):
+        return value
+    for key in value:
+        if isinstance(key, bool):
+            raise ValueError(f"holds the truth value {key}; write it in quotes, as the file has it")
+    return {clean_name(str(key)): item for key, item in value.items()}
+
+
+TaskName = Annotated[str, AfterValidator(clean_name)]
+ClassIndex = Annotated[int, Field(ge=0, le=255)]
+ByValue = Annotated[dict[str, ClassIndex], BeforeValidator(_text_keys), Field(min_length=1)]
+
+
+class TargetRules(Config):
+    """How targets are written in files that differ from the challenge's, by task."""
+
+    mask_values: dict[TaskName, ByValue] = Field(default_factory=dict)
+    """Class by value of a task's masks, {0: 0, 255: 1}; "128-255" names all values from 128 to 255."""
+    label_values: dict[TaskName, ByValue] = Field(default_factory=dict)
+    """Class by label of a classification task, {1: 0, 2: 1} or {benign: 0, malignant: 1}."""
+    box_format: dict[TaskName, Literal["xyxy", "xywh", "cxcywh"]] = Field(default_factory=dict)
+    """What x_min, y_min, x_max, y_max hold: two corners (xyxy), the upper left corner or the centre and then width
+    and height."""
+    coordinates: dict[TaskName, Literal["pixels", "normalised"]] = Field(default_factory=dict)
+    """Unit of a task's boxes or points: pixels of the image, or shares of its sides from 0 to 1."""
+    missing_point: tuple[float, float] | Literal["empty"] | None = None
+    """What stands for a point that could not be marked: [0, 0], or empty cells. Cases with one are left out."""
+
+    @field_validator("mask_values")
+    @classmethod
+    def _readable(cls, tasks: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+        for task, values in tasks.items():
+            taken: set[int] = set()
+            for text in values:
+                span = value_span(text)
+                if taken & set(span):
+                    raise ValueError(f"{task} names {text} twice; each value has one class")
+                taken |= set(span)
+        return tasks
+
+
+def yaml_key(text: str) -> str:
+    """A name as it can be written in a study file: in quotes where YAML would read it as something else."""
+    plain = re.fullmatch(r"[A-Za-z_][\w.-]*|\d{1,10}", text) and text.lower() not in _YAML_WORDS
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+_YAML_WORDS = {"yes", "no", "on", "off", "true", "false", "y", "n", "null", "nan"}
+
+
+def value_span(text: str) -> range:
+    """The values that "255" or "128-255" names. Raises `ValueError` where it names none."""
+    match = re.fullmatch(r"(-?\d{1,10})(?:-(\d{1,10}))?", text.strip())
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+    if not 0 <= last - first < 2**16:
+        raise ValueError(f"names the value {text!r}; write a number as in 255, or two as in '128-255'")
+    return range(first, last + 1)
 
 
 class MoEConfig(Config):

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from aggregation_lab import metrics
-from aggregation_lab.data.decode import decode_mask
+from aggregation_lab.data.masks import decode_mask, parse_values
 from aggregation_lab.errors import DataError, ResultsError
 from aggregation_lab.tasks import METRICS, Task, TaskType
 
@@ -42,9 +42,10 @@ def _quantities(task: Task, case, prediction: np.ndarray, root: Path) -> list[me
     scale = np.array([width, height], float)
     if task.type is TaskType.SEGMENTATION:
         data = (root / case.mask).read_bytes()
-        if hashlib.sha256(data).hexdigest() != case.mask_content:
+        digest, _, reading = case.mask_content.partition("@")
+        if hashlib.sha256(data).hexdigest() != digest:
             raise DataError(f"{root / case.mask}: has changed since the data were read; restore it")
-        reference = np.asarray(decode_mask(data))
+        reference = np.asarray(decode_mask(data, parse_values(reading)))
         predicted = np.asarray(Image.fromarray(prediction).resize((width, height), Image.Resampling.NEAREST))
         return metrics.segmentation_quantities(predicted, reference, task.classes)
     if task.type is TaskType.CLASSIFICATION:

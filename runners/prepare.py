@@ -104,6 +104,7 @@ def read_data(study: Study, out: Path, memory: Path, progress: Progress) -> "Dat
             groups=study.data.groups,
             subjects=study.data.subjects,
             laterality=study.data.laterality,
+            rules=study.data,
             scan_file=memory / SCAN,
             progress=progress,
         )

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from aggregation_lab.aggregation import PARADIGMS, Aggregation, user_partition
-from aggregation_lab.config import Config, ModelConfig, TrainingConfig, check_frozen
+from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
@@ -58,7 +58,7 @@ class PhantomSettings(Config):
         return self
 
 
-class DataConfig(Config):
+class FolderConfig(Config):
     """Where the images are, how they are grouped and how they are divided."""
 
     root: FilePath | None = None
@@ -85,6 +85,10 @@ class DataConfig(Config):
         if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
             raise ValueError("takes three shares greater than 0 that add up to 1: train, val, test")
         return shares
+
+
+class DataConfig(TargetRules, FolderConfig):
+    """The data of a study: where they are, and how their targets are written."""
 
 
 class Study(Config):

@@ -35,6 +35,7 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
             groups=settings.groups,
             subjects=settings.subjects,
             laterality=settings.laterality,
+            rules=settings,
             progress=preparation(console),
         )
         split = find_split(settings, dataset)

@@ -101,7 +101,7 @@ FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "mask cell": (cell(SEG, 8, mask_path=""), (SEG, "line 8", "mask_path", "is empty")),
     "mask size": (picture(MASK, np.ones((48, 63))), (SEG, "line 8", "mask_path", "63 x 48", "64 x 48")),
     "mask value": (picture(MASK, np.full((48, 64), 255)), (SEG, "line 8", "mask_path", "value 255", "0 to 2")),
-    "colour mask": (picture(MASK, np.ones((48, 64, 3))), (SEG, "line 8", "mask_path", "single-channel")),
+    "colour mask": (picture(MASK, np.ones((48, 64, 3)) * (1, 2, 0)), (SEG, "line 8", "mask_path", "single-channel")),
     "label high": (cell(CLS, 4, mask="2"), (CLS, "line 4", "mask", "'2'", "0 to 1")),
     "label negative": (cell(CLS, 4, mask="-1"), (CLS, "line 4", "'-1'")),
     "label fraction": (cell(CLS, 4, mask="0.5"), (CLS, "line 4", "'0.5'", "whole number")),

@@ -12,12 +12,14 @@ import numpy as np
 from PIL import Image
 
 from aggregation_lab.data.challenge import Dataset
-from aggregation_lab.data.decode import decode_image, decode_mask
+from aggregation_lab.data.decode import decode_image
+from aggregation_lab.data.deep import Levels
+from aggregation_lab.data.masks import decode_mask, parse_values
 from aggregation_lab.data.scan import Progress
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import write_atomic
 
-_VERSION = 1  # raise when the same content would give other pixels
+_VERSION = 2  # raise when the same content would give other pixels
 _BATCH = 256  # images in flight at once, so that memory stays bounded
 
 
@@ -73,20 +75,25 @@ def open_cache(dataset: Dataset, size: int, folder: Path, progress: Progress | N
     return ImageCache(files[0], files[1], rows[0], rows[1])
 
 
-Pixels = Callable[[bytes], np.ndarray]
+Pixels = Callable[[bytes, str], np.ndarray]
+"""From the bytes of a file, and what its content says of their reading behind the "@"."""
 Source = tuple[Path, str]
 
 
 def _image_pixels(size: int, channels: int) -> Pixels:
-    def pixels(data: bytes) -> np.ndarray:
-        image = decode_image(data).convert("L" if channels == 1 else "RGB")
+    def pixels(data: bytes, reading: str) -> np.ndarray:
+        image = decode_image(data, Levels.parse(reading)).convert("L" if channels == 1 else "RGB")
         return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)).reshape(size, size, channels)
 
     return pixels
 
 
 def _mask_pixels(size: int) -> Pixels:
-    return lambda data: np.asarray(decode_mask(data).resize((size, size), Image.Resampling.NEAREST))
+    def pixels(data: bytes, reading: str) -> np.ndarray:
+        mask = decode_mask(data, parse_values(reading))
+        return np.asarray(mask.resize((size, size), Image.Resampling.NEAREST))
+
+    return pixels
 
 
 def is_whole(file: Path, shape: tuple[int, ...], dtype: type) -> bool:
@@ -105,9 +112,10 @@ def _resized(sources: Sequence[Source], pixels: Pixels) -> Iterator[list[np.ndar
             data = path.read_bytes()
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file and start again") from error
-        if hashlib.sha256(data).hexdigest() != content:
+        digest, _, reading = content.partition("@")
+        if hashlib.sha256(data).hexdigest() != digest:
             raise DataError(f"{path}: has changed since the data were read; start again")
-        return pixels(data)
+        return pixels(data, reading)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(sources), _BATCH):

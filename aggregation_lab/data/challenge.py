@@ -8,9 +8,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from aggregation_lab.data.checks import check_agreement, check_cases, check_copies, check_enough
+from aggregation_lab.config import TargetRules
+from aggregation_lab.data.checks import (
+    check_agreement,
+    check_copies,
+    check_enough,
+    check_files,
+    check_mask_sizes,
+)
+from aggregation_lab.data.contrast import check_contrast
+from aggregation_lab.data.coordinates import check_bounds, pixel_cases
+from aggregation_lab.data.deep import Levels
 from aggregation_lab.data.duplicates import near_duplicates
 from aggregation_lab.data.layout import advise, find_train_folder, tell_other_parts
+from aggregation_lab.data.levels import find_levels
+from aggregation_lab.data.mask_classes import TaskMasks, class_masks
 from aggregation_lab.data.paths import find_files
 from aggregation_lab.data.problems import Findings, Problem
 from aggregation_lab.data.repeats import without_repeats
@@ -18,7 +30,7 @@ from aggregation_lab.data.scan import Progress, Scan, scan_files
 from aggregation_lab.data.subject_ids import UNKNOWN
 from aggregation_lab.data.subjects import assign_subjects, user_rules
 from aggregation_lab.data.tables import CSV_FOLDER, read_rows
-from aggregation_lab.data.targets import Case, Shape, parse_rows, task_name
+from aggregation_lab.data.targets import RULED_TYPES, Case, Shape, parse_rows, task_name
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import alike, name_fault, printable
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task
@@ -31,7 +43,8 @@ class Dataset:
     """A data folder, read and checked.
 
     `root` is the train folder; `tasks` are the tasks by name. The tables are sorted and do not depend on the order
-    of the CSV rows:
+    of the CSV rows. A `content` is the SHA-256 of a file; where pixels depend on more, "@" and that follow: the levels
+    of a deep image ("0..4095") or the class of each value of a mask ("0=0;255=1"):
 
     - `cases`, one row per CSV row: case, task, image, mask, label, box, points, height, width, subject, content,
       mask_content. `box` is (x_min, y_min, x_max, y_max) and `points` ((x, y), ...) in original pixels.
@@ -57,6 +70,7 @@ def read_dataset(
     groups: Mapping[str, str] | None = None,
     subjects: Mapping[str, str] | None = None,
     laterality: Sequence[str] = (),
+    rules: TargetRules | None = None,
     scan_file: Path | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
@@ -65,6 +79,7 @@ def read_dataset(
     `tasks` keeps only these tasks; `groups` gives clinical groups by task, before those of the challenge (a task
     that neither knows is its own group); `subjects` gives subject rules, see `aggregation_lab.data.subjects`;
     `laterality` names tasks, besides the challenge's own, whose target tells left from right: they are never mirrored.
+    `rules` say how masks, labels, boxes and points are written where they differ from the challenge's.
     `scan_file` (Parquet) remembers what the image files hold, so that a second reading is quick.
 
     Raises `DataError` whose `problems` are ALL faults found, warnings included.
@@ -82,16 +97,20 @@ def read_dataset(
     _check_names("tasks", tasks or (), present, findings)
     _check_names("groups", groups or (), present, findings)
     _check_names("laterality", laterality, present, findings)
+    rules = rules or TargetRules()
+    for setting in RULED_TYPES:
+        _check_names(setting, getattr(rules, setting), present, findings)
     _check_group_names(groups or {}, findings)
     _tell_alike("task", present, findings)
     for name in sorted(name for name in present if name and name.casefold() in UNKNOWN):
         findings.note("task", None, name, "is taken as a name like any other; fill in the cells if it stands for none")
     _tell_alike("groups", (groups or {}).values(), findings)
     rows = [row for row in all_rows if not tasks or task_name(row) in tasks]
-    cases, shapes = parse_rows(rows, findings)
+    cases, shapes = parse_rows(rows, findings, rules)
+    _check_types(rules, shapes, findings)
     cases = without_repeats(cases, findings)
-    rules = user_rules(subjects or {}, findings)
-    subject_of = assign_subjects(cases, all_rows, rules, findings)
+    subject_rules = user_rules(subjects or {}, findings)
+    subject_of = assign_subjects(cases, all_rows, subject_rules, findings)
     images, masks = scan_files(
         train,
         (case.image for case in cases),
@@ -99,9 +118,16 @@ def read_dataset(
         memory=scan_file,
         progress=progress,
     )
-    check_cases(cases, shapes, images, masks, findings)
-    check_agreement(cases, masks, findings)
-    check_enough(cases, shapes, masks, subject_of, findings)
+    check_files(cases, images, masks, findings)
+    levels, ranges = find_levels(cases, images)
+    check_contrast(cases, images, levels, ranges, findings)
+    images = {path: _with_levels(scan, levels.get(path)) for path, scan in images.items()}
+    cases = pixel_cases(cases, images, rules, findings)
+    check_bounds(cases, images, findings)
+    check_mask_sizes(cases, images, masks, findings)
+    task_masks = class_masks(cases, shapes, masks, rules, findings)
+    check_agreement(cases, task_masks, findings)
+    check_enough(cases, shapes, task_masks, subject_of, findings)
     readable = {path: scan for path, scan in images.items() if not scan.fault}
     image_table = _image_table(readable)
     pairs_file = scan_file.with_name(f"{scan_file.stem}-pairs.parquet") if scan_file else None
@@ -111,9 +137,9 @@ def read_dataset(
     return Dataset(
         root=train,
         tasks={name: _task(name, shape, groups or {}, laterality) for name, shape in sorted(shapes.items())},
-        cases=_case_table(cases, images, masks, subject_of),
+        cases=_case_table(cases, images, task_masks, subject_of),
         images=image_table,
-        masks=_mask_table(masks),
+        masks=_mask_table(task_masks),
         near_duplicates=pairs,
         warnings=findings.warnings,
         notes=findings.notes,
@@ -152,14 +178,28 @@ def _tell_alike(what: str, names: Iterable[str], findings: Findings) -> None:
         findings.warning(what, None, None, message)
 
 
+def _check_types(rules: TargetRules, shapes: Mapping[str, Shape], findings: Findings) -> None:
+    """Report rules for tasks of a type that they say nothing of."""
+    for setting, types in RULED_TYPES.items():
+        for name in getattr(rules, setting):
+            if name in shapes and shapes[name].type not in types:
+                message = f"is a {shapes[name].type} task; {setting} is for {' and '.join(types)} tasks"
+                findings.error(setting, None, name, message)
+
+
 def _task(name: str, shape: Shape, groups: Mapping[str, str], laterality: Sequence[str]) -> Task:
     known = name in CHALLENGE_TASKS
     default = CHALLENGE_TASKS[name].task if known else Task(name, shape.type, shape.classes, group=name)
     return replace(default, group=groups.get(name, default.group), laterality=default.laterality or name in laterality)
 
 
+def _with_levels(scan: Scan, levels: Levels | None) -> Scan:
+    """The scan with its levels in its content: whatever is made of an image's pixels is known by them, too."""
+    return scan if levels is None else replace(scan, content=f"{scan.content}@{levels}")
+
+
 def _case_table(
-    cases: Sequence[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], subject_of: Mapping[str, str]
+    cases: Sequence[Case], images: Mapping[str, Scan], masks: TaskMasks, subject_of: Mapping[str, str]
 ) -> pd.DataFrame:
     ordered = sorted(cases, key=_order)
     plain = {f"{case.task}/{case.image}" for case in ordered}
@@ -182,7 +222,7 @@ def _case_table(
                 "width": image.width,
                 "subject": subject_of[case.image],
                 "content": image.content,
-                "mask_content": masks[case.mask].content if case.mask else "",
+                "mask_content": masks[case.task][case.mask].content if case.mask else "",
             }
         )
     return pd.DataFrame(records).astype({"box": object, "points": object})
@@ -205,7 +245,8 @@ def _image_table(images: Mapping[str, Scan]) -> pd.DataFrame:
     return table.drop_duplicates("content").sort_values("content", ignore_index=True)
 
 
-def _mask_table(masks: Mapping[str, Scan]) -> pd.DataFrame:
-    rows = [(scan.content, path, scan.values) for path, scan in sorted(masks.items())]
+def _mask_table(masks: TaskMasks) -> pd.DataFrame:
+    paths = sorted((path, scan.content, scan.values) for scans in masks.values() for path, scan in scans.items())
+    rows = [(content, path, values) for path, content, values in paths]
     table = pd.DataFrame(rows, columns=["mask_content", "mask", "values"])
     return table.drop_duplicates("mask_content").sort_values("mask_content", ignore_index=True)

@@ -1,13 +1,17 @@
 """Whether targets fit their images, and whether a task says two things about one image."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from aggregation_lab.config import yaml_key
+from aggregation_lab.data.mask_classes import TaskMasks
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.row_findings import RowFindings
 from aggregation_lab.data.scan import Scan
-from aggregation_lab.data.targets import BOX_COLUMNS, Case, Shape
+from aggregation_lab.data.targets import Case, Shape
 from aggregation_lab.tasks import TaskType
 
 SPLIT_PARTS = 3
@@ -17,62 +21,58 @@ LARGEST_SUBJECT = 0.3
 """A subject with a larger share of a task's images is suspect: a rule may have cut too much off the file names."""
 
 
-def check_cases(
-    cases: Iterable[Case],
-    shapes: Mapping[str, Shape],
-    images: Mapping[str, Scan],
-    masks: Mapping[str, Scan],
-    findings: Findings,
+def check_files(
+    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], findings: Findings
 ) -> None:
-    """Report files that cannot be used (each once, at the first row that names it) and targets that do not fit."""
-    reported: set[str] = set()
+    """Report files that cannot be used, one line per CSV and fault, and what their reader should know."""
+    gathered = RowFindings(findings)
+    seen: set[str] = set()
     for case in cases:
-        image = images[case.image]
-        files = [(case.image, image, "image_path")]
-        if case.mask:
-            files.append((case.mask, masks[case.mask], "mask_path"))
-        for path, scan, field in files:
-            if scan.fault and path not in reported:
-                reported.add(path)
-                findings.error(case.row.file, case.row.line, field, f"{path} {scan.fault}; restore the file")
-        if case.mask and not masks[case.mask].fault:
-            _check_mask(case, shapes[case.task], image, masks[case.mask], findings)
-        if image.fault:
+        for path, scan, field in _files(case, images, masks):
+            if path in seen:
+                continue
+            seen.add(path)
+            if scan.fault:
+                kind = re.sub(r"\d+", "0", scan.fault)  # sizes differ, the fault is the same
+                gathered.error(case.row, field, f"{path} {scan.fault}", f"{field} {kind}")
+            for note in scan.notes.split(","):
+                if note in _NOTES:
+                    gathered.warning(case.row, field, f"{path} {_NOTES[note]}", f"{field} {note}")
+
+
+def _files(case: Case, images: Mapping[str, Scan], masks: Mapping[str, Scan]) -> Iterable[tuple[str, Scan, str]]:
+    yield case.image, images[case.image], "image_path"
+    if case.mask:
+        yield case.mask, masks[case.mask], "mask_path"
+
+
+_NOTES = {
+    "frames": "holds several pictures, of which the first is read; save the right one alone if that is another",
+    "turned": "is turned as its EXIF orientation says; masks, boxes and points must fit the turned image",
+    "transparent": "has pixels that shine through; it is read as if on black",
+    "undefined": "has pixels that are no numbers or infinite; they are read as black or, if plus infinity, white",
+}
+
+
+def check_mask_sizes(
+    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], findings: Findings
+) -> None:
+    """Report masks of another size than their image, one line per CSV."""
+    gathered = RowFindings(findings)
+    for case in cases:
+        if not case.mask or images[case.image].fault or masks[case.mask].fault:
             continue
-        if case.box:
-            _check_box(case, image, findings)
-        for number, point in enumerate(case.points or (), start=1):
-            _check_point(case, number, point, image, findings)
+        image, mask = images[case.image], masks[case.mask]
+        if (mask.height, mask.width) != (image.height, image.width):
+            sizes = f"is {mask.width} x {mask.height} pixels, its image {image.width} x {image.height}"
+            turned = "turned" in image.notes and (mask.width, mask.height) == (image.height, image.width)
+            advice = (
+                "turn the mask as the image's EXIF orientation says" if turned else "give a mask of the image's size"
+            )
+            gathered.error(case.row, "mask_path", f"{case.mask} {sizes}; {advice}", f"size {turned}")
 
 
-def _check_mask(case: Case, shape: Shape, image: Scan, mask: Scan, findings: Findings) -> None:
-    place = (case.row.file, case.row.line, "mask_path")
-    if not image.fault and (mask.height, mask.width) != (image.height, image.width):
-        sizes = f"is {mask.width} x {mask.height} pixels, its image {image.width} x {image.height}"
-        findings.error(*place, f"{case.mask} {sizes}; give a mask of the image's size")
-    highest = max(map(int, mask.values.split(",")))
-    if highest >= shape.classes:
-        advice = f"task {case.task} takes class indices 0 to {shape.classes - 1}"
-        findings.error(*place, f"{case.mask} holds the value {highest}; {advice}")
-
-
-def _check_box(case: Case, image: Scan, findings: Findings) -> None:
-    assert case.box is not None
-    limits = (image.width, image.height, image.width, image.height)
-    for column, value, limit in zip(BOX_COLUMNS, case.box, limits, strict=True):
-        if not 0 <= value <= limit:
-            message = f"is {value:g}, outside {case.image} of {image.width} x {image.height} pixels; mend the box"
-            findings.error(case.row.file, case.row.line, column, message)
-
-
-def _check_point(case: Case, number: int, point: tuple[float, float], image: Scan, findings: Findings) -> None:
-    x, y = point
-    if not (0 <= x <= image.width and 0 <= y <= image.height):
-        message = f"is ({x:g}, {y:g}), outside {case.image} of {image.width} x {image.height} pixels; mend the point"
-        findings.error(case.row.file, case.row.line, f"point_{number}_xy", message)
-
-
-def check_agreement(cases: Iterable[Case], masks: Mapping[str, Scan], findings: Findings) -> None:
+def check_agreement(cases: Iterable[Case], masks: TaskMasks, findings: Findings) -> None:
     """Report image files that stand in one task with contradicting targets, or twice with the same.
 
     A repeated row is a warning: it counts as a case of its own and so weighs its image twice. Several boxes for one
@@ -103,15 +103,15 @@ def check_agreement(cases: Iterable[Case], masks: Mapping[str, Scan], findings: 
             findings.error(*place, field, message)
 
 
-def _target(case: Case, masks: Mapping[str, Scan]) -> object:
-    mask = masks[case.mask].content or case.mask if case.mask else ""
+def _target(case: Case, masks: TaskMasks) -> object:
+    mask = masks[case.task][case.mask].content or case.mask if case.mask else ""
     return mask, case.label, case.box, case.points
 
 
 def check_enough(
     cases: Iterable[Case],
     shapes: Mapping[str, Shape],
-    masks: Mapping[str, Scan],
+    masks: TaskMasks,
     subjects: Mapping[str, str],
     findings: Findings,
 ) -> None:
@@ -131,7 +131,7 @@ def check_enough(
             message = f"has {size} of {sum(sizes.values())} images in subject {largest}; if that is not one patient"
             findings.warning("task", None, task, f"{message}, give a rule in `subjects`")
         if found and shape.type in (TaskType.CLASSIFICATION, TaskType.SEGMENTATION):
-            _check_classes(task, shape, found, masks, findings)
+            _check_classes(task, shape, found, masks.get(task, {}), findings)
 
 
 def _check_classes(
@@ -140,13 +140,25 @@ def _check_classes(
     """Report classes that no case has; every segmentation mask has background."""
     if shape.type is TaskType.CLASSIFICATION:
         present = {str(case.label) for case in cases}
+        if "-1" in present:  # a label that is none, which is told
+            return
     else:
         present = {"0"}.union(*(masks[case.mask].values.split(",") for case in cases))
+        if any(not 0 <= int(value) < shape.classes for value in present - {""}):  # which is told
+            return
     absent = ", ".join(str(number) for number in range(shape.classes) if str(number) not in present)
     if shape.type is TaskType.CLASSIFICATION and len(present) == 1:
         findings.error("task", None, task, f"has only class {present.pop()}; add cases of another class")
     elif absent:
-        findings.warning("task", None, task, f"has no case of class {absent}, of {shape.classes} classes")
+        counted = f"{absent}" == "0" and shape.type is TaskType.CLASSIFICATION
+        remedy = _from_one(task, shape.classes) if counted else ""
+        findings.warning("task", None, task, f"has no case of class {absent}, of {shape.classes} classes{remedy}")
+
+
+def _from_one(task: str, classes: int) -> str:
+    values = ", ".join(f"{label}: {label - 1}" for label in range(1, classes))
+    rule = f"data.label_values: {{{yaml_key(task)}: {{{values}}}}} in the study file"
+    return f"; if labels count from 1, set num_classes to {classes - 1} and write {rule}"
 
 
 def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.DataFrame, findings: Findings) -> None:

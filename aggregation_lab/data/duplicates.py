@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 
-from aggregation_lab.data.scan import THUMBNAIL, Progress
+from aggregation_lab.data.scan import THUMBNAIL, VERSION, Progress
 from aggregation_lab.files import write_atomic
 
 HASH_BITS = 12
@@ -47,7 +47,9 @@ def near_duplicates(
     """
     ordered = images.sort_values("content")
     contents = ordered["content"].to_numpy(dtype=object)
-    digest = hashlib.sha256("".join([*contents, f"{HASH_BITS} {CORRELATION} {_FINE} {_FLOOR}"]).encode()).hexdigest()
+    digest = hashlib.sha256(
+        "".join([*contents, f"{HASH_BITS} {CORRELATION} {_FINE} {_FLOOR} {VERSION}"]).encode()
+    ).hexdigest()
     remembered = _remembered(memory, digest)
     if remembered is not None:
         return remembered

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
+from aggregation_lab.data.foreign import ending_format, foreign_fault
 from aggregation_lab.data.layout import OTHER_PARTS
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.tables import CSV_FOLDER, Row
@@ -23,18 +24,6 @@ from aggregation_lab.tasks import TaskType, read_type
 
 _HINTS = 20  # nearest names that are looked for: each takes a look at a whole folder
 _NAMES = 5000  # names of a folder that are compared
-_NO_PICTURES = {
-    ".dcm": "DICOM",
-    ".dicom": "DICOM",
-    ".ima": "DICOM",
-    ".nii": "NIfTI",
-    ".nii.gz": "NIfTI",
-    ".nrrd": "NRRD",
-    ".mha": "MetaImage",
-    ".mhd": "MetaImage",
-    ".mp4": "video",
-    ".avi": "video",
-}
 
 
 @dataclass(frozen=True)
@@ -131,10 +120,8 @@ class PathFinder:
         full = self._train / path
         if full.exists() and not full.is_file() and not full.is_dir():  # a pipe or a device would be read for ever
             return f"{path} is no regular file; restore it"
-        name = path.lower()
-        kind = next((kind for end, kind in _NO_PICTURES.items() if name.endswith(end)), "")
-        advice = "write its pictures as PNG and name these in the CSV"
-        return f"{path} is {kind}, which is not read; {advice}" if kind else ""
+        form = ending_format(path)
+        return f"{path} {foreign_fault(form)}" if form else ""
 
     def _files(self, parts: Sequence[str], folder: str = "") -> list[str]:
         """Files below `folder` whose path differs from `parts` in capitals, blanks or Unicode form at most."""

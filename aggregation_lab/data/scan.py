@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from aggregation_lab.data.decode import decode_image, decode_mask
+from aggregation_lab.data.decode import Picture, read_picture
+from aggregation_lab.data.deep import scaled, strips, usual_levels
+from aggregation_lab.data.foreign import foreign_fault, foreign_format
+from aggregation_lab.data.masks import MOST_VALUES, read_mask
 from aggregation_lab.files import write_atomic
 
 THUMBNAIL = 32
@@ -20,15 +23,26 @@ THUMBNAIL = 32
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
-_VERSION = 1  # of the remembered table: another version is read anew
+VERSION = 2
+"""Of what a scan finds in the same file, thumbnails included: what an earlier version has left is not used."""
+
 _BATCH = 256  # files in flight at once, so that memory stays bounded
+
+
+LARGEST_FILE = 2**30
+"""Bytes of the largest file that is read."""
+
+_SAMPLE = 250_000  # pixels of a deep image that its percentiles are taken from
 
 
 @dataclass(frozen=True)
 class Scan:
     """What one file holds. `fault` is "" for a good file; the other fields then are as the file has them.
 
-    `thumbnail` is THUMBNAIL x THUMBNAIL grey bytes (images), `values` the class indices found, "0,2" (masks).
+    Of images: `grey`, `thumbnail` (THUMBNAIL x THUMBNAIL grey bytes), `depth` ("" for 8 bits, else "whole" or
+    "float" numbers), the values `low` and `high` of the darkest and brightest pixel, and `dark` and `bright`, which
+    1% of the pixels lie below and above. Of masks: `values`, the values found, "0,255", and `palette`, the colour of
+    each of them in a palette file, "0:000000,1:ff0000". `notes` names what else is worth a word, see `NOTES`.
     """
 
     content: str = ""
@@ -36,8 +50,20 @@ class Scan:
     width: int = 0
     grey: bool = True
     thumbnail: bytes = b""
+    depth: str = ""
+    low: float = 0.0
+    high: float = 255.0
+    dark: float = 0.0
+    bright: float = 255.0
     values: str = ""
+    palette: str = ""
+    notes: str = ""
     fault: str = ""
+
+
+NOTES = ("frames", "turned", "transparent", "top_bytes", "undefined", "lossy")
+"""What `Scan.notes` holds, with commas: several pictures in a file, EXIF orientation applied, pixels shine through,
+only the top bytes of 16-bit colour are read, pixels that are no numbers, lossy compression of a mask."""
 
 
 def scan_files(
@@ -92,27 +118,110 @@ def _scan_all(
 
 def _scan_one(kind: str, path: Path) -> Scan:
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            return Scan(fault=f"is larger than {LARGEST_FILE >> 30} GB; export its pictures as smaller files")
         data = path.read_bytes()
     except FileNotFoundError:
-        return Scan(fault="does not exist")
-    except OSError as error:
-        return Scan(fault=f"cannot be read ({error.strerror})")
+        return Scan(fault="does not exist; restore the file")
+    except (OSError, ValueError) as error:
+        return Scan(fault=f"cannot be read ({getattr(error, 'strerror', error)}); restore the file")
     content = hashlib.sha256(data).hexdigest()
     try:
-        image = decode_image(data) if kind == "image" else decode_mask(data)
+        return _scan_image(content, data) if kind == "image" else _scan_mask(content, data)
     except ValueError as error:
-        return Scan(content, fault=str(error))
-    if kind == "mask":
-        values = np.flatnonzero(image.histogram())
-        return Scan(content, image.height, image.width, values=",".join(map(str, values)))
+        foreign = foreign_format(path.name, data)
+        return Scan(content, fault=foreign_fault(foreign) if foreign else str(error))
+    except MemoryError:
+        return Scan(content, fault="does not fit into memory; save it at a smaller size")
+
+
+def _scan_mask(content: str, data: bytes) -> Scan:
+    mask = read_mask(data)
+    values = mask.values
+    if len(values) > MOST_VALUES:
+        raise ValueError(f"holds more than {MOST_VALUES} different values; a mask holds a class index per pixel")
+    notes = [name for name, holds in (("turned", mask.turned), ("lossy", mask.lossy)) if holds]
+    height, width = mask.pixels.shape
+    return Scan(
+        content,
+        height,
+        width,
+        values=",".join(map(str, values)),
+        palette=mask.palette,
+        notes=",".join(notes),
+    )
+
+
+def _scan_image(content: str, data: bytes) -> Scan:
+    picture = read_picture(data)
+    extent = _deep_extent(picture) if picture.deep else _extent(picture)
+    image = picture.image
+    if picture.deep:  # by a range of its own: that is good enough for a thumbnail, and the task's is not known yet
+        image = scaled(image, usual_levels(extent.depth, extent.low, extent.high)[0])
+    facts = {
+        "frames": picture.frames > 1,
+        "turned": picture.turned,
+        "transparent": picture.transparent,
+        "top_bytes": picture.top_bytes,
+        "undefined": extent.undefined,
+    }
     thumbnail = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
-    return Scan(content, image.height, image.width, image.mode == "L", thumbnail)
+    return Scan(
+        content,
+        image.height,
+        image.width,
+        image.mode == "L",
+        thumbnail,
+        extent.depth,
+        extent.low,
+        extent.high,
+        extent.dark,
+        extent.bright,
+        notes=",".join(name for name, holds in facts.items() if holds),
+    )
+
+
+@dataclass(frozen=True)
+class _Extent:
+    depth: str
+    low: float
+    high: float
+    dark: float
+    bright: float
+    undefined: bool = False
+
+
+def _extent(picture: Picture) -> _Extent:
+    counts = np.array(picture.image.convert("L").histogram())
+    used = np.flatnonzero(counts)
+    dark, bright = np.searchsorted(counts.cumsum() / counts.sum(), (0.01, 0.99))
+    return _Extent("", float(used[0]), float(used[-1]), float(dark), float(bright))
+
+
+def _deep_extent(picture: Picture) -> _Extent:
+    """Of the pixels that are numbers; an image without any is as one of zeros."""
+    image = picture.image
+    low, high, undefined, sample = np.inf, -np.inf, False, []
+    step = max(1, int(np.sqrt(image.width * image.height / _SAMPLE)))
+    for rows, strip in strips(image):
+        finite = np.isfinite(strip)
+        undefined |= not finite.all()
+        if finite.any():
+            low, high = min(low, float(strip[finite].min())), max(high, float(strip[finite].max()))
+        few = strip[-rows.start % step :: step, ::step]
+        sample.append(few[np.isfinite(few)])
+    depth = "float" if image.mode == "F" else "whole"
+    if low > high:
+        return _Extent(depth, 0.0, 0.0, 0.0, 0.0, True)
+    values = np.concatenate(sample)
+    dark, bright = np.percentile(values, (1, 99)) if len(values) else (low, high)
+    return _Extent(depth, low, high, float(dark), float(bright), undefined)
 
 
 def _remember(memory: Path, scans: dict[Key, Scan]) -> None:
     rows = [(*key, *asdict(scan).values()) for key, scan in scans.items() if not scan.fault]
     frame = pd.DataFrame(rows, columns=_COLUMNS)
-    frame.attrs = {"version": _VERSION}
+    frame.attrs = {"version": VERSION}
     write_atomic(memory, lambda stream: frame.to_parquet(stream, index=False))
 
 
@@ -124,7 +233,7 @@ def _remembered(memory: Path | None) -> dict[Key, Scan]:
         frame = pd.read_parquet(memory)
     except (OSError, ValueError):  # pyarrow's errors are ValueErrors
         return {}
-    if frame.attrs.get("version") != _VERSION or list(frame.columns) != _COLUMNS:
+    if frame.attrs.get("version") != VERSION or list(frame.columns) != _COLUMNS:
         return {}
     return {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
 

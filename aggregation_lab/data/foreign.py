@@ -1,0 +1,58 @@
+"""Files that hold images in a form this project does not read, told by their first bytes or their ending."""
+
+from pathlib import PurePosixPath
+
+_ENDINGS = {
+    ".dcm": "DICOM",
+    ".dicom": "DICOM",
+    ".ima": "DICOM",
+    ".nii": "NIfTI",
+    ".nii.gz": "NIfTI",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+    ".nrrd": "NRRD",
+    ".mat": "MATLAB",
+    ".npy": "NumPy",
+    ".npz": "NumPy",
+    ".h5": "HDF5",
+    ".hdf5": "HDF5",
+    ".mp4": "video",
+    ".avi": "video",
+    ".mov": "video",
+    ".pdf": "PDF",
+    ".svg": "SVG",
+}
+_STARTS = (
+    (128, b"DICM", "DICOM"),
+    (344, b"n+1\0", "NIfTI"),
+    (344, b"ni1\0", "NIfTI"),
+    (0, b"NRRD", "NRRD"),
+    (0, b"ObjectType", "MetaImage"),
+    (0, b"MATLAB", "MATLAB"),
+    (0, b"\x93NUMPY", "NumPy"),
+    (0, b"\x89HDF", "HDF5"),
+    (4, b"ftypisom", "video"),
+    (4, b"ftypmp4", "video"),
+    (4, b"ftypqt", "video"),
+    (8, b"AVI ", "video"),
+    (0, b"%PDF", "PDF"),
+)
+
+
+def foreign_format(path: str, data: bytes) -> str:
+    """Name of the format, "" where the file may be an image that Pillow reads."""
+    for offset, start, name in _STARTS:
+        if data[offset : offset + len(start)] == start:
+            return name
+    return ending_format(path)
+
+
+def foreign_fault(name: str) -> str:
+    """What is wrong with a file of such a format, and the way out."""
+    return f"is a {name} file, which is not read; export its pictures as PNG (8 or 16 bits) and name these in the CSV"
+
+
+def ending_format(path: str) -> str:
+    """Name of the format that the path's ending stands for, "" where it is none of these."""
+    name = PurePosixPath(path).name.lower()
+    return next((form for ending, form in _ENDINGS.items() if name.endswith(ending)), "")
