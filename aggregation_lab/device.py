@@ -41,17 +41,6 @@ def pick_precision(choice: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if choice == "bf16" else torch.float32
 
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
-"""What errors without a type of their own say: the CPU's allocator, MPS, cuBLAS and cuDNN."""
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether the error says that there is no memory left, on the accelerator or on the machine."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
-
-
 def release_memory(device: torch.device) -> None:
     """Give back what torch holds of an accelerator's memory without using it."""
     if device.type != "cpu":

@@ -10,7 +10,10 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
+from aggregation_lab.shortage import is_out_of_memory
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
+from runners.process import describe
+from runners.streams import lasting, reader_is_gone
 
 if TYPE_CHECKING:
     from analysis.settings import Settings
@@ -244,17 +247,32 @@ def _console() -> Console:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry of `agglab`. An error that the user can mend is one line on stderr and exit code 1, or 2 for the study.
 
-    A model that cannot be built is a fault of the study's `model` section.
+    A model that cannot be built is a fault of the study's `model` section. A reader of the output that goes away, as
+    `head` does, is no error.
     """
+    with lasting() as (output, _):
+        code = _exit_code(arguments)
+        output.flush()
+        if output.error is not None and not reader_is_gone(output.error):
+            print(f"agglab: standard output: cannot be written ({output.error.strerror})", file=sys.stderr)
+            code = code or 1
+    sys.exit(code)
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
         app(args=arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except AgglabError as error:
         print(f"agglab: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, StudyError | ModelError) else 1)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"agglab: {place}{error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
+        return 2 if isinstance(error, StudyError | ModelError) else 1
+    except Exception as error:
+        if not isinstance(error, OSError) and not is_out_of_memory(error):
+            raise
+        print(f"agglab: {describe(error)}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

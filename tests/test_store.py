@@ -37,17 +37,17 @@ def finish(store, run):
 def test_the_life_of_a_run(store):
     assert status(store).state is State.PENDING
     folder = store.folder(RUN)
-    with claimed(folder, RUN.spec.to_json()):
+    with claimed(folder, RUN):
         assert status(store).state is State.RUNNING
         assert str(os.getpid()) in status(store).reason
     (folder / "checkpoint.pt").touch()
     assert status(store).state is State.PENDING and "continues from its checkpoint" in status(store).reason
     record_failure(folder, "no memory", "line 1\nline 2")
     assert status(store).state is State.FAILED and status(store).reason == "no memory"
-    with claimed(folder, RUN.spec.to_json()) as claim:
+    with claimed(folder, RUN) as claim:
         assert claim is None  # a failed run is not to be had
     store.forget_failures([RUN])
-    with claimed(folder, RUN.spec.to_json()):
+    with claimed(folder, RUN):
         assert status(store).state is State.RUNNING
     finish(store, RUN)
     assert status(store).state is State.DONE
@@ -58,7 +58,7 @@ def test_a_claim_sweeps_what_a_killed_process_left_half_written(store):
     folder.mkdir(parents=True)
     (folder / ".checkpoint.pt.x1.part").touch()
     (folder / "checkpoint.pt").touch()
-    with claimed(folder, RUN.spec.to_json()):
+    with claimed(folder, RUN):
         assert {path.name for path in folder.iterdir()} == {"checkpoint.pt", "claim-1.json", "spec.json"}
 
 
@@ -74,22 +74,26 @@ def test_runs_to_be_trained_anew_leave_everything_behind(store):
 
 
 def test_a_run_that_was_claimed_meanwhile_is_not_set_aside(store):
-    with claimed(store.folder(RUN), RUN.spec.to_json()) as claim:
+    with claimed(store.folder(RUN), RUN) as claim:
         assert store.set_aside([RUN]) == []
         claim.beat()
         assert not claim.lost and status(store).state is State.RUNNING
     assert len(store.set_aside([RUN])) == 1
 
 
-def test_two_grids_that_set_a_run_aside_at_once_are_in_each_others_way_only(store, monkeypatch):
+def test_two_grids_that_set_a_run_aside_at_once_take_two_names(store, monkeypatch):
     finish(store, RUN)
     folder, kept = store.folder(RUN), store.root.with_name("runs-set-aside")
     other = kept / f"{folder.name}.1" / "done.json"
     other.parent.mkdir(parents=True)
     other.touch()
-    monkeypatch.setattr(Path, "glob", lambda path, pattern: iter(()))  # what it saw before the other was there
-    assert store.set_aside([RUN]) == [] and status(store).state is State.DONE and other.is_file()
+    seen = iter([False])  # what it saw before the other was there
+    real = os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: next(seen, None) is not False and real(path))
+    assert store.set_aside([RUN]) == [kept / f"{folder.name}.2"]
+    assert status(store).state is State.PENDING and other.is_file()
     monkeypatch.undo()
+    finish(store, RUN)
     kept.chmod(0o500)
     if os.access(kept, os.W_OK):
         monkeypatch.setattr(Path, "rename", _refused)  # root may write anywhere
@@ -118,7 +122,7 @@ def test_a_folder_that_cannot_be_swept_is_told(store):
     (store.folder(RUN) / ".a.part").mkdir(parents=True)
     with (
         pytest.raises(AgglabError, match=r"cannot be written \(.*\); free space or choose another --out"),
-        claimed(store.folder(RUN), RUN.spec.to_json()),
+        claimed(store.folder(RUN), RUN),
     ):
         pass
 

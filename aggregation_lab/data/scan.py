@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from aggregation_lab.data.decode import decode_image, decode_mask
-from aggregation_lab.files import write_atomic
+from aggregation_lab.tabular import read_frame, write_frame
 
 THUMBNAIL = 32
 """Side of the thumbnails near-duplicates are found with, in pixels."""
@@ -20,7 +20,7 @@ THUMBNAIL = 32
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
-_VERSION = 1  # of the remembered table: another version is read anew
+_VERSION = 2  # of the remembered table: another version is read anew
 _BATCH = 256  # files in flight at once, so that memory stays bounded
 
 
@@ -57,7 +57,9 @@ def scan_files(
     wanted = [("image", path) for path in sorted(set(images))] + [("mask", path) for path in sorted(set(masks))]
     keys = {item: _key(item[0], root / item[1]) for item in wanted}
     fresh = [item for item in wanted if keys[item] not in known]
-    for item, scan in _scan_all(root, fresh, progress):
+    damaged = memory is not None and memory.exists() and not known
+    what = f"{memory} is damaged or of another agglab, reading images anew" if damaged else "reading images"
+    for item, scan in _scan_all(root, fresh, what, progress):
         known[keys[item]] = scan
     if memory is not None and fresh:
         _remember(memory, {keys[item]: known[keys[item]] for item in wanted})
@@ -80,14 +82,14 @@ def _key(kind: str, path: Path) -> Key:
 
 
 def _scan_all(
-    root: Path, items: list[tuple[str, str]], progress: Progress | None
+    root: Path, items: list[tuple[str, str]], what: str, progress: Progress | None
 ) -> Iterator[tuple[tuple[str, str], Scan]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), _BATCH):
             batch = items[start : start + _BATCH]
             yield from zip(batch, pool.map(lambda item: _scan_one(item[0], root / item[1]), batch), strict=True)
             if progress:
-                progress("reading images", start + len(batch), len(items))
+                progress(what, start + len(batch), len(items))
 
 
 def _scan_one(kind: str, path: Path) -> Scan:
@@ -111,9 +113,7 @@ def _scan_one(kind: str, path: Path) -> Scan:
 
 def _remember(memory: Path, scans: dict[Key, Scan]) -> None:
     rows = [(*key, *asdict(scan).values()) for key, scan in scans.items() if not scan.fault]
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
-    frame.attrs = {"version": _VERSION}
-    write_atomic(memory, lambda stream: frame.to_parquet(stream, index=False))
+    write_frame(memory, pd.DataFrame(rows, columns=_COLUMNS), _LABEL)
 
 
 def _remembered(memory: Path | None) -> dict[Key, Scan]:
@@ -121,12 +121,11 @@ def _remembered(memory: Path | None) -> dict[Key, Scan]:
     if memory is None or not memory.is_file():
         return {}
     try:
-        frame = pd.read_parquet(memory)
-    except (OSError, ValueError):  # pyarrow's errors are ValueErrors
-        return {}
-    if frame.attrs.get("version") != _VERSION or list(frame.columns) != _COLUMNS:
+        frame = read_frame(memory, _LABEL)
+    except (OSError, ValueError):
         return {}
     return {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
 
 
 _COLUMNS = ["kind", "path", "size", "mtime_ns", *Scan.__dataclass_fields__]
+_LABEL = f"scan {_VERSION} {' '.join(_COLUMNS)}"
