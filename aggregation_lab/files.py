@@ -65,10 +65,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sweep(folder: Path, names: Iterable[str]) -> None:
-    """Remove what processes that were killed left of half-written files `names`. Nobody else may be writing them."""
+    """Remove what processes that were killed left of half-written files `names`. Nobody else may be writing them.
+
+    Raises `AgglabError` where one cannot be removed.
+    """
     for name in names:
         for half_written in folder.glob(f".{name}.*.part"):
-            half_written.unlink(missing_ok=True)
+            try:
+                half_written.unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_be_written(half_written, error) from error
 
 
 def file_digest(path: Path) -> str:

@@ -30,19 +30,21 @@ def content_digest(table: pa.Table) -> str:
 
 
 def _feed(digest: "hashlib._Hash", values: pa.Array) -> None:
-    digest.update(np.packbits(values.is_valid().to_numpy(zero_copy_only=False)))
+    digest.update(np.packbits(values.is_valid().to_numpy(zero_copy_only=False)).tobytes())
     kind = values.type
     if pa.types.is_null(kind):
         return
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        digest.update(pc.list_value_length(values).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64))
+        digest.update(
+            pc.list_value_length(values).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64).tobytes()
+        )
         _feed(digest, values.flatten())
     elif pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
         wide = pa.large_string() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else pa.large_binary()
         _feed_text(digest, values.fill_null("" if wide == pa.large_string() else b"").cast(wide))
     else:
         filled = values.fill_null(False if pa.types.is_boolean(kind) else 0)
-        digest.update(np.ascontiguousarray(filled.to_numpy(zero_copy_only=False)))
+        digest.update(filled.to_numpy(zero_copy_only=False).tobytes())
 
 
 def _feed_text(digest: "hashlib._Hash", values: pa.Array) -> None:
@@ -50,7 +52,7 @@ def _feed_text(digest: "hashlib._Hash", values: pa.Array) -> None:
     if len(values) == 0 or offsets is None:
         return
     bounds = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
-    digest.update(np.ascontiguousarray(np.diff(bounds)))
+    digest.update(np.diff(bounds).tobytes())
     if data is not None:
         digest.update(memoryview(data)[bounds[0] : bounds[-1]])
 

@@ -21,7 +21,7 @@ from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.files import cannot_be_written
 from aggregation_lab.sealed import read_sealed, write_sealed
 from aggregation_lab.tasks import Task, TaskType
-from runners.plan import PlannedRun
+from runners.plan import PlannedRun, dataset_digest
 from runners.study import Study
 from runners.study_file import parse_study
 
@@ -218,11 +218,16 @@ def save_dataset(out: Path, dataset: "Dataset") -> None:
     """Keep the data set's tables and tasks for the workers."""
     from aggregation_lab.tabular import write_frame
 
-    folder = out / "prepared"
+    folder, digest = out / "prepared", dataset_digest(dataset)
     for name in DATASET_TABLES:
-        write_frame(folder / f"{name}.parquet", getattr(dataset, name), name)
+        write_frame(folder / f"{name}.parquet", getattr(dataset, name), _label(name, digest))
     tasks = [asdict(task) for task in dataset.tasks.values()]
-    write_sealed(folder / "tasks.json", {"root": str(dataset.root), "tasks": tasks})
+    write_sealed(folder / "tasks.json", {"root": str(dataset.root), "tasks": tasks, "dataset": digest})
+
+
+def _label(name: str, dataset: str | None) -> str:
+    """What a prepared table says of itself: its name and the digest of the data set."""
+    return f"{name} of {dataset}"
 
 
 def read_tasks(out: Path) -> dict[str, Task]:
@@ -235,6 +240,8 @@ def _read_tasks(out: Path) -> tuple[Path, dict[str, Task]]:
     file = out / "prepared" / "tasks.json"
     try:
         value = read_sealed(file)
+        if value["dataset"] != known_identity(out).dataset:
+            raise ValueError("it is of another data set")
         tasks = [Task(**{**task, "type": TaskType(task["type"])}) for task in value["tasks"]]
         return Path(value["root"]), {task.name: task for task in tasks}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -251,7 +258,7 @@ def _read_prepared(out: Path, name: str) -> "pd.DataFrame":
 
     file = out / "prepared" / f"{name}.parquet"
     try:
-        return read_frame(file, name)
+        return read_frame(file, _label(name, known_identity(out).dataset))
     except (OSError, ValueError) as error:
         raise _unprepared(file, error) from error
 

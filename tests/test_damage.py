@@ -6,6 +6,7 @@ import random
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_study import finish, make_finished
@@ -13,6 +14,7 @@ from test_cli import agglab, refused
 from tiny import STUDY, write_study
 
 from aggregation_lab import results
+from aggregation_lab.data.arrays import open_array, write_array
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.errors import AgglabError, ResultsError
@@ -271,6 +273,31 @@ def test_a_lost_split_of_the_users_own_is_not_replaced(out, tiny_original, capsy
     assert (
         code == 2 and "split.csv: does not exist, and drawing it again gives another split; restore the file" in error
     )
+
+
+def test_files_of_another_output_folder_are_not_taken(out, tiny_original, capsys, tmp_path):
+    """They are whole, but were made from other data."""
+    other = tmp_path / "other" / "out"
+    other.parent.mkdir()
+    fewer = {"tasks": ["tiny_kind", "tiny_head"], "groups": {"tiny_head": "head"}}
+    write_study(other.parent / "study.yaml", data=fewer)
+    assert agglab(capsys, *grid(other, tiny_original, "--rerun", "failed"))[0] == 1
+    for name in ("prepared/cases.parquet", "prepared/tasks.json", "split.csv"):
+        whole = (out / name).read_bytes()
+        shutil.copy(other / name, out / name)
+        with pytest.raises(AgglabError, match="the same run-grid command writes it anew"):
+            load_prepared(out)
+        (out / name).write_bytes(whole)
+
+
+def test_an_array_made_from_something_else_is_foreign(tmp_path):
+    """Whole, and of the right shape, but written under another name, which says what it was made from."""
+    mine, other = tmp_path / "images-16-aaaa.npy", tmp_path / "images-16-bbbb.npy"
+    write_array(mine, (3,), "|u1", [np.array([1, 2, 3])])
+    shutil.copy(mine, other)
+    assert open_array(mine, (3,), np.uint8).tolist() == [1, 2, 3]
+    assert open_array(other, (3,), np.uint8) is None
+    assert open_array(mine, (4,), np.uint8) is None and open_array(mine, (3,), np.float32) is None
 
 
 def test_pixels_damaged_between_two_runs_of_one_process_are_noticed(tiny_original, tmp_path):

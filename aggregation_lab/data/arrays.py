@@ -1,5 +1,6 @@
-"""Arrays in memory-mapped files that know whether they are whole: a .npy stream with its SHA-256 behind it.
+"""Arrays in memory-mapped files that know whether they are whole: a .npy stream with a SHA-256 of it behind it.
 
+The names of file and folder, which say what the array was made from, enter the digest: another's file is foreign.
 A file is digested when a process opens it for the first time, at about a gigabyte a second, and again only where the
 file system says that it has changed. numpy's own reader ignores what stands behind the array.
 """
@@ -33,7 +34,8 @@ def write_array(path: Path, shape: tuple[int, ...], dtype: str, pieces: Iterable
     np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
 
     def write(stream: BinaryIO) -> None:
-        digest = hashlib.sha256(header.getvalue())
+        digest = _begin(path)
+        digest.update(header.getvalue())
         stream.write(header.getvalue())
         for piece in pieces:
             data = np.ascontiguousarray(piece, dtype).data
@@ -61,7 +63,7 @@ def is_whole(path: Path) -> bool:
         state = _state(stream.fileno())
         if _whole.get(path) == state:
             return True
-        left, digest = state[2] - _TAIL, hashlib.sha256()
+        left, digest = state[2] - _TAIL, _begin(path)
         while left > 0 and (piece := stream.read(min(_PIECE, left))):
             digest.update(piece)
             left -= len(piece)
@@ -80,6 +82,10 @@ def check(paths: Iterable[Path]) -> None:
             whole = False
         if not whole:
             raise AgglabError(f"{path}: was damaged while it was in use; the same command makes it anew")
+
+
+def _begin(path: Path) -> "hashlib._Hash":
+    return hashlib.sha256(f"{path.parent.name}/{path.name}\n".encode())
 
 
 def _state(handle: int) -> _State:

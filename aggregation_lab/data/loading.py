@@ -40,7 +40,7 @@ class ImageStore:
         masked = [each.targets for each in cases if each.task.type is TaskType.SEGMENTATION]
         mask_rows = torch.cat(masked) if masked else torch.zeros(0, dtype=torch.long)
         self.device = device
-        self._files = (cache, *([] if tokens is None else [tokens]))
+        self._files: list[ImageCache | TokenCache] = [cache] if tokens is None else [cache, tokens]
         self._tokens = None if tokens is None else _Rows(tokens, image_rows, device)
         self._images = _Rows(cache.images, image_rows if tokens is None else image_rows[:0], device)
         self._masks = _Rows(cache.masks, mask_rows, device)
