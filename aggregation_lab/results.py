@@ -251,7 +251,7 @@ def read_table(path: Path, table: Table, label: str | None = None) -> pd.DataFra
     try:
         arrow = parsed(content, label)
     except ValueError as error:
-        raise ResultsError(f"{path}: is damaged ({error}); delete it and collect again") from error
+        raise ResultsError(f"{path}: {error}; delete it and collect again") from error
     metadata = {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
     if metadata.get("agglab_table", table.name) != table.name:
         raise ResultsError(f"{path}: holds the table {metadata['agglab_table']}, not {table.name}")

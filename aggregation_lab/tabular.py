@@ -70,11 +70,11 @@ def fault(table: pa.Table, label: str | None = None) -> str:
     """
     found = table.schema.metadata or {}
     if DIGEST not in found:
-        return "" if label is None else "it lacks its digest"
+        return "" if label is None else "lacks its digest"
     if found[DIGEST].decode(errors="replace") != content_digest(table):
-        return "its content is not what was written"
+        return "is damaged, its content is not what was written"
     other = label is not None and found.get(LABEL, b"").decode(errors="replace") != label
-    return "it was made from something else" if other else ""
+    return "was made from something else" if other else ""
 
 
 def write_frame(path: Path, frame: pd.DataFrame, label: str = "") -> None:
@@ -95,7 +95,7 @@ def parsed(content: bytes, label: str | None = None) -> pa.Table:
         table = pq.read_table(BytesIO(content))
         found = fault(table, label)
     except Exception as error:  # a damaged file fails in many ways
-        raise ValueError(f"it is not a readable Parquet file: {' '.join(str(error).splitlines())}") from error
+        raise ValueError(f"is not a readable Parquet file ({' '.join(str(error).splitlines())})") from error
     if found:
         raise ValueError(found)
     return table

@@ -265,7 +265,7 @@ def _read_prepared(out: Path, name: str) -> "pd.DataFrame":
 
 def _unprepared(file: Path, error: Exception) -> StudyError:
     reason = (error.strerror if isinstance(error, OSError) else None) or error
-    return StudyError(f"{file}: is absent or damaged ({reason}); the same run-grid command writes it anew")
+    return StudyError(f"{file}: cannot be used ({reason}); the same run-grid command writes it anew")
 
 
 def read_split(out: Path) -> "Split":

@@ -138,8 +138,8 @@ def _key(spec: Mapping[str, Any]) -> RunKey | None:
     tasks, fraction, seed = (spec.get(name) for name in ("tasks", "fraction", "seed"))
     if not isinstance(tasks, list) or not isinstance(fraction, int | float) or not isinstance(seed, int):
         return None
-    names = tuple(task.get("name") if isinstance(task, dict) else None for task in tasks)
-    return (names, fraction, seed) if all(isinstance(name, str) for name in names) else None
+    names = [str(task["name"]) for task in tasks if isinstance(task, dict) and "name" in task]
+    return (tuple(names), fraction, seed) if len(names) == len(tasks) else None
 
 
 def _moved(folder: Path, kept: Path) -> list[Path]:
@@ -212,8 +212,9 @@ def _finished_as(folder: Path, run_id: str) -> tuple[dict[str, Any], str]:
 
 def _seconds(done: Mapping[str, Any]) -> float:
     seconds = done.get("seconds")
-    usable = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < 1e12
-    return float(seconds) if usable else 0.0
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        return 0.0
+    return float(seconds) if 0 <= seconds < 1e12 else 0.0
 
 
 def _error(folder: Path) -> dict[str, str]:

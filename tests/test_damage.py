@@ -14,9 +14,11 @@ from test_cli import agglab, refused
 from tiny import STUDY, write_study
 
 from aggregation_lab import results
+from aggregation_lab.data import tokens
 from aggregation_lab.data.arrays import open_array, write_array
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import read_dataset
+from aggregation_lab.data.tokens import TokenCache, open_tokens
 from aggregation_lab.errors import AgglabError, ResultsError
 from aggregation_lab.tabular import parsed
 from analysis.study import load_study
@@ -298,6 +300,36 @@ def test_an_array_made_from_something_else_is_foreign(tmp_path):
     assert open_array(mine, (3,), np.uint8).tolist() == [1, 2, 3]
     assert open_array(other, (3,), np.uint8) is None
     assert open_array(mine, (4,), np.uint8) is None and open_array(mine, (3,), np.float32) is None
+
+
+def open_trunk(folder: Path, computed: list[slice]) -> TokenCache:
+    def compute(rows: slice) -> np.ndarray:
+        computed.append(rows)
+        return np.arange(rows.start, rows.stop, dtype=np.float32)[:, None, None].repeat(2, 1)
+
+    return open_tokens(folder, tokens.SHARD + 3, (2, 1), compute, lambda ready: None)
+
+
+def test_a_damaged_trunk_is_computed_again_shard_by_shard(tmp_path, capsys):
+    computed: list[slice] = []
+    rows = np.array([0, 5, tokens.SHARD + 1])
+    assert open_trunk(tmp_path, computed)[rows][:, 0, 0].tolist() == rows.tolist()
+    flip(tmp_path / f"{tokens.SHARD:07d}.npy")
+    computed.clear()
+    trunk = open_trunk(tmp_path, computed)
+    assert computed == [slice(tokens.SHARD, tokens.SHARD + 3)]
+    assert f"{tokens.SHARD:07d}.npy: is damaged; it is computed again" in capsys.readouterr().out
+    assert trunk[rows][:, 0, 0].tolist() == rows.tolist()
+    trunk.check()
+    flip(tmp_path / "0000000.npy")
+    with pytest.raises(AgglabError, match=r"0000000.npy: was damaged while it was in use"):
+        trunk.check()
+
+
+def test_a_trunk_that_never_comes_back_as_it_was_written_ends_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(tokens, "open_array", lambda *_: None)
+    with pytest.raises(AgglabError, match="is never read back as it was written; the disk"):
+        open_trunk(tmp_path, [])
 
 
 def test_pixels_damaged_between_two_runs_of_one_process_are_noticed(tiny_original, tmp_path):

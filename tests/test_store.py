@@ -155,6 +155,50 @@ def test_no_wreckage_makes_a_state_unreadable(tmp_path_factory, contents):
     assert status(store, later).state in (State.PENDING, State.STALE)
 
 
+@pytest.mark.parametrize("content", ["{", '{"message": 3}', "null", "[" * 100_000])
+def test_a_damaged_error_does_not_keep_a_run_from_being_taken(store, content):
+    """It says nothing, so the run is open: whoever looks and whoever claims must agree, or a worker waits for ever."""
+    store.folder(RUN).mkdir(parents=True)
+    (store.folder(RUN) / "error.json").write_text(content)
+    assert status(store).state is State.PENDING
+    with claimed(store.folder(RUN), RUN) as claim:
+        assert claim is not None
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"process": "many"},
+        {"process": 10**30},
+        {"process": -1},
+        {"process": True},
+        {"host": []},
+        {"birth": {}},
+        {"progress": []},
+        {"progress": {"step": "a", "steps": 0}},
+        {"progress": {"step": 1, "steps": 2, "loss": None, "score": 0.5, "phase": "training"}},
+    ],
+)
+def test_a_claim_of_other_types_is_read(store, claim):
+    store.folder(RUN).mkdir(parents=True)
+    mine = {"host": "", "namespace": "", "process": 1, "birth": "", "token": "", "job": "", "progress": {}}
+    (store.folder(RUN) / "claim-1.json").write_text(json.dumps(mine | claim))
+    assert status(store).state is State.RUNNING and status(store).progress == {}
+    assert store.held_by(1, [RUN]) == []
+
+
+@pytest.mark.parametrize("name", ["claim-1.json", "done.json", "error.json", "spec.json", "checkpoint.pt"])
+def test_a_folder_in_place_of_a_file_is_no_state(store, name):
+    (store.folder(RUN) / name / "inside").mkdir(parents=True)
+    assert status(store).state is State.PENDING
+
+
+def test_what_a_run_took_is_a_number_of_seconds(store):
+    for seconds in (None, "long", -1, True, 1e300, [2]):
+        write_json(store.folder(RUN) / "done.json", {"run": RUN.id, "seconds": seconds})
+        assert status(store) == Status(State.DONE, seconds=0.0)
+
+
 def test_a_finished_run_with_other_settings_makes_it_stale(store):
     finish(store, RUN)
     later = planned("lung", seed=3, learning_rate=1e-4)
