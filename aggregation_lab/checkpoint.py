@@ -4,6 +4,7 @@ torch checks how its file is built, not the numbers in it; one turned bit would 
 """
 
 import hashlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -16,17 +17,26 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class _Digesting:
-    """Passes on what is written and digests it."""
+    """Passes on what is written and digests it. It keeps the error of the system that torch would put its own before,
+    such as that the disk is full."""
 
     def __init__(self, stream: BinaryIO):
         self._stream, self.digest = stream, hashlib.sha256()
+        self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
         self.digest.update(data)
-        return self._stream.write(data)
+        return self._kept(lambda: self._stream.write(data))
 
     def flush(self) -> None:
-        self._stream.flush()
+        self._kept(self._stream.flush)
+
+    def _kept(self, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except OSError as error:
+            self.error = error
+            raise
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -35,7 +45,10 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     def write(stream: BinaryIO) -> None:
         stream.write(bytes(_DIGEST_BYTES))
         digesting = _Digesting(stream)
-        torch.save(state, cast(BinaryIO, digesting))
+        try:
+            torch.save(state, cast(BinaryIO, digesting))
+        except RuntimeError as error:
+            raise digesting.error or error from error
         stream.seek(0)
         stream.write(digesting.digest.digest())
 

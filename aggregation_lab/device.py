@@ -3,6 +3,7 @@
 import re
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -40,17 +41,6 @@ def pick_precision(choice: str, device: torch.device) -> torch.dtype:
             native = torch.cpu.get_capabilities().get("avx512_bf16", False)
         return torch.bfloat16 if native else torch.float32
     return torch.bfloat16 if choice == "bf16" else torch.float32
-
-
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
-"""What errors without a type of their own say: the CPU's allocator, MPS, cuBLAS and cuDNN."""
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether the error says that there is no memory left, on the accelerator or on the machine."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def release_memory(device: torch.device) -> None:
@@ -93,7 +83,8 @@ def reset_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5")
+        with suppress(OSError):  # not every container may
+            Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory(device: torch.device) -> float:

@@ -10,10 +10,11 @@ from aggregation_lab.checkpoint import read_checkpoint
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits import Split
-from aggregation_lab.device import is_out_of_memory, pick_device, reset_peak_memory
+from aggregation_lab.device import pick_device, reset_peak_memory
 from aggregation_lab.memory import memory_errors_told
 from aggregation_lab.recording import write_results
 from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.shortage import is_out_of_memory
 from aggregation_lab.training import Progress, Trainer
 
 
@@ -33,12 +34,14 @@ def train_run(
 
     `report` is called after every step, and while a frozen trunk is computed, and may raise `RunInterrupted`. The
     tables are written before `done.json`, whose presence says that the run is finished. Raises `TrainingError` where a
-    loss is not finite or explodes, or one image at a time is more than memory holds.
+    loss is not finite or explodes, or one image at a time is more than memory holds, and `AgglabError` where a file
+    cannot be written or what the run reads was damaged meanwhile.
     """
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = pick_device(device)
     reset_peak_memory(chosen)
+    cache.check()
     with memory_errors_told("the run"):
         trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report), folder / CHECKPOINT)
         trainer.train(report, checkpoint_seconds)

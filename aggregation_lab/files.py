@@ -1,15 +1,30 @@
 """Atomic writes: a reader sees the old file or the new one, never half of either, also after a crash."""
 
+import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from aggregation_lab.errors import AgglabError
+
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def cannot_be_written(path: Path, error: OSError) -> AgglabError:
+    """What to tell of a file or folder that refuses: a full disk, a quota, a limit of size, missing permission."""
+    remedy = "make it writable" if error.errno in _NOT_ALLOWED else "free space"
+    return AgglabError(f"{path}: cannot be written ({error.strerror or error}); {remedy} or choose another --out")
+
+
+def temporary_file(folder: Path, name: str) -> tuple[int, Path]:
+    """A new empty file beside the one that it will replace, open for writing, as private as the umask asks for."""
+    path = Path(folder) / f".{name}.{secrets.token_hex(8)}.part"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), path
 
 
 @contextmanager
@@ -21,19 +36,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, temporary = temporary_file(path.parent, path.name)
         os.close(handle)
-        temporary = Path(name)
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise AgglabError(
-            f"{path}: cannot be written ({error.strerror or error}); free space or choose another --out"
-        ) from error
+        raise cannot_be_written(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -54,10 +65,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sweep(folder: Path, names: Iterable[str]) -> None:
-    """Remove what processes that were killed left of half-written files `names`. Nobody else may be writing them."""
+    """Remove what processes that were killed left of half-written files `names`. Nobody else may be writing them.
+
+    Raises `AgglabError` where one cannot be removed.
+    """
     for name in names:
         for half_written in folder.glob(f".{name}.*.part"):
-            half_written.unlink(missing_ok=True)
+            try:
+                half_written.unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_be_written(half_written, error) from error
 
 
 def file_digest(path: Path) -> str:

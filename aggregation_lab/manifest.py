@@ -3,14 +3,13 @@
 `manifest.json` lies beside the tables. A table from another trainer has none; `Manifest(study)` stands in.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aggregation_lab.errors import ResultsError
-from aggregation_lab.files import write_json
+from aggregation_lab.sealed import read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
 
@@ -39,14 +38,14 @@ class Manifest:
         return self.margins.get(task, DEFAULT_MARGIN)
 
     def write(self, folder: Path) -> None:
-        write_json(folder / MANIFEST, asdict(self))
+        write_sealed(folder / MANIFEST, asdict(self))
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder of score tables. Raises `ResultsError` where it is missing or damaged."""
     file = folder / MANIFEST
     try:
-        return Manifest(**json.loads(file.read_text()))
+        return Manifest(**read_sealed(file))
     except FileNotFoundError as error:
         raise ResultsError(f"{file}: does not exist; run `agglab run-grid` on the study once more") from error
     except (OSError, ValueError, TypeError) as error:

@@ -7,12 +7,11 @@ from typing import TypeVar
 
 import torch
 
-from aggregation_lab.device import is_out_of_memory, release_memory
+from aggregation_lab.device import release_memory
 from aggregation_lab.errors import TrainingError
+from aggregation_lab.shortage import ADVICE, is_out_of_memory
 
 Result = TypeVar("Result")
-
-ADVICE = "lower training.image_size, take a smaller model.encoder, or run fewer at a time (--jobs)"
 
 
 def with_less_memory(work: Callable[[int], Result], size: int, device: torch.device, what: str) -> tuple[Result, int]:

@@ -19,9 +19,10 @@ import pandas as pd
 from aggregation_lab import results
 from aggregation_lab.convergence import still_improving
 from aggregation_lab.device import peak_memory
-from aggregation_lab.files import file_digest, write_json
+from aggregation_lab.files import file_digest
 from aggregation_lab.run import DONE
 from aggregation_lab.scoring import case_rows, score_rows
+from aggregation_lab.sealed import write_sealed
 from aggregation_lab.training import Trainer
 
 
@@ -48,6 +49,7 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
                     **labels, block=block
                 )
             )
+    trainer.store.check()
     curve = _curve(trainer).assign(**run)
     ledger = trainer.ledger
     seen = sum(ledger.images_seen.values())
@@ -93,7 +95,7 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
         "micro_batch": trainer.objective.micro_batch,
         "digests": digests,
     }
-    write_json(trainer.folder / DONE, done)
+    write_sealed(trainer.folder / DONE, done)
 
 
 def _curve(trainer: Trainer) -> pd.DataFrame:

@@ -8,7 +8,6 @@ can use the analysis layer. Importing this module imports neither torch nor the 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import write_atomic
+from aggregation_lab.tabular import parsed, sealed
 
 SCHEMA_VERSION = "1"
 
@@ -229,23 +229,29 @@ def _repeated(frame: pd.DataFrame, key: Sequence[str]) -> pd.Series:
     return pd.Series(np.concatenate([[False], tied]), frame.index)
 
 
-def write_table(frame: pd.DataFrame, table: Table, path: Path) -> None:
-    """Validate and write atomically as Parquet. Raises `ResultsError`."""
-    arrow = validate(frame, table, str(path))
+def write_table(frame: pd.DataFrame, table: Table, path: Path, label: str = "") -> None:
+    """Validate and write atomically as Parquet, with the digest of its content and a label that says what it was made
+    from. Raises `ResultsError`."""
+    arrow = sealed(validate(frame, table, str(path)), label)
     write_atomic(path, lambda stream: pq.write_table(arrow, stream, compression="snappy"))
 
 
-def read_table(path: Path, table: Table) -> pd.DataFrame:
-    """Read and validate one Parquet table.
+def read_table(path: Path, table: Table, label: str | None = None) -> pd.DataFrame:
+    """Read and validate one Parquet table; with `label`, only what `write_table` has written with it.
 
-    Raises `ResultsError` where the file is missing, unreadable, of another table or of another schema version.
+    Raises `ResultsError` where the file is missing, unreadable, of another table or of another schema version, or where
+    its content is not what was written.
     """
     try:
-        arrow = pq.read_table(BytesIO(path.read_bytes()))
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise ResultsError(f"{path}: does not exist; run the study first") from error
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ResultsError(f"{path}: is not a readable Parquet file ({error}); delete it and collect again") from error
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read ({error.strerror or error}); make it readable") from error
+    try:
+        arrow = parsed(content, label)
+    except ValueError as error:
+        raise ResultsError(f"{path}: {error}; delete it and collect again") from error
     metadata = {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
     if metadata.get("agglab_table", table.name) != table.name:
         raise ResultsError(f"{path}: holds the table {metadata['agglab_table']}, not {table.name}")

@@ -210,10 +210,13 @@ class Trainer:
     # ---- resume ------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
+        """Write a checkpoint. Raises `AgglabError` where it cannot be written, or the run has read damaged files."""
         self.losses.check()
+        self.store.check()
         on_cpu = self.device.type == "cpu"
         accelerator = None if on_cpu else torch.get_device_module(self.device).get_rng_state()
         state = {
+            "run": self.spec.id,
             "step": self.step,
             "micro_batch": self.objective.micro_batch,
             "model": self.model.state_dict(),
@@ -227,7 +230,9 @@ class Trainer:
         write_checkpoint(self.folder / CHECKPOINT, state)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `save` wrote. Raises whatever a state of another kind leads to."""
+        """Continue from what `save` wrote. Raises whatever a state of another kind, or of another run, leads to."""
+        if state["run"] != self.spec.id:
+            raise ValueError(f"it is of run {state['run']}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])

@@ -15,14 +15,15 @@ import os
 import re
 import secrets
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.errors import AgglabError
+from aggregation_lab import files
+from aggregation_lab.files import cannot_be_written
 
 BEAT_EVERY = 2.0
 """Seconds between two heartbeats; progress is written with them."""
@@ -43,7 +44,7 @@ def living(folder: Path, number: int) -> dict[str, Any] | None:
     """
     path = folder / f"claim-{number}.json"
     try:
-        text = path.read_text()
+        text = path.read_text(errors="replace")
         changed = path.stat().st_mtime
     except OSError:
         return None
@@ -59,7 +60,7 @@ def living(folder: Path, number: int) -> dict[str, Any] | None:
 def holder(folder: Path, number: int) -> int | None:
     """Process of this machine that holds or held claim `number` without having let go; None for any other."""
     try:
-        claim = _content((folder / f"claim-{number}.json").read_text())
+        claim = _content((folder / f"claim-{number}.json").read_text(errors="replace"))
     except OSError:
         return None
     return claim["process"] if (claim["host"], claim["namespace"]) == _place() else None
@@ -122,7 +123,7 @@ class Claim:
 
     def _still_ours(self) -> bool:
         try:
-            found = latest(os.listdir(self._folder)), self._path.read_text()
+            found = latest(os.listdir(self._folder)), self._path.read_text(errors="replace")
         except FileNotFoundError:
             return False  # nobody takes the highest claim away, but with its folder
         return not self.lost and found[0] <= self.number and self._is_ours(found[1])
@@ -150,17 +151,13 @@ def take(folder: Path) -> Claim | None:
             return None
         for name in found:
             if 0 < latest([name]) < number:
-                (folder / name).unlink(missing_ok=True)
+                with suppress(OSError):  # a lower claim counts for nothing, whatever it is
+                    (folder / name).unlink()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise cannot_be_written(folder, error) from error
     return Claim(folder, number, token)
-
-
-def cannot_be_written(folder: Path, error: OSError) -> AgglabError:
-    """What to tell of a run's folder that refuses."""
-    return AgglabError(f"{folder}: cannot be written ({error.strerror or error}); free space or choose another --out")
 
 
 def _link(folder: Path, number: int, token: str) -> bool:
@@ -180,19 +177,18 @@ class _temporary:
     def __init__(self, folder: Path, text: str):
         self._folder, self._text = folder, text
 
-    def __enter__(self) -> str:
-        handle, self._name = tempfile.mkstemp(dir=self._folder, prefix=".claim.", suffix=".part")
+    def __enter__(self) -> Path:
+        handle, self._path = files.temporary_file(self._folder, "claim")
         try:
             with open(handle, "w") as stream:
                 stream.write(self._text)
-            os.chmod(self._name, 0o644)
         except BaseException:
             self.__exit__()
             raise
-        return self._name
+        return self._path
 
     def __exit__(self, *_: object) -> None:
-        Path(self._name).unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
 
 
 def _about_us(progress: Mapping[str, Any], token: str) -> str:
@@ -214,9 +210,27 @@ def _content(text: str) -> dict[str, Any]:
     nobody = {"host": "", "namespace": "", "process": 0, "birth": "", "token": "", "job": "", "progress": {}}
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return nobody
-    return nobody | value if isinstance(value, dict) else nobody
+    if not isinstance(value, dict):
+        return nobody
+    claim = nobody | value
+    texts = all(isinstance(claim[name], str) for name in ("host", "namespace", "birth", "token", "job"))
+    if not texts or not _is_process(claim["process"]):
+        return nobody
+    return claim | {"progress": claim["progress"] if isinstance(claim["progress"], dict) else {}}
+
+
+def _is_process(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
+
+
+def is_progress(value: Mapping[str, Any]) -> bool:
+    """Whether the value is what a worker says of its run: numbers and a phase."""
+    step, steps = value.get("step"), value.get("steps")
+    counted = isinstance(step, int) and isinstance(steps, int) and 0 <= step <= steps < 2**53 and steps > 0
+    measured = all(isinstance(value.get(name), int | float) for name in ("loss", "score"))
+    return counted and measured and isinstance(value.get("phase"), str)
 
 
 def _place() -> tuple[str, str]:
@@ -248,11 +262,11 @@ def _birth(process: int) -> str | None:
 def _now(folder: Path) -> float:
     """The clock of the file system that holds `folder`."""
     try:
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".claim.", suffix=".part")
+        handle, path = files.temporary_file(folder, "claim")
     except OSError:
         return time.time()
     try:
         return os.fstat(handle).st_mtime
     finally:
         os.close(handle)
-        Path(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

@@ -10,8 +10,11 @@ from typer.core import TyperGroup
 
 from aggregation_lab import naming
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
+from aggregation_lab.shortage import is_out_of_memory
 from aggregation_lab.text import printable
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
+from runners.process import describe
+from runners.streams import lasting, reader_is_gone
 from runners.terminal import Terminal, show_all_characters
 
 if TYPE_CHECKING:
@@ -284,22 +287,35 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's class,
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry of `agglab`. An error that the user can mend is one line on stderr and exit code 1, or 2 for the study.
 
-    A model that cannot be built is a fault of the study's `model` section; options that mean nothing give 2, too.
+    A model that cannot be built is a fault of the study's `model` section; options that mean nothing give 2, too. A
+    reader of the output that goes away, as `head` does, is no error.
     """
-    show_all_characters()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    with lasting() as (output, _):
+        show_all_characters()
+        code = _exit_code(list(sys.argv[1:] if arguments is None else arguments))
+        output.flush()
+        if output.error is not None and not reader_is_gone(output.error):
+            print(f"agglab: standard output: cannot be written ({output.error.strerror})", file=sys.stderr)
+            code = code or 1
+    sys.exit(code)
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
     try:
-        sys.exit(app(args=given or ["--help"], prog_name="agglab", standalone_mode=False))
+        return app(args=arguments or ["--help"], prog_name="agglab", standalone_mode=False) or 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except AgglabError as error:
         print(naming.printable(f"agglab: {error}", keep="\n"), file=sys.stderr)
-        sys.exit(2 if isinstance(error, StudyError | ModelError) else 1)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"agglab: {printable(f'{place}{error.strerror or error}', 1000)}", file=sys.stderr)
-        sys.exit(1)
+        return 2 if isinstance(error, StudyError | ModelError) else 1
     except _UsageError as error:
         print(f"agglab: {_usage(error)}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+    except Exception as error:
+        if not isinstance(error, OSError) and not is_out_of_memory(error):
+            raise
+        print(f"agglab: {printable(describe(error), 1000)}", file=sys.stderr)
+        return 1
 
 
 def _usage(error: Any) -> str:

@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 
 from aggregation_lab import __version__, results
 from aggregation_lab.data.sharing import sharing
-from aggregation_lab.errors import AgglabError, StudyError
+from aggregation_lab.errors import AgglabError, ResultsError
 from aggregation_lab.files import sweep, write_text
 from aggregation_lab.manifest import MANIFEST, Manifest
 from aggregation_lab.spreadsheet import csv_text
 from aggregation_lab.tasks import Task
-from runners.output import COLLECTING, locked, read_case_tables, read_identity, read_study, read_tasks
+from runners.output import COLLECTING, known_identity, locked, read_case_tables, read_tasks
 from runners.plan import PlannedRun
-from runners.prepare import floor_file
+from runners.prepare import floor_file, floor_label
 from runners.store import RunStore, State, written_digests
 
 
@@ -59,9 +59,7 @@ def collect(out: Path, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(
 
 def manifest(out: Path, *, planned: int, finished: int) -> Manifest:
     """What the analysis must know of the study beside its tables; no path of this machine."""
-    identity = read_identity(out)
-    if identity is None:
-        raise StudyError(f"{out}: is not the output of a study (it has no study.json); give the folder of --out")
+    identity = known_identity(out)
     settings = identity.study.model_dump(
         mode="json", exclude={"margins": True, "slurm": True, "data": {"root", "split"}}
     )
@@ -97,9 +95,22 @@ def _gathered(out: Path, finished: Sequence[FinishedRun], name: str) -> pd.DataF
     parts = [(part, label) for part, each in zip(rows, finished, strict=True) for label in each.run.labels]
     frames = [_labelled(parts).to_pandas()] if parts else []
     if name in ("scores", "cases"):
-        study = read_study(out)
-        frames += [results.read_table(floor_file(out, study, share, name), table) for share in study.fractions]
+        frames += _floor(out, table)
     return results.append([_grouped(frame, tasks) if _has_group(table) else frame for frame in frames], table)
+
+
+def _floor(out: Path, table: results.Table) -> list[pd.DataFrame]:
+    """The floor's rows of every fraction. Raises `ResultsError` where they are absent, damaged or of other data."""
+    identity = known_identity(out)
+    label = floor_label(identity.dataset, identity.split)
+    try:
+        return [
+            results.read_table(floor_file(out, identity.study, share, table.name), table, label)
+            for share in identity.study.fractions
+        ]
+    except ResultsError as error:
+        fault = str(error).rpartition(";")[0]
+        raise ResultsError(f"{fault}; the same run-grid command makes the floor anew") from error
 
 
 def _labelled(parts: Sequence[tuple[pa.Table, tuple[str, str]]]) -> pa.Table:
@@ -116,10 +127,11 @@ def _read(finished: FinishedRun, table: results.Table) -> pa.Table:
     path = finished.folder / f"{table.name}.parquet"
     try:
         content = path.read_bytes()
-        written = finished.digests.get(table.name)
-        if written is not None and hashlib.sha256(content).hexdigest() != written:
+        if hashlib.sha256(content).hexdigest() != finished.digests.get(table.name):
             raise DamagedResult(finished.run, path)
         rows = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        if set(rows.column("run").unique().to_pylist()) - {finished.run.id}:
+            raise DamagedResult(finished.run, path)
         if rows.schema.equals(table.schema):
             return rows
     except (OSError, pa.ArrowInvalid) as error:

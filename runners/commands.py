@@ -35,6 +35,8 @@ def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -
     """Print the runs, their state and an estimate of time; leaves no trace in `out`."""
     plan = plan_only(study, out, preparation(console))
     say_warnings(console, plan.warnings)
+    for note in plan.notes:
+        say(console, note)
     runs, store = plan.runs, RunStore(out)
     states = store.statuses(runs)
     device = device_type(options.device)

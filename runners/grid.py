@@ -30,6 +30,8 @@ TAKEN = {
     Rerun.ALL: {State.PENDING, State.FAILED, State.STALE, State.DONE},
 }
 """States of the runs that each kind of rerun takes up. A run in another grid's hands is waited for by all of them."""
+MOST_REPEATS = 3
+"""So often is a run trained again because its tables were damaged, before the disk counts as broken."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,12 @@ class Grid:
                 ordered, self.store, self.config, progress, places=self.places, fail_fast=self.options.fail_fast
             )
 
-    def collect(self) -> list[PlannedRun]:
+    def collect(self, repeated: Counter[str]) -> list[PlannedRun]:
         """Write the tables. Runs of which a table is damaged are set aside and returned; the tables lack them.
 
         One that another grid has set aside and claimed meanwhile is left to it, and returned to be waited for.
+        `repeated` counts by id how often runs were damaged: a disk that damages one again and again ends the grid.
+        Raises `DamagedResult` then.
         """
         damaged: list[PlannedRun] = []
         while True:
@@ -75,8 +79,11 @@ class Grid:
                 collect(self.out, self.runs)
                 return damaged
             except DamagedResult as found:
-                for place in self.store.set_aside([found.run]):
-                    kept = f"kept in {SET_ASIDE}/{place.name}"
+                repeated[found.run.id] += 1
+                if repeated[found.run.id] > MOST_REPEATS:
+                    raise
+                for folder in self.store.set_aside([found.run]):
+                    kept = f"kept in {SET_ASIDE}/{folder.name}"
                     say(self.console, f"{found.path}: is damaged; {kept}, its run is trained again")
                 damaged.append(found.run)
 
@@ -89,10 +96,11 @@ def run_study(study: Study, file: Path, out: Path, options: GridOptions, console
     """
     grid, todo = _open(study, file, out, options, console)
     failed: dict[str, str] = {}
+    repeated = Counter[str]()
     while True:
         outcome = grid.train(todo)
         failed.update(outcome.failed)
-        todo = grid.collect()
+        todo = grid.collect(repeated)
         if not todo or outcome.interrupted:
             break
     finished = conclude(out, grid.chosen, grid.store.statuses(grid.runs), failed, console)
@@ -120,6 +128,8 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
     with output.locked(out, output.PREPARING, waiting):
         plan: Plan = prepare(study, file, out, preparation(console))
         say_warnings(console, plan.warnings)
+        for note in plan.notes:
+            say(console, note)
         store = RunStore(out)
         chosen = select(plan.runs, options.only)
         states = store.statuses(plan.runs)
@@ -128,6 +138,8 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
             check_model(study, taken[0].spec.tasks[:1])
         if options.rerun is Rerun.ALL:
             store.set_aside(taken)
+        else:
+            _set_aside_damaged(store, taken, states, console)
         states |= store.present(taken)  # others may have claimed some meanwhile, which then stay theirs
         taken = [run for run in taken if states[run.id].state is not State.RUNNING]
         elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
@@ -143,6 +155,18 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
     say(console, f"{out}: {counts}")
     grid = Grid(study, out, plan.runs, chosen, store, config, where, options, console)
     return grid, [*taken, *elsewhere]
+
+
+def _set_aside_damaged(
+    store: RunStore, runs: Sequence[PlannedRun], states: dict[str, Status], console: Console
+) -> None:
+    """Keep results that cannot be used, such as those of another run, out of the way of those that take their place."""
+    for run in runs:
+        if states[run.id].damaged:
+            for folder in store.set_aside([run]):
+                say(
+                    console, f"{run.title}: {states[run.id].reason}; what is there is kept in {SET_ASIDE}/{folder.name}"
+                )
 
 
 def conclude(

@@ -10,18 +10,18 @@ floor/, runs/        the trivial predictors; one folder per run
 scores.parquet ...   the tables of aggregation_lab.results, gathered from the finished runs
 """
 
-import json
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aggregation_lab.errors import StudyError
-from aggregation_lab.files import write_atomic, write_json
+from aggregation_lab.errors import DataError, StudyError
+from aggregation_lab.files import cannot_be_written
+from aggregation_lab.sealed import read_sealed, write_sealed
 from aggregation_lab.tasks import Task, TaskType
-from runners.plan import PlannedRun
+from runners.plan import PlannedRun, dataset_digest
 from runners.study import Study
 from runners.study_file import parse_study
 
@@ -60,7 +60,7 @@ class Prepared:
 def locked(out: Path, name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock `name` of the output folder; `waiting` is called once where another process holds it.
 
-    Raises `StudyError` where the folder is read-only.
+    Raises `StudyError` where the folder is read-only, `AgglabError` where the disk is full.
     """
     from filelock import FileLock, Timeout
 
@@ -73,6 +73,8 @@ def locked(out: Path, name: str, waiting: Callable[[], None] = lambda: None) -> 
             waiting()
             lock.acquire()
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise cannot_be_written(out, error) from error
         reason = error.strerror or str(error)
         raise StudyError(f"{out}: cannot be written ({reason}); choose another --out") from error
     try:
@@ -85,12 +87,15 @@ def read_identity(out: Path) -> Identity | None:
     """The content of study.json; None where the folder is new. Raises `StudyError` where it is damaged or foreign."""
     file = out / "study.json"
     try:
-        value = json.loads(file.read_text())
+        value = read_sealed(file, required=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{file}: cannot be read ({error}); choose another --out") from error
-    if not isinstance(value, dict) or value.keys() != {"format", "study", "dataset", "split"}:
+    except OSError as error:
+        raise StudyError(f"{file}: cannot be read ({error.strerror}); choose another --out") from error
+    except ValueError as error:
+        advice = "restore it, or choose another --out"
+        raise StudyError(f"{file}: was not written by agglab, or is damaged ({error}); {advice}") from error
+    if value.keys() != {"format", "study", "dataset", "split"}:
         raise StudyError(f"{file}: was not written by agglab, or is damaged; choose another --out")
     if value["format"] != FORMAT:
         raise StudyError(
@@ -102,6 +107,8 @@ def read_identity(out: Path) -> Identity | None:
     except StudyError as error:
         first = str(error).splitlines()[0]
         raise StudyError(f"{first}; its settings are not valid in this agglab, choose another --out") from error
+    if not all(isinstance(value[name], str | None) for name in ("dataset", "split")):
+        raise StudyError(f"{file}: was not written by agglab, or is damaged; choose another --out")
     return Identity(study, value["dataset"], value["split"])
 
 
@@ -143,26 +150,31 @@ def write_identity(out: Path, study: Study, *, dataset: str | None, split: str |
     settings = study.model_dump(mode="json")
     # A list, because JSON objects are written with sorted keys and the order of aggregations is the reader's.
     settings["aggregations"] = [{name: units} for name, units in settings["aggregations"].items()]
-    write_json(out / "study.json", {"format": FORMAT, "study": settings, "dataset": dataset, "split": split})
+    write_sealed(out / "study.json", {"format": FORMAT, "study": settings, "dataset": dataset, "split": split})
+
+
+def known_identity(out: Path) -> Identity:
+    """The content of study.json. Raises `StudyError` where there is none."""
+    identity = read_identity(out)
+    if identity is None:
+        raise StudyError(f"{out}: is not the output of a study (it has no study.json); give the folder of --out")
+    return identity
 
 
 def read_study(out: Path) -> Study:
     """The study an output folder was made for. Raises `StudyError` where it is none."""
-    identity = read_identity(out)
-    if identity is None:
-        raise StudyError(f"{out}: is not the output of a study (it has no study.json); give the folder of --out")
-    return identity.study
+    return known_identity(out).study
 
 
 def write_plan(out: Path, runs: list[PlannedRun]) -> None:
-    write_json(out / "plan.json", [run.to_json() for run in runs])
+    write_sealed(out / "plan.json", {"runs": [run.to_json() for run in runs]})
 
 
 def read_plan(out: Path) -> list[PlannedRun]:
     """The runs of an output folder. Raises `StudyError` where there is no readable plan."""
     read_study(out)
     try:
-        return [PlannedRun.from_json(value) for value in json.loads((out / "plan.json").read_text())]
+        return [PlannedRun.from_json(value) for value in read_sealed(out / "plan.json")["runs"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{out / 'plan.json'}: cannot be read; `agglab run-grid` writes it anew") from error
 
@@ -177,6 +189,7 @@ def images_cached(out: Path, size: int) -> bool:
 
 
 DATASET_TABLES = ("cases", "images", "masks", "near_duplicates")
+MOST_THREADS = 4096
 
 
 def fixed_threads(out: Path, threads: int) -> int:
@@ -186,54 +199,104 @@ def fixed_threads(out: Path, threads: int) -> int:
     runs it is compared with, must not depend on how many others happened to be left.
     """
     file = out / "threads.json"
-    if file.is_file():
-        return int(json.loads(file.read_text())["threads"])
-    write_json(file, {"threads": threads})
-    return threads
+    try:
+        fixed = read_sealed(file, required=False).get("threads")
+    except FileNotFoundError:
+        write_sealed(file, {"threads": threads})
+        return threads
+    except (OSError, ValueError):
+        fixed = None
+    if not isinstance(fixed, int) or not 1 <= fixed <= MOST_THREADS:
+        raise StudyError(
+            f'{file}: is damaged; write {{"threads": N}} into it, with the threads of each run that is finished, or '
+            "delete it where none is"
+        )
+    return fixed
 
 
 def save_dataset(out: Path, dataset: "Dataset") -> None:
     """Keep the data set's tables and tasks for the workers."""
-    folder = out / "prepared"
+    from aggregation_lab.tabular import write_frame
+
+    folder, digest = out / "prepared", dataset_digest(dataset)
     for name in DATASET_TABLES:
-        write_atomic(folder / f"{name}.parquet", partial(getattr(dataset, name).to_parquet, index=False))
+        write_frame(folder / f"{name}.parquet", getattr(dataset, name), _label(name, digest))
     tasks = [asdict(task) for task in dataset.tasks.values()]
-    write_json(folder / "tasks.json", {"root": str(dataset.root), "tasks": tasks})
+    write_sealed(folder / "tasks.json", {"root": str(dataset.root), "tasks": tasks, "dataset": digest})
+
+
+def _label(name: str, dataset: str | None) -> str:
+    """What a prepared table says of itself: its name and the digest of the data set."""
+    return f"{name} of {dataset}"
 
 
 def read_tasks(out: Path) -> dict[str, Task]:
-    """Tasks of the study with their groups, by name."""
-    value = json.loads((out / "prepared" / "tasks.json").read_text())
-    return {task["name"]: Task(**{**task, "type": TaskType(task["type"])}) for task in value["tasks"]}
+    """Tasks of the study with their groups, by name. Raises `StudyError` where they are absent or damaged."""
+    return _read_tasks(out)[1]
+
+
+def _read_tasks(out: Path) -> tuple[Path, dict[str, Task]]:
+    """The data folder of the study, and its tasks."""
+    file = out / "prepared" / "tasks.json"
+    try:
+        value = read_sealed(file)
+        if value["dataset"] != known_identity(out).dataset:
+            raise ValueError("it is of another data set")
+        tasks = [Task(**{**task, "type": TaskType(task["type"])}) for task in value["tasks"]]
+        return Path(value["root"]), {task.name: task for task in tasks}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unprepared(file, error) from error
 
 
 def read_case_tables(out: Path) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.DataFrame"]:
-    """The case table of the prepared data, its near-duplicates, and the split."""
-    import pandas as pd
+    """The case table of the prepared data, its near-duplicates, and the split. Raises `StudyError`."""
+    return _read_prepared(out, "cases"), _read_prepared(out, "near_duplicates"), read_split(out).table
 
-    from aggregation_lab.data.splits import Split
 
-    folder = out / "prepared"
-    cases, near_duplicates = (pd.read_parquet(folder / f"{name}.parquet") for name in ("cases", "near_duplicates"))
-    return cases, near_duplicates, Split.load(out).table
+def _read_prepared(out: Path, name: str) -> "pd.DataFrame":
+    from aggregation_lab.tabular import read_frame
+
+    file = out / "prepared" / f"{name}.parquet"
+    try:
+        return read_frame(file, _label(name, known_identity(out).dataset))
+    except (OSError, ValueError) as error:
+        raise _unprepared(file, error) from error
+
+
+def _unprepared(file: Path, error: Exception) -> StudyError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or error
+    return StudyError(f"{file}: cannot be used ({reason}); the same run-grid command writes it anew")
+
+
+def read_split(out: Path) -> "Split":
+    """The split that the finished runs of the folder were made with. Raises `StudyError` where it is not there."""
+    from aggregation_lab.data.splits import SPLIT_FILE, Split
+
+    identity, file = known_identity(out), out / SPLIT_FILE
+    try:
+        split = Split.load(file)
+    except DataError as error:
+        raise _unprepared(file, error) from error
+    if identity.split not in (None, split.digest):
+        raise _unprepared(file, ValueError("it is not the split of the study"))
+    return split
 
 
 def load_prepared(out: Path) -> Prepared:
-    """What a prepared output folder holds for its runs. The image cache is opened, not built."""
-    import pandas as pd
+    """What a prepared output folder holds for its runs, every file checked. Raises `StudyError` for a damaged one.
 
+    The image cache is opened, not built, unless it is damaged.
+    """
     from aggregation_lab.data.cache import open_cache
     from aggregation_lab.data.challenge import Dataset
-    from aggregation_lab.data.splits import Split
 
-    folder = out / "prepared"
-    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in DATASET_TABLES}
+    tables = {name: _read_prepared(out, name) for name in DATASET_TABLES}
     for column in ("box", "points"):
         tables["cases"][column] = tables["cases"][column].map(_as_tuple).astype(object)
-    root = Path(json.loads((folder / "tasks.json").read_text())["root"])
-    dataset = Dataset(root=root, tasks=read_tasks(out), warnings=(), notes=(), **tables)
+    root, tasks = _read_tasks(out)
+    dataset = Dataset(root=root, tasks=tasks, warnings=(), notes=(), **tables)
     cache = open_cache(dataset, read_study(out).training.image_size, cache_folder(out))
-    return Prepared(dataset, Split.load(out), cache)
+    return Prepared(dataset, read_split(out), cache)
 
 
 def _as_tuple(value: Any) -> Any:

@@ -20,13 +20,15 @@ from aggregation_lab.errors import AgglabError
 from runners.plan import PlannedRun
 from runners.process import describe
 from runners.store import RunStore, State, claimed, record_failure
+from runners.streams import lasting
 from runners.watch import Watch, Watcher
 from runners.worker import End, Worker, WorkerConfig
 
 TICK = 0.5
 """Longest pause between two looks at the store and the stop signal, in seconds."""
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
-"""What workers leave to their parent: Ctrl-C, the end of a session, and Slurm's notice of a time limit."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+"""What workers leave to their parent: Ctrl-C, the end of a session, a terminal that is gone, and Slurm's notice of a
+time limit."""
 GRACE = 60.0
 """Seconds that workers have to end their step and write a checkpoint once they are told to stop."""
 MOST_DEATHS = 3
@@ -102,9 +104,11 @@ def run_pool(
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of being torn out of the loop by them."""
+    """Collects SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP instead of being torn out of the loop."""
     received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     before = [signal.signal(number, lambda number, frame: received.append(number)) for number in numbers]
     try:
         yield received
@@ -242,7 +246,7 @@ class _Pool:
     def fail(self, run: PlannedRun, message: str) -> None:
         folder = self.store.folder(run)
         try:
-            with claimed(folder, run.spec.to_json()) as claim:
+            with claimed(folder, run) as claim:
                 if claim is not None:
                     record_failure(folder, message)
         except AgglabError:
@@ -284,8 +288,13 @@ def _cause_of_death(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
         return f"ended with exit code {exitcode}"
     name = signal.Signals(-exitcode).name
-    hint = " (the machine may be out of memory: try fewer --jobs)" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
+    return f"was killed by {name}{_HINTS.get(name, '')}"
+
+
+_HINTS = {
+    "SIGKILL": " (the machine may be out of memory: try fewer --jobs)",
+    "SIGBUS": " (a file that it reads was cut meanwhile, or the disk fails)",
+}
 
 
 def work(
@@ -296,6 +305,13 @@ def work(
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    with lasting():
+        _work(connection, config, runs, fail_fast, given_up)
+
+
+def _work(
+    connection: Connection, config: WorkerConfig, runs: Sequence[PlannedRun], fail_fast: bool, given_up: set[str]
+) -> None:
     try:
         worker = Worker(
             config,

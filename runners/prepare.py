@@ -3,13 +3,13 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregation_lab.errors import DataError, StudyError
+from aggregation_lab.errors import DataError, ResultsError, StudyError
 from aggregation_lab.files import sweep, write_atomic
 from aggregation_lab.run import RECIPE
 from aggregation_lab.tasks import Task
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.problems import Problem
     from aggregation_lab.data.splits import Split
+    from aggregation_lab.results import Table
 
 Progress = Callable[[str, int, int], None]
 
@@ -37,10 +38,11 @@ _WRITTEN = {
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a study, and what is less than wished in its data and their split."""
+    """The runs of a study, what is less than wished in its data and their split, and what was put right."""
 
     runs: list[PlannedRun]
     warnings: tuple["Problem", ...]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(study: Study, source: Path, out: Path, progress: Progress) -> Plan:
@@ -58,7 +60,7 @@ def prepare(study: Study, source: Path, out: Path, progress: Progress) -> Plan:
     if known.dataset is None:
         output.write_identity(out, study, dataset=None, split=None)
     dataset = read_data(study, out, output.cache_folder(out), progress)
-    digest, split = _checked(study, dataset, out, known)
+    digest, split, notes = _checked(study, dataset, out, known)
     runs = plan_runs(study, dataset, split)
     split.save(out)
     cache = open_cache(dataset, study.training.image_size, output.cache_folder(out), progress)
@@ -67,7 +69,7 @@ def prepare(study: Study, source: Path, out: Path, progress: Progress) -> Plan:
     write_atomic(out / "study.yaml", lambda stream: stream.write(source.read_bytes()))
     output.write_plan(out, runs)
     output.write_identity(out, study, dataset=digest, split=split.digest)
-    return Plan(runs, (*dataset.warnings, *split.warnings))
+    return Plan(runs, (*dataset.warnings, *split.warnings), notes)
 
 
 def check_model(study: Study, tasks: Sequence[Task]) -> None:
@@ -77,13 +79,40 @@ def check_model(study: Study, tasks: Sequence[Task]) -> None:
     build_m2dino(study.model, tasks)
 
 
-def _checked(study: Study, dataset: "Dataset", out: Path, known: output.Identity) -> tuple[str, "Split"]:
-    """Digest and split of the data. Raises `StudyError` where `out` was made from another data set or split."""
+def _checked(
+    study: Study, dataset: "Dataset", out: Path, known: output.Identity
+) -> tuple[str, "Split", tuple[str, ...]]:
+    """Digest and split of the data, and what to tell of them. Raises `StudyError` where `out` was made from another
+    data set or split."""
     digest = dataset_digest(dataset)
     output.check_same(out, "data set", known.dataset, digest)
-    split = find_split(study.data, dataset, None if known.split is None else out)
-    output.check_same(out, "split", known.split, split.digest)
-    return digest, split
+    if known.split is None or study.data.split is not None:
+        split, notes = find_split(study.data, dataset), ()
+        output.check_same(out, "split", known.split, split.digest)
+        return digest, split, notes
+    return digest, *_kept_split(study.data, dataset, out, known.split)
+
+
+def _kept_split(settings: DataConfig, dataset: "Dataset", out: Path, digest: str) -> tuple["Split", tuple[str, ...]]:
+    """The split in `out`; where it is lost or damaged, the same one drawn again, and a line that says so.
+
+    Raises `StudyError` where it is lost and the data or their reading have changed so that another one is drawn.
+    """
+    from aggregation_lab.data.splits import SPLIT_FILE, draw_split
+
+    file = out / SPLIT_FILE
+    try:
+        split = find_split(settings, dataset, out)
+        if split.digest == digest:
+            return split, ()
+        fault = "is not the split that the runs so far were made with"
+    except DataError as error:
+        fault = str(error).splitlines()[0].removeprefix(f"{file}: ").partition(";")[0]
+    again = draw_split(dataset, shares=settings.shares, seed=settings.split_seed)
+    if again.digest != digest:
+        advice = "restore the file, or choose another --out"
+        raise StudyError(f"{file}: {fault}, and drawing it again gives another split; {advice}")
+    return again, (f"{file}: {fault}; drawn again, equal to the one that was there",)
 
 
 def read_data(study: Study, out: Path, memory: Path, progress: Progress) -> "Dataset":
@@ -145,18 +174,35 @@ def find_split(settings: DataConfig, dataset: "Dataset", kept: Path | None = Non
 
 
 def write_floor(study: Study, dataset: "Dataset", split: "Split", cache, out: Path, progress: Progress) -> None:
-    """Scores of the trivial predictors at every fraction, computed once."""
+    """Scores of the trivial predictors at every fraction, computed once, and again where a table is damaged."""
     from aggregation_lab import results
     from aggregation_lab.floor import floor_tables
 
+    label = floor_label(dataset_digest(dataset), split.digest)
     for index, fraction in enumerate(study.fractions):
-        places = [floor_file(out, study, fraction, name) for name in ("scores", "cases")]
-        if all(place.is_file() for place in places):
+        files = {table: floor_file(out, study, fraction, table.name) for table in (results.SCORES, results.CASES)}
+        damaged = [file for table, file in files.items() if not _is_floor(file, table, label)]
+        if not damaged:
             continue
-        progress("scoring the floor", index, len(study.fractions))
-        scores, cases = floor_tables(dataset, split, fraction, cache)
-        for frame, table, place in zip((scores, cases), (results.SCORES, results.CASES), places, strict=True):
-            results.write_table(frame, table, place)
+        lost = f"{damaged[0]} is damaged or of other data, " if damaged[0].exists() else ""
+        progress(f"{lost}scoring the floor", index, len(study.fractions))
+        for frame, (table, file) in zip(floor_tables(dataset, split, fraction, cache), files.items(), strict=True):
+            results.write_table(frame, table, file, label)
+
+
+def _is_floor(file: Path, table: "Table", label: str) -> bool:
+    from aggregation_lab import results
+
+    try:
+        results.read_table(file, table, label)
+    except ResultsError:
+        return False
+    return True
+
+
+def floor_label(dataset: str | None, split: str | None) -> str:
+    """What the floor's tables say that they were made from: the digests of data set and split."""
+    return f"floor of {dataset} split {split}"
 
 
 def floor_file(out: Path, study: Study, fraction: float, table: str) -> Path:
@@ -171,7 +217,8 @@ def plan_only(study: Study, out: Path, progress: Progress) -> Plan:
     with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
         memory = Path(scratch)
         for remembered in output.cache_folder(out).glob("scan*.parquet"):
-            shutil.copy(remembered, memory)
+            with suppress(OSError):  # what cannot be read is not remembered
+                shutil.copy(remembered, memory)
         dataset = read_data(study, out if (out / "data").is_dir() else memory, memory, progress)
-        _, split = _checked(study, dataset, out, known)
-        return Plan(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings))
+        _, split, notes = _checked(study, dataset, out, known)
+        return Plan(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings), notes)

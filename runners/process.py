@@ -1,5 +1,6 @@
 """What worker processes need of their system: their output in a file, code by name, errors in one line."""
 
+import errno
 import faulthandler
 import importlib
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.errors import AgglabError
+from aggregation_lab.shortage import ADVICE, is_out_of_memory
 
 
 @contextmanager
@@ -19,10 +21,11 @@ def output_to(log: Path) -> Iterator[None]:
 
     Raises `OSError` where `log` cannot be opened.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # whoever read what was printed so far may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)
@@ -53,4 +56,9 @@ def describe(error: BaseException) -> str:
     lines = str(error).splitlines()
     if isinstance(error, AgglabError):
         return " ".join(lines)
+    if is_out_of_memory(error):
+        return f"out of memory ({lines[0] if lines else type(error).__name__}); {ADVICE}"
+    if isinstance(error, OSError) and error.strerror:
+        remedy = "; free space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}{remedy}"
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -167,6 +167,6 @@ class _Preparation:
         in_place = self._console.is_terminal
         if in_place or what != self._what or now - self._spoken >= pause:
             end = "\r" if in_place and done < total else "\n"
-            self._console.print(f"{what} {done}/{total}", end=end, highlight=False)
+            self._console.print(f"{what} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
             self._spoken = now
         self._what = what

@@ -10,7 +10,6 @@ done wins over a living claim, that over an error, that over nothing. A claim wh
 """
 
 import errno
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +19,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.files import write_json
+from aggregation_lab.files import cannot_be_written, write_json
 from aggregation_lab.run import CHECKPOINT, DONE
+from aggregation_lab.sealed import read_json, read_sealed
 from runners import claims
 from runners.plan import PlannedRun, RunKey
 
@@ -41,7 +41,8 @@ class State(StrEnum):
 class Status:
     """State of a run, and why; `progress` of a run under way is what its worker last said of it.
 
-    `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took.
+    `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took. `damaged`: there
+    is a result, but not to be used.
     """
 
     state: State
@@ -49,10 +50,11 @@ class Status:
     progress: Mapping[str, Any] = field(default_factory=dict)
     job: str = ""
     seconds: float = 0.0
+    damaged: bool = False
 
 
-_FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
-"""Why a folder cannot be set aside that was never begun, or that another grid has set aside at this moment."""
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+"""Why a folder cannot get a name: something else has it."""
 
 
 class RunStore:
@@ -73,7 +75,7 @@ class RunStore:
     def present(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
         """State of every run by what its own folder holds, by id: quick, and never stale."""
         folders = self._by_id()
-        return {run.id: _state(folders[run.id]) if run.id in folders else Status(State.PENDING) for run in runs}
+        return {run.id: _state(folders[run.id], run.id) if run.id in folders else Status(State.PENDING) for run in runs}
 
     def statuses(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
         """State of every run, by id; stale where only other settings have a result. `runs` is the whole plan."""
@@ -92,7 +94,7 @@ class RunStore:
         return [
             run
             for run in runs
-            if run.id in folders and _latest_holder(folders[run.id]) == process and not is_done(folders[run.id])
+            if run.id in folders and _latest_holder(folders[run.id]) == process and not is_done(folders[run.id], run.id)
         ]
 
     def set_aside(self, runs: Sequence[PlannedRun]) -> list[Path]:
@@ -101,23 +103,20 @@ class RunStore:
         A run that somebody has claimed since the caller looked stays where it is. Returns where the folders are now.
         """
         moved = []
-        for folder in self.folders(runs).values():
-            if _state(folder).state is State.RUNNING:
-                continue
-            kept = self.root.with_name(SET_ASIDE)
-            kept.mkdir(exist_ok=True)
-            number = sum(1 for _ in kept.glob(f"{folder.name}.*"))
-            try:
-                moved.append(folder.rename(kept / f"{folder.name}.{number + 1}"))
-            except OSError as error:
-                if error.errno not in _FASTER:
-                    raise claims.cannot_be_written(folder, error) from error
+        for run_id, folder in self.folders(runs).items():
+            if _state(folder, run_id).state is not State.RUNNING:
+                moved += _moved(folder, self.root.with_name(SET_ASIDE))
         return moved
 
     def forget_failures(self, runs: Sequence[PlannedRun]) -> None:
         """Let failed runs be taken again."""
         for folder in self.folders(runs).values():
-            (folder / ERROR).unlink(missing_ok=True)
+            try:
+                (folder / ERROR).unlink(missing_ok=True)
+            except NotADirectoryError:
+                continue  # a file where the folder should be: whoever takes the run says so
+            except OSError as error:
+                raise cannot_be_written(folder / ERROR, error) from error
 
     def _by_id(self) -> dict[str, Path]:
         names = sorted(os.listdir(self.root)) if self.root.is_dir() else []
@@ -129,44 +128,103 @@ class RunStore:
         finished = {folder: at for folder in folders if (at := _finished_at(folder)) is not None}
         specs = {}
         for folder in sorted(finished, key=finished.__getitem__):
-            spec = _read_json(folder / SPEC, "tasks", "fraction", "seed")
-            if spec is not None:
-                specs[tuple(task["name"] for task in spec["tasks"]), spec["fraction"], spec["seed"]] = spec
+            spec = _object(folder / SPEC)
+            if (key := _key(spec)) is not None:
+                specs[key] = spec
         return specs
 
 
-def _state(folder: Path) -> Status:
+def _key(spec: Mapping[str, Any]) -> RunKey | None:
+    tasks, fraction, seed = (spec.get(name) for name in ("tasks", "fraction", "seed"))
+    if not isinstance(tasks, list) or not isinstance(fraction, int | float) or not isinstance(seed, int):
+        return None
+    names = [str(task["name"]) for task in tasks if isinstance(task, dict) and "name" in task]
+    return (tuple(names), fraction, seed) if len(names) == len(tasks) else None
+
+
+def _moved(folder: Path, kept: Path) -> list[Path]:
+    """Where the folder is once it is moved into `kept`, under the next name that is free; nothing where it is gone."""
+    number = 1
+    try:
+        kept.mkdir(exist_ok=True)
+        while folder.exists():
+            target = kept / f"{folder.name}.{number}"
+            number += 1
+            try:
+                if not os.path.lexists(target):
+                    return [folder.rename(target)]
+            except FileNotFoundError:
+                if folder.exists():
+                    raise  # not the folder is gone, which another grid would have set aside, but where it should go
+            except OSError as error:
+                if error.errno not in _TAKEN or not os.path.lexists(target):
+                    raise
+    except OSError as error:
+        raise cannot_be_written(kept, error) from error
+    return []
+
+
+def _state(folder: Path, run_id: str) -> Status:
     try:
         names = set(os.listdir(folder))
     except OSError:
         return Status(State.PENDING)
-    if DONE in names and (done := _done(folder)) is not None:
-        return Status(State.DONE, seconds=done.get("seconds", 0.0))
+    done, fault = _finished_as(folder, run_id) if DONE in names else ({}, "")
+    if done:
+        return Status(State.DONE, seconds=_seconds(done))
     number = claims.latest(names)
     claim = claims.living(folder, number) if number else None
     if claim is not None:
         job = f", Slurm job {claim['job']}" if claim["job"] else ""
-        at = claim["progress"]
+        at = claim["progress"] if claims.is_progress(claim["progress"]) else {}
         step = f"step {at['step']}/{at['steps']}, " if at else ""
         reason = f"{step}process {claim['process']} on {claim['host'] or 'another machine'}{job}"
         return Status(State.RUNNING, reason, at, claim["job"])
-    error = _read_json(folder / ERROR, "message") if ERROR in names else None
-    if error is not None:
-        return Status(State.FAILED, error["message"], job=error.get("job", ""))
-    if DONE in names:
-        return Status(State.PENDING, f"its {DONE} is damaged; it is trained anew")
+    error = _error(folder)
+    if error:
+        return Status(State.FAILED, error["message"], job=error["job"])
+    if fault:
+        return Status(State.PENDING, f"its {DONE} {fault}; it is trained again", damaged=True)
     if CHECKPOINT in names:
         return Status(State.PENDING, "interrupted; continues from its checkpoint")
     return Status(State.PENDING, "interrupted before its first checkpoint" if number else "")
 
 
-def is_done(folder: Path) -> bool:
-    """Whether the run in `folder` is finished; a damaged `done.json` says nothing."""
-    return _done(folder) is not None
+def is_done(folder: Path, run_id: str) -> bool:
+    """Whether the run in `folder` is finished; a `done.json` that is damaged or of another run says nothing."""
+    return bool(_finished_as(folder, run_id)[0])
 
 
-def _done(folder: Path) -> dict[str, Any] | None:
-    return _read_json(folder / DONE, "run")
+def _finished_as(folder: Path, run_id: str) -> tuple[dict[str, Any], str]:
+    """What `done.json` says, or nothing and what is wrong with it."""
+    try:
+        done = read_sealed(folder / DONE, required=False)
+    except FileNotFoundError:
+        return {}, ""
+    except OSError as error:
+        return {}, f"cannot be read ({error.strerror})"
+    except ValueError:
+        return {}, "is damaged"
+    if not isinstance(done.get("run"), str):
+        return {}, "is damaged"
+    return (done, "") if done["run"] == run_id else ({}, f"is of another run, {done['run'][:40]}")
+
+
+def _seconds(done: Mapping[str, Any]) -> float:
+    seconds = done.get("seconds")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        return 0.0
+    return float(seconds) if 0 <= seconds < 1e12 else 0.0
+
+
+def _error(folder: Path) -> dict[str, str]:
+    """Message and job of a failed run; nothing where there is none, or a damaged one, which says nothing."""
+    error = _object(folder / ERROR)
+    job = error.get("job")
+    if not isinstance(error.get("message"), str):
+        return {}
+    message = error["message"].encode(errors="replace").decode()  # half a character would not print
+    return {"message": message, "job": job if isinstance(job, str) else ""}
 
 
 def _finished_at(folder: Path) -> float | None:
@@ -179,8 +237,8 @@ def _finished_at(folder: Path) -> float | None:
 def _latest_holder(folder: Path) -> int | None:
     try:
         return claims.holder(folder, claims.latest(os.listdir(folder)))
-    except FileNotFoundError:
-        return None  # another grid has set it aside at this moment
+    except OSError:
+        return None  # another grid has set it aside at this moment, or it is no folder
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -214,7 +272,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def claimed(folder: Path, spec: Mapping[str, Any]) -> Iterator[claims.Claim | None]:
+def claimed(folder: Path, run: PlannedRun) -> Iterator[claims.Claim | None]:
     """Claim a run's folder for this process; None where the run is not to be had: another has it, or it has ended.
 
     What an earlier attempt left half written goes. Raises `AgglabError` where the folder cannot be written.
@@ -225,16 +283,16 @@ def claimed(folder: Path, spec: Mapping[str, Any]) -> Iterator[claims.Claim | No
         return
     with claim:
         try:
-            ended = is_done(folder) or (folder / ERROR).is_file()  # since the caller last looked
+            ended = is_done(folder, run.id) or bool(_error(folder))  # since the caller last looked
             if not ended:
                 for half_written in folder.glob(".*.part"):
                     half_written.unlink(missing_ok=True)
                 if not (folder / SPEC).is_file():
-                    write_json(folder / SPEC, spec)
+                    write_json(folder / SPEC, run.spec.to_json())
         except FileNotFoundError:
             ended = True  # here: another grid has set the folder aside at this moment
         except OSError as error:
-            raise claims.cannot_be_written(folder, error) from error
+            raise cannot_be_written(folder, error) from error
         yield None if ended else claim
 
 
@@ -247,15 +305,15 @@ def record_failure(folder: Path, message: str, trace: str = "") -> None:
 
 
 def written_digests(folder: Path) -> Mapping[str, str]:
-    """SHA-256 of each table as the finished run in `folder` wrote it; empty where an early version did not say."""
-    done = _read_json(folder / DONE, "digests")
-    return {} if done is None else done["digests"]
+    """SHA-256 of each table as the finished run in `folder` wrote it; what is not there counts as damaged."""
+    digests = _object(folder / DONE).get("digests")
+    return {name: str(digest) for name, digest in digests.items()} if isinstance(digests, dict) else {}
 
 
-def _read_json(path: Path, *fields: str) -> dict[str, Any] | None:
-    """The file's object; None where the file is absent, damaged or lacks a field."""
+def _object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where the file is absent, damaged or holds something else."""
     try:
-        value = json.loads(path.read_text())
+        value = read_json(path)
     except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) and all(field in value for field in fields) else None
+        return {}
+    return value if isinstance(value, dict) else {}

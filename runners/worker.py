@@ -83,7 +83,7 @@ class Worker:
         folders = self._store.folders(runs)
         for run in runs:
             try:
-                with claimed(folders[run.id], run.spec.to_json()) as claim:
+                with claimed(folders[run.id], run) as claim:
                     if claim is not None:
                         return self._train_run(run, folders[run.id], claim)
             except AgglabError as error:

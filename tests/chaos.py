@@ -19,8 +19,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -38,8 +42,9 @@ PATIENCE = 3600.0
 class Fault:
     """What happens inside the `where` process (grid, worker) at the `number`-th write of a file named `file`...
 
-    die: SIGKILL when half of the file is written. full: no space left from then on. readonly: no file can be made from
-    then on. clock: the time of day jumps by a day. It strikes one process; `mark` is the file by which they know.
+    die: SIGKILL when half of the file is written. full: from then on every write finds no space left; late: only the
+    system's own, in the end, does. readonly: no file can be made from then on. clock: the time of day jumps by a day.
+    It strikes one process; `mark` is the file by which they know.
     """
 
     where: str
@@ -61,7 +66,9 @@ def plant(where: str) -> None:
         time.time = lambda: real_time() + jump
         Path(fault.mark).touch()
         return
-    make, sync, writes = tempfile.mkstemp, os.fsync, Counter[str]()
+    from aggregation_lab import files
+
+    make, sync, writes = files.temporary_file, os.fsync, Counter[str]()
 
     def strikes() -> bool:
         if writes["struck"] or writes["seen"] < fault.number:
@@ -73,24 +80,29 @@ def plant(where: str) -> None:
         writes["struck"] = 1
         return True
 
-    def mkstemp(*args, **kwargs):
-        writes["seen"] += str(kwargs.get("prefix", "")).startswith(f".{fault.file}")
+    def temporary_file(folder: Path, name: str) -> tuple[int, Path]:
+        writes["seen"] += name.startswith(fault.file)
         if fault.deed == "readonly" and strikes():
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        made = make(*args, **kwargs)
-        names.append(made[1])
-        return made
+        handle, path = make(folder, name)
+        if fault.deed == "full" and strikes():
+            os.close(handle)
+            path.unlink()
+            path.symlink_to("/dev/full")
+            handle = os.open(path, os.O_RDWR)
+        names.append(path)
+        return handle, path
 
     def fsync(handle):
-        if fault.deed == "full" and strikes():
+        if fault.deed == "late" and strikes():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if fault.deed == "die" and strikes():
             os.truncate(names[-1], os.path.getsize(names[-1]) // 2)
             os.kill(os.getpid(), signal.SIGKILL)
         sync(handle)
 
-    names: list[str] = []
-    tempfile.mkstemp, os.fsync = mkstemp, fsync
+    names: list[Path] = []
+    files.temporary_file, os.fsync = temporary_file, fsync
 
 
 def load(out: Path):
@@ -113,8 +125,10 @@ INSIDE = {
     "death of a worker while it writes a checkpoint": ("worker", "die", ("checkpoint",)),
     "death of a worker while it writes results": ("worker", "die", (*TABLES, "done")),
     "death of the grid while it collects": ("grid", "die", TABLES),
-    "disk full for a worker": ("worker", "full", ("",)),
-    "disk full for the grid": ("grid", "full", ("",)),
+    "disk full at a write of a worker": ("worker", "full", ("",)),
+    "disk full at a write of the grid": ("grid", "full", ("",)),
+    "disk full, found late by a worker": ("worker", "late", ("",)),
+    "disk full, found late by the grid": ("grid", "late", ("",)),
     "folder read-only for a worker": ("worker", "readonly", ("",)),
     "clock of a worker jumps by a day": ("worker", "clock", ("",)),
     "clock of the grid jumps by a day": ("grid", "clock", ("",)),
@@ -158,14 +172,15 @@ class Arena:
             text=True,
         )
 
-    def run(self) -> int:
-        """Exit code of the grid, left alone."""
-        return self.wait(self.start())
+    def run(self) -> None:
+        """The grid, left alone, finishes."""
+        self.wait(self.start(), ended=0)
 
-    def wait(self, process: subprocess.Popen[str]) -> int:
+    def wait(self, process: subprocess.Popen[str], ended: int | None = None) -> str:
+        """What the grid has printed; its exit code must be `ended` where one is given."""
         text, _ = process.communicate(timeout=PATIENCE)
-        assert "Traceback" not in text, text
-        return process.returncode
+        assert "Traceback" not in text and ended in (None, process.returncode), text
+        return text
 
     def workers(self) -> list[int]:
         """Processes that train at this moment."""
@@ -197,12 +212,15 @@ class Arena:
             while not mark.exists() and grids[0].poll() is None and time.monotonic() < end:
                 time.sleep(0.05)
             self.counts[name] += mark.exists()
+            if self.random.random() < 0.15:
+                self.until_work_begins(grids[0])
+                self.turn(self.pick("cache/*.npy", "cache/*/*.npy"), "of a cache that is in use")
             for process in grids:
                 self.stop(process)
-        self.damage("checkpoint.pt")
-        if self.random.random() < 0.3:
-            self.damage("*.parquet")
-            self.damage("done.json")
+        self.damage("runs/*/checkpoint.pt")
+        for deed, chance in self.deeds.items():
+            if self.random.random() < chance:
+                deed()
 
     def kill_a_worker(self, grid: subprocess.Popen[str]) -> None:
         self.until_work_begins(grid)
@@ -218,19 +236,94 @@ class Arena:
             self.counts[f"{number.name} of the grid"] += 1
         self.wait(grid)
 
+    @property
+    def deeds(self) -> dict[Callable[[], None], float]:
+        """What is done to the files that a stopped grid has left, and how likely."""
+        cut = ("runs/*/*.parquet", "runs/*/done.json", "floor/*.parquet", "cache/scan*", "prepared/*.parquet")
+        turned = ("cache/images-*.npy", "cache/masks-*.npy", "cache/trunk-*/*.npy")
+        return {
+            **{partial(self.damage, pattern): 0.1 for pattern in cut},
+            **{partial(self.turn_one, pattern): 0.15 for pattern in turned},
+            self.copy_results: 0.15,
+            self.take_name: 0.15,
+            self.lose_split: 0.15,
+            self.change_type: 0.2,
+            self.change_identity: 0.1,
+        }
+
+    def pick(self, *patterns: str) -> Path | None:
+        found = sorted(file for pattern in patterns for file in self.out.glob(pattern) if file.is_file())
+        return self.random.choice(found) if found else None
+
     def damage(self, pattern: str) -> None:
         """Cut a file, or turn one of its bits."""
-        found = sorted(self.out.glob(f"runs/*/{pattern}"))
-        if not found:
+        file = self.pick(pattern)
+        if file is None or self.random.random() < 0.5:
+            self.turn(file, f"of {pattern}")
             return
-        file = self.random.choice(found)
-        content = bytearray(file.read_bytes())
-        if self.random.random() < 0.5 or not content:
-            content = content[: self.random.randint(0, max(0, len(content) - 1))]
-        else:
-            content[self.random.randrange(len(content))] ^= 1 << self.random.randrange(8)
-        file.write_bytes(content)
-        self.counts[f"{pattern} cut or a bit of it turned"] += 1
+        os.truncate(file, self.random.randint(0, max(0, file.stat().st_size - 1)))
+        self.counts[f"{pattern} cut"] += 1
+
+    def turn_one(self, pattern: str) -> None:
+        self.turn(self.pick(pattern), f"of {pattern}")
+
+    def turn(self, file: Path | None, what: str) -> None:
+        """Turn a bit of the file where it lies, as a failing disk or memory would."""
+        if file is None or not file.stat().st_size:
+            return
+        with open(file, "r+b") as stream:
+            at = self.random.randrange(file.stat().st_size)
+            stream.seek(at)
+            byte = stream.read(1)[0] ^ (1 << self.random.randrange(8))
+            stream.seek(at)
+            stream.write(bytes([byte]))
+        self.counts[f"a bit {what} turned"] += 1
+
+    def copy_results(self) -> None:
+        """The results of a run into the folder of another one."""
+        source, target = self.pick("runs/*/done.json"), self.pick("runs/*/done.json", "runs/*/spec.json")
+        if source is None or target is None or source.parent == target.parent:
+            return
+        for file in source.parent.iterdir():
+            shutil.copy(file, target.parent)
+        self.counts["results of another run copied into a run's folder"] += 1
+
+    def take_name(self) -> None:
+        """The name that a damaged run would get where it is set aside is taken."""
+        file = self.pick("runs/*/scores.parquet")
+        if file is None:
+            return
+        for number in range(1, 4):
+            (self.out / "runs-set-aside" / f"{file.parent.name}.{number}" / "here").mkdir(parents=True, exist_ok=True)
+        self.turn(file, "of scores.parquet, and the name of its run in runs-set-aside taken,")
+
+    def lose_split(self) -> None:
+        if (self.out / "split.csv").is_file():
+            (self.out / "split.csv").unlink()
+            self.counts["split.csv deleted"] += 1
+
+    def change_type(self) -> None:
+        """A state file holds valid JSON of another kind; claims stay, since a damaged one is waited for."""
+        file = self.pick("plan.json", "manifest.json", "prepared/tasks.json", "runs/*/[!c]*.json")
+        if file is None:
+            return
+        file.write_text(
+            self.random.choice(["null", "[]", "{}", "3", '"x"', '{"run": [], "process": {}, "message": 1}'])
+        )
+        self.counts["state file of another type"] += 1
+
+    def change_identity(self) -> None:
+        """What nothing else tells, such as the study of the folder, is refused in one line until it is restored."""
+        file = self.pick("study.json", "threads.json")
+        if file is None:
+            return
+        whole = file.read_bytes()
+        file.write_text(self.random.choice(["null", "[]", '{"threads": "many"}', "{"]))
+        process = self.start()
+        text = self.wait(process, ended=2)
+        assert str(file) in text.splitlines()[-1], text
+        file.write_bytes(whole)
+        self.counts["study.json or threads.json damaged, refused and restored"] += 1
 
     def complete(self) -> bool:
         """Whether nothing is left to interrupt."""
@@ -245,7 +338,7 @@ class Arena:
         from runners.output import read_plan
         from runners.store import RunStore, State
 
-        assert self.run() == 0
+        self.run()
         runs = read_plan(self.out)
         assert {status.state for status in RunStore(self.out).statuses(runs).values()} == {State.DONE}
         assert len(list(self.out.glob("runs/*"))) == len(runs) == RUNS
@@ -266,11 +359,15 @@ def storm(folder: Path, interruptions: int, seed: int) -> Counter[str]:
     rng, data = default_rng(0), folder / "data"
     _draw_heads(data / "train", rng)
     _draw_kinds(data / "train", rng)
-    study = write_study(folder / "study.yaml", fractions=[0.5, 1.0], seeds=2, training=STUDY["training"])
     draw, counts = random.Random(seed), Counter[str]()
-    calm = Arena(study, data, folder / "reference", draw)
-    assert calm.run() == 0
-    while counts.total() < interruptions:
+    for turn, (name, model, training) in enumerate(cycle(_kinds_of_study(folder, STUDY))):
+        if counts.total() >= interruptions:
+            break
+        sizes = {"fractions": [0.5, 1.0], "seeds": 2}
+        study = write_study(folder / f"{name}.yaml", model=model, training=training, **sizes)
+        calm = Arena(study, data, folder / f"{name}-reference", draw)
+        if turn < 2:
+            calm.run()
         arena = Arena(study, data, folder / "grid", draw)
         while counts.total() + arena.counts.total() < interruptions and not arena.complete():
             arena.assault()
@@ -279,6 +376,18 @@ def storm(folder: Path, interruptions: int, seed: int) -> Counter[str]:
         counts += arena.counts
         shutil.rmtree(arena.out)
     return counts
+
+
+def _kinds_of_study(folder: Path, study: dict[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Name, model and training of the studies that take turns: one trains all blocks, one reads a frozen trunk."""
+    import torch
+
+    from aggregation_lab.model.encoder import build_encoder
+
+    torch.save(build_encoder(study["model"]["encoder"]).state_dict(), folder / "weights.pt")
+    frozen = {"weights": "weights.pt", "frozen_blocks": 6}
+    plain = ("plain", study["model"], study["training"])
+    return [plain, ("frozen", study["model"] | frozen, study["training"] | {"augment": False})]
 
 
 def report(counts: Counter[str], seconds: float) -> str:

@@ -145,7 +145,7 @@ def test_a_full_disk_does_not_lose_a_claim(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(claims.tempfile, "mkstemp", full)
+    monkeypatch.setattr(claims.files, "temporary_file", full)
     claim.beat()
     assert not claim.lost
 

@@ -210,7 +210,7 @@ def test_a_run_whose_folder_was_taken_away_has_not_failed(tmp_path):
 
 def test_rerun_all_leaves_a_run_that_was_claimed_meanwhile_to_its_holder(tmp_path, monkeypatch):
     runs, store, screen = [planned("a"), planned("b")], RunStore(tmp_path), StringIO()
-    held = claimed(store.folder(runs[0]), runs[0].spec.to_json())
+    held = claimed(store.folder(runs[0]), runs[0])
     monkeypatch.setattr(runners_grid, "prepare", lambda *_: Plan(runs, ()))
     monkeypatch.setattr(runners_grid, "check_model", lambda *_: held.__enter__())  # after the look at the states
     options = GridOptions(1, rerun=Rerun.ALL, device="cpu")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from aggregation_lab import device, results
+from aggregation_lab import results, shortage
 from aggregation_lab.checkpoint import read_checkpoint
 from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
 from aggregation_lab.data.augmentation import augment
@@ -271,4 +271,4 @@ def test_what_allocators_of_the_machine_raise_is_known(allocate):
     ],
 )
 def test_errors_without_a_type_are_known_by_their_words(error, is_one):
-    assert device.is_out_of_memory(error) is is_one
+    assert shortage.is_out_of_memory(error) is is_one

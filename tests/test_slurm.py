@@ -212,7 +212,7 @@ def test_a_job_at_work_stops_at_the_failure_of_another(array):
         record_failure(store.folder(other), "nan")
         claim.__exit__()
 
-    with claimed(store.folder(other), other.spec.to_json()) as claim:
+    with claimed(store.folder(other), other) as claim:
         assert job._open_runs(store, set()) == [held, other]
         thread = threading.Thread(target=fail)
         thread.start()
@@ -225,7 +225,7 @@ def test_a_job_at_work_stops_at_the_failure_of_another(array):
 def test_runs_in_other_hands_alone_are_nothing_to_do(array):
     job, runs = array
     store = RunStore(job.out)
-    with claimed(store.folder(runs[0]), {}), claimed(store.folder(runs[1]), {}):
+    with claimed(store.folder(runs[0]), runs[0]), claimed(store.folder(runs[1]), runs[1]):
         assert job._open_runs(store, set()) == []
 
 

@@ -37,17 +37,17 @@ def finish(store, run):
 def test_the_life_of_a_run(store):
     assert status(store).state is State.PENDING
     folder = store.folder(RUN)
-    with claimed(folder, RUN.spec.to_json()):
+    with claimed(folder, RUN):
         assert status(store).state is State.RUNNING
         assert str(os.getpid()) in status(store).reason
     (folder / "checkpoint.pt").touch()
     assert status(store).state is State.PENDING and "continues from its checkpoint" in status(store).reason
     record_failure(folder, "no memory", "line 1\nline 2")
     assert status(store).state is State.FAILED and status(store).reason == "no memory"
-    with claimed(folder, RUN.spec.to_json()) as claim:
+    with claimed(folder, RUN) as claim:
         assert claim is None  # a failed run is not to be had
     store.forget_failures([RUN])
-    with claimed(folder, RUN.spec.to_json()):
+    with claimed(folder, RUN):
         assert status(store).state is State.RUNNING
     finish(store, RUN)
     assert status(store).state is State.DONE
@@ -58,7 +58,7 @@ def test_a_claim_sweeps_what_a_killed_process_left_half_written(store):
     folder.mkdir(parents=True)
     (folder / ".checkpoint.pt.x1.part").touch()
     (folder / "checkpoint.pt").touch()
-    with claimed(folder, RUN.spec.to_json()):
+    with claimed(folder, RUN):
         assert {path.name for path in folder.iterdir()} == {"checkpoint.pt", "claim-1.json", "spec.json"}
 
 
@@ -74,22 +74,26 @@ def test_runs_to_be_trained_anew_leave_everything_behind(store):
 
 
 def test_a_run_that_was_claimed_meanwhile_is_not_set_aside(store):
-    with claimed(store.folder(RUN), RUN.spec.to_json()) as claim:
+    with claimed(store.folder(RUN), RUN) as claim:
         assert store.set_aside([RUN]) == []
         claim.beat()
         assert not claim.lost and status(store).state is State.RUNNING
     assert len(store.set_aside([RUN])) == 1
 
 
-def test_two_grids_that_set_a_run_aside_at_once_are_in_each_others_way_only(store, monkeypatch):
+def test_two_grids_that_set_a_run_aside_at_once_take_two_names(store, monkeypatch):
     finish(store, RUN)
     folder, kept = store.folder(RUN), store.root.with_name("runs-set-aside")
     other = kept / f"{folder.name}.1" / "done.json"
     other.parent.mkdir(parents=True)
     other.touch()
-    monkeypatch.setattr(Path, "glob", lambda path, pattern: iter(()))  # what it saw before the other was there
-    assert store.set_aside([RUN]) == [] and status(store).state is State.DONE and other.is_file()
+    seen = iter([False])  # what it saw before the other was there
+    real = os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: next(seen, None) is not False and real(path))
+    assert store.set_aside([RUN]) == [kept / f"{folder.name}.2"]
+    assert status(store).state is State.PENDING and other.is_file()
     monkeypatch.undo()
+    finish(store, RUN)
     kept.chmod(0o500)
     if os.access(kept, os.W_OK):
         monkeypatch.setattr(Path, "rename", _refused)  # root may write anywhere
@@ -118,7 +122,7 @@ def test_a_folder_that_cannot_be_swept_is_told(store):
     (store.folder(RUN) / ".a.part").mkdir(parents=True)
     with (
         pytest.raises(AgglabError, match=r"cannot be written \(.*\); free space or choose another --out"),
-        claimed(store.folder(RUN), RUN.spec.to_json()),
+        claimed(store.folder(RUN), RUN),
     ):
         pass
 
@@ -153,6 +157,50 @@ def test_no_wreckage_makes_a_state_unreadable(tmp_path_factory, contents):
     claim = contents.get("claim-1.json")  # a damaged one lives by its heartbeat, an empty one was let go
     assert status(store).state is (State.RUNNING if claim else State.PENDING)
     assert status(store, later).state in (State.PENDING, State.STALE)
+
+
+@pytest.mark.parametrize("content", ["{", '{"message": 3}', "null", "[" * 100_000])
+def test_a_damaged_error_does_not_keep_a_run_from_being_taken(store, content):
+    """It says nothing, so the run is open: whoever looks and whoever claims must agree, or a worker waits for ever."""
+    store.folder(RUN).mkdir(parents=True)
+    (store.folder(RUN) / "error.json").write_text(content)
+    assert status(store).state is State.PENDING
+    with claimed(store.folder(RUN), RUN) as claim:
+        assert claim is not None
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"process": "many"},
+        {"process": 10**30},
+        {"process": -1},
+        {"process": True},
+        {"host": []},
+        {"birth": {}},
+        {"progress": []},
+        {"progress": {"step": "a", "steps": 0}},
+        {"progress": {"step": 1, "steps": 2, "loss": None, "score": 0.5, "phase": "training"}},
+    ],
+)
+def test_a_claim_of_other_types_is_read(store, claim):
+    store.folder(RUN).mkdir(parents=True)
+    mine = {"host": "", "namespace": "", "process": 1, "birth": "", "token": "", "job": "", "progress": {}}
+    (store.folder(RUN) / "claim-1.json").write_text(json.dumps(mine | claim))
+    assert status(store).state is State.RUNNING and status(store).progress == {}
+    assert store.held_by(1, [RUN]) == []
+
+
+@pytest.mark.parametrize("name", ["claim-1.json", "done.json", "error.json", "spec.json", "checkpoint.pt"])
+def test_a_folder_in_place_of_a_file_is_no_state(store, name):
+    (store.folder(RUN) / name / "inside").mkdir(parents=True)
+    assert status(store).state is State.PENDING
+
+
+def test_what_a_run_took_is_a_number_of_seconds(store):
+    for seconds in (None, "long", -1, True, 1e300, [2]):
+        write_json(store.folder(RUN) / "done.json", {"run": RUN.id, "seconds": seconds})
+        assert status(store) == Status(State.DONE, seconds=0.0)
 
 
 def test_a_finished_run_with_other_settings_makes_it_stale(store):

@@ -131,6 +131,9 @@ class ComputedEachTime:
         with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
             return self.model.trunk(self.to_input(pixels)).numpy()
 
+    def check(self) -> None:
+        self.cache.check()
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

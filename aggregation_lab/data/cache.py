@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from aggregation_lab.data.arrays import check, is_whole, open_array, write_array
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.decode import decode_image
 from aggregation_lab.data.deep import Levels
 from aggregation_lab.data.masks import decode_mask, parse_values
 from aggregation_lab.data.scan import Progress
-from aggregation_lab.errors import DataError
-from aggregation_lab.files import write_atomic
+from aggregation_lab.errors import AgglabError, DataError
 
 _VERSION = 2  # raise when the same content would give other pixels
 _BATCH = 256  # images in flight at once, so that memory stays bounded
@@ -29,7 +28,7 @@ class ImageCache:
 
     `images` is uint8, N x S x S x C, with C = 1 if every image of the data is grey and 3 if not; `masks` is uint8,
     M x S x S class indices. `image_row` and `mask_row` give the row of a content hash. Pickling keeps the two paths,
-    not the pixels: another process maps the same files.
+    not the pixels: another process maps the same files. Raises `AgglabError` where a file is not as it was written.
     """
 
     image_file: Path
@@ -41,15 +40,21 @@ class ImageCache:
 
     def __post_init__(self) -> None:
         for name, file, rows in (("images", self.image_file, self.image_row), ("masks", self.mask_file, self.mask_row)):
+            if not is_whole(file):
+                raise AgglabError(f"{file}: is damaged; the same run-grid command makes it anew")
             # an empty array cannot be mapped
             object.__setattr__(self, name, np.load(file, mmap_mode="r" if rows else None, allow_pickle=False))
 
     def __reduce__(self) -> tuple:
         return ImageCache, (self.image_file, self.mask_file, self.image_row, self.mask_row)
 
+    def check(self) -> None:
+        """Raise `AgglabError` where a file has been damaged since it was opened."""
+        check((self.image_file, self.mask_file))
+
 
 def open_cache(dataset: Dataset, size: int, folder: Path, progress: Progress | None = None) -> ImageCache:
-    """The cache of a data set at `size` x `size` pixels, built into `folder` if it is not there.
+    """The cache of a data set at `size` x `size` pixels, built into `folder` if it is not there, or not whole.
 
     Images are resized bilinearly with antialiasing, masks by nearest neighbour; the aspect ratio is not kept. Files
     carry a digest of the contents they hold, so other data or sizes get files of their own.
@@ -67,9 +72,10 @@ def open_cache(dataset: Dataset, size: int, folder: Path, progress: Progress | N
         key = hashlib.sha256(f"{_VERSION} {shape} {' '.join(contents)}".encode()).hexdigest()[:16]
         file = Path(folder) / f"{kind}-{size}-{key}.npy"
         sources = [(dataset.root / path, content) for path, content in zip(paths, contents, strict=True)]
-        if not is_whole(file, (len(sources), *shape), np.uint8):
-            batches = _report(_resized(sources, pixels), len(sources), f"caching {kind}", progress)
-            write_atomic(file, _writer((len(sources), *shape), batches))
+        if open_array(file, (len(sources), *shape), np.uint8) is None:
+            what = f"{file} is damaged, caching {kind} anew" if file.exists() else f"caching {kind}"
+            batches = _report(_resized(sources, pixels), len(sources), what, progress)
+            write_array(file, (len(sources), *shape), "|u1", (pixels for batch in batches for pixels in batch))
         files.append(file)
         rows.append({content: row for row, content in enumerate(contents)})
     return ImageCache(files[0], files[1], rows[0], rows[1])
@@ -94,15 +100,6 @@ def _mask_pixels(size: int) -> Pixels:
         return np.asarray(mask.resize((size, size), Image.Resampling.NEAREST))
 
     return pixels
-
-
-def is_whole(file: Path, shape: tuple[int, ...], dtype: type) -> bool:
-    """Whether the file holds an array of that shape and type, judged by its header and length."""
-    try:
-        found = np.load(file, mmap_mode="r" if shape[0] else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # absent, or cut short or emptied by something outside this program
-        return False
-    return found.shape == shape and found.dtype == dtype
 
 
 def _resized(sources: Sequence[Source], pixels: Pixels) -> Iterator[list[np.ndarray]]:
@@ -131,16 +128,3 @@ def _report(
         done += len(batch)
         if progress:
             progress(what, done, count)
-
-
-def _writer(shape: tuple[int, ...], batches: Iterable[list[np.ndarray]]) -> Callable[[BinaryIO], None]:
-    """Writes the .npy stream piece by piece; a mapped file would die on a full disk instead of raising."""
-
-    def write(stream: BinaryIO) -> None:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(stream, header)
-        for batch in batches:
-            for pixels in batch:
-                stream.write(np.ascontiguousarray(pixels).data)
-
-    return write

@@ -21,7 +21,7 @@ from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 
 from aggregation_lab.data.scan import THUMBNAIL, VERSION, Progress
-from aggregation_lab.files import write_atomic
+from aggregation_lab.tabular import read_frame, write_frame
 
 HASH_BITS = 12
 """Largest number of differing bits, of 64, at which a pair is looked at closely."""
@@ -66,8 +66,7 @@ def near_duplicates(
         }
     )
     if memory is not None:
-        pairs.attrs = {"digest": digest}
-        write_atomic(memory, lambda stream: pairs.to_parquet(stream, index=False))
+        write_frame(memory, pairs, digest)
     return pairs
 
 
@@ -75,10 +74,9 @@ def _remembered(memory: Path | None, digest: str) -> pd.DataFrame | None:
     if memory is None or not memory.is_file():
         return None
     try:
-        pairs = pd.read_parquet(memory)
-    except (OSError, ValueError):  # damaged: search again
+        return read_frame(memory, digest)
+    except (OSError, ValueError):  # damaged, or of other images: search again
         return None
-    return pairs if pairs.attrs.get("digest") == digest and tuple(pairs.columns) == PAIR_COLUMNS else None
 
 
 def _search(thumbnails: np.ndarray, progress: Progress | None) -> Iterator[list[tuple[int, int, bool, float]]]:

@@ -40,6 +40,7 @@ class ImageStore:
         masked = [each.targets for each in cases if each.task.type is TaskType.SEGMENTATION]
         mask_rows = torch.cat(masked) if masked else torch.zeros(0, dtype=torch.long)
         self.device = device
+        self._files: list[ImageCache | TokenCache] = [cache] if tokens is None else [cache, tokens]
         self._tokens = None if tokens is None else _Rows(tokens, image_rows, device)
         self._images = _Rows(cache.images, image_rows if tokens is None else image_rows[:0], device)
         self._masks = _Rows(cache.masks, mask_rows, device)
@@ -51,6 +52,11 @@ class ImageStore:
     def masks(self, rows: Tensor) -> Tensor:
         """B x S x S uint8 class indices."""
         return self._masks.take(rows)
+
+    def check(self) -> None:
+        """Raise `AgglabError` where a file that is read from has been damaged since it was opened."""
+        for files in self._files:
+            files.check()
 
 
 class _Rows:

@@ -15,7 +15,7 @@ from aggregation_lab.data.decode import Picture, read_picture
 from aggregation_lab.data.deep import scaled, strips, usual_levels
 from aggregation_lab.data.foreign import foreign_fault, foreign_format
 from aggregation_lab.data.masks import MOST_VALUES, read_mask
-from aggregation_lab.files import write_atomic
+from aggregation_lab.tabular import read_frame, write_frame
 
 THUMBNAIL = 32
 """Side of the thumbnails near-duplicates are found with, in pixels."""
@@ -83,7 +83,9 @@ def scan_files(
     wanted = [("image", path) for path in sorted(set(images))] + [("mask", path) for path in sorted(set(masks))]
     keys = {item: _key(item[0], root / item[1]) for item in wanted}
     fresh = [item for item in wanted if keys[item] not in known]
-    for item, scan in _scan_all(root, fresh, progress):
+    damaged = memory is not None and memory.exists() and not known
+    what = f"{memory} is damaged or of another agglab, reading images anew" if damaged else "reading images"
+    for item, scan in _scan_all(root, fresh, what, progress):
         known[keys[item]] = scan
     if memory is not None and fresh:
         _remember(memory, {keys[item]: known[keys[item]] for item in wanted})
@@ -106,14 +108,14 @@ def _key(kind: str, path: Path) -> Key:
 
 
 def _scan_all(
-    root: Path, items: list[tuple[str, str]], progress: Progress | None
+    root: Path, items: list[tuple[str, str]], what: str, progress: Progress | None
 ) -> Iterator[tuple[tuple[str, str], Scan]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), _BATCH):
             batch = items[start : start + _BATCH]
             yield from zip(batch, pool.map(lambda item: _scan_one(item[0], root / item[1]), batch), strict=True)
             if progress:
-                progress("reading images", start + len(batch), len(items))
+                progress(what, start + len(batch), len(items))
 
 
 def _scan_one(kind: str, path: Path) -> Scan:
@@ -220,9 +222,7 @@ def _deep_extent(picture: Picture) -> _Extent:
 
 def _remember(memory: Path, scans: dict[Key, Scan]) -> None:
     rows = [(*key, *asdict(scan).values()) for key, scan in scans.items() if not scan.fault]
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
-    frame.attrs = {"version": VERSION}
-    write_atomic(memory, lambda stream: frame.to_parquet(stream, index=False))
+    write_frame(memory, pd.DataFrame(rows, columns=_COLUMNS), _LABEL)
 
 
 def _remembered(memory: Path | None) -> dict[Key, Scan]:
@@ -230,12 +230,11 @@ def _remembered(memory: Path | None) -> dict[Key, Scan]:
     if memory is None or not memory.is_file():
         return {}
     try:
-        frame = pd.read_parquet(memory)
-    except (OSError, ValueError):  # pyarrow's errors are ValueErrors
-        return {}
-    if frame.attrs.get("version") != VERSION or list(frame.columns) != _COLUMNS:
+        frame = read_frame(memory, _LABEL)
+    except (OSError, ValueError):
         return {}
     return {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
 
 
 _COLUMNS = ["kind", "path", "size", "mtime_ns", *Scan.__dataclass_fields__]
+_LABEL = f"scan {VERSION} {' '.join(_COLUMNS)}"

@@ -1,6 +1,5 @@
 """What an output folder has with the cluster: jobs in its queue, their logs, and which runs they are to train."""
 
-import json
 import os
 import subprocess
 from collections import Counter
@@ -8,7 +7,8 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aggregation_lab.files import write_json
+from aggregation_lab.errors import StudyError
+from aggregation_lab.sealed import read_sealed, write_sealed
 
 FOLDER = "slurm"
 """Folder of an output folder for what submitit writes: job scripts, what each job starts from, and the jobs' logs."""
@@ -44,7 +44,8 @@ class Queue:
 
 def jobs_left(out: Path) -> Queue | None:
     """What the cluster still has of the arrays of `out`; None where `squeue` does not answer."""
-    known = {file.name.split("_")[0] for file in (out / FOLDER).glob("[0-9]*_submission.sh")}
+    names = {file.name.removesuffix("_submission.sh") for file in (out / FOLDER).glob("[0-9]*_submission.sh")}
+    known = {name for name in names if name.isdecimal()}
     if not known:
         return Queue()
     command = ["squeue", "--noheader", "--array", "--user", str(os.getuid()), "--format", "%F|%t|%r"]
@@ -54,7 +55,7 @@ def jobs_left(out: Path) -> Queue | None:
         return None
     running, waiting, reasons = Counter[str](), Counter[str](), dict[str, None]()
     for line in answer.splitlines():
-        array, state, reason = line.strip().split("|", 2)
+        array, state, reason = [*line.strip().split("|", 2), "", ""][:3]
         if array in known and state in WAITING:
             waiting[array] += 1
             reasons |= {} if reason == "None" else {reason: None}  # "None": Slurm has not looked at it yet
@@ -77,11 +78,15 @@ def parting_words(out: Path) -> str:
 
 def write_orders(out: Path, runs: Set[str]) -> None:
     """Let the jobs of `out` train the runs of these ids, the jobs that are at work already included."""
-    write_json(out / FOLDER / "orders.json", sorted(runs))
+    write_sealed(out / FOLDER / "orders.json", {"runs": sorted(runs)})
 
 
 def read_orders(out: Path) -> set[str]:
+    """The ids of the runs that are ordered. Raises `StudyError` where the file that says so is damaged."""
+    file = out / FOLDER / "orders.json"
     try:
-        return set(json.loads((out / FOLDER / "orders.json").read_text()))
+        return set(read_sealed(file)["runs"])
     except FileNotFoundError:
         return set()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(f"{file}: is damaged ({error}); delete it and give the run-grid commands again") from error

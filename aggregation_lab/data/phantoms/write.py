@@ -3,8 +3,8 @@
 import csv
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -21,6 +21,7 @@ from aggregation_lab.data.phantoms.relatedness import README, relatedness
 from aggregation_lab.data.phantoms.render import render
 from aggregation_lab.errors import AgglabError, DataError
 from aggregation_lab.files import write_json, write_text
+from aggregation_lab.sealed import read_json
 from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType
 
 PREFIXES = {
@@ -50,8 +51,8 @@ def write_phantoms(
     temporary: Path | None = None
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.absolute().name}.", suffix=".part"))
-        temporary.chmod(0o755)
+        temporary = out.absolute().with_name(f".{out.absolute().name}.{secrets.token_hex(8)}.part")
+        temporary.mkdir()
         _write_train(temporary / "train", config, progress, workers)
         write_text(temporary / "README.txt", README)
         write_json(temporary / "relatedness.json", document)
@@ -75,7 +76,7 @@ def _is_filled(out: Path, document: dict[str, Any]) -> bool:
     if not any(out.iterdir()):
         return False
     try:
-        found = json.loads((out / "relatedness.json").read_text())
+        found = read_json(out / "relatedness.json")
     except (OSError, ValueError):
         raise DataError(f"{out}: holds other files; choose a new or empty folder for the phantoms") from None
     if found != document:

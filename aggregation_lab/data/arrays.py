@@ -1,0 +1,93 @@
+"""Arrays in memory-mapped files that know whether they are whole: a .npy stream with a SHA-256 of it behind it.
+
+The names of file and folder, which say what the array was made from, enter the digest: another's file is foreign.
+A file is digested when a process opens it for the first time, at about a gigabyte a second, and again only where the
+file system says that it has changed. numpy's own reader ignores what stands behind the array.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from aggregation_lab.errors import AgglabError
+from aggregation_lab.files import write_atomic
+
+_MARK = b"agglab-sha256:"
+_TAIL = len(_MARK) + hashlib.sha256().digest_size
+_PIECE = 1 << 22
+
+_State = tuple[int, int, int, int, int]
+_whole: dict[Path, _State] = {}
+"""Files that this process has found whole, as the file system described them then."""
+
+
+def write_array(path: Path, shape: tuple[int, ...], dtype: str, pieces: Iterable[np.ndarray]) -> None:
+    """Write the array that `pieces` make in their order, atomically. A mapped file would die on a full disk instead of
+    raising. Raises `AgglabError` where it cannot be written."""
+
+    header = BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
+
+    def write(stream: BinaryIO) -> None:
+        digest = _begin(path)
+        digest.update(header.getvalue())
+        stream.write(header.getvalue())
+        for piece in pieces:
+            data = np.ascontiguousarray(piece, dtype).data
+            digest.update(data)
+            stream.write(data)
+        stream.write(_MARK + digest.digest())
+
+    write_atomic(path, write)
+
+
+def open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray | None:
+    """The array, read-only; None where the file is absent, holds another one, or is not as it was written."""
+    try:
+        if not is_whole(path):
+            return None
+        found = np.load(path, mmap_mode="r" if shape[0] else None, allow_pickle=False)  # an empty one cannot be mapped
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == shape and found.dtype == dtype else None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the file is as it was written. Raises `OSError` where it cannot be read."""
+    with open(path, "rb") as stream:
+        state = _state(stream.fileno())
+        if _whole.get(path) == state:
+            return True
+        left, digest = state[2] - _TAIL, _begin(path)
+        while left > 0 and (piece := stream.read(min(_PIECE, left))):
+            digest.update(piece)
+            left -= len(piece)
+        whole = left == 0 and stream.read() == _MARK + digest.digest()
+    if whole:
+        _whole[path] = state
+    return whole
+
+
+def check(paths: Iterable[Path]) -> None:
+    """Raise `AgglabError` where one of the files, open since it was whole, is so no longer."""
+    for path in paths:
+        try:
+            whole = is_whole(path)
+        except OSError:
+            whole = False
+        if not whole:
+            raise AgglabError(f"{path}: was damaged while it was in use; the same command makes it anew")
+
+
+def _begin(path: Path) -> "hashlib._Hash":
+    return hashlib.sha256(f"{path.parent.name}/{path.name}\n".encode())
+
+
+def _state(handle: int) -> _State:
+    found = os.fstat(handle)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

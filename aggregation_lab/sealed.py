@@ -1,0 +1,48 @@
+"""JSON files that know whether they are whole: each holds the digest of its own content.
+
+A bit that turns in such a file, or a hand that changes it, is noticed by whoever reads it next.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aggregation_lab.files import write_json
+
+DIGEST = "digest"
+"""Field with the SHA-256 of all other fields."""
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises `OSError`, and `ValueError` where the file holds something else."""
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError as error:
+        raise ValueError("its content is nested too deeply") from error
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write an object with its digest, atomically."""
+    write_json(path, {**value, DIGEST: _digest(json.loads(json.dumps(value)))})
+
+
+def read_sealed(path: Path, *, required: bool = True) -> dict[str, Any]:
+    """The object that `write_sealed` wrote. Without `required`, a file of an early version that has no digest is read.
+
+    Raises `OSError`, and `ValueError` where the content is not what was written.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ValueError("it does not hold an object")
+    digest = value.pop(DIGEST, None)
+    if digest is None and required:
+        raise ValueError("it lacks its digest")
+    if digest is not None and digest != _digest(value):
+        raise ValueError("its content has changed since it was written")
+    return value
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

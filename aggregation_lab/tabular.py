@@ -1,0 +1,101 @@
+"""Parquet files that know whether they are whole: the digest of a table's content stands in its metadata.
+
+Parquet has checksums of pages, but its readers do not look at them unless told to, and none for what describes them.
+"""
+
+import hashlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from aggregation_lab.files import write_atomic
+
+DIGEST = b"agglab_digest"
+LABEL = b"agglab_label"
+
+
+def content_digest(table: pa.Table) -> str:
+    """SHA-256 of names, types and values; how they are laid out in memory or on disk does not enter."""
+    digest = hashlib.sha256()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = str(column.type).replace("<element: ", "<item: ")  # Parquet has a word of its own for what a list holds
+        digest.update(f"{name} {kind} {len(column)}".encode())
+        _feed(digest, pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
+    return digest.hexdigest()
+
+
+def _feed(digest: "hashlib._Hash", values: pa.Array) -> None:
+    digest.update(np.packbits(values.is_valid().to_numpy(zero_copy_only=False)).tobytes())
+    kind = values.type
+    if pa.types.is_null(kind):
+        return
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        digest.update(
+            pc.list_value_length(values).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64).tobytes()
+        )
+        _feed(digest, values.flatten())
+    elif pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
+        wide = pa.large_string() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else pa.large_binary()
+        _feed_text(digest, values.fill_null("" if wide == pa.large_string() else b"").cast(wide))
+    else:
+        filled = values.fill_null(False if pa.types.is_boolean(kind) else 0)
+        digest.update(filled.to_numpy(zero_copy_only=False).tobytes())
+
+
+def _feed_text(digest: "hashlib._Hash", values: pa.Array) -> None:
+    _, offsets, data = values.buffers()
+    if len(values) == 0 or offsets is None:
+        return
+    bounds = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    digest.update(np.diff(bounds).tobytes())
+    if data is not None:
+        digest.update(memoryview(data)[bounds[0] : bounds[-1]])
+
+
+def sealed(table: pa.Table, label: str = "") -> pa.Table:
+    """The same table with its digest and a label, which says what it was made from, in the metadata."""
+    seal = {LABEL: label, DIGEST: content_digest(table)}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **seal})
+
+
+def fault(table: pa.Table, label: str | None = None) -> str:
+    """What speaks against the content being what was sealed, with that label; "" where nothing does.
+
+    Without a label to ask for, a table that has no digest because it is from elsewhere is taken as it is.
+    """
+    found = table.schema.metadata or {}
+    if DIGEST not in found:
+        return "" if label is None else "lacks its digest"
+    if found[DIGEST].decode(errors="replace") != content_digest(table):
+        return "is damaged, its content is not what was written"
+    other = label is not None and found.get(LABEL, b"").decode(errors="replace") != label
+    return "was made from something else" if other else ""
+
+
+def write_frame(path: Path, frame: pd.DataFrame, label: str = "") -> None:
+    """Write a sealed Parquet file, atomically."""
+    table = sealed(pa.Table.from_pandas(frame, preserve_index=False), label)
+    write_atomic(path, lambda stream: pq.write_table(table, stream))
+
+
+def read_frame(path: Path, label: str = "") -> pd.DataFrame:
+    """What `write_frame` wrote with that label. Raises `OSError`, and `ValueError` for anything else or damaged."""
+    table = parsed(path.read_bytes(), label)
+    return table.to_pandas()
+
+
+def parsed(content: bytes, label: str | None = None) -> pa.Table:
+    """The table in the bytes of a Parquet file. Raises `ValueError` where `fault` has something to say."""
+    try:
+        table = pq.read_table(BytesIO(content))
+        found = fault(table, label)
+    except Exception as error:  # a damaged file fails in many ways
+        raise ValueError(f"is not a readable Parquet file ({' '.join(str(error).splitlines())})") from error
+    if found:
+        raise ValueError(found)
+    return table

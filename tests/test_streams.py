@@ -1,0 +1,110 @@
+"""Output that goes away: closed from the start, a pipe without a reader, a full disk, a terminal that is gone."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import fake_engine
+import pytest
+from made_study import make_finished
+from test_grid import Witness, grid, undisturbed, wait_for
+from test_grid import result as result_of
+from tiny import planned
+
+from runners.pool import stop_signals
+from runners.store import RunStore, State
+
+ROOT = Path(__file__).parents[1]
+ERROR = "agglab: standard output: cannot be written (No space left on device)\n"
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory, tiny_original) -> Path:
+    return make_finished(tmp_path_factory.mktemp("made"), tiny_original)
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("redirected", "code", "errors"),
+    [
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        ("| true; exit ${PIPESTATUS[0]}", 0, ""),
+        ("2>&1 | true; exit ${PIPESTATUS[0]}", 0, ""),
+        ("> /dev/full", 1, ERROR),
+        ("> /dev/full 2>&1", 1, ""),
+    ],
+)
+def test_a_command_whose_output_is_lost_ends_well(out, redirected, code, errors):
+    (out / "scoreboard.csv").unlink(missing_ok=True)
+    found = shell(f"{sys.executable} -m runners.cli scores {out} {redirected}")
+    assert (found.returncode, found.stderr) == (code, errors)
+    assert (out / "scoreboard.csv").is_file()
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+if __name__ == "__main__":
+    from rich.console import Console
+    import fake_engine
+    from tiny import planned
+    from runners.pool import run_pool
+    from runners.progress import GridProgress
+    from runners.store import RunStore
+    from runners.streams import lasting
+    runs, out = [planned(name, steps={steps}) for name in ("slow", "slow2")], Path({out!r})
+    with lasting():
+        with GridProgress(runs, Console(), lambda: None) as progress:
+            print("begins", flush=True)
+            run_pool(runs, RunStore(out), fake_engine.config(out), progress, places=[None])
+"""
+
+
+def script(tmp_path: Path, steps: int) -> tuple[str, Path]:
+    file, out = tmp_path / "script.py", tmp_path / "out"
+    file.write_text(SCRIPT.format(tests=str(Path(__file__).parent), out=str(out), steps=steps))
+    return f"PYTHONPATH={ROOT} {sys.executable} {file}", out
+
+
+@pytest.mark.parametrize("redirected", [">&-", ">&- 2>&-", "2>&1 | head -c 1", "> /dev/full 2>&1"])
+def test_runs_do_not_fail_when_the_output_of_their_grid_is_lost(tmp_path, redirected):
+    command, out = script(tmp_path, steps=5)
+    assert shell(f"{command} {redirected}").returncode == 0
+    runs = [planned(name, steps=5) for name in ("slow", "slow2")]
+    assert {status.state for status in RunStore(out).present(runs).values()} == {State.DONE}
+    assert [result_of(out, run) for run in runs] == [{"value": undisturbed(run), "resumes": 0} for run in runs]
+
+
+def test_a_terminal_that_is_gone_stops_the_grid_in_order(tmp_path):
+    command, out = script(tmp_path, steps=300)
+    runs = [planned(name, steps=300) for name in ("slow", "slow2")]
+    store = RunStore(out)
+    process = subprocess.Popen(["bash", "-c", f"exec env {command}"], stdout=subprocess.PIPE, start_new_session=True)
+    wait_for(lambda: (store.folder(runs[0]) / "checkpoint.pt").is_file())
+    process.stdout.close()
+    os.killpg(process.pid, signal.SIGHUP)  # as a terminal does it: to the grid and its workers
+    assert process.wait(timeout=60) == 0
+    states = store.present(runs)
+    assert {status.state for status in states.values()} == {State.PENDING}
+    grid(runs, out, Witness())
+    assert result_of(out, runs[0]) == {"value": undisturbed(runs[0]), "resumes": 1}
+    assert fake_engine.trace(out, "end") == [run.id for run in runs]
+
+
+def test_a_grid_under_nohup_does_not_hear_that_the_terminal_is_gone():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals() as received:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not received
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
