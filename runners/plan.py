@@ -66,7 +66,7 @@ class PlannedRun:
 
     @property
     def folder_name(self) -> str:
-        slug = re.sub(r"[^A-Za-z0-9._]+", "_", self.labels[0][1])[:60].lstrip(".") or "_"
+        slug = re.sub(r"[^A-Za-z0-9_]+", "_", self.labels[0][1])[:60]
         return f"{slug}-f{self.spec.fraction:g}-s{self.spec.seed}-{self.id}"
 
     def matches(self, pattern: str) -> bool:

@@ -1,6 +1,7 @@
 """Names of tasks, groups and units: any that can be shown works everywhere, and none is obeyed by a terminal."""
 
 import io
+import re
 import unicodedata
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tiny import planned
 from aggregation_lab.aggregation import clinically_grouped, task_specific
 from aggregation_lab.config import ModelConfig
 from aggregation_lab.data.challenge import read_dataset
+from aggregation_lab.data.splits import draw_split
 from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.model.m2dino import build_m2dino
 from aggregation_lab.naming import alike, clean_name, name_fault, printable
@@ -23,6 +25,7 @@ from analysis.trust import _tasks
 from runners.plan import PlannedRun, select
 from runners.progress import say, say_warnings
 from runners.scoreboard import on_screen
+from runners.study_file import parse_study
 from runners.terminal import Terminal
 
 AWKWARD = ["thyroid.v2", "..", ".", "keys", "type", "training", "T_destination", "forward", "[/x]", "a+b", "NA", "null"]
@@ -72,8 +75,9 @@ def test_a_plain_name_stays_readable_in_a_checkpoint() -> None:
 def test_a_run_of_any_name_has_a_plain_folder_and_is_found_by_it(name: str) -> None:
     run, other = planned(name), planned("other")
     assert name_fault(name) == ""
-    assert run.folder_name.isascii() and not run.folder_name.startswith(".") and len(run.folder_name) < 100
-    assert "/" not in run.folder_name and run.folder_name.rsplit("-", 1)[-1] == run.id
+    assert (
+        re.fullmatch(r"[A-Za-z0-9_]{1,60}-f1-s0-\w+", run.folder_name) and run.folder_name.rsplit("-", 1)[-1] == run.id
+    )
     assert select([run, other], [name])[0] == run
     assert PlannedRun.from_json(run.to_json()).folder_name == run.folder_name
 
@@ -110,6 +114,16 @@ def test_groups_that_cannot_be_shown_are_refused_with_the_data(tiny_original: Pa
 def test_groups_that_a_slip_of_the_pen_parts_are_told(tiny_original: Path) -> None:
     dataset = read_dataset(tiny_original, groups={"tiny_head": "Fetal head", "tiny_head_det": "fetal-head"})
     assert any("'Fetal head' and 'fetal-head' differ only" in str(warning) for warning in dataset.warnings)
+
+
+@pytest.mark.parametrize("name", ["nan", "NA", "None", "null", "-", "true"])
+def test_a_task_named_like_a_missing_value_is_a_task(tiny_data: Path, name: str) -> None:
+    file = tiny_data / "train/csv_files/Det-One_1.box.csv"
+    file.write_text(file.read_text().replace("tiny_head_det", name))
+    dataset = read_dataset(tiny_data)
+    assert (dataset.cases["task"] == name).sum() == 20 and dataset.tasks[name].group == name
+    assert draw_split(dataset).cases("test", name)
+    assert len(dataset.notes) == (name != "true") and not dataset.warnings
 
 
 def test_a_task_that_is_not_there_has_a_near_one(tiny_original: Path) -> None:
@@ -194,3 +208,14 @@ def test_tasks_with_a_plus_are_parted_by_what_is_known() -> None:
     assert _tasks("a+b", {"a", "b"}) == ("a", "b")
     assert _tasks("a+b", {"a+b", "a", "b"}) == ("a+b",)
     assert _tasks("x+y", {"a"}) == ("x+y",)
+
+
+def test_a_study_names_tasks_in_the_form_of_the_data(tmp_path: Path) -> None:
+    """An editor of another system composes letters otherwise; the names mean the same."""
+    nfd = unicodedata.normalize("NFD", "Drüse")
+    raw = {"name": "s", "data": {"groups": {nfd: "Gruppe\u00a0é"}, "tasks": [f" {nfd} "]}, "margins": {nfd: 0.1}}
+    study = parse_study({**raw, "aggregations": {"mine": {"u": [nfd]}}, "training": {"loss_weights": {nfd: 2.0}}}, "s")
+    tasks = {"Drüse": task("Drüse")}
+    assert study.data.tasks == ("Drüse",) and study.data.groups == {"Drüse": "Gruppe é"}
+    assert study.margin(tasks["Drüse"]) == 0.1 and study.training.loss_weights == {"Drüse": 2.0}
+    assert [unit.tasks for unit in study.partitions(tasks)[0].units] == [("Drüse",)]

@@ -27,6 +27,7 @@ from aggregation_lab.data.paths import find_files
 from aggregation_lab.data.problems import Findings, Problem
 from aggregation_lab.data.repeats import without_repeats
 from aggregation_lab.data.scan import Progress, Scan, scan_files
+from aggregation_lab.data.subject_ids import UNKNOWN
 from aggregation_lab.data.subjects import assign_subjects, user_rules
 from aggregation_lab.data.tables import CSV_FOLDER, read_rows
 from aggregation_lab.data.targets import RULED_TYPES, Case, Shape, parse_rows, task_name
@@ -84,6 +85,7 @@ def read_dataset(
     Raises `DataError` whose `problems` are ALL faults found, warnings included.
     """
     root = Path(root)
+    _check_root(root)
     train = find_train_folder(root)
     if train is None:
         problem = Problem(CSV_FOLDER, None, None, advise(root))
@@ -100,6 +102,8 @@ def read_dataset(
         _check_names(setting, getattr(rules, setting), present, findings)
     _check_group_names(groups or {}, findings)
     _tell_alike("task", present, findings)
+    for name in sorted(name for name in present if name and name.casefold() in UNKNOWN):
+        findings.note("task", None, name, "is taken as a name like any other; fill in the cells if it stands for none")
     _tell_alike("groups", (groups or {}).values(), findings)
     rows = [row for row in all_rows if not tasks or task_name(row) in tasks]
     cases, shapes = parse_rows(rows, findings, rules)
@@ -140,6 +144,15 @@ def read_dataset(
         warnings=findings.warnings,
         notes=findings.notes,
     )
+
+
+def _check_root(root: Path) -> None:
+    """Raise `DataError` where the folder's path is no Unicode text: no table could hold the paths of its files."""
+    try:
+        str(root.absolute()).encode()
+    except UnicodeEncodeError as error:
+        problem = Problem("data", None, None, "the folder's path holds a byte that is no UTF-8; rename the folder")
+        raise DataError(f"{printable(root)}: {problem}", (problem,)) from error
 
 
 def _check_names(setting: str, names: Sequence[str] | Mapping[str, str], present: set[str], findings: Findings) -> None:

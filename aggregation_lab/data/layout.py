@@ -9,7 +9,8 @@ from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.tables import CSV_FOLDER
 
 _LOOKED_AT = 5000  # files of an unknown folder that are looked at
-_OTHER_PARTS = ("val", "valid", "validation", "test")
+OTHER_PARTS = ("val", "valid", "validation", "test")
+"""Folders that hold another part of the data, with the same names of files perhaps."""
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 _MEDICAL = {".dcm": "DICOM", ".dicom": "DICOM", ".ima": "DICOM", ".nii": "NIfTI", ".nrrd": "NRRD", ".mha": "MetaImage"}
 _WRITE = "write a CSV with the columns task_id, task_name, num_classes, image_path and the target"
@@ -24,7 +25,7 @@ def find_train_folder(root: Path) -> Path | None:
 def tell_other_parts(root: Path, train: Path, findings: Findings) -> None:
     """Say that folders beside, or in, the train folder which hold another part of the data are not read."""
     parents = {root, train} if train.name != "train" else {root, train, train.parent}
-    parts = sorted({parent / name for parent in parents for name in _OTHER_PARTS if (parent / name).is_dir()})
+    parts = sorted({parent / name for parent in parents for name in OTHER_PARTS if (parent / name).is_dir()})
     for part in parts:
         advice = "the split is drawn from the train folder; move the rows there, or name a split of yours as data.split"
         findings.warning(os.path.relpath(part, train), None, None, f"is not used: {advice}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from aggregation_lab.data.foreign import ending_format, foreign_fault
+from aggregation_lab.data.layout import OTHER_PARTS
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.tables import CSV_FOLDER, Row
 from aggregation_lab.data.targets import relative_path
@@ -131,12 +132,28 @@ class PathFinder:
         return [file for path in paths for file in self._files(parts[1:], path)]
 
     def _files_below(self, text: str) -> list[str]:
-        """Files for the longest end of the path, a folder and a name at least, that lies in the train folder."""
-        parts = [
-            part for part in text.split("/") if part not in ("", ".", "..") and not re.fullmatch("[A-Za-z]:", part)
-        ]
-        ends = (self._files(parts[start:]) for start in range(len(parts) - 1))
-        return next((files for files in ends if files), [])
+        """Files for the longest end of the path, a folder and a name at least, that lies in the train folder.
+
+        None where the path names another file that is there, or another part of the data: `val/x/1.png` is not
+        `train/x/1.png`.
+        """
+        if self._is_elsewhere(text):
+            return []
+        parts = [part for part in re.sub("^[A-Za-z]:", "", text).split("/") if part not in ("", ".", "..")]
+        for start in range(len(parts) - 1):
+            if start and fold(parts[start - 1]) in OTHER_PARTS:
+                return []
+            files = self._files(parts[start:])
+            if files:
+                return files
+        return []
+
+    def _is_elsewhere(self, text: str) -> bool:
+        try:
+            full = os.path.realpath(self._train / CSV_FOLDER / text)
+            return os.path.exists(full) and not full.startswith(f"{os.path.realpath(self._train)}{os.sep}")
+        except (OSError, ValueError):  # too long, or no name at all
+            return False
 
     def _listing(self, folder: str) -> dict[str, list[str]]:
         if folder not in self._folders:
