@@ -98,10 +98,10 @@ def pointed(root: Path, points: np.ndarray | Sequence[Sequence[object]]) -> Path
 def problems(root: Path, level: str, **settings: object) -> list[str]:
     """The errors or warnings of a folder, as they are shown."""
     try:
-        found = read_dataset(root, **settings).warnings  # type: ignore[arg-type]
+        result = read_dataset(root, **settings).warnings  # type: ignore[arg-type]
     except DataError as error:
-        found = error.problems
-    return [str(problem) for problem in found if problem.level == level]
+        result = error.problems
+    return [str(problem) for problem in result if problem.level == level]
 
 
 def good(root: Path, **settings: object) -> Dataset:

@@ -1,4 +1,4 @@
-"""Masks, labels, boxes, points in the forms other tools write: read where that is sure, else told with a rule."""
+"""Masks, labels, boxes, points in the forms other tools write: read where that is sure, else refused with a rule."""
 
 import re
 from collections.abc import Callable
@@ -176,8 +176,14 @@ def test_what_is_not_sure_is_told_with_a_rule_that_works(tmp_path: Path, name: s
     assert {int(value) for text in dataset.masks["values"] for value in text.split(",")} == {0, 1}
 
 
+def test_values_that_nobody_can_guess_are_one_line(tmp_path: Path) -> None:
+    root = masked(tmp_path / "data", png(lambda number: binary(1)(number) + binary(1)(number + 1)))
+    (line,) = problems(root, "error")
+    assert "value 2" in line and "what every value means" in line and "data.mask_values" in line
+
+
 def rule_in(line: str) -> TargetRules:
-    """The rule that a line tells to write into the study file, as that file would be read."""
+    """The rule that a line says to write into the study file, as that file would be read."""
     name, value = re.search(r"data\.(\w+): (\[.*?\]|\{[^{}]*(?:\{[^{}]*\})?[^{}]*\})", line).groups()  # type: ignore[union-attr]
     return TargetRules.model_validate({name: yaml.safe_load(value)})
 
@@ -438,7 +444,7 @@ def test_missing_points_are_told_and_left_out(tmp_path: Path) -> None:
 
 
 def test_one_csv_in_shares_among_others_in_pixels(tmp_path: Path) -> None:
-    """A rule for the task would not help: the CSV is to be written anew."""
+    """A rule for the task would not help: the CSV itself is to be corrected."""
     root = boxed(tmp_path / "data", corners())
     table = root / "train/csv_files/tiny.csv"
     head, *rows = table.read_text().splitlines()

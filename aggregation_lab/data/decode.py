@@ -1,4 +1,4 @@
-"""Decoding of image and mask files: the one place that turns bytes into pixels."""
+"""Decoding of image and mask files: bytes become pixels nowhere else."""
 
 import threading
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ _large = threading.Lock()
 class Picture:
     """The first picture of a file, turned as its EXIF orientation says, and what a reader should know of the file.
 
-    `image` is of mode L or RGB, or of a deep mode (I, I;16 and kin, F) whose values are as the file has them.
+    `image` is of mode L or RGB, or of a deep mode (I, I;16, F) whose values are as the file has them.
     """
 
     image: Image.Image

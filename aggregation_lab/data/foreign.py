@@ -1,4 +1,4 @@
-"""Files that hold images in a form this project does not read, told by their first bytes or their ending."""
+"""Files that hold images in a form this project does not read, known by their first bytes or their ending."""
 
 from pathlib import PurePosixPath
 

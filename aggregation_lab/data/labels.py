@@ -24,7 +24,7 @@ class Labels:
         self._tasks: dict[str, _TaskLabels] = {}
 
     def read(self, row: Row, task: str, classes: int, text: str) -> int:
-        """The class index of a label; -1 where it is none, which `report` tells."""
+        """The class index of a label; -1 where it is none, which `report` reports."""
         known = self._tasks.setdefault(task, _TaskLabels(classes))
         text = clean_name(text)
         known.texts[text] = None

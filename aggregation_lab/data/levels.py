@@ -40,9 +40,9 @@ def find_levels(cases: Iterable[Case], images: Mapping[str, Scan]) -> tuple[dict
             members = [path for content, names in contents.items() if names & tasks for path in paths[depth, content]]
             low = min(images[path].low for path in members)
             high = max(images[path].high for path in members)
-            found, own = usual_levels(depth, low, high)
-            ranges.append(TaskLevels(tuple(sorted(tasks)), found, own))
-            levels.update(dict.fromkeys(members, found))
+            usual, own = usual_levels(depth, low, high)
+            ranges.append(TaskLevels(tuple(sorted(tasks)), usual, own))
+            levels.update(dict.fromkeys(members, usual))
     return levels, ranges
 
 

@@ -61,23 +61,23 @@ def _read_values(
     task: str, classes: int, masks: Sequence[_Used], rule: Mapping[str, int] | None, findings: Findings
 ) -> dict[int, int] | None:
     """Class by value of the task; None where values are classes. What cannot be read is reported."""
-    found = set().union(*(mask.values for mask in masks))
+    in_use = set().union(*(mask.values for mask in masks))
     if rule is not None:
         values = {value: index for text, index in rule.items() for value in value_span(text)}
         beyond = sorted(set(values.values()) - set(range(classes)))
         if beyond:
             message = f"data.mask_values: gives class {beyond[0]}, but the task has classes 0 to {classes - 1}"
             findings.error("task", None, task, message)
-        _report(task, found - set(values), masks, f"which data.mask_values.{task} does not name; add it", findings)
+        _report(task, in_use - set(values), masks, f"which data.mask_values.{task} does not name; add it", findings)
         return values
-    if all(0 <= value < classes for value in found):
-        if found and 0 not in found:
-            _warn_no_background(task, classes, found, masks, findings)
+    if all(0 <= value < classes for value in in_use):
+        if in_use and 0 not in in_use:
+            _warn_no_background(task, classes, in_use, masks, findings)
         return None
-    if classes == 2 and found <= {0, *FULL}:
+    if classes == 2 and in_use <= {0, *FULL}:
         return {0: 0} | dict.fromkeys(FULL, 1)
-    advice = f"task {task} takes class indices 0 to {classes - 1}; {_remedy(task, classes, found, masks)}"
-    _report(task, {value for value in found if not 0 <= value < classes}, masks, advice, findings)
+    advice = f"task {task} takes class indices 0 to {classes - 1}; {_remedy(task, classes, in_use, masks)}"
+    _report(task, {value for value in in_use if not 0 <= value < classes}, masks, advice, findings)
     return None
 
 
@@ -98,31 +98,31 @@ def _shown(values: set[int]) -> str:
     return f"values {', '.join(map(str, some[:4]))}{', ...' if len(some) > 4 else ''}"
 
 
-def _remedy(task: str, classes: int, found: set[int], masks: Sequence[_Used]) -> str:
+def _remedy(task: str, classes: int, in_use: set[int], masks: Sequence[_Used]) -> str:
     """A line for the study file that reads these values, as far as they let it be guessed."""
-    inside = {value: value for value in found if 0 <= value < classes}
-    beyond = sorted(found - set(inside))
+    inside = {value: value for value in in_use if 0 <= value < classes}
+    beyond = sorted(in_use - set(inside))
     name = yaml_key(task)
-    if classes == 2 and found <= {0, 1, *FULL} and not any({1, *beyond} <= mask.values for mask in masks):
+    if classes == 2 and in_use <= {0, 1, *FULL} and not any({1, *beyond} <= mask.values for mask in masks):
         pairs = inside | dict.fromkeys(beyond, 1)
         why = f"some masks hold 1 and others {beyond[0]}; if both are the structure, write"
     elif len(beyond) == 1 and beyond[0] in FULL and any(inside):
         pairs = {**inside, beyond[0]: 0}
         why = f"if {beyond[0]} marks pixels without a label, count them as background by"
-    elif len(found) <= classes:
-        pairs, why = {value: index for index, value in enumerate(sorted(found))}, "say what the values mean by"
-    elif classes == 2:
-        return f"write data.mask_values: {{{name}: {{'0-127': 0, '128-{max(found)}': 1}}}} in the study file"
+    elif len(in_use) <= classes:
+        pairs, why = {value: index for index, value in enumerate(sorted(in_use))}, "say what the values mean by"
+    elif classes == 2 and max(in_use) > 127:
+        return f"write data.mask_values: {{{name}: {{'0-127': 0, '128-{max(in_use)}': 1}}}} in the study file"
     else:
         return f"say in the study file what every value means, as in data.mask_values: {{{name}: {{0: 0, 255: 1}}}}"
     values = ", ".join(f"{value}: {index}" for value, index in sorted(pairs.items()))
     return f"{why} data.mask_values: {{{name}: {{{values}}}}} in the study file"
 
 
-def _warn_no_background(task: str, classes: int, found: set[int], masks: Sequence[_Used], findings: Findings) -> None:
+def _warn_no_background(task: str, classes: int, in_use: set[int], masks: Sequence[_Used], findings: Findings) -> None:
     row, name = masks[0].case.row, yaml_key(task)
-    values = ", ".join(f"{value}: {index}" for index, value in enumerate(sorted(found)))
-    remedy = f"if classes count from {min(found)}, write data.mask_values: {{{name}: {{{values}}}}} in the study file"
+    values = ", ".join(f"{value}: {index}" for index, value in enumerate(sorted(in_use)))
+    remedy = f"if classes count from {min(in_use)}, write data.mask_values: {{{name}: {{{values}}}}} in the study file"
     message = f"no mask of task {task} holds class 0, the background, of {classes} classes; {remedy}"
     findings.warning(row.file, row.line, "mask_path", message)
 

@@ -12,7 +12,7 @@ from aggregation_lab.data.deep import is_deep, strips
 MOST_VALUES = 256
 """A mask with more different values is a photograph."""
 
-_NEAR_BLACK = 32  # greys below this are not told apart by eye, so a palette of them holds values, not colours
+_NEAR_BLACK = 32  # greys below this look alike, so a palette of them holds values, not colours
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Mask:
     @property
     def values(self) -> list[int]:
         """The values in use, in their order."""
-        found: set[int] = set()
+        in_use: set[int] = set()
         for rows in np.array_split(self.pixels, 1 + self.pixels.size // 2**20):  # sorting copies what it sorts
-            found.update(np.unique(rows).tolist())
-        return sorted(found)
+            in_use.update(np.unique(rows).tolist())
+        return sorted(in_use)
 
 
 def decode_mask(data: bytes, values: Mapping[int, int] | None = None) -> Image.Image:
@@ -92,7 +92,7 @@ def _spread(raw: str) -> int:
 def _indices(image: Image.Image) -> tuple[np.ndarray, str]:
     """Indices of a palette image and the colours of those in use; its greys where these can only be values.
 
-    Writers of GIF renumber the greys 0, 2 as 0, 1; nobody shows classes in greys that no eye tells apart.
+    Writers of GIF renumber the greys 0, 2 as 0, 1; nobody shows classes in greys that look alike.
     """
     pixels = np.asarray(image)
     colours = np.array(image.getpalette("RGB") or [], int).reshape(-1, 3)

@@ -9,7 +9,7 @@ from PIL import Image
 class QuietPillow:
     """Context in which Pillow warns of nothing; the last of the threads inside brings its ways back.
 
-    Warnings and the limit belong to the process, so a context of each thread would undo that of another.
+    Warnings and the limit belong to the process, so a thread's own context would undo that of another.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ class RowFindings:
         return self._count
 
     def error(self, row: Row, column: str, message: str, kind: str) -> None:
-        """A fault of one row; of a kind, the message of the first row is told."""
+        """A fault of one row; of a kind, the message of the first row is shown."""
         self._count += 1
         self.findings.error(row.file, row.line, column, message, kind)
 
