@@ -23,7 +23,7 @@ def guarded(rows: pd.DataFrame) -> pd.DataFrame:
     texts = [place for place, kind in enumerate(rows.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
     changed = rows.rename(columns=_guard)
     for place in texts:
-        changed.isetitem(place, rows.iloc[:, place].map(_guard))
+        changed.isetitem(place, rows.iloc[:, place].map(_guard).array)
     return changed
 
 

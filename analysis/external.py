@@ -119,8 +119,8 @@ def _typed(cells: pd.DataFrame, sheet: Sheet, path: Path) -> tuple[pd.DataFrame,
     if "case" in cells and (cells["case"].str.strip() != "").any():
         rows["case"] = cells["case"].str.strip()
         _check_cases(rows, sheet, path)
-        rows["subject"] = cells["subject"].str.strip().where(lambda text: text != "") if "subject" in cells else None
-        rows["subject"] = rows["subject"].fillna(rows["case"])
+        subject = cells["subject"].str.strip() if "subject" in cells else rows["case"]
+        rows["subject"] = subject.where(subject != "", rows["case"])
     elif "case" in cells:
         notes.append("The column case is empty: each row counts as a task's score.")
     trained = rows["aggregation"] != FLOOR
@@ -170,11 +170,11 @@ def _filled(rows: pd.DataFrame, sheet: Sheet, path: Path) -> pd.DataFrame:
             rows[name] = rows["task"].map(default)
     metric = metric_names(rows["metric"]) if "metric" in rows else pd.Series("", rows.index)
     rows["metric"] = metric.where(metric != "", VALUE)
-    given = rows["direction"].str.casefold() if "direction" in rows else pd.Series("", rows.index)
+    stated = rows["direction"].str.casefold() if "direction" in rows else pd.Series("", rows.index)
     own = rows["metric"].map(lambda name: METRICS[name].direction if name in METRICS else "")
     own = own.where(rows["metric"] != VALUE, "higher")
-    rows["direction"] = given.where(given != "", own)
-    against = (given != "") & (own != "") & (given != own) & (rows["metric"] != VALUE)
+    rows["direction"] = stated.where(stated != "", own)
+    against = (stated != "") & (own != "") & (stated != own) & (rows["metric"] != VALUE)
     for fault, text in (
         (rows["direction"] == "", "has no known direction; add a column direction with higher or lower"),
         (~rows["direction"].isin(["higher", "lower"]), "has a direction that is neither higher nor lower"),

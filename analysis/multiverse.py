@@ -40,6 +40,9 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
 }
 """Metrics of a type beside its unit-free score."""
 
+MOST_CONTRASTS = 24
+"""Contrasts that are judged under other choices; the first of more."""
+
 MARGIN_FACTORS = (0.5, 1.0, 2.0)
 SCALES: tuple[Scale, ...] = ("absolute", "relative")
 CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
@@ -94,9 +97,10 @@ def multiverse(
     fraction = study.fractions[-1]
     scores = task_variants(study, resampled, fraction)
     parts = []
+    compared = contrasts(study.aggregations)[:MOST_CONTRASTS]
     for scale in SCALES:
         found: dict[Key, dict[Variant, _Gain]] = {}
-        for contrast, (task, variants) in product(contrasts(study.aggregations), scores.items()):
+        for contrast, (task, variants) in product(compared, scores.items()):
             paired = {name: pair(scored, contrast, fraction, scale) for name, scored in variants.items()}
             own = {
                 name: _Gain(gain, _margin(gain, study.manifest.margin(task), scale))

@@ -182,9 +182,8 @@ def _csv(text: str, known: Callable[[str], bool]) -> Sheet:
                 f"{delimiter!r}"
             )
     columns = list(zip(*(cells for _, cells in records[1:]), strict=True)) or [()] * len(header)
-    cells = pd.DataFrame({place: pd.Series(column, dtype=object) for place, column in enumerate(columns)})
-    cells = cells.map(unguarded)
-    return Sheet(tuple(header), cells, tuple(line for line, _ in records[1:]), delimiter)
+    table = pd.DataFrame({place: pd.Series(column, dtype=object) for place, column in enumerate(columns)})
+    return Sheet(tuple(header), table.map(unguarded), tuple(line for line, _ in records[1:]), delimiter)
 
 
 def _before_header(line: str, known: Callable[[str], bool]) -> bool:

@@ -31,7 +31,16 @@ FUZZ = settings(
 
 BASE = pd.DataFrame(
     [
-        (task, kind, group, arm, seed_, share, n, 0.5 + 0.01 * place + 0.02 * (arm == "AU") + 0.003 * seed_)
+        (
+            task,
+            kind,
+            group,
+            arm,
+            seed_,
+            share,
+            n if task == "a" else int(n * share),
+            0.5 + 0.01 * place + 0.02 * (arm == "AU") + 0.003 * seed_,
+        )
         for place, (task, kind, group, n) in enumerate(
             [("a", "segmentation", "x", 90), ("b", "regression", "y", 300), ("c", "segmentation", "x", 800)]
         )
@@ -41,6 +50,7 @@ BASE = pd.DataFrame(
     ],
     columns=["task", "type", "group", "aggregation", "seed", "fraction", "n_train", "value"],
 )
+BASE["n_train"] = (BASE["n_train"] * BASE["fraction"].where(BASE["task"] != "a", 1.0)).astype(int)
 PIECES = [b",", b"\n", b'"', b"\t", b";", b"#", b"\x00", b"\xff", b"\r", b"=", b"-", b"e9", b"NA", b"%", b"1,5", b"inf"]
 
 

@@ -72,7 +72,7 @@ def labels(names: Iterable[str]) -> dict[str, str]:
 
 def labelled(analysis: Analysis) -> tuple[Analysis, dict[str, str]]:
     """The analysis with labels in place of names in all its frames, and the name behind each label that differs."""
-    texts = {name: [column for column in rows if _is_text(rows[column])] for name, rows in analysis.frames.items()}
+    texts = {name: _text_columns(rows) for name, rows in analysis.frames.items()}
     names = {
         text
         for name, columns in texts.items()
@@ -93,11 +93,11 @@ def labelled(analysis: Analysis) -> tuple[Analysis, dict[str, str]]:
 
 def named_again(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Rows of a figure with names in place of labels."""
-    return _renamed(rows, [column for column in rows if _is_text(rows[column])], names) if names else rows
+    return _renamed(rows, _text_columns(rows), names) if names else rows
 
 
-def _is_text(column: pd.Series) -> bool:
-    return not pd.api.types.is_numeric_dtype(column)
+def _text_columns(rows: pd.DataFrame) -> list[str]:
+    return [str(name) for name, column in rows.items() if not pd.api.types.is_numeric_dtype(column)]
 
 
 def _renamed(rows: pd.DataFrame, columns: list[str], names: Mapping[str, str]) -> pd.DataFrame:
