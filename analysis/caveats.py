@@ -64,7 +64,9 @@ def _design(study: StudyTables) -> list[str]:
         found.append(f"{count} components of related images stand in two parts of the split: test scores are too high.")
     if about.planned is not None and about.finished is not None and about.finished < about.planned:
         found.append(f"{about.planned - about.finished} of {about.planned} planned runs are not finished.")
-    if "TS" not in study.aggregations:
+    if study.baseline is not None:
+        found.append(f"Gains are over {study.baseline}, which was named as the baseline.")
+    elif "TS" not in study.aggregations:
         found.append("There is no TS: gains compare joint models with each other, not with models of one task.")
     tasks = set(study.scores["task"])
     return [

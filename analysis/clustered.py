@@ -20,23 +20,36 @@ def clustered_fit(y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> tuple[n
     bread = np.linalg.inv(x.T @ x)
     beta = bread @ (x.T @ y)
     residual = y - x @ beta
-    maker = np.eye(len(y)) - x @ bread @ x.T
-    cov = np.zeros_like(bread)
-    spreads = []
-    for name in np.unique(clusters):
-        own = clusters == name
-        weights = bread @ x[own].T @ _inverse_root(maker[np.ix_(own, own)])
-        own_error = weights @ residual[own]
-        cov += np.outer(own_error, own_error)
-        spreads.append(weights @ maker[own])
-    by_coefficient = np.stack(spreads, axis=1)  # P x clusters x N
-    products = by_coefficient @ by_coefficient.transpose(0, 2, 1)
-    df = np.trace(products, axis1=1, axis2=2) ** 2 / (products**2).sum((1, 2))
+    order = np.argsort(clusters, kind="stable")
+    starts = np.flatnonzero(np.r_[True, clusters[order][1:] != clusters[order][:-1]])
+    weights = [_weights(x[own], bread) for own in np.split(order, starts[1:])]  # P x rows of the cluster, each
+    errors = np.array(
+        [weight @ residual[own] for weight, own in zip(weights, np.split(order, starts[1:]), strict=True)]
+    )
+    cov = errors.T @ errors
+    # Variance (c, d) of the clusters' errors if the rest is white: own part on the diagonal, less what the fit shares.
+    lengths = np.array([(weight**2).sum(1) for weight in weights])  # clusters x P
+    shared = np.array([weight @ x[own] for weight, own in zip(weights, np.split(order, starts[1:]), strict=True)])
+    df = np.array([_degrees(lengths[:, place], shared[:, place], bread) for place in range(x.shape[1])])
     return beta, cov, df
 
 
-def _inverse_root(matrix: np.ndarray) -> np.ndarray:
-    """Symmetric inverse square root; directions that the fit leaves no residual in are left out."""
-    values, vectors = np.linalg.eigh(matrix)
-    kept = values > 1e-10
-    return (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T
+def _degrees(lengths: np.ndarray, shared: np.ndarray, bread: np.ndarray) -> float:
+    """Satterthwaite's: squared trace over sum of squares of diag(lengths) - shared bread shared'."""
+    both = shared.T @ shared @ bread
+    own = np.einsum("cp,pq,cq->c", shared, bread, shared)
+    trace = float((lengths - own).sum())
+    return trace**2 / float((lengths**2).sum() - 2 * (lengths * own).sum() + np.trace(both @ both))
+
+
+def _weights(x: np.ndarray, bread: np.ndarray) -> np.ndarray:
+    """bread x' (I - x bread x')^-1/2 of one cluster; directions that the fit leaves no residual in are left out.
+
+    The root differs from I in the directions of x only, so that no matrix of the cluster's size is needed.
+    """
+    vectors, values, _ = np.linalg.svd(x @ np.linalg.cholesky(bread), full_matrices=False)
+    left = 1 - values**2
+    kept = left > 1e-10
+    factors = np.where(kept, 1 / np.sqrt(np.where(kept, left, 1.0)), 0.0) - 1
+    plain = bread @ x.T
+    return plain + (plain @ vectors * factors) @ vectors.T

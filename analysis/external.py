@@ -1,10 +1,13 @@
 """Bring your own: the score table of any trainer as a study.
 
-Needed: task, aggregation, seed, value. Used if there: metric, direction, fraction, n_train, type, group, case, subject.
-With a column `case` each row is one test case's score and a task's score is their mean, so the metric must be one that
-averages over cases (Dice, IoU, point error; not AUC, F1 or MCC). Without, each row is a task's score.
+Needed: task, aggregation, seed, value. Used if there: metric, direction, fraction, n_train, type, group, case,
+subject, split. With a column `case` each row is one test case's score and a task's score is their mean, so the metric
+must be one that averages over cases (Dice, IoU, point error; not AUC, F1 or MCC). Without, each row is a task's score.
+How a file is read stands in `score_files`, `score_columns`, `score_names` and `score_values`: what can mean one thing
+only is read, and said in the notes.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,12 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.results import SEEDLESS
 from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS, UNIT_FREE
+from aggregation_lab.text import printable
 from analysis.frames import frame
+from analysis.score_columns import is_known, named_columns
+from analysis.score_files import Sheet, read_sheet, shown
+from analysis.score_names import clean_names, metric_names, task_types
+from analysis.score_values import numbers, seeds, shares_of_percent
 from analysis.study import StudyTables
 from analysis.weighted import VALUE
 
@@ -23,27 +31,32 @@ EXAMPLES = Path(__file__).parent / "examples"
 PAPER = EXAMPLES / "paper_public_numbers.csv"
 """The numbers of arXiv 2603.18123 that are public: one value each, without seeds or cases."""
 
-NEEDED = ("task", "aggregation", "seed", "value")
-OPTIONAL = ("metric", "direction", "fraction", "n_train", "type", "group", "case", "subject")
-
 UNKNOWN = "unknown"
 """Type and group of tasks of which none is given."""
 
+KNOWN_ARMS = ("TS", "CG", "AU")
+
 _KEY = ["task", "aggregation", "fraction", "seed", "metric"]
 _NOT_MEANS = ("AUC", "F1_macro", "F1_weighted", "MCC", "missed")
-_SHARES = ("score", "DSC", "IoU", "AUC", "accuracy", "F1_macro", "F1_weighted", "MCC")
-_LARGEST_SEED = 2**53
-"""Above, numbers read from a table are no longer exact."""
+_SHARES = frozenset({"score", "DSC", "IoU", "AUC", "accuracy", "F1_macro", "F1_weighted", "MCC"})
 
 
-def read_scores(path: Path | str) -> StudyTables:
-    """A study from a CSV or Parquet table, and in its `notes` what cannot be computed from it.
+def read_scores(path: Path | str, baseline: str | None = None, mapped: Mapping[str, str] | None = None) -> StudyTables:
+    """A study from a score table, and in its `notes` how it was read and what cannot be computed from it.
 
-    Raises `ResultsError` with one line naming the file and the row or column at fault.
+    `baseline` is the arm that gains are over, TS where not given; `mapped` names columns of the file that this project
+    calls otherwise. Raises `ResultsError` with one line naming the file and the row or column at fault.
     """
     path = Path(path)
-    rows = _check(_read(path), path)
-    notes = []
+    sheet = read_sheet(path, is_known)
+    cells, notes = named_columns(sheet, mapped or {}, path)
+    if cells.empty:
+        raise ResultsError(f"{path}: has no rows")
+    rows, read = _typed(cells, sheet, path)
+    _check_repeats(rows, sheet, path)
+    rows, tested = _test_rows(rows, path)
+    notes = [*notes, *read, *tested]
+    base = _baseline(rows, baseline, path)
     cases = None
     if "case" in rows.columns:
         cases = _cases(rows, path)
@@ -54,21 +67,10 @@ def read_scores(path: Path | str) -> StudyTables:
         scores = scores.rename(columns={"case": "n_cases"})
     else:
         scores = rows.assign(n_cases=0)
-    if not (scores["n_train"] > 0).any():
-        notes.append("No n_train: data scale, crossovers and guidelines cannot be computed.")
-    if (scores["type"] == UNKNOWN).all():
-        notes.append("No task types: sensitivity by type cannot be computed.")
-    if scores["group"].nunique() < 2:
-        notes.append("One clinical group only: groups cannot be compared, and stability over groups is not given.")
-    pixels = sorted(set(scores["task"]) - set(scores.loc[scores["unit_free"], "task"]))
-    if pixels:
-        notes.append(
-            f"No unit-free score for {', '.join(pixels)}: gains are in the metric's own unit and stay out of every "
-            "mean over tasks, because a mean of pixel errors and DSC has no unit and follows the largest numbers."
-        )
     chosen, several = _unit_free_metric(scores)
+    notes += _lacking(scores)
     if several:
-        named = ", ".join(f"{chosen[task]} of {task}" for task in several)
+        named = shown([f"{chosen[task]} of {task}" for task in several])
         notes.append(f"Gains are of one metric per task, where there are several unit-free ones: {named}.")
     return StudyTables(
         manifest=Manifest(path.stem),
@@ -76,98 +78,121 @@ def read_scores(path: Path | str) -> StudyTables:
         cases=cases,
         excluded=frame("excluded", []),
         notes=tuple(notes),
+        baseline=base,
     )
 
 
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path)
-    except FileNotFoundError as error:
-        raise ResultsError(f"{path}: does not exist; give a CSV with {', '.join(NEEDED)}") from error
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise ResultsError(
-            f"{path}: cannot be read as a table ({first}); save it as UTF-8 CSV with a header"
-        ) from error
-
-
-def _check(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The rows with every optional column filled. Row numbers in messages are those of the file, header being 1."""
-    rows = rows.rename(columns=lambda name: str(name).strip())
-    missing = [name for name in NEEDED if name not in rows.columns]
-    if missing:
-        raise ResultsError(
-            f"{path}: misses column {', '.join(missing)}; needed are {', '.join(NEEDED)}, "
-            f"used if there {', '.join(OPTIONAL)}"
+def _lacking(scores: pd.DataFrame) -> list[str]:
+    """What cannot be computed."""
+    notes = []
+    if not (scores["n_train"] > 0).any():
+        notes.append("No n_train: data scale, crossovers and guidelines cannot be computed.")
+    if (scores["type"] == UNKNOWN).all():
+        notes.append("No task types: sensitivity by type cannot be computed.")
+    if scores["group"].nunique() < 2:
+        notes.append("One clinical group only: groups cannot be compared, and stability over groups is not given.")
+    other = sorted(set(scores["task"]) - set(scores.loc[scores["unit_free"], "task"]))
+    if other:
+        notes.append(
+            f"No unit-free score for {shown(other)}: gains are in the metric's own unit and stay out of every "
+            "mean over tasks, because a mean of pixel errors and DSC has no unit and follows the largest numbers."
         )
-    if rows.empty:
-        raise ResultsError(f"{path}: has no rows")
-    for name in ("value", "seed", "fraction", "n_train"):
-        if name in rows.columns:
-            rows[name] = _numbers(rows[name], name, path)
-    for name in NEEDED:
-        empty = rows[name].isna()
-        if empty.any():
-            row = int(empty.to_numpy().argmax()) + 2
-            raise ResultsError(f"{path}: row {row}: {name} is empty; fill it, or take the row out")
-    if not np.isfinite(rows["value"]).all():
-        row = int((~np.isfinite(rows["value"])).to_numpy().argmax()) + 2
-        raise ResultsError(f"{path}: row {row}: value is not finite; fill it, or take the row out")
-    whole = (rows["seed"] == rows["seed"].round()) & (rows["seed"].abs() < _LARGEST_SEED)
-    if not whole.all():
-        row = int((~whole).to_numpy().argmax()) + 2
-        raise ResultsError(f"{path}: row {row}: seed {rows['seed'].iloc[row - 2]:g} is not a whole number below 2^53")
+        own = scores.loc[scores["task"].isin(other) & ~scores["metric"].isin(list(METRICS)), "value"]
+        if len(own) and own.between(0, 100).all() and own.max() > 2:
+            notes.append("If such values are per cent, divide them by 100, or name the metric (DSC, IoU, AUC).")
+    return notes
+
+
+def _typed(cells: pd.DataFrame, sheet: Sheet, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The rows with every optional column filled, and how they were read."""
+    rows, notes = pd.DataFrame(index=cells.index), []
+
+    def kept(found: tuple[pd.Series, list[str]]) -> pd.Series:
+        notes.extend(found[1])
+        return found[0]
+
+    for name in ("task", "aggregation", "type", "group", "metric", "direction", "split"):
+        if name in cells:
+            rows[name] = kept(clean_names(cells[name], sheet, path))
     for name in ("task", "aggregation"):
-        rows[name] = rows[name].astype(str).str.strip()
-    rows = _filled(rows, path)
-    _check_repeats(rows, path)
-    keep = [*NEEDED, *(name for name in OPTIONAL if name in rows.columns), "unit_free"]
-    return rows[keep]
+        _check_filled(rows[name], sheet, path)
+    if "case" in cells and (cells["case"].str.strip() != "").any():
+        rows["case"] = cells["case"].str.strip()
+        _check_cases(rows, sheet, path)
+        subject = cells["subject"].str.strip() if "subject" in cells else rows["case"]
+        rows["subject"] = subject.where(subject != "", rows["case"])
+    elif "case" in cells:
+        notes.append("The column case is empty: each row counts as a task's score.")
+    trained = rows["aggregation"] != FLOOR
+    rows["seed"] = SEEDLESS
+    if trained.any():
+        part = Sheet(sheet.header, sheet.cells, tuple(np.array(sheet.lines)[trained.to_numpy()].tolist()))
+        rows.loc[trained, "seed"] = kept(seeds(cells.loc[trained, "seed"], part, path))
+    rows["value"] = kept(numbers(cells["value"], sheet, path, gaps=False))
+    for name, missing in (("fraction", 1.0), ("n_train", np.nan)):
+        rows[name] = kept(numbers(cells[name], sheet, path, gaps=True)).fillna(missing) if name in cells else missing
+    rows = _filled(rows, sheet, path)
+    rows["value"] = kept(shares_of_percent(rows, _SHARES))
+    _check_ranges(rows, sheet, path)
+    rows["unit_free"] = _unit_free(rows)
+    return rows, notes
 
 
-def _numbers(column: pd.Series, name: str, path: Path) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = numbers.isna() & column.notna()
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        raise ResultsError(f"{path}: row {row + 2}: {name} {str(column.iloc[row])!r} is not a number")
-    return numbers.astype(float)
+def _check_filled(column: pd.Series, sheet: Sheet, path: Path) -> None:
+    empty = column == ""
+    if empty.any():
+        row = int(empty.to_numpy().argmax())
+        raise ResultsError(f"{path}: {sheet.row(row)}: {column.name} is empty; fill it, or take the row out")
 
 
-def _filled(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _check_cases(rows: pd.DataFrame, sheet: Sheet, path: Path) -> None:
+    empty = (rows["case"] == "").to_numpy()
+    if empty.any():
+        lines = [str(sheet.lines[row]) for row in np.flatnonzero(empty)]
+        tasks = shown(list(dict.fromkeys(rows["task"][empty])), 5)
+        raise ResultsError(
+            f"{path}: case is empty in {len(lines)} of {len(rows)} rows (rows {shown(lines, 5)}; tasks {tasks}); name "
+            "every test case, or take the column out where rows are scores of tasks"
+        )
+
+
+def _filled(rows: pd.DataFrame, sheet: Sheet, path: Path) -> pd.DataFrame:
     known = CHALLENGE_TASKS
-    rows["seed"] = rows["seed"].astype(int).where(rows["aggregation"] != FLOOR, SEEDLESS)
-    rows["fraction"] = rows["fraction"].fillna(1.0) if "fraction" in rows.columns else 1.0
-    rows["n_train"] = rows["n_train"] if "n_train" in rows.columns else np.nan
+    if "type" in rows:
+        rows["type"] = task_types(rows["type"], sheet, path)
     for name, of_task in (("type", lambda task: str(task.type)), ("group", lambda task: task.group)):
-        default = rows["task"].map(lambda task, of=of_task: of(known[task].task) if task in known else UNKNOWN)
-        rows[name] = rows[name].fillna(default).astype(str) if name in rows.columns else default
-    rows["metric"] = rows["metric"].fillna(VALUE).astype(str) if "metric" in rows.columns else VALUE
-    given = rows["direction"] if "direction" in rows.columns else pd.Series(None, index=rows.index, dtype=object)
-    own = rows["metric"].map(lambda name: METRICS[name].direction if name in METRICS else None)
-    rows["direction"] = given.where(given.notna(), own)
-    rows.loc[rows["direction"].isna() & (rows["metric"] == VALUE), "direction"] = "higher"
+        default = {task: of_task(known[task].task) if task in known else UNKNOWN for task in rows["task"].unique()}
+        if name in rows:
+            given = rows[rows[name] != ""].drop_duplicates(["task", name]).drop_duplicates("task", keep="first")
+            default |= dict(zip(given["task"], given[name], strict=True))
+            rows[name] = rows[name].where(rows[name] != "", rows["task"].map(default))
+        else:
+            rows[name] = rows["task"].map(default)
+    metric = metric_names(rows["metric"]) if "metric" in rows else pd.Series("", rows.index)
+    rows["metric"] = metric.where(metric != "", VALUE)
+    stated = rows["direction"].str.casefold() if "direction" in rows else pd.Series("", rows.index)
+    own = rows["metric"].map(lambda name: METRICS[name].direction if name in METRICS else "")
+    own = own.where(rows["metric"] != VALUE, "higher")
+    rows["direction"] = stated.where(stated != "", own)
+    against = (stated != "") & (own != "") & (stated != own) & (rows["metric"] != VALUE)
     for fault, text in (
-        (rows["direction"].isna(), "has no known direction; add a column direction with higher or lower"),
+        (rows["direction"] == "", "has no known direction; add a column direction with higher or lower"),
         (~rows["direction"].isin(["higher", "lower"]), "has a direction that is neither higher nor lower"),
+        (against, "has the other direction; take the column direction out, or give the metric a name of its own"),
     ):
         if fault.any():
             row = int(fault.to_numpy().argmax())
-            raise ResultsError(f"{path}: row {row + 2}: metric {rows['metric'].iloc[row]} {text}")
+            raise ResultsError(f"{path}: {sheet.row(row)}: metric {printable(rows['metric'].iloc[row], 60)} {text}")
     for fault, text in (
-        (~rows["fraction"].between(0, 1, inclusive="right"), "fraction must be in (0, 1]"),
+        (~rows["fraction"].between(0, 1, inclusive="right"), "fraction must be in (0, 1]; a quarter is 0.25 or 25%"),
         (rows["n_train"] <= 0, "n_train must be greater than 0; leave it empty where it is not known"),
     ):
         if fault.any():
-            raise ResultsError(f"{path}: row {int(fault.to_numpy().argmax()) + 2}: {text}")
-    _check_ranges(rows, path)
-    rows["unit_free"] = _unit_free(rows)
+            raise ResultsError(f"{path}: {sheet.row(int(fault.to_numpy().argmax()))}: {text}")
     return rows
 
 
-def _check_ranges(rows: pd.DataFrame, path: Path) -> None:
+def _check_ranges(rows: pd.DataFrame, sheet: Sheet, path: Path) -> None:
     """Values of known metrics lie where these metrics can: a DSC of 71.3 is a percentage, and no gain of 0.02."""
     low = rows["metric"].map(lambda name: -1.0 if name == "MCC" else 0.0 if name in METRICS else -np.inf)
     high = rows["metric"].map(lambda name: 1.0 if name in _SHARES else np.inf)
@@ -178,32 +203,63 @@ def _check_ranges(rows: pd.DataFrame, path: Path) -> None:
         wanted = (
             f"[{low.iloc[row]:g}, {high.iloc[row]:g}]; give shares, not per cent" if metric in _SHARES else "[0, inf)"
         )
-        raise ResultsError(f"{path}: row {row + 2}: {metric} {value:g} lies outside {wanted}")
+        raise ResultsError(f"{path}: {sheet.row(row)}: {metric} {value:g} lies outside {wanted}")
 
 
 def _unit_free(rows: pd.DataFrame) -> pd.Series:
     """Whether a metric can be averaged over tasks: the unit-free ones, or an unknown one whose values lie in [0, 1]."""
     names = {"score", *UNIT_FREE.values(), "F1_macro", "F1_weighted", "accuracy", "MRE_relative"}
     bounded = rows.groupby("metric")["value"].transform(lambda values: values.between(0, 1).all())
-    return rows["metric"].isin(names) | (~rows["metric"].isin(list(METRICS)) & bounded)
+    return rows["metric"].isin(names) | (~rows["metric"].isin(list(METRICS)) & bounded.astype(bool))
 
 
-def _check_repeats(rows: pd.DataFrame, path: Path) -> None:
-    key = [*_KEY, "case"] if "case" in rows.columns else _KEY
-    repeated = rows.duplicated(key)
+def _check_repeats(rows: pd.DataFrame, sheet: Sheet, path: Path) -> None:
+    key = [*_KEY, *(name for name in ("case", "split") if name in rows)]
+    repeated = rows.duplicated(key).to_numpy()
     if repeated.any():
-        row = int(repeated.to_numpy().argmax())
-        named = ", ".join(f"{name} {rows[name].iloc[row]}" for name in key)
+        row = int(repeated.argmax())
+        first = int((rows[key] == rows[key].iloc[row]).all(axis=1).to_numpy().argmax())
+        named = ", ".join(f"{name} {printable(str(rows[name].iloc[row]), 60)}" for name in key)
         raise ResultsError(
-            f"{path}: row {row + 2}: repeats {named}; {int(repeated.sum())} such row(s), each may stand once"
+            f"{path}: {sheet.row(row)}: repeats {named} of {sheet.row(first)}; {int(repeated.sum())} such row(s), each "
+            "may stand once"
         )
     metrics = rows.groupby("task")["metric"].nunique()
-    if metrics.max() > 1 and "case" in rows.columns:
+    if metrics.max() > 1 and "case" in rows:
         raise ResultsError(f"{path}: task {metrics.idxmax()} has cases of several metrics; keep one metric per task")
     for name in ("type", "group", "direction"):
-        several = rows.groupby("task" if name != "direction" else ["task", "metric"])[name].nunique()
+        keys = ["task"] if name != "direction" else ["task", "metric"]
+        several = rows.groupby(keys)[name].nunique()
         if several.max() > 1:
-            raise ResultsError(f"{path}: task {several.idxmax()} has more than one {name}; give it one")
+            at = several.idxmax()
+            task = at[0] if isinstance(at, tuple) else at
+            values = shown(sorted(set(rows.loc[rows["task"] == task, name])), 5)
+            raise ResultsError(f"{path}: task {task} has more than one {name} ({values}); give it one")
+
+
+def _test_rows(rows: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of the test split, where the table says which they are."""
+    if "split" not in rows:
+        return rows, []
+    tested = rows["split"].str.casefold() == "test"
+    left_out = int((~tested).sum())
+    if not tested.any():
+        values = shown(list(rows["split"].unique()), 5)
+        raise ResultsError(f"{path}: no row has the split test, only {values}; gains are on test cases")
+    notes = [f"{left_out} rows of other splits than test are left out."] if left_out else []
+    return rows[tested].drop(columns="split").reset_index(drop=True), notes
+
+
+def _baseline(rows: pd.DataFrame, given: str | None, path: Path) -> str | None:
+    """The arm that gains are over. Raises `ResultsError` where only a user can say which."""
+    arms = sorted(set(rows["aggregation"]) - {FLOOR})
+    if given is not None and given not in arms:
+        raise ResultsError(f"{path}: --baseline {printable(given, 60)}: no such arm; there are {shown(arms)}")
+    if given is None and len(arms) > 1 and not set(arms) & set(KNOWN_ARMS):
+        raise ResultsError(
+            f"{path}: no arm is called TS, so which are gains over? Say it with --baseline, one of {shown(arms)}"
+        )
+    return given
 
 
 def _cases(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -212,7 +268,6 @@ def _cases(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     if wrong.any():
         name = rows["metric"][wrong].iloc[0]
         raise ResultsError(f"{path}: {name} is no mean over cases; give {name} per task, without the column case")
-    subject = rows["subject"] if "subject" in rows.columns else rows["case"]
     # as in _with_unit_free: a unit-free score is oriented
     turned = rows["unit_free"] & (rows["direction"] == "lower")
     return pd.DataFrame(
@@ -226,8 +281,8 @@ def _cases(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
             "fraction": rows["fraction"],
             "seed": rows["seed"],
             "split": "test",
-            "case": rows["case"].astype(str),
-            "subject": subject.fillna(rows["case"]).astype(str),
+            "case": rows["case"],
+            "subject": rows["subject"],
             "quantity": VALUE,
             "index": 0,
             "value": (1 - rows["value"]).where(turned, rows["value"]),

@@ -83,7 +83,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "score": "unit-free score, mean over seeds",
         "floor": "the trivial predictor's metric",
         "beats_floor": "better than the trivial predictor",
-        "verdict": "verdict of this aggregation against TS, where compared",
+        "verdict": "verdict of this aggregation against the base, where compared",
         "still_improving": "validation was still rising at the end in at least one seed",
     },
     "pooled": {

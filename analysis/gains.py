@@ -37,8 +37,8 @@ class Contrast:
 
 
 def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
-    """Every aggregation against TS, and AU against CG; without TS, every one against the first."""
-    base = "TS" if "TS" in aggregations else aggregations[0]
+    """Every aggregation against the first, which is TS if there is one, and AU against CG."""
+    base = aggregations[0]
     found = [Contrast(name, base) for name in aggregations if name != base]
     if {"AU", "CG"} <= set(aggregations) and base not in ("AU", "CG"):
         found.append(Contrast("AU", "CG"))

@@ -2,20 +2,17 @@
 
     y = X beta + u_group + v_task + e
 
-Variances by restricted maximum likelihood (statsmodels MixedLM); coefficients, group effects and their errors from
+Variances by restricted maximum likelihood (`analysis.reml`); coefficients, group effects and their errors from
 Henderson's equations at those variances (Henderson 1975). Assumptions: normal effects, the same scatter everywhere.
 Tests use t with (tasks - fixed effects) degrees of freedom, since tasks are what the model generalises over; slopes
 with those that estimated group effects leave (`slope_df`).
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from statsmodels.regression.mixed_linear_model import MixedLM
-from statsmodels.tools.sm_exceptions import ConvergenceWarning, HessianInversionWarning
 
+from analysis.reml import Nested, reml
 from analysis.uncertainty import satterthwaite
 
 _EDGE = 1e-6
@@ -80,21 +77,21 @@ def fit_mixed(y: np.ndarray, x: np.ndarray, group: np.ndarray, task: np.ndarray)
     drops the effect that cannot be told from the rest.
     """
     scale = float(y.std()) or 1.0
-    frame = pd.DataFrame({"y": y / scale, "group": group, "task": task})
-    repeated = frame["task"].duplicated().any()
-    grouped = frame["group"].nunique() > 1 and frame.groupby("group")["task"].nunique().max() > 1
-    shares, converged, note = _variances(frame, x, repeated=bool(repeated), grouped=bool(grouped))
+    names, place = np.unique(np.asarray(group, str), return_inverse=True)
+    tasks, task_of = np.unique(np.asarray(task, str), return_inverse=True)
+    nested = Nested(task_of, place[np.unique(task_of, return_index=True)[1]])
+    repeated = len(tasks) < len(y)
+    grouped = len(names) > 1 and bool(np.bincount(nested.group_of_task).max() > 1)
+    shares, converged, note = _variances(y / scale, x, nested, repeated=repeated, grouped=grouped)
     var_group, var_task, var_rest = (share * scale**2 for share in shares)
-    names = tuple(sorted(set(group)))
-    z = (np.asarray(group)[:, None] == np.array(names)).astype(float)
-    tasks = np.asarray(task)[:, None] == np.array(sorted(set(task)))
-    # Task effects and the rest are folded into one covariance R, so that the equations hold groups only.
-    r_inverse = np.linalg.inv(var_rest * np.eye(len(y)) + var_task * (tasks @ tasks.T.astype(float)))
+    z = (place[:, None] == np.arange(len(names))).astype(float)
     both = np.hstack([x, z])
     prior = np.zeros(both.shape[1])
     prior[x.shape[1] :] = 1 / max(var_group, _EDGE * var_rest)
-    cov_all = np.linalg.pinv(both.T @ r_inverse @ both + np.diag(prior))
-    solution = cov_all @ both.T @ r_inverse @ y
+    # Task effects and the rest are folded into one covariance R, so that the equations hold groups only.
+    products = nested.within(np.column_stack([both, y]), var_task / var_rest) / var_rest
+    cov_all = np.linalg.pinv(products[:-1, :-1] + np.diag(prior))
+    solution = cov_all @ products[:-1, -1]
     size = x.shape[1]
     return MixedFit(
         beta=solution[:size],
@@ -102,10 +99,10 @@ def fit_mixed(y: np.ndarray, x: np.ndarray, group: np.ndarray, task: np.ndarray)
         var_group=var_group,
         var_task=var_task,
         var_rest=var_rest,
-        df=max(1.0, float(len(set(task)) - size)),
+        df=max(1.0, float(len(tasks) - size)),
         converged=converged,
         note=note,
-        groups=names,
+        groups=tuple(str(name) for name in names),
         effects=solution[size:],
         cov_all=cov_all,
     )
@@ -115,52 +112,21 @@ Variances = tuple[float, float, float]
 """Of group, task and rest."""
 
 
-def _variances(frame: pd.DataFrame, x: np.ndarray, *, repeated: bool, grouped: bool) -> tuple[Variances, bool, str]:
+def _variances(
+    y: np.ndarray, x: np.ndarray, nested: Nested, *, repeated: bool, grouped: bool
+) -> tuple[Variances, bool, str]:
     """Variances of the scaled values; whether the fit converged; what to know about it.
 
-    Few tasks can leave the model with both effects singular: then the one with task effects alone is taken, or, if that
-    fails too, least squares, and the note says so.
+    Few tasks leave nothing to tell random effects by: then it is least squares, and the note says so.
     """
-    note = ""
-    if grouped:
-        try:
-            return _reml(frame, x, frame["group"], tasks=repeated)
-        except (np.linalg.LinAlgError, ValueError):
-            note = "too few tasks to tell groups apart: no group effect"
-    if repeated:
-        try:
-            (_, task, rest), converged, more = _reml(frame, x, frame["task"], tasks=False)
-            return (0.0, task, rest), converged, "; ".join(filter(None, (note, more)))
-        except (np.linalg.LinAlgError, ValueError):
-            note = "too few tasks for random effects: least squares"
-    rest = frame["y"] - x @ np.linalg.lstsq(x, frame["y"], rcond=None)[0]
-    variance = float((rest**2).sum()) / max(1, len(rest) - x.shape[1])
-    return (0.0, 0.0, max(variance, 1e-12)), not (grouped or repeated), note or "no random effect can be told apart"
-
-
-def _reml(frame: pd.DataFrame, x: np.ndarray, outer: pd.Series, *, tasks: bool) -> tuple[Variances, bool, str]:
-    """One restricted maximum likelihood fit with a random effect of `outer`, and of tasks within it if asked for.
-
-    `outer` is the group, or the task itself. Raises what statsmodels raises where the model is singular.
-    """
-    columns = [f"x{number}" for number in range(x.shape[1])]
-    data = frame.assign(outer=outer).join(pd.DataFrame(x, columns=columns, index=frame.index))
-    extra = {"task": "0 + C(task)"} if tasks else None
-    formula = "y ~ 0 + " + " + ".join(columns)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model = MixedLM.from_formula(formula, data, groups="outer", re_formula="1", vc_formula=extra)
-        result = model.fit(reml=True, method=["lbfgs", "bfgs", "powell"])
-    rest = max(float(result.scale), 1e-12)
-    # cov_re and vcomp, not `params`: there the variances are divided by the residual scale.
-    first, within = float(result.cov_re.iloc[0, 0]), float(result.vcomp[0]) if tasks else 0.0
-    by_group = outer.name == "group"
-    found = (first, within, rest) if by_group else (0.0, first, rest)
-    fitted = {"group": by_group, "task": tasks or not by_group}
-    edge = [name for name, value in zip(fitted, found, strict=False) if fitted[name] and value < _EDGE * rest]
-    note = "; ".join(f"no {name} effect seen" for name in edge)
-    if not result.converged:
-        serious = [w for w in caught if issubclass(w.category, ConvergenceWarning | HessianInversionWarning)]
-        reason = str(serious[-1].message) if serious else "the optimiser stopped early"
-        return found, False, f"did not converge: {reason}"
-    return found, True, note
+    enough = len(nested.group_of_task) > x.shape[1] and np.linalg.matrix_rank(x) == x.shape[1]
+    if not enough or not (grouped or repeated):
+        rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+        variance = float((rest**2).sum()) / max(1, len(rest) - x.shape[1])
+        note = "no random effect can be told apart" if enough else "too few tasks for random effects: least squares"
+        return (0.0, 0.0, max(variance, 1e-12)), not (grouped or repeated), note
+    found, converged = reml(y, x, nested, tasks=repeated, groups=grouped)
+    group, task, rest = found
+    fitted = {"group": (grouped, group), "task": (repeated, task)}
+    edge = [f"no {name} effect seen" for name, (used, value) in fitted.items() if used and value < _EDGE * rest]
+    return found, converged, "; ".join(edge) if converged else "did not converge: the optimiser stopped early"

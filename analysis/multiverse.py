@@ -41,6 +41,9 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
 }
 """Metrics of a type beside its unit-free score."""
 
+MOST_CONTRASTS = 24
+"""Contrasts that are judged under other choices; the first of more."""
+
 MARGIN_FACTORS = (0.5, 1.0, 2.0)
 SCALES: tuple[Scale, ...] = ("absolute", "relative")
 CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
@@ -92,7 +95,7 @@ def multiverse(
     fraction = study.fractions[-1]
     scores = task_variants(study, resampled, fraction)
     parts = []
-    for contrast in contrasts(study.aggregations):
+    for contrast in contrasts(study.aggregations)[:MOST_CONTRASTS]:
         for scale in SCALES:
             found: dict[str, dict[Variant, _Gain]] = {}
             for task, variants in scores.items():

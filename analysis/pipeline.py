@@ -13,7 +13,7 @@ from analysis.caveats import caveats
 from analysis.findings import findings
 from analysis.frames import FRAMES, frame, ordered
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair_all, seed_gains
-from analysis.multiverse import multiverse
+from analysis.multiverse import MOST_CONTRASTS, multiverse
 from analysis.pooling import pooled_row
 from analysis.power import hours_per_seed, power_frame
 from analysis.regret import regret_table
@@ -46,7 +46,8 @@ class Analysis:
         if self.rule is None:
             raise ResultsError(
                 f"{self.study.manifest.study}: no rule could be fitted; it takes n_train and "
-                f"{guidelines.FEWEST_TASKS} tasks with unit-free scores under every aggregation"
+                f"{guidelines.FEWEST_TASKS} tasks with unit-free scores under every aggregation, and at most "
+                f"{guidelines.MOST_ARMS} aggregations beside the base"
             )
         return self.rule.recommend(n_train, task_type, group)
 
@@ -122,7 +123,7 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     progress("guidelines")
     margins = {str(task): float(own.median()) for task, own in frames["gains"].groupby("task")["margin"]}
     rows = guidelines.rule_rows({each: _by_fraction(pairs, each, study.fractions) for each in against_base}, margins)
-    rule = guidelines.fit_rule(rows)
+    rule = guidelines.fit_rule(rows) if len(against_base) <= guidelines.MOST_ARMS else None
     if rule is not None:
         undertrained = set().union(*(_improving_anywhere(frames["gains"], each.name) for each in against_base))
         frames["guidelines"] = guidelines.guideline_table(rule, rows, undertrained)
@@ -151,8 +152,18 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
     frames["multiverse"], choices = multiverse(study, resampled, frames["gains"], settings)
     frames["findings"] = findings(frames, lambda name, share: pairs.get((name, share), []), study.fractions)
     frames["excluded"] = excluded(study, scores, resampled, pairs, settings.scale)
-    notes = (*study.notes, *caveats(study, frames), *(rule.notes if rule else ()))
+    notes = (*study.notes, *caveats(study, frames), *_bounds(len(compared)), *(rule.notes if rule else ()))
     return Analysis(study, settings, frames, tuple(notes), rule, choices)
+
+
+def _bounds(compared: int) -> list[str]:
+    """What is not computed where there are very many aggregations."""
+    found = []
+    if compared > MOST_CONTRASTS:
+        found.append(f"Other choices of analysis were tried for the first {MOST_CONTRASTS} of {compared} contrasts.")
+    if compared > guidelines.MOST_ARMS:
+        found.append(f"No guideline: the best of more than {guidelines.MOST_ARMS} aggregations is mostly the luckiest.")
+    return found
 
 
 def joined(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

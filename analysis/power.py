@@ -12,6 +12,7 @@ below 1e-6 here, the power is the same, and so are the seeds.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -129,11 +130,17 @@ def detectable(se: float, df: float, alpha: float) -> float:
     """Smallest true gain that a two-sided test finds with 80 % power; NaN without a standard error, or out of reach."""
     if not (np.isfinite(se) and se > 0):
         return float("nan")
+    return se * _detectable_in_se(float(df), alpha)
+
+
+@lru_cache(2**14)
+def _detectable_in_se(df: float, alpha: float) -> float:
+    """The same in standard errors: thousands of tasks with as many seeds share it."""
 
     def lacking(shift: float) -> float:
         return float(power(np.array([shift]), np.array([1.0]), np.array([df]), alpha)[0]) - WANTED
 
-    return se * float(optimize.brentq(lacking, 0.0, _FARTHEST)) if lacking(_FARTHEST) > 0 else float("nan")
+    return float(optimize.brentq(lacking, 0.0, _FARTHEST)) if lacking(_FARTHEST) > 0 else float("nan")
 
 
 def hours_per_seed(study: StudyTables, contrast: Contrast, fraction: float) -> float:

@@ -6,6 +6,7 @@ and Pitman 1937), within clinical groups where at least one group holds several 
 exchangeable under no effect of type. Intervals of differences are Welch's (1947), of unequal variances.
 """
 
+import warnings
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -92,7 +93,9 @@ def _welch(own: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
     difference = float(own.mean() - others.mean())
     if min(len(own), len(others)) < 2:
         return difference, float("nan"), float("nan")
-    interval = stats.ttest_ind(own, others, equal_var=False).confidence_interval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of values that hardly differ: the interval is then of width 0
+        interval = stats.ttest_ind(own, others, equal_var=False).confidence_interval()
     return difference, float(interval.low), float(interval.high)
 
 

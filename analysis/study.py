@@ -33,12 +33,15 @@ class StudyTables:
     routing: pd.DataFrame | None = None
     excluded: pd.DataFrame = field(default_factory=lambda: frame("excluded", []))
     notes: tuple[str, ...] = ()
+    baseline: str | None = None
+    """The aggregation that gains are over; TS where not given."""
 
     @property
     def aggregations(self) -> list[str]:
-        """TS, CG, AU, then the user's, as far as they have scores."""
+        """The baseline, then TS, CG, AU, then the user's, as far as they have scores."""
         present = set(self.scores["aggregation"]) - {FLOOR}
-        return sorted(present, key=lambda name: ({"TS": 0, "CG": 1, "AU": 2}.get(name, 3), name))
+        order = {"TS": 0, "CG": 1, "AU": 2} | {self.baseline: -1}
+        return sorted(present, key=lambda name: (order.get(name, 3), name))
 
     @property
     def fractions(self) -> list[float]:

@@ -48,6 +48,7 @@ def task_gains(
     verdicts.loc[same, "verdict"] = SAME_MODEL
     still = improving[improving["fraction"] == fraction].set_index(["aggregation", "task"])["improving"].to_dict()
     rows = []
+    of_task = dict(list(study.scores[study.scores["fraction"] == fraction].groupby("task")))
     for each, estimated, verdict, margin in zip(pairs, found, verdicts.to_dict("records"), margins, strict=True):
         low, high = (float("nan"),) * 2 if each.same_model else estimated.interval(1 - settings.alpha)
         variance = estimated.v_seed + estimated.v_case
@@ -78,7 +79,7 @@ def task_gains(
                 "joint_improving": still.get((contrast.joint, each.task)),
             }
             | verdict
-            | _raw(study, each.task, contrast, fraction)
+            | _raw(of_task[each.task], contrast)
         )
     return frame("gains", rows)
 
@@ -99,9 +100,8 @@ def _margin(study: StudyTables, each: PairedGain, settings: Settings) -> float:
     return margin / spread if spread > 0 and each.score_unit == "1" else float("nan")
 
 
-def _raw(study: StudyTables, task: str, contrast: Contrast, fraction: float) -> dict[str, object]:
-    """The primary metric of both sides in its own unit, mean over seeds."""
-    rows = study.scores[(study.scores["task"] == task) & (study.scores["fraction"] == fraction)]
+def _raw(rows: pd.DataFrame, contrast: Contrast) -> dict[str, object]:
+    """The primary metric of both sides in its own unit, mean over seeds; the rows are the task's at one fraction."""
     metric = primary_of(str(rows["type"].iloc[0]), list(rows["metric"].unique()))
     rows = rows[rows["metric"] == metric]
     means = rows.groupby("aggregation")["value"].mean()

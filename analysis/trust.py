@@ -89,7 +89,7 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     found["floor"] = _at(floor, found, ["task", "fraction"]).astype(float)
     above = (found["mean"] - found["floor"]) * np.where(found["direction"] == "higher", 1.0, -1.0)
     found["beats_floor"] = _or_none(above > 0, above.notna())
-    verdicts = gains[gains["base"] == "TS"].set_index(["joint", *keys[1:]])["verdict"]
+    verdicts = gains[gains["base"] == study.aggregations[0]].set_index(["joint", *keys[1:]])["verdict"]
     found["verdict"] = _at(verdicts, found, keys).astype(object).fillna("").astype(str)
     rising = _at(improving(study).set_index(keys)["improving"], found, keys).astype(object)
     found["still_improving"] = _or_none(rising.eq(True), rising.notna() | is_floor)

@@ -17,6 +17,7 @@ along: drawing them again within it would count their scatter twice (Davison and
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import optimize, stats
@@ -46,11 +47,17 @@ class Estimate:
         return t_interval(self.value, self.se, self.df, level)
 
 
+@lru_cache(2**14)
+def t_quantile(share: float, df: float) -> float:
+    """Quantile of Student's t; a study with many arms asks for the same ones a hundred thousand times."""
+    return float(stats.t.ppf(share, df))
+
+
 def t_interval(value: float, se: float, df: float, level: float = 0.95) -> tuple[float, float]:
     """Two-sided Student interval; NaN where the standard error is unknown, or 0: no scatter tells nothing of chance."""
     if not np.isfinite(se) or se == 0:
         return float("nan"), float("nan")
-    reach = float(stats.t.ppf(0.5 + level / 2, df)) * se
+    reach = t_quantile(0.5 + level / 2, float(df)) * se
     return value - reach, value + reach
 
 

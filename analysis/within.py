@@ -74,9 +74,14 @@ def task_lines(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> lis
     for task in sorted(set().union(*(members for _, members in places))):
         points = [(share, members[task]) for share, members in places if task in members]
         seeds = common_seeds(each for _, each in points)
-        if len(points) > 1 and seeds and all(each.n_train > 0 for _, each in points):
+        if len({each.n_train for _, each in points if each.n_train > 0}) > 1 and seeds and _sized(points):
             found.append(fit_task(points, seeds))
     return found
+
+
+def _sized(points: Sequence[tuple[float, PairedGain]]) -> bool:
+    """Whether every size is known."""
+    return all(each.n_train > 0 for _, each in points)
 
 
 def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -> TaskLine:

@@ -63,6 +63,13 @@ SourceArgument = Annotated[
     str, typer.Argument(metavar="SCORES", help="Output folder of a study, a CSV or Parquet table, or `paper`.")
 ]
 ReportOption = Annotated[Path | None, typer.Option("--to", help="Folder of the report.")]
+BaselineOption = Annotated[
+    str | None, typer.Option("--baseline", metavar="ARM", help="The arm that gains are over; TS where not given.")
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="COLUMN=NAME", help="What a table calls a column, such as aggregation=arm."),
+]
 ScaleOption = Annotated[str, typer.Option("--scale", help="Scale of gains: absolute, relative or standardised.")]
 CorrectionOption = Annotated[str, typer.Option("--correction", help="Multiplicity: BH, Holm or none.")]
 DrawsOption = Annotated[int, typer.Option("--draws", min=100, help="Resamples of test subjects.")]
@@ -163,6 +170,7 @@ def scores(
 def report(
     out: OutArgument,
     to: ReportOption = None,
+    baseline: BaselineOption = None,
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
     draws: DrawsOption = 2000,
@@ -171,13 +179,16 @@ def report(
     from runners import reporting
 
     folder = to or out / "report"
-    raise typer.Exit(reporting.write_report_folder(str(out), folder, _settings(scale, correction, draws), _console()))
+    how, settings = reporting.reading(baseline, ()), _settings(scale, correction, draws)
+    raise typer.Exit(reporting.write_report_folder(str(out), folder, how, settings, _console()))
 
 
 @app.command()
 def analyze(
     scores: SourceArgument,
     to: ReportOption = None,
+    baseline: BaselineOption = None,
+    mapped: MapOption = None,
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
     draws: DrawsOption = 2000,
@@ -186,7 +197,8 @@ def analyze(
     from runners import reporting
 
     folder = to or Path(f"{Path(scores).stem}_report")
-    raise typer.Exit(reporting.write_report_folder(scores, folder, _settings(scale, correction, draws), _console()))
+    how, settings = reporting.reading(baseline, mapped or ()), _settings(scale, correction, draws)
+    raise typer.Exit(reporting.write_report_folder(scores, folder, how, settings, _console()))
 
 
 @app.command()
@@ -195,21 +207,29 @@ def recommend(
     n_train: Annotated[float, typer.Option("--n-train", help="Training cases of the new task.")],
     task_type: Annotated[str, typer.Option("--type", help="segmentation, classification, detection or regression.")],
     group: Annotated[str | None, typer.Option("--group", help="Clinical group; a new one where not given.")] = None,
+    baseline: BaselineOption = None,
+    mapped: MapOption = None,
     draws: DrawsOption = 500,
 ) -> None:
     """Which aggregation for a new task, by what was found here; it may abstain."""
     from runners import reporting
 
-    settings = _settings("absolute", "BH", draws)
-    raise typer.Exit(reporting.show_recommendation(source, n_train, task_type, group, settings, _console()))
+    how, settings = reporting.reading(baseline, mapped or ()), _settings("absolute", "BH", draws)
+    raise typer.Exit(reporting.show_recommendation(source, n_train, task_type, group, how, settings, _console()))
 
 
 @app.command()
-def power(source: SourceArgument, draws: DrawsOption = 2000) -> None:
+def power(
+    source: SourceArgument,
+    baseline: BaselineOption = None,
+    mapped: MapOption = None,
+    draws: DrawsOption = 2000,
+) -> None:
     """What the seeds at hand can show, and how many it takes for the margins."""
     from runners import reporting
 
-    raise typer.Exit(reporting.show_power(source, _settings("absolute", "BH", draws), _console()))
+    how, settings = reporting.reading(baseline, mapped or ()), _settings("absolute", "BH", draws)
+    raise typer.Exit(reporting.show_power(source, how, settings, _console()))
 
 
 def _settings(scale: str, correction: str, draws: int) -> "Settings":

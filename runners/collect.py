@@ -15,6 +15,7 @@ from aggregation_lab.data.sharing import sharing
 from aggregation_lab.errors import AgglabError, StudyError
 from aggregation_lab.files import sweep, write_text
 from aggregation_lab.manifest import MANIFEST, Manifest
+from aggregation_lab.spreadsheet import csv_text
 from aggregation_lab.tasks import Task
 from runners.output import COLLECTING, locked, read_case_tables, read_identity, read_study, read_tasks
 from runners.plan import PlannedRun
@@ -52,7 +53,7 @@ def collect(out: Path, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(
             frame = _gathered(out, finished, name)
             results.write_table(frame, results.TABLES[name], out / f"{name}.parquet")
             if name == "scores":
-                write_text(out / "scores.csv", frame.to_csv(index=False))
+                write_text(out / "scores.csv", csv_text(frame))
         manifest(out, planned=len(runs), finished=len(finished)).write(out)
 
 

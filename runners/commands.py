@@ -7,6 +7,7 @@ from rich.console import Console
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
+from aggregation_lab.spreadsheet import csv_text
 from runners import cost, output
 from runners.collect import gather
 from runners.estimate import Estimate, learn
@@ -121,7 +122,7 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         say(console, summary(board, names))
         boards.append(board.assign(fraction=each))
     place = out / "scoreboard.csv"
-    write_text(place, pd.concat(boards).to_csv(index=False))
+    write_text(place, csv_text(pd.concat(boards)))
     say(console, f"written to {place}")
     return 0
 

@@ -133,7 +133,10 @@ FAULTS = {
         "task a has more than one group",
     ),
     "fraction": ("task,aggregation,seed,value,fraction\na,TS,0,0.5,2\n", "row 2: fraction must be in"),
-    "DSC in per cent": (HEADER + "a,TS,0,DSC,71.3\n", "row 2: DSC 71.3 lies outside [0, 1]; give shares, not per cent"),
+    "DSC in per cent beside shares": (
+        HEADER + "a,TS,0,DSC,0.7\na,AU,0,DSC,71.3\n",
+        "row 3: DSC 71.3 lies outside [0, 1]; give shares, not per cent",
+    ),
     "negative error": (HEADER + "a,TS,0,MRE,-3\n", "row 2: MRE -3 lies outside [0, inf)"),
     "n_train of nothing": (
         "task,aggregation,seed,value,n_train\na,TS,0,0.5,0\n",
@@ -163,7 +166,7 @@ def test_a_missing_file_and_a_picture(tmp_path):
         read_scores(tmp_path / "absent.csv")
     picture = tmp_path / "picture.csv"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe")
-    with pytest.raises(ResultsError, match=r"cannot be read as a table|misses column"):
+    with pytest.raises(ResultsError, match="is an image, no table"):
         read_scores(picture)
 
 

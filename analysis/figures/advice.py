@@ -6,15 +6,18 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.patches import Patch
 
+from analysis.figures.selection import fewer_groups
 from analysis.figures.theme import (
     COLUMN,
     SMALL,
     Drawn,
+    add_legend,
     aggregation_colour,
     improving_handle,
     log_n_axis,
     margin_arrow,
     new_figure,
+    say_above,
     themed,
 )
 from analysis.pipeline import Analysis
@@ -38,6 +41,7 @@ def guideline_map(analysis: Analysis) -> Drawn | None:
     rows = rows[(rows["n_low"] > 0) & (rows["n_high"] > 0)]
     if rows.empty:
         return None
+    rows, said = fewer_groups(rows, "group")
     order, kind = [], None
     for row in records(rows.drop_duplicates(["type", "group"])):
         if row["type"] != kind:
@@ -76,5 +80,6 @@ def guideline_map(analysis: Analysis) -> Drawn | None:
     if (rows["advice"] == UNDECIDED).any():
         handles.append(Patch(**_NEUTRAL, label=UNDECIDED))
     handles.append(improving_handle())
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    add_legend(figure, handles, loc="outside lower center", ncols=3)
+    say_above(figure, said)
     return figure, pd.DataFrame(rows)

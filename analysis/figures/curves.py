@@ -3,7 +3,18 @@
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from analysis.figures.theme import SMALL, WIDE, Drawn, aggregation_colour, improving_handle, new_figure, themed
+from analysis.figures.selection import fewer_tasks
+from analysis.figures.theme import (
+    SMALL,
+    WIDE,
+    Drawn,
+    add_legend,
+    aggregation_colour,
+    improving_handle,
+    new_figure,
+    say_above,
+    themed,
+)
 from analysis.pipeline import Analysis
 from analysis.tables.cells import IMPROVING
 
@@ -16,6 +27,7 @@ def learning_curves(analysis: Analysis) -> Drawn | None:
     rows = analysis.frames["learning_curves"]
     if rows.empty:
         return None
+    rows, said = fewer_tasks(rows, analysis.frames["gains"])
     tasks = list(rows.sort_values(["group", "task"], kind="stable")["task"].unique())
     names = [name for name in analysis.study.aggregations if name in set(rows["aggregation"])]
     across = min(_COLUMNS, len(tasks))
@@ -46,5 +58,6 @@ def learning_curves(analysis: Analysis) -> Drawn | None:
     figure.supylabel("validation score (unit-free)", fontsize=7)
     handles = [Line2D([], [], color=aggregation_colour(name, analysis), label=name) for name in names]
     handles.append(improving_handle("still improving at the end"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    add_legend(figure, handles, loc="outside upper center", ncols=min(6, len(handles)))
+    say_above(figure, said)
     return figure, rows

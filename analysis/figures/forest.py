@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.figures.selection import fewer_tasks
 from analysis.figures.theme import (
     COLUMN,
     DIVERGING,
@@ -20,6 +21,7 @@ from analysis.figures.theme import (
     VERDICT_LOOKS,
     WIDE,
     Drawn,
+    add_legend,
     error_bars,
     gain_label,
     group_lines,
@@ -27,13 +29,15 @@ from analysis.figures.theme import (
     interval_axis,
     margin_arrow,
     new_figure,
+    say_above,
+    stacked,
     themed,
     verdict_handles,
     verdict_mark,
 )
 from analysis.pipeline import Analysis
 from analysis.tables.cells import IMPROVING, VERDICT_MARKS, number
-from analysis.tables.order import against_ts, at_full, records, unit_free
+from analysis.tables.order import against_base, at_full, records, unit_free
 
 _ROW = 0.148
 """Inches per row."""
@@ -45,8 +49,9 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
     gains = at_full(unit_free(analysis.frames["gains"], analysis.settings.scale))
     if gains.empty:
         return None
-    names = against_ts(gains)
-    gains = gains[gains["contrast"].isin(names)].sort_values(["group", "task"], kind="stable")
+    names = against_base(gains)
+    gains, said = fewer_tasks(gains[gains["contrast"].isin(names)], gains)
+    gains = gains.sort_values(["group", "task"], kind="stable")
     pooled = at_full(analysis.frames["pooled"])
     pooled = pooled[pooled["contrast"].isin(names)]
     rows = _forest_rows(gains, pooled)
@@ -67,7 +72,7 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
                 _task_row(ax, own[key[0]], at)
             elif kind == "mean" and key[:2] in means:
                 _mean_row(ax, means[key[0], key[1]], at, key[2])
-        ax.set_title(contrast, pad=3)
+        ax.set_title(stacked(contrast, len(names)), pad=3)
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         ax.tick_params(axis="y", length=0)
     axes[0].set_ylim(len(rows) - 0.4, -0.7)
@@ -77,7 +82,7 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
     if len(names) == 2:
         axes[0].set_xlabel(gain_label(analysis), x=1.05)  # between two panels of one column, which are too narrow each
     else:
-        for ax in axes:
+        for ax in axes if len(names) < 4 else axes[len(names) // 2 :: len(names)]:
             ax.set_xlabel(gain_label(analysis))
     handles: list[Artist] = [*verdict_handles(list(gains["verdict"]))]
     handles += [
@@ -87,7 +92,8 @@ def gains_forest(analysis: Analysis) -> Drawn | None:
         Line2D([], [], marker="D", ms=3.6, color=GREY, mfc="white", lw=1.0, label="median, tasks of this kind"),
         improving_handle(),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2 if width == COLUMN else 4)
+    add_legend(figure, handles, loc="outside lower center", ncols=2 if width == COLUMN else 4)
+    say_above(figure, said)
     return figure, pd.concat([gains.assign(part="task"), pooled.assign(part="mean")], ignore_index=True)
 
 
@@ -150,6 +156,7 @@ def gains_heat_map(analysis: Analysis) -> Drawn | None:
     )
     if gains.empty:
         return None
+    gains, said = fewer_tasks(gains, gains)
     names = list(dict.fromkeys(analysis.frames["gains"]["contrast"]))
     names = [name for name in names if name in set(gains["contrast"])]
     tasks = list(gains["task"].unique())
@@ -166,7 +173,7 @@ def gains_heat_map(analysis: Analysis) -> Drawn | None:
         ax.text(x, y, text, ha="center", va="center", fontsize=SMALL, color="white" if strong else INK)
     group_lines(ax, gains.drop_duplicates("task")["group"].tolist(), len(names))
     ax.set_yticks(np.arange(len(tasks)) + 0.5, tasks)
-    ax.set_xticks(np.arange(len(names)) + 0.5, names)
+    ax.set_xticks(np.arange(len(names)) + 0.5, [stacked(name, len(names)) for name in names])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.invert_yaxis()
@@ -174,4 +181,5 @@ def gains_heat_map(analysis: Analysis) -> Drawn | None:
     bar = figure.colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
     bar.set_label(gain_label(analysis))
     bar.outline.set_visible(False)
+    say_above(figure, said)
     return figure, gains

@@ -7,11 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from analysis.figures.selection import fewer_groups
 from analysis.figures.theme import (
     COLUMN,
     INK,
     SMALL,
     Drawn,
+    add_legend,
     contrast_colours,
     error_bars,
     gain_label,
@@ -19,11 +21,12 @@ from analysis.figures.theme import (
     interval_axis,
     margin_arrow,
     new_figure,
+    say_above,
     themed,
 )
 from analysis.pipeline import Analysis
 from analysis.tables.cells import p_value
-from analysis.tables.order import against_ts, at_full, records
+from analysis.tables.order import against_base, at_full, records
 
 
 @themed
@@ -32,8 +35,9 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
     rows = at_full(analysis.frames["sensitivity"])
     if rows.empty:
         return None
-    names = against_ts(rows)
+    names = against_base(rows)
     rows = rows[rows["contrast"].isin(names)]
+    rows, said = fewer_groups(rows, "type")
     types, colours = sorted(rows["type"].unique()), contrast_colours(rows, analysis)
     figure = new_figure(COLUMN, 0.95 + 0.17 * len(types) * (len(names) + 0.4), wspace=0.1)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.6, 1))
@@ -73,7 +77,8 @@ def type_sensitivity(analysis: Analysis) -> Drawn | None:
         Line2D([], [], marker="s", ls="none", ms=5, mfc="white", mec=INK, label="negative estimate"),
         improving_handle(),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=1 if len(names) > 2 else 2)
+    add_legend(figure, handles, loc="outside lower center", ncols=1 if len(names) > 2 else 2)
+    say_above(figure, said)
     return figure, rows
 
 
@@ -92,8 +97,9 @@ def stability(analysis: Analysis) -> Drawn | None:
     cells = pooled[(pooled["level"] == "group") & (pooled["tasks"] > 0)]
     if cells.empty:
         return None
-    names = against_ts(cells)
+    names = against_base(cells)
     cells = cells[cells["contrast"].isin(names)]
+    cells, said = fewer_groups(cells, "name")
     groups, colours = sorted(cells["name"].unique()), contrast_colours(cells, analysis)
     summary = analysis.frames["stability"]
     summary = summary[(summary["scope"] == "all fractions") & summary["contrast"].isin(names)]
@@ -133,7 +139,8 @@ def stability(analysis: Analysis) -> Drawn | None:
             for step, share in enumerate(shares)
         ]
     handles.append(improving_handle())
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    add_legend(figure, handles, loc="outside lower center", ncols=3)
+    say_above(figure, said)
     return figure, pd.concat([cells.assign(part="cell"), summary.assign(part="summary")], ignore_index=True)
 
 

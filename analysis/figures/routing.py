@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from analysis.figures.theme import COLUMN, GREY, SMALL, WIDE, Drawn, group_lines, new_figure, themed
+from analysis.figures.selection import fewer_tasks
+from analysis.figures.theme import COLUMN, GREY, SMALL, WIDE, Drawn, group_lines, new_figure, say_above, themed
 from analysis.pipeline import Analysis
 
 _JOINT = "AU"
@@ -16,6 +17,7 @@ def routing_usage(analysis: Analysis) -> Drawn | None:
     rows = rows[rows["aggregation"] == _JOINT].sort_values(["group", "task", "block", "expert"], kind="stable")
     if rows.empty:
         return None
+    rows, said = fewer_tasks(rows, analysis.frames["gains"])
     tasks, groups = _tasks(rows)
     table = rows.pivot(index="task", columns=["block", "expert"], values="share").reindex(index=tasks)
     table = table.sort_index(axis=1)
@@ -35,6 +37,7 @@ def routing_usage(analysis: Analysis) -> Drawn | None:
     ax.set_xlabel("expert")
     _finish(ax, tasks, groups, len(blocks))
     _bar(figure, ax, image, "mean gate weight")
+    say_above(figure, said)
     return figure, rows
 
 
@@ -45,6 +48,8 @@ def routing_similarity(analysis: Analysis) -> Drawn | None:
     rows = rows[rows["aggregation"] == _JOINT]
     if rows.empty:
         return None
+    rows, said = fewer_tasks(rows, analysis.frames["gains"])
+    rows = rows[rows["other"].isin(rows["task"])]
     about = analysis.frames["usage"].drop_duplicates("task").set_index("task")["group"]
     named = rows.assign(group=rows["task"].map(about).fillna("")).sort_values(["group", "task"], kind="stable")
     tasks, groups = _tasks(named)
@@ -62,6 +67,7 @@ def routing_similarity(analysis: Analysis) -> Drawn | None:
         if groups[place] != groups[place - 1]:
             ax.plot([place, place], [0, len(tasks)], color="white", lw=1.6)
     _bar(figure, ax, image, "similarity of routing")
+    say_above(figure, said)
     return figure, rows
 
 

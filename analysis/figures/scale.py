@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,9 +16,11 @@ from analysis.figures.theme import (
     INK,
     SMALL,
     Drawn,
+    add_legend,
     error_bars,
     gain_label,
     improving_handle,
+    improving_marker,
     interval_axis,
     log_n_axis,
     new_figure,
@@ -25,12 +28,15 @@ from analysis.figures.theme import (
     type_look,
 )
 from analysis.pipeline import Analysis
-from analysis.tables.cells import IMPROVING, crossing
-from analysis.tables.order import against_ts, at_full, records, unit_free
+from analysis.tables.cells import crossing
+from analysis.tables.order import against_base, at_full, records, unit_free
 from analysis.verdicts import SAME_MODEL
 
 _PANEL = 1.75
 """Inches of height per panel."""
+
+_SINGLE = 200
+"""Most points whose intervals are drawn one by one, with a head where they leave the axis."""
 
 _TITLE_PAD = 5.0
 """Points above the axis, clear of the heads of intervals that run off it."""
@@ -42,7 +48,7 @@ def scale_across(analysis: Analysis) -> Drawn | None:
     gains = at_full(_comparable(analysis))
     if gains["n_train"].nunique() < 2:
         return None
-    gains = gains[gains["contrast"].isin(against_ts(gains))]
+    gains = gains[gains["contrast"].isin(against_base(gains))]
     lines, fits = analysis.frames["across_line"], analysis.frames["across"]
     lines = lines[(lines["scope"] == "all") & lines["contrast"].isin(gains["contrast"])]
     fits = fits[(fits["scope"] == "all") & (fits["method"] == "mixed model")]
@@ -79,7 +85,7 @@ def _panels(
     limits: pd.DataFrame | None = None,
 ) -> Drawn:
     """`limits` are intervals (low, high) that the vertical axis is made for; else it holds all that is drawn."""
-    names = against_ts(gains)
+    names = against_base(gains)
     gains, lines = gains[gains["contrast"].isin(names)], lines[lines["contrast"].isin(names)]
     by_contrast = {row["contrast"]: row for row in records(fits)}
     figure = new_figure(COLUMN, 0.75 + _PANEL * len(names))
@@ -111,7 +117,13 @@ def _panels(
 def _points(ax: Axes, gains: pd.DataFrame) -> None:
     for kind, own in gains.groupby("type", sort=True):
         colour, marker = type_look(str(kind))
-        for low, high, at in own[["low", "high", "n_train"]].to_numpy(float):
+        bars = own[["low", "high", "n_train"]].to_numpy(float)
+        if len(bars) > _SINGLE:
+            first, last = ax.get_ylim()
+            low, high, at = bars[np.isfinite(bars).all(1)].T
+            ax.vlines(at, np.maximum(low, first), np.minimum(high, last), color=colour, lw=0.3, alpha=0.3)
+            bars = bars[:0]
+        for low, high, at in bars:
             error_bars(ax, low, high, at, colour, vertical=True, lw=0.7, alpha=0.6)
         ax.plot(
             own["n_train"], own["gain"], marker=marker, color=colour, ms=4, mec="white", mew=0.4, ls="none", zorder=3
@@ -132,7 +144,7 @@ def _arrows(ax: Axes, gains: pd.DataFrame, colour: str) -> None:
     if rising.empty:
         return
     beside = offset_copy(ax.transData, ax.get_figure(root=True), x=4, y=3.5, units="points")
-    look: Any = {"marker": f"${IMPROVING}$", "color": colour, "ms": 4, "mew": 0.2, "ls": "none", "clip_on": False}
+    look: Any = {"marker": improving_marker(), "color": colour, "ms": 4, "mew": 0.2, "ls": "none", "clip_on": False}
     ax.plot(rising["n_train"], rising["gain"], transform=beside, zorder=5, **look)
 
 
@@ -157,4 +169,4 @@ def _legend(figure: Figure, gains: pd.DataFrame) -> None:
         colour, marker = type_look(name)
         handles.append(Line2D([], [], color=colour, marker=marker, ms=4, ls="none", label=name))
     handles += [Line2D([], [], color=INK, lw=1.4, label="fit, 95 % band"), improving_handle()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    add_legend(figure, handles, loc="outside lower center", ncols=3)

@@ -5,9 +5,10 @@ colour alone. Colours of verdicts and aggregations: Okabe and Ito (2008); of typ
 """
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -16,12 +17,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.path import Path as Path2D
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import Affine2D
 
 from aggregation_lab.files import write_atomic, write_text
+from aggregation_lab.spreadsheet import csv_text
 from aggregation_lab.tasks import TaskType
+from analysis.figures.labels import BASE, families, labelled, named_again
+from analysis.figures.selection import fewer_contrasts
 from analysis.pipeline import Analysis
 from analysis.tables.cells import IMPROVING
 from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
@@ -35,7 +43,9 @@ SMALL = 6.5
 INK, GREY, PALE = "#222222", "#7F7F7F", "#E4E4E4"
 
 RC: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that figures look alike everywhere, and has the arrows
+    "font.family": families(),  # the first comes with matplotlib: figures look alike everywhere, and have the arrows
+    "text.parse_math": False,  # a name with two dollars is no formula
+    "text.usetex": False,
     "font.size": 7.0,
     "axes.labelsize": 7.0,
     "axes.titlesize": 7.0,
@@ -104,14 +114,39 @@ Draw = Callable[[Analysis], Drawn | None]
 
 
 def themed(draw: Draw) -> Draw:
-    """Draw with the settings above, whatever the caller's are."""
+    """Draw with the settings above, whatever the caller's are: contrasts that fit, names as labels that can be drawn.
+
+    The numbers beside the figure keep the names.
+    """
 
     @wraps(draw)
     def inside(analysis: Analysis) -> Drawn | None:
+        chosen, said = fewer_contrasts(analysis)
+        shown, names = labelled(chosen)
         with matplotlib.rc_context(RC):
-            return draw(analysis)
+            drawn = draw(shown)
+            if drawn is None:
+                return None
+            figure, data = drawn
+            say_above(figure, said)
+        return figure, named_again(data, names)
 
     return inside
+
+
+def say_above(figure: Figure, said: str) -> None:
+    """A line above all panels, beside what stands there; nothing where there is nothing to say."""
+    if said:
+        before = figure.get_suptitle()
+        figure.suptitle(f"{before}; {said}" if before else said, fontsize=SMALL, fontweight="normal")
+
+
+def add_legend(figure: Figure, handles: Sequence[Any], **how: Any) -> None:
+    """A legend outside the panels, also of names that begin with an underscore, which matplotlib would leave out."""
+    texts = [str(handle.get_label()) for handle in handles]
+    legend = figure.legend(handles=list(handles), labels=[f"x{text}" for text in texts], **how)
+    for shown, text in zip(legend.get_texts(), texts, strict=True):
+        shown.set_text(text)
 
 
 def new_figure(width: float, height: float, wspace: float = 0.02) -> Figure:
@@ -129,8 +164,7 @@ def aggregation_colour(name: str, analysis: Analysis) -> str:
 
 def contrast_colours(rows: pd.DataFrame, analysis: Analysis) -> dict[str, str]:
     """The colour of each contrast of the rows: that of its joint aggregation, grey off the common base."""
-    known = analysis.study.aggregations
-    common = "TS" if "TS" in known or not known else known[0]
+    common = next(iter(analysis.study.aggregations), "TS")
     sides = rows[["contrast", "joint", "base"]].drop_duplicates().itertuples(index=False, name=None)
     return {name: aggregation_colour(joint, analysis) if base == common else GREY for name, joint, base in sides}
 
@@ -208,8 +242,20 @@ def margin_arrow(ax: Axes, at: float, colour: str = INK) -> None:
     ax.annotate(IMPROVING, (1.0, at), color=colour, fontsize=7, **place, **beside)
 
 
+@cache
+def improving_marker() -> Path2D:
+    """The arrow as a marker; not as a formula, since text is never read as one here."""
+    arrow = TextPath((0, 0), IMPROVING, size=10, prop=FontProperties(family=BASE))
+    return arrow.transformed(Affine2D().translate(*(-arrow.get_extents().get_points().mean(0))))
+
+
+def stacked(name: str, columns: int) -> str:
+    """A label over one of several columns, on as many lines as it takes to keep off its neighbours, at most three."""
+    return fill(name, max(9, 56 // columns), max_lines=3, placeholder="…", break_on_hyphens=False)
+
+
 def improving_handle(text: str = "base still improving") -> Line2D:
-    return Line2D([], [], marker=f"${IMPROVING}$", color=INK, ls="none", ms=5, mew=0.2, label=text)
+    return Line2D([], [], marker=improving_marker(), color=INK, ls="none", ms=5, mew=0.2, label=text)
 
 
 def group_lines(ax: Axes, groups: Sequence[str], width: float, colour: str = INK) -> None:
@@ -240,7 +286,7 @@ def save(figure: Figure, data: pd.DataFrame, stem: str, folder: Path) -> list[Pa
     Raises `AgglabError` where the folder cannot be written.
     """
     written = [folder / f"{stem}.csv"]
-    write_text(written[0], data.to_csv(index=False))
+    write_text(written[0], csv_text(data))
     with matplotlib.rc_context(RC):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is found once, not again for every format

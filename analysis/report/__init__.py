@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from aggregation_lab.files import write_json, write_text
+from aggregation_lab.spreadsheet import csv_text
 from analysis.figures import write_figures
 from analysis.pipeline import Analysis
 from analysis.report.citation import BIBTEX
 from analysis.report.claims import claims
+from analysis.report.folder import whole_folder
+from analysis.report.grid import MOST_ROWS
 from analysis.report.methods import methods_markdown
 from analysis.report.page import render
 from analysis.report.pictures import pictures
@@ -18,15 +21,25 @@ __all__ = ["write_report"]
 def write_report(analysis: Analysis, folder: Path | str) -> Path:
     """Write `index.html` and beside it `tables/`, `figures/`, `claims.json`, `methods.md` and `citation.bib`.
 
-    The page stands alone: it opens from a disk and loads nothing. The same analysis gives the same bytes. Returns the
-    path of the page, which is written last. Raises `AgglabError` where the folder cannot be written.
+    The page stands alone: it opens from a disk and loads nothing. The same analysis gives the same bytes. The folder is
+    written as a whole, over an empty one or a former report only. Returns the path of the page. Raises `AgglabError`
+    where the folder cannot be written or holds something else.
     """
     folder = Path(folder)
-    tables = write_tables(analysis, folder / "tables")
-    drawn = pictures(write_figures(analysis, folder / "figures"), folder)
-    write_json(folder / "claims.json", claims(analysis))
-    write_text(folder / "methods.md", methods_markdown(analysis))
-    write_text(folder / "citation.bib", BIBTEX)
-    index = folder / "index.html"
-    write_text(index, render(analysis, drawn, [path.relative_to(folder) for path in tables]))
-    return index
+    with whole_folder(folder) as new:
+        tables = write_tables(analysis, new / "tables")
+        _write_long_frames(analysis, new / "tables")
+        drawn = pictures(write_figures(analysis, new / "figures"), new)
+        write_json(new / "claims.json", claims(analysis))
+        write_text(new / "methods.md", methods_markdown(analysis))
+        write_text(new / "citation.bib", BIBTEX)
+        write_text(new / "index.html", render(analysis, drawn, [path.relative_to(new) for path in tables]))
+    return folder / "index.html"
+
+
+def _write_long_frames(analysis: Analysis, folder: Path) -> None:
+    """Frames without a table of their own of which the page shows a part."""
+    for name in ("seed_gains", "within", "influence"):
+        rows = analysis.frames[name]
+        if len(rows) > MOST_ROWS:
+            write_text(folder / f"{name}.csv", csv_text(rows))

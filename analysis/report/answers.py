@@ -11,7 +11,7 @@ from analysis.findings import WHOLE
 from analysis.pipeline import Analysis
 from analysis.report import words
 from analysis.report.grid import Cell, Grid, grid
-from analysis.report.trace import GainLinks
+from analysis.report.trace import GainLinks, answered
 from analysis.tables.cells import count, flagged, number, p_value, text
 from analysis.tables.order import with_unit
 from analysis.tables.paper import Column, build
@@ -27,6 +27,10 @@ SAID: Final = {
 """What is said of one task, and of several; in the order in which a reader wants to know."""
 
 
+MOST_NAMED: Final = 60
+"""Tasks of a verdict that are named in an answer."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The tasks of one contrast that share a verdict."""
@@ -34,6 +38,12 @@ class Verdict:
     name: str
     slug: str
     tasks: tuple[Cell, ...]
+    more: int = 0
+    """Tasks that are not named here."""
+
+    @property
+    def count(self) -> int:
+        return len(self.tasks) + self.more
 
 
 @dataclass(frozen=True)
@@ -71,17 +81,18 @@ class Finding:
 
 
 def answers(analysis: Analysis) -> list[Answer]:
-    """One answer per contrast, at the largest fraction that was compared."""
+    """One answer per contrast, at the largest fraction that was compared; the first of very many."""
     gains, links = with_unit(analysis.frames["gains"], analysis.settings.scale), GainLinks(analysis)
     found = []
-    for name in dict.fromkeys(gains["contrast"]):
+    for name in answered(gains):
         rows = gains[gains["contrast"] == name]
         rows = rows[rows["fraction"] == rows["fraction"].max()].sort_values(["gain", "task"], ascending=[False, True])
         joint, base = str(rows["joint"].iloc[0]), str(rows["base"].iloc[0])
         groups = []
         for verdict in SAID:
             same = rows[rows["verdict"] == verdict].to_dict("records")
-            groups.append(Verdict(verdict, words.slug(verdict), tuple(_task(row, links) for row in same)))
+            named = tuple(_task(row, links) for row in same[:MOST_NAMED])
+            groups.append(Verdict(verdict, words.slug(verdict), named, len(same) - len(named)))
         title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
         sentence = _counted(rows["verdict"], float(rows["fraction"].iloc[0]))
         found.append(
@@ -100,7 +111,7 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     shown = flagged(f"{row['task']} {gain}{unit}", row["base_improving"])
     supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
     title = f"corrected interval {limits}{supported if row['unit_free'] else ''}. {runs}"
-    return Cell(shown, title=title, href=words.anchor("task", row["task"]))
+    return Cell(shown, title=title, href=links.place(row["task"]))
 
 
 def _counted(verdicts: pd.Series, fraction: float) -> str:

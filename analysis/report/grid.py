@@ -15,6 +15,9 @@ from analysis.report import words
 from analysis.tables import PaperTable
 from analysis.verdicts import SAME_MODEL, VERDICTS
 
+MOST_ROWS: Final = 400
+"""Rows of a table that stand on the page; all of them stand in its files."""
+
 _LONG: Final = 8
 """Rows from which a table gets a box to filter it."""
 
@@ -68,13 +71,22 @@ def grid(
     """A table as it stands on the page."""
     titles = list(table.frame.columns)
     heads = tuple(Head(title, table.meanings.get(title, ""), title in table.numeric) for title in titles)
-    values = table.sort.to_dict("records")
+    values = table.sort[:MOST_ROWS].to_dict("records")
     rows = []
-    for texts, sorts in zip(table.frame.to_dict("records"), values, strict=True):
+    for texts, sorts in zip(table.frame[:MOST_ROWS].to_dict("records"), values, strict=True):
         row = {str(title): str(text) for title, text in texts.items()}
         cells = [_cell(row[title], sorts[title]) for title in titles]
         rows.append(tuple(link(title, row, cell) if link else cell for title, cell in zip(titles, cells, strict=True)))
-    return Grid(id or f"table-{table.name}", table.title, table.note, heads, tuple(rows), tuple(anchors), tuple(files))
+    note = f"{_cut(len(table.frame), files)}{table.note}"
+    anchors = anchors[:MOST_ROWS]
+    return Grid(id or f"table-{table.name}", table.title, note, heads, tuple(rows), tuple(anchors), tuple(files))
+
+
+def _cut(rows: int, files: Sequence[str]) -> str:
+    if rows <= MOST_ROWS:
+        return ""
+    where = ", all of them in the files below" if files else ""
+    return f"The first {MOST_ROWS:,} of {rows:,} rows{where}. "
 
 
 def _cell(text: str, sort: Any) -> Cell:

@@ -12,11 +12,11 @@ from analysis.pipeline import Analysis
 from analysis.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
-from analysis.report.grid import Grid, grid
+from analysis.report.grid import MOST_ROWS, Grid, grid
 from analysis.report.methods import methods
 from analysis.report.pictures import Picture
 from analysis.report.reasons import why_empty
-from analysis.report.trace import GainLinks, run_table, seed_tables
+from analysis.report.trace import MOST_ANSWERS, MOST_TASKS, GainLinks, run_table, seed_tables
 from analysis.settings import SCALES
 from analysis.tables import paper_tables
 from analysis.tables.cells import VERDICT_MARKS, count, crossing, flagged, limits, number, text
@@ -45,6 +45,7 @@ def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Pa
         "about": about(analysis),
         "checks": checks.checks(analysis),
         "answers": answers.answers(analysis),
+        "beyond": _beyond(analysis),
         "findings": answers.findings(analysis),
         "grids": grids(analysis, tables),
         "why": {name: why_empty(analysis, name) for name in FRAMES if name not in _DRAWN},
@@ -61,6 +62,20 @@ def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Pa
         "marks": VERDICT_MARKS,
         "scale": SCALES[analysis.settings.scale],
     }
+
+
+def _beyond(analysis: Analysis) -> list[str]:
+    """What is not on the page, and where it stands."""
+    contrasts, tasks = analysis.frames["gains"]["contrast"].nunique(), analysis.frames["seed_gains"]["task"].nunique()
+    said = []
+    if contrasts > MOST_ANSWERS:
+        said.append(f"{contrasts - MOST_ANSWERS:,} more contrasts stand in the tables only.")
+    if tasks > MOST_TASKS:
+        said.append(
+            f"Gains by seed are shown of {MOST_TASKS} tasks of {tasks:,}, the surest gains; those of all stand in "
+            "tables/seed_gains.csv."
+        )
+    return said
 
 
 _DRAWN = ("across_line", "within_line")
@@ -121,7 +136,11 @@ def _within_tasks(analysis: Analysis, links: GainLinks) -> Grid:
         "slope: change of gain per doubling of the task's own training cases. n*: training cases at which the gain "
         "crosses zero, named only where the slope differs from 0."
     )
-    return grid(build("within_tasks", "Each task's own line", rows, columns, note=note, raw=rows, of="within"), links)
+    return grid(
+        build("within_tasks", "Each task's own line", rows, columns, note=note, raw=rows, of="within"),
+        links,
+        files=_files(rows, "within"),
+    )
 
 
 def _slope(row: Mapping[str, Any]) -> str:
@@ -141,7 +160,12 @@ def _influence(analysis: Analysis, links: GainLinks) -> Grid:
         Column("in standard errors", lambda row: number(row["change_in_se"], 2, signed=True), "change_in_se"),
     ]
     table = build("influence", "Slope across tasks without one task", rows, columns, note="", raw=rows, of="influence")
-    return grid(table, links)
+    return grid(table, links, files=_files(rows, "influence"))
+
+
+def _files(rows: pd.DataFrame, name: str) -> list[str]:
+    """The file of a frame that the page shows a part of."""
+    return [f"tables/{name}.csv"] if len(rows) > MOST_ROWS else []
 
 
 def _excluded(analysis: Analysis) -> Grid:

@@ -56,14 +56,36 @@ def runs_by_contrast(seed_gains: pd.DataFrame) -> dict[str, list[str]]:
     }
 
 
+MOST_TASKS = 200
+"""Tasks whose seeds stand on the page, the surest gains first; all of them stand in `tables/seed_gains.csv`."""
+
+
+MOST_ANSWERS = 24
+"""Contrasts that get an answer of their own."""
+
+
+def answered(gains: pd.DataFrame) -> list[str]:
+    """The contrasts that get an answer: all, or the first of very many."""
+    return list(dict.fromkeys(gains["contrast"]))[:MOST_ANSWERS]
+
+
+def shown_tasks(analysis: Analysis) -> list[str]:
+    """The tasks whose seeds stand on the page, by name."""
+    tasks = sorted(set(analysis.frames["seed_gains"]["task"]))
+    if len(tasks) <= MOST_TASKS:
+        return tasks
+    gains = analysis.frames["gains"].sort_values(["p", "task"], kind="stable", na_position="last")
+    return sorted(gains["task"].drop_duplicates()[:MOST_TASKS])
+
+
 class GainLinks:
     """Links tasks, gains, contrasts and aggregations of any table to the seeds and runs they come from."""
 
     def __init__(self, analysis: Analysis) -> None:
         seed_gains = analysis.frames["seed_gains"]
         self._pairs = pairs_by_gain(seed_gains)
-        self._tasks = set(seed_gains["task"])
-        self._contrasts = set(seed_gains["contrast"])
+        self._tasks = set(shown_tasks(analysis))
+        self._contrasts = set(answered(analysis.frames["gains"]))
         shares = sorted(set(seed_gains["fraction"]))
         self._shares: Mapping[str, float] = {f"gain at {100 * share:.0f}%": share for share in shares}
         self._full = shares[-1] if shares else 1.0
@@ -84,6 +106,10 @@ class GainLinks:
             return replace(cell, title=behind, href=words.anchor("task", task)) if behind else cell
         return cell
 
+    def place(self, task: str) -> str:
+        """The place on the page that a task leads to; nothing where its seeds are not shown."""
+        return words.anchor("task", task) if task in self._tasks else ""
+
     def behind(self, contrast: str, fraction: float, task: str) -> str:
         """The runs of one gain as a hint; empty where there are none."""
         return source(self._pairs.get((contrast, fraction, task), ()))
@@ -91,7 +117,8 @@ class GainLinks:
 
 def seed_tables(analysis: Analysis) -> list[tuple[str, str, Grid]]:
     """For each task its anchor, its name and the gains of single seeds, linked to their runs."""
-    rows = analysis.frames["seed_gains"].sort_values(
+    rows = analysis.frames["seed_gains"]
+    rows = rows[rows["task"].isin(shown_tasks(analysis))].sort_values(
         ["contrast", "fraction", "seed"], ascending=[True, False, True], ignore_index=True
     )
     columns = [

@@ -1,13 +1,18 @@
 """LaTeX of a table: a `table*` float that fits the two columns of a paper, in pieces where it is longer than a page."""
 
 import re
+from collections.abc import Sequence
 
 from jinja2 import Environment, StrictUndefined
 
+from aggregation_lab.text import printable
 from analysis.tables.paper import PaperTable
 
 CHARACTERS = 124
 """Digits that a line of a two-column paper (6.9 in) holds at scriptsize, the gaps between columns included."""
+
+_LONGEST = 10_000
+"""Most characters of a cell."""
 
 _LINES = 62
 """Table lines that fit a page beside caption and note."""
@@ -20,6 +25,8 @@ _WIDTH = 497.0
 
 _SYMBOLS = {
     "\\": r"\textbackslash{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
     "&": r"\&",
     "%": r"\%",
     "$": r"\$",
@@ -35,7 +42,7 @@ _SYMBOLS = {
     "±": r"$\pm$",
     "×": r"$\times$",
     "∞": r"$\infty$",
-    "–": "--",
+    "–": r"\textendash{}",
     "↗": r"$\nearrow$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
@@ -56,7 +63,7 @@ _TEMPLATE = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 ).from_string(
-    r"""% needs \usepackage{array,booktabs,amssymb}
+    r"""% needs \usepackage{array,booktabs,amssymb}<% if other %>, and LuaLaTeX or XeLaTeX with a font<% endif +%>
 <% for piece in pieces %>
 \begin{table*}<% if loop.first %>[tp]<% else %>[p]<% endif +%>
 \centering
@@ -102,7 +109,7 @@ def latex(table: PaperTable) -> str:
         if lines >= sum(heights) / fewest:
             pieces.append([])
             lines = 0
-        pieces[-1].append(" & ".join(escape(cell) for cell in row))
+        pieces[-1].append(_row(row))
         lines += height
     layout = "".join(
         rf">{{\{'raggedleft' if title in table.numeric else 'raggedright'}\arraybackslash}}"
@@ -115,7 +122,8 @@ def latex(table: PaperTable) -> str:
         note=escape(table.note),
         pieces=pieces,
         layout=layout,
-        header=" & ".join(escape(title) for title in titles),
+        header=_row(titles),
+        other=any(_is_foreign(cell) for row in [titles, *rows] for cell in row),
         gap=f"{_GAP * _WIDTH / CHARACTERS / 2:.2f}",
     )
 
@@ -150,6 +158,18 @@ def _width(text: str) -> float:
     )
 
 
+def _is_foreign(cell: str) -> bool:
+    """Whether pdfLaTeX would stop at a letter."""
+    return any(letter > "\u017f" and letter not in _SYMBOLS for letter in cell)
+
+
+def _row(cells: Sequence[str]) -> str:
+    """A row; an empty group before it, where a bracket or star would be taken for an argument of the line above."""
+    line = " & ".join(map(escape, cells))
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line
+
+
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it stands here."""
-    return "".join(_SYMBOLS.get(letter, letter) for letter in text)
+    """Text that LaTeX prints as it stands here, on one line. Letters beyond Latin need LuaLaTeX or XeLaTeX."""
+    plain = "".join(_SYMBOLS.get(letter, letter) for letter in printable(text, _LONGEST))
+    return re.sub(r"(?<=-)(?=-)|(?<=')(?=')|(?<=,)(?=,)", "{}", plain)  # else one sign is made of two

@@ -1,11 +1,13 @@
 """Markdown and HTML of a table."""
 
 import math
+import re
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from aggregation_lab.text import printable
 from analysis.tables.paper import PaperTable
 
 _HTML = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(
@@ -57,12 +59,23 @@ def _sort_value(value: Any) -> str:
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
+_ACTIVE = re.compile(r"[\\`|$<&]|~~|\*(?=\S)|(?<=\S)\*|(?<!\w)_|_(?!\w)")
+"""What Markdown would take for more than text, in a cell of a table."""
+
+
+def _plain(cell: str) -> str:
+    """A cell that Markdown shows as it stands here, on one line."""
+    return _ACTIVE.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), printable(cell, 10_000))
+
+
+_ENTITIES = {"<": "&lt;", "&": "&amp;", "\\": "&#92;", "|": "\\|", "~~": "\\~\\~"}
+
+
 def markdown(table: PaperTable) -> str:
     """Title, pipe table and note."""
 
     def line(cells: list[str]) -> str:
-        escaped = [cell.replace("|", "\\|") for cell in cells]
-        return f"| {' | '.join(escaped)} |"
+        return f"| {' | '.join(map(_plain, cells))} |"
 
     titles = list(table.frame.columns)
     rule = ["---:" if title in table.numeric else "---" for title in titles]

@@ -21,11 +21,9 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(keys, kind="stable", ignore_index=True)
 
 
-def against_ts(rows: pd.DataFrame) -> list[str]:
-    """The contrasts with TS, or all where there is none."""
-    names = list(dict.fromkeys(rows["contrast"]))
-    with_ts = set(rows.loc[rows["base"] == "TS", "contrast"])
-    return [name for name in names if name in with_ts] or names
+def against_base(rows: pd.DataFrame) -> list[str]:
+    """The contrasts with the common base, TS if there is one: that of the first."""
+    return list(dict.fromkeys(rows.loc[rows["base"] == rows["base"].iloc[0], "contrast"]))
 
 
 def unit_free(gains: pd.DataFrame, scale: Scale) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from aggregation_lab.spreadsheet import csv_text
 from analysis.frames import FRAMES
 from analysis.tables.order import records
 
@@ -44,8 +45,8 @@ class PaperTable:
     numeric: frozenset[str] = frozenset()
 
     def csv(self) -> str:
-        """The machine form: every digit, columns named as in `analysis.frames`."""
-        return self.raw.to_csv(index=False)
+        """The machine form: every digit, columns named as in `analysis.frames`, no name a formula."""
+        return csv_text(self.raw)
 
 
 def build(

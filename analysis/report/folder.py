@@ -1,0 +1,119 @@
+"""The folder of a report: written beside its place and put there as a whole, over nothing but a former report.
+
+A former report is known by `report.json`, which names its files with their digests. Files that somebody added to it are
+kept; one that somebody changed, or a folder that holds other things, is left as it is.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aggregation_lab.errors import StudyError
+from aggregation_lab.files import file_digest, write_json
+from aggregation_lab.text import printable
+
+MARKER = "report.json"
+FORMAT = 1
+_LEFT = ".part"
+_ABANDONED = 24 * 3600.0
+"""Seconds after which a half-written report is what a killed process left."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `StudyError` where a report would take the place of something else."""
+    try:
+        _owned(folder.expanduser().resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _fault(folder, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder that becomes `folder` when the block ends well; else `folder` stays as it was.
+
+    Raises `StudyError` where `folder` holds something else than a former report, or cannot be written.
+    """
+    check_folder(folder)
+    target = folder.expanduser().resolve()
+    new: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        new = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=_LEFT))
+        yield new
+        os.chmod(new, 0o755)
+        files = sorted(path for path in new.rglob("*") if path.is_file())
+        digests = {path.relative_to(new).as_posix(): file_digest(path) for path in files}
+        write_json(new / MARKER, {"agglab_report": FORMAT, "files": digests})
+        _put(new, target)
+    except OSError as error:
+        raise _fault(folder, f"cannot be written ({error.strerror or error})") from error
+    finally:
+        if new is not None:
+            shutil.rmtree(new, ignore_errors=True)
+
+
+def _fault(folder: Path, said: str) -> StudyError:
+    return StudyError(f"{printable(str(folder), 400)}: {said}; choose another folder with --to")
+
+
+def _owned(target: Path) -> dict[str, str]:
+    """The files of the report in a folder with their digests; none where there is no folder, or an empty one."""
+    if not target.exists():
+        return {}
+    if not target.is_dir():
+        raise _fault(target, "is a file")
+    if not any(target.iterdir()):
+        return {}
+    try:
+        marker = json.loads((target / MARKER).read_text())
+        files = dict(marker["files"]) if marker["agglab_report"] == FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        files = None
+    if files is None:
+        raise _fault(target, "is not empty and holds no report that could be replaced")
+    for name, digest in sorted(files.items()):
+        path = target / name
+        if path.is_symlink() or path.is_file() and file_digest(path) != digest:
+            raise _fault(target, f"{printable(name)} was changed after the report was written; move it away")
+    return files
+
+
+def _put(new: Path, target: Path) -> None:
+    """Exchange the folders, keep what others added to the old one."""
+    owned = _owned(target)
+    if not target.exists():
+        os.rename(new, target)
+        return
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=".old"))
+    os.rename(target, old)
+    try:
+        os.rename(new, target)
+    except OSError:
+        os.rename(old, target)
+        raise
+    for name in (*owned, MARKER):
+        (old / name).unlink(missing_ok=True)
+    _move_rest(old, target)
+    shutil.rmtree(old, ignore_errors=not any(path.is_file() for path in old.rglob("*")))
+
+
+def _move_rest(old: Path, target: Path) -> None:
+    """What is left of the old folder goes into the new one, where nothing of that name is."""
+    for path in sorted(old.rglob("*")):
+        place = target / path.relative_to(old)
+        if (path.is_symlink() or path.is_file()) and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(path, place)
+
+
+def _sweep(target: Path) -> None:
+    """Remove half-written reports of processes that were killed long ago."""
+    for left in target.parent.glob(f".{target.name[:50]}.*{_LEFT}"):
+        if left.is_dir() and time.time() - left.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
