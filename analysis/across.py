@@ -112,7 +112,7 @@ def mixed_line(rows: pd.DataFrame, more: Parts = ()) -> tuple[Line, MixedFit]:
         float(fit.beta[0]),
         float(fit.beta[1]),
         fit.cov,
-        fit.df,
+        fit.slope_df,
         centre,
         centre + float(x.min()),
         centre + float(x.max()),

@@ -13,8 +13,8 @@ LIMITS_LEVEL = 0.99
 """Level of the limits of a crossover.
 
 It is reported only where the slope differs from 0. Of a slope that is too weak for that most of the time, those studies
-report one in which it came out large by chance, and limits at 95 % hold in 70 to 90 % of the reports. A miss at 99 % is
-so rare in all studies that it is rare in those that report.
+report one in which it came out large by chance, and limits at 95 % hold in 64 to 94 % of the reports
+(docs/calibration.md). A miss at 99 % is so rare in all studies that it is rare in those that report.
 """
 
 _GRID = 4001

@@ -4,7 +4,8 @@
 
 Variances by restricted maximum likelihood (`analysis.reml`); coefficients, group effects and their errors from
 Henderson's equations at those variances (Henderson 1975). Assumptions: normal effects, the same scatter everywhere.
-Tests use t with (tasks - fixed effects) degrees of freedom, since tasks are what the model generalises over.
+Tests use t with (tasks - fixed effects) degrees of freedom, since tasks are what the model generalises over; slopes
+with those that estimated group effects leave (`slope_df`).
 """
 
 from dataclasses import dataclass
@@ -39,6 +40,14 @@ class MixedFit:
     groups: tuple[str, ...]
     effects: np.ndarray
     cov_all: np.ndarray
+
+    @property
+    def slope_df(self) -> float:
+        """Degrees of freedom of a slope that tasks within groups, or groups, tell: those of the larger of the two."""
+        size, groups = len(self.beta), len(self.groups)
+        if groups in (1, self.df + size):
+            return self.df
+        return max(1.0, self.df - (groups - 1), float(groups - size))
 
     def predict(self, row: np.ndarray, group: str | None) -> tuple[float, float, float, float]:
         """Mean gain of tasks like `row` (fixed effects), its standard error, the sd of single such tasks about that

@@ -133,7 +133,8 @@ def _mean(analysis: Analysis, contrast: str) -> str:
     gaining = f"The estimates are gains in {int(row['gaining'])} of {words.count(int(row['tasks']), 'task')}"
     median = f"median {words.signed(row['median'])}{_limits(row['low_new'], row['high_new'], 'tasks of this kind')}"
     mean = f"mean {words.signed(row['gain'])}{_limits(row['low'], row['high'], 'these very tasks')}"
-    return f"{gaining}; {median}; {mean}."
+    none = "" if "interval" in median + mean else " (no interval can be given)"
+    return f"{gaining}; {median}; {mean}{none}."
 
 
 def _limits(low: float, high: float, whose: str) -> str:

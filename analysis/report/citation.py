@@ -25,6 +25,8 @@ BIBTEX: Final = f"""\
 """
 
 SOURCES: Final = {
+    "Banerjee 1960": "Approximate confidence interval for linear functions of means of k populations when the "
+    "population variances are not equal. Sankhya 22, 357-358.",
     "Bell and McCaffrey 2002": "Bias reduction in standard errors for linear regression with multi-stage samples. "
     "Survey Methodol. 28, 169-181.",
     "Benjamini and Hochberg 1995": "Controlling the false discovery rate. J. R. Stat. Soc. B 57, 289-300.",
@@ -36,17 +38,19 @@ SOURCES: Final = {
     "Fisher 1935": "The fiducial argument in statistical inference. Ann. Eugen. 6, 391-398.",
     "Henderson 1975": "Best linear unbiased estimation and prediction under a selection model. Biometrics 31, 423-447.",
     "Holm 1979": "A simple sequentially rejective multiple test procedure. Scand. J. Stat. 6, 65-70.",
+    "Owen 1968": "A survey of properties and applications of the noncentral t-distribution. Technometrics 10, 445-478.",
     "Owen 2007": "The pigeonhole bootstrap. Ann. Appl. Stat. 1, 386-411.",
     "Pitman 1939": "A note on normal correlation. Biometrika 31, 9-12.",
     "Pustejovsky and Tipton 2018": "Small-sample methods for cluster-robust variance estimation and hypothesis testing "
     "in fixed effects models. J. Bus. Econ. Stat. 36, 672-683.",
     "Satterthwaite 1946": "An approximate distribution of estimates of variance components. "
     "Biometrics Bull. 2, 110-114.",
-    "Searle, Casella and McCulloch 1992": "Variance Components. Wiley.",
     "Smyth 2004": "Linear models and empirical Bayes methods for assessing differential expression in microarray "
     "experiments. Stat. Appl. Genet. Mol. Biol. 3, 3.",
     "Steegen et al. 2016": "Increasing transparency through a multiverse analysis. "
     "Perspect. Psychol. Sci. 11, 702-712.",
+    "Thompson 1936": "On confidence ranges for the median and other expectation distributions for populations of "
+    "unknown distribution form. Ann. Math. Stat. 7, 122-128.",
 }
 """The sources of the methods text, by the words that cite them."""
 

@@ -101,7 +101,8 @@ def _means() -> str:
         "Two things are said of several tasks. The mean gain of these very tasks has an interval that covers seeds and "
         "test subjects. Tasks of this kind are described by the median, the tasks being a sample: its interval runs "
         "between order statistics (Thompson 1936), with fewer tasks where clinical groups are alike and with what "
-        "seeds and test subjects do to all tasks at once; it is the one to generalise with, and needs six tasks. A "
+        "seeds and test subjects do to all tasks at once, each with a t of its own (Banerjee 1960); "
+        "it is the one to generalise with, and needs six tasks. A "
         "mean of such tasks is not given an interval: one task in ten that collapses, unseen, would make it wrong. "
         "With one seed there is no interval, since chance in training is not known."
     )

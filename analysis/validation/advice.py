@@ -79,7 +79,7 @@ def _loses(simulated: Simulated, name: str, task_type: str, group: str, n_train:
 def scenarios() -> list[Scenario]:
     """No mean gain, small and clear ones, losses, slopes, collapses, missing runs, one seed."""
     base = Design(levels={"CG": 0.0, "AU": 0.0}, task_sd=0.04, seeds=3, subjects=50)
-    never = {"advised": (0.0, 0.01), "advice_wrong": (0.0, 0.005), "tables_with_advice": (0.0, 0.05)}
+    never = {"advised": (0.0, 0.02), "advice_wrong": (0.0, 0.01), "tables_with_advice": (0.0, 0.1)}
     rare = {"advised": (0.0, 0.05), "advice_wrong": (0.0, 0.01)}
     right = {"wrong_of_advised": (0.0, 0.1), "wrong_of_base": (0.0, 0.1)}
     clear = base.with_(levels={"CG": 0.06, "AU": 0.03}, task_sd=0.015)
