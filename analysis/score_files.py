@@ -39,8 +39,6 @@ _OTHERS = (
     (b"\xff\xd8\xff", "is an image, no table"),
 )
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_CELL = 2**20
-"""Most characters of a cell: a quote that is never closed makes one of the whole file."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,6 @@ def _known_in(line: str, delimiter: str, known: Callable[[str], bool]) -> tuple[
 
 def _records(text: str, delimiter: str, skipped: int) -> list[tuple[int, list[str]]]:
     """Records that are not blank, with the line each begins in."""
-    csv.field_size_limit(_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     found, begin = [], skipped + 1
     try:
@@ -214,7 +211,9 @@ def _records(text: str, delimiter: str, skipped: int) -> list[tuple[int, list[st
                 found.append((begin, cells))
             begin = skipped + reader.line_num + 1
     except csv.Error as error:
-        raise _Unreadable(f"row {begin}: a quote is misplaced or never closed ({error})") from error
+        raise _Unreadable(
+            f"row {begin}: a quote is misplaced or never closed, or a cell is too long ({error})"
+        ) from error
     return found
 
 

@@ -92,7 +92,7 @@ def test_repeated_row_counts_once_with_a_warning(tiny_data: Path, tiny_dataset: 
     first = path.read_text().splitlines()[1]
     path.write_text(path.read_text() + first + "\n")
     dataset = read_dataset(tiny_data)
-    pd.testing.assert_frame_equal(dataset.cases, tiny_dataset.cases)
+    pd.testing.assert_frame_equal(dataset.cases, tiny_dataset.cases, check_exact=True)
     (warning,) = (str(problem) for problem in dataset.warnings)
     assert "line 22" in warning and f"same target in csv_files/{path.name} line 2" in warning
 

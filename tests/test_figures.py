@@ -11,7 +11,16 @@ from PIL import Image
 from analysis.figures import FIGURES, write_figures
 from analysis.figures.forest import gains_forest, gains_heat_map
 from analysis.figures.scale import scale_across, scale_within
-from analysis.figures.theme import AGGREGATION_COLOURS, COLUMN, SMALL, TYPE_LOOKS, VERDICT_LOOKS, WIDE, save
+from analysis.figures.theme import (
+    AGGREGATION_COLOURS,
+    COLUMN,
+    SMALL,
+    TYPE_LOOKS,
+    VERDICT_LOOKS,
+    WIDE,
+    improving_marker,
+    save,
+)
 from analysis.pipeline import Analysis
 from analysis.settings import Settings
 
@@ -166,7 +175,7 @@ def test_a_type_or_group_that_only_joint_models_have_so_far_is_no_row():
 
 def test_no_arrow_is_cut_at_the_edge_of_a_scale_figure():
     figure, data = scale_within(WHOLE)
-    arrows = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "$↗$"]
+    arrows = [line for ax in figure.axes for line in ax.lines if line.get_marker() is improving_marker()]
     rising = data.loc[data["part"] == "task", "base_improving"].astype(bool)
     assert sum(len(line.get_xdata()) for line in arrows) == rising.sum() > 0
     assert not any(line.get_clip_on() for line in arrows)

@@ -51,7 +51,7 @@ READ: dict[str, Change] = {
 def test_what_is_certain_is_read(tiny_data: Path, tiny_dataset: Dataset, name: str) -> None:
     READ[name](tiny_data)
     dataset = read_dataset(tiny_data)
-    pd.testing.assert_frame_equal(dataset.cases, tiny_dataset.cases)
+    pd.testing.assert_frame_equal(dataset.cases, tiny_dataset.cases, check_exact=True)
     assert dataset.warnings == ()
 
 
@@ -97,7 +97,7 @@ def test_what_is_less_certain_is_told_in_one_line(tiny_data: Path, tiny_dataset:
     (warning,) = map(str, dataset.warnings)
     assert all(word in warning for word in words), warning
     apart = [name for name in tiny_dataset.cases if name != "subject"]
-    pd.testing.assert_frame_equal(dataset.cases[apart], tiny_dataset.cases[apart])
+    pd.testing.assert_frame_equal(dataset.cases[apart], tiny_dataset.cases[apart], check_exact=True)
 
 
 REFUSED: dict[str, tuple[Change, tuple[str, ...]]] = {
@@ -125,6 +125,7 @@ REFUSED: dict[str, tuple[Change, tuple[str, ...]]] = {
     "open quote": (text(SEG, lambda t: t.replace("\n", '\n"', 1)), (SEG, "line 2", "never closed")),
     "open quote in the last cell": (text(FIRST, lambda t: t.rstrip()[:-1] + '"0'), (FIRST, "line 11", "never closed")),
     "huge cell": (text(FIRST, lambda t: t.replace("02.png", "2" * 200_000)), (FIRST, "field larger", "line")),
+    "huge path": (text(FIRST, lambda t: t.replace("02.png", "2" * 100_000)), (FIRST, "line 4", "100,0", "at most")),
     "another table": (
         lambda root: (tables(root) / "readme.csv").write_text("a,b\n1,2\n"),
         ("readme.csv", "no table", "'a, b'"),
@@ -249,7 +250,7 @@ def test_leftovers_of_other_programs_are_named_and_not_read(tiny_data: Path, tin
         (tables(tiny_data) / name).write_bytes(b"\0\5\x16\7")
     dataset = read_dataset(tiny_data)
     assert len(dataset.notes) == 3 and all("another program left" in str(note) for note in dataset.notes)
-    pd.testing.assert_frame_equal(dataset.cases, tiny_dataset.cases)
+    pd.testing.assert_frame_equal(dataset.cases, tiny_dataset.cases, check_exact=True)
 
 
 @pytest.mark.parametrize(

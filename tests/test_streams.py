@@ -12,6 +12,7 @@ from made_study import make_finished
 from test_grid import Witness, grid, undisturbed, wait_for
 from test_grid import result as result_of
 from tiny import planned
+from waiting import PATIENCE
 
 from runners.pool import stop_signals
 from runners.store import RunStore, State
@@ -26,7 +27,7 @@ def out(tmp_path_factory, tiny_original) -> Path:
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
 
 
 @pytest.mark.slow
@@ -91,7 +92,7 @@ def test_a_terminal_that_is_gone_stops_the_grid_in_order(tmp_path):
     wait_for(lambda: (store.folder(runs[0]) / "checkpoint.pt").is_file())
     process.stdout.close()
     os.killpg(process.pid, signal.SIGHUP)  # as a terminal does it: to the grid and its workers
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     states = store.present(runs)
     assert {status.state for status in states.values()} == {State.PENDING}
     grid(runs, out, Witness())

@@ -35,7 +35,7 @@ def test_a_cell_that_names_no_subject_makes_none(tiny_data: Path, tiny_dataset: 
     column(FIRST, "subject_id", lambda n: UNKNOWN[n])(tiny_data)
     column(SECOND, "subject_id", lambda n: UNKNOWN[-1])(tiny_data)
     dataset = read_dataset(tiny_data)
-    pd.testing.assert_frame_equal(dataset.cases, tiny_dataset.cases)
+    pd.testing.assert_frame_equal(dataset.cases, tiny_dataset.cases, check_exact=True)
     first, second = map(str, dataset.warnings)
     assert FIRST in first and "10 of 10 rows name no subject" in first and "'NA'" in first and "empty" in first
     assert SECOND in second and "15 of 15 rows" in second

@@ -23,6 +23,7 @@ from aggregation_lab.naming import clean_name, strip_all
 from aggregation_lab.tasks import TaskType, read_type
 
 _HINTS = 20  # nearest names that are looked for: each takes a look at a whole folder
+_LONGEST = 4096  # characters of a path; nearest names of a longer text would be sought for minutes
 _NAMES = 5000  # names of a folder that are compared
 
 
@@ -90,6 +91,8 @@ class PathFinder:
         return self._known[text]
 
     def _find(self, text: str) -> Found:
+        if len(text) > _LONGEST:
+            return Found(text, fault=f"is a path of {len(text):,} characters; systems allow {_LONGEST:,} at most")
         written = relative_path(text)
         if written is not None and self._is_there(written):
             return Found(text, fault=self._unusable(written))

@@ -66,27 +66,32 @@ Link = Callable[[str, Mapping[str, str], Cell], Cell]
 
 
 def grid(
-    table: PaperTable, link: Link | None = None, anchors: Sequence[str] = (), files: Sequence[str] = (), id: str = ""
+    table: PaperTable,
+    link: Link | None = None,
+    anchors: Sequence[str] = (),
+    files: Sequence[str] = (),
+    id: str = "",
+    most: int = MOST_ROWS,
 ) -> Grid:
-    """A table as it stands on the page."""
+    """A table as it stands on the page, its first `most` rows."""
     titles = list(table.frame.columns)
     heads = tuple(Head(title, table.meanings.get(title, ""), title in table.numeric) for title in titles)
-    values = table.sort[:MOST_ROWS].to_dict("records")
+    values = table.sort[:most].to_dict("records")
     rows = []
-    for texts, sorts in zip(table.frame[:MOST_ROWS].to_dict("records"), values, strict=True):
+    for texts, sorts in zip(table.frame[:most].to_dict("records"), values, strict=True):
         row = {str(title): str(text) for title, text in texts.items()}
         cells = [_cell(row[title], sorts[title]) for title in titles]
         rows.append(tuple(link(title, row, cell) if link else cell for title, cell in zip(titles, cells, strict=True)))
-    note = f"{_cut(len(table.frame), files)}{table.note}"
-    anchors = anchors[:MOST_ROWS]
+    note = f"{_cut(len(table.frame), files, most)}{table.note}"
+    anchors = anchors[:most]
     return Grid(id or f"table-{table.name}", table.title, note, heads, tuple(rows), tuple(anchors), tuple(files))
 
 
-def _cut(rows: int, files: Sequence[str]) -> str:
-    if rows <= MOST_ROWS:
+def _cut(rows: int, files: Sequence[str], most: int) -> str:
+    if rows <= most:
         return ""
     where = ", all of them in the files below" if files else ""
-    return f"The first {MOST_ROWS:,} of {rows:,} rows{where}. "
+    return f"The first {most:,} of {rows:,} rows{where}. "
 
 
 def _cell(text: str, sort: Any) -> Cell:

@@ -9,7 +9,7 @@ from aggregation_lab import results
 from aggregation_lab.aggregation import FLOOR
 from analysis.pipeline import Analysis
 from analysis.report import words
-from analysis.report.grid import Cell, Grid, grid
+from analysis.report.grid import MOST_ROWS, Cell, Grid, grid
 from analysis.tables.cells import MISSING, count, number, text
 from analysis.tables.paper import Column, build
 
@@ -147,13 +147,21 @@ _DEVICE = ("device", "precision", "versions", "started")
 
 
 def run_table(analysis: Analysis) -> Grid:
-    """Every run once, with the aggregations and units it counts in. Without a table `runs`, from the scores."""
+    """Every run once, with the aggregations and units it counts in. Without a table `runs`, from the scores.
+
+    Of very many runs those come first to which the page leads, and all of them are there.
+    """
     runs = analysis.study.runs
     detailed = runs is not None and len(runs) > 0
     if runs is None or not detailed:
         scores = analysis.study.scores
         runs = scores[(scores["aggregation"] != FLOOR) & (scores["run"] != "")]
     rows = _once(runs)
+    shown = analysis.frames["seed_gains"]
+    shown = shown[shown["task"].isin(shown_tasks(analysis))]
+    linked = rows["run"].isin({*shown["joint_run"], *shown["base_run"]})
+    if len(rows) > MOST_ROWS:
+        rows = pd.concat([rows[linked], rows[~linked]], ignore_index=True)
     meanings = {column.name: column.meaning for column in results.RUNS.columns}
     columns = [
         *(_plain(name, meanings[name]) for name in ("run", "aggregation", "unit")),
@@ -164,7 +172,8 @@ def run_table(analysis: Analysis) -> Grid:
         columns += [Column("passes", lambda row: number(row["passes"], 1), "passes", meanings["passes"])]
         columns += [_plain(name, meanings[name]) for name in _DEVICE]
     table = build("runs", "Every run behind this page", rows, columns, note="", raw=rows, of="seed_gains")
-    return grid(table, anchors=[words.anchor("run", run) for run in rows["run"]])
+    anchors = [words.anchor("run", run) for run in rows["run"]]
+    return grid(table, anchors=anchors, most=max(MOST_ROWS, int(linked.sum())))
 
 
 def _plain(name: str, meaning: str) -> Column:
