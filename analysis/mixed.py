@@ -15,7 +15,7 @@ import numpy as np
 from analysis.reml import Nested, reml
 from analysis.uncertainty import satterthwaite
 
-_EDGE = 1e-6
+_EDGE = 1e-4
 """Share of the residual variance below which a random effect counts as absent."""
 
 _FEWEST_WITHIN = 5.0

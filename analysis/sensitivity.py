@@ -20,6 +20,9 @@ from analysis.verdicts import HARM
 
 SHUFFLES = 5000
 
+_ROUNDING = 1e-9
+"""Relative difference within which two shuffles count as tied."""
+
 _ONE_SEED = {"p": float("nan"), "note": "one seed: chance in training is not known"}
 
 
@@ -111,7 +114,7 @@ def _difference_p(means: np.ndarray, own: np.ndarray, shuffled: np.ndarray) -> f
 
     seen = abs(float(difference(means[own].sum())))
     drawn = np.abs(difference(shuffled @ means))
-    return float((1 + (drawn >= seen - 1e-12).sum()) / (1 + len(drawn)))
+    return float((1 + (drawn >= seen * (1 - _ROUNDING)).sum()) / (1 + len(drawn)))
 
 
 def _type_test(means: np.ndarray, types: np.ndarray, shuffled: np.ndarray) -> dict[str, object]:
@@ -131,6 +134,6 @@ def _type_test(means: np.ndarray, types: np.ndarray, shuffled: np.ndarray) -> di
     rest = float((means**2).sum()) - correction - seen
     statistic = (seen / (len(names) - 1)) / (rest / (len(means) - len(names))) if rest > 0 else float("nan")
     drawn = between(shuffled) - correction
-    p = float((1 + (drawn >= seen - 1e-12).sum()) / (1 + len(drawn)))
+    p = float((1 + (drawn >= seen - _ROUNDING * (means**2).sum()).sum()) / (1 + len(drawn)))
     note = "few tasks: only large differences can show" if len(means) < 12 else ""
     return row | {"statistic": statistic, "p": p, "note": note}
