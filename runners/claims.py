@@ -90,7 +90,8 @@ class Claim:
         self._ended.set()
         self._thread.join()
         try:
-            with open(self._path, "r+") as file:  # what is read is what is emptied, wherever its folder goes meanwhile
+            # What is read is what is emptied, wherever its folder goes meanwhile.
+            with open(self._path, "r+", encoding="utf-8") as file:
                 if self._is_ours(file.read()):
                     file.truncate(0)  # needs no space, so a full disk does not keep the claim alive
         except OSError:
@@ -180,7 +181,7 @@ class _temporary:
     def __enter__(self) -> Path:
         handle, self._path = files.temporary_file(self._folder, "claim")
         try:
-            with open(handle, "w") as stream:
+            with open(handle, "w", encoding="utf-8") as stream:
                 stream.write(self._text)
         except BaseException:
             self.__exit__()
@@ -253,7 +254,7 @@ def _birth(process: int) -> str | None:
     except PermissionError:
         pass
     try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return "" if not Path("/proc/self").exists() else None
     return None if fields[0] == "Z" else fields[19]

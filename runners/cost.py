@@ -76,7 +76,7 @@ def available_bytes() -> float:
     """Memory that processes can still take without swapping, and within the Slurm job where this is one."""
     allowed = _from_slurm("SLURM_MEM_PER_NODE") * 2**20
     try:
-        text = Path("/proc/meminfo").read_text()
+        text = Path("/proc/meminfo").read_text(encoding="utf-8")
     except OSError:
         return min(allowed, float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
     found = re.search(r"MemAvailable:\s+(\d+) kB", text)

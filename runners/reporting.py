@@ -83,12 +83,15 @@ def analysed(source: str, how: Reading, settings: Settings, console: Console) ->
 def write_report_folder(source: str, folder: Path, how: Reading, settings: Settings, console: Console) -> int:
     """Analyse and write the report; says where it is, and what stands in it first."""
     from analysis.report import write_report
+    from analysis.report.checks import alerts
     from analysis.report.folder import check_folder
 
     check_folder(folder)
     analysis = analysed(source, how, settings, console)
     with console.status("drawing tables, figures and the report"):
         write_report(analysis, folder)
+    for alert in alerts(analysis):
+        say_plainly(console, alert)
     _say_verdicts(analysis, console)
     for warning in analysis.warnings:
         say_plainly(console, f"note: {warning}")

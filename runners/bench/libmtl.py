@@ -219,4 +219,4 @@ def repeat_study(out: Path, workers: int) -> Trained:
 if __name__ == "__main__":
     torch.set_num_threads(cost.cores())
     done = repeat_study(Path(sys.argv[1]), workers=1)
-    Path(sys.argv[2]).write_text(json.dumps(asdict(done)))
+    Path(sys.argv[2]).write_text(json.dumps(asdict(done)), encoding="utf-8")

@@ -37,7 +37,7 @@ def measure(command: Sequence[str], log: Path) -> Measured:
     """
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w") as stream:
+    with open(log, "w", encoding="utf-8") as stream:
         before, memory, device_memory = _device_bytes(), 0, 0
         started, start = time.time(), time.perf_counter()
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
@@ -52,7 +52,7 @@ def measure(command: Sequence[str], log: Path) -> Measured:
                 next_look = now + min(LOOK_EVERY[1], max(LOOK_EVERY[0], (now - start) / 50))
             time.sleep(END_WITHIN)
     if code:
-        lines = log.read_text().strip().splitlines() or ["it printed nothing"]
+        lines = log.read_text(encoding="utf-8").strip().splitlines() or ["it printed nothing"]
         raise CommandFailed(lines[-1])
     return Measured(now - start, started, memory, device_memory)
 

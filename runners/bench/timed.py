@@ -10,7 +10,7 @@ from runners.bench.process import Measured, measure
 def timed(work: str, *arguments: Path, log: Path) -> tuple[float, Measured]:
     """Seconds of `collect OUT` or `prepare STUDY OUT`, and the process it ran in."""
     measured = measure([sys.executable, "-m", "runners.bench.timed", work, *map(str, arguments)], log)
-    return float(log.read_text().splitlines()[-1]), measured
+    return float(log.read_text(encoding="utf-8").splitlines()[-1]), measured
 
 
 def main(work: str, *arguments: str) -> None:
