@@ -88,7 +88,10 @@ def _lacking(scores: pd.DataFrame) -> list[str]:
     if not (scores["n_train"] > 0).any():
         notes.append("No n_train: data scale, crossovers and guidelines cannot be computed.")
     if (scores["type"] == UNKNOWN).all():
-        notes.append("No task types: sensitivity by type cannot be computed.")
+        notes.append(
+            "No task types: sensitivity by type cannot be computed, and all tasks share their scatter over seeds; name "
+            "types where some scores scatter much more than others."
+        )
     if scores["group"].nunique() < 2:
         notes.append("One clinical group only: groups cannot be compared, and stability over groups is not given.")
     other = sorted(set(scores["task"]) - set(scores.loc[scores["unit_free"], "task"]))
