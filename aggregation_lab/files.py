@@ -5,10 +5,11 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from aggregation_lab.errors import AgglabError
 
@@ -77,7 +78,27 @@ def sweep(folder: Path, names: Iterable[str]) -> None:
                 raise cannot_be_written(half_written, error) from error
 
 
+def open_file(path: Path, mode: str = "rb") -> IO[Any]:
+    """A regular file, open as `open` does it, text as UTF-8. Raises `OSError`, also for a pipe or a device: those would
+    be waited for, or read, without end."""
+    return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_open_regular)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    handle = os.open(path, flags | os.O_NONBLOCK)  # else the opening of a pipe waits
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return handle
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file. Raises `OSError`, as `open_file` does."""
+    with open_file(path) as stream:
+        return bytes(stream.read())
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of the file's content. Raises `OSError` where it cannot be read."""
-    with open(path, "rb") as stream:
+    with open_file(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -25,7 +25,7 @@ def output_to(log: Path) -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)  # nobody may read a pipe
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)
