@@ -14,12 +14,25 @@ from typing import IO, Any, BinaryIO
 from aggregation_lab.errors import AgglabError
 
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENXIO)
+_TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 
 
 def cannot_be_written(path: Path, error: OSError) -> AgglabError:
-    """What to tell of a file or folder that refuses: a full disk, a quota, a limit of size, missing permission."""
-    remedy = "make it writable" if error.errno in _NOT_ALLOWED else "free space"
-    return AgglabError(f"{path}: cannot be written ({error.strerror or error}); {remedy} or choose another --out")
+    """What to tell of a file or folder that refuses: a full disk, a limit, missing permission, something in its way."""
+    return AgglabError(f"{path}: cannot be written ({error.strerror or error}); {_remedy(path, error.errno)}")
+
+
+def _remedy(path: Path, number: int | None) -> str:
+    remedy = "free space"
+    if number in _NOT_ALLOWED:
+        remedy = "make it writable"
+    elif number in _IN_THE_WAY:
+        parent = next((parent for parent in path.parents if os.path.lexists(parent)), path)
+        remedy = f"move {path if parent.is_dir() else parent} away"
+    elif number in _TOO_MANY_OPEN:
+        remedy = "raise the limit on open files (ulimit -n)"
+    return f"{remedy} or choose another --out"
 
 
 def temporary_file(folder: Path, name: str) -> tuple[int, Path]:

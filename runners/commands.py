@@ -8,6 +8,7 @@ from rich.console import Console
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
 from aggregation_lab.spreadsheet import csv_text
+from aggregation_lab.text import printable
 from runners import cost, output
 from runners.collect import finished_runs, gather
 from runners.estimate import Estimate, learn
@@ -113,7 +114,7 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
 
     study, runs = output.read_study(out), output.read_plan(out)
     if metric is not None and metric not in METRICS:
-        raise StudyError(f"--metric {metric}: is unknown; it takes {', '.join(METRICS)}")
+        raise StudyError(f"--metric {printable(metric)}: is unknown; it takes {', '.join(METRICS)}")
     if fraction is not None and fraction not in study.fractions:
         raise StudyError(f"--fraction {fraction:g}: the study has {', '.join(f'{each:g}' for each in study.fractions)}")
     scores, finished = gather(out, runs, "scores"), len(finished_runs(out, runs))

@@ -393,3 +393,11 @@ def test_the_scoreboard_says_that_runs_are_missing(out, capsys):
     assert (
         "5 of 6 runs have a result, the table lacks the others; see `agglab status`" in agglab(capsys, "scores", out)[1]
     )
+
+
+@pytest.mark.parametrize("lock", [".preparing.lock", ".collecting.lock"])
+def test_a_lock_that_cannot_be_one_is_named(out, tiny_original, capsys, lock):
+    (out / lock).unlink(missing_ok=True)
+    (out / lock).symlink_to("nowhere")
+    code, errors = refused(capsys, *grid(out, tiny_original))
+    assert code == 2 and f"{out / lock}: cannot be used" in errors and "delete it" in errors
