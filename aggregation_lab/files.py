@@ -8,8 +8,9 @@ import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from aggregation_lab.errors import AgglabError
 
@@ -91,13 +92,14 @@ def sweep(folder: Path, names: Iterable[str]) -> None:
                 raise cannot_be_written(half_written, error) from error
 
 
-def open_file(path: Path, mode: str = "rb") -> IO[Any]:
-    """A regular file, open as `open` does it, text as UTF-8. Raises `OSError`, also for a pipe or a device: those would
-    be waited for, or read, without end."""
-    return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_open_regular)
+def open_file(path: Path) -> BufferedReader:
+    """A regular file, open for reading. Raises `OSError`, also for a pipe or a device: those would be waited for, or
+    read, without end."""
+    return open(path, "rb", opener=open_regular)
 
 
-def _open_regular(path: str, flags: int) -> int:
+def open_regular(path: str, flags: int) -> int:
+    """The `opener` of `open_file`, for other ways to open a file."""
     handle = os.open(path, flags | os.O_NONBLOCK)  # else the opening of a pipe waits
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -108,7 +110,7 @@ def _open_regular(path: str, flags: int) -> int:
 def read_bytes(path: Path) -> bytes:
     """The content of a regular file. Raises `OSError`, as `open_file` does."""
     with open_file(path) as stream:
-        return bytes(stream.read())
+        return stream.read()
 
 
 def file_digest(path: Path) -> str:

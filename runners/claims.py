@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab import files
-from aggregation_lab.files import cannot_be_written, open_file, read_bytes
+from aggregation_lab.files import cannot_be_written, open_regular, read_bytes
 
 BEAT_EVERY = 2.0
 """Seconds between two heartbeats; progress is written with them."""
@@ -91,7 +91,7 @@ class Claim:
         self._thread.join()
         try:
             # What is read is what is emptied, wherever its folder goes meanwhile.
-            with open_file(self._path, "r+") as file:
+            with open(self._path, "r+", encoding="utf-8", opener=open_regular) as file:
                 if self._is_ours(file.read()):
                     file.truncate(0)  # needs no space, so a full disk does not keep the claim alive
         except OSError:

@@ -80,7 +80,8 @@ def locked(out: Path, name: str, waiting: Callable[[], None] = lambda: None) -> 
         if os.path.lexists(out / name):
             advice = "make it writable or delete it, or choose another --out"
             raise StudyError(f"{out / name}: cannot be used ({reason}); {advice}") from error
-        raise StudyError(f"{out}: cannot be written ({reason}); choose another --out") from error
+        advice = "choose another --out, or work on a copy that can be written"
+        raise StudyError(f"{out}: cannot be written ({reason}); {advice}") from error
     try:
         yield
     finally:
