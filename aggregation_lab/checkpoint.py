@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 import torch
 
-from aggregation_lab.files import write_atomic
+from aggregation_lab.files import read_bytes, write_atomic
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -57,7 +57,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """What `write_checkpoint` wrote, on the CPU. Raises `ValueError` where a bit of it has changed."""
-    content = path.read_bytes()
+    content = read_bytes(path)
     digest, saved = content[:_DIGEST_BYTES], memoryview(content)[_DIGEST_BYTES:]
     if hashlib.sha256(saved).digest() != digest:
         raise ValueError("its content has changed since it was written")

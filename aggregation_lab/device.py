@@ -25,7 +25,7 @@ def pick_device(name: str | None = None) -> torch.device:
         torch.ones(1, device=device).item()  # a device without values, such as meta, fails here
         if device.index is not None and device.type != "cpu":
             torch.accelerator.set_device_index(device.index)
-    except (RuntimeError, AssertionError, ValueError, OverflowError) as error:
+    except (RuntimeError, AssertionError, ValueError, OverflowError, ImportError) as error:
         reason = printable(" ".join(str(error).split()))
         raise ModelError(
             f"--device: {printable(name)} cannot be used here ({reason}); leave it out to let agglab choose"

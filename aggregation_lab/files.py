@@ -5,20 +5,35 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from aggregation_lab.errors import AgglabError
 
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENXIO)
+_TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 
 
 def cannot_be_written(path: Path, error: OSError) -> AgglabError:
-    """What to tell of a file or folder that refuses: a full disk, a quota, a limit of size, missing permission."""
-    remedy = "make it writable" if error.errno in _NOT_ALLOWED else "free space"
-    return AgglabError(f"{path}: cannot be written ({error.strerror or error}); {remedy} or choose another --out")
+    """What to tell of a file or folder that refuses: a full disk, a limit, missing permission, something in its way."""
+    return AgglabError(f"{path}: cannot be written ({error.strerror or error}); {_remedy(path, error.errno)}")
+
+
+def _remedy(path: Path, number: int | None) -> str:
+    remedy = "free space"
+    if number in _NOT_ALLOWED:
+        remedy = "make it writable"
+    elif number in _IN_THE_WAY:
+        parent = next((parent for parent in path.parents if os.path.lexists(parent)), path)
+        remedy = f"move {path if parent.is_dir() else parent} away"
+    elif number in _TOO_MANY_OPEN:
+        remedy = "raise the limit on open files (ulimit -n)"
+    return f"{remedy} or choose another --out"
 
 
 def temporary_file(folder: Path, name: str) -> tuple[int, Path]:
@@ -77,7 +92,28 @@ def sweep(folder: Path, names: Iterable[str]) -> None:
                 raise cannot_be_written(half_written, error) from error
 
 
+def open_file(path: Path) -> BufferedReader:
+    """A regular file, open for reading. Raises `OSError`, also for a pipe or a device: those would be waited for, or
+    read, without end."""
+    return open(path, "rb", opener=open_regular)
+
+
+def open_regular(path: str, flags: int) -> int:
+    """The `opener` of `open_file`, for other ways to open a file."""
+    handle = os.open(path, flags | os.O_NONBLOCK)  # else the opening of a pipe waits
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return handle
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file. Raises `OSError`, as `open_file` does."""
+    with open_file(path) as stream:
+        return stream.read()
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of the file's content. Raises `OSError` where it cannot be read."""
-    with open(path, "rb") as stream:
+    with open_file(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

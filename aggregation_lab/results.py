@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aggregation_lab.errors import ResultsError
-from aggregation_lab.files import write_atomic
+from aggregation_lab.files import read_bytes, write_atomic
 from aggregation_lab.tabular import parsed, sealed
 
 SCHEMA_VERSION = "1"
@@ -243,7 +243,7 @@ def read_table(path: Path, table: Table, label: str | None = None) -> pd.DataFra
     its content is not what was written.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError as error:
         raise ResultsError(f"{path}: does not exist; run the study first") from error
     except OSError as error:

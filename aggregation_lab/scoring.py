@@ -13,6 +13,7 @@ from PIL import Image
 from aggregation_lab import metrics
 from aggregation_lab.data.masks import decode_mask, parse_values
 from aggregation_lab.errors import DataError, ResultsError
+from aggregation_lab.files import read_bytes
 from aggregation_lab.tasks import METRICS, Task, TaskType
 
 
@@ -41,7 +42,7 @@ def _quantities(task: Task, case, prediction: np.ndarray, root: Path) -> list[me
     height, width = case.height, case.width
     scale = np.array([width, height], float)
     if task.type is TaskType.SEGMENTATION:
-        data = (root / case.mask).read_bytes()
+        data = read_bytes(root / case.mask)
         digest, _, reading = case.mask_content.partition("@")
         if hashlib.sha256(data).hexdigest() != digest:
             raise DataError(f"{root / case.mask}: has changed since the data were read; restore it")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.files import write_json
+from aggregation_lab.files import read_bytes, write_json
 
 DIGEST = "digest"
 """Field with the SHA-256 of all other fields."""
@@ -18,7 +18,7 @@ DIGEST = "digest"
 def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises `OSError`, and `ValueError` where the file holds something else."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_bytes(path))
     except RecursionError as error:
         raise ValueError("its content is nested too deeply") from error
 

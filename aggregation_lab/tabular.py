@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from aggregation_lab.files import write_atomic
+from aggregation_lab.files import read_bytes, write_atomic
 
 DIGEST = b"agglab_digest"
 LABEL = b"agglab_label"
@@ -85,7 +85,7 @@ def write_frame(path: Path, frame: pd.DataFrame, label: str = "") -> None:
 
 def read_frame(path: Path, label: str = "") -> pd.DataFrame:
     """What `write_frame` wrote with that label. Raises `OSError`, and `ValueError` for anything else or damaged."""
-    table = parsed(path.read_bytes(), label)
+    table = parsed(read_bytes(path), label)
     return table.to_pandas()
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab import files
-from aggregation_lab.files import cannot_be_written
+from aggregation_lab.files import cannot_be_written, open_regular, read_bytes
 
 BEAT_EVERY = 2.0
 """Seconds between two heartbeats; progress is written with them."""
@@ -44,7 +44,7 @@ def living(folder: Path, number: int) -> dict[str, Any] | None:
     """
     path = folder / f"claim-{number}.json"
     try:
-        text = path.read_text(errors="replace")
+        text = _text(path)
         changed = path.stat().st_mtime
     except OSError:
         return None
@@ -60,7 +60,7 @@ def living(folder: Path, number: int) -> dict[str, Any] | None:
 def holder(folder: Path, number: int) -> int | None:
     """Process of this machine that holds or held claim `number` without having let go; None for any other."""
     try:
-        claim = _content((folder / f"claim-{number}.json").read_text(errors="replace"))
+        claim = _content(_text(folder / f"claim-{number}.json"))
     except OSError:
         return None
     return claim["process"] if (claim["host"], claim["namespace"]) == _place() else None
@@ -91,7 +91,7 @@ class Claim:
         self._thread.join()
         try:
             # What is read is what is emptied, wherever its folder goes meanwhile.
-            with open(self._path, "r+", encoding="utf-8") as file:
+            with open(self._path, "r+", encoding="utf-8", opener=open_regular) as file:
                 if self._is_ours(file.read()):
                     file.truncate(0)  # needs no space, so a full disk does not keep the claim alive
         except OSError:
@@ -124,7 +124,7 @@ class Claim:
 
     def _still_ours(self) -> bool:
         try:
-            found = latest(os.listdir(self._folder)), self._path.read_text(errors="replace")
+            found = latest(os.listdir(self._folder)), _text(self._path)
         except FileNotFoundError:
             return False  # nobody takes the highest claim away, but with its folder
         return not self.lost and found[0] <= self.number and self._is_ours(found[1])
@@ -203,6 +203,10 @@ def slurm_job() -> str:
     """The Slurm job that this process runs in, as its logs are named: JOB, or ARRAY_TASK; "" outside of Slurm."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
+
+
+def _text(path: Path) -> str:
+    return read_bytes(path).decode(errors="replace")
 
 
 def _content(text: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from aggregation_lab import __version__, results
 from aggregation_lab.data.sharing import sharing
 from aggregation_lab.errors import AgglabError, ResultsError
-from aggregation_lab.files import sweep, write_text
+from aggregation_lab.files import read_bytes, sweep, write_text
 from aggregation_lab.manifest import MANIFEST, Manifest
 from aggregation_lab.spreadsheet import csv_text
 from aggregation_lab.tasks import Task
@@ -126,7 +126,7 @@ def _read(finished: FinishedRun, table: results.Table) -> pa.Table:
     """Rows of a run's file; the table as a whole is validated once it is gathered."""
     path = finished.folder / f"{table.name}.parquet"
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != finished.digests.get(table.name):
             raise DamagedResult(finished.run, path)
         rows = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)

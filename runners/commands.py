@@ -8,8 +8,9 @@ from rich.console import Console
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
 from aggregation_lab.spreadsheet import csv_text
+from aggregation_lab.text import printable
 from runners import cost, output
-from runners.collect import gather
+from runners.collect import finished_runs, gather
 from runners.estimate import Estimate, learn
 from runners.grid import TAKEN
 from runners.options import GridOptions
@@ -113,10 +114,10 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
 
     study, runs = output.read_study(out), output.read_plan(out)
     if metric is not None and metric not in METRICS:
-        raise StudyError(f"--metric {metric}: is unknown; it takes {', '.join(METRICS)}")
+        raise StudyError(f"--metric {printable(metric)}: is unknown; it takes {', '.join(METRICS)}")
     if fraction is not None and fraction not in study.fractions:
         raise StudyError(f"--fraction {fraction:g}: the study has {', '.join(f'{each:g}' for each in study.fractions)}")
-    scores = gather(out, runs, "scores")
+    scores, finished = gather(out, runs, "scores"), len(finished_runs(out, runs))
     names, boards = list(study.aggregations), []
     for each in study.fractions if fraction is None else [fraction]:
         board = scoreboard(scores, names, each, metric)
@@ -126,6 +127,8 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         boards.append(board.assign(fraction=each))
     place = out / "scoreboard.csv"
     write_text(place, csv_text(pd.concat(boards)))
+    if finished < len(runs):
+        say(console, f"{finished} of {len(runs)} runs have a result, the table lacks the others; see `agglab status`")
     say(console, f"written to {place}")
     return 0
 

@@ -11,6 +11,7 @@ scores.parquet ...   the tables of aggregation_lab.results, gathered from the fi
 """
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -76,7 +77,11 @@ def locked(out: Path, name: str, waiting: Callable[[], None] = lambda: None) -> 
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise cannot_be_written(out, error) from error
         reason = error.strerror or str(error)
-        raise StudyError(f"{out}: cannot be written ({reason}); choose another --out") from error
+        if os.path.lexists(out / name):
+            advice = "make it writable or delete it, or choose another --out"
+            raise StudyError(f"{out / name}: cannot be used ({reason}); {advice}") from error
+        advice = "choose another --out, or work on a copy that can be written"
+        raise StudyError(f"{out}: cannot be written ({reason}); {advice}") from error
     try:
         yield
     finally:

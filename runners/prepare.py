@@ -1,6 +1,5 @@
 """From a study to an output folder that workers can start from: data, split, cache, floor, plan."""
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aggregation_lab.errors import DataError, ResultsError, StudyError
-from aggregation_lab.files import sweep, write_atomic
+from aggregation_lab.files import read_bytes, sweep, write_atomic
 from aggregation_lab.run import RECIPE
 from aggregation_lab.tasks import Task
 from aggregation_lab.text import printable
@@ -218,7 +217,7 @@ def plan_only(study: Study, out: Path, progress: Progress) -> Plan:
         memory = Path(scratch)
         for remembered in output.cache_folder(out).glob("scan*.parquet"):
             with suppress(OSError):  # what cannot be read is not remembered
-                shutil.copy(remembered, memory)
+                (memory / remembered.name).write_bytes(read_bytes(remembered))
         dataset = read_data(study, out if (out / "data").is_dir() else memory, memory, progress)
         _, split, notes = _checked(study, dataset, out, known)
         return Plan(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings), notes)

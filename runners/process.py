@@ -14,6 +14,13 @@ from typing import Any
 from aggregation_lab.errors import AgglabError
 from aggregation_lab.shortage import ADVICE, is_out_of_memory
 
+_REMEDIES = {
+    errno.ENOSPC: "; free space",
+    errno.EDQUOT: "; free space",
+    errno.EMFILE: "; raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "; raise the limit on open files (ulimit -n)",
+}
+
 
 @contextmanager
 def output_to(log: Path) -> Iterator[None]:
@@ -25,7 +32,7 @@ def output_to(log: Path) -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)  # nobody may read a pipe
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)
@@ -59,6 +66,6 @@ def describe(error: BaseException) -> str:
     if is_out_of_memory(error):
         return f"out of memory ({lines[0] if lines else type(error).__name__}); {ADVICE}"
     if isinstance(error, OSError) and error.strerror:
-        remedy = "; free space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        remedy = _REMEDIES.get(error.errno or 0, "")
         return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}{remedy}"
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

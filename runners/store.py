@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.files import cannot_be_written, write_json
+from aggregation_lab.files import cannot_be_written, sweep, write_json
 from aggregation_lab.run import CHECKPOINT, DONE
 from aggregation_lab.sealed import read_json, read_sealed
 from runners import claims
@@ -285,8 +285,7 @@ def claimed(folder: Path, run: PlannedRun) -> Iterator[claims.Claim | None]:
         try:
             ended = is_done(folder, run.id) or bool(_error(folder))  # since the caller last looked
             if not ended:
-                for half_written in folder.glob(".*.part"):
-                    half_written.unlink(missing_ok=True)
+                sweep(folder, ("*",))
                 if not (folder / SPEC).is_file():
                     write_json(folder / SPEC, run.spec.to_json())
         except FileNotFoundError:

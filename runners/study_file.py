@@ -109,6 +109,7 @@ _PLAIN_WORDS = {
     "string_type": "text",
     "string_pattern_mismatch": "letters, digits, dots, dashes and underscores",
     "path_type": "a path",
+    "is_instance_of": "a path",
     "too_short": "at least one entry",
     "finite_number": "a finite number",
     "bool_type": "true or false",

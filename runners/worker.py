@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.errors import AgglabError
+from aggregation_lab.files import cannot_be_written
 from runners.claims import Claim
 from runners.plan import PlannedRun
 from runners.process import describe, imported, output_to
@@ -100,7 +101,7 @@ class Worker:
                 try:
                     stack.enter_context(output_to(folder / LOG))
                 except OSError as error:
-                    raise AgglabError(f"{folder / LOG}: cannot be written ({error.strerror})") from error
+                    raise cannot_be_written(folder / LOG, error) from error
                 self._train(
                     RunSpec.from_json(run.spec.to_json()),
                     self._prepared.dataset,

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from made_study import finish, make_finished
 from test_cli import agglab, refused
+from test_fuzz_state import patience
 from tiny import STUDY, write_study
 
 from aggregation_lab import results
@@ -26,6 +27,7 @@ from runners import grid as grids
 from runners.collect import collect
 from runners.output import load_prepared, read_plan, read_study
 from runners.pool import Outcome
+from runners.process import output_to
 from runners.store import RunStore, State
 
 
@@ -360,3 +362,42 @@ def test_files_and_folders_are_as_private_as_the_umask_asks(tiny_original, tmp_p
         for path, mode in modes.items():
             wanted = 0o777 & ~umask if path.is_dir() else 0o666 & ~umask
             assert mode == wanted, (path, oct(mode))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("pattern", [*HEALED, "study.json", "threads.json", "scores.csv"])
+def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(out, tiny_original, capsys, pattern, kind):
+    file = min(out.glob(pattern))
+    file.unlink()
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/dev/zero")
+    for command in (["status", out], ["scores", out], grid(out, tiny_original)):
+        with patience():
+            code, _, errors = agglab(capsys, *command)
+        assert code in (0, 1, 2)
+        assert len(errors.splitlines()) <= (code > 0)
+
+
+def test_a_log_that_is_a_pipe_is_told(tmp_path):
+    os.mkfifo(tmp_path / "log.txt")
+    with patience(), pytest.raises(OSError), output_to(tmp_path / "log.txt"):
+        raise AssertionError("the log was opened")
+
+
+def test_the_scoreboard_says_that_runs_are_missing(out, capsys):
+    assert "have a result" not in agglab(capsys, "scores", out)[1]
+    min(out.glob("runs/*/done.json")).write_text("{")
+    assert (
+        "5 of 6 runs have a result, the table lacks the others; see `agglab status`" in agglab(capsys, "scores", out)[1]
+    )
+
+
+@pytest.mark.parametrize("lock", [".preparing.lock", ".collecting.lock"])
+def test_a_lock_that_cannot_be_one_is_named(out, tiny_original, capsys, lock):
+    (out / lock).unlink(missing_ok=True)
+    (out / lock).symlink_to("nowhere")
+    code, errors = refused(capsys, *grid(out, tiny_original))
+    assert code == 2 and f"{out / lock}: cannot be used" in errors and "delete it" in errors

@@ -3,9 +3,11 @@
 from itertools import combinations, pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from fake_analysis import empty_analysis, fake_analysis, holey_analysis
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
 from analysis.figures import FIGURES, write_figures
@@ -19,6 +21,7 @@ from analysis.figures.theme import (
     VERDICT_LOOKS,
     WIDE,
     improving_marker,
+    interval_axis,
     save,
 )
 from analysis.pipeline import Analysis
@@ -48,6 +51,14 @@ def test_a_figure_fits_its_column_and_stays_readable(figure, tasks):
     taken = drawn.get_tightbbox()
     assert min(taken.x0, taken.y0) >= -0.005, "something is cut off at the left or the bottom"
     assert taken.x1 <= drawn.get_figwidth() + 0.005 and taken.y1 <= drawn.get_figheight() + 0.005
+
+
+@pytest.mark.parametrize("vertical", [False, True])
+def test_gains_that_are_all_exactly_zero_have_an_axis(vertical):
+    ax, zeros = Figure().subplots(), pd.Series([0.0, 0.0])
+    interval_axis([ax], zeros, zeros, zeros, vertical=vertical)
+    first, last = ax.get_ylim() if vertical else ax.get_xlim()
+    assert first < 0 < last
 
 
 @pytest.mark.slow

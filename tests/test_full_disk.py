@@ -112,7 +112,12 @@ def test_a_limit_on_the_size_of_files(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("number", "remedy"),
-    [(errno.EDQUOT, "free space"), (errno.EROFS, "make it writable"), (errno.EACCES, "make it writable")],
+    [
+        (errno.EDQUOT, "free space"),
+        (errno.EROFS, "make it writable"),
+        (errno.EACCES, "make it writable"),
+        (errno.EMFILE, "raise the limit on open files (ulimit -n)"),
+    ],
 )
 def test_a_folder_that_refuses_new_files(tmp_path, monkeypatch, number, remedy):
     def refusing(*_):
@@ -123,6 +128,22 @@ def test_a_folder_that_refuses_new_files(tmp_path, monkeypatch, number, remedy):
         write_text(tmp_path / "a", "x")
     reason = os.strerror(number)
     assert str(caught.value) == f"{tmp_path / 'a'}: cannot be written ({reason}); {remedy} or choose another --out"
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling", "circle", "folder"])
+def test_what_stands_in_the_way_is_named(tmp_path, kind):
+    path = tmp_path / "runs" / "one" / "a"
+    other = path if kind == "folder" else tmp_path / "runs"
+    if kind == "folder":
+        (path / "inside").mkdir(parents=True)
+    elif kind == "file":
+        other.touch()
+    else:
+        other.symlink_to("nowhere" if kind == "dangling" else "runs")
+    with pytest.raises(AgglabError) as caught:
+        write_text(path, "x")
+    assert str(caught.value).startswith(f"{path}: cannot be written (")
+    assert str(caught.value).endswith(f"; move {other} away or choose another --out")
 
 
 @pytest.mark.slow

@@ -53,16 +53,19 @@ def mutate(file: Path, draw: random.Random) -> str:
     content = bytearray(file.read_bytes())
     if file.suffix == ".json" and content and draw.random() < 0.6:
         return mutate_json(file, draw)
-    deed = draw.choice(["flip", "cut", "empty", "rubbish", "deep", "folder", "dangling", "gone", "twice"])
+    contents = ["flip", "cut", "empty", "rubbish", "deep", "twice"]
+    deed = draw.choice([*contents, "folder", "dangling", "endless", "pipe", "gone"])
     if deed == "flip" and content:
         content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
         file.write_bytes(content)
-    elif deed in ("folder", "dangling", "gone"):
+    elif deed in ("folder", "dangling", "endless", "pipe", "gone"):
         file.unlink()
         if deed == "folder":
             file.mkdir()
-        elif deed == "dangling":
-            file.symlink_to(file.with_name("nowhere"))
+        elif deed == "pipe":
+            os.mkfifo(file)
+        elif deed != "gone":
+            file.symlink_to("/dev/zero" if deed == "endless" else file.with_name("nowhere"))
     else:
         file.write_bytes(
             {

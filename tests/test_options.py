@@ -25,6 +25,7 @@ ODD = [
     ((*GRID, "--device", "abacus"), "--device: abacus cannot be used here"),
     ((*GRID, "--device", ""), "--device:  cannot be used here"),
     ((*GRID, "--device", "meta"), "--device: meta cannot be used here"),
+    ((*GRID, "--device", "hpu"), "--device: hpu cannot be used here"),
     ((*GRID, "--device", "cuda:99999999999999999999"), "--device: cuda:99999999999999999999 cannot be used here"),
     ((*GRID, "--device", "cpu\nx"), r"--device: cpu\nx cannot be used here"),
     ((*GRID, "--out", ""), "'--out': is empty; give a path"),

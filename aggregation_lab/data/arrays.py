@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from aggregation_lab.errors import AgglabError
-from aggregation_lab.files import write_atomic
+from aggregation_lab.files import open_file, write_atomic
 
 _MARK = b"agglab-sha256:"
 _TAIL = len(_MARK) + hashlib.sha256().digest_size
@@ -59,7 +59,7 @@ def open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray | 
 
 def is_whole(path: Path) -> bool:
     """Whether the file is as it was written. Raises `OSError` where it cannot be read."""
-    with open(path, "rb") as stream:
+    with open_file(path) as stream:
         state = _state(stream.fileno())
         if _whole.get(path) == state:
             return True

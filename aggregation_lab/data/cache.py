@@ -17,6 +17,7 @@ from aggregation_lab.data.deep import Levels
 from aggregation_lab.data.masks import decode_mask, parse_values
 from aggregation_lab.data.scan import Progress
 from aggregation_lab.errors import AgglabError, DataError
+from aggregation_lab.files import read_bytes
 
 _VERSION = 2  # raise when the same content would give other pixels
 _BATCH = 256  # images in flight at once, so that memory stays bounded
@@ -106,7 +107,7 @@ def _resized(sources: Sequence[Source], pixels: Pixels) -> Iterator[list[np.ndar
     def load(source: Source) -> np.ndarray:
         path, content = source
         try:
-            data = path.read_bytes()
+            data = read_bytes(path)
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file and start again") from error
         digest, _, reading = content.partition("@")

@@ -15,6 +15,7 @@ from aggregation_lab.data.decode import Picture, read_picture
 from aggregation_lab.data.deep import scaled, strips, usual_levels
 from aggregation_lab.data.foreign import foreign_fault, foreign_format
 from aggregation_lab.data.masks import MOST_VALUES, read_mask
+from aggregation_lab.files import read_bytes
 from aggregation_lab.tabular import read_frame, write_frame
 
 THUMBNAIL = 32
@@ -122,7 +123,7 @@ def _scan_one(kind: str, path: Path) -> Scan:
     try:
         if path.stat().st_size > LARGEST_FILE:
             return Scan(fault=f"is larger than {LARGEST_FILE >> 30} GB; export its pictures as smaller files")
-        data = path.read_bytes()
+        data = read_bytes(path)
     except FileNotFoundError:
         return Scan(fault="does not exist; restore the file")
     except (OSError, ValueError) as error:

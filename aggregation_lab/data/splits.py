@@ -15,7 +15,7 @@ from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.problems import Findings, Problem
 from aggregation_lab.data.stratify import SPLITS, case_classes, case_labels, nested_ranks, stratify
 from aggregation_lab.errors import DataError
-from aggregation_lab.files import write_json, write_text
+from aggregation_lab.files import read_bytes, write_json, write_text
 from aggregation_lab.tasks import TaskType
 
 SPLIT_FILE = "split.csv"
@@ -180,7 +180,7 @@ def _read(file: Path) -> pd.DataFrame:
     if file.exists() and not file.is_file():  # a pipe or a device would be read forever
         raise DataError(f"{file}: is no regular file; give split.csv or the folder that holds it")
     try:
-        table = pd.read_csv(StringIO(file.read_bytes().decode()), dtype=str, keep_default_na=False)
+        table = pd.read_csv(StringIO(read_bytes(file).decode()), dtype=str, keep_default_na=False)
         if list(table.columns) != list(_COLUMNS):
             raise ValueError(f"its columns are {', '.join(table.columns)}")
         # Python's own float() gives back the very number that was written

@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.files import read_bytes
 
 LARGEST_FILE = 256 * 2**20
 """Most bytes of a CSV: a million rows take less."""
@@ -45,7 +46,7 @@ def read_text(path: Path, name: str, findings: Findings) -> str | None:
         if size > LARGEST_FILE:
             findings.error(name, None, None, f"has {size / 2**20:.0f} MiB, too many for a table of cases; divide it")
             return None
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         findings.error(name, None, None, f"cannot be read ({error.strerror}); check the file and its permissions")
         return None

@@ -193,7 +193,7 @@ def interval_axis(
         reach = max(reach, ends.max())
     first = max(-reach, float(np.nanmin([low.min(), estimates.min(), 0.0])))
     last = min(reach, float(np.nanmax([high.max(), estimates.max(), 0.0])))
-    beyond = (0.12 if vertical else 0.06) * (last - first)
+    beyond = (0.12 if vertical else 0.06) * ((last - first) or reach)  # every gain can be exactly 0
     for ax in axes:
         (ax.set_ylim if vertical else ax.set_xlim)(first - beyond, last + beyond)
 

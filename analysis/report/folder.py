@@ -4,7 +4,6 @@ A former report is known by `report.json`, which names its files with their dige
 kept; one that somebody changed, or a folder that holds other things, is left as it is.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import file_digest, write_json
+from aggregation_lab.sealed import read_json
 from aggregation_lab.text import printable
 
 MARKER = "report.json"
@@ -71,7 +71,7 @@ def _owned(target: Path) -> dict[str, str]:
     if not any(target.iterdir()):
         return {}
     try:
-        marker = json.loads((target / MARKER).read_text())
+        marker = read_json(target / MARKER)
         files = dict(marker["files"]) if marker["agglab_report"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         files = None
