@@ -22,8 +22,9 @@ from aggregation_lab.text import printable
 from analysis.frames import frame
 from analysis.score_columns import is_known, named_columns
 from analysis.score_files import Sheet, read_sheet, shown
-from analysis.score_names import clean_names, metric_names, task_types
-from analysis.score_values import numbers, seeds, shares_of_percent
+from analysis.score_names import clean_names, directions, metric_names, task_types
+from analysis.score_summaries import without_summaries
+from analysis.score_values import check_scales, numbers, seeds, shares_of_percent
 from analysis.study import StudyTables
 from analysis.weighted import VALUE
 
@@ -52,10 +53,11 @@ def read_scores(path: Path | str, baseline: str | None = None, mapped: Mapping[s
     cells, notes = named_columns(sheet, mapped or {}, path)
     if cells.empty:
         raise ResultsError(f"{path}: has no rows")
+    cells, sheet, summaries = without_summaries(cells, sheet)
     rows, read = _typed(cells, sheet, path)
     _check_repeats(rows, sheet, path)
     rows, tested = _test_rows(rows, path)
-    notes = [*notes, *read, *tested]
+    notes = [*notes, *summaries, *read, *tested]
     base = _baseline(rows, baseline, path)
     cases = None
     if "case" in rows.columns:
@@ -137,6 +139,7 @@ def _typed(cells: pd.DataFrame, sheet: Sheet, path: Path) -> tuple[pd.DataFrame,
     rows = _filled(rows, sheet, path)
     rows["value"] = kept(shares_of_percent(rows, _SHARES))
     _check_ranges(rows, sheet, path)
+    check_scales(rows, path)
     rows["unit_free"] = _unit_free(rows)
     return rows, notes
 
@@ -173,7 +176,7 @@ def _filled(rows: pd.DataFrame, sheet: Sheet, path: Path) -> pd.DataFrame:
             rows[name] = rows["task"].map(default)
     metric = metric_names(rows["metric"]) if "metric" in rows else pd.Series("", rows.index)
     rows["metric"] = metric.where(metric != "", VALUE)
-    stated = rows["direction"].str.casefold() if "direction" in rows else pd.Series("", rows.index)
+    stated = directions(rows["direction"]) if "direction" in rows else pd.Series("", rows.index)
     own = rows["metric"].map(lambda name: METRICS[name].direction if name in METRICS else "")
     own = own.where(rows["metric"] != VALUE, "higher")
     rows["direction"] = stated.where(stated != "", own)
@@ -189,6 +192,10 @@ def _filled(rows: pd.DataFrame, sheet: Sheet, path: Path) -> pd.DataFrame:
     for fault, text in (
         (~rows["fraction"].between(0, 1, inclusive="right"), "fraction must be in (0, 1]; a quarter is 0.25 or 25%"),
         (rows["n_train"] <= 0, "n_train must be greater than 0; leave it empty where it is not known"),
+        (
+            rows["n_train"].notna() & (rows["n_train"] % 1 != 0),
+            "n_train is a number of cases; write a whole number, without a sign between thousands",
+        ),
     ):
         if fault.any():
             raise ResultsError(f"{path}: {sheet.row(int(fault.to_numpy().argmax()))}: {text}")

@@ -87,6 +87,9 @@ def _mapped_places(sheet: Sheet, mapped: Mapping[str, str], path: Path) -> dict[
 
 def _missing(sheet: Sheet, missing: list[str], places: Mapping[str, int]) -> str:
     free = [header for place, header in enumerate(sheet.header) if place not in places.values() and header]
+    spread = _spread(missing, free)
+    if spread:
+        return spread
     how = []
     for name in missing:
         like = next((header for header in free if squashed(header) in _OTHER_NAMES.get(name, ())), None)
@@ -97,3 +100,16 @@ def _missing(sheet: Sheet, missing: list[str], places: Mapping[str, int]) -> str
         f"misses column {', '.join(missing)}; needed are {', '.join(NEEDED)}, used if there {', '.join(OPTIONAL)}; "
         f"it has {shown(sheet.header)}; if one of these is meant, say so: {' '.join(how)}"
     )
+
+
+def _spread(missing: list[str], free: list[str]) -> str:
+    """What to do with a table that has a column for every arm or seed; "" where it is none."""
+    arms = [header for header in free if header.strip().upper() in ("TS", "CG", "AU")]
+    runs = [header for header in free if re.fullmatch(r"(seed|fold|run|rep)?\d+", squashed(header))]
+    for name, columns in (("aggregation", arms), ("seed", runs)):
+        if "value" in missing and name in missing and len(columns) > 1:
+            melt = f"pandas: table.melt(id_vars=[the others], var_name='{name}', value_name='value')"
+            return (
+                f"has a column for each {name} ({shown(columns)}); write a row for each, with {name} and value ({melt})"
+            )
+    return ""

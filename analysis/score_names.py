@@ -2,6 +2,7 @@
 report are kept for the report."""
 
 import difflib
+import re
 import unicodedata
 from pathlib import Path
 
@@ -20,6 +21,21 @@ _TAKEN = {"type": ("all",), "group": ("all", "any other"), "aggregation": ("unde
 
 _SHORT_TYPES = {"seg": "segmentation", "cls": "classification", "clf": "classification", "det": "detection"}
 _METRICS = {name.casefold(): name for name in METRICS} | {"dice": "DSC", "auroc": "AUC", "acc": "accuracy"}
+
+
+_DIRECTIONS = {
+    "higher": re.compile("higher(is)?better|higher|maxim(um|ize|ise)|max|↑"),
+    "lower": re.compile("lower(is)?better|lower|minim(um|ize|ise)|min|↓"),
+}
+
+
+def directions(column: pd.Series) -> pd.Series:
+    """The column direction as higher or lower, where it can mean one of these only."""
+    return column.map(lambda text: _direction(re.sub(r"[\s_-]", "", text.casefold()), text))
+
+
+def _direction(plain: str, text: str) -> str:
+    return next((name for name, words in _DIRECTIONS.items() if words.fullmatch(plain)), text)
 
 
 def clean_names(column: pd.Series, sheet: Sheet, path: Path) -> tuple[pd.Series, list[str]]:

@@ -7,17 +7,23 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.errors import ResultsError
+from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import printable
 from analysis.score_files import Sheet, shown
 
 LARGEST = 1e9
 """Above, a value is no score and squares of it lose all digits."""
 
+_PER_CENT = (40.0, 250.0)
+"""Ratio between the values of two arms of one task at which one is taken for per cent and one for shares."""
+
 _LARGEST_SEED = 2**53
 """Above, numbers are no longer exact as floating point, which other programs read them as."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+_MARKED = re.compile(r"[*_†\s]*(?P<number>[+-]?\d+[.,]?\d*)\s*(?P<rest>[^\d\s_.,][^\n]*)", re.ASCII)
+"""A number with something before or behind it: 0.71*, **0.71**, 0.71 mm, 0.71 ± 0.02, 0.71 (0.02)."""
 _EMPTY = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", "–"})
 """What stands for no number in a column of numbers that may have gaps."""
 
@@ -72,6 +78,11 @@ def _no_number(name: str, cell: str, text: str) -> str:
         return f"{name} is not finite; fill it, or take the row out"
     if "," in text:
         return f"{name} {_quoted(cell)} is not a number; write a decimal point and no sign between thousands"
+    marked = _MARKED.fullmatch(text)
+    if marked and marked["rest"].startswith(("±", "+/-", "+-", "(", "[")):
+        return f"{name} {_quoted(cell)} is not a number; write one row for each seed, not a mean and its scatter"
+    if marked:
+        return f"{name} {_quoted(cell)} is not a number; write {marked['number']} alone"
     return f"{name} {_quoted(cell)} is not a number"
 
 
@@ -126,3 +137,23 @@ def shares_of_percent(rows: pd.DataFrame, shares: frozenset[str]) -> tuple[pd.Se
             read.append(str(metric))
     notes = [f"Values of {shown(read)} lie between 2 and 100 and are read as per cent."] if read else []
     return values, notes
+
+
+def check_scales(rows: pd.DataFrame, path: Path) -> None:
+    """Raise `ResultsError` where one arm's values of a metric that is not known look like per cent of another's."""
+    unknown = ~rows["metric"].isin(list(METRICS)) & (rows["direction"] == "higher")
+    arms = rows[unknown].groupby(["task", "metric", "aggregation"], sort=False)["value"].agg(["min", "median", "max"])
+    for (task, metric), own in arms.groupby(level=["task", "metric"], sort=False):
+        shares = own[(own["min"] >= 0) & (own["max"] <= 1) & (own["median"] > 0)]
+        large = own[(own["min"] > 1) & (own["max"] <= 100)]
+        if shares.empty or large.empty:
+            continue
+        ratio = large["median"].iloc[0] / shares["median"].iloc[0]
+        if _PER_CENT[0] <= ratio <= _PER_CENT[1]:
+            high, low = (
+                f"{printable(str(frame.index.get_level_values('aggregation')[0]), 60)}"
+                f" looks like {form} ({frame['median'].iloc[0]:g})"
+                for frame, form in ((large, "per cent"), (shares, "a share"))
+            )
+            where = f"{path}: task {printable(str(task), 60)}: {printable(str(metric), 60)}"
+            raise ResultsError(f"{where} of {high}, that of {low}; write all as shares")

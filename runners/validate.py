@@ -38,9 +38,12 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
             rules=settings,
             progress=preparation(console),
         )
-        split = find_split(settings, dataset)
     except DataError as error:
         return _refuse(root, error, console)
+    try:
+        split = find_split(settings, dataset)
+    except DataError as error:  # why there is no split, the warnings may tell
+        return _refuse(root, DataError(str(error), error.problems + dataset.warnings), console)
     if loaded and file:
         with naming(file):
             loaded.partitions(dataset.tasks)

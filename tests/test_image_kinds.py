@@ -301,6 +301,20 @@ def test_text_bombs_are_refused(tmp_path: Path) -> None:
     assert "line 2" in line and "without metadata" in line
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>404</html>", "is a web page; download the file again"),
+    ],
+)
+def test_texts_in_place_of_images_are_named(tmp_path: Path, text: bytes, words: str) -> None:
+    root = labelled(tmp_path / "data")
+    write_file(root, "im00", text)
+    (line,) = problems(root, "error")
+    assert words in line
+
+
 FOREIGN = {
     "a.dcm": (b"\0" * 128 + b"DICM" + b"\0" * 40, "DICOM"),
     "b.DCM": (b"\x08\0\x05\0" * 40, "DICOM"),

@@ -178,6 +178,14 @@ REFUSED: dict[str, tuple[Change, tuple[str, ...]]] = {
         ),
         (FIRST, "line 4", "DICOM", "PNG"),
     ),
+    "a title before the header": (
+        text(FIRST, lambda text: f"Export of 2024\n{text}"),
+        (FIRST, "line 1", "no table of"),
+    ),
+    "quotes around whole lines": (
+        text(FIRST, lambda text: "\n".join(f'"{line}"' for line in text.replace('"', "").splitlines())),
+        (FIRST, "the whole line is one cell in quotes"),
+    ),
     "task with a slash": (cells(FIRST, lambda n, c: "T/N", "task_id"), (FIRST, "'T/N'", "without '/'", "lines 3-11")),
     "task with a direction mark": (cells(FIRST, lambda n, c: "a\u202eb", "task_id"), (FIRST, "a\\u202eb", "U+202E")),
     "task with an escape": (cells(FIRST, lambda n, c: "\x1b[31mred", "task_id"), (FIRST, "\\x1b[31mred", "U+001B")),
@@ -196,6 +204,13 @@ def test_what_cannot_be_read_is_one_line(tiny_data: Path, name: str) -> None:
     errors = [str(problem) for problem in caught.value.problems if problem.level == "error"]
     assert sum(all(word in line for word in words) for line in errors) == 1, "\n".join(errors)
     assert all(line.isprintable() for line in errors)
+
+
+def test_a_file_without_a_header_is_blamed_for_nothing_else(tiny_data: Path) -> None:
+    text(FIRST, lambda text: f"Export of 2024\n{text}")(tiny_data)
+    with pytest.raises(DataError) as caught:
+        read_dataset(tiny_data)
+    assert [problem.row for problem in caught.value.problems if problem.file.endswith(FIRST)] == [1]
 
 
 def test_a_folder_whose_path_is_no_text_is_refused(tiny_original: Path, tmp_path: Path) -> None:

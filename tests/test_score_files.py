@@ -219,3 +219,61 @@ def test_an_arm_that_lacks_a_seed_and_one_task_give_a_result(tmp_path):
     assert any("seed on one side only" in reason for reason in found.frames["excluded"]["reason"])
     one = analyse(read(tmp_path, ROWS[ROWS["task"] == "plane"].to_csv(index=False)), Settings(draws=50))
     assert len(one.frames["gains"]) == 1 and any(note.startswith("1 task only") for note in one.warnings)
+
+
+def summed(column: str, name: str) -> str:
+    mean = ROWS.groupby([n for n in ("task", "aggregation", "seed") if n != column], as_index=False)["value"].mean()
+    return pd.concat([ROWS, mean.assign(**{column: name})]).to_csv(index=False)
+
+
+@pytest.mark.parametrize(
+    ("column", "name"), [("seed", "mean"), ("seed", "fold_std"), ("task", "Average"), ("task", "Macro avg")]
+)
+def test_rows_that_sum_up_others_are_no_results(tmp_path, column, name):
+    study = read(tmp_path, summed(column, name))
+    assert values(study) == PLAIN
+    assert any(f"whose {column} is {name} sum up others and are left out" in note for note in study.notes)
+
+
+def test_a_summary_among_cases_is_no_case(tmp_path):
+    study = read(tmp_path, pd.concat([CASES, ROWS.assign(case="mean", value=0.9)]).to_csv(index=False))
+    assert study.cases is not None and set(study.cases["case"]) == {"c0", "c1", "c2"} and values(study) == PLAIN
+
+
+def test_a_word_that_names_all_rows_is_a_name(tmp_path):
+    assert set(read(tmp_path, ROWS[ROWS["task"] == "plane"].replace("plane", "all").to_csv(index=False)).scores["task"])
+
+
+@pytest.mark.parametrize("word", ["min", "lower is better", "Minimize", "↓"])
+def test_directions_in_other_words(tmp_path, word):
+    study = read(tmp_path, changed(metric="error of mine", direction=word))
+    assert set(study.scores.loc[study.scores["metric"] == "error of mine", "direction"]) == {"lower"}
+
+
+NOT_SURE = {
+    "mean and sd": (changed(value=[f"{v} ± 0.01" for v in ROWS["value"]]), "write one row for each seed"),
+    "mean (sd)": (changed(value=[f"{v} (0.01)" for v in ROWS["value"]]), "write one row for each seed"),
+    "a star": (changed(value=[f"{v}*" for v in ROWS["value"]]), "value '0.501*' is not a number; write 0.501 alone"),
+    "a unit": (changed(value=[f"{v} mm" for v in ROWS["value"]]), "'0.501 mm' is not a number; write 0.501 alone"),
+    "points between thousands": (changed(n_train="1.200"), "n_train is a number of cases; write a whole number"),
+    "an arm in per cent": (
+        changed(value=ROWS["value"] * np.where(ROWS["aggregation"] == "AU", 100, 1)),
+        "task nodule: value of AU looks like per cent (52.15), that of TS looks like a share (0.5015)",
+    ),
+    "a column for each arm": (
+        ROWS.pivot(index=["task", "seed"], columns="aggregation", values="value").reset_index().to_csv(index=False),
+        "has a column for each aggregation (AU, TS); write a row for each",
+    ),
+    "a column for each seed": (
+        ROWS.pivot(index=["task", "aggregation"], columns="seed", values="value").reset_index().to_csv(index=False),
+        "has a column for each seed (1, 2); write a row for each",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", NOT_SURE)
+def test_what_nobody_can_be_sure_of_has_a_remedy(tmp_path, fault):
+    content, expected = NOT_SURE[fault]
+    with pytest.raises(AgglabError) as caught:
+        read(tmp_path, content)
+    assert expected in str(caught.value) and str(caught.value).isprintable()

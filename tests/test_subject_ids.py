@@ -106,3 +106,22 @@ def test_validate_shows_notes_and_counts_warnings(tiny_data: Path) -> None:
     told = validated(tiny_data)
     assert re.search(r"^note     .*column comment is not used$", told, flags=re.M)
     assert re.search(r"^warning  .*fold: is not used", told, flags=re.M) and "1 warnings" in told
+
+
+def test_ids_that_may_be_one_are_told_and_stay_apart(tiny_data: Path) -> None:
+    ids = ["P1", "P01", "P001", "p 2", "P-2", "1.10", "1.1", "P10", "P100", "a-1-1"]
+    column(FIRST, "subject_id", lambda n: ids[n])(tiny_data)
+    column(SECOND, "subject_id", lambda n: f"q{n}")(tiny_data)
+    dataset = read_dataset(tiny_data)
+    assert dataset.cases.loc[dataset.cases["task"] == "tiny_kind", "subject"].nunique() >= len(ids)
+    (warning,) = map(str, dataset.warnings)
+    assert "p 2, P-2 and 1 more such differ only in zeros, blanks or dashes" in warning
+
+
+def test_warnings_are_shown_where_no_split_can_be_drawn(tiny_data: Path) -> None:
+    """One file copied over all images of a task: why they are one component stands in the warnings."""
+    for path in (tiny_data / "train" / KINDS).glob("*.png"):
+        path.write_bytes((tiny_data / "train" / KINDS / "kind 00.png").read_bytes())
+    screen = io.StringIO()
+    assert validate_data(tiny_data, None, Terminal(file=screen, width=400)) == 1
+    assert "1 components" in screen.getvalue() and "its copy" in screen.getvalue()

@@ -499,3 +499,115 @@ def test_rules_stand_in_the_study_file(tmp_path: Path) -> None:
 def test_deep_images_need_levels() -> None:
     with pytest.raises(ValueError, match="more than 8 bits"):
         decode_image(encoded(np.zeros((4, 4), np.uint16), "PNG"))
+
+
+POINTS = {
+    "round brackets": "({}, {})",
+    "no brackets": "{}, {}",
+    "an array's print": "[{} {}]",
+    "semicolons": "{};{}",
+    "text in JSON": '["{}", "{}"]',
+    "one bracket more": "[[{}, {}]]",
+    "NumPy's numbers": "(np.float64({}), np.float64({}))",
+    "names": '{{"x": {}, "y": {}}}',
+}
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_points_in_other_brackets_are_read(tmp_path: Path, name: str) -> None:
+    texts = [[POINTS[name].format(x, y) for x, y in row] for row in marks().tolist()]
+    dataset = good(pointed(tmp_path / "data", texts))
+    shares = points_in_sides(dataset.cases)[dataset.cases["image"].argsort()]
+    np.testing.assert_allclose(shares, marks() / SIDES[:2], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text", ["[5, 6", "5, 6]", "(5, 6]", "5,0; 6,5", "[5, 6, 2]", "[5]", "[NaN, 3]", "[1_0, 2]", "x"]
+)
+def test_what_may_be_another_point_is_refused(tmp_path: Path, text: str) -> None:
+    rows = [[[float(x), float(y)] for x, y in row] for row in marks().tolist()]
+    rows[3][0] = text  # type: ignore[call-overload]
+    (line,) = problems(pointed(tmp_path / "data", rows), "error")
+    assert "line 5" in line and "write JSON text" in line
+
+
+def test_points_beyond_the_number_are_told(tmp_path: Path) -> None:
+    root = pointed(tmp_path / "data", marks())
+    table = root / "train/csv_files/tiny.csv"
+    table.write_text(table.read_text().replace(",2,../im", ",1,../im"))
+    (line,) = problems(root, "warning")
+    assert "point_2_xy" in line and "num_classes is 1" in line and "19 more such rows" in line
+
+
+def test_a_point_outside_that_marks_a_missing_one_has_a_rule_that_works(tmp_path: Path) -> None:
+    points = marks()
+    points[[2, 5], 1] = -1
+    root = pointed(tmp_path / "data", points)
+    (line,) = problems(root, "error")
+    assert len(read_dataset(root, rules=rule_in(line)).cases) == 18
+
+
+def test_boxes_without_an_object_are_one_line(tmp_path: Path) -> None:
+    boxes = corners()
+    boxes[[2, 5]] = -1
+    root = boxed(tmp_path / "data", boxes)
+    (line,) = problems(root, "error")
+    assert "take the row out" in line and "1 more such row" in line and not problems(root, "warning")
+
+
+def test_labels_in_two_spellings_are_one_class(tmp_path: Path) -> None:
+    root = labelled(tmp_path / "data", labels=("Benign", "malignant", "benign", "Malignant"))
+    (line,) = problems(root, "error")
+    assert good(root, rules=rule_in(line)).cases["label"].tolist() == [0, 1] * (COUNT // 2)
+
+
+@pytest.mark.parametrize("text", ["NA", "-1", "unknown"])
+def test_labels_that_stand_for_none_have_a_remedy(tmp_path: Path, text: str) -> None:
+    (line,) = problems(labelled(tmp_path / "data", labels=(0, 1, text)), "error")
+    assert "take such rows out" in line
+
+
+def inverted(number: int) -> np.ndarray:
+    return np.where(structure(number), 0, 255).astype(np.uint8)
+
+
+def test_inverted_masks_are_told_with_a_rule_that_works(tmp_path: Path) -> None:
+    root = masked(tmp_path / "data", png(inverted))
+    (line,) = problems(root, "warning")
+    assert "inverted" in line
+    assert_classes(read_dataset(root, rules=rule_in(line)), tmp_path, structure)
+
+
+def test_a_value_too_many_has_a_rule_that_works(tmp_path: Path) -> None:
+    root = masked(tmp_path / "data", png(lambda number: binary(2 if number == 4 else 1)(number)))
+    (line,) = problems(root, "error")
+    assert_classes(read_dataset(root, rules=rule_in(line)), tmp_path, structure)
+
+
+def test_the_image_as_its_own_mask_is_refused(tmp_path: Path) -> None:
+    root = masked(tmp_path / "data", png(binary(1)))
+    table = root / "train/csv_files/tiny.csv"
+    table.write_text(table.read_text().replace("../mk", "../im"))
+    (line,) = problems(root, "error")
+    assert "is the image itself" in line and "11 more such rows" in line
+
+
+def test_photographs_as_masks_are_given_no_threshold(tmp_path: Path) -> None:
+    root = masked(tmp_path / "data", png(lambda number: picture(90 + number).astype(np.uint8)))
+    (line,) = problems(root, "error")
+    assert "photograph" in line and "data.mask_values" not in line
+
+
+def test_a_mask_of_several_images_is_told(tmp_path: Path) -> None:
+    root = masked(tmp_path / "data", png(binary(1)))
+    table = root / "train/csv_files/tiny.csv"
+    table.write_text(table.read_text().replace("../mk03", "../mk02").replace("../mk04", "../mk02"))
+    (line,) = problems(root, "warning")
+    assert "mk02 is the mask of 3 different images" in line
+
+
+def test_masks_that_cannot_be_read_lead_to_no_other_remark(tmp_path: Path) -> None:
+    black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    root = masked(tmp_path / "data", lambda number: encoded(np.dstack([black, binary(255)(number)]), "PNG"))
+    (line,) = problems(root, "error")
+    assert "shine through" in line and not problems(root, "warning")

@@ -15,6 +15,8 @@ from aggregation_lab.data.checks import (
     check_enough,
     check_files,
     check_mask_sizes,
+    check_shared_masks,
+    without_images_as_masks,
 )
 from aggregation_lab.data.contrast import check_contrast
 from aggregation_lab.data.coordinates import check_bounds, pixel_cases
@@ -118,7 +120,9 @@ def read_dataset(
         memory=scan_file,
         progress=progress,
     )
+    masks = without_images_as_masks(cases, images, masks)
     check_files(cases, images, masks, findings)
+    check_shared_masks(cases, images, findings)
     levels, ranges = find_levels(cases, images)
     check_contrast(cases, images, levels, ranges, findings)
     images = {path: _with_levels(scan, levels.get(path)) for path, scan in images.items()}

@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -26,12 +27,12 @@ def check_files(
 ) -> None:
     """Report files that cannot be used, one line per CSV and fault, and what their reader should know."""
     gathered = RowFindings(findings)
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for case in cases:
         for path, scan, field in _files(case, images, masks):
-            if path in seen:
+            if (path, field) in seen:
                 continue
-            seen.add(path)
+            seen.add((path, field))
             if scan.fault:
                 kind = re.sub(r"\d+", "0", scan.fault)  # sizes differ, the fault is the same
                 gathered.error(case.row, field, f"{path} {scan.fault}", f"{field} {kind}")
@@ -52,6 +53,33 @@ _NOTES = {
     "transparent": "has pixels that shine through; it is read as if on black",
     "undefined": "has pixels that are no numbers or infinite; they are read as black or, if plus infinity, white",
 }
+
+
+def without_images_as_masks(
+    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan]
+) -> dict[str, Scan]:
+    """The scans of masks, those with a fault that are the image they belong to."""
+    own = {
+        case.mask
+        for case in cases
+        if case.mask and masks[case.mask].content == images[case.image].content and masks[case.mask].content
+        if case.mask == case.image or masks[case.mask].values.count(",") > 1
+    }
+    fault = "is the image itself; name its mask"
+    return {path: replace(scan, fault=fault) if path in own else scan for path, scan in masks.items()}
+
+
+def check_shared_masks(cases: Iterable[Case], images: Mapping[str, Scan], findings: Findings) -> None:
+    """Warn of a mask file that several different images of a task have."""
+    images_of: dict[tuple[str, str], dict[str, Case]] = defaultdict(dict)
+    for case in cases:
+        if case.mask:
+            images_of[case.task, case.mask].setdefault(images[case.image].content, case)
+    gathered = RowFindings(findings)
+    for (task, mask), sharing in images_of.items():
+        for case in list(sharing.values())[1:]:
+            message = f"{mask} is the mask of {len(sharing)} different images of task {task}; check the paths"
+            gathered.warning(case.row, "mask_path", message, f"shared {task}")
 
 
 def check_mask_sizes(
@@ -123,7 +151,7 @@ def check_enough(
         found = members[task]
         sizes = Counter(subjects[image] for image in {case.image for case in found})
         count = len(sizes)
-        if count < SPLIT_PARTS:
+        if count < SPLIT_PARTS and (found or not findings.errors):  # where none is usable, why is told
             message = f"has {len(found)} usable case(s) of {count} subject(s); a split needs {SPLIT_PARTS} subjects"
             findings.error("task", None, task, f"{message}: add cases or leave the task out")
         largest, size = max(sizes.items(), key=lambda item: (item[1], item[0]), default=("", 0))
@@ -143,6 +171,8 @@ def _check_classes(
         if "-1" in present:  # a label that is none, which is told
             return
     else:
+        if any(masks[case.mask].fault for case in cases):  # which is told
+            return
         present = {"0"}.union(*(masks[case.mask].values.split(",") for case in cases))
         if any(not 0 <= int(value) < shape.classes for value in present - {""}):  # which is told
             return

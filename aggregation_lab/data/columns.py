@@ -75,6 +75,10 @@ def read_header(cells: Sequence[str], name: str, line: int, findings: Findings) 
     if len(missing) == len(COMMON_COLUMNS):
         shown = ", ".join(cells)[:80]
         needed = f"every CSV needs the columns {', '.join(COMMON_COLUMNS)}"
+        if any(known_column(part) for part in re.split(r"[,;\t|]", cells[0])):
+            needed = "the whole line is one cell in quotes; take the quotes around lines away"
+        else:
+            needed += " in its first line, or after lines that begin with #"
         findings.error(name, line, None, f"is no table of cases, its header is {shown!r}; {needed}")
         return None
     for column in missing:

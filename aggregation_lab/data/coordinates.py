@@ -1,5 +1,6 @@
 """Boxes and points as the files have them -> pixels of the image; and signs that they are not what they seem."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -115,15 +116,17 @@ def _boxes(group: _Group, values: np.ndarray, form: str | None, faults: RowFindi
     for case, corners, inverted in zip(group.cases, np.hstack([first, second]).tolist(), bad.tolist(), strict=True):
         if inverted:
             shown = ", ".join(f"{value:g}" for value in case.box or ())
-            message = f"box ({shown}) is inverted or empty; min must be below max"
-            faults.error(case.row, "x_min..y_max", message, f"inverted {group.task}")
+            none = len(set(case.box or ())) == 1
+            advice = "if the image has no object, take the row out" if none else "min must be below max"
+            message = f"box ({shown}) is inverted or empty; {advice}"
+            faults.error(case.row, "x_min..y_max", message, f"inverted {group.task} {none}")
         moved.append(replace(case, box=(corners[0], corners[1], corners[2], corners[3])))
     return moved
 
 
 def _suspect_rows(group: _Group, values: np.ndarray, faults: RowFindings) -> None:
     """Report single rows in [0, 1] among rows in pixels."""
-    small = (np.abs(values) <= UNIT).all((1, 2)) & values.any((1, 2))
+    small = (np.abs(values) <= UNIT).all((1, 2)) & values.any((1, 2)) & (values >= 0).all((1, 2))
     for case, is_small in zip(group.cases, small, strict=True):
         if is_small:
             message = f"has no coordinate above {UNIT:g}, unlike other rows of task {group.task}; write pixels"
@@ -182,14 +185,31 @@ def check_bounds(cases: Sequence[Case], images: Mapping[str, Scan], findings: Fi
     faults = RowFindings(findings)
     for case in cases:
         image = images[case.image]
-        if image.fault:
+        if image.fault or _is_inverted(case):
             continue
         for field, value, inside in _bounds(case, image):
             if not inside:
                 turned = "; the image is turned by its EXIF orientation" if "turned" in image.notes else ""
                 size = f"outside {case.image} of {image.width} x {image.height} pixels{turned}"
-                what = "box" if case.box else "point"
-                faults.error(case.row, field, f"is {value}, {size}; correct the {what}", f"outside {case.task} {field}")
+                kind = f"outside {case.task} {field} {value if _marks_missing(value) else ''}"
+                faults.error(case.row, field, f"is {value}, {size}; {_advice(case, value)}", kind)
+
+
+def _is_inverted(case: Case) -> bool:
+    """Whether the box is one that is told already."""
+    return case.box is not None and (case.box[2] <= case.box[0] or case.box[3] <= case.box[1])
+
+
+def _marks_missing(value: str) -> bool:
+    """Whether a point's two coordinates are one negative whole number, as in (-1, -1)."""
+    return re.fullmatch(r"\((-\d+), \1\)", value) is not None
+
+
+def _advice(case: Case, value: str) -> str:
+    if not _marks_missing(value):
+        return "correct the box" if case.box else "correct the point"
+    rule = f"data.missing_point: [{value.strip('()')}]"
+    return f"if that marks a missing point, write {rule} in the study file (cases with one are then left out)"
 
 
 def _bounds(case: Case, image: Scan) -> list[tuple[str, str, bool]]:

@@ -39,6 +39,20 @@ _STARTS = (
 )
 
 
+_STAND_INS = (
+    (b"version https://git-lfs", "cannot be decoded, it is a pointer of Git LFS; run `git lfs pull`"),
+    (b"<!doctype html", "cannot be decoded, it is a web page; download the file again"),
+    (b"<html", "cannot be decoded, it is a web page; download the file again"),
+    (b"<?xml version=", "cannot be decoded, it is an XML text; restore the file"),
+)
+
+
+def stand_in_fault(data: bytes) -> str:
+    """What is wrong with a text that lies where an image should be, "" where it is none of these."""
+    start = data[:64].lstrip().lower()
+    return next((fault for mark, fault in _STAND_INS if start.startswith(mark)), "")
+
+
 def foreign_format(path: str, data: bytes) -> str:
     """Name of the format, "" where the file may be an image that Pillow reads."""
     for offset, start, name in _STARTS:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from aggregation_lab.config import yaml_key
 from aggregation_lab.data.problems import Findings
+from aggregation_lab.data.subject_ids import UNKNOWN
 from aggregation_lab.data.tables import Row
 from aggregation_lab.naming import clean_name
 
@@ -49,11 +50,15 @@ class Labels:
             findings.error(row.file, row.line, "mask", f"{takes}{rows}{self._remedy(task, known)}")
 
     def _remedy(self, task: str, known: _TaskLabels) -> str:
-        texts = sorted(known.texts, key=lambda text: (_whole(text) is None, _whole(text) or 0, text))
-        if task in self._values or len(texts) != known.classes:
+        if task in self._values:
             return ""
+        texts = sorted(known.texts, key=lambda text: (_whole(text) is None, _whole(text) or 0, text.casefold(), text))
+        names = list(dict.fromkeys(text.casefold() for text in texts))
+        if len(names) != known.classes:
+            unlabelled = all(text.casefold() in UNKNOWN or _whole(text) == -1 for _, text in known.unknown)
+            return "; if it stands for no label, take such rows out" if unlabelled else ""
         why = "the labels count from 1" if [_whole(text) for text in texts] == [*range(1, known.classes + 1)] else ""
-        values = ", ".join(f"{yaml_key(text)}: {index}" for index, text in enumerate(texts))
+        values = ", ".join(f"{yaml_key(text)}: {names.index(text.casefold())}" for text in texts)
         rule = f"data.label_values: {{{yaml_key(task)}: {{{values}}}}}"
         return f"; {why or 'to name classes'}, write {rule} in the study file"
 

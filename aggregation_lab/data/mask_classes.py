@@ -13,6 +13,9 @@ from aggregation_lab.data.targets import Case, Shape
 FULL = (255, 65535)
 """Values that mean white; where a task has two classes and nothing but these and 0, they mean class 1."""
 
+_FEW = 16  # values that a line can name
+_ENOUGH = 8  # masks from which on it says something that they are all alike
+
 TaskMasks = Mapping[str, Mapping[str, Scan]]
 """Scans by task and path, whose `values` are classes and whose `content` says how values became classes."""
 
@@ -70,6 +73,8 @@ def _read_values(
             findings.error("task", None, task, message)
         _report(task, in_use - set(values), masks, f"which data.mask_values.{task} does not name; add it", findings)
         return values
+    if classes == 2 and (in_use <= {0, 1} or in_use <= {0, *FULL}):
+        _warn_inverted(task, in_use, masks, findings)
     if all(0 <= value < classes for value in in_use):
         if in_use and 0 not in in_use:
             _warn_no_background(task, classes, in_use, masks, findings)
@@ -111,12 +116,30 @@ def _remedy(task: str, classes: int, in_use: set[int], masks: Sequence[_Used]) -
         why = f"if {beyond[0]} marks pixels without a label, count them as background by"
     elif len(in_use) <= classes:
         pairs, why = {value: index for index, value in enumerate(sorted(in_use))}, "say what the values mean by"
+    elif any("photograph" in mask.scan.notes.split(",") for mask in masks):
+        return "most pixels lie between dark and bright as in a photograph, so name the masks, not the images"
     elif classes == 2 and max(in_use) > 127:
         return f"write data.mask_values: {{{name}: {{'0-127': 0, '128-{max(in_use)}': 1}}}} in the study file"
+    elif len(in_use) <= _FEW:
+        pairs = inside | dict.fromkeys(beyond, classes - 1)
+        why = f"say what every value means; to count {_shown(set(beyond))} as class {classes - 1}, write"
     else:
         return f"say in the study file what every value means, as in data.mask_values: {{{name}: {{0: 0, 255: 1}}}}"
     values = ", ".join(f"{value}: {index}" for value, index in sorted(pairs.items()))
     return f"{why} data.mask_values: {{{name}: {{{values}}}}} in the study file"
+
+
+def _warn_inverted(task: str, in_use: set[int], masks: Sequence[_Used], findings: Findings) -> None:
+    """Say that class 1 lies around class 0 in all masks: so it is where black means the structure."""
+    full = [mask for mask in masks if len(mask.values) > 1]
+    if len(full) < _ENOUGH or not all("framed" in mask.scan.notes.split(",") for mask in full):
+        return
+    row, name = full[0].case.row, yaml_key(task)
+    rule = f"data.mask_values: {{{name}: {{0: 1, {', '.join(f'{value}: 0' for value in sorted(in_use - {0}))}}}}}"
+    message = f"class 1 of task {task} fills the border and most of all its masks, as background does"
+    findings.warning(
+        row.file, row.line, "mask_path", f"{message}; if they are inverted, write {rule} in the study file"
+    )
 
 
 def _warn_no_background(task: str, classes: int, in_use: set[int], masks: Sequence[_Used], findings: Findings) -> None:

@@ -12,6 +12,8 @@ from aggregation_lab.data.deep import is_deep, strips
 MOST_VALUES = 256
 """A mask with more different values is a photograph."""
 
+_FEW_VALUES = 16
+_MIDDLE = 0.2  # share of pixels
 _NEAR_BLACK = 32  # greys below this look alike, so a palette of them holds values, not colours
 
 
@@ -35,6 +37,21 @@ class Mask:
         for rows in np.array_split(self.pixels, 1 + self.pixels.size // 2**20):  # sorting copies what it sorts
             in_use.update(np.unique(rows).tolist())
         return sorted(in_use)
+
+    @property
+    def is_photograph(self) -> bool:
+        """Whether many of many values lie far from both the least and the greatest: no mask of two classes does."""
+        values, counts = np.unique(self.pixels[:: 1 + self.pixels.shape[0] // 512], return_counts=True)
+        edge = (values[-1] - values[0]) / 4
+        middle = (values > values[0] + edge) & (values < values[-1] - edge)
+        return len(values) > _FEW_VALUES and bool(counts[middle].sum() > _MIDDLE * counts.sum())
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether the greater of two values fills the border and most of the mask, as the background does."""
+        border = (self.pixels[0], self.pixels[-1], self.pixels[:, 0], self.pixels[:, -1])
+        low, high = self.pixels.min(), self.pixels.max()
+        return bool(low < high and all((side == high).all() for side in border) and (self.pixels == high).mean() > 0.5)
 
 
 def decode_mask(data: bytes, values: Mapping[int, int] | None = None) -> Image.Image:
@@ -124,6 +141,8 @@ def _grey(image: Image.Image, top_bytes: bool) -> np.ndarray:
         raise ValueError(f"has coloured pixels; {advice}")
     alpha, grey = layers.getchannel("A"), layers.getchannel(0)
     low, high = alpha.getextrema()
+    if low != high and len(set(grey.getextrema())) == 1:
+        raise ValueError("has one grey only and classes in the pixels that shine through; save these as a grey image")
     if low != high and (np.asarray(grey)[np.asarray(alpha) < high] != 0).any():
         raise ValueError("has pixels that shine through; save class indices as a single-channel image")
     return np.asarray(grey)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from aggregation_lab.data.decode import Picture, read_picture
 from aggregation_lab.data.deep import scaled, strips, usual_levels
-from aggregation_lab.data.foreign import foreign_fault, foreign_format
+from aggregation_lab.data.foreign import foreign_fault, foreign_format, stand_in_fault
 from aggregation_lab.data.masks import MOST_VALUES, read_mask
 from aggregation_lab.files import read_bytes
 from aggregation_lab.tabular import read_frame, write_frame
@@ -24,7 +24,7 @@ THUMBNAIL = 32
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
-VERSION = 2
+VERSION = 3
 """Of what a scan finds in the same file, thumbnails included: what an earlier version has left is not used."""
 
 _BATCH = 256  # files in flight at once, so that memory stays bounded
@@ -62,9 +62,10 @@ class Scan:
     fault: str = ""
 
 
-NOTES = ("frames", "turned", "transparent", "top_bytes", "undefined", "lossy")
+NOTES = ("frames", "turned", "transparent", "top_bytes", "undefined", "lossy", "photograph", "framed")
 """What `Scan.notes` holds, with commas: several pictures in a file, EXIF orientation applied, pixels shine through,
-only the top bytes of 16-bit colour are read, pixels that are no numbers, lossy compression of a mask."""
+only the top bytes of 16-bit colour are read, pixels that are no numbers; of a mask: lossy compression, the greys of a
+photograph, the greater of two values around the other."""
 
 
 def scan_files(
@@ -133,7 +134,7 @@ def _scan_one(kind: str, path: Path) -> Scan:
         return _scan_image(content, data) if kind == "image" else _scan_mask(content, data)
     except ValueError as error:
         foreign = foreign_format(path.name, data)
-        return Scan(content, fault=foreign_fault(foreign) if foreign else str(error))
+        return Scan(content, fault=stand_in_fault(data) or (foreign_fault(foreign) if foreign else str(error)))
     except MemoryError:
         return Scan(content, fault="does not fit into memory; save it at a smaller size")
 
@@ -143,7 +144,12 @@ def _scan_mask(content: str, data: bytes) -> Scan:
     values = mask.values
     if len(values) > MOST_VALUES:
         raise ValueError(f"holds more than {MOST_VALUES} different values; a mask holds a class index per pixel")
-    notes = [name for name, holds in (("turned", mask.turned), ("lossy", mask.lossy)) if holds]
+    facts = {
+        "turned": mask.turned,
+        "lossy": mask.lossy,
+        "photograph": mask.is_photograph,
+        "framed": len(values) == 2 and mask.is_framed,
+    }
     height, width = mask.pixels.shape
     return Scan(
         content,
@@ -151,7 +157,7 @@ def _scan_mask(content: str, data: bytes) -> Scan:
         width,
         values=",".join(map(str, values)),
         palette=mask.palette,
-        notes=",".join(notes),
+        notes=",".join(name for name, holds in facts.items() if holds),
     )
 
 

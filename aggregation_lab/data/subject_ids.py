@@ -49,12 +49,28 @@ class SubjectIds:
         return min(self._spellings[subject], key=lambda text: (len(text), text))
 
     def tell_spellings(self, findings: Findings) -> None:
-        """Say which ids are one subject in spite of how they are written."""
+        """Say which ids are one subject in spite of how they are written, and which may be one and are not."""
         several = [sorted(spellings) for _, spellings in sorted(self._spellings.items()) if len(spellings) > 1]
         if several:
             more = f" and {len(several) - 1} more such" if len(several) > 1 else ""
             message = f"{' and '.join(several[0])}{more} are read as one subject; write each subject's id in one way"
             findings.warning("subjects", None, SUBJECT_COLUMN, message)
+        close: dict[str, list[str]] = {}
+        for subject in sorted(self._spellings):
+            close.setdefault(_looks(subject), []).append(self.name(subject))
+        doubtful = [names for names in close.values() if len(names) > 1]
+        if doubtful:
+            more = f" and {len(doubtful) - 1} more such" if len(doubtful) > 1 else ""
+            message = (
+                f"{', '.join(doubtful[0][:4])}{more} differ only in zeros, blanks or dashes and count as different"
+            )
+            advice = "write the id in one way if they are one, or the same patient leaks"
+            findings.warning("subjects", None, SUBJECT_COLUMN, f"{message} patients; {advice}")
+
+
+def _looks(subject: str) -> str:
+    """The id with one sign for all that parts it, and without zeros before a number."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\s_.\-]+", "-", subject), flags=re.ASCII)
 
 
 def subject_key(text: str) -> str:

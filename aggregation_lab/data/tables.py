@@ -83,6 +83,8 @@ def _read_rows(text: str, name: str, findings: Findings) -> Iterator[Row]:
         return
     line, titles = first
     header = read_header(titles, name, line, findings)
+    if header is None:  # then a row's number of cells says nothing
+        return
     count = 0
     for line, cells in records:
         count += 1
@@ -90,7 +92,7 @@ def _read_rows(text: str, name: str, findings: Findings) -> Iterator[Row]:
         if len(cells) < len(titles) or any(cell.strip() for cell in surplus):
             advice = "put quotes around text that holds a comma" if surplus else "complete the row"
             findings.error(name, line, None, f"has {len(cells)} cells, the header {len(titles)}; {advice}")
-        elif header is not None:
+        else:
             yield Row(name, line, _cells(header, cells, delimiter))
     if not count:
         findings.error(name, None, None, "has a header but no row; fill it or take it away")

@@ -1,14 +1,13 @@
 """From the text of a CSV row to a typed case: task, image, and mask, label, box or points."""
 
-import json
 import math
 import posixpath
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aggregation_lab.config import TargetRules
 from aggregation_lab.data.labels import Labels
+from aggregation_lab.data.point_text import is_empty_point, read_point
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.row_findings import RowFindings
 from aggregation_lab.data.tables import CSV_FOLDER, Row
@@ -209,7 +208,7 @@ def _points(row: Row, count: int, rules: TargetRules, missing: RowFindings, faul
         if text is None:
             _required(row, column, TaskType.REGRESSION, faults)
             continue
-        point, empty = _point(text), _EMPTY_POINT.fullmatch(text) is not None
+        point, empty = read_point(text), is_empty_point(text)
         if (empty and rules.missing_point == "empty") or (point is not None and point == rules.missing_point):
             missing.warning(row, column, _LEFT_OUT, f"missing {task_name(row)}")
             return None
@@ -220,23 +219,11 @@ def _points(row: Row, count: int, rules: TargetRules, missing: RowFindings, faul
             faults.error(row, column, f"is empty; Regression rows need a value, or {advice}", "empty point")
         else:
             faults.error(row, column, f'is {text!r}; write JSON text "[x, y]" in pixels', "point")
+    beyond = f"point_{count + 1}_xy"
+    if row.cell(beyond) and not is_empty_point(row.cell(beyond) or ""):
+        message = f"is filled, but num_classes is {count}, so only {count} point(s) of task {task_name(row)} are used"
+        faults.warning(row, beyond, f"{message}; num_classes is the number of points", f"beyond {task_name(row)}")
     return tuple(points) if len(points) == count else None
 
 
 _LEFT_OUT = "is a missing point (data.missing_point), so the case is left out"
-
-
-_NO_NUMBER = r"\s*(?:nan|null|none)?\s*"
-_EMPTY_POINT = re.compile(rf"{_NO_NUMBER}|[\[(]{_NO_NUMBER}(?:,{_NO_NUMBER})?[\])]", re.IGNORECASE)
-"""A point's cell without a number: empty, or null, [NaN, NaN] and the like."""
-
-
-def _point(text: str) -> tuple[float, float] | None:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, list) or len(value) != 2:
-        return None
-    x, y = (_number(part) if not isinstance(part, str | bool) else None for part in value)
-    return None if x is None or y is None else (x, y)
