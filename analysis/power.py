@@ -87,7 +87,9 @@ def _plan(
     seeds, case_df = len(pair.seeds), max(1.0, pair.subjects - 1.0)
     known: dict[str, object] = {"se_cases": np.sqrt(found.v_case)} if found.has_cases else {}
     if not np.isfinite(testable(pair, found)):
-        limit = ONE_SUBJECT if found.basis in DECIDES else ONE_SEED if seeds < 2 else NO_SCATTER
+        if found.basis in DECIDES:
+            return {"limit": ONE_SUBJECT}
+        limit = ONE_SEED if seeds < 2 else NO_SCATTER
         return known | {"detectable": detectable(found.se, case_df, alpha), "limit": limit}
     variance = found.v_seed * seeds
     prior_df = seed_df - (seeds - 1)
