@@ -99,8 +99,11 @@ Parts = tuple[tuple[np.ndarray, float], ...]
 
 
 def _level_parts(pairs: Sequence[PairedGain]) -> Parts:
-    """What moves all tasks of a line at once moves its level: covariances with their degrees of freedom."""
-    return tuple((np.diag([variance, 0.0]), df) for variance, df in moved_together(pairs))
+    """What moves all tasks of a line at once moves its level: covariances with their degrees of freedom.
+
+    NaN, level and slope, where chance in training is not known.
+    """
+    return tuple((np.diag([variance, 0.0 * variance]), df) for variance, df in moved_together(pairs))
 
 
 def mixed_line(rows: pd.DataFrame, more: Parts = ()) -> tuple[Line, MixedFit]:

@@ -32,6 +32,7 @@ from analysis.finding_parts import (
 )
 from analysis.frames import frame
 from analysis.gains import PairedGain
+from analysis.uncertainty import DECIDES
 
 WHOLE = "the finding"
 
@@ -97,7 +98,7 @@ def findings(
             ),
         ],
     }
-    if gains.empty or gains["seeds"].max() < 2:
+    if not gains["basis"].isin(DECIDES).any():
         parts = {number: [_untested(part) for part in own] for number, own in parts.items()}
     rows = []
     for number, claim in CLAIMS.items():

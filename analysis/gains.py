@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.contrast_names import contrast_name
 from analysis.frames import frame
 from analysis.settings import Scale
-from analysis.uncertainty import Estimate, estimate
+from analysis.uncertainty import ROUNDING, Estimate, differ, estimate
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class PairedGain:
     subjects: int
     same_model: bool
     unpaired: int
+    size: float = 0.0
+    """How large the scores are that gains are differences of, in units of the gains."""
 
     def places(self, seeds: Iterable[int]) -> list[int]:
         """Where given seeds stand."""
@@ -105,7 +107,12 @@ class PairedGain:
 
     def estimate(self) -> Estimate:
         """Mean over seeds with the variances of `analysis.uncertainty`."""
-        return estimate(self.by_seed, self.draws, self.subjects)
+        return estimate(self.by_seed, self.draws, self.subjects, self.size)
+
+    @property
+    def differs(self) -> bool:
+        """Whether its gains tell of the chance of training: two seeds or more, not all of them copies of one run."""
+        return differ(self.by_seed, self.size)
 
     @property
     def undefined_draws(self) -> int:
@@ -146,6 +153,7 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         subjects=scores.subjects,
         same_model=bool(both) and bool((runs[at_joint] == runs[at_base]).all()) and runs[at_base[0]] != "",
         unpaired=len(sides[0]) + len(sides[1]) - 2 * len(both),
+        size=_size(joint, base) if scale == "absolute" else 1.0,
     )
 
 
@@ -153,7 +161,12 @@ def pooled_sd(joint: np.ndarray, base: np.ndarray) -> float:
     """What a standardised gain is measured in: the sd over seeds, pooled over both sides; NaN with one seed."""
     if len(joint) < 2:
         return float("nan")
-    return float(np.sqrt((joint.var(ddof=1) + base.var(ddof=1)) / 2)) or float("nan")
+    spread = float(np.sqrt((joint.var(ddof=1) + base.var(ddof=1)) / 2))
+    return spread if spread > ROUNDING * _size(joint, base) else float("nan")
+
+
+def _size(joint: np.ndarray, base: np.ndarray) -> float:
+    return float(max(np.abs(joint).max(), np.abs(base).max())) if len(joint) else 0.0
 
 
 def _scaled(joint: np.ndarray, base: np.ndarray, scale: Scale, sd: float) -> np.ndarray:

@@ -22,7 +22,7 @@ from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.settings import Settings
 from analysis.study import StudyTables
-from analysis.task_gains import moderated
+from analysis.task_gains import moderated, testable
 from analysis.uncertainty import DECIDES, Estimate, satterthwaite
 from analysis.verdicts import SAME_MODEL, power
 
@@ -34,6 +34,7 @@ MOST_SEEDS = 100
 
 CASES, SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
 NO_SCATTER, NO_MARGIN = "no scatter to plan from", "no margin in this unit"
+ONE_SUBJECT = "test subjects: fewer than two can be resampled"
 
 _FARTHEST = 1e5
 """Effect in standard errors within which the detectable one is sought."""
@@ -85,7 +86,9 @@ def _plan(
         return {"limit": SAME_MODEL}
     seeds, case_df = len(pair.seeds), max(1.0, pair.subjects - 1.0)
     known: dict[str, object] = {"se_cases": np.sqrt(found.v_case)} if found.has_cases else {}
-    if found.basis not in DECIDES:
+    if not np.isfinite(testable(pair, found)):
+        if found.basis in DECIDES:
+            return {"limit": ONE_SUBJECT}
         limit = ONE_SEED if seeds < 2 else NO_SCATTER
         return known | {"detectable": detectable(found.se, case_df, alpha), "limit": limit}
     variance = found.v_seed * seeds

@@ -47,7 +47,7 @@ def type_sensitivity(
     types = np.array([each.type for each in used])
     groups = np.array([each.group for each in used])
     shuffled = _shuffles(types, groups, seed)
-    seeded = any(len(each.seeds) > 1 for each in used)  # one seed: chance in training is not known, nothing is tested
+    seeded = any(each.differs for each in used)  # one seed: chance in training is not known, nothing is tested
     rows = []
     for name in sorted(set(types)):
         own = types == name

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.gains import PairedGain
-from analysis.uncertainty import case_variances
+from analysis.uncertainty import case_variances, differ
 
 
 def seed_covariance(values: Sequence[np.ndarray], seeds: Sequence[Sequence[int]]) -> tuple[np.ndarray, float]:
@@ -17,28 +17,32 @@ def seed_covariance(values: Sequence[np.ndarray], seeds: Sequence[Sequence[int]]
 
     `values` has one array of seeds x K per task. Seeds stay whole, as one joint model serves many tasks: the mean's
     residuals are summed over tasks seed by seed, clusters of the seeds within tasks (in a table without gaps this is
-    the variance over seeds of the mean over tasks, divided by their number). A task with a single seed, of which
-    nothing is known, scatters as the others do on average. NaN where no task has two seeds.
+    the variance over seeds of the mean over tasks, divided by their number). A task with a single seed, or copies of
+    one, of which nothing is known, scatters as the others do on average. NaN where no task has two that differ.
     """
-    several = [len(own) > 1 for own in values]
+    several = [differ(own, 1.0) for own in values]
     size = values[0].shape[1] if len(values) else 1
     if not any(several):
         return np.full((size, size), np.nan), 1.0
     residual: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(size))
     weight: dict[int, float] = defaultdict(float)
     known: dict[int, float] = defaultdict(float)
-    for own, names in zip(values, seeds, strict=True):
+    for own, names, tells in zip(values, seeds, several, strict=True):
         count = len(own)
         for seed, away in zip(names, own - own.mean(0), strict=True):
             weight[seed] += 1 / (count * len(values))
-            if count > 1:
+            if tells:
                 known[seed] += 1 / (count * len(values))
                 residual[seed] += np.sqrt(count / (count - 1)) / (count * len(values)) * away
     clusters = np.stack(list(residual.values()))
     cov = clusters.T @ clusters * (_squares(weight) / _squares(known))
-    scatter = np.mean([np.atleast_2d(np.cov(own.T)) for own in values if len(own) > 1], axis=0)
+    scatter = np.mean(
+        [np.atleast_2d(np.cov(own.T)) for own, tells in zip(values, several, strict=True) if tells], axis=0
+    )
     cov = cov + several.count(False) / len(values) ** 2 * scatter
-    return cov, max(1.0, 1 / _squares(weight) - 1)
+    # Tasks with one pair spread over many seeds, and lend no degree of freedom to what others tell.
+    most = sum(len(own) - 1 for own, tells in zip(values, several, strict=True) if tells)
+    return cov, max(1.0, min(1 / _squares(weight) - 1, sum(known.values()) ** 2 / _squares(known) - 1, most))
 
 
 def _squares(weights: dict[int, float]) -> float:

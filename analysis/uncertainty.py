@@ -86,22 +86,32 @@ def satterthwaite(variances: np.ndarray, dfs: np.ndarray) -> float:
     return max(1.0, float(variances.sum() ** 2 / spread)) if spread > 0 else float(dfs.max())
 
 
-_ROUNDING = 1e-12
-"""Relative differences that are rounding."""
+ROUNDING = 1e-6
+"""Differences that are rounding, as a share of the scores."""
 
 
-def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int = 0) -> Estimate:
+def differ(gains: np.ndarray, size: float = 0.0) -> bool:
+    """Whether gains (S, or S x K) differ from seed to seed by more than rounding of scores of this `size`.
+
+    Gains that do not, copies of one run for instance, tell nothing of the chance of training. Copies that were scored
+    one by one agree to six digits or so, not to the last one.
+    """
+    if len(gains) < 2:
+        return False
+    return float(np.ptp(gains, axis=0).max()) > ROUNDING * max(size, float(np.abs(gains).max()))
+
+
+def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int = 0, size: float = 0.0) -> Estimate:
     """The mean of per-seed gains (S values) with its two variances.
 
     `draws` are the gains of the same seeds on resampled subjects (B x S), NaN where undefined; `subjects` is how many
-    subjects were resampled. One seed, or gains that no seed changes: cases only. Fewer than two defined draws or
-    subjects: seeds only. Neither: no interval.
+    subjects were resampled, `size` how large scores are (`differ`). One seed, or gains that no seed changes: cases
+    only. Fewer than two defined draws or subjects: seeds only. Neither: no interval.
     """
     gains = np.asarray(gains, float)
     seeds = len(gains)
     value = float(gains.mean()) if seeds else float("nan")
-    # Gains that are the same in every seed, copies of one run for instance, tell nothing of the chance of training.
-    seeds_known = seeds > 1 and float(np.ptp(gains)) > _ROUNDING * float(np.abs(gains).max())
+    seeds_known = differ(gains, size)
     v_seed = float(gains.var(ddof=1)) / seeds if seeds_known else 0.0
     if draws is None or subjects < 2:
         if not seeds_known:
@@ -109,7 +119,7 @@ def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int =
         return Estimate(value, v_seed, 0.0, seeds - 1.0, SEEDS)
     v_mean, v_each = case_variances(draws, subjects)
     if not np.isfinite(v_mean):
-        return estimate(gains)
+        return estimate(gains, size=size)
     if not seeds_known:
         return Estimate(value, 0.0, v_mean, subjects - 1.0, CASES, v_mean=v_mean)
     v_both = max(0.0, (v_each - v_mean) / (seeds - 1))

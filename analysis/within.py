@@ -22,6 +22,7 @@ from analysis.gains import Contrast, PairedGain, common_seeds
 from analysis.lines import Line
 from analysis.pooling import mean_over_tasks, poolable
 from analysis.shared import seed_covariance, shared_cases
+from analysis.uncertainty import differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     level, slope = by_seed.mean(0)
     count, sizes = len(seeds), len(x)
     of_slope, of_level, slope_df = np.full((2, 2), np.nan), np.zeros((2, 2)), 1.0
-    if count > 1:
+    if differ(by_seed, 1.0):
         rest = gains - by_seed[:, :1] - gains.mean(0) + gains.mean()
         slope_df = (count - 1.0) * (sizes - 1.0)
         of_slope = np.diag([0.0, float((rest**2).sum()) / slope_df / (count * spread)])

@@ -1,6 +1,7 @@
 """What is said of several tasks at once: combined intervals, the typical task, one seed, missing runs, advice."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,9 @@ from analysis.findings import findings
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain, pair_all
 from analysis.guidelines import UNDECIDED, _confidence, fit_rule, rule_rows
+from analysis.pipeline import analyse
 from analysis.pooling import pooled_row, tasks_of_this_kind, these_tasks
+from analysis.settings import Settings
 from analysis.shared import case_draws, seed_covariance, shared_cases
 from analysis.typical import effective_tasks, typical_gain
 from analysis.validation import advice, crossover, means
@@ -107,7 +110,33 @@ def test_seeds_that_no_two_tasks_share_add_up_independently():
     values = [random.normal(size=(3, 1)) for _ in range(5)]
     cov, df = seed_covariance(values, [range(3 * task, 3 * task + 3) for task in range(5)])
     expected = sum(own.var(ddof=1) / 3 for own in values) / 25
-    assert cov[0, 0] == pytest.approx(expected, rel=1e-9, abs=1e-12) and df == pytest.approx(14, rel=1e-9, abs=0)
+    assert cov[0, 0] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert df == pytest.approx(10, rel=1e-9, abs=0)  # each task's mean takes one degree of freedom away
+
+
+def test_tasks_with_one_pair_lend_no_degrees_of_freedom():
+    values = [np.array([[0.1], [0.12]]), *(np.array([[0.1 * task]]) for task in range(8))]
+    cov, df = seed_covariance(values, [(0, 1), *((task + 2,) for task in range(8))])
+    assert np.isfinite(cov[0, 0]) and df == pytest.approx(1, rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-8])
+def test_copies_of_one_run_tell_nothing_of_the_chance_of_training(rounding):
+    simulated = simulate(Design(tasks=8, groups=4, seeds=1, subjects=30, levels={"AU": 0.2}), 3)
+    study = simulated.tables()
+    shift = pd.DataFrame({"seed": range(3), "shift": [0.0, rounding, -rounding]})
+    copied = {
+        name: rows.drop(columns="seed")
+        .merge(shift, how="cross")
+        .assign(value=lambda rows: rows["value"] + rows["shift"])
+        for name, rows in (("scores", study.scores), ("cases", study.cases))
+    }
+    frames = analyse(replace(study, **copied), Settings(draws=100)).frames
+    assert set(frames["gains"]["verdict"]) == {"undecided"} and set(frames["gains"]["basis"]) == {"cases only"}
+    assert frames["pooled"][["low", "high", "p", "p_new"]].isna().all(axis=None)
+    assert frames["across"][["low", "high", "p"]].isna().all(axis=None)
+    assert frames["type_test"]["p"].isna().all() and set(frames["findings"]["verdict"]) == {"not testable"}
+    assert set(frames["guidelines"]["advice"]) <= {"undecided"}
 
 
 def test_subjects_that_serve_all_tasks_are_noticed():
@@ -169,7 +198,15 @@ def test_one_seed_supports_and_contradicts_nothing(one_seed):
 def _gains(pairs: list[PairedGain]) -> pd.DataFrame:
     columns = {"task": [each.task for each in pairs], "group": [each.group for each in pairs]}
     return pd.DataFrame(
-        columns | {"contrast": "AU-TS", "fraction": 1.0, "seeds": 1, "base_improving": False, "margin": 0.02}
+        columns
+        | {
+            "contrast": "AU-TS",
+            "fraction": 1.0,
+            "seeds": 1,
+            "basis": "cases only",
+            "base_improving": False,
+            "margin": 0.02,
+        }
     )
 
 

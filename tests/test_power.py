@@ -8,7 +8,17 @@ from scipy import stats
 from aggregation_lab.manifest import Manifest
 from analysis.frames import FRAMES
 from analysis.gains import Contrast, PairedGain
-from analysis.power import CASES, NO_MARGIN, ONE_SEED, SEEDS, detectable, hours_per_seed, plan_sentence, power_frame
+from analysis.power import (
+    CASES,
+    NO_MARGIN,
+    ONE_SEED,
+    ONE_SUBJECT,
+    SEEDS,
+    detectable,
+    hours_per_seed,
+    plan_sentence,
+    power_frame,
+)
 from analysis.settings import Settings
 from analysis.study import StudyTables
 from analysis.task_gains import moderated
@@ -125,6 +135,13 @@ def test_enough_seeds_need_no_more():
     found = plan([paired(scattered(0.0, 0.002, 5))])
     assert found["limit"].iloc[0] == "" and found["hours"].iloc[0] == 0.0
     assert "will do for 1 of 1 tasks" in plan_sentence(found)
+
+
+def test_test_cases_of_one_subject_leave_nothing_to_plan():
+    found = plan([paired(scattered(0.0, 0.002, 5), case_draws(0.004, 5, 40), 1)])
+    assert found["limit"].iloc[0] == ONE_SUBJECT
+    assert found[["detectable", "seeds_to_detect", "seeds_to_exclude", "hours"]].isna().all(axis=None)
+    assert "for 1 nothing can be said" in plan_sentence(found)
 
 
 def test_one_seed_says_so():
