@@ -1,32 +1,18 @@
 """Whatever the bytes of a file are, they are an image, or a mask, or one line that says what is wrong."""
 
-import os
-import signal
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import fuzzed, in_time
+from hypothesis import given
 from hypothesis import strategies as st
 from kinds import HEIGHT, WIDTH, encoded, labelled, picture, problems, structure, write_file
 from PIL import Image
 
 from aggregation_lab.data.decode import read_picture
 from aggregation_lab.data.masks import read_mask
-
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
-LIMIT = 10
-"""Seconds that one example may take."""
-
-fuzz = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="FUZZ_SEED" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 def _files() -> list[bytes]:
@@ -75,21 +61,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@contextmanager
-def in_time() -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise AssertionError(f"took more than {LIMIT} seconds")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-@fuzz
+@fuzzed
 @given(damaged() | st.binary(max_size=200))
 def test_bytes_are_an_image_or_one_line(data: bytes) -> None:
     with in_time(), warnings.catch_warnings():
@@ -103,7 +75,7 @@ def test_bytes_are_an_image_or_one_line(data: bytes) -> None:
             assert min(read.image.size) > 0
 
 
-@fuzz
+@fuzzed
 @given(damaged() | st.binary(max_size=200))
 def test_bytes_are_a_mask_or_one_line(data: bytes) -> None:
     with in_time(), warnings.catch_warnings():
@@ -121,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return labelled(tmp_path_factory.mktemp("fuzz"))
 
 
-@fuzz
+@fuzzed
 @given(data=damaged())
 def test_a_folder_with_one_damaged_file_is_read_or_refused(folder: Path, data: bytes) -> None:
     with in_time():

@@ -52,8 +52,7 @@ def test_no_frame_decides_anything(one_seed):
     assert not set(frames["findings"]["verdict"]) & DECIDING
     assert frames["across"]["n_star"].isna().all()
     assert frames["guidelines"].empty or set(frames["guidelines"]["advice"]) == {"undecided"}
-    # The slope across tasks stays: it rests on the scatter of tasks, each of which has seeds of its own.
-    for name in ("pooled", "sensitivity", "type_test", "within"):
+    for name in ("pooled", "sensitivity", "type_test", "within", "across"):
         tests = [column for column in frames[name] if column == "p" or column.startswith("p_")]
         assert frames[name][tests].isna().all(axis=None), name
 
