@@ -38,6 +38,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
     return [
         *_design(study),
         *_missing_contrasts(study, frames["gains"]),
+        *_missing_pairs(study, frames["gains"]),
         *_seeds(study, trained),
         *_what_can_be_decided(study, frames["gains"]),
         *_training(study),
@@ -102,6 +103,18 @@ def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
     uneven = sizes[sizes > 1].index.get_level_values("task")
     said = "Aggregations saw different numbers of training cases in {}."
     return found + _if_any(uneven, rows["task"].nunique(), said)
+
+
+def _missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Tasks that a contrast lacks, or has with fewer seeds than others, at the largest fraction."""
+    full, found = gains[gains["fraction"] == max(study.fractions)], []
+    tasks = set(study.scores.loc[study.scores["fraction"] == max(study.fractions), "task"])
+    for name, rows in full.groupby("contrast", sort=False):
+        lacking = f"{name}: no seed under both aggregations in {{}}, so it says nothing of these tasks."
+        found += _if_any(tasks - set(rows["task"]), len(tasks), lacking)
+        fewer = rows.loc[rows["seeds"] < rows["seeds"].max(), "task"]
+        found += _if_any(fewer, len(tasks), f"{name}: fewer pairs of seeds than in other tasks in {{}}.")
+    return found
 
 
 def _missing_contrasts(study: StudyTables, gains: pd.DataFrame) -> list[str]:

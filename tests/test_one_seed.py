@@ -81,3 +81,16 @@ def test_an_unfinished_grid_says_so_before_any_verdict():
     manifest = replace(whole.study.manifest, planned=12, finished=9)
     (alert,) = alerts(replace(whole, study=replace(whole.study, manifest=manifest)))
     assert "not finished: 9 of 12 runs" in alert
+
+
+def test_tasks_that_lack_runs_are_named():
+    whole = study(3)
+    scores = whole.scores
+    none = (scores["task"] == "task02") & (scores["aggregation"] == "CG")
+    fewer = (scores["task"] == "task01") & (scores["aggregation"] == "AU") & (scores["seed"] == 2)
+    warnings = analyse(replace(whole, scores=scores[~none & ~fewer]), Settings(draws=200)).warnings
+    assert sum("CG-TS: no seed under both aggregations in 1 of 9 tasks (task02)" in each for each in warnings) == 1
+    assert (
+        sum("AU-TS: fewer pairs of seeds than in other tasks in 1 of 9 tasks (task01)" in each for each in warnings)
+        == 1
+    )
