@@ -61,7 +61,7 @@ if __name__ == "__main__":
     from runners.progress import GridProgress
     from runners.store import RunStore
     from runners.streams import lasting
-    runs, out = [planned(name, steps={steps}) for name in ("slow", "slow2")], Path({out!r})
+    runs, out = [planned(name, steps=5) for name in {names!r}], Path({out!r})
     with lasting():
         with GridProgress(runs, Console(), lambda: None) as progress:
             print("begins", flush=True)
@@ -69,32 +69,33 @@ if __name__ == "__main__":
 """
 
 
-def script(tmp_path: Path, steps: int) -> tuple[str, Path]:
+def script(tmp_path: Path, *names: str) -> tuple[str, Path]:
     file, out = tmp_path / "script.py", tmp_path / "out"
-    file.write_text(SCRIPT.format(tests=str(Path(__file__).parent), out=str(out), steps=steps))
+    file.write_text(SCRIPT.format(tests=str(Path(__file__).parent), out=str(out), names=names))
     return f"PYTHONPATH={ROOT} {sys.executable} {file}", out
 
 
 @pytest.mark.parametrize("redirected", [">&-", ">&- 2>&-", "2>&1 | head -c 1", "> /dev/full 2>&1"])
 def test_runs_do_not_fail_when_the_output_of_their_grid_is_lost(tmp_path, redirected):
-    command, out = script(tmp_path, steps=5)
+    command, out = script(tmp_path, "one", "two")
     assert shell(f"{command} {redirected}").returncode == 0
-    runs = [planned(name, steps=5) for name in ("slow", "slow2")]
+    runs = [planned(name, steps=5) for name in ("one", "two")]
     assert {status.state for status in RunStore(out).present(runs).values()} == {State.DONE}
     assert [result_of(out, run) for run in runs] == [{"value": undisturbed(run), "resumes": 0} for run in runs]
 
 
 def test_a_terminal_that_is_gone_stops_the_grid_in_order(tmp_path):
-    command, out = script(tmp_path, steps=300)
-    runs = [planned(name, steps=300) for name in ("slow", "slow2")]
+    command, out = script(tmp_path, "held", "two")
+    runs = [planned(name, steps=5) for name in ("held", "two")]
     store = RunStore(out)
     process = subprocess.Popen(["bash", "-c", f"exec env {command}"], stdout=subprocess.PIPE, start_new_session=True)
-    wait_for(lambda: (store.folder(runs[0]) / "checkpoint.pt").is_file())
+    wait_for(lambda: fake_engine.stays(store.folder(runs[0])))
     process.stdout.close()
     os.killpg(process.pid, signal.SIGHUP)  # as a terminal does it: to the grid and its workers
     assert process.wait(timeout=PATIENCE) == 0
     states = store.present(runs)
     assert {status.state for status in states.values()} == {State.PENDING}
+    fake_engine.let_go(out)
     grid(runs, out, Witness())
     assert result_of(out, runs[0]) == {"value": undisturbed(runs[0]), "resumes": 1}
     assert fake_engine.trace(out, "end") == [run.id for run in runs]
