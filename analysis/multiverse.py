@@ -141,10 +141,12 @@ def task_variants(
     rows = study.scores[(study.scores["fraction"] == fraction) & (study.scores["aggregation"] != FLOOR)]
     thin = replace(study, scores=rows.reset_index(drop=True))
     found: dict[str, dict[Variant, TaskScores]] = {each.task: {MAIN: each} for each in task_scores(thin, None)}
-    main = {}
+    main, higher = {}, {}
     for task, own in rows.groupby("task"):
         metrics = list(own["metric"].unique())
-        main[str(task)] = "score" if "score" in metrics else primary_of(str(own["type"].iloc[0]), metrics)
+        name = "score" if "score" in metrics else primary_of(str(own["type"].iloc[0]), metrics)
+        main[str(task)] = name
+        higher[str(task)] = bool((own.loc[own["metric"] == name, "direction"] == "higher").all())
     for metric in sorted({name for names in ALTERNATIVES.values() for name in names}):
         for each in task_scores(thin, None, metric):
             if metric in ALTERNATIVES.get(each.type, ()) and metric != main[each.task]:
@@ -152,7 +154,7 @@ def task_variants(
     if resampled is None:
         return found
     return {
-        task: _from_cases(variants, main[task], resampled.tasks[task], resampled.weights)
+        task: _from_cases(variants, main[task], higher[task], resampled.tasks[task], resampled.weights)
         if task in resampled.tasks
         else variants
         for task, variants in found.items()
@@ -160,9 +162,12 @@ def task_variants(
 
 
 def _from_cases(
-    variants: Mapping[Variant, TaskScores], main: str, cases: TaskCases, weights: Weights
+    variants: Mapping[Variant, TaskScores], main: str, higher: bool, cases: TaskCases, weights: Weights
 ) -> dict[Variant, TaskScores]:
-    """Every variant of a task from its cases; metrics that its cases do not give are left out."""
+    """Every variant of a task from its cases; metrics that its cases do not give are left out.
+
+    `higher`: of the main metric more is better, which a metric of another trainer does not tell by its name.
+    """
     place = pd.MultiIndex.from_frame(cases.arms).get_indexer(pd.MultiIndex.from_frame(variants[MAIN].arms[ARM]))
     own = replace(
         cases,
@@ -178,7 +183,8 @@ def _from_cases(
         for (metric, _), each in variants.items():
             name = main if metric == MAIN[0] else metric
             if name in values:
-                sign = 1.0 if METRICS[name].higher_is_better else -1.0
+                better = METRICS[name].higher_is_better if name in METRICS else higher
+                sign = 1.0 if better else -1.0
                 found[metric, rule] = replace(
                     each, values=sign * values[name], draws=sign * draws[name], subjects=own.n_subjects
                 )

@@ -260,3 +260,20 @@ def test_one_case_is_not_resampled(tmp_path):
     path = written(tmp_path, "task,aggregation,seed,case,value\n" + "\n".join(rows) + "\n")
     gains = analyse(read_scores(path), QUICK).frames["gains"]
     assert set(gains["basis"]) == {"seeds only"} and set(gains["verdict"]) == {"undecided"}
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("", 1), ("lower", -1)])
+def test_cases_of_an_unknown_metric_in_another_unit_are_analysed(tmp_path, direction, sign):
+    """Values of 50 and more without a name of the metric: no share, so gains keep their own unit and direction."""
+    random = np.random.default_rng(0)
+    lines = [
+        f"{task},{name},{seed},c{case},{50 + 5 * (name == 'AU') + random.normal():.3f},{direction}"
+        for task in ("a", "b")
+        for name in ("TS", "AU")
+        for seed in range(3)
+        for case in range(12)
+    ]
+    path = written(tmp_path, "task,aggregation,seed,case,value,direction\n" + "\n".join(lines) + "\n")
+    frames = analyse(read_scores(path), QUICK).frames
+    assert (np.sign(frames["gains"]["gain"]) == sign).all()
+    assert len(frames["multiverse"]) == 2
