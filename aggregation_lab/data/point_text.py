@@ -35,12 +35,12 @@ def read_point(text: str) -> tuple[float, float] | None:
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, list) and len(value) == 2 and not any(isinstance(part, bool) for part in value):
-        pair = tuple(map(_number, value))
+        pair = tuple(map(finite_number, value))
     else:
         match = _PAIR.fullmatch(_NUMPY.sub(r"\1", text))
         if match is None or not _is_balanced(match[1].split(), match[4].split()):
             return None
-        pair = (_number(match[2]), _number(match[3]))
+        pair = (finite_number(match[2]), finite_number(match[3]))
     x, y = pair
     return None if x is None or y is None else (x, y)
 
@@ -49,7 +49,8 @@ def _is_balanced(opened: list[str], closed: list[str]) -> bool:
     return [_CLOSING[bracket] for bracket in reversed("".join(opened))] == list("".join(closed))
 
 
-def _number(part: object) -> float | None:
+def finite_number(part: object) -> float | None:
+    """The number that a text or a value of JSON is; None where it is none, or not finite."""
     try:
         number = float(part)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):  # JSON knows whole numbers too large for a float

@@ -1,13 +1,12 @@
 """From the text of a CSV row to a typed case: task, image, and mask, label, box or points."""
 
-import math
 import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aggregation_lab.config import TargetRules
 from aggregation_lab.data.labels import Labels
-from aggregation_lab.data.point_text import is_empty_point, read_point
+from aggregation_lab.data.point_text import finite_number, is_empty_point, read_point
 from aggregation_lab.data.problems import Findings
 from aggregation_lab.data.row_findings import RowFindings
 from aggregation_lab.data.tables import CSV_FOLDER, Row
@@ -164,16 +163,8 @@ def _required(row: Row, column: str, task_type: TaskType, faults: RowFindings) -
 
 
 def _integer(text: str) -> int | None:
-    number = _number(text)
+    number = finite_number(text)
     return int(number) if number is not None and number.is_integer() else None
-
-
-def _number(text: object) -> float | None:
-    try:
-        number = float(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):  # JSON knows whole numbers too large for a float
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _path(row: Row, column: str, task_type: TaskType, faults: RowFindings) -> str:
@@ -190,7 +181,7 @@ def _path(row: Row, column: str, task_type: TaskType, faults: RowFindings) -> st
 
 def _box(row: Row, faults: RowFindings) -> Box | None:
     texts = [_required(row, column, TaskType.DETECTION, faults) for column in BOX_COLUMNS]
-    numbers = [_number(text) for text in texts]
+    numbers = [finite_number(text) for text in texts]
     for column, text, number in zip(BOX_COLUMNS, texts, numbers, strict=True):
         if text and number is None:
             faults.error(row, column, f"is {text!r}; write a number in pixels", f"number {column}")
