@@ -30,7 +30,7 @@ from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
 from analysis.resampling import ARM, TaskCases, Weights
 from analysis.settings import Correction, Scale, Settings
 from analysis.study import Resampled, StudyTables, primary_of, task_scores
-from analysis.task_gains import moderated, testable
+from analysis.task_gains import moderated, scaled_margin, testable
 from analysis.verdicts import VERDICTS, judge
 
 ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
@@ -103,7 +103,7 @@ def multiverse(
         for contrast, (task, variants) in product(compared, scores.items()):
             paired = {name: pair(scored, contrast, fraction, scale) for name, scored in variants.items()}
             own = {
-                name: _Gain(gain, _margin(gain, study.manifest.margin(task), scale))
+                name: _Gain(gain, scaled_margin(gain, study.manifest.margin(task), scale))
                 for name, gain in paired.items()
                 if gain is not None and _usable(name, gain)
             }
@@ -118,16 +118,6 @@ def _usable(variant: Variant, gain: PairedGain) -> bool:
     """Two models, a gain that is defined in every seed, and not an alternative metric in pixels."""
     defined = len(gain.seeds) > 0 and bool(np.isfinite(gain.by_seed).all())
     return defined and not gain.same_model and (gain.unit == "1" or variant == MAIN)
-
-
-def _margin(gain: PairedGain, margin: float, scale: Scale) -> float:
-    """As the frame `gains` has it: relative gains of scores take the margin over the base score, errors the margin."""
-    if gain.unit != "1":
-        return float("nan")
-    if scale == "absolute" or gain.score_unit != "1":
-        return margin
-    base = abs(float(gain.base_scores.mean()))
-    return margin / base if base else float("nan")
 
 
 def task_variants(

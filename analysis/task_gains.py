@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain, pooled_sd
 from analysis.moderation import moderate
-from analysis.settings import Settings
+from analysis.settings import Scale, Settings
 from analysis.study import StudyTables, primary_of, unit_of
 from analysis.uncertainty import DECIDES, SEEDS_AND_CASES, Estimate
 from analysis.verdicts import SAME_MODEL, judge
@@ -39,7 +39,7 @@ def task_gains(
             of_task = dict(list(study.scores[study.scores["fraction"] == share].groupby("task")))
             still = improving[improving["fraction"] == share].set_index(["aggregation", "task"])["improving"].to_dict()
             for pair, estimate in zip(members, estimates, strict=True):
-                margin = _margin(study, pair, settings)
+                margin = scaled_margin(pair, study.manifest.margin(pair.task), settings.scale)
                 rows.append(
                     {**contrast.columns, "fraction": share, "family": family, "margin": margin}
                     | _row(pair, estimate, settings)
@@ -119,20 +119,19 @@ def _row(pair: PairedGain, estimate: Estimate, settings: Settings) -> dict[str, 
     }
 
 
-def _margin(study: StudyTables, each: PairedGain, settings: Settings) -> float:
-    """The task's margin on the scale of the gains.
+def scaled_margin(pair: PairedGain, margin: float, scale: Scale) -> float:
+    """A task's margin on the scale of its gains.
 
     Relative gains of unit-free scores take the margin over the base score, those of pixel errors the margin itself.
     NaN where the margin says nothing about the scale: absolute pixels, or a standardised gain without scatter.
     """
-    margin = study.manifest.margin(each.task)
-    if settings.scale == "absolute":
-        return margin if each.unit == "1" else float("nan")
-    if settings.scale == "relative":
-        base = abs(float(each.base_scores.mean()))
-        return margin if each.score_unit != "1" else margin / base if base else float("nan")
-    spread = pooled_sd(each.joint_scores, each.base_scores)
-    return margin / spread if spread > 0 and each.score_unit == "1" else float("nan")
+    if scale == "absolute":
+        return margin if pair.unit == "1" else float("nan")
+    if scale == "relative":
+        base = abs(float(pair.base_scores.mean()))
+        return margin if pair.score_unit != "1" else margin / base if base else float("nan")
+    spread = pooled_sd(pair.joint_scores, pair.base_scores)
+    return margin / spread if spread > 0 and pair.score_unit == "1" else float("nan")
 
 
 def _raw(rows: pd.DataFrame, contrast: Contrast) -> dict[str, object]:
