@@ -37,7 +37,7 @@ FIGURES = (
         "over all tasks and contrasts at full data; dotted: one seed, so test cases alone and no verdict). Grey: "
         "losses within the margin. Upright stroke: the largest loss that is not ruled out, corrected too; where it "
         "lies in the grey there is no meaningful loss. Diamonds: mean gains of groups, types and all tasks with 95 % "
-        f"intervals, for these tasks and, hollow, for tasks of this kind. {_ARROW}",
+        f"intervals for these tasks; hollow: median gain of tasks of this kind. {_ARROW}",
         gains_forest,
         "gains on a unit-free scale",
     ),
@@ -70,8 +70,9 @@ FIGURES = (
     PaperFigure(
         "type_sensitivity",
         "Gains by task type",
-        "Left: mean gain of each task type (number of tasks; several where contrasts differ) with 95 % interval, tasks "
-        "being a sample. Right: share of its tasks with verdict harm (filled) and with a negative estimate (outlined). "
+        "Left: mean gain of each task type (number of tasks; several where contrasts differ) with the 95 % interval of "
+        "these very tasks. Right: share of its tasks with verdict harm (filled) and with a negative estimate "
+        "(outlined). "
         f"{_SOME_ARROW}",
         type_sensitivity,
         "mean gains by type",
