@@ -47,7 +47,7 @@ quick: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 fuzz: $(READY)
-	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest -n 2 --dist worksteal tests/test_fuzz_*.py
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest -n 2 --dist worksteal tests -k fuzz
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -60,13 +60,13 @@ format: $(READY)
 
 bench: $(READY)
 	env -u OMP_NUM_THREADS $(BIN)/python -m runners.bench
-	$(BIN)/python -m analysis.validation.bench
+	$(BIN)/python -m runners.bench.analysis_speed
 
 calibrate: $(READY)
 	$(BIN)/python -m analysis.validation.calibrate
 
 chaos: $(READY)
-	$(BIN)/python tests/chaos.py --interruptions 100 --write docs/chaos.md
+	$(BIN)/python -m tests.chaos --interruptions 100 --write docs/chaos.md
 
 clean:
 	rm -rf $(VENV) $(TOOLS) out build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

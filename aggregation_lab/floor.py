@@ -14,7 +14,7 @@ from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.geometry import boxes_in_sides, points_in_sides
-from aggregation_lab.data.splits import Split
+from aggregation_lab.data.splits.split import Split
 from aggregation_lab.scoring import case_rows, score_rows
 from aggregation_lab.tasks import Task, TaskType
 

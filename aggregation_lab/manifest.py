@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.errors import ResultsError
-from aggregation_lab.sealed import read_sealed, write_sealed
+from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
 
@@ -21,7 +21,7 @@ DEFAULT_MARGIN = 0.02
 class Manifest:
     """`margins` by task; `settings` as in the study file; `dataset` and `split` are digests.
 
-    `leakage` holds the counts of `aggregation_lab.data.sharing`. `planned` and `finished` count runs.
+    `leakage` holds the counts of `aggregation_lab.data.splits.leakage`. `planned` and `finished` count runs.
     """
 
     study: str

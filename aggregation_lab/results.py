@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import read_bytes, write_atomic
-from aggregation_lab.tabular import parsed, sealed
+from aggregation_lab.storage.sealed_parquet import parsed, sealed
 
 SCHEMA_VERSION = "1"
 

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from aggregation_lab import metrics
-from aggregation_lab.data.masks import decode_mask, parse_values
+from aggregation_lab.data.images.masks import decode_mask, parse_values
 from aggregation_lab.errors import DataError, ResultsError
 from aggregation_lab.files import read_bytes
 from aggregation_lab.tasks import METRICS, Task, TaskType

@@ -51,7 +51,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
         "base_score": "unit-free score of the base model, mean over seeds",
         **_GAIN,
         "se": "standard error: seeds and test cases together",
-        "df": "degrees of freedom of the t with the same tails (`analysis.matched_t`)",
+        "df": "degrees of freedom of the t with the same tails (`analysis.statistics.matched_t`)",
         "seed_share": "share of the variance that comes from seeds",
         "case_share": "share of the variance that comes from test cases",
         "basis": "what the interval covers: seeds and cases, seeds only, the same with the scatter over seeds borrowed "

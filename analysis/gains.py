@@ -12,10 +12,24 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.contrast_names import contrast_name
 from analysis.frames import frame
 from analysis.settings import Scale
-from analysis.uncertainty import ROUNDING, Estimate, differ, estimate
+from analysis.statistics.uncertainty import ROUNDING, Estimate, differ, estimate
+
+
+def contrast_name(joint: str, base: str) -> str:
+    """`AU-TS`: the joint aggregation minus the base. A name that itself holds a hyphen stands in brackets.
+
+    Two pairs never have one label: `(a-b)-c` is a-b against c, `a-(b-c)` is a against b-c. Brackets inside a bracketed
+    name are doubled, so that the first odd run of closing ones ends it.
+    """
+    return f"{_whole(joint)}-{_whole(base)}"
+
+
+def _whole(name: str) -> str:
+    if "-" not in name and not name.startswith("("):
+        return name
+    return f"({name.replace('(', '((').replace(')', '))')})"
 
 
 @dataclass(frozen=True)
@@ -106,7 +120,7 @@ class PairedGain:
         return [self.seeds.index(seed) for seed in seeds]
 
     def estimate(self) -> Estimate:
-        """Mean over seeds with the variances of `analysis.uncertainty`."""
+        """Mean over seeds with the variances of `analysis.statistics.uncertainty`."""
         return estimate(self.by_seed, self.draws, self.subjects, self.size)
 
     @property

@@ -7,22 +7,22 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.errors import ResultsError
-from analysis import guidelines, routing, trust
-from analysis.across import across_tasks
-from analysis.caveats import caveats
-from analysis.findings import findings
 from analysis.frames import FRAMES, frame, ordered
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair_all, seed_gains
-from analysis.multiverse import MOST_CONTRASTS, multiverse
-from analysis.pooling import pooled_row
-from analysis.power import hours_per_seed, power_frame
-from analysis.regret import regret_table
-from analysis.sensitivity import type_sensitivity
+from analysis.questions import expert_routing, guidelines, study_quality
+from analysis.questions.caveats import caveats
+from analysis.questions.findings import findings
+from analysis.questions.means import pooled_row
+from analysis.questions.multiverse import MOST_CONTRASTS, multiverse
+from analysis.questions.power import hours_per_seed, power_frame
+from analysis.questions.regret import regret_table
+from analysis.questions.scale_across_tasks import across_tasks
+from analysis.questions.scale_within_tasks import within_tasks
+from analysis.questions.stability import stability
+from analysis.questions.task_gains import task_gains
+from analysis.questions.type_sensitivity import type_sensitivity
 from analysis.settings import Scale, Settings
-from analysis.stability import stability
 from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
-from analysis.task_gains import task_gains
-from analysis.within import within_tasks
 
 Progress = Callable[[str], object]
 
@@ -42,7 +42,7 @@ class Analysis:
     multiverse_choices: pd.DataFrame | None = None
 
     def recommend(self, n_train: float, task_type: str, group: str | None = None) -> guidelines.Recommendation:
-        """Advice for a new task, see `analysis.guidelines`. Raises `ResultsError` where no rule could be fitted."""
+        """Advice for a new task, see `guidelines`. Raises `ResultsError` where no rule could be fitted."""
         if self.rule is None:
             raise ResultsError(
                 f"{self.study.manifest.study}: no rule could be fitted; it takes n_train and "
@@ -72,7 +72,7 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
         for each in compared
         for share in study.fractions
     }
-    improving = trust.improving(study)
+    improving = study_quality.improving(study)
     frames = {name: frame(name, []) for name in FRAMES}
 
     progress("gains and verdicts")
@@ -130,11 +130,11 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
         frames["regret"] = regret_table(rows, scores, study.aggregations)
 
     progress("trust, power and choices")
-    frames["data"] = trust.data(study)
-    frames["scores"] = trust.scores(study, frames["gains"])
-    frames["ledger"] = trust.ledger(study)
-    frames["learning_curves"] = trust.learning_curves(study)
-    frames["usage"], frames["similarity"] = routing.usage(study), routing.similarity(study)
+    frames["data"] = study_quality.data(study)
+    frames["scores"] = study_quality.scores(study, frames["gains"])
+    frames["ledger"] = study_quality.ledger(study)
+    frames["learning_curves"] = study_quality.learning_curves(study)
+    frames["usage"], frames["similarity"] = expert_routing.usage(study), expert_routing.similarity(study)
     frames["power"] = joined(
         "power",
         [

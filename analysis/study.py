@@ -14,8 +14,8 @@ from aggregation_lab.manifest import Manifest, read_manifest
 from aggregation_lab.tasks import METRICS, TYPE_METRICS, TaskType
 from analysis.frames import frame
 from analysis.gains import TaskScores
-from analysis.resampling import TaskCases, Weights, draw_weights, task_cases
-from analysis.weighted import VALUE
+from analysis.statistics.resampling import TaskCases, Weights, draw_weights, task_cases
+from analysis.statistics.weighted_metrics import VALUE
 
 _AGREE = 1e-6
 """Difference between a score and the same score computed from its cases that is rounding."""

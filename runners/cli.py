@@ -12,10 +12,10 @@ from aggregation_lab import naming
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
 from aggregation_lab.shortage import is_out_of_memory
 from aggregation_lab.text import printable
+from runners.console.streams import lasting, reader_is_gone
+from runners.console.terminal import Terminal, show_all_characters
+from runners.execution.worker_process import describe
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
-from runners.process import describe
-from runners.streams import lasting, reader_is_gone
-from runners.terminal import Terminal, show_all_characters
 
 if TYPE_CHECKING:
     from analysis.settings import Settings
@@ -117,19 +117,19 @@ def run_grid(
 
     Exit code 0: all chosen runs are finished; 1: some are not; 2: the study is at fault; 130: interrupted.
     """
-    from runners import commands
-    from runners.grid import run_study
-    from runners.slurm.submit import overridden
-    from runners.study_file import naming
+    from runners.commands import study_commands
+    from runners.execution.grid import run_study
+    from runners.execution.slurm.submit import overridden
+    from runners.planning.study_file import naming
 
     options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
-    opened, file, folder = commands.open_study(study, data, out)
+    opened, file, folder = study_commands.open_study(study, data, out)
     if slurm and engine is not EngineName.SLURM:
         raise StudyError("--slurm: needs --engine slurm")
     opened = overridden(opened, slurm or ())
     with naming(file):
         if dry_run:
-            raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
+            raise typer.Exit(study_commands.show_plan(opened, folder, options, _console()))
         raise typer.Exit(run_study(opened, file, folder, options, _console()))
 
 
@@ -143,13 +143,13 @@ def plan(
     device: DeviceOption = None,
 ) -> None:
     """Show a study's runs, images and time, and what is finished already; nothing is written."""
-    from runners import commands
-    from runners.study_file import naming
+    from runners.commands import study_commands
+    from runners.planning.study_file import naming
 
     options = GridOptions(jobs, tuple(only or ()), device=device)
-    opened, file, folder = commands.open_study(study, data, out)
+    opened, file, folder = study_commands.open_study(study, data, out)
     with naming(file):
-        raise typer.Exit(commands.show_plan(opened, folder, options, _console()))
+        raise typer.Exit(study_commands.show_plan(opened, folder, options, _console()))
 
 
 @app.command()
@@ -161,7 +161,7 @@ def validate(
 
     Exit code 0: usable, warnings shown; 1: not usable.
     """
-    from runners.validate import validate_data
+    from runners.commands.validate_data import validate_data
 
     raise typer.Exit(validate_data(data, study, _console()))
 
@@ -169,9 +169,9 @@ def validate(
 @app.command()
 def status(out: OutArgument) -> None:
     """Show the state of every run that is not finished, with the reason."""
-    from runners import commands
+    from runners.commands import study_commands
 
-    raise typer.Exit(commands.show_status(out, _console()))
+    raise typer.Exit(study_commands.show_status(out, _console()))
 
 
 @app.command()
@@ -181,9 +181,9 @@ def scores(
     fraction: Annotated[float | None, typer.Option("--fraction", help="One fraction only.")] = None,
 ) -> None:
     """Print the per-task table of the aggregations beside the floor, and write it as scoreboard.csv."""
-    from runners import commands
+    from runners.commands import study_commands
 
-    raise typer.Exit(commands.show_scores(out, metric, fraction, _console()))
+    raise typer.Exit(study_commands.show_scores(out, metric, fraction, _console()))
 
 
 @app.command()
@@ -196,11 +196,11 @@ def report(
     draws: DrawsOption = 2000,
 ) -> None:
     """Analyse a study and write its report: answers, tables, figures, methods; OUT/report where --to is not given."""
-    from runners import reporting
+    from runners.commands import report_commands
 
     folder = to or out / "report"
-    how, settings = reporting.reading(baseline, ()), _settings(scale, correction, draws)
-    raise typer.Exit(reporting.write_report_folder(str(out), folder, how, settings, _console()))
+    how, settings = report_commands.reading(baseline, ()), _settings(scale, correction, draws)
+    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, _console()))
 
 
 @app.command()
@@ -214,11 +214,11 @@ def analyze(
     draws: DrawsOption = 2000,
 ) -> None:
     """The same report from anybody's score table: task, aggregation, seed, value, and more columns if there."""
-    from runners import reporting
+    from runners.commands import report_commands
 
     folder = to or Path(f"{Path(scores).stem}_report")
-    how, settings = reporting.reading(baseline, mapped or ()), _settings(scale, correction, draws)
-    raise typer.Exit(reporting.write_report_folder(scores, folder, how, settings, _console()))
+    how, settings = report_commands.reading(baseline, mapped or ()), _settings(scale, correction, draws)
+    raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, _console()))
 
 
 @app.command()
@@ -232,10 +232,10 @@ def recommend(
     draws: DrawsOption = 500,
 ) -> None:
     """Which aggregation for a new task, by what was found here; it may abstain."""
-    from runners import reporting
+    from runners.commands import report_commands
 
-    how, settings = reporting.reading(baseline, mapped or ()), _settings("absolute", "BH", draws)
-    raise typer.Exit(reporting.show_recommendation(source, n_train, task_type, group, how, settings, _console()))
+    how, settings = report_commands.reading(baseline, mapped or ()), _settings("absolute", "BH", draws)
+    raise typer.Exit(report_commands.show_recommendation(source, n_train, task_type, group, how, settings, _console()))
 
 
 @app.command()
@@ -246,10 +246,10 @@ def power(
     draws: DrawsOption = 2000,
 ) -> None:
     """What the seeds at hand can show, and how many it takes for the margins."""
-    from runners import reporting
+    from runners.commands import report_commands
 
-    how, settings = reporting.reading(baseline, mapped or ()), _settings("absolute", "BH", draws)
-    raise typer.Exit(reporting.show_power(source, how, settings, _console()))
+    how, settings = report_commands.reading(baseline, mapped or ()), _settings("absolute", "BH", draws)
+    raise typer.Exit(report_commands.show_power(source, how, settings, _console()))
 
 
 def _settings(scale: str, correction: str, draws: int) -> "Settings":
@@ -272,9 +272,9 @@ def phantoms(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
 ) -> None:
     """Write ultrasound phantoms in the challenge's layout, with planted relatedness that is written down."""
-    from runners import commands
+    from runners.commands import study_commands
 
-    raise typer.Exit(commands.write_phantom_folder(out, tasks, scale, seed, _console()))
+    raise typer.Exit(study_commands.write_phantom_folder(out, tasks, scale, seed, _console()))
 
 
 def _console() -> Terminal:

@@ -1,4 +1,4 @@
-"""A grid under fire: `make chaos`, or `python tests/chaos.py --interruptions 100 --write docs/chaos.md`.
+"""A grid under fire: `make chaos`, or `python -m tests.chaos --interruptions 100 --write docs/chaos.md`.
 
 A small real grid is interrupted at random and continued by the same command, again and again. At its end its tables
 must equal those of an undisturbed grid bit by bit; then the next grid starts, until enough interruptions were made.
@@ -28,7 +28,8 @@ from typing import Any
 
 import pandas as pd
 
-TESTS = Path(__file__).parent
+from tests import ROOT
+
 FAULT = "AGGLAB_CHAOS"
 MEASURED = ("seconds", "train_seconds", "peak_memory", "started", "resumes", "versions")
 """Columns of the table of runs that tell of time, memory, the interruptions themselves and the state of the code."""
@@ -107,7 +108,7 @@ def plant(where: str) -> None:
 
 def load(out: Path):
     """What workers load: the real thing, and their fault."""
-    from runners.output import load_prepared
+    from runners.store.study_folder import load_prepared
 
     plant("worker")
     return load_prepared(out)
@@ -115,7 +116,7 @@ def load(out: Path):
 
 def train(*args, **kwargs) -> None:
     """What workers call: the real training, with a checkpoint after every step, so that there are writes to hit."""
-    from aggregation_lab.execution import train_run
+    from aggregation_lab.training.execution import train_run
 
     train_run(*args, **kwargs, checkpoint_seconds=0.0)
 
@@ -137,12 +138,13 @@ INSIDE = {
 
 GRID = """
 import functools, sys
-sys.path.insert(0, {tests!r})
+sys.path.insert(0, {project!r})
 if __name__ == "__main__":
-    import chaos
-    from runners import cli, grid
+    from runners import cli
+    from runners.execution import grid
+    from tests import chaos
     chaos.plant("grid")
-    grid.WorkerConfig = functools.partial(grid.WorkerConfig, load="chaos:load", train="chaos:train")
+    grid.WorkerConfig = functools.partial(grid.WorkerConfig, load="tests.chaos:load", train="tests.chaos:train")
     cli.main()
 """
 
@@ -159,8 +161,8 @@ class Arena:
 
     def start(self, fault: Fault | None = None) -> subprocess.Popen[str]:
         script = self.out.with_name("grid.py")
-        script.write_text(GRID.format(tests=str(TESTS)))
-        environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
+        script.write_text(GRID.format(project=str(ROOT)))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         if fault is not None:
             environment[FAULT] = json.dumps(asdict(fault))
         command = [sys.executable, script, "run-grid", self.study, "--data", self.data, "--out", self.out]
@@ -184,7 +186,7 @@ class Arena:
 
     def workers(self) -> list[int]:
         """Processes that train at this moment."""
-        from runners.claims import holder, latest
+        from runners.store.claims import holder, latest
 
         folders = [folder for folder in self.out.glob("runs/*") if folder.is_dir()]
         held = [holder(folder, latest(os.listdir(folder))) for folder in folders]
@@ -335,8 +337,8 @@ class Arena:
     def compare(self, reference: Path) -> None:
         """The same command once more, undisturbed: then everything is there, once, and equal to the reference."""
         from aggregation_lab import results
-        from runners.output import read_plan
-        from runners.store import RunStore, State
+        from runners.store.run_store import RunStore, State
+        from runners.store.study_folder import read_plan
 
         self.run()
         runs = read_plan(self.out)
@@ -352,9 +354,10 @@ class Arena:
 
 def storm(folder: Path, interruptions: int, seed: int) -> Counter[str]:
     """Make at least so many interruptions, over as many grids as it takes. Returns how often each kind struck."""
-    from conftest import _draw_heads, _draw_kinds  # the data of the other tests
     from numpy.random import default_rng
-    from tiny import STUDY, write_study
+
+    from tests.conftest import _draw_heads, _draw_kinds  # the data of the other tests
+    from tests.tiny import STUDY, write_study
 
     rng, data = default_rng(0), folder / "data"
     _draw_heads(data / "train", rng)
@@ -391,7 +394,7 @@ def _kinds_of_study(folder: Path, study: dict[str, Any]) -> list[tuple[str, dict
 
 
 def report(counts: Counter[str], seconds: float) -> str:
-    from aggregation_lab.recording import versions
+    from aggregation_lab.training.recording import versions
 
     rows = "\n".join(f"| {name} | {count} |" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
     when = time.strftime("%Y-%m-%d", time.gmtime())

@@ -12,10 +12,10 @@ from aggregation_lab.manifest import Manifest
 from aggregation_lab.tasks import TYPE_METRICS, TaskType
 from analysis.frames import FRAMES, frame, ordered
 from analysis.pipeline import Analysis
+from analysis.questions.task_gains import HEADLINE, SMALLER
 from analysis.settings import Settings
+from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 from analysis.study import StudyTables
-from analysis.task_gains import HEADLINE, SMALLER
-from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
 FRACTIONS = (0.25, 0.5, 1.0)
 TYPES = tuple(str(name) for name in TaskType)

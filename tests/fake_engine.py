@@ -16,11 +16,10 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-from waiting import wait_for
-
 from aggregation_lab.errors import AgglabError, TrainingError
 from aggregation_lab.files import write_json
-from runners.worker import WorkerConfig
+from runners.execution.worker import WorkerConfig
+from tests.waiting import wait_for
 
 BROKEN: list[str] = []
 """Names of runs that have broken this process, as an error of CUDA would."""
@@ -35,7 +34,9 @@ class Interruption(Exception):
 
 def config(out: Path, **changes) -> WorkerConfig:
     names = {"load": "load", "train": "train", "interruption": "Interruption"}
-    return WorkerConfig(out, threads=1, **{field: f"fake_engine:{name}" for field, name in names.items()} | changes)
+    return WorkerConfig(
+        out, threads=1, **{field: f"tests.fake_engine:{name}" for field, name in names.items()} | changes
+    )
 
 
 def load(out: Path) -> SimpleNamespace:

@@ -7,7 +7,7 @@ import yaml
 from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import Task, TaskType
-from runners.plan import PlannedRun
+from runners.planning.plan import PlannedRun
 
 STUDY = {
     "name": "tiny",

@@ -1,0 +1,1 @@
+"""From a data folder to one case table, its split and its image cache. Imports no torch."""

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from aggregation_lab.data.arrays import check, is_whole, open_array, write_array
+from aggregation_lab.data.array_files import check, is_whole, open_array, write_array
 from aggregation_lab.data.challenge import Dataset
-from aggregation_lab.data.decode import decode_image
-from aggregation_lab.data.deep import Levels
-from aggregation_lab.data.masks import decode_mask, parse_values
-from aggregation_lab.data.scan import Progress
+from aggregation_lab.data.images.decode import decode_image
+from aggregation_lab.data.images.deep_levels import Levels
+from aggregation_lab.data.images.file_scan import Progress
+from aggregation_lab.data.images.masks import decode_mask, parse_values
 from aggregation_lab.errors import AgglabError, DataError
 from aggregation_lab.files import read_bytes
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from aggregation_lab.config import TargetRules
-from aggregation_lab.data.checks import (
+from aggregation_lab.data.images.deep_levels import Levels
+from aggregation_lab.data.images.file_scan import Progress, Scan, scan_files
+from aggregation_lab.data.images.near_duplicates import near_duplicates
+from aggregation_lab.data.interpretation.case_checks import (
     check_agreement,
     check_copies,
     check_enough,
@@ -18,21 +21,18 @@ from aggregation_lab.data.checks import (
     check_shared_masks,
     without_images_as_masks,
 )
-from aggregation_lab.data.contrast import check_contrast
-from aggregation_lab.data.coordinates import check_bounds, pixel_cases
-from aggregation_lab.data.deep import Levels
-from aggregation_lab.data.duplicates import near_duplicates
-from aggregation_lab.data.layout import advise, find_train_folder, tell_other_parts
-from aggregation_lab.data.levels import find_levels
-from aggregation_lab.data.mask_classes import TaskMasks, class_masks
-from aggregation_lab.data.paths import find_files
-from aggregation_lab.data.problems import Findings, Problem
-from aggregation_lab.data.repeats import without_repeats
-from aggregation_lab.data.scan import Progress, Scan, scan_files
-from aggregation_lab.data.subject_ids import UNKNOWN
-from aggregation_lab.data.subjects import assign_subjects, user_rules
-from aggregation_lab.data.tables import CSV_FOLDER, read_rows
-from aggregation_lab.data.targets import RULED_TYPES, Case, Shape, parse_rows, task_name
+from aggregation_lab.data.interpretation.contrast import check_contrast
+from aggregation_lab.data.interpretation.coordinates import check_bounds, pixel_cases
+from aggregation_lab.data.interpretation.grey_levels import find_levels
+from aggregation_lab.data.interpretation.mask_classes import TaskMasks, class_masks
+from aggregation_lab.data.rows.cases import RULED_TYPES, Case, Shape, parse_rows, task_name
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
+from aggregation_lab.data.rows.file_paths import find_files
+from aggregation_lab.data.rows.layout import advise, find_train_folder, tell_other_parts
+from aggregation_lab.data.rows.problems import Findings, Problem
+from aggregation_lab.data.rows.repeated_rows import without_repeats
+from aggregation_lab.data.rows.table_text import UNKNOWN
+from aggregation_lab.data.subjects.subject_rules import assign_subjects, user_rules
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import alike, name_fault, printable
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task
@@ -79,7 +79,7 @@ def read_dataset(
     """Read and check a data folder: the train folder itself, or a folder that holds train or train/train.
 
     `tasks` keeps only these tasks; `groups` gives clinical groups by task, before those of the challenge (a task
-    that neither knows is its own group); `subjects` gives subject rules, see `aggregation_lab.data.subjects`;
+    that neither knows is its own group); `subjects` gives subject rules, see `subject_rules`;
     `laterality` names tasks, besides the challenge's own, whose target tells left from right: they are never mirrored.
     `rules` say how masks, labels, boxes and points are written where they differ from the challenge's.
     `scan_file` (Parquet) remembers what the image files hold, so that a second reading is quick.

@@ -1,0 +1,1 @@
+"""M2DINO: encoder, experts, heads."""

@@ -21,8 +21,8 @@ from analysis.figures.theme import (
     themed,
 )
 from analysis.pipeline import Analysis
+from analysis.statistics.verdicts import UNDECIDED
 from analysis.tables.order import records
-from analysis.verdicts import UNDECIDED
 
 _NEUTRAL: dict[str, Any] = {"facecolor": "#F2F2F2", "edgecolor": "#B5B5B5", "hatch": "//////", "linewidth": 0.0}
 

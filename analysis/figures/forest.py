@@ -36,9 +36,9 @@ from analysis.figures.theme import (
     verdict_mark,
 )
 from analysis.pipeline import Analysis
+from analysis.statistics.uncertainty import CASES
 from analysis.tables.cells import IMPROVING, VERDICT_MARKS, number
 from analysis.tables.order import against_base, at_full, records, unit_free
-from analysis.uncertainty import CASES
 
 _ROW = 0.148
 """Inches per row."""

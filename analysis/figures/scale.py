@@ -28,9 +28,9 @@ from analysis.figures.theme import (
     type_look,
 )
 from analysis.pipeline import Analysis
+from analysis.statistics.verdicts import SAME_MODEL
 from analysis.tables.cells import crossing
 from analysis.tables.order import against_base, at_full, records, unit_free
-from analysis.verdicts import SAME_MODEL
 
 _PANEL = 1.75
 """Inches of height per panel."""

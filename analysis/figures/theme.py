@@ -26,13 +26,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Affine2D
 
 from aggregation_lab.files import write_atomic, write_text
-from aggregation_lab.spreadsheet import csv_text
+from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import TaskType
 from analysis.figures.labels import BASE, families, labelled, named_again
 from analysis.figures.selection import fewer_contrasts
 from analysis.pipeline import Analysis
+from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 from analysis.tables.cells import IMPROVING
-from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
 COLUMN, WIDE = 3.35, 6.9
 """Width in inches of one column and of both columns of a paper."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from aggregation_lab.files import write_json, write_text
-from aggregation_lab.spreadsheet import csv_text
+from aggregation_lab.storage.spreadsheet_csv import csv_text
 from analysis.figures import write_figures
 from analysis.pipeline import Analysis
 from analysis.report.citation import BIBTEX

@@ -6,17 +6,17 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.finding_parts import NOT_TESTABLE
-from analysis.findings import WHOLE
 from analysis.pipeline import Analysis
+from analysis.questions.finding_parts import NOT_TESTABLE
+from analysis.questions.findings import WHOLE
 from analysis.report import words
 from analysis.report.grid import Cell, Grid, grid
 from analysis.report.trace import GainLinks, answered
+from analysis.statistics.uncertainty import CASES
+from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 from analysis.tables.cells import count, flagged, number, p_value, text
 from analysis.tables.order import with_unit
 from analysis.tables.paper import Column, build
-from analysis.uncertainty import CASES
-from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
 SAID: Final = {
     BENEFIT: ("gains", "gain"),

@@ -6,12 +6,12 @@ from typing import cast
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from analysis.caveats import MATCHED
 from analysis.pipeline import Analysis
+from analysis.questions.caveats import MATCHED
 from analysis.report import words
+from analysis.statistics.uncertainty import DECIDES
+from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS
 from analysis.tables.cells import IMPROVING
-from analysis.uncertainty import DECIDES
-from analysis.verdicts import BENEFIT, HARM, NO_LOSS
 
 GOOD, CAUTION, UNKNOWN = "good", "caution", "unknown"
 

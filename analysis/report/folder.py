@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import file_digest, write_json
-from aggregation_lab.sealed import read_json
+from aggregation_lab.storage.sealed_json import read_json
 from aggregation_lab.text import printable
 
 MARKER = "report.json"

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.finding_parts import CONTRADICTED, NOT_TESTABLE, SUPPORTED
+from analysis.questions.finding_parts import CONTRADICTED, NOT_TESTABLE, SUPPORTED
 from analysis.report import words
+from analysis.statistics.verdicts import SAME_MODEL, VERDICTS
 from analysis.tables import PaperTable
-from analysis.verdicts import SAME_MODEL, VERDICTS
 
 MOST_ROWS: Final = 400
 """Rows of a table that stand on the page; all of them stand in its files."""

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.frames import FRAMES
 from analysis.pipeline import Analysis
-from analysis.power import plan_sentence
+from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
 from analysis.report.grid import MOST_ROWS, Grid, grid

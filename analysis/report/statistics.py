@@ -3,10 +3,10 @@
 import pandas as pd
 
 from analysis.pipeline import Analysis
-from analysis.sensitivity import SHUFFLES
+from analysis.questions.task_gains import HEADLINE, SMALLER
+from analysis.questions.type_sensitivity import SHUFFLES
 from analysis.settings import Settings
-from analysis.task_gains import HEADLINE, SMALLER
-from analysis.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
+from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
 
 _SCALES = {
     "absolute": "the difference of scores",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.trust import IMPROVING
-from analysis.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
+from analysis.questions.study_quality import IMPROVING
+from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
 MISSING = "–"
 VERDICT_MARKS = {HARM: "▼", BENEFIT: "▲", NO_LOSS: "≈", UNDECIDED: "?", SAME_MODEL: "≡"}

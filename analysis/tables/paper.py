@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from aggregation_lab.spreadsheet import csv_text
+from aggregation_lab.storage.spreadsheet_csv import csv_text
 from analysis.frames import FRAMES
 from analysis.tables.order import records
 

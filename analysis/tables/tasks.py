@@ -11,6 +11,8 @@ from aggregation_lab.tasks import METRICS
 from analysis.frames import FRAMES
 from analysis.pipeline import Analysis
 from analysis.settings import SCALES
+from analysis.statistics.uncertainty import CASES
+from analysis.statistics.verdicts import VERDICTS
 from analysis.tables.cells import (
     IMPROVING,
     MISSING,
@@ -27,8 +29,6 @@ from analysis.tables.cells import (
 )
 from analysis.tables.order import at_full, by_task, records, with_unit
 from analysis.tables.paper import Column, PaperTable, Row, build
-from analysis.uncertainty import CASES
-from analysis.verdicts import VERDICTS
 
 MARKS_NOTE = ", ".join(f"{mark} {verdict}" for verdict, mark in VERDICT_MARKS.items())
 IMPROVING_NOTE = f"{IMPROVING} the base model was still improving when its budget ended"

@@ -1,1 +1,1 @@
-"""Simulated conditions under which the statistics have to hold, each with the bounds of its figures."""
+"""Is the analysis right? Simulated studies of known truth."""

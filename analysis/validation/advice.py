@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.gains import TaskScores, contrasts, pair_all
-from analysis.guidelines import ANY_GROUP, UNDECIDED, Rule, fit_rule, rule_rows
+from analysis.questions.guidelines import ANY_GROUP, UNDECIDED, Rule, fit_rule, rule_rows
 from analysis.validation.means import thinned
 from analysis.validation.scenario import Scenario
 from analysis.validation.simulate import Design, Simulated

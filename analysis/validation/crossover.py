@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from analysis.across import across_tasks
 from analysis.gains import pair_all
+from analysis.questions.scale_across_tasks import across_tasks
+from analysis.questions.scale_within_tasks import within_tasks
 from analysis.validation.scenario import CONTRAST, Scenario
 from analysis.validation.simulate import Design, Simulated
-from analysis.within import within_tasks
 
 DRAWS = 60
 

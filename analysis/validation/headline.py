@@ -8,11 +8,11 @@ subjects, missed structures, and three contrasts at three fractions.
 import numpy as np
 
 from analysis.gains import Contrast, PairedGain, contrasts, pair_all
-from analysis.task_gains import moderated, testable
+from analysis.questions.task_gains import moderated, testable
+from analysis.statistics.verdicts import BENEFIT, HARM, UNDECIDED, judge
 from analysis.validation.learner import train_study
 from analysis.validation.scenario import DRAWS, MARGIN, Scenario
 from analysis.validation.simulate import Design, Simulated
-from analysis.verdicts import BENEFIT, HARM, UNDECIDED, judge
 
 NULL = Design(tasks=16, seeds=3, subjects=40, seed_sd=0.03, levels={"AU": 0.0})
 """No effect in any task."""

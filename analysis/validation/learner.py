@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import SGDClassifier
 
-from analysis.resampling import ARM, TaskCases
+from analysis.statistics.resampling import ARM, TaskCases
+from analysis.statistics.weighted_metrics import VALUE
 from analysis.validation.simulate import Design, Simulated
-from analysis.weighted import VALUE
 
 _FEATURES = 12
 _PASSES = 3

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.gains import PairedGain, TaskScores, pair_all
-from analysis.pooling import tasks_of_this_kind, these_tasks
+from analysis.questions.means import tasks_of_this_kind, these_tasks
 from analysis.validation.scenario import CONTRAST, Scenario
 from analysis.validation.simulate import Design, Simulated
 

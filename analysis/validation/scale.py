@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from analysis.across import across_tasks
 from analysis.gains import pair_all
+from analysis.questions.scale_across_tasks import across_tasks
+from analysis.questions.scale_within_tasks import within_tasks
 from analysis.validation.scenario import BASE, CONTRAST, DRAWS, Scenario, mean_of_known, share
 from analysis.validation.simulate import Design, Simulated
-from analysis.within import within_tasks
 
 
 def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:

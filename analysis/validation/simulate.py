@@ -20,9 +20,9 @@ from scipy import stats
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.tasks import TaskType
 from analysis.gains import TaskScores
-from analysis.resampling import ARM, TaskCases, draw_weights
+from analysis.statistics.resampling import ARM, TaskCases, draw_weights
+from analysis.statistics.weighted_metrics import VALUE
 from analysis.study import StudyTables
-from analysis.weighted import VALUE
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from analysis.gains import pair_all
-from analysis.pooling import tasks_of_this_kind, these_tasks
-from analysis.task_gains import moderated
-from analysis.uncertainty import percentile_interval
+from analysis.questions.means import tasks_of_this_kind, these_tasks
+from analysis.questions.task_gains import moderated
+from analysis.statistics.uncertainty import percentile_interval
+from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, judge
 from analysis.validation.scenario import BASE, CONTRAST, DRAWS, MARGIN, Scenario, share, true_gains
 from analysis.validation.simulate import Simulated
-from analysis.verdicts import BENEFIT, HARM, NO_LOSS, judge
 
 
 def count_verdicts(simulated: Simulated, seed: int) -> dict[str, float]:

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aggregation_lab.device import pick_device
-from aggregation_lab.recording import versions
-from runners import cost
+from aggregation_lab.training.device import pick_device
+from aggregation_lab.training.recording import versions
 from runners.bench.bare import bare
 from runners.bench.experts import experts
 from runners.bench.frozen import frozen
@@ -22,6 +21,7 @@ from runners.bench.scoring import scoring
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.tables import Table
 from runners.bench.workers import workers
+from runners.planning import cost
 
 PARTS: dict[str, Callable[[Setting], Table]] = {
     part.__name__: part

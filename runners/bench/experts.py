@@ -3,9 +3,9 @@
 import torch
 
 from aggregation_lab.config import ModelConfig, MoEConfig
-from aggregation_lab.device import pick_device, pick_precision
-from aggregation_lab.flops import count_flops
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
+from aggregation_lab.training.device import pick_device, pick_precision
+from aggregation_lab.training.flops import count_flops
 from runners.bench.bare import TASK, finished, model_step
 from runners.bench.setting import ENCODER, Setting
 from runners.bench.tables import Table, ratios

@@ -11,12 +11,12 @@ import torch
 from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import read_dataset
-from aggregation_lab.data.splits import draw_split
-from aggregation_lab.device import pick_device
+from aggregation_lab.data.splits.split import draw_split
 from aggregation_lab.model.encoder import build_encoder
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import TaskType
-from aggregation_lab.training import Trainer
+from aggregation_lab.training.device import pick_device
+from aggregation_lab.training.trainer import Trainer
 from runners.bench.bare import STEPS, finished
 from runners.bench.setting import BATCH, ENCODER, Setting
 from runners.bench.tables import Table, ratios

@@ -25,19 +25,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from aggregation_lab.data.augmentation import augment, to_model_input
-from aggregation_lab.data.loading import Batch
-from aggregation_lab.device import pick_device
-from aggregation_lab.evaluation import EVALUATION_BATCH
-from aggregation_lab.losses import image_losses
 from aggregation_lab.model.encoder import spatial_map
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import TaskType
-from runners import cost
+from aggregation_lab.training.augmentation import augment, to_model_input
+from aggregation_lab.training.batches import Batch
+from aggregation_lab.training.device import pick_device
+from aggregation_lab.training.evaluation import EVALUATION_BATCH
+from aggregation_lab.training.losses import image_losses
 from runners.bench.files_on_disk import CaseFiles, passes
 from runners.bench.plain import Trained, task_files
-from runners.output import Prepared, load_prepared, read_plan
+from runners.planning import cost
+from runners.store.study_folder import Prepared, load_prepared, read_plan
 
 
 def mend_imports() -> None:

@@ -10,7 +10,7 @@ from runners.bench.setting import Setting
 from runners.bench.study import AGGLAB
 from runners.bench.tables import Cell, Table
 from runners.bench.timed import timed
-from runners.output import read_plan
+from runners.store.study_folder import read_plan
 
 COLUMNS = ("images", "tasks", "runs", "preparing s", "preparing MiB", "plan s", "plan MiB")
 

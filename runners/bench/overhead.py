@@ -11,14 +11,14 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from aggregation_lab.device import pick_device
-from aggregation_lab.training import Trainer
-from runners import cost
+from aggregation_lab.training.device import pick_device
+from aggregation_lab.training.trainer import Trainer
 from runners.bench.setting import BATCH, Setting
 from runners.bench.study import EVALUATIONS, MIN_STEPS, run_study
 from runners.bench.tables import Table, ratios
-from runners.output import load_prepared, read_plan
-from runners.study import BUDGETS
+from runners.planning import cost
+from runners.planning.study import BUDGETS
+from runners.store.study_folder import load_prepared, read_plan
 
 MEASURED = "outside training steps / worker time of the grid"
 SMALL = "overhead / worker time at `budget: small`, waiting left out"

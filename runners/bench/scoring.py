@@ -5,17 +5,17 @@ import time
 from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import read_dataset
-from aggregation_lab.data.splits import draw_split
-from aggregation_lab.device import pick_device
-from aggregation_lab.execution import train_run
+from aggregation_lab.data.splits.split import draw_split
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import TaskType
-from aggregation_lab.training import Progress
+from aggregation_lab.training.device import pick_device
+from aggregation_lab.training.execution import train_run
+from aggregation_lab.training.trainer import Progress
 from runners.bench.setting import Setting
 from runners.bench.study import write_bench_study
 from runners.bench.tables import Table, ratios
-from runners.study import BUDGETS
-from runners.study_file import load_study
+from runners.planning.study import BUDGETS
+from runners.planning.study_file import load_study
 
 LABEL = "scoring and writing / whole segmentation run"
 

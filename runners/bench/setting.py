@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from aggregation_lab.data.phantoms import PhantomConfig, write_phantoms
-from runners import cost
+from runners.planning import cost
 
 ENCODER = "vit_tiny_patch16_dinov3_qkvb"
 SIZE = 128

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from aggregation_lab.data.layout import find_train_folder
-from aggregation_lab.data.problems import Findings
-from aggregation_lab.data.tables import read_rows
+from aggregation_lab.data.rows.csv_rows import read_rows
+from aggregation_lab.data.rows.layout import find_train_folder
+from aggregation_lab.data.rows.problems import Findings
 from aggregation_lab.results import RUNS, read_table
 from runners.bench.process import Measured, measure
 from runners.bench.setting import Setting
 from runners.bench.subset import cut_down
-from runners.study_file import find_study, load_study
+from runners.planning.study_file import find_study, load_study
 
 AGGLAB = (sys.executable, "-m", "runners.cli")
 MIN_STEPS, EVALUATIONS = 4, 3

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from aggregation_lab.data.layout import find_train_folder
-from aggregation_lab.data.problems import Findings
-from aggregation_lab.data.tables import CSV_FOLDER, Row, read_rows
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row, read_rows
+from aggregation_lab.data.rows.layout import find_train_folder
+from aggregation_lab.data.rows.problems import Findings
 from aggregation_lab.errors import DataError
 
 FEWEST = 8

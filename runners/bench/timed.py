@@ -17,10 +17,10 @@ def main(work: str, *arguments: str) -> None:
     import aggregation_lab.data.cache
     import aggregation_lab.data.splits
     import aggregation_lab.floor  # noqa: F401  # imported here, so that `prepare` finds it
-    from runners.collect import collect
-    from runners.output import read_plan
-    from runners.prepare import prepare
-    from runners.study_file import load_study
+    from runners.planning.study_file import load_study
+    from runners.store.collect import collect
+    from runners.store.prepare import prepare
+    from runners.store.study_folder import read_plan
 
     file, out = Path(arguments[0]), Path(arguments[-1])
     start = time.perf_counter()

@@ -6,13 +6,13 @@ from multiprocessing import get_context
 import torch
 
 from aggregation_lab.config import ModelConfig
-from aggregation_lab.device import pick_device
 from aggregation_lab.model.m2dino import build_m2dino
-from runners import cost
+from aggregation_lab.training.device import pick_device
 from runners.bench.bare import TASK, finished, model_step
 from runners.bench.setting import ENCODER, Setting
 from runners.bench.tables import Table, ratios
 from runners.bench.timing import repeat, seconds
+from runners.planning import cost
 
 
 def workers(setting: Setting) -> Table:

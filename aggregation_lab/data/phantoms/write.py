@@ -21,7 +21,7 @@ from aggregation_lab.data.phantoms.relatedness import README, relatedness
 from aggregation_lab.data.phantoms.render import render
 from aggregation_lab.errors import AgglabError, DataError
 from aggregation_lab.files import write_json, write_text
-from aggregation_lab.sealed import read_json
+from aggregation_lab.storage.sealed_json import read_json
 from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType
 
 PREFIXES = {

@@ -1,0 +1,1 @@
+"""From image and mask files to arrays."""

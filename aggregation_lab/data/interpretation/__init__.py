@@ -1,0 +1,1 @@
+"""What the values of a task's images and targets mean, decided for whole tasks."""

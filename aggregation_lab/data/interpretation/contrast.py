@@ -1,0 +1,76 @@
+"""Whether images show anything once their values are grey levels."""
+
+from collections.abc import Iterable, Mapping
+
+from aggregation_lab.data.images.deep_levels import Levels
+from aggregation_lab.data.images.file_scan import Scan
+from aggregation_lab.data.interpretation.grey_levels import TaskLevels
+from aggregation_lab.data.rows.cases import Case
+from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.row_problems import RowFindings
+
+CONTRAST = 3
+"""Grey levels, of 255, between the darkest and brightest 1% of an image: with no more it shows hardly anything."""
+DIM = 1 / 8
+"""Share of its range that a deep image exceeds somewhere; one that does not was saved with another range."""
+TOP_BIT = 128
+"""Colour images of 16 bits, of which the top 8 are read, use them up if one of a task is as bright as this."""
+
+_EIGHT_BITS = Levels(0.0, 255.0)
+
+
+def check_contrast(
+    cases: Iterable[Case],
+    images: Mapping[str, Scan],
+    levels: Mapping[str, Levels],
+    ranges: Iterable[TaskLevels],
+    findings: Findings,
+) -> None:
+    """Report images that are (nearly) of one grey when read, one line per CSV, and unusual ranges of values."""
+    gathered = RowFindings(findings)
+    brightest: dict[str, float] = {}
+    first: dict[tuple[str, str], Case] = {}
+    for case in cases:
+        brightest[case.task] = max(brightest.get(case.task, 0.0), images[case.image].high)
+        first.setdefault((case.row.file, case.image), case)
+    for case in first.values():
+        scan = images[case.image]
+        if scan.fault:
+            continue
+        if "top_bytes" in scan.notes and brightest[case.task] < TOP_BIT:
+            message = f"{case.image} is a colour image whose 16 bits are not used up, and only the top 8 can be read"
+            gathered.error(case.row, "image_path", f"{message}; save it with 8 bits per channel, or grey", "colour")
+            continue
+        fault = _fault(scan, levels.get(case.image, _EIGHT_BITS))
+        if fault:
+            gathered.warning(case.row, "image_path", f"{case.image} {fault}", fault.split()[0])
+    _check_ranges(ranges, findings)
+
+
+def _fault(scan: Scan, levels: Levels) -> str:
+    """What is wrong with the image's contrast, "" if nothing."""
+    span = levels.white - levels.black
+    if (scan.bright - scan.dark) * 255 / span <= CONTRAST and not _is_dim(scan, levels):
+        within = f"98% of its pixels lie within {CONTRAST} of 255 grey levels"
+        return f"has (nearly) no contrast, {within}; check how it was exported"
+    if _is_dim(scan, levels):
+        reach = f"99% of its pixels are at most {scan.bright:g}, the others of its task reach {levels.white:g}"
+        return f"is read (nearly) black, {reach}; save all images of a task with the same range"
+    return ""
+
+
+def _is_dim(scan: Scan, levels: Levels) -> bool:
+    """Whether a deep image that has contrast of its own lies far below the range that its task needs."""
+    return (
+        bool(scan.depth)
+        and scan.bright > scan.dark
+        and scan.bright - levels.black < DIM * (levels.white - levels.black)
+    )
+
+
+def _check_ranges(ranges: Iterable[TaskLevels], findings: Findings) -> None:
+    for group in ranges:
+        if group.own:
+            shown = f"images of more than 8 bits hold values from {group.levels.black:g} to {group.levels.white:g}"
+            message = f"{shown}; these become black and white in all of them"
+            findings.warning("task", None, ", ".join(group.tasks), message)

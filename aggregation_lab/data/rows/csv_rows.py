@@ -1,0 +1,111 @@
+"""The CSV files of a data folder in the challenge's layout, as rows of text that know their line."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from aggregation_lab.data.rows.columns import Header, known_column, read_header
+from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.table_text import DELIMITERS, read_records, read_text
+from aggregation_lab.naming import clean_name
+
+CSV_FOLDER = "csv_files"
+
+_EMPTY = frozenset({"", "nan", "NaN"})  # what pandas writes, or leaves, where a source lacks a column
+_PATHS = frozenset({"image_path", "mask_path"})  # kept as written: a file's name may hold any blank
+_NUMBERS = frozenset({"num_classes", "mask", "x_min", "y_min", "x_max", "y_max"})
+_OTHER_TABLES = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".csv.gz", ".csv.zip", ".parquet", ".feather")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One data row of a CSV. `file` is relative to the train folder; `line` is the line an editor shows."""
+
+    file: str
+    line: int
+    cells: dict[str, str]
+
+    @property
+    def source(self) -> str:
+        """Name of the CSV without its ending: the challenge keeps one CSV per source data set."""
+        return re.sub(r"\.csv$", "", PurePosixPath(self.file).name, flags=re.IGNORECASE)
+
+    def cell(self, column: str) -> str | None:
+        """Text of the cell, None where the file lacks the column, "" where the cell is empty.
+
+        Any text is a task's name, `nan` too.
+        """
+        text = self.cells.get(column)
+        return "" if text in _EMPTY and column != "task_id" else text
+
+
+def read_rows(train: Path, findings: Findings) -> list[Row]:
+    """Rows of every CSV under `train`/csv_files, files in the order of their names.
+
+    Reports a folder without CSV files, files that may have been meant to be read, and, per file: unreadable, not
+    UTF-8, no data row, a missing or repeated column, columns that are not used, a row with more or fewer cells than
+    the header.
+    """
+    paths = sorted((train / CSV_FOLDER).iterdir())
+    files = [path for path in paths if path.suffix.lower() == ".csv" and not _is_leftover(path.name)]
+    for path in paths:
+        if _is_leftover(path.name) and path.name.lower().endswith((".csv", ".csv#")):
+            findings.note(f"{CSV_FOLDER}/{path.name}", None, None, "is what another program left, and is not read")
+        elif path.name.lower().endswith(_OTHER_TABLES) and not _is_leftover(path.name):
+            findings.warning(f"{CSV_FOLDER}/{path.name}", None, None, "is not read; save it as CSV in UTF-8 to use it")
+    if not files:
+        findings.error(CSV_FOLDER, None, None, "holds no .csv file; put the challenge's CSV files there")
+    return [row for path in files for row in _read_file(path, f"{CSV_FOLDER}/{path.name}", findings)]
+
+
+def _is_leftover(name: str) -> bool:
+    """What macOS (`._x.csv`), Excel (`~$x.csv`) and LibreOffice (`.~lock.x.csv#`) leave beside a file."""
+    return name.startswith((".", "~$"))
+
+
+def _read_file(path: Path, name: str, findings: Findings) -> Iterator[Row]:
+    text = read_text(path, name, findings)
+    if text is None:
+        return
+    try:
+        yield from _read_rows(text, name, findings)
+    except ValueError as error:
+        line, reason = error.args
+        findings.error(name, line, None, f"is not readable as CSV ({reason}); mend the quotes of this line")
+
+
+def _read_rows(text: str, name: str, findings: Findings) -> Iterator[Row]:
+    records = read_records(text, lambda cells: sum(known_column(cell) is not None for cell in cells))
+    (_, (delimiter,)), first = next(records), next(records, None)
+    if first is None:
+        findings.error(name, None, None, "is empty; fill it or take it away")
+        return
+    line, titles = first
+    header = read_header(titles, name, line, findings)
+    if header is None:  # then a row's number of cells says nothing
+        return
+    count = 0
+    for line, cells in records:
+        count += 1
+        surplus = cells[len(titles) :]
+        if len(cells) < len(titles) or any(cell.strip() for cell in surplus):
+            advice = "put quotes around text that holds a comma" if surplus else "complete the row"
+            findings.error(name, line, None, f"has {len(cells)} cells, the header {len(titles)}; {advice}")
+        else:
+            yield Row(name, line, _cells(header, cells, delimiter))
+    if not count:
+        findings.error(name, None, None, "has a header but no row; fill it or take it away")
+
+
+def _cells(header: Header, cells: Sequence[str], delimiter: str) -> dict[str, str]:
+    """The cells by column. Where the delimiter is no comma, a comma between digits is a decimal one."""
+    named = {column: cells[place] for column, place in header.places.items()}
+    kept = {column: text if column in _PATHS and text.strip() else clean_name(text) for column, text in named.items()}
+    if delimiter == DELIMITERS[0]:
+        return kept
+    return {column: _with_point(text) if column in _NUMBERS else text for column, text in kept.items()}
+
+
+def _with_point(text: str) -> str:
+    return text.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+", text, re.ASCII) else text

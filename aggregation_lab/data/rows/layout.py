@@ -1,0 +1,67 @@
+"""Where the CSV files of a data folder lie; and what to do with a folder in which there are none."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
+from aggregation_lab.data.rows.problems import Findings
+
+_LOOKED_AT = 5000  # files of an unknown folder that are looked at
+OTHER_PARTS = ("val", "valid", "validation", "test")
+"""Folders that hold another part of the data, with the same names of files perhaps."""
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+_MEDICAL = {".dcm": "DICOM", ".dicom": "DICOM", ".ima": "DICOM", ".nii": "NIfTI", ".nrrd": "NRRD", ".mha": "MetaImage"}
+_WRITE = "write a CSV with the columns task_id, task_name, num_classes, image_path and the target"
+
+
+def find_train_folder(root: Path) -> Path | None:
+    """The folder holding csv_files: `root` itself, `root`/train or `root`/train/train; None if it is none of them."""
+    candidates = (root, root / "train", root / "train" / "train")
+    return next((folder for folder in candidates if (folder / CSV_FOLDER).is_dir()), None)
+
+
+def tell_other_parts(root: Path, train: Path, findings: Findings) -> None:
+    """Say that folders beside, or in, the train folder which hold another part of the data are not read."""
+    parents = {root, train} if train.name != "train" else {root, train, train.parent}
+    parts = sorted({parent / name for parent in parents for name in OTHER_PARTS if (parent / name).is_dir()})
+    for part in parts:
+        advice = "the split is drawn from the train folder; move the rows there, or name a split of yours as data.split"
+        findings.warning(os.path.relpath(part, train), None, None, f"is not used: {advice}")
+
+
+def advise(root: Path) -> str:
+    """One line for a folder without csv_files: what it seems to be, and what to do."""
+    wanted = f"is not there; give a folder in the challenge's layout, with train/{CSV_FOLDER}/*.csv"
+    files = list(_walk(root)) if root.is_dir() else []
+    kinds = Counter(_kind(file) for file in files)
+    tables = sorted({os.path.dirname(file) for file in files if file.lower().endswith(".csv")})
+    if any(part in {"imagesTr", "labelsTr"} for file in files for part in file.split(os.sep)):
+        return f"{wanted} (this is nnU-Net's layout: {_WRITE})"
+    if tables:
+        place = tables[0] or "this very folder"
+        return f"{wanted} (CSV files lie in {place}: move them there, and write image paths relative to them)"
+    if kinds["picture"] and any(file.lower().endswith(".json") for file in files):
+        return f"{wanted} (this holds JSON annotations, as COCO does: {_WRITE})"
+    medical = [kind for kind in dict.fromkeys(_MEDICAL.values()) if kinds[kind]]
+    if medical:
+        return f"{wanted} ({' and '.join(medical)} files are not read: convert them to PNG, then {_WRITE})"
+    return f"{wanted} ({_WRITE})" if kinds["picture"] else wanted
+
+
+def _kind(file: str) -> str:
+    _, suffix = os.path.splitext(file.lower().removesuffix(".gz"))
+    return "picture" if suffix in _PICTURES else _MEDICAL.get(suffix, "")
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Paths of the first files below `root`, relative to it."""
+    count = 0
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            yield os.path.relpath(os.path.join(folder, name), root)
+            count += 1
+            if count == _LOOKED_AT:
+                return

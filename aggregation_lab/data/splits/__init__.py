@@ -1,0 +1,1 @@
+"""One split over all tasks."""

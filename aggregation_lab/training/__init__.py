@@ -1,0 +1,1 @@
+"""Training of one run: from batches and losses to checkpoints and tables."""

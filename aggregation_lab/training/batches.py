@@ -1,0 +1,194 @@
+"""What a run reads: batches of images and targets, drawn as a pure function of (seed, step).
+
+Because no draw depends on what came before, a run that was killed continues with the very batches it would have
+seen, and needs no sampler state beyond its step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from aggregation_lab.config import TrainingConfig
+from aggregation_lab.data.cache import ImageCache
+from aggregation_lab.data.geometry import boxes_in_sides, points_in_sides
+from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.training.device import to_device
+from aggregation_lab.training.token_cache import TokenCache
+
+RESIDENT_SHARE = 0.3
+"""Images stay on an accelerator when they take at most this share of its free memory."""
+RESIDENT_CHUNK = 1024
+"""Images that pass through memory at once on their way to an accelerator."""
+
+
+class ImageStore:
+    """What a run reads, by rows of the cache, on the run's device: images, or `tokens` in their place, and masks."""
+
+    def __init__(
+        self,
+        cache: ImageCache,
+        cases: Sequence["TaskCases"],
+        device: torch.device,
+        tokens: TokenCache | None = None,
+    ):
+        image_rows = torch.cat([each.image_rows for each in cases])
+        masked = [each.targets for each in cases if each.task.type is TaskType.SEGMENTATION]
+        mask_rows = torch.cat(masked) if masked else torch.zeros(0, dtype=torch.long)
+        self.device = device
+        self._files: list[ImageCache | TokenCache] = [cache] if tokens is None else [cache, tokens]
+        self._tokens = None if tokens is None else _Rows(tokens, image_rows, device)
+        self._images = _Rows(cache.images, image_rows if tokens is None else image_rows[:0], device)
+        self._masks = _Rows(cache.masks, mask_rows, device)
+
+    def images(self, rows: Tensor) -> Tensor:
+        """B x C x S x S uint8, C = 1 or 3; with tokens in their place B x N x D float32."""
+        return self._images.take(rows).movedim(-1, 1) if self._tokens is None else self._tokens.take(rows)
+
+    def masks(self, rows: Tensor) -> Tensor:
+        """B x S x S uint8 class indices."""
+        return self._masks.take(rows)
+
+    def check(self) -> None:
+        """Raise `AgglabError` where a file that is read from has been damaged since it was opened."""
+        for files in self._files:
+            files.check()
+
+
+class _Rows:
+    """Rows of the cache: read as they are asked for, or kept on a CUDA device that has room for them."""
+
+    def __init__(self, source: np.ndarray | TokenCache, rows: Tensor, device: torch.device):
+        self._source, self._device = source, device
+        self._resident: Tensor | None = None
+        wanted = rows.unique()
+        if device.type == "cuda" and len(wanted):
+            free, _ = torch.cuda.mem_get_info(device)
+            first = torch.from_numpy(source[wanted[:1].numpy()])
+            if len(wanted) * first.nbytes <= RESIDENT_SHARE * free:
+                self._resident = first.new_empty(len(wanted), *first.shape[1:], device=device)
+                for places in torch.arange(len(wanted)).split(RESIDENT_CHUNK):
+                    self._resident[places[0] : places[-1] + 1] = torch.from_numpy(source[wanted[places].numpy()])
+                self._place = torch.zeros(len(source), dtype=torch.long)
+                self._place[wanted] = torch.arange(len(wanted))
+
+    def take(self, rows: Tensor) -> Tensor:
+        if self._resident is not None:
+            return self._resident[to_device(self._place[rows], self._device)]
+        return to_device(torch.from_numpy(self._source[rows.numpy()]), self._device)
+
+
+class TaskCases:
+    """The cases of one task in one split, with targets as tensors. Targets in [0, 1] of the image's sides."""
+
+    def __init__(self, task: Task, cases: pd.DataFrame, cache: ImageCache):
+        self.task = task
+        self.cases = cases
+        self.image_rows = torch.tensor([cache.image_row[content] for content in cases["content"]])
+        if task.type is TaskType.SEGMENTATION:
+            self.targets = torch.tensor([cache.mask_row[content] for content in cases["mask_content"]])
+        elif task.type is TaskType.CLASSIFICATION:
+            self.targets = torch.tensor(cases["label"].to_numpy(np.int64))
+        elif task.type is TaskType.DETECTION:
+            self.targets = torch.tensor(boxes_in_sides(cases), dtype=torch.float32)
+        else:
+            self.targets = torch.tensor(points_in_sides(cases), dtype=torch.float32)
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def target(self, rows: Tensor, store: ImageStore) -> Tensor:
+        """Masks B x S x S (int64), labels B, boxes B x 4 or points B x P x 2, on the run's device."""
+        if self.task.type is TaskType.SEGMENTATION:
+            return store.masks(self.targets[rows]).long()
+        return to_device(self.targets[rows], store.device)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws the cases of each step; `sizes` holds the training cases of each task.
+
+    proportional: every pass is one random order of all cases, so each is seen equally often (up to the last pass).
+    uniform, temperature: the task of each place in the batch is drawn first, then one of its cases.
+    """
+
+    sizes: tuple[int, ...]
+    training: TrainingConfig
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        return self.training.steps(sum(self.sizes))
+
+    def draw(self, step: int) -> list[tuple[int, np.ndarray]]:
+        """(task position, case positions) for the tasks that occur in this step's batch, in order of tasks."""
+        if self.training.sampling == "proportional":
+            tasks, cases = self._in_passes(step)
+        else:
+            tasks, cases = self._by_task(step)
+        return [(task, cases[tasks == task]) for task in np.unique(tasks).tolist()]
+
+    def _in_passes(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        total, batch = sum(self.sizes), self.training.batch_size
+        places = np.arange(step * batch, (step + 1) * batch)
+        drawn = np.concatenate(
+            [
+                _permutation(self.seed, number, total)[places[places // total == number] % total]
+                for number in np.unique(places // total)
+            ]
+        )
+        starts = np.concatenate([[0], np.cumsum(self.sizes)])
+        tasks = np.searchsorted(starts, drawn, side="right") - 1
+        return tasks, drawn - starts[tasks]
+
+    def _by_task(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        power = 0.0 if self.training.sampling == "uniform" else 1.0 / self.training.temperature
+        weights = np.array(self.sizes, float) ** power
+        random = np.random.default_rng([self.seed, 1, step])
+        tasks = random.choice(len(self.sizes), self.training.batch_size, p=weights / weights.sum())
+        return tasks, random.integers(0, np.array(self.sizes)[tasks])
+
+
+@lru_cache(maxsize=2)  # a step reads from one pass, or from two
+def _permutation(seed: int, number: int, total: int) -> np.ndarray:
+    return np.random.default_rng([seed, 0, number]).permutation(total)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`images` as `ImageStore.images` has them; `task_index` B; `parts` the rows of each task; `targets` by task."""
+
+    images: Tensor
+    task_index: Tensor
+    parts: list[tuple[str, slice]]
+    targets: dict[str, Tensor]
+
+    def piece(self, rows: slice) -> "Batch":
+        """Some rows of the batch, as a batch of their own."""
+        parts, targets = [], {}
+        for name, whole in self.parts:
+            start, stop = max(whole.start, rows.start), min(whole.stop, rows.stop)
+            if start < stop:
+                parts.append((name, slice(start - rows.start, stop - rows.start)))
+                targets[name] = self.targets[name][start - whole.start : stop - whole.start]
+        return Batch(self.images[rows], self.task_index[rows], parts, targets)
+
+
+def make_batch(drawn: Sequence[tuple[int, np.ndarray]], tasks: Sequence[TaskCases], store: ImageStore) -> Batch:
+    """Gather what the sampler drew."""
+    parts, targets, image_rows, start = [], {}, [], 0
+    for position, chosen in drawn:
+        rows = torch.from_numpy(np.asarray(chosen))
+        name = tasks[position].task.name
+        parts.append((name, slice(start, start + len(rows))))
+        targets[name] = tasks[position].target(rows, store)
+        image_rows.append(tasks[position].image_rows[rows])
+        start += len(rows)
+    index = torch.repeat_interleave(
+        torch.tensor([position for position, _ in drawn]), torch.tensor([len(chosen) for _, chosen in drawn])
+    )
+    return Batch(store.images(torch.cat(image_rows)), to_device(index, store.device), parts, targets)

@@ -1,0 +1,85 @@
+"""Predictions of a model for the cases of one task, and the quick validation score of the learning curve."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aggregation_lab import metrics
+from aggregation_lab.data.geometry import sides
+from aggregation_lab.model.m2dino import M2DINO
+from aggregation_lab.tasks import TaskType
+from aggregation_lab.training.batches import ImageStore, TaskCases
+from aggregation_lab.training.out_of_memory import with_less_memory
+
+EVALUATION_BATCH = 64
+"""Images predicted at once, where memory allows."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """`values`: one normalised prediction per case (see `model.heads`). `usage`: block -> mean gate per expert."""
+
+    values: np.ndarray
+    usage: dict[int, np.ndarray]
+
+
+class Evaluator:
+    """Runs a model over cases in evaluation mode, at the precision of the run.
+
+    `to_input` makes the model's input of what the store holds.
+    """
+
+    def __init__(self, model: M2DINO, store: ImageStore, to_input: Callable[[Tensor], Tensor], precision: torch.dtype):
+        self.model, self.store, self.to_input, self.precision = model, store, to_input, precision
+        self._at_once = EVALUATION_BATCH
+
+    def predict(self, cases: TaskCases) -> Predictions:
+        was_training = self.model.training
+        self.model.eval()
+        values: list[np.ndarray] = []
+        usage: dict[int, list[np.ndarray]] = {block: [] for block in self.model.moe}
+        start = 0
+        while start < len(cases):
+            work, what = partial(self._predict, cases, start), f"prediction of {cases.task.name}"
+            predicted, self._at_once = with_less_memory(work, self._at_once, self.store.device, what)
+            values.append(predicted)
+            for block, layer in self.model.moe.items():
+                usage[block].append(layer.usage.cpu().numpy())
+            start += len(predicted)
+        self.model.train(was_training)
+        return Predictions(
+            np.concatenate(values), {block: np.concatenate(gates).mean(0) for block, gates in usage.items()}
+        )
+
+    def _predict(self, cases: TaskCases, start: int, count: int) -> np.ndarray:
+        inputs = self.to_input(self.store.images(cases.image_rows[start : start + count]))
+        with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
+            return self.model.predict(inputs, cases.task).cpu().numpy()
+
+    def validation_score(self, cases: TaskCases) -> float:
+        """Unit-free score at the training resolution; NaN where it is undefined.
+
+        It leaves out what only the final scoring needs: Hausdorff distances and masks of the original size.
+        """
+        predicted = self.predict(cases).values
+        task = cases.task
+        if task.type is TaskType.SEGMENTATION:
+            reference = self.store.masks(cases.targets).cpu().numpy()
+            dices = [
+                [metrics.dice(one == index, other == index) for index in range(1, task.classes)]
+                for one, other in zip(predicted, reference, strict=True)
+            ]
+            return float(np.mean(dices))
+        reference = cases.targets.numpy()
+        if task.type is TaskType.CLASSIFICATION:
+            return metrics.auc(predicted, reference)[0]
+        if task.type is TaskType.DETECTION:
+            return float(np.mean([metrics.box_iou(*pair) for pair in zip(predicted, reference, strict=True)]))
+        pixels = sides(cases.cases)
+        errors = np.linalg.norm((predicted - reference) * pixels[:, None], axis=2)
+        relative = metrics.regression_scores(errors, np.hypot(*pixels.T))[1]
+        return max(0.0, 1.0 - relative.value)

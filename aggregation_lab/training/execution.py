@@ -1,0 +1,68 @@
+"""One run from its spec to its tables: what a worker calls."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from aggregation_lab.data.cache import ImageCache
+from aggregation_lab.data.challenge import Dataset
+from aggregation_lab.data.splits.split import Split
+from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.shortage import is_out_of_memory
+from aggregation_lab.training.checkpoint import read_checkpoint
+from aggregation_lab.training.device import pick_device, reset_peak_memory
+from aggregation_lab.training.out_of_memory import memory_errors_told
+from aggregation_lab.training.recording import write_results
+from aggregation_lab.training.trainer import Progress, Trainer
+
+
+def train_run(
+    spec: RunSpec,
+    dataset: Dataset,
+    split: Split,
+    cache: ImageCache,
+    folder: Path,
+    *,
+    report: Callable[[Progress], None] = lambda progress: None,
+    threads: int | None = None,
+    device: str | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> None:
+    """Train one run in `folder`, continuing its checkpoint if there is one, and write its tables.
+
+    `report` is called after every step, and while a frozen trunk is computed, and may raise `RunInterrupted`. The
+    tables are written before `done.json`, whose presence says that the run is finished. Raises `TrainingError` where a
+    loss is not finite or explodes, or one image at a time is more than memory holds, and `AgglabError` where a file
+    cannot be written or what the run reads was damaged meanwhile.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = pick_device(device)
+    reset_peak_memory(chosen)
+    cache.check()
+    with memory_errors_told("the run"):
+        trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report), folder / CHECKPOINT)
+        trainer.train(report, checkpoint_seconds)
+        # scoring can be killed, too, or find the disk full
+        trainer.save()
+        trainer.take_best()
+        scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")
+        write_results(trainer, dataset.root, alive=lambda: report(scoring))
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _begin(build: Callable[[], Trainer], checkpoint: Path) -> Trainer:
+    """A trainer at the checkpoint, or at its start where there is none; an unusable one is set aside and named."""
+    trainer = build()
+    if checkpoint.is_file():
+        try:
+            trainer.restore(read_checkpoint(checkpoint))
+        except Exception as error:  # a damaged file fails in many ways; training again is right for each of them
+            if is_out_of_memory(error):
+                raise
+            aside = checkpoint.replace(checkpoint.with_suffix(".damaged"))
+            print(f"{checkpoint}: cannot be continued ({error}); kept as {aside.name}, the run starts anew")
+            return build()
+    return trainer

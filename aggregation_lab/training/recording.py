@@ -1,0 +1,132 @@
+"""What a finished run leaves in its folder: its rows of the five tables, then `done.json`.
+
+Labels that depend on the study (aggregation, unit, clinical group) are added when the study is collected.
+"""
+
+import math
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab import results
+from aggregation_lab.files import file_digest
+from aggregation_lab.run import DONE
+from aggregation_lab.scoring import case_rows, score_rows
+from aggregation_lab.storage.sealed_json import write_sealed
+from aggregation_lab.training.convergence import still_improving
+from aggregation_lab.training.device import peak_memory
+from aggregation_lab.training.trainer import Trainer
+
+
+def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> None:
+    """Score the test cases, write the run's tables into its folder and, last, `done.json`.
+
+    `alive` is called before each task is scored and may end the run by raising.
+    """
+    start = time.monotonic()
+    spec = trainer.spec
+    run: dict[str, Any] = {"run": spec.id, "fraction": spec.fraction, "seed": spec.seed}
+    scores, cases, routing = [], [], []
+    for test, train in zip(trainer.test_cases, trainer.train_cases, strict=True):
+        alive()
+        task = test.task
+        labels = {**run, "task": task.name, "type": str(task.type)}
+        predictions = trainer.evaluator.predict(test)
+        rows = case_rows(task, test.cases, predictions.values, root)
+        cases.append(rows.assign(**labels, split="test"))
+        scores.append(score_rows(task, rows).assign(**labels, split="test", n_train=len(train)))
+        for block, shares in predictions.usage.items():
+            routing.append(
+                pd.DataFrame({"expert": np.arange(len(shares)), "share": shares.astype(float)}).assign(
+                    **labels, block=block
+                )
+            )
+    trainer.store.check()
+    curve = _curve(trainer).assign(**run)
+    ledger = trainer.ledger
+    seen = sum(ledger.images_seen.values())
+    flops = trainer.flops()
+    ledger.seconds += time.monotonic() - start
+    summary = pd.DataFrame(
+        [
+            {
+                **run,
+                "tasks": "+".join(task.name for task in spec.tasks),
+                "steps": trainer.steps,
+                "images_seen": seen,
+                "passes": seen / sum(len(cases) for cases in trainer.train_cases),
+                "flops": flops,
+                "parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+                "seconds": ledger.seconds,
+                "train_seconds": ledger.train_seconds,
+                "peak_memory": peak_memory(trainer.device),
+                "converged": not curve["still_improving"].any(),
+                "device": trainer.device.type,
+                "precision": "fp32" if str(trainer.precision) == "torch.float32" else "bf16",
+                "versions": versions(),
+                "started": ledger.started,
+                "resumes": ledger.resumes,
+            }
+        ]
+    )
+    frames = {
+        "scores": scores,
+        "cases": cases,
+        "runs": [summary],
+        "curves": [curve],
+        "routing": routing,
+    }
+    for name, parts in frames.items():
+        table = results.RUN_TABLES[name]
+        results.write_table(results.append(parts, table), table, trainer.folder / f"{name}.parquet")
+    digests = {name: file_digest(trainer.folder / f"{name}.parquet") for name in frames}
+    done = {
+        "run": spec.id,
+        "seconds": ledger.seconds,
+        "images_seen": seen,
+        "micro_batch": trainer.objective.micro_batch,
+        "digests": digests,
+    }
+    write_sealed(trainer.folder / DONE, done)
+
+
+def _curve(trainer: Trainer) -> pd.DataFrame:
+    curve = pd.DataFrame(trainer.ledger.curve)
+    improving = curve.groupby("task")["score"].agg(lambda scores: still_improving(scores.tolist()))
+    types = {name: str(task.type) for name, task in trainer.tasks.items()}
+    return curve.assign(
+        still_improving=curve["task"].map(improving).astype(bool),
+        type=curve["task"].map(types),
+        loss=curve["loss"].where(curve["loss"].map(math.isfinite)),
+    )
+
+
+@cache
+def versions() -> str:
+    """Versions that a result depends on, and the commit where the package runs from a git checkout."""
+    parts = [f"python {platform.python_version()}"]
+    for package in ("aggregation-lab", "torch", "timm"):
+        try:
+            parts.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=10"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        ).stdout.strip()
+    except OSError:
+        commit = ""
+    return ", ".join([*parts, *([f"commit {commit}"] if commit else [])])

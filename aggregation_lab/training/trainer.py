@@ -1,0 +1,259 @@
+"""Training of one run: the same recipe for every unit, exact resume, and an honest end.
+
+Validation cases serve the learning curve and, if the study asks for it, the choice of the checkpoint. Test cases
+are touched once, after training.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aggregation_lab.config import TrainingConfig
+from aggregation_lab.data.cache import ImageCache
+from aggregation_lab.data.challenge import Dataset
+from aggregation_lab.data.splits.split import Split
+from aggregation_lab.model.encoder import choose_attention
+from aggregation_lab.model.m2dino import M2DINO, build_m2dino
+from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.training.augmentation import augment, to_model_input
+from aggregation_lab.training.batches import ImageStore, Sampler, TaskCases, make_batch
+from aggregation_lab.training.checkpoint import write_checkpoint
+from aggregation_lab.training.device import pick_precision
+from aggregation_lab.training.evaluation import Evaluator
+from aggregation_lab.training.flops import count_flops
+from aggregation_lab.training.frozen_trunk import open_trunk
+from aggregation_lab.training.loss_monitor import LossWatch
+from aggregation_lab.training.objective import Objective
+from aggregation_lab.training.optimizer import make_optimizer, schedule
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: `loss` of the last checked step, `score` the mean validation score so far."""
+
+    step: int
+    steps: int
+    loss: float = math.nan
+    score: float = math.nan
+    phase: str = "training"
+
+
+class RunInterrupted(Exception):
+    """Raised by a `report` callback to end the run now; a checkpoint is left behind."""
+
+
+@dataclass
+class Ledger:
+    """What a run has used and seen so far; travels with the checkpoint."""
+
+    images_seen: dict[str, int]
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    train_seconds: float = 0.0
+    seconds: float = 0.0
+    resumes: int = 0
+    started: str = ""
+
+
+class Trainer:
+    """State of one run: `train()`, `take_best()`, and `model` is what is to be scored.
+
+    `report` is called while the frozen trunk, if there is one, is computed.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        dataset: Dataset,
+        split: Split,
+        cache: ImageCache,
+        folder: Path,
+        device: torch.device,
+        report: Callable[[Progress], None] = lambda progress: None,
+    ):
+        self.spec, self.folder, self.device = spec, folder, device
+        self.config: TrainingConfig = spec.training
+        self.precision = pick_precision(self.config.precision, device)
+        self.tasks = {task.name: task for task in spec.tasks}
+        by_case = dataset.cases.set_index("case", drop=False)
+
+        def cases_of(part: str, fraction: float = 1.0) -> list[TaskCases]:
+            return [TaskCases(task, by_case.loc[split.cases(part, task.name, fraction)], cache) for task in spec.tasks]
+
+        self.train_cases, self.val_cases = cases_of("train", spec.fraction), cases_of("val")
+        self.test_cases = cases_of("test")
+        self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.seed)
+        self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed).to(device)
+        choose_attention(self.model.encoder, self.config.image_size, device, self.precision)
+        if self.config.compile:
+            self.model.compile_encoder()
+        pixel_statistics = self.model.encoder.pretrained_cfg
+        mean, std = (torch.tensor(pixel_statistics[name], device=device).view(1, 3, 1, 1) for name in ("mean", "std"))
+        self.to_input: Callable[[Tensor], Tensor] = partial(to_model_input, mean=mean, std=std)
+        tokens = None
+        if spec.model.frozen_blocks:
+            count = len(cache.images)
+
+            def alive(ready: int) -> None:
+                report(Progress(0, self.steps, phase=f"frozen trunk, image {ready}/{count}"))
+
+            tokens = open_trunk(self.model, spec.model.encoder, cache, self.to_input, self.precision, alive)
+            self.to_input = _unchanged
+        self.store = ImageStore(cache, [*self.train_cases, *self.val_cases, *self.test_cases], device, tokens)
+        self.evaluator = Evaluator(self.model, self.store, self.to_input, self.precision)
+        self.optimizer = make_optimizer(self.model, self.config, device)
+        self.objective = Objective(spec, self.model, self.to_input, self.precision)
+        self.step = 0
+        self.ledger = Ledger(
+            {name: 0 for name in self.tasks}, started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        )
+        self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.losses = LossWatch(self.tasks)
+        torch.manual_seed(spec.seed)
+
+    @property
+    def steps(self) -> int:
+        return self.sampler.steps
+
+    # ---- one step ----------------------------------------------------------------------------------------------
+
+    def train_step(self) -> None:
+        drawn = self.sampler.draw(self.step)
+        batch = make_batch(drawn, self.train_cases, self.store)
+        if self.config.augment:
+            random = torch.Generator().manual_seed(_step_seed(self.spec.seed, self.step))
+            batch = augment(batch, self.tasks, random)
+        rate = self.config.learning_rate * schedule(self.step, self.steps, self.config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["rate"]
+        per_task = self.objective.gradients(batch, f"step {self.step}")
+        nn.utils.clip_grad_norm_(self.objective.parameters, self.config.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        for name, rows in batch.parts:
+            self.ledger.images_seen[name] += rows.stop - rows.start
+        self.losses.add(self.step, [name for name, _ in batch.parts], per_task)
+        self.step += 1
+
+    # ---- the whole run -----------------------------------------------------------------------------------------
+
+    def train(self, report: Callable[[Progress], None], checkpoint_seconds: float) -> None:
+        """Train from where the run stands to its end. `report` is called after every step."""
+        points = evaluation_points(self.steps, self.config.evaluations)
+        self.model.train()
+        saved = time.monotonic()
+        try:
+            while self.step < self.steps:
+                start = time.monotonic()
+                self.train_step()
+                now = time.monotonic()
+                self.ledger.train_seconds += now - start
+                if self.step in points:
+                    self.evaluate()
+                self.ledger.seconds += time.monotonic() - start
+                if now - saved >= checkpoint_seconds:
+                    self.save()
+                    saved = now
+                report(Progress(self.step, self.steps, self.losses.last, self.mean_score()))
+        except RunInterrupted:
+            self.save()
+            raise
+
+    def take_best(self) -> None:
+        """Put the best weights into the model if the study asks for them."""
+        if self.best is not None:
+            self.model.load_state_dict(self.best[1])
+
+    def evaluate(self) -> None:
+        """One point of the learning curve for every task, and the best weights so far if the study wants them."""
+        self.losses.check()
+        for cases in self.val_cases:
+            losses = self.losses.since[cases.task.name]
+            self.ledger.curve.append(
+                {
+                    "task": cases.task.name,
+                    "step": self.step,
+                    "images_seen": sum(self.ledger.images_seen.values()),
+                    "loss": float(np.mean(losses)) if losses else math.nan,
+                    "score": self.evaluator.validation_score(cases),
+                }
+            )
+            losses.clear()
+        score = self.mean_score()
+        if self.config.checkpoint == "best" and (self.best is None or not score <= self.best[0]):
+            self.best = score, {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+
+    def mean_score(self) -> float:
+        """Mean unit-free validation score over tasks at the last point of the curve; NaN before the first."""
+        last = [row["score"] for row in self.ledger.curve[-len(self.tasks) :]]
+        return float(np.nanmean(last)) if not np.isnan(last).all() else math.nan
+
+    def flops(self) -> float:
+        """Operations of training so far: those of one image of each task, counted, times the images seen."""
+        was_training = self.model.training
+        self.model.eval()
+        total = 0.0
+        for position, seen in enumerate(self.ledger.images_seen.values()):
+            batch = make_batch([(position, np.array([0]))], self.train_cases, self.store)
+            total += seen * count_flops(lambda drawn: self.objective.losses(drawn)[0], batch)
+        self.model.train(was_training)
+        self.optimizer.zero_grad()
+        return total
+
+    # ---- resume ------------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write a checkpoint. Raises `AgglabError` where it cannot be written, or the run has read damaged files."""
+        self.losses.check()
+        self.store.check()
+        on_cpu = self.device.type == "cpu"
+        accelerator = None if on_cpu else torch.get_device_module(self.device).get_rng_state()
+        state = {
+            "run": self.spec.id,
+            "step": self.step,
+            "micro_batch": self.objective.micro_batch,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "accelerator_random": accelerator,
+            "best": self.best,
+            "losses_since": self.losses.since,
+            "ledger": vars(self.ledger),
+        }
+        write_checkpoint(self.folder / CHECKPOINT, state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `save` wrote. Raises whatever a state of another kind, or of another run, leads to."""
+        if state["run"] != self.spec.id:
+            raise ValueError(f"it is of run {state['run']}")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        if state["accelerator_random"] is not None:
+            torch.get_device_module(self.device).set_rng_state(state["accelerator_random"])
+        self.best = state["best"]
+        self.losses.since = state["losses_since"]
+        self.ledger = Ledger(**state["ledger"])
+        self.ledger.resumes += 1
+        self.objective.micro_batch = state["micro_batch"]
+        self.step = state["step"]
+
+
+def _unchanged(tokens: Tensor) -> Tensor:
+    return tokens
+
+
+def _step_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, 2, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def evaluation_points(steps: int, count: int) -> set[int]:
+    """Steps after which validation is scored: evenly spaced, the last step among them."""
+    return {math.ceil(steps * (index + 1) / count) for index in range(count)}

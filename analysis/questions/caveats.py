@@ -1,0 +1,206 @@
+"""What a sceptical reader of a study must be told, one sentence each."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.manifest import DEFAULT_MARGIN
+from analysis.gains import contrasts
+from analysis.questions.study_quality import improving
+from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
+from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED
+from analysis.study import StudyTables
+
+MATCHED = (0.9, 1.1)
+"""Operations over those of TS that still count as the same compute."""
+
+FEW_SUBJECTS = 20
+"""Test subjects below which resampling them says little."""
+
+ENOUGH_SEEDS = 6
+"""Seeds from which the signs of gains alone could reach p < 0.05: two-sided, 2 / 2^seeds."""
+
+ENOUGH_POWER = 0.8
+
+FEWEST_TASKS = 5
+"""Tasks below which means over tasks say little."""
+
+_NAMED = 5
+
+
+def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What a sceptical reader must be told, one sentence each; `frames` needs scores, gains, ledger and data.
+
+    What was left out is counted in the frame `excluded` instead.
+    """
+    trained = frames["scores"][frames["scores"]["aggregation"] != FLOOR]
+    return [
+        *_design(study),
+        *_missing_contrasts(study, frames["gains"]),
+        *_missing_pairs(study, frames["gains"]),
+        *_seeds(study, trained),
+        *_what_can_be_decided(study, frames["gains"]),
+        *_training(study),
+        *_floors(trained),
+        *_compute(study, frames["ledger"]),
+        *_test_sets(study, trained, frames["data"]),
+    ]
+
+
+def _named(names: Iterable[str]) -> str:
+    ordered = list(dict.fromkeys(names))
+    more = f" and {len(ordered) - _NAMED} more" if len(ordered) > _NAMED else ""
+    return ", ".join(ordered[:_NAMED]) + more
+
+
+def _if_any(tasks: Iterable[str], total: int, said: str) -> list[str]:
+    """The sentence, its `{}` replaced by how many and which tasks; nothing without tasks."""
+    chosen = sorted(set(tasks))
+    return [said.format(f"{len(chosen)} of {total} tasks ({_named(chosen)})")] if chosen else []
+
+
+def _design(study: StudyTables) -> list[str]:
+    about, found = study.manifest, []
+    if about.leakage is None:
+        found.append("Whether images leak from training to test was not counted.")
+    elif count := about.leakage.get("crossing_components", 0):
+        found.append(f"{count} components of related images stand in two parts of the split: test scores are too high.")
+    if about.planned is not None and about.finished is not None and about.finished < about.planned:
+        found.append(f"{about.planned - about.finished} of {about.planned} planned runs are not finished.")
+    if study.baseline is not None:
+        found.append(f"Gains are over {study.baseline}, which was named as the baseline.")
+    elif "TS" not in study.aggregations:
+        found.append("There is no TS: gains compare joint models with each other, not with models of one task.")
+    tasks = set(study.scores["task"])
+    return [
+        *found,
+        *_if_any(
+            tasks - set(about.margins), len(tasks), f"No margin was fixed for {{}}: {DEFAULT_MARGIN:g} stands in."
+        ),
+    ]
+
+
+def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
+    full = trained[trained["fraction"] == trained["fraction"].max()]
+    fewest = full.groupby("aggregation")["seeds"].max().min()
+    found = []
+    if fewest == 1 and study.cases is None:
+        found = ["One seed and no cases: gains have no interval and every verdict is undecided."]
+    elif fewest == 1:
+        found = [
+            "One seed only: intervals cover the chance of test cases, not that of training, and every verdict is "
+            "undecided until another seed is trained."
+        ]
+    elif fewest < ENOUGH_SEEDS:
+        support = "" if study.cases is None else " and on test cases"
+        found = [
+            f"{fewest:.0f} seeds only: signs of gains alone cannot give p below {2 / 2**fewest:g}, so verdicts lean on "
+            f"normal scatter over seeds{support}."
+        ]
+    rows = study.scores[study.scores["aggregation"] != FLOOR]
+    sizes = rows.groupby(["task", "fraction", "seed"])["n_train"].nunique()
+    uneven = sizes[sizes > 1].index.get_level_values("task")
+    said = "Aggregations saw different numbers of training cases in {}."
+    return found + _if_any(uneven, rows["task"].nunique(), said)
+
+
+def _missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Tasks that a contrast lacks, or has with fewer seeds than others, at the largest fraction."""
+    full, found = gains[gains["fraction"] == max(study.fractions)], []
+    tasks = set(study.scores.loc[study.scores["fraction"] == max(study.fractions), "task"])
+    for name, rows in full.groupby("contrast", sort=False):
+        lacking = f"{name}: no seed under both aggregations in {{}}, so it says nothing of these tasks."
+        found += _if_any(tasks - set(rows["task"]), len(tasks), lacking)
+        fewer = rows.loc[rows["seeds"] < rows["seeds"].max(), "task"]
+        found += _if_any(fewer, len(tasks), f"{name}: fewer pairs of seeds than in other tasks in {{}}.")
+    return found
+
+
+def _missing_contrasts(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Contrasts of which no gain could be made at the largest fraction."""
+    full = gains[gains["fraction"] == max(study.fractions)]
+    names = [each.name for each in contrasts(study.aggregations) if each.name not in set(full["contrast"])]
+    said = "{} cannot be compared at fraction {:g}: no task has a seed under both aggregations."
+    return [said.format(name, max(study.fractions)) for name in names]
+
+
+def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Intervals that cover less than both sources of chance, and power for the margin, at the largest fraction."""
+    full = gains[(gains["fraction"] == max(study.fractions)) & (gains["verdict"] != SAME_MODEL)]
+    total = full["task"].nunique()
+    found = []
+    if study.cases is not None:
+        alone = full.loc[full["basis"].isin([SEEDS, BORROWED]), "task"]
+        said = (
+            "Test cases cannot be resampled in {} (one subject, or no metric): intervals there cover seeds alone, and "
+            "the verdict is undecided."
+        )
+        found += _if_any(alone, total, said)
+    borrowed = full.loc[full["basis"].isin([BORROWED, BORROWED_AND_CASES]), "task"]
+    said = "One pair of seeds, or gains that do not vary, in {}: the scatter over seeds is that of tasks of the type."
+    found += _if_any(borrowed, total, said)
+    if study.scores["seed"].nunique() > 1:
+        said = "One pair of seeds, or gains that do not vary, in {}, and no task of the type with more: undecided."
+        found += _if_any(full.loc[full["basis"].isin([CASES, NONE]), "task"], total, said)
+    for name, rows in full[full["power"].notna()].groupby("contrast", sort=False):
+        able = int((rows["power"] >= ENOUGH_POWER).sum())
+        if able < len(rows) / 2 and (rows["verdict"] == UNDECIDED).any():
+            found.append(
+                f"{name}: corrected for the number of tasks, a true gain or loss of the size of the margin would be "
+                f"noticed with {100 * ENOUGH_POWER:g} % power in {able} of {len(rows)} tasks only: undecided means too "
+                "little data."
+            )
+    return found
+
+
+def _training(study: StudyTables) -> list[str]:
+    if study.curves is None:
+        return ["There are no validation curves: whether the baselines were trained to the end is unknown."]
+    found = []
+    for name, part in improving(study).groupby("aggregation"):
+        consequence = "gains over them are flattered" if name == "TS" else "more training may raise its gains"
+        said = f"{name} models were still improving when their budget ended in {{}}: {consequence}."
+        found += _if_any(part.loc[part["improving"], "task"], part["task"].nunique(), said)
+    return found
+
+
+def _floors(trained: pd.DataFrame) -> list[str]:
+    known = trained[trained["beats_floor"].notna()].astype({"beats_floor": bool})
+    if known.empty:
+        return ["There is no trivial predictor to compare with: whether the models learned anything is unknown."]
+    total = known["task"].nunique()
+    learned = set(known.loc[known["beats_floor"], "task"])
+    full = known[(known["fraction"] == known["fraction"].max()) & (known["aggregation"] == "TS")]
+    weak = set(full.loc[~full["beats_floor"], "task"]) & learned
+    nothing = "No model beats the trivial predictor in {}: gains there mean nothing."
+    base = "TS does not beat the trivial predictor in {}: gains there are over a baseline that learned nothing."
+    return _if_any(set(known["task"]) - learned, total, nothing) + _if_any(weak, total, base)
+
+
+def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
+    if study.runs is None:
+        return ["There is no ledger of runs: whether compute was matched is unknown."]
+    ratio = ledger["flops_ratio"].astype(float)
+    away = ledger[(ratio < MATCHED[0]) | (ratio > MATCHED[1])]
+    parts = [f"{row.aggregation} {row.flops_ratio:.2f} at fraction {row.fraction:g}" for row in away.itertuples()]
+    said = "part of the gains, and of what less data does to them, may be a matter of training time"
+    found = [f"Compute is not matched, so {said}; operations over those of TS: {_named(parts)}."] if parts else []
+    unlike = [name for name in ("device", "precision", "versions") if study.runs[name].nunique() > 1]
+    if unlike:
+        found.append(f"Runs differ in {' and '.join(unlike)}, which may move scores between aggregations.")
+    return found
+
+
+def _test_sets(study: StudyTables, trained: pd.DataFrame, data: pd.DataFrame) -> list[str]:
+    full = data[data["fraction"] == data["fraction"].max()]
+    found: list[str] = []
+    if study.cases is None and trained["seeds"].max() > 1:
+        found = ["No cases: test cases cannot be resampled, so intervals hold for these very test cases."]
+    elif study.cases is not None:
+        few = full.loc[full["subjects"] < FEW_SUBJECTS, "task"]
+        found = _if_any(few, len(full), f"Fewer than {FEW_SUBJECTS} test subjects in {{}}: intervals there are rough.")
+    if len(full) < FEWEST_TASKS:
+        tasks = "1 task" if len(full) == 1 else f"{len(full)} tasks"
+        found.append(f"{tasks} only: means over tasks say little.")
+    return found

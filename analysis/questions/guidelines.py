@@ -1,0 +1,299 @@
+"""RQ5: which aggregation for a task of this type, group and size? A rule fitted to the gains.
+
+For each joint aggregation: gain over TS = type + slope log2(n) + group + task + rest, the mixed model of
+`mixed_model` (Henderson 1975; normal effects, one slope for all types) over all tasks and fractions, seeds averaged.
+
+Advice is a bet on one new task, so it rests on how tasks scatter and not on how well their mean is known. The model
+gives the chance that such a task gains, and that it is harmed: loses more than the margin. A joint aggregation is
+advised where, at 95 % confidence, at least nine in ten such tasks gain (a one-sided tolerance limit; Wilks 1941, Owen
+1968): among many questions some chances of gain come out at 0.9 by luck, and the confidence keeps these out. Of several
+the one with the largest expected gain; TS where nine in ten tasks lose under every joint aggregation. The rule abstains
+otherwise, outside the sizes seen, where fewer than three tasks of the type speak for an aggregation, and with one seed.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from aggregation_lab.errors import ResultsError
+from analysis.frames import frame
+from analysis.gains import Contrast, PairedGain
+from analysis.questions.means import poolable, seed_part
+from analysis.statistics.combined_variance import Part
+from analysis.statistics.mixed_model import MixedFit, fit_mixed
+from analysis.statistics.uncertainty import t_interval
+
+UNDECIDED = "undecided"
+ANY_GROUP = "any other"
+FEWEST_TASKS = 5
+"""Tasks below which no rule is fitted."""
+
+MOST_ARMS = 24
+"""Aggregations beside the base above which no rule is fitted: the best of many is mostly the luckiest."""
+
+FEWEST_OF_TYPE = 3
+"""Tasks of a type below which an aggregation is not advised for the type: so many speak for no others."""
+
+_SIZES = 25
+
+
+SHARE = 0.9
+"""Share of such tasks that must gain under what is advised."""
+
+CONFIDENCE = 0.95
+"""Confidence in that share."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What one joint aggregation does to a task like the one asked about: mean gain over TS with its 95 % interval,
+    limits that hold one such task in 95 %, the chance that it gains and that it is harmed (loses more than the margin),
+    and the confidence that at least `SHARE` of such tasks gain, or lose."""
+
+    aggregation: str
+    gain: float
+    low: float
+    high: float
+    task_low: float
+    task_high: float
+    chance: float
+    harm: float
+    sure: float
+    sure_loss: float
+
+    def __str__(self) -> str:
+        harm = "" if np.isnan(self.harm) else f", harmed {100 * self.harm:.0f} %"
+        limits = f"[{self.task_low:+.3f}, {self.task_high:+.3f}]"
+        return f"{self.aggregation} {self.gain:+.3f} {limits}, gains {100 * self.chance:.0f} %{harm}"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """`advice` is an aggregation or `undecided`; `expected` the evidence; `reason` one sentence."""
+
+    advice: str
+    expected: tuple[Expectation, ...]
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """The fitted models by joint aggregation, and the range they were fitted on."""
+
+    base: str
+    fits: Mapping[str, MixedFit]
+    types: tuple[str, ...]
+    centre: float
+    sizes: tuple[float, float]
+    sizes_by_type: Mapping[str, tuple[float, float]]
+    tasks: Mapping[tuple[str, str], int]
+    """Tasks that each joint aggregation was fitted on, by aggregation and type; none of which both models are one."""
+    seeds: Mapping[str, Part]
+    """Variance of each joint aggregation's mean gain by seeds, with its degrees of freedom; NaN with one seed."""
+    margins: Mapping[str, float]
+    """Median margin of the tasks of a type."""
+    notes: tuple[str, ...]
+
+    def recommend(self, n_train: float, task_type: str, group: str | None = None) -> Recommendation:
+        """Advice for a task with `n_train` training cases. An unknown group counts as a new one.
+
+        Raises `ResultsError` where `n_train` is not a positive number.
+        """
+        if not n_train > 0:
+            raise ResultsError(f"n_train {n_train:g}: must be greater than 0")
+        if task_type not in self.types:
+            return Recommendation(UNDECIDED, (), f"no {task_type} task was studied, only {', '.join(self.types)}")
+        if not all(np.isfinite(variance) for variance, _ in self.seeds.values()):
+            return Recommendation(UNDECIDED, (), "one seed only: chance in training is not known, run a second one")
+        expected = tuple(self.expect(name, n_train, task_type, group) for name in self.fits)
+        low, high = self.sizes_by_type[task_type]
+        if not low <= n_train <= high:
+            seen = f"{task_type} was studied with {low:.0f} to {high:.0f} training cases only"
+            return Recommendation(UNDECIDED, expected, seen)
+        return self._advice(expected, task_type)
+
+    def _advice(self, expected: tuple[Expectation, ...], task_type: str) -> Recommendation:
+        enough = {name for name in self.fits if self.tasks.get((name, task_type), 0) >= FEWEST_OF_TYPE}
+        few = [f"{name} {self.tasks.get((name, task_type), 0)}" for name in self.fits if name not in enough]
+        gaining = [each for each in expected if each.sure >= CONFIDENCE and each.aggregation in enough]
+        if gaining:
+            best = max(gaining, key=lambda each: each.gain)
+            reason = f"a new task gains under {best.aggregation} with a chance of {100 * best.chance:.0f} %"
+            return Recommendation(best.aggregation, expected, reason)
+        if few:
+            reason = f"too few {task_type} tasks to speak for others: {', '.join(few)}"
+            return Recommendation(UNDECIDED, expected, reason)
+        if all(each.sure_loss >= CONFIDENCE for each in expected):
+            most = max(each.chance for each in expected)
+            reason = f"under every joint model a new task gains with a chance of {100 * most:.0f} % at most"
+            return Recommendation(self.base, expected, reason)
+        best = max(expected, key=lambda each: each.chance)
+        chances = f"gains with a chance of {100 * best.chance:.0f} %"
+        harm = "" if np.isnan(best.harm) else f", is harmed with {100 * best.harm:.0f} %"
+        reason = f"not sure enough to bet on: under {best.aggregation} a new task {chances}{harm}"
+        return Recommendation(UNDECIDED, expected, reason)
+
+    def expect(self, aggregation: str, n_train: float, task_type: str, group: str | None) -> Expectation:
+        """What one joint aggregation is expected to do."""
+        fit = self.fits[aggregation]
+        row = _design(np.array([task_type]), np.array([np.log2(n_train)]), self.types, self.centre)[0]
+        value, se, sd, df = fit.predict(row, group)
+        of_seeds, seeds_df = self.seeds[aggregation]
+        # Few seeds know their own scatter badly: their variance counts by as much more as t exceeds the normal.
+        se = float(np.sqrt(se**2 + of_seeds * (stats.t.ppf(0.975, seeds_df) / stats.norm.ppf(0.975)) ** 2))
+        single = float(np.hypot(se, sd))
+        (low, high), (task_low, task_high) = (t_interval(value, each, df) for each in (se, single))
+        margin = self.margins.get(task_type, float("nan"))
+        return Expectation(
+            aggregation,
+            value,
+            low,
+            high,
+            task_low,
+            task_high,
+            chance=float(stats.t.cdf(value / single, df)),
+            harm=float(stats.t.cdf((-margin - value) / single, df)),
+            sure=_confidence(value, se, sd, df),
+            sure_loss=_confidence(-value, se, sd, df),
+        )
+
+
+def _confidence(value: float, se: float, sd: float, df: float) -> float:
+    """Confidence that at least `SHARE` of tasks lie above 0: P(T <= value / se), T noncentral t about z sd / se.
+
+    As the mean of normal tails over equally likely values of the chi-squared variable, as in `power`.
+    """
+    nodes = (np.arange(_NODES) + 0.5) / _NODES
+    scale = np.sqrt(stats.chi2.ppf(nodes, df) / df)
+    return float(stats.norm.cdf(value / se * scale - stats.norm.ppf(SHARE) * sd / se).mean())
+
+
+_NODES = 256
+
+
+def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: float) -> np.ndarray:
+    """One column per type (its level at the mean size) and one slope for all."""
+    return np.column_stack([types[:, None] == np.array(known), x - centre]).astype(float)
+
+
+def rule_rows(
+    by_contrast: Mapping[Contrast, Sequence[tuple[float, Sequence[PairedGain]]]], margins: Mapping[str, float]
+) -> pd.DataFrame:
+    """What rules are fitted to: joint, base, task, type, group, fraction, n_train, gain (mean over seeds), margin, and
+    v_seed with df_seed, the variance by seeds of the mean over the tasks of the aggregation and fraction.
+
+    `margins` by task, on the scale of the gains; a task may lack one.
+    """
+    parts = []
+    for contrast, by_fraction in by_contrast.items():
+        for share, pairs in by_fraction:
+            used = [each for each in poolable(pairs) if each.n_train > 0]
+            if not used:
+                continue
+            v_seed, df_seed = seed_part(used)
+            common = {"joint": contrast.joint, "base": contrast.base, "fraction": share}
+            parts += [
+                common
+                | {
+                    "task": each.task,
+                    "type": each.type,
+                    "group": each.group,
+                    "n_train": each.n_train,
+                    "gain": each.by_seed.mean(),
+                    "margin": margins.get(each.task, float("nan")),
+                    "v_seed": v_seed,
+                    "df_seed": df_seed,
+                }
+                for each in used
+            ]
+    return pd.DataFrame(parts, columns=_ROWS)
+
+
+_ROWS = [
+    *("joint", "base", "task", "type", "group", "fraction", "n_train"),
+    *("gain", "margin", "v_seed", "df_seed"),
+]
+
+
+def fit_rule(rows: pd.DataFrame) -> Rule | None:
+    """The rule from `rule_rows`; None where an aggregation has too few tasks."""
+    fits, notes = {}, []
+    if rows.empty or rows.groupby("joint")["task"].nunique().min() < FEWEST_TASKS:
+        return None
+    types = tuple(sorted(set(rows["type"])))
+    x = np.log2(rows["n_train"].to_numpy(float))
+    centre = float(x.mean())
+    for joint, part in rows.groupby("joint", sort=False):
+        if set(part["type"]) != set(types):
+            return None
+        design = _design(part["type"].to_numpy(str), np.log2(part["n_train"].to_numpy(float)), types, centre)
+        fit = fit_mixed(part["gain"].to_numpy(float), design, part["group"].to_numpy(str), part["task"].to_numpy(str))
+        fits[str(joint)] = fit
+        if not fit.converged:
+            notes.append(f"{joint}: {fit.note}")
+    spans = rows.groupby("type")["n_train"].agg(["min", "max"])
+    return Rule(
+        base=str(rows["base"].iloc[0]),
+        fits=fits,
+        types=types,
+        centre=centre,
+        sizes=(float(rows["n_train"].min()), float(rows["n_train"].max())),
+        sizes_by_type={str(name): (float(low), float(high)) for name, (low, high) in spans.T.items()},
+        tasks={
+            (str(joint), str(kind)): int(part["task"].nunique())
+            for joint, own in rows.groupby("joint")
+            for kind, part in own.groupby("type")
+        },
+        seeds={
+            str(joint): (float(own["v_seed"].mean(skipna=False)), float(own["df_seed"].min()))
+            for joint, own in rows.groupby("joint")
+        },
+        margins={str(kind): float(own.median()) for kind, own in rows.groupby("type")["margin"]},
+        notes=tuple(notes),
+    )
+
+
+def guideline_table(rule: Rule, rows: pd.DataFrame, improving: Collection[str] = ()) -> pd.DataFrame:
+    """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes.
+
+    `improving` are tasks of which a base model was still improving.
+    """
+    found = []
+    for task_type in rule.types:
+        own = rows[rows["type"] == task_type]
+        low, high = rule.sizes_by_type[task_type]
+        edges = np.geomspace(low, high, _SIZES + 1) if high > low else np.array([low])
+        sizes = np.sqrt(edges[:-1] * edges[1:]) if len(edges) > 1 else edges
+        for group in [*sorted(set(own["group"])), ANY_GROUP]:
+            advised = [rule.recommend(float(n), task_type, group) for n in sizes]
+            starts = [0] + [k for k in range(1, len(sizes)) if advised[k].advice != advised[k - 1].advice]
+            for start, stop in zip(starts, [*starts[1:], len(sizes)], strict=True):
+                middle = advised[(start + stop - 1) // 2]
+                speaking = own[own["joint"] == middle.advice] if middle.advice in rule.fits else own
+                tasks = set(speaking["task"])
+                best = _best(middle)
+                found.append(
+                    {
+                        "type": task_type,
+                        "group": group,
+                        "n_low": float(edges[start]),
+                        "n_high": float(edges[min(stop, len(edges) - 1)]),
+                        "advice": middle.advice,
+                        "expected": "; ".join(str(each) for each in middle.expected),
+                        "chance": best.chance if best else float("nan"),
+                        "harm": best.harm if best else float("nan"),
+                        "tasks": len(tasks),
+                        "reason": middle.reason,
+                        "base_improving": len(tasks.intersection(improving)),
+                    }
+                )
+    return frame("guidelines", found)
+
+
+def _best(found: Recommendation) -> Expectation | None:
+    """The aggregation advised, or else the one with the best chance of gain."""
+    advised = [each for each in found.expected if each.aggregation == found.advice]
+    return max(advised or found.expected, key=lambda each: each.chance, default=None)

@@ -1,0 +1,254 @@
+"""Verdicts under every reasonable choice: does a verdict hang on the one analysis that was chosen?
+
+At the largest fraction each contrast is judged again under
+
+    metric          the unit-free score; classification also by macro F1, MCC, accuracy; pixel errors (HD, MRE) on the
+                    relative scale, where pixels cancel
+    empty masks     segmentation: images that lack a structure counted as the challenge has it, or left out
+    scale           absolute, relative
+    margin          half, once and twice that of the study
+    correction      Benjamini-Hochberg, Holm, none
+
+A family is always all tasks of all contrasts, as in the headline. Metric and mask rule are changed for one task type
+at a time, the other types keeping score and rule; a task is judged only by the analyses that change its own type, or
+none, so no analysis counts for it more than once. Gains are estimated once per metric, rule and scale, with seed
+variances moderated as verdicts have them. Source of the idea: Steegen et al., Perspect. Psychol. Sci. 11 (2016).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.tasks import METRICS, TaskType
+from analysis.frames import frame
+from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
+from analysis.questions.task_gains import moderated, scaled_margin, testable
+from analysis.settings import Correction, Scale, Settings
+from analysis.statistics.resampling import ARM, TaskCases, Weights
+from analysis.statistics.verdicts import VERDICTS, judge
+from analysis.study import Resampled, StudyTables, primary_of, task_scores
+
+ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
+    TaskType.CLASSIFICATION: ("F1_macro", "MCC", "accuracy"),
+    TaskType.SEGMENTATION: ("HD",),
+    TaskType.REGRESSION: ("MRE",),
+}
+"""Metrics of a type beside its unit-free score."""
+
+MOST_CONTRASTS = 24
+"""Contrasts that are judged under other choices; the first of more."""
+
+MARGIN_FACTORS = (0.5, 1.0, 2.0)
+SCALES: tuple[Scale, ...] = ("absolute", "relative")
+CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
+
+COUNTED, LEFT_OUT = "counted", "left out"
+
+CHOICES = (
+    *(
+        "contrast",
+        "joint",
+        "base",
+        "fraction",
+        "task",
+        "type",
+        "metric",
+        "empty_masks",
+        "scale",
+        "margin_factor",
+        "correction",
+    ),
+    *("gain", "low_adjusted", "high_adjusted", "p_adjusted", "margin", "verdict"),
+)
+"""Columns of the long frame."""
+
+Variant = tuple[str, str]
+"""Metric and rule for empty masks."""
+
+MAIN: Variant = ("score", COUNTED)
+
+
+@dataclass(frozen=True, eq=False)
+class _Gain:
+    """A task's gain under one variant and scale."""
+
+    pair: PairedGain
+    margin: float
+
+
+Key = tuple[Contrast, str]
+"""A task under a contrast."""
+
+
+def multiverse(
+    study: StudyTables, resampled: Resampled | None, gains: pd.DataFrame, settings: Settings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frame `multiverse`, and a long frame with the columns `CHOICES`: one row per task and analysis.
+
+    `gains` is the frame of that name; it says what the verdict is under the study's own choices. Tasks of which both
+    aggregations train the same model are left out. Without cases, metrics come from the table `scores`, uncertain
+    through seeds alone, and the rule for empty masks cannot be changed.
+    """
+    fraction = study.fractions[-1]
+    scores = task_variants(study, resampled, fraction)
+    parts = []
+    compared = contrasts(study.aggregations)[:MOST_CONTRASTS]
+    for scale in SCALES:
+        found: dict[Key, dict[Variant, _Gain]] = {}
+        for contrast, (task, variants) in product(compared, scores.items()):
+            paired = {name: pair(scored, contrast, fraction, scale) for name, scored in variants.items()}
+            own = {
+                name: _Gain(gain, scaled_margin(gain, study.manifest.margin(task), scale))
+                for name, gain in paired.items()
+                if gain is not None and _usable(name, gain)
+            }
+            if MAIN in own:
+                found[contrast, task] = own
+        parts += [rows.assign(fraction=fraction, scale=scale) for rows in _analyses(found, settings)]
+    long = pd.concat(parts, ignore_index=True)[list(CHOICES)] if parts else pd.DataFrame(columns=list(CHOICES))
+    return _summary(long, gains), long
+
+
+def _usable(variant: Variant, gain: PairedGain) -> bool:
+    """Two models, a gain that is defined in every seed, and not an alternative metric in pixels."""
+    defined = len(gain.seeds) > 0 and bool(np.isfinite(gain.by_seed).all())
+    return defined and not gain.same_model and (gain.unit == "1" or variant == MAIN)
+
+
+def task_variants(
+    study: StudyTables, resampled: Resampled | None, fraction: float
+) -> dict[str, dict[Variant, TaskScores]]:
+    """Scores of every task at one fraction under every metric and rule it has.
+
+    `MAIN` is the unit-free score, or the primary metric where a table has none. Scores must agree with cases, which
+    `analysis.study.task_scores` checks.
+    """
+    rows = study.scores[(study.scores["fraction"] == fraction) & (study.scores["aggregation"] != FLOOR)]
+    thin = replace(study, scores=rows.reset_index(drop=True))
+    found: dict[str, dict[Variant, TaskScores]] = {each.task: {MAIN: each} for each in task_scores(thin, None)}
+    main, higher = {}, {}
+    for task, own in rows.groupby("task"):
+        metrics = list(own["metric"].unique())
+        name = "score" if "score" in metrics else primary_of(str(own["type"].iloc[0]), metrics)
+        main[str(task)] = name
+        higher[str(task)] = bool((own.loc[own["metric"] == name, "direction"] == "higher").all())
+    for metric in sorted({name for names in ALTERNATIVES.values() for name in names}):
+        for each in task_scores(thin, None, metric):
+            if metric in ALTERNATIVES.get(each.type, ()) and metric != main[each.task]:
+                found[each.task][metric, COUNTED] = each
+    if resampled is None:
+        return found
+    return {
+        task: _from_cases(variants, main[task], higher[task], resampled.tasks[task], resampled.weights)
+        if task in resampled.tasks
+        else variants
+        for task, variants in found.items()
+    }
+
+
+def _from_cases(
+    variants: Mapping[Variant, TaskScores], main: str, higher: bool, cases: TaskCases, weights: Weights
+) -> dict[Variant, TaskScores]:
+    """Every variant of a task from its cases; metrics that its cases do not give are left out.
+
+    `higher`: of the main metric more is better, which a metric of another trainer does not tell by its name.
+    """
+    place = pd.MultiIndex.from_frame(cases.arms).get_indexer(pd.MultiIndex.from_frame(variants[MAIN].arms[ARM]))
+    own = replace(
+        cases,
+        arms=cases.arms.iloc[place].reset_index(drop=True),
+        quantities={name: values[place] for name, values in cases.quantities.items()},
+    )
+    present = own.quantities.get("present")
+    rules = (COUNTED, LEFT_OUT) if present is not None and not present[0].all() else (COUNTED,)
+    found = {}
+    for rule in rules:
+        values = own.scores(count_empty=rule == COUNTED)
+        draws = own.draws(weights, count_empty=rule == COUNTED)
+        for (metric, _), each in variants.items():
+            name = main if metric == MAIN[0] else metric
+            if name in values:
+                better = METRICS[name].higher_is_better if name in METRICS else higher
+                sign = 1.0 if better else -1.0
+                found[metric, rule] = replace(
+                    each, values=sign * values[name], draws=sign * draws[name], subjects=own.n_subjects
+                )
+    return found
+
+
+def _analyses(found: Mapping[Key, Mapping[Variant, _Gain]], settings: Settings) -> Iterator[pd.DataFrame]:
+    """Verdicts of all contrasts on one scale under every variant, margin and correction."""
+    types = {key: variants[MAIN].pair.type for key, variants in found.items()}
+    changes = dict.fromkeys(
+        (types[key], name) if name != MAIN else ("", MAIN) for key, variants in found.items() for name in variants
+    )
+    for changed, variant in changes:
+        judged = np.array(
+            [variant == MAIN or types[key] == changed and variant in variants for key, variants in found.items()]
+        )
+        family = {
+            key: variants[variant if chosen else MAIN]
+            for (key, variants), chosen in zip(found.items(), judged, strict=True)
+        }
+        gains = pd.DataFrame(_moderated(family), columns=["gain", "se", "df"])
+        margin = np.array([gain.margin for gain in family.values()])
+        for factor, correction in product(MARGIN_FACTORS, CORRECTIONS):
+            verdicts = judge(
+                gains["gain"].to_numpy(),
+                gains["se"].to_numpy(),
+                gains["df"].to_numpy(),
+                margin * factor,
+                correction=correction,
+                alpha=settings.alpha,
+            )
+            rows = verdicts.assign(
+                contrast=[contrast.name for contrast, _ in family],
+                joint=[contrast.joint for contrast, _ in family],
+                base=[contrast.base for contrast, _ in family],
+                task=[task for _, task in family],
+                type=list(types.values()),
+                metric=variant[0],
+                empty_masks=variant[1],
+                margin_factor=factor,
+                correction=correction,
+                gain=gains["gain"],
+                margin=margin * factor,
+            )
+            yield rows[judged]
+
+
+def _moderated(family: Mapping[Key, _Gain]) -> list[tuple[float, float, float]]:
+    """Gain, standard error and degrees of freedom of a family, as verdicts have them."""
+    estimates: dict[Key, tuple[float, float, float]] = {}
+    for contrast in dict.fromkeys(contrast for contrast, _ in family):
+        pairs = [gain.pair for (own, _), gain in family.items() if own == contrast]
+        estimates |= {
+            (contrast, pair.task): (estimate.value, testable(pair, estimate), estimate.df)
+            for pair, estimate in zip(pairs, moderated(pairs), strict=True)
+        }
+    return [estimates[key] for key in family]
+
+
+def _summary(long: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
+    """Shares of verdicts by task, beside the verdict of the frame `gains`."""
+    keys = ["contrast", "joint", "base", "fraction", "task"]
+    chosen = gains.set_index(keys)["verdict"].to_dict()
+    rows = []
+    for key, part in long.groupby(keys, sort=False):
+        shares = part["verdict"].value_counts(normalize=True)
+        verdict = chosen.get(key, "")
+        rows.append(
+            dict(zip(keys, key, strict=True))
+            | {name: float(shares.get(name, 0.0)) for name in VERDICTS}
+            | {
+                "verdict": verdict,
+                "choices": len(part),
+                "share": float(shares.get(verdict, 0.0)) if verdict else float("nan"),
+            }
+        )
+    return frame("multiverse", rows)

@@ -1,0 +1,175 @@
+"""RQ2 across tasks: do tasks with more data gain more? Observation, not intervention: the tasks also differ otherwise.
+
+gain of task t with seed s = level + slope log2(n_t) [+ type] + group + task + rest, by a mixed model, and the same line
+by ordinary least squares with cluster-robust errors beside it (clusters: clinical groups, or tasks where there are
+fewer than eight groups). The crossover is where the line of the mixed model meets zero.
+"""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.frames import frame
+from analysis.gains import Contrast, PairedGain
+from analysis.questions.means import moved_together, poolable
+from analysis.statistics.cluster_robust import clustered_fit
+from analysis.statistics.fitted_line import Line
+from analysis.statistics.mixed_model import MixedFit, fit_mixed
+
+FEWEST_TASKS = 4
+"""Tasks below which no line is drawn."""
+
+_FEWEST_CLUSTERS = 8
+
+
+def across_tasks(
+    pairs: Sequence[PairedGain], contrast: Contrast, fraction: float, improving: Collection[str] = ()
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The frames `across`, `across_line` and `influence` of one contrast: all tasks, and each type with enough.
+
+    `improving` are the tasks whose base was still improving.
+    """
+    rows = by_task_and_seed(pairs)
+    fits, lines, influence = [], [], []
+    scopes = [("all", rows)] + [(str(name), part) for name, part in rows.groupby("type", sort=True)]
+    if len(scopes) == 2:
+        scopes = scopes[:1]
+    for scope, part in scopes:
+        if part["task"].nunique() < FEWEST_TASKS or part["n_train"].nunique() < 3:
+            continue
+        scope_tasks = set(part["task"])
+        line, mixed = mixed_line(part, _level_parts([each for each in poolable(pairs) if each.task in scope_tasks]))
+        shared = {
+            **contrast.columns,
+            "fraction": fraction,
+            "scope": scope,
+            "tasks": part["task"].nunique(),
+            "groups": part["group"].nunique(),
+            "base_improving": len(set(part["task"]).intersection(improving)),
+        }
+        low, high, p = line.slope_interval()
+        fits.append(
+            shared
+            | {"method": "mixed model", "slope": line.slope, "low": low, "high": high, "p": p, "level": line.level}
+            | line.crossover()
+            | {
+                "sd_group": np.sqrt(mixed.var_group),
+                "sd_task": np.sqrt(mixed.var_task),
+                "converged": mixed.converged,
+                "note": mixed.note,
+            }
+        )
+        fits.append(shared | clustered_line(part, line.more))
+        lines.append(pd.DataFrame({**contrast.columns, "scope": scope, **line.grid()}))
+        if scope == "all":
+            influence = leave_one_out(part, contrast, line)
+    drawn = pd.concat(lines, ignore_index=True) if lines else frame("across_line", [])
+    return frame("across", fits), drawn, frame("influence", influence)
+
+
+def by_task_and_seed(pairs: Sequence[PairedGain]) -> pd.DataFrame:
+    """Columns task, type, group, n_train, seed, gain of the pairs that can be averaged."""
+    parts = [
+        pd.DataFrame(
+            {
+                "task": each.task,
+                "type": each.type,
+                "group": each.group,
+                "n_train": each.n_train,
+                "seed": each.seeds,
+                "gain": each.by_seed,
+            }
+        )
+        for each in poolable(pairs)
+    ]
+    columns = ["task", "type", "group", "n_train", "seed", "gain"]
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return found[found["n_train"] > 0].reset_index(drop=True)
+
+
+def _centred(rows: pd.DataFrame) -> tuple[np.ndarray, float]:
+    """log2 n about its mean over tasks, and that mean."""
+    x = np.log2(rows["n_train"].to_numpy(float))
+    centre = float(np.log2(rows.groupby("task")["n_train"].first().astype(float)).mean())
+    return x - centre, centre
+
+
+Parts = tuple[tuple[np.ndarray, float], ...]
+
+
+def _level_parts(pairs: Sequence[PairedGain]) -> Parts:
+    """What moves all tasks of a line at once moves its level: covariances with their degrees of freedom.
+
+    NaN, level and slope, where chance in training is not known.
+    """
+    return tuple((np.diag([variance, 0.0 * variance]), df) for variance, df in moved_together(pairs))
+
+
+def mixed_line(rows: pd.DataFrame, more: Parts = ()) -> tuple[Line, MixedFit]:
+    """The mixed model's line over one scope; `more` is what the scatter of its rows does not show."""
+    x, centre = _centred(rows)
+    design = np.column_stack([np.ones(len(x)), x])
+    fit = fit_mixed(rows["gain"].to_numpy(), design, rows["group"].to_numpy(str), rows["task"].to_numpy(str))
+    line = Line(
+        float(fit.beta[0]),
+        float(fit.beta[1]),
+        fit.cov,
+        fit.slope_df,
+        centre,
+        centre + float(x.min()),
+        centre + float(x.max()),
+        more=more,
+    )
+    return line, fit
+
+
+def clustered_line(rows: pd.DataFrame, more: Parts = ()) -> dict[str, object]:
+    """Ordinary least squares on the same rows; errors robust to clusters (CR2; Bell and McCaffrey 2002).
+
+    `more` is what the scatter of its rows does not show.
+    """
+    x, centre = _centred(rows)
+    by_group = rows["group"].nunique() >= _FEWEST_CLUSTERS
+    clusters = rows["group" if by_group else "task"].to_numpy(str)
+    beta, cov, df = clustered_fit(rows["gain"].to_numpy(), np.column_stack([np.ones(len(x)), x]), clusters)
+    line = Line(
+        float(beta[0]),
+        float(beta[1]),
+        cov,
+        max(1.0, float(df.min())),
+        centre,
+        centre + float(x.min()),
+        centre + float(x.max()),
+        slope_df=max(1.0, float(df[1])),
+        more=more,
+    )
+    low, high, p = line.slope_interval()
+    return (
+        {"method": "OLS", "slope": line.slope, "low": low, "high": high, "p": p, "level": line.level}
+        | line.crossover()
+        | {"converged": True, "note": f"errors clustered by {'group' if by_group else 'task'}"}
+    )
+
+
+def leave_one_out(rows: pd.DataFrame, contrast: Contrast, line: Line) -> list[dict[str, object]]:
+    """The least-squares slope of task means without each task in turn, and its change in standard errors."""
+    se = line.slope_se()
+    means = rows.groupby("task", as_index=False).agg(gain=("gain", "mean"), n_train=("n_train", "first"))
+    x = np.log2(means["n_train"].to_numpy(float))
+    y = means["gain"].to_numpy()
+    whole = float(np.polyfit(x, y, 1)[0])
+    found = []
+    for place, task in enumerate(means["task"]):
+        kept = np.arange(len(x)) != place
+        without = float(np.polyfit(x[kept], y[kept], 1)[0])
+        found.append(
+            {
+                **contrast.columns,
+                "task": task,
+                "slope_without": without,
+                "change": without - whole,
+                "change_in_se": (without - whole) / se if se > 0 else float("nan"),
+            }
+        )
+    return found

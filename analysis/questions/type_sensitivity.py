@@ -1,0 +1,139 @@
+"""RQ3: does the task type matter? Task gains, one value per task, compared between types.
+
+The unit of every test is the task, never the test case or the seed: 8,000 images of seven segmentation tasks are seven
+observations of what segmentation does. P values come from shuffling types over tasks (permutation test of Fisher 1935
+and Pitman 1937), within clinical groups where at least one group holds several types; they assume that tasks are
+exchangeable under no effect of type. Intervals of differences are Welch's (1947), of unequal variances.
+"""
+
+import warnings
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.frames import frame
+from analysis.gains import Contrast, PairedGain
+from analysis.questions.means import poolable, these_tasks
+from analysis.statistics.verdicts import HARM
+
+SHUFFLES = 5000
+
+_ROUNDING = 1e-9
+"""Relative difference within which two shuffles count as tied."""
+
+_ONE_SEED = {"p": float("nan"), "note": "one seed: chance in training is not known"}
+
+
+def type_sensitivity(
+    pairs: Sequence[PairedGain],
+    verdicts: pd.Series,
+    contrast: Contrast,
+    fraction: float,
+    seed: int,
+    improving: Collection[str] = (),
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames `sensitivity` and `type_test` of one contrast and fraction; `verdicts` by task,
+    `improving` the tasks whose base was still improving.
+
+    A type's interval is that of its very tasks. The difference to the other types is Welch's.
+    """
+    used = poolable(pairs)
+    about = {**contrast.columns, "fraction": fraction}
+    if not used:
+        return frame("sensitivity", []), frame("type_test", [])
+    means = np.array([each.by_seed.mean() for each in used])
+    types = np.array([each.type for each in used])
+    groups = np.array([each.group for each in used])
+    shuffled = _shuffles(types, groups, seed)
+    seeded = any(each.differs for each in used)  # one seed: chance in training is not known, nothing is tested
+    rows = []
+    for name in sorted(set(types)):
+        own = types == name
+        value, low, high, _ = these_tasks([each for each in used if each.type == name])
+        difference, others_low, others_high = _welch(means[own], means[~own])
+        if not seeded:
+            others_low = others_high = float("nan")
+        tasks = [each.task for each in used if each.type == name]
+        rows.append(
+            about
+            | {
+                "type": name,
+                "tasks": len(tasks),
+                "gain": value,
+                "low": low,
+                "high": high,
+                "harmed": float((verdicts.reindex(tasks) == HARM).mean()),
+                "negative": float((means[own] < 0).mean()),
+                "against_others": difference,
+                "others_low": others_low,
+                "others_high": others_high,
+                "p": _difference_p(means, own, shuffled == name) if seeded else float("nan"),
+                "base_improving": len(set(tasks).intersection(improving)),
+            }
+        )
+    test = about | _type_test(means, types, shuffled) | ({} if seeded else _ONE_SEED)
+    return frame("sensitivity", rows), frame("type_test", [test])
+
+
+def _shuffles(types: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
+    """Types shuffled over tasks, SHUFFLES x tasks: within groups where that leaves something to shuffle."""
+    random = np.random.default_rng(seed)
+    mixed = [np.flatnonzero(groups == name) for name in sorted(set(groups))]
+    mixed = [place for place in mixed if len(set(types[place])) > 1]
+    blocks = mixed if sum(len(place) for place in mixed) >= 0.8 * len(types) else [np.arange(len(types))]
+    shuffled = np.tile(types, (SHUFFLES, 1))
+    for place in blocks:
+        shuffled[:, place] = random.permuted(shuffled[:, place], axis=1)
+    return shuffled
+
+
+def _welch(own: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
+    """Difference of means with Welch's interval; no interval where a side has fewer than two tasks."""
+    if not len(others):
+        return float("nan"), float("nan"), float("nan")
+    difference = float(own.mean() - others.mean())
+    if min(len(own), len(others)) < 2:
+        return difference, float("nan"), float("nan")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of values that hardly differ: the interval is then of width 0
+        interval = stats.ttest_ind(own, others, equal_var=False).confidence_interval()
+    return difference, float(interval.low), float(interval.high)
+
+
+def _difference_p(means: np.ndarray, own: np.ndarray, shuffled: np.ndarray) -> float:
+    """Two-sided permutation p of the difference between a type and the others."""
+    if own.all() or min(own.sum(), (~own).sum()) < 1 or len(means) < 4:
+        return float("nan")
+    count = own.sum()
+    total = means.sum()
+
+    def difference(sums: np.ndarray) -> np.ndarray:
+        return sums / count - (total - sums) / (len(means) - count)
+
+    seen = abs(float(difference(means[own].sum())))
+    drawn = np.abs(difference(shuffled @ means))
+    return float((1 + (drawn >= seen * (1 - _ROUNDING)).sum()) / (1 + len(drawn)))
+
+
+def _type_test(means: np.ndarray, types: np.ndarray, shuffled: np.ndarray) -> dict[str, object]:
+    """F of one-way analysis of variance over types, its p by permutation."""
+    names, counts = np.unique(types, return_counts=True)
+    usable = int((counts >= 2).sum())
+    row: dict[str, object] = {"tasks": len(means), "types": usable}
+    if usable < 2 or len(means) <= len(names):
+        return row | {"statistic": float("nan"), "p": float("nan"), "note": "fewer than two types with two tasks"}
+
+    def between(labels: np.ndarray) -> np.ndarray:
+        sums = np.stack([(labels == name) @ means for name in names], axis=-1)
+        return (sums**2 / counts).sum(-1)
+
+    correction = means.sum() ** 2 / len(means)
+    seen = float(between(types[None])[0]) - correction
+    rest = float((means**2).sum()) - correction - seen
+    statistic = (seen / (len(names) - 1)) / (rest / (len(means) - len(names))) if rest > 0 else float("nan")
+    drawn = between(shuffled) - correction
+    p = float((1 + (drawn >= seen - _ROUNDING * (means**2).sum()).sum()) / (1 + len(drawn)))
+    note = "few tasks: only large differences can show" if len(means) < 12 else ""
+    return row | {"statistic": statistic, "p": p, "note": note}

@@ -1,0 +1,1 @@
+"""Methods of statistics on plain arrays: no study, no frame."""

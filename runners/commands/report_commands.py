@@ -1,0 +1,172 @@
+"""The commands that read score tables: report, analyze, recommend, power."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aggregation_lab.errors import ResultsError, StudyError
+from aggregation_lab.text import printable
+from analysis.external import PAPER, read_scores
+from analysis.external.columns import NEEDED, OPTIONAL
+from analysis.pipeline import Analysis, analyse
+from analysis.settings import Settings
+from analysis.study import StudyTables, load_study
+from runners.execution.progress import say
+from runners.store import study_folder
+from runners.store.collect import collect
+
+_SHOWN = 20
+"""Most contrasts that get a line."""
+
+_LONGEST = 20_000
+"""Most characters of a line."""
+
+SHIPPED = {"paper": PAPER}
+"""Names that stand for shipped score tables."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a score table of others is read: the arm that gains are over, and columns by this project's names."""
+
+    baseline: str | None = None
+    mapped: Mapping[str, str] = field(default_factory=dict)
+
+
+def reading(baseline: str | None, mapped: Sequence[str]) -> Reading:
+    """From `--baseline` and `--map` as they were typed. Raises `StudyError` where one says nothing."""
+    columns = {}
+    for pair in mapped:
+        name, equals, theirs = pair.partition("=")
+        if name.strip() not in (*NEEDED, *OPTIONAL) or not theirs.strip():
+            known = ", ".join((*NEEDED, *OPTIONAL))
+            raise StudyError(f"--map {printable(pair)}: write COLUMN=NAME, NAME as in the file, COLUMN one of {known}")
+        columns[name.strip()] = theirs
+    return Reading(baseline, columns)
+
+
+def open_scores(source: str, how: Reading) -> StudyTables:
+    """The scores in an output folder, whose finished runs are collected first; in a table; or of a shipped name.
+
+    Raises `ResultsError` where there is none.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        if (path / "plan.json").is_file():
+            collect(path, study_folder.read_plan(path))
+        return rebased(load_study(path), how)
+    return read_scores(path if path.exists() else SHIPPED.get(source, path), how.baseline, how.mapped)
+
+
+def rebased(study: StudyTables, how: Reading) -> StudyTables:
+    """A study with the baseline that was asked for; its columns have their names already."""
+    if how.mapped:
+        raise StudyError("--map: is for score tables, a study has its own columns")
+    if how.baseline is not None and how.baseline not in study.aggregations:
+        known = ", ".join(study.aggregations)
+        raise StudyError(f"--baseline {printable(how.baseline)}: the study has {known}")
+    return replace(study, baseline=how.baseline)
+
+
+def analysed(source: str, how: Reading, settings: Settings, console: Console) -> Analysis:
+    """The analysis of a source, each of its steps shown while it runs."""
+    study = open_scores(source, how)
+    with console.status("reading the scores") as status:
+        return analyse(study, settings, progress=lambda step: status.update(step))
+
+
+def write_report_folder(source: str, folder: Path, how: Reading, settings: Settings, console: Console) -> int:
+    """Analyse and write the report; says where it is, and what stands in it first."""
+    from analysis.report import write_report
+    from analysis.report.checks import alerts
+    from analysis.report.folder import check_folder
+
+    check_folder(folder)
+    analysis = analysed(source, how, settings, console)
+    with console.status("drawing tables, figures and the report"):
+        write_report(analysis, folder)
+    for alert in alerts(analysis):
+        say_plainly(console, alert)
+    _say_verdicts(analysis, console)
+    for warning in analysis.warnings:
+        say_plainly(console, f"note: {warning}")
+    say_plainly(console, f"report: {folder / 'index.html'}")
+    return 0
+
+
+def _say_verdicts(analysis: Analysis, console: Console) -> None:
+    gains = analysis.frames["gains"]
+    full = gains[gains["fraction"] == max(analysis.study.fractions)]
+    several = list(full.groupby("contrast", sort=False))
+    for contrast, rows in several[:_SHOWN]:
+        counts = rows["verdict"].value_counts()
+        text = ", ".join(f"{name} {count}" for name, count in counts.items())
+        say_plainly(console, f"{contrast}: {text}")
+    if len(several) > _SHOWN:
+        say(console, f"and {len(several) - _SHOWN} more contrasts, in the report's tables")
+
+
+def say_plainly(console: Console, line: str) -> None:
+    """Print a line that holds names of others: nothing in it is obeyed by a terminal."""
+    say(console, printable(line, _LONGEST))
+
+
+def show_recommendation(
+    source: str,
+    n_train: float,
+    task_type: str,
+    group: str | None,
+    how: Reading,
+    settings: Settings,
+    console: Console,
+) -> int:
+    """Print the advice for a new task, with the expected gains it rests on."""
+    advice = analysed(source, how, settings, console).recommend(n_train, task_type, group)
+    say_plainly(console, f"{advice.advice}: {advice.reason}")
+    for each in advice.expected:
+        say_plainly(
+            console,
+            f"  {each.aggregation}: a new task gains with a chance of {100 * each.chance:.0f} %{_harm(each.harm)}; "
+            f"expected gain {each.gain:+.3f}, 95 % interval [{each.low:+.3f}, {each.high:+.3f}], "
+            f"one such task [{each.task_low:+.3f}, {each.task_high:+.3f}]",
+        )
+    return 0
+
+
+def _harm(chance: float) -> str:
+    return "" if chance != chance else f", loses more than the margin with {100 * chance:.0f} %"
+
+
+def show_power(source: str, how: Reading, settings: Settings, console: Console) -> int:
+    """Print, for every task and contrast, what the seeds and cases at hand can show and what more seeds would cost."""
+    from analysis.questions.power import plan_sentence
+
+    frame = analysed(source, how, settings, console).frames["power"]
+    if frame.empty:
+        raise ResultsError(f"{source}: holds no pair of runs to plan from")
+    table = Table(title="Seeds and what they can show (80 % power)", title_justify="left", box=SIMPLE_HEAD)
+    for name in ("contrast", "task", "margin", "seeds", "detectable", "to detect", "to exclude", "hours", "limit"):
+        table.add_column(name, justify="left" if name in ("contrast", "task", "limit") else "right")
+    for row in frame.to_dict("records"):
+        numbers = (_number(row["seeds_to_detect"], 0), _number(row["seeds_to_exclude"], 0), _number(row["hours"], 1))
+        table.add_row(
+            Text(printable(row["contrast"])),
+            Text(printable(row["task"])),
+            _number(row["margin"], 3),
+            str(row["seeds"]),
+            _number(row["detectable"], 3),
+            *numbers,
+            str(row["limit"]),
+        )
+    console.print(table)
+    say_plainly(console, plan_sentence(frame))
+    return 0
+
+
+def _number(value: float, digits: int) -> str:
+    return "-" if value != value else f"{value:.{digits}f}"

@@ -1,0 +1,133 @@
+"""`agglab validate`: everything that is wrong with a data folder, and everything a split has to know about it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from aggregation_lab.errors import DataError
+from aggregation_lab.tasks import TaskType
+from runners.execution.progress import preparation, say
+from runners.planning.study import DataConfig
+from runners.planning.study_file import find_study, load_study, naming
+from runners.store.prepare import find_split
+
+if TYPE_CHECKING:
+    from aggregation_lab.data.challenge import Dataset
+
+
+def validate_data(root: Path, study: str | None, console: Console) -> int:
+    """Read the folder as a study would and report. Returns 0 where it is usable, 1 where it is not.
+
+    Raises `StudyError` where the study file cannot be used, or its aggregations do not fit the tasks of the folder.
+    """
+    from aggregation_lab.data.challenge import read_dataset
+
+    file = find_study(study) if study else None
+    loaded = load_study(file, data=root) if file else None
+    settings = loaded.data if loaded else DataConfig()
+    try:
+        dataset = read_dataset(
+            root.expanduser(),
+            tasks=settings.tasks,
+            groups=settings.groups,
+            subjects=settings.subjects,
+            laterality=settings.laterality,
+            rules=settings,
+            progress=preparation(console),
+        )
+    except DataError as error:
+        return _refuse(root, error, console)
+    try:
+        split = find_split(settings, dataset)
+    except DataError as error:  # why there is no split, the warnings may tell
+        return _refuse(root, DataError(str(error), error.problems + dataset.warnings), console)
+    if loaded and file:
+        with naming(file):
+            loaded.partitions(dataset.tasks)
+    console.print(_task_table(dataset, split.table))
+    _say_sharing(dataset, settings.shares, console)
+    for note in dataset.notes:
+        say(console, f"note     {note}")
+    warnings = (*dataset.warnings, *split.warnings)
+    for warning in warnings:
+        say(console, f"warning  {warning}")
+    say(console, f"{root}: usable, {len(dataset.tasks)} tasks, {len(dataset.cases)} cases, {len(warnings)} warnings")
+    return 0
+
+
+def _refuse(root: Path, error: DataError, console: Console) -> int:
+    for problem in error.problems:
+        say(console, f"{problem.level:7}  {problem}")
+    if not error.problems:
+        say(console, f"error    {error}")
+    count = sum(problem.level == "error" for problem in error.problems) or 1
+    say(console, f"{root}: not usable, {count} error{'s' if count > 1 else ''}")
+    return 1
+
+
+def _task_table(dataset: "Dataset", split) -> Table:
+    table = Table(title="Tasks", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    table.add_column("type")
+    table.add_column("group")
+    for name in ("classes", "cases", "train", "val", "test", "subjects"):
+        table.add_column(name, justify="right", no_wrap=True)
+    part_of = dict(zip(split["case"], split["split"], strict=True))
+    parts = dataset.cases["case"].map(part_of)
+    for name, task in dataset.tasks.items():
+        rows = dataset.cases["task"] == name
+        counts = parts[rows].value_counts()
+        points = {TaskType.REGRESSION: f"{task.classes} points", TaskType.DETECTION: "box"}
+        table.add_row(
+            name,
+            str(task.type),
+            task.group,
+            points.get(task.type, str(task.classes)),
+            str(int(rows.sum())),
+            *(str(int(counts.get(part, 0))) for part in ("train", "val", "test")),
+            str(dataset.cases.loc[rows, "subject"].nunique()),
+        )
+    return table
+
+
+def _known_patients(dataset: "Dataset") -> str:
+    """Of which images the patient is known: only those are kept together by patient."""
+    cases = dataset.cases.drop_duplicates(["task", "image"])
+    unknown = cases["subject"] == cases["image"]
+    counts = unknown.groupby(cases["task"]).sum()
+    if not unknown.any():
+        return "the patient (subject) of every image is known"
+    if unknown.all():
+        whose = "any image"
+    else:
+        whose = "images of " + ", ".join(f"{task} ({count})" for task, count in counts.items() if count)
+    remedy = "give a subject_id column, or data.subjects in a study"
+    return f"no patient (subject) is known of {whose}: leakage by patient cannot be excluded there; {remedy}"
+
+
+def _say_sharing(dataset: "Dataset", shares: tuple[float, float, float], console: Console) -> None:
+    """Shared images, near-duplicates, components, and the leaks of independent splits."""
+    from aggregation_lab.data.splits.leakage import leakage
+
+    found = leakage(dataset, shares=shares)
+    say(console, f"{found.images} different images, {found.shared_images} of them shared by two or more tasks")
+    say(console, f"{found.near_duplicates} pairs of near-duplicates, {found.mirrored} of them mirrored")
+    say(console, f"{found.components} components, the largest of {found.largest_component} images")
+    say(console, _known_patients(dataset))
+    leaking = found.table[(found.table["copies"] > 0) | (found.table["kin"] > 0)]
+    if leaking.empty:
+        say(console, "independent splits per task would leak none of what is known to belong together")
+        return
+    title = "Test images that a split per task would leak: trained on by another task; kin of a training image"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    for name in ("shared", "test", "other task", "kin"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in leaking.to_dict("records"):
+        copies = f"{row['copies']:.1f} ({row['copies_share']:.0%})"
+        kin = f"{row['kin']:.1f} ({row['kin_share']:.0%})"
+        table.add_row(row["task"], str(row["shared"]), f"{row['test']:.1f}", copies, kin)
+    console.print(table)

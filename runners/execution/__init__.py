@@ -1,0 +1,1 @@
+"""Where and how planned runs are trained: grid, workers, engines."""

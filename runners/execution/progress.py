@@ -1,0 +1,172 @@
+"""What a grid shows while it works: bars on a terminal, plain lines elsewhere; and the tables kept up to date."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from aggregation_lab.errors import AgglabError
+from aggregation_lab.naming import printable
+from runners.planning.plan import PlannedRun
+
+HEARTBEAT = 30.0
+"""Seconds between the plain lines that say the grid still works."""
+COLLECTION_SHARE = 0.05
+"""Largest share of time that goes into collecting tables while runs are under way."""
+
+WARNINGS_SHOWN = 5
+"""Most warnings on the data that a grid or a plan shows."""
+
+
+class GridProgress:
+    """A `Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
+
+    def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], None]):
+        self._console, self._collect = console, collect
+        self._total = sum(run.flops for run in runs) or 1.0
+        self._count = len(runs)
+        self._ended: dict[str, PlannedRun] = {}
+        self._active: dict[str, tuple[PlannedRun, Mapping[str, Any]]] = {}
+        self._start = self._spoken = time.monotonic()
+        self._next_collection = 0.0
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("[bold]grid"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[eta]}"),
+            console=console,
+        )
+        self._bar_task = self._bar.add_task("grid", total=self._count, eta="")
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "GridProgress":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def started(self, run: PlannedRun) -> None:
+        self._ended.pop(run.id, None)  # another grid may take up a run that failed here
+        self._active[run.id] = run, {}
+
+    def progressed(self, run: PlannedRun, progress: Mapping[str, Any]) -> None:
+        self._active[run.id] = run, progress
+
+    def paused(self, run: PlannedRun) -> None:
+        self._active.pop(run.id, None)
+        self._ended.pop(run.id, None)
+
+    def finished(self, run: PlannedRun, seconds: float) -> None:
+        self._end(run)
+        self._say(f"done    {self._counter()}  {run.title}  ({duration(seconds)}; {self._eta()})")
+        if time.monotonic() >= self._next_collection:
+            before = time.monotonic()
+            try:
+                self._collect()
+            except AgglabError as error:
+                say(self._console, f"tables not updated: {error}")  # the runs go on; the end of the grid tries again
+            now = time.monotonic()
+            self._next_collection = now + (now - before) / COLLECTION_SHARE
+
+    def failed(self, run: PlannedRun, message: str) -> None:
+        self._end(run)
+        line = printable(f"  {self._counter()}  {run.title}: {message}", keep="\n")
+        self._say(Text.assemble(("FAILED", "red"), line))
+
+    def noted(self, message: str) -> None:
+        self._say(message)
+
+    def ticked(self) -> None:
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._spoken >= HEARTBEAT:
+            active = ", ".join(f"{run.title} {_where(progress)}" for run, progress in self._active.values())
+            self._say(f"working {self._counter()}  {active or 'workers start'}  ({self._eta()})")
+
+    def _end(self, run: PlannedRun) -> None:
+        self._active.pop(run.id, None)
+        self._ended[run.id] = run
+
+    def _say(self, line: str | Text) -> None:
+        self._spoken = time.monotonic()
+        say(self._console, line)
+
+    def _counter(self) -> str:
+        return f"{len(self._ended)}/{self._count}"
+
+    def _eta(self) -> str:
+        """Time left, were the rest to go at the pace so far; runs in hand count by the share of their steps."""
+        partial = sum(run.flops * at["step"] / at["steps"] for run, at in self._active.values() if at)
+        share = (sum(run.flops for run in self._ended.values()) + partial) / self._total
+        elapsed = time.monotonic() - self._start
+        if share <= 0 or elapsed < 1:
+            return "time left unknown yet"
+        return f"{duration(elapsed * (1 - share) / share)} left"
+
+    def _render(self) -> Group:
+        self._bar.update(self._bar_task, completed=len(self._ended), eta=self._eta())
+        lines = Table.grid(padding=(0, 2))
+        for run, progress in self._active.values():
+            lines.add_row("  ", Text(printable(run.title)), _where(progress))
+        return Group(self._bar, lines)
+
+
+def _where(progress: Mapping[str, Any]) -> str:
+    if not progress:
+        return "starts"
+    if progress["phase"] != "training":
+        return progress["phase"]
+    loss = f"  loss {progress['loss']:.3f}" if math.isfinite(progress["loss"]) else ""
+    score = f"  val {progress['score']:.3f}" if math.isfinite(progress["score"]) else ""
+    return f"step {progress['step']}/{progress['steps']}{loss}{score}"
+
+
+def duration(seconds: float) -> str:
+    """Rounded to what a person wants to know: 42 s, 7 min, 3 h 05 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def say(console: Console, line: str | Text) -> None:
+    """Print one line as it is: no markup, no colours on numbers, no breaks."""
+    shown = printable(line, keep="\n") if isinstance(line, str) else line
+    console.print(shown, soft_wrap=True, markup=False, highlight=False, emoji=False)
+
+
+def say_warnings(console: Console, warnings: Sequence[object]) -> None:
+    """The first warnings, and how many more there are."""
+    for warning in warnings[:WARNINGS_SHOWN]:
+        say(console, f"warning  {warning}")
+    if len(warnings) > WARNINGS_SHOWN:
+        say(console, f"and {len(warnings) - WARNINGS_SHOWN} more; `agglab validate` lists all")
+
+
+def preparation(console: Console) -> Callable[[str, int, int], None]:
+    """A progress callback for data work: one line per kind of work, rewritten in place on a terminal."""
+    return _Preparation(console)
+
+
+class _Preparation:
+    def __init__(self, console: Console):
+        self._console, self._what, self._spoken = console, "", 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now, pause = time.monotonic(), 0.1 if self._console.is_terminal else HEARTBEAT
+        if what == self._what and now - self._spoken < pause and done < total:
+            return
+        in_place = self._console.is_terminal
+        if in_place or what != self._what or now - self._spoken >= pause:
+            end = "\r" if in_place and done < total else "\n"
+            self._console.print(f"{what} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
+            self._spoken = now
+        self._what = what

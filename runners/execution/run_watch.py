@@ -1,0 +1,57 @@
+"""How the runs of a grid fare, read off the store: the same whoever trains them, and wherever."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from runners.planning.plan import PlannedRun
+from runners.store.run_store import RunStore, State, Status
+
+LOOK_SHARE = 0.05
+"""Largest share of time that goes into looking: a network file system takes its time for a thousand folders."""
+
+
+class Watcher(Protocol):
+    """Sees what happens in a grid: the progress display, and the collection of tables."""
+
+    def started(self, run: PlannedRun) -> None: ...
+    def progressed(self, run: PlannedRun, progress: Mapping[str, Any]) -> None: ...
+    def paused(self, run: PlannedRun) -> None: ...
+    def finished(self, run: PlannedRun, seconds: float) -> None: ...
+    def failed(self, run: PlannedRun, message: str) -> None: ...
+    def noted(self, message: str) -> None: ...
+    def ticked(self) -> None: ...
+
+
+class Watch:
+    """Looks at the runs again and again and tells the watcher what has changed. Ended runs are not looked at twice."""
+
+    def __init__(self, runs: Sequence[PlannedRun], store: RunStore, watcher: Watcher):
+        self._runs, self._store, self._watcher = {run.id: run for run in runs}, store, watcher
+        self._known = {run.id: Status(State.PENDING) for run in runs}
+        self._next = 0.0
+
+    def look(self, at_once: bool = False) -> dict[str, State]:
+        """State of every run, by id, as it is or lately was; `at_once` when something is known to have changed."""
+        start = time.monotonic()
+        if at_once or start >= self._next:
+            unsettled = [run for run in self._runs.values() if self._known[run.id].state is not State.DONE]
+            for run_id, status in self._store.present(unsettled).items():
+                self._tell(self._runs[run_id], self._known[run_id], status)
+                self._known[run_id] = status
+            now = time.monotonic()
+            self._next = now + (now - start) / LOOK_SHARE
+        return {run_id: status.state for run_id, status in self._known.items()}
+
+    def _tell(self, run: PlannedRun, before: Status, now: Status) -> None:
+        changed = now.state is not before.state
+        if now.state is not State.PENDING and changed and before.state is not State.RUNNING:
+            self._watcher.started(run)
+        if now.state is State.RUNNING and now.progress and now.progress != before.progress:
+            self._watcher.progressed(run, now.progress)
+        elif now.state is State.PENDING and changed:
+            self._watcher.paused(run)
+        elif now.state is State.DONE and changed:
+            self._watcher.finished(run, now.seconds)
+        elif now.state is State.FAILED and changed:
+            self._watcher.failed(run, now.reason)

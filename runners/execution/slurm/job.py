@@ -1,0 +1,117 @@
+"""What each job of a Slurm array does: the local pool in its allocation, until no run is left to take.
+
+How Slurm ends a job, as seen with Slurm 22.05 and submitit 1.5: at the time limit's approach (90 s before) it sends
+SIGUSR2, at scancel, preemption and requeue SIGCONT and SIGTERM, and SIGKILL after the cluster's KillWait (30 s by
+default). Every process of the job gets them, workers too. submitit takes SIGUSR2 as the order to queue again and
+ignores SIGTERM; here both stop the workers after their step, with checkpoints and released claims, and only then is
+submitit let at SIGUSR2. A job that Slurm itself queues again starts from the same pickle; what is done the store knows.
+"""
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from aggregation_lab.errors import AgglabError
+from runners.console.terminal import Terminal
+from runners.execution.device_slots import device_type, places
+from runners.execution.pool import Outcome, run_pool, stop_signals
+from runners.execution.progress import GridProgress, say
+from runners.execution.slurm.queue import read_orders
+from runners.execution.time_estimate import learn
+from runners.execution.worker import WorkerConfig
+from runners.options import GridOptions
+from runners.planning.plan import PlannedRun
+from runners.store import study_folder
+from runners.store.collect import collect
+from runners.store.run_store import RunStore, State
+
+if TYPE_CHECKING:
+    from submitit.helpers import DelayedSubmission
+
+
+@dataclass(frozen=True)
+class ArrayJob:
+    """A job as submitit pickles and calls it. `threads` of each worker; the rest as in `GridOptions`.
+
+    With `fail_fast` a job ends at the first failure of any ordered run, whichever job has it: those that start later
+    take nothing, and the workers of those at work stop after their step, with a checkpoint. Only a failure that could
+    not be recorded in the run's folder ends no more than its own job.
+    """
+
+    out: Path
+    threads: int
+    jobs: int | None = None
+    device: str | None = None
+    fail_fast: bool = False
+
+    def __call__(self) -> None:
+        """Work; queue again where the time limit comes first. Raises `AgglabError` where workers cannot start."""
+        from submitit import JobEnvironment
+
+        limit: signal.Signals = getattr(signal, f"SIG{JobEnvironment.USR_SIG}")
+        announced: list[int] = []
+
+        def stop(number: int, frame: object) -> None:
+            announced.append(number)
+            signal.raise_signal(signal.SIGTERM)
+
+        queue_again = signal.signal(limit, stop)
+        with stop_signals() as signals:
+            stopped = self._work(signals)
+        if stopped and announced and callable(queue_again):
+            queue_again(limit, None)
+
+    def checkpoint(self) -> "DelayedSubmission":
+        """What submitit queues again: the same job, for all that counts is in the store."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _work(self, signals: Sequence[int]) -> bool:
+        """Train what is to be had. Returns whether a signal came before the end."""
+        console, store, given_up = Terminal(width=140), RunStore(self.out), set[str]()
+        study, options = study_folder.read_study(self.out), GridOptions(self.jobs, device=self.device)
+        where = places(study, device_type(self.device), options, console)
+        while todo := self._open_runs(store, given_up):
+            if signals:
+                return True
+            say(console, f"{self.out}: {len(todo)} runs to do, {len(where)} at a time")
+            outcome = self._train(todo, store, where, console)
+            given_up |= outcome.failed.keys()
+            if outcome.interrupted:
+                return True
+            if self.fail_fast and outcome.failed:
+                break
+        try:
+            collect(self.out, study_folder.read_plan(self.out))
+        except AgglabError as error:
+            say(console, f"tables not updated: {error}")  # whoever calls run-grid or scores next writes them
+        return False
+
+    def _open_runs(self, store: RunStore, given_up: set[str]) -> list[PlannedRun]:
+        """Runs that are ordered and that nobody has taken, most expensive first. Orders may have come meanwhile.
+
+        With `fail_fast` none, once one has failed; else those in other hands too, for the pool to see them fail.
+        """
+        plan, ordered = study_folder.read_plan(self.out), read_orders(self.out) - given_up
+        estimate = learn(store, plan)
+        runs = sorted((run for run in plan if run.id in ordered), key=lambda run: -estimate.cost(run))
+        states = {run: status.state for run, status in store.present(runs).items()}
+        if State.PENDING not in states.values() or (self.fail_fast and State.FAILED in states.values()):
+            return []
+        watched = (State.PENDING, State.RUNNING) if self.fail_fast else (State.PENDING,)
+        return [run for run in runs if states[run.id] in watched]
+
+    def _train(
+        self, todo: Sequence[PlannedRun], store: RunStore, where: Sequence[str | None], console: Console
+    ) -> Outcome:
+        """What runs in other hands needs no waiting for: Slurm queues a job that dies with its node again."""
+        config = WorkerConfig(self.out, threads=self.threads)
+        with GridProgress(todo, console, collect=lambda: None) as progress:
+            return run_pool(
+                todo, store, config, progress, places=where, fail_fast=self.fail_fast, wait_for_others=False
+            )

@@ -1,0 +1,92 @@
+"""What an output folder has with the cluster: jobs in its queue, their logs, and which runs they are to train."""
+
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aggregation_lab.errors import StudyError
+from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
+
+FOLDER = "slurm"
+"""Folder of an output folder for what submitit writes: job scripts, what each job starts from, and the jobs' logs."""
+WAITING = ("PD", "RD", "RF", "RH", "RQ", "SE")
+"""States of `squeue` in which a job waits, be it for resources, a hold to end or its next start."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Jobs of an output folder that the cluster still has, counted by array; what keeps the waiting ones."""
+
+    running: dict[str, int] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def arrays(self) -> list[str]:
+        return sorted(self.running.keys() | self.waiting.keys(), key=int)
+
+    @property
+    def jobs(self) -> int:
+        return sum(self.running.values()) + sum(self.waiting.values())
+
+    def __str__(self) -> str:
+        parts = []
+        for array in self.arrays:
+            running, waiting = self.running.get(array, 0), self.waiting.get(array, 0)
+            counts = [f"{running} running"] * bool(running) + [f"{waiting} waiting"] * bool(waiting)
+            parts.append(f"Slurm array {array}: {', '.join(counts)}")
+        reasons = f" ({', '.join(self.reasons)})" if self.reasons else ""
+        return "; ".join(parts) + reasons
+
+
+def jobs_left(out: Path) -> Queue | None:
+    """What the cluster still has of the arrays of `out`; None where `squeue` does not answer."""
+    names = {file.name.removesuffix("_submission.sh") for file in (out / FOLDER).glob("[0-9]*_submission.sh")}
+    known = {name for name in names if name.isdecimal()}
+    if not known:
+        return Queue()
+    command = ["squeue", "--noheader", "--array", "--user", str(os.getuid()), "--format", "%F|%t|%r"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    running, waiting, reasons = Counter[str](), Counter[str](), dict[str, None]()
+    for line in answer.splitlines():
+        array, state, reason = [*line.strip().split("|", 2), "", ""][:3]
+        if array in known and state in WAITING:
+            waiting[array] += 1
+            reasons |= {} if reason == "None" else {reason: None}  # "None": Slurm has not looked at it yet
+        elif array in known:
+            running[array] += 1
+    return Queue(dict(running), dict(waiting), tuple(reasons))
+
+
+def log_file(out: Path, job: str) -> Path:
+    """Where the job prints that claims name `job`."""
+    return out / FOLDER / f"{job}_0_log.out"
+
+
+def parting_words(out: Path) -> str:
+    """What to tell whoever stops watching."""
+    left = jobs_left(out)
+    stop = f"the jobs go on: `scancel {' '.join(left.arrays)}` stops them, " if left and left.jobs else ""
+    return f"no longer watching; {stop}the same command watches again"
+
+
+def write_orders(out: Path, runs: Set[str]) -> None:
+    """Let the jobs of `out` train the runs of these ids, the jobs that are at work already included."""
+    write_sealed(out / FOLDER / "orders.json", {"runs": sorted(runs)})
+
+
+def read_orders(out: Path) -> set[str]:
+    """The ids of the runs that are ordered. Raises `StudyError` where the file that says so is damaged."""
+    file = out / FOLDER / "orders.json"
+    try:
+        return set(read_sealed(file)["runs"])
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(f"{file}: is damaged ({error}); delete it and give the run-grid commands again") from error

@@ -1,0 +1,38 @@
+"""What the runs of a study will take, learnt from those that are finished."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from runners.planning import cost
+from runners.planning.plan import PlannedRun
+from runners.store.run_store import RunStore
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of a run on one worker: `overhead` + operations / `rate`. `finished` runs taught them; 0 is a guess."""
+
+    overhead: float
+    rate: float
+    finished: int
+
+    def cost(self, run: PlannedRun) -> float:
+        return self.overhead + run.flops / self.rate
+
+    def by_aggregation(self, runs: Iterable[PlannedRun]) -> dict[str, float]:
+        """Seconds of one worker for each aggregation; a run that two of them share counts for both."""
+        total: dict[str, float] = {}
+        for run in runs:
+            for name in dict.fromkeys(aggregation for aggregation, _ in run.labels):
+                total[name] = total.get(name, 0.0) + self.cost(run)
+        return total
+
+
+def learn(store: RunStore, runs: Sequence[PlannedRun], guess: float = 1.0) -> Estimate:
+    """Fit the finished runs' seconds; `guess` is the rate, in operations per second, while there are none."""
+    states = store.present(runs)
+    taken = [(run.flops, seconds) for run in runs if (seconds := states[run.id].seconds)]
+    if not taken:
+        return Estimate(0.0, guess, 0)
+    overhead, slope = cost.line(taken)
+    return Estimate(overhead, 1.0 / slope, len(taken))

@@ -1,0 +1,1 @@
+"""From a study file to planned runs and what they cost. Knows no process."""

@@ -1,0 +1,1 @@
+"""The output folder: run folders, their states and claims, preparation, collection."""

@@ -1,0 +1,148 @@
+"""Gather the tables of finished runs, labelled with every aggregation they count in, into the tables of the study."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aggregation_lab import __version__, results
+from aggregation_lab.data.splits.leakage import sharing
+from aggregation_lab.errors import AgglabError, ResultsError
+from aggregation_lab.files import read_bytes, sweep, write_text
+from aggregation_lab.manifest import MANIFEST, Manifest
+from aggregation_lab.storage.spreadsheet_csv import csv_text
+from aggregation_lab.tasks import Task
+from runners.planning.plan import PlannedRun
+from runners.store.prepare import floor_file, floor_label
+from runners.store.run_store import RunStore, State, written_digests
+from runners.store.study_folder import COLLECTING, known_identity, locked, read_case_tables, read_tasks
+
+
+class DamagedResult(AgglabError):
+    """A table of a finished run is not what the run wrote; the run has to be repeated."""
+
+    def __init__(self, run: PlannedRun, path: Path):
+        super().__init__(f"{path}: is damaged; the same run-grid command sets it aside and repeats its run")
+        self.run, self.path = run, path
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run, its folder, and the digest of each table as it wrote it."""
+
+    run: PlannedRun
+    folder: Path
+    digests: Mapping[str, str]
+
+
+def collect(out: Path, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(results.TABLES)) -> None:
+    """Write the tables of `out` from its finished runs and the floor, and the manifest of what they do not hold.
+
+    Each file replaces its predecessor at once. Grids that share the folder collect one after the other, so that the
+    last one's tables hold the runs of all. Raises `DamagedResult`.
+    """
+    with locked(out, COLLECTING):
+        sweep(out, ("*.parquet", "scores.csv", MANIFEST))
+        finished = finished_runs(out, runs)
+        for name in names:
+            frame = _gathered(out, finished, name)
+            results.write_table(frame, results.TABLES[name], out / f"{name}.parquet")
+            if name == "scores":
+                write_text(out / "scores.csv", csv_text(frame))
+        manifest(out, planned=len(runs), finished=len(finished)).write(out)
+
+
+def manifest(out: Path, *, planned: int, finished: int) -> Manifest:
+    """What the analysis must know of the study beside its tables; no path of this machine."""
+    identity = known_identity(out)
+    settings = identity.study.model_dump(
+        mode="json", exclude={"margins": True, "slurm": True, "data": {"root", "split"}}
+    )
+    return Manifest(
+        study=identity.study.name,
+        margins={name: identity.study.margin(task) for name, task in read_tasks(out).items()},
+        settings=settings,
+        version=__version__,
+        dataset=identity.dataset,
+        split=identity.split,
+        leakage=sharing(*read_case_tables(out)),
+        planned=planned,
+        finished=finished,
+    )
+
+
+def gather(out: Path, runs: Sequence[PlannedRun], name: str) -> pd.DataFrame:
+    """One table over all finished runs of the plan. Raises `DamagedResult` naming a run's damaged file."""
+    return _gathered(out, finished_runs(out, runs), name)
+
+
+def finished_runs(out: Path, runs: Sequence[PlannedRun]) -> list[FinishedRun]:
+    """The finished runs of the plan."""
+    store = RunStore(out)
+    states, folders = store.present(runs), store.folders(runs)
+    done = [(run, folders[run.id]) for run in runs if states[run.id].state is State.DONE]
+    return [FinishedRun(run, folder, written_digests(folder)) for run, folder in done]
+
+
+def _gathered(out: Path, finished: Sequence[FinishedRun], name: str) -> pd.DataFrame:
+    table, tasks = results.TABLES[name], read_tasks(out)
+    rows = [_read(each, results.RUN_TABLES[name]) for each in finished]
+    parts = [(part, label) for part, each in zip(rows, finished, strict=True) for label in each.run.labels]
+    frames = [_labelled(parts).to_pandas()] if parts else []
+    if name in ("scores", "cases"):
+        frames += _floor(out, table)
+    return results.append([_grouped(frame, tasks) if _has_group(table) else frame for frame in frames], table)
+
+
+def _floor(out: Path, table: results.Table) -> list[pd.DataFrame]:
+    """The floor's rows of every fraction. Raises `ResultsError` where they are absent, damaged or of other data."""
+    identity = known_identity(out)
+    label = floor_label(identity.dataset, identity.split)
+    try:
+        return [
+            results.read_table(floor_file(out, identity.study, share, table.name), table, label)
+            for share in identity.study.fractions
+        ]
+    except ResultsError as error:
+        fault = str(error).rpartition(";")[0]
+        raise ResultsError(f"{fault}; the same run-grid command makes the floor anew") from error
+
+
+def _labelled(parts: Sequence[tuple[pa.Table, tuple[str, str]]]) -> pa.Table:
+    """The rows of all parts, with the columns aggregation and unit of each."""
+    table = pa.concat_tables([rows for rows, _ in parts]).replace_schema_metadata()
+    part = np.repeat(np.arange(len(parts)), [rows.num_rows for rows, _ in parts])
+    for place, column in enumerate(("aggregation", "unit")):
+        table = table.append_column(column, pa.array([label[place] for _, label in parts]).take(part))
+    return table
+
+
+def _read(finished: FinishedRun, table: results.Table) -> pa.Table:
+    """Rows of a run's file; the table as a whole is validated once it is gathered."""
+    path = finished.folder / f"{table.name}.parquet"
+    try:
+        content = read_bytes(path)
+        if hashlib.sha256(content).hexdigest() != finished.digests.get(table.name):
+            raise DamagedResult(finished.run, path)
+        rows = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        if set(rows.column("run").unique().to_pylist()) - {finished.run.id}:
+            raise DamagedResult(finished.run, path)
+        if rows.schema.equals(table.schema):
+            return rows
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DamagedResult(finished.run, path) from error
+    return pa.Table.from_pandas(results.read_table(path, table), table.schema)  # raises, naming what is wrong
+
+
+def _has_group(table: results.Table) -> bool:
+    return any(column.name == "group" for column in table.columns)
+
+
+def _grouped(frame: pd.DataFrame, tasks: dict[str, Task]) -> pd.DataFrame:
+    """The study's groups of today, whatever they were when the rows were written."""
+    return frame.assign(group=frame["task"].map({name: task.group for name, task in tasks.items()}).astype("str"))

@@ -1,0 +1,181 @@
+"""Public names, one-way arrows between the rooms, import costs, and what must not stand in the project."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+import aggregation_lab
+from tests import ROOT
+
+ROOMS = ("aggregation_lab", "runners", "analysis")
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    return done.stdout.strip()
+
+
+def test_public_names():
+    assert set(aggregation_lab.__all__) == {
+        "CHALLENGE_TASKS",
+        "AgglabError",
+        "Aggregation",
+        "Task",
+        "TaskType",
+        "Unit",
+        "all_task_unified",
+        "clinically_grouped",
+        "task_specific",
+    }
+    assert all(hasattr(aggregation_lab, name) for name in aggregation_lab.__all__)
+
+
+@pytest.mark.parametrize("module", ["aggregation_lab", "aggregation_lab.results", "analysis"])
+def test_import_without_torch(module):
+    assert run_python(f"import sys, {module}; print('torch' in sys.modules)") == "False"
+
+
+ANALYSIS = sorted(path for path in (ROOT / "analysis").rglob("*.py") if "validation" not in path.parts)
+STATISTICS = sorted((ROOT / "analysis" / "statistics").glob("*.py")) + [
+    ROOT / "analysis" / "questions" / f"{name}.py"
+    for name in (
+        *("expert_routing", "guidelines", "means", "multiverse", "power", "regret", "scale_across_tasks"),
+        *("scale_within_tasks", "stability", "type_sensitivity"),
+    )
+]
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_the_whole_analysis_runs_without_torch():
+    """Also through what it imports: every module, the report and its commands."""
+    imports = ", ".join([*map(module, ANALYSIS), "runners.commands.report_commands"])
+    assert run_python(f"import sys, {imports}; print('torch' in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in ANALYSIS if not {"tables", "figures", "report"} & set(path.parts)], ids=module
+)
+def test_public_names_of_the_analysis_say_what_they_are(path):
+    """Formula, assumptions and source stand in the module's text or the function's own."""
+    tree = ast.parse(path.read_text())
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    inner = {
+        id(each) for node in named if isinstance(node, ast.FunctionDef) for each in ast.walk(node) if each is not node
+    }
+    silent = [
+        node.name
+        for node in named
+        if not node.name.startswith("_") and id(node) not in inner and not ast.get_docstring(node)
+    ]
+    assert (ast.get_docstring(tree) or not tree.body) and silent == []
+    if path in STATISTICS and path.stem != "__init__":
+        texts = [ast.get_docstring(node) or "" for node in [tree, *named]]
+        assert re.search(r"\b(18|19|20)\d\d\b", " ".join(texts)), "name the source of the method"
+
+
+HEAVY = {
+    "torch",
+    "pandas",
+    "pydantic",
+    "timm",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "pyarrow",
+    "PIL",
+    "statsmodels",
+    "matplotlib",
+}
+
+
+def test_help_loads_nothing_heavy_and_so_is_quick():
+    """Told by what is loaded, not by seconds, which depend on the machine."""
+    code = (
+        "import sys; sys.argv = ['agglab', '--help']\n"
+        "from runners.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(len(sys.modules), *sys.modules)"
+    )
+    count, *modules = run_python(code).splitlines()[-1].split()
+    assert not HEAVY & set(modules) and int(count) < 600
+
+
+def imported(room: str) -> set[str]:
+    """Top-level names of every module that the files of a room import, also inside functions."""
+    files = list((ROOT / room).rglob("*.py"))
+    assert files, room
+    found = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.split(".")[0] for name in names}
+    return found
+
+
+def test_arrows_point_one_way():
+    assert not imported("aggregation_lab") & {"runners", "analysis"}
+    assert not imported("analysis") & {"runners", "torch", "timm"}
+
+
+def test_every_dependency_and_every_bound_has_its_reason():
+    text = (ROOT / "pyproject.toml").read_text()
+    project = tomllib.loads(text)["project"]
+    for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
+        reason = re.search(rf'"{re.escape(requirement)}",?\s+# (\w.*)', text)
+        assert reason, requirement
+        bound = re.search(r"[<>=~!]+(.+)", requirement)
+        assert bound is None or bound[1] in reason[1], f"{requirement}: say what {bound[1]} is needed for"
+
+
+PEERS = {"LibMTL"}
+"""What a benchmark compares with where it is installed."""
+
+
+def test_every_import_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = sum(project["optional-dependencies"].values(), [])
+    declared = {canonical(re.match(r"[\w.-]+", requirement)[0]) for requirement in project["dependencies"] + extras}
+    homes = packages_distributions()
+    for module in set().union(*map(imported, ROOMS)) - set(ROOMS) - set(sys.stdlib_module_names) - PEERS:
+        assert declared & set(map(canonical, homes[module])), f"{module} is imported but not in pyproject.toml"
+
+
+def canonical(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def project_files() -> list[str]:
+    """What git knows of; without git, or in a copy without its history, what lies in the project's own folders."""
+    try:
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return listed.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        inside = [path for folder in (*ROOMS, "tests", "docs", "notebooks") for path in (ROOT / folder).rglob("*")]
+        files = [path for path in [*ROOT.glob("*.*"), *inside] if path.is_file() and path.suffix != ".pyc"]
+        return [str(path.relative_to(ROOT)) for path in files]
+
+
+def test_nothing_names_a_machine_or_a_registry():
+    files = project_files()
+    # written apart, so that this file does not name them either
+    parts = ["py" + r"pi\.org", "python" + "hosted", "/wo" + "rk/", "/ro" + "ot/", "/tm" + "p/"]
+    forbidden = re.compile("|".join(parts))
+    named = []
+    for file in files:
+        try:
+            text = (ROOT / file).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        named += [f"{file}: {match.group()}" for match in forbidden.finditer(text)]
+    assert named == []

@@ -1,0 +1,71 @@
+"""What the README shows works: its study file loads, its commands run, its links lead somewhere."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from runners.planning.study_file import parse_study
+from tests import ROOT
+from tests.tiny import STUDY
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+
+
+def commands(start: str) -> list[str]:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [line.split("#")[0].strip() for line in lines if line.startswith(start)]
+
+
+def test_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = [command.split()[1] for command in commands("make ")]
+    assert {"demo", "test"} <= set(targets)
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, flags=re.M)
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+@pytest.mark.slow
+def test_commands_run_on_a_folder_of_ones_own(tiny_data, tmp_path):
+    """Every `agglab` line of the README, in its order, with its study file cut down to seconds."""
+    (text,) = blocks("yaml")
+    shown = yaml.safe_load(text)
+    parse_study(shown, "README")
+    small = {**shown, **{key: STUDY[key] for key in ("data", "model", "training")}, "budget": "smoke", "seeds": 1}
+    (tmp_path / "my_study.yaml").write_text(yaml.safe_dump({**small, "fractions": [0.5, 1.0]}))
+    lines = commands("agglab ")
+    assert {line.split()[1] for line in lines} >= {
+        "validate",
+        "plan",
+        "run-grid",
+        "status",
+        "scores",
+        "report",
+        "power",
+    }
+    for line in lines:
+        words = [str(tiny_data) if word == "DATA" else word for word in shlex.split(line)]
+        done = subprocess.run(
+            [sys.executable, "-m", "runners.cli", *words[1:]],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    produced = {path.name for path in (tmp_path / "out" / "my_study").iterdir()}
+    named = re.findall(r"`([\w.]+\.(?:parquet|csv|json))`", README)
+    assert set(named) - {"scoreboard.csv"} <= produced

@@ -1,0 +1,98 @@
+"""The rooms: who may import whom. A room is a package without packages inside; other modules stand for themselves."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+
+PACKAGES = ("aggregation_lab", "analysis", "runners")
+PROCESSES = ("subprocess", "multiprocessing", "signal", "concurrent.futures", "runners.execution", "runners.store")
+
+
+@cache
+def modules() -> dict[str, Path]:
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """What a module imports, also inside its functions: modules of the project as deep as they go, others by name."""
+    found = set()
+    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: write whole paths"
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules() else node.module or "" for name in inner}
+    return frozenset(found)
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def offenders(room: str, *forbidden: str, but: tuple[str, ...] = ()) -> list[str]:
+    """Imports of a room's modules that lie in `forbidden` and not in `but`."""
+    inside = [module for module in modules() if within(module, room)]
+    assert len(inside) > 5, room
+    return [
+        f"{module} imports {name}"
+        for module in inside
+        for name in sorted(imports(module))
+        if within(name, *forbidden) and not within(name, *but)
+    ]
+
+
+def test_data_imports_no_torch():
+    upward = ("aggregation_lab.model", "aggregation_lab.training")
+    assert offenders("aggregation_lab.data", "torch", "torchvision", "timm", *upward) == []
+
+
+def test_statistics_know_no_study_and_no_frame():
+    assert offenders("analysis.statistics", "analysis", but=("analysis.statistics", "analysis.settings")) == []
+
+
+def test_planning_knows_no_process():
+    assert offenders("runners.planning", *PROCESSES) == []
+
+
+def room_of(module: str) -> str:
+    """The package of a module, if that holds no package; else the module itself."""
+    package = module if modules()[module].name == "__init__.py" else module.rpartition(".")[0]
+    nested = any(within(other, package) and modules()[other].parent != modules()[package].parent for other in modules())
+    return module if nested else package
+
+
+def arrows() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for module in modules():
+        targets = {room_of(name) for name in imports(module) if name in modules()} - {room_of(module)}
+        found.setdefault(room_of(module), set()).update(targets)
+    return found
+
+
+@pytest.mark.parametrize("start", sorted(arrows()))
+def test_rooms_form_no_circle(start):
+    graph, waiting, met = arrows(), [(start,)], {start}
+    while waiting:
+        path = waiting.pop()
+        for target in graph[path[-1]]:
+            assert target != start, " -> ".join((*path, start))
+            if target not in met:
+                met.add(target)
+                waiting.append((*path, target))
+
+
+MOST_FILES = 20
+"""So many files of one folder a reader still takes in at a look."""
+
+
+def test_no_folder_is_a_long_list():
+    folders = {file.parent for file in modules().values()}
+    long = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {name: count for name, count in long.items() if count > MOST_FILES} == {}

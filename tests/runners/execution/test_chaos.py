@@ -1,0 +1,10 @@
+"""A short storm over a small real grid; `make chaos` makes a long one (docs/chaos.md)."""
+
+import pytest
+
+from tests.chaos import storm
+
+
+@pytest.mark.slow
+def test_scores_survive_a_storm(tmp_path):
+    assert storm(tmp_path, interruptions=8, seed=1).total() >= 8

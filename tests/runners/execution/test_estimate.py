@@ -1,0 +1,77 @@
+"""What runs will take, learnt from finished ones; where workers compute."""
+
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from aggregation_lab.files import write_json
+from runners.execution import device_slots
+from runners.execution.time_estimate import learn
+from runners.options import EngineName, GridOptions
+from runners.planning import cost
+from runners.planning.study import Study
+from runners.store.run_store import RunStore
+from tests.tiny import planned
+
+
+def finish(store, run, seconds):
+    write_json(store.folder(run) / "done.json", {"run": run.id, "seconds": seconds})
+
+
+def near(value: float):
+    """A least-squares line has lost a few of its digits."""
+    return pytest.approx(value, rel=1e-6, abs=1e-9)
+
+
+def test_finished_runs_teach_overhead_and_rate(tmp_path):
+    store = RunStore(tmp_path)
+    runs = [planned(name, steps=steps) for name, steps in zip("abcd", (10, 20, 40, 80), strict=True)]
+    assert learn(store, runs, guess=4.0).cost(runs[0]) == 2.5
+    for run in runs[:3]:
+        finish(store, run, 3.0 + run.flops / 5)
+    estimate = learn(store, runs)
+    assert (estimate.finished, estimate.overhead, estimate.rate) == (3, near(3.0), near(5.0))
+    assert estimate.cost(runs[3]) == near(19.0)
+
+
+def test_by_aggregation_counts_a_shared_run_for_both(tmp_path):
+    store, run = RunStore(tmp_path), planned("a", steps=10)
+    shared = type(run)(run.spec, (("TS", "a"), ("CG", "b")), *list(vars(run).values())[2:6])
+    assert learn(store, [], guess=1.0).by_aggregation([run, shared]) == {"TS": 20.0, "CG": 10.0}
+
+
+@pytest.mark.parametrize("points", [[(4.0, 8.0)], [(4.0, 8.0), (4.0, 8.0)], [(1.0, 2.0), (2.0, 3.0), (10.0, 1.0)]])
+def test_points_that_tell_no_overhead_give_a_line_through_the_origin(points):
+    intercept, slope = cost.line(points)
+    assert intercept == 0 or slope > 0
+    assert np.isfinite([intercept, slope]).all() and slope > 0
+
+
+def test_largest_first_keeps_the_last_worker_short():
+    assert cost.makespan([1, 1, 1, 1, 4], jobs=2) == 4
+
+
+def where(options, device="cpu", **study):
+    screen = StringIO()
+    found = device_slots.places(Study(name="x", **study), device, options, Console(file=screen, width=200))
+    return found, screen.getvalue()
+
+
+def test_one_worker_per_core_as_memory_allows(monkeypatch):
+    monkeypatch.setattr(cost, "cores", lambda: 8)
+    monkeypatch.setattr(cost, "available_bytes", lambda: 1e15)
+    assert where(GridOptions())[0] == [None] * 8
+    assert where(GridOptions(jobs=3, device="cpu"))[0] == ["cpu"] * 3
+    assert where(GridOptions(engine=EngineName.DEBUG))[0] == [None]
+    monkeypatch.setattr(cost, "available_bytes", lambda: 1.0)
+    assert where(GridOptions()) == ([None], "memory is enough for 1 runs at a time, not 8\n")
+
+
+def test_accelerators_are_shared_as_their_memory_allows(monkeypatch):
+    monkeypatch.setattr(cost, "cores", lambda: 16)
+    monkeypatch.setattr(device_slots, "_free_memory", lambda device: {"cuda:0": 80e9, "cuda:1": 1.0})
+    found, _ = where(GridOptions(), "cuda")
+    assert found == ["cuda:0", "cuda:1", "cuda:0", "cuda:0", "cuda:0"]
+    assert where(GridOptions(jobs=2), "cuda")[0] == ["cuda:0", "cuda:1"]
