@@ -1,12 +1,10 @@
 """From score tables to every result frame: the order in which the statistics build on each other."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence, Set
 
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.errors import ResultsError
 from analysis.frames import FRAMES, frame, ordered
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair_all, seed_gains
 from analysis.questions import expert_routing, guidelines, study_quality
@@ -21,35 +19,11 @@ from analysis.questions.scale_within_tasks import within_tasks
 from analysis.questions.stability import stability
 from analysis.questions.task_gains import task_gains
 from analysis.questions.type_sensitivity import type_sensitivity
+from analysis.result import Analysis
 from analysis.settings import Scale, Settings
 from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
 
 Progress = Callable[[str], object]
-
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """All frames of `analysis.frames.FRAMES` by name, what a reader must be told beside them, and the fitted rule.
-
-    `multiverse_choices` has a row per task and choice of the multiverse.
-    """
-
-    study: StudyTables
-    settings: Settings
-    frames: Mapping[str, pd.DataFrame]
-    warnings: tuple[str, ...] = ()
-    rule: guidelines.Rule | None = None
-    multiverse_choices: pd.DataFrame | None = None
-
-    def recommend(self, n_train: float, task_type: str, group: str | None = None) -> guidelines.Recommendation:
-        """Advice for a new task, see `guidelines`. Raises `ResultsError` where no rule could be fitted."""
-        if self.rule is None:
-            raise ResultsError(
-                f"{self.study.manifest.study}: no rule could be fitted; it takes n_train and "
-                f"{guidelines.FEWEST_TASKS} tasks with unit-free scores under every aggregation, and at most "
-                f"{guidelines.MOST_ARMS} aggregations beside the base"
-            )
-        return self.rule.recommend(n_train, task_type, group)
 
 
 Pairs = dict[tuple[str, float], list[PairedGain]]

@@ -11,8 +11,8 @@ import pandas as pd
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.tasks import TYPE_METRICS, TaskType
 from analysis.frames import FRAMES, frame, ordered
-from analysis.pipeline import Analysis
 from analysis.questions.task_gains import HEADLINE, SMALLER
+from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 from analysis.study import StudyTables

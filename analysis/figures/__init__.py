@@ -10,7 +10,7 @@ from analysis.figures.groups import stability, type_sensitivity
 from analysis.figures.routing import routing_similarity, routing_usage
 from analysis.figures.scale import scale_across, scale_within
 from analysis.figures.theme import Draw, save
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 
 __all__ = ["FIGURES", "PaperFigure", "Written", "save", "write_figures"]
 

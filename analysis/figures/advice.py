@@ -20,7 +20,7 @@ from analysis.figures.theme import (
     say_above,
     themed,
 )
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.statistics.verdicts import UNDECIDED
 from analysis.tables.order import records
 

@@ -15,7 +15,7 @@ from analysis.figures.theme import (
     say_above,
     themed,
 )
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.tables.cells import IMPROVING
 
 _COLUMNS = 5

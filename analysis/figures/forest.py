@@ -35,7 +35,7 @@ from analysis.figures.theme import (
     verdict_handles,
     verdict_mark,
 )
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.statistics.uncertainty import CASES
 from analysis.tables.cells import IMPROVING, VERDICT_MARKS, number
 from analysis.tables.order import against_base, at_full, records, unit_free

@@ -24,7 +24,7 @@ from analysis.figures.theme import (
     say_above,
     themed,
 )
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.tables.cells import p_value
 from analysis.tables.order import against_base, at_full, records
 

@@ -14,7 +14,7 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
 from aggregation_lab.text import printable
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 
 LONGEST = 36
 """Characters of a label; longer ones lose their middle."""

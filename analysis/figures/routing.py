@@ -5,7 +5,7 @@ import pandas as pd
 
 from analysis.figures.selection import fewer_tasks
 from analysis.figures.theme import COLUMN, GREY, SMALL, WIDE, Drawn, group_lines, new_figure, say_above, themed
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 
 _JOINT = "AU"
 

@@ -27,7 +27,7 @@ from analysis.figures.theme import (
     themed,
     type_look,
 )
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.statistics.verdicts import SAME_MODEL
 from analysis.tables.cells import crossing
 from analysis.tables.order import against_base, at_full, records, unit_free

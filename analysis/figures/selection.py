@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 
 MOST_TASKS = 60
 MOST_CONTRASTS = 6

@@ -30,7 +30,7 @@ from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import TaskType
 from analysis.figures.labels import BASE, families, labelled, named_again
 from analysis.figures.selection import fewer_contrasts
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 from analysis.tables.cells import IMPROVING
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from aggregation_lab.files import write_json, write_text
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from analysis.figures import write_figures
-from analysis.pipeline import Analysis
 from analysis.report.citation import BIBTEX
 from analysis.report.claims import claims
 from analysis.report.folder import whole_folder
@@ -13,6 +12,7 @@ from analysis.report.grid import MOST_ROWS
 from analysis.report.methods import methods_markdown
 from analysis.report.page import render
 from analysis.report.pictures import pictures
+from analysis.result import Analysis
 from analysis.tables import write_tables
 
 __all__ = ["write_report"]

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.pipeline import Analysis
 from analysis.questions.finding_parts import NOT_TESTABLE
 from analysis.questions.findings import WHOLE
 from analysis.report import words
 from analysis.report.grid import Cell, Grid, grid
 from analysis.report.trace import GainLinks, answered
+from analysis.result import Analysis
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 from analysis.tables.cells import count, flagged, number, p_value, text

@@ -6,9 +6,9 @@ from typing import cast
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from analysis.pipeline import Analysis
 from analysis.questions.caveats import MATCHED
 from analysis.report import words
+from analysis.result import Analysis
 from analysis.statistics.uncertainty import DECIDES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS
 from analysis.tables.cells import IMPROVING

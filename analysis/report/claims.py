@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.pipeline import Analysis
 from analysis.questions.findings import WHOLE
 from analysis.report.citation import PAPER
 from analysis.report.trace import pairs_by_gain, run_ids, runs_by_contrast
+from analysis.result import Analysis
 
 FORMAT = 1
 """Raised whenever a key of `claims.json` changes its meaning."""

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from aggregation_lab.tasks import UNIT_FREE, TaskType
-from analysis.pipeline import Analysis
 from analysis.report import words
 from analysis.report.citation import PAPER, cited
 from analysis.report.statistics import statistics
+from analysis.result import Analysis
 
 
 def methods(analysis: Analysis) -> list[str]:

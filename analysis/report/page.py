@@ -8,7 +8,6 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.frames import FRAMES
-from analysis.pipeline import Analysis
 from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
@@ -17,6 +16,7 @@ from analysis.report.methods import methods
 from analysis.report.pictures import Picture
 from analysis.report.reasons import why_empty
 from analysis.report.trace import MOST_ANSWERS, MOST_TASKS, GainLinks, run_table, seed_tables
+from analysis.result import Analysis
 from analysis.settings import SCALES
 from analysis.tables import paper_tables
 from analysis.tables.cells import VERDICT_MARKS, count, crossing, flagged, limits, number, text

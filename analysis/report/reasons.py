@@ -1,6 +1,6 @@
 """Why a part of the page is empty: one sentence instead of a section that vanishes."""
 
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 
 _WHY = {
     "gains": "No task has test scores of two aggregations with a common seed, so there is no gain.",

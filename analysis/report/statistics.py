@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from analysis.pipeline import Analysis
 from analysis.questions.task_gains import HEADLINE, SMALLER
 from analysis.questions.type_sensitivity import SHUFFLES
+from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
 

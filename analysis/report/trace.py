@@ -7,9 +7,9 @@ import pandas as pd
 
 from aggregation_lab import results
 from aggregation_lab.aggregation import FLOOR
-from analysis.pipeline import Analysis
 from analysis.report import words
 from analysis.report.grid import MOST_ROWS, Cell, Grid, grid
+from analysis.result import Analysis
 from analysis.tables.cells import MISSING, count, number, text
 from analysis.tables.paper import Column, build
 

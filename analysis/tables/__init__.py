@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aggregation_lab.files import write_text
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.tables import questions, tasks
 from analysis.tables.latex import latex
 from analysis.tables.markup import html, markdown

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.tables.cells import (
     BEYOND,
     IMPROVING,

@@ -9,7 +9,7 @@ import pandas as pd
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.tasks import METRICS
 from analysis.frames import FRAMES
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.settings import SCALES
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import VERDICTS

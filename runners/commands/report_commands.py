@@ -13,7 +13,8 @@ from aggregation_lab.errors import ResultsError, StudyError
 from aggregation_lab.text import printable
 from analysis.external import PAPER, read_scores
 from analysis.external.columns import NEEDED, OPTIONAL
-from analysis.pipeline import Analysis, analyse
+from analysis.pipeline import analyse
+from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.study import StudyTables, load_study
 from runners.execution.progress import say

@@ -23,7 +23,7 @@ from analysis.figures.theme import (
     interval_axis,
     save,
 )
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.settings import Settings
 from tests.fake_analysis import empty_analysis, fake_analysis, holey_analysis
 

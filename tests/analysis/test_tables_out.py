@@ -11,7 +11,7 @@ import pytest
 
 from aggregation_lab.errors import AgglabError
 from analysis.frames import FRAMES
-from analysis.pipeline import Analysis
+from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.tables import TABLES, html, latex, markdown, paper_tables, write_tables
 from analysis.tables.cells import interval, number, p_value

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.pipeline import Analysis, analyse
+from analysis.pipeline import analyse
 from analysis.report import write_report
 from analysis.report.checks import alerts
+from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import CASES
 from analysis.study import StudyTables

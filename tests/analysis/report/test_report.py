@@ -14,7 +14,7 @@ from aggregation_lab import __version__
 from aggregation_lab.manifest import Manifest
 from analysis.external import PAPER, read_scores
 from analysis.frames import FRAMES, frame
-from analysis.pipeline import Analysis, analyse
+from analysis.pipeline import analyse
 from analysis.questions.finding_parts import CONTRADICTED, SUPPORTED, UNDECIDED
 from analysis.questions.findings import WHOLE
 from analysis.report import write_report
@@ -25,6 +25,7 @@ from analysis.report.claims import claims
 from analysis.report.methods import methods
 from analysis.report.page import page as page_of
 from analysis.report.page import render
+from analysis.result import Analysis
 from analysis.settings import Settings
 from tests.fake_analysis import empty_analysis, fake_analysis, holey_analysis, some_columns
 

@@ -12,8 +12,9 @@ from analysis.external import read_scores
 from analysis.figures import FIGURES
 from analysis.figures.labels import LONGEST, label, labels
 from analysis.figures.selection import MOST_CONTRASTS, MOST_TASKS
-from analysis.pipeline import Analysis, analyse
+from analysis.pipeline import analyse
 from analysis.report.page import render
+from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.tables import latex, markdown, paper_tables
 from runners.commands.report_commands import say_plainly
