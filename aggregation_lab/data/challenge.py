@@ -34,8 +34,9 @@ from aggregation_lab.data.rows.repeated_rows import without_repeats
 from aggregation_lab.data.rows.table_text import UNKNOWN
 from aggregation_lab.data.subjects.subject_rules import assign_subjects, user_rules
 from aggregation_lab.errors import DataError
-from aggregation_lab.naming import alike, name_fault, printable
+from aggregation_lab.naming import alike, name_fault
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task
+from aggregation_lab.text import escaped
 
 __all__ = ["Dataset", "Problem", "read_dataset"]
 
@@ -91,7 +92,7 @@ def read_dataset(
     train = find_train_folder(root)
     if train is None:
         problem = Problem(CSV_FOLDER, None, None, advise(root))
-        raise DataError(f"{printable(root)}: {problem}", (problem,))
+        raise DataError(f"{escaped(root)}: {problem}", (problem,))
     findings = Findings()
     tell_other_parts(root, train, findings)
     all_rows = find_files(train, read_rows(train, findings), findings)
@@ -156,7 +157,7 @@ def _check_root(root: Path) -> None:
         str(root.absolute()).encode()
     except UnicodeEncodeError as error:
         problem = Problem("data", None, None, "the folder's path holds a byte that is no UTF-8; rename the folder")
-        raise DataError(f"{printable(root)}: {problem}", (problem,)) from error
+        raise DataError(f"{escaped(root)}: {problem}", (problem,)) from error
 
 
 def _check_names(setting: str, names: Sequence[str] | Mapping[str, str], present: set[str], findings: Findings) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from aggregation_lab.errors import DataError
-from aggregation_lab.naming import printable
+from aggregation_lab.text import escaped
 
 Level = Literal["error", "warning", "note"]
 
@@ -34,7 +34,7 @@ class Problem:
         place = [self.file]
         place += [f"line {self.row}"] if self.row is not None else []
         place += [self.field] if self.field else []
-        line = printable(" ".join(f"{', '.join(place)}: {self.message}".splitlines()))
+        line = escaped(" ".join(f"{', '.join(place)}: {self.message}".splitlines()))
         return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
@@ -86,7 +86,7 @@ class Findings:
             return
         first, *others = errors
         more = f" (and {len(others)} more; `agglab validate` lists all)" if others else ""
-        raise DataError(f"{printable(source)}: {first}{more}", errors + self.warnings)
+        raise DataError(f"{escaped(source)}: {first}{more}", errors + self.warnings)
 
 
 def _words(message: str) -> str:
