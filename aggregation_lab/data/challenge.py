@@ -29,7 +29,7 @@ from aggregation_lab.data.rows.cases import RULED_TYPES, Case, Shape, parse_rows
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
 from aggregation_lab.data.rows.file_paths import find_files
 from aggregation_lab.data.rows.layout import advise, find_train_folder, tell_other_parts
-from aggregation_lab.data.rows.problems import Findings, Problem
+from aggregation_lab.data.rows.problems import Problem, Problems
 from aggregation_lab.data.rows.repeated_rows import without_repeats
 from aggregation_lab.data.rows.table_text import UNKNOWN
 from aggregation_lab.data.subjects.subject_rules import assign_subjects, user_rules
@@ -93,27 +93,27 @@ def read_dataset(
     if train is None:
         problem = Problem(CSV_FOLDER, None, None, advise(root))
         raise DataError(f"{escaped(root)}: {problem}", (problem,))
-    findings = Findings()
-    tell_other_parts(root, train, findings)
-    all_rows = find_files(train, read_rows(train, findings), findings)
+    problems = Problems()
+    tell_other_parts(root, train, problems)
+    all_rows = find_files(train, read_rows(train, problems), problems)
     present = {task_name(row) for row in all_rows}
-    _check_names("tasks", tasks or (), present, findings)
-    _check_names("groups", groups or (), present, findings)
-    _check_names("laterality", laterality, present, findings)
+    _check_names("tasks", tasks or (), present, problems)
+    _check_names("groups", groups or (), present, problems)
+    _check_names("laterality", laterality, present, problems)
     rules = rules or TargetRules()
     for setting in RULED_TYPES:
-        _check_names(setting, getattr(rules, setting), present, findings)
-    _check_group_names(groups or {}, findings)
-    _tell_alike("task", present, findings)
+        _check_names(setting, getattr(rules, setting), present, problems)
+    _check_group_names(groups or {}, problems)
+    _tell_alike("task", present, problems)
     for name in sorted(name for name in present if name and name.casefold() in UNKNOWN):
-        findings.note("task", None, name, "is taken as a name like any other; fill in the cells if it stands for none")
-    _tell_alike("groups", (groups or {}).values(), findings)
+        problems.note("task", None, name, "is taken as a name like any other; fill in the cells if it stands for none")
+    _tell_alike("groups", (groups or {}).values(), problems)
     rows = [row for row in all_rows if not tasks or task_name(row) in tasks]
-    cases, shapes = parse_rows(rows, findings, rules)
-    _check_types(rules, shapes, findings)
-    cases = without_repeats(cases, findings)
-    subject_rules = user_rules(subjects or {}, findings)
-    subject_of = assign_subjects(cases, all_rows, subject_rules, findings)
+    cases, shapes = parse_rows(rows, problems, rules)
+    _check_types(rules, shapes, problems)
+    cases = without_repeats(cases, problems)
+    subject_rules = user_rules(subjects or {}, problems)
+    subject_of = assign_subjects(cases, all_rows, subject_rules, problems)
     images, masks = scan_files(
         train,
         (case.image for case in cases),
@@ -122,23 +122,23 @@ def read_dataset(
         progress=progress,
     )
     masks = without_images_as_masks(cases, images, masks)
-    check_files(cases, images, masks, findings)
-    check_shared_masks(cases, images, findings)
+    check_files(cases, images, masks, problems)
+    check_shared_masks(cases, images, problems)
     levels, ranges = find_levels(cases, images)
-    check_contrast(cases, images, levels, ranges, findings)
+    check_contrast(cases, images, levels, ranges, problems)
     images = {path: _with_levels(scan, levels.get(path)) for path, scan in images.items()}
-    cases = pixel_cases(cases, images, rules, findings)
-    check_bounds(cases, images, findings)
-    check_mask_sizes(cases, images, masks, findings)
-    task_masks = class_masks(cases, shapes, masks, rules, findings)
-    check_agreement(cases, task_masks, findings)
-    check_enough(cases, shapes, task_masks, subject_of, findings)
+    cases = pixel_cases(cases, images, rules, problems)
+    check_bounds(cases, images, problems)
+    check_mask_sizes(cases, images, masks, problems)
+    task_masks = class_masks(cases, shapes, masks, rules, problems)
+    check_agreement(cases, task_masks, problems)
+    check_enough(cases, shapes, task_masks, subject_of, problems)
     readable = {path: scan for path, scan in images.items() if not scan.fault}
     image_table = _image_table(readable)
     pairs_file = scan_file.with_name(f"{scan_file.stem}-pairs.parquet") if scan_file else None
     pairs = near_duplicates(image_table, memory=pairs_file, progress=progress)
-    check_copies([case for case in cases if case.image in readable], readable, pairs, findings)
-    findings.raise_errors(root)
+    check_copies([case for case in cases if case.image in readable], readable, pairs, problems)
+    problems.raise_errors(root)
     return Dataset(
         root=train,
         tasks={name: _task(name, shape, groups or {}, laterality) for name, shape in sorted(shapes.items())},
@@ -146,8 +146,8 @@ def read_dataset(
         images=image_table,
         masks=_mask_table(task_masks),
         near_duplicates=pairs,
-        warnings=findings.warnings,
-        notes=findings.notes,
+        warnings=problems.warnings,
+        notes=problems.notes,
     )
 
 
@@ -160,36 +160,36 @@ def _check_root(root: Path) -> None:
         raise DataError(f"{escaped(root)}: {problem}", (problem,)) from error
 
 
-def _check_names(setting: str, names: Sequence[str] | Mapping[str, str], present: set[str], findings: Findings) -> None:
+def _check_names(setting: str, names: Sequence[str] | Mapping[str, str], present: set[str], problems: Problems) -> None:
     for name in names:
         if name not in present:
             close = difflib.get_close_matches(name, present, n=1, cutoff=0.7)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(present))}"
-            findings.error(setting, None, name, f"is no task of the data; {hint}")
+            problems.error(setting, None, name, f"is no task of the data; {hint}")
 
 
-def _check_group_names(groups: Mapping[str, str], findings: Findings) -> None:
+def _check_group_names(groups: Mapping[str, str], problems: Problems) -> None:
     for task, group in groups.items():
         fault = name_fault(group)
         if fault:
-            findings.error("groups", None, task, f"is {group[:80]!r}; {fault}")
+            problems.error("groups", None, task, f"is {group[:80]!r}; {fault}")
 
 
-def _tell_alike(what: str, names: Iterable[str], findings: Findings) -> None:
+def _tell_alike(what: str, names: Iterable[str], problems: Problems) -> None:
     """Say which names are different ones although a slip of the pen may be all that parts them."""
     for same in alike(names):
         shown = " and ".join(map(repr, same))
         message = f"{shown} differ only in capitals, blanks or dashes and stay apart; write one name if they are one"
-        findings.warning(what, None, None, message)
+        problems.warning(what, None, None, message)
 
 
-def _check_types(rules: TargetRules, shapes: Mapping[str, Shape], findings: Findings) -> None:
+def _check_types(rules: TargetRules, shapes: Mapping[str, Shape], problems: Problems) -> None:
     """Report rules for tasks of a type that they say nothing of."""
     for setting, types in RULED_TYPES.items():
         for name in getattr(rules, setting):
             if name in shapes and shapes[name].type not in types:
                 message = f"is a {shapes[name].type} task; {setting} is for {' and '.join(types)} tasks"
-                findings.error(setting, None, name, message)
+                problems.error(setting, None, name, message)
 
 
 def _task(name: str, shape: Shape, groups: Mapping[str, str], laterality: Sequence[str]) -> Task:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from aggregation_lab.data.rows.columns import Header, known_column, read_header
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.data.rows.table_text import DELIMITERS, read_records, read_text
 from aggregation_lab.naming import clean_name
 
@@ -40,7 +40,7 @@ class Row:
         return "" if text in _EMPTY and column != "task_id" else text
 
 
-def read_rows(train: Path, findings: Findings) -> list[Row]:
+def read_rows(train: Path, problems: Problems) -> list[Row]:
     """Rows of every CSV under `train`/csv_files, files in the order of their names.
 
     Reports a folder without CSV files, files that may have been meant to be read, and, per file: unreadable, not
@@ -51,12 +51,12 @@ def read_rows(train: Path, findings: Findings) -> list[Row]:
     files = [path for path in paths if path.suffix.lower() == ".csv" and not _is_leftover(path.name)]
     for path in paths:
         if _is_leftover(path.name) and path.name.lower().endswith((".csv", ".csv#")):
-            findings.note(f"{CSV_FOLDER}/{path.name}", None, None, "is what another program left, and is not read")
+            problems.note(f"{CSV_FOLDER}/{path.name}", None, None, "is what another program left, and is not read")
         elif path.name.lower().endswith(_OTHER_TABLES) and not _is_leftover(path.name):
-            findings.warning(f"{CSV_FOLDER}/{path.name}", None, None, "is not read; save it as CSV in UTF-8 to use it")
+            problems.warning(f"{CSV_FOLDER}/{path.name}", None, None, "is not read; save it as CSV in UTF-8 to use it")
     if not files:
-        findings.error(CSV_FOLDER, None, None, "holds no .csv file; put the challenge's CSV files there")
-    return [row for path in files for row in _read_file(path, f"{CSV_FOLDER}/{path.name}", findings)]
+        problems.error(CSV_FOLDER, None, None, "holds no .csv file; put the challenge's CSV files there")
+    return [row for path in files for row in _read_file(path, f"{CSV_FOLDER}/{path.name}", problems)]
 
 
 def _is_leftover(name: str) -> bool:
@@ -64,25 +64,25 @@ def _is_leftover(name: str) -> bool:
     return name.startswith((".", "~$"))
 
 
-def _read_file(path: Path, name: str, findings: Findings) -> Iterator[Row]:
-    text = read_text(path, name, findings)
+def _read_file(path: Path, name: str, problems: Problems) -> Iterator[Row]:
+    text = read_text(path, name, problems)
     if text is None:
         return
     try:
-        yield from _read_rows(text, name, findings)
+        yield from _read_rows(text, name, problems)
     except ValueError as error:
         line, reason = error.args
-        findings.error(name, line, None, f"is not readable as CSV ({reason}); mend the quotes of this line")
+        problems.error(name, line, None, f"is not readable as CSV ({reason}); mend the quotes of this line")
 
 
-def _read_rows(text: str, name: str, findings: Findings) -> Iterator[Row]:
+def _read_rows(text: str, name: str, problems: Problems) -> Iterator[Row]:
     records = read_records(text, lambda cells: sum(known_column(cell) is not None for cell in cells))
     (_, (delimiter,)), first = next(records), next(records, None)
     if first is None:
-        findings.error(name, None, None, "is empty; fill it or take it away")
+        problems.error(name, None, None, "is empty; fill it or take it away")
         return
     line, titles = first
-    header = read_header(titles, name, line, findings)
+    header = read_header(titles, name, line, problems)
     if header is None:  # then a row's number of cells says nothing
         return
     count = 0
@@ -91,11 +91,11 @@ def _read_rows(text: str, name: str, findings: Findings) -> Iterator[Row]:
         surplus = cells[len(titles) :]
         if len(cells) < len(titles) or any(cell.strip() for cell in surplus):
             advice = "put quotes around text that holds a comma" if surplus else "complete the row"
-            findings.error(name, line, None, f"has {len(cells)} cells, the header {len(titles)}; {advice}")
+            problems.error(name, line, None, f"has {len(cells)} cells, the header {len(titles)}; {advice}")
         else:
             yield Row(name, line, _cells(header, cells, delimiter))
     if not count:
-        findings.error(name, None, None, "has a header but no row; fill it or take it away")
+        problems.error(name, None, None, "has a header but no row; fill it or take it away")
 
 
 def _cells(header: Header, cells: Sequence[str], delimiter: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.files import read_bytes
 
 UNKNOWN = frozenset(
@@ -41,32 +41,32 @@ _END = "\x1fend of the table"  # a last record of ours: where it does not come b
 _SAVE = "open it in your spreadsheet program and save it as CSV in UTF-8"
 
 
-def read_text(path: Path, name: str, findings: Findings) -> str | None:
+def read_text(path: Path, name: str, problems: Problems) -> str | None:
     """The text of a file; None, reported, where it is none that can be read."""
     try:
         if not path.is_file():  # to open a pipe or a device would wait for ever
             what = "is a folder" if path.is_dir() else "is no regular file, or a link to nothing"
-            findings.error(name, None, None, f"{what}; take it out of the folder of CSV files")
+            problems.error(name, None, None, f"{what}; take it out of the folder of CSV files")
             return None
         size = path.stat().st_size
         if size > LARGEST_FILE:
-            findings.error(name, None, None, f"has {size / 2**20:.0f} MiB, too many for a table of cases; divide it")
+            problems.error(name, None, None, f"has {size / 2**20:.0f} MiB, too many for a table of cases; divide it")
             return None
         data = read_bytes(path)
     except OSError as error:
-        findings.error(name, None, None, f"cannot be read ({error.strerror}); check the file and its permissions")
+        problems.error(name, None, None, f"cannot be read ({error.strerror}); check the file and its permissions")
         return None
-    return _decode(data, name, findings)
+    return _decode(data, name, problems)
 
 
-def _decode(data: bytes, name: str, findings: Findings) -> str | None:
+def _decode(data: bytes, name: str, problems: Problems) -> str | None:
     for start, what in _OTHER_FILES:
         if data.startswith(start):
-            findings.error(name, None, None, f"is {what} by its content, not a CSV; {_SAVE}")
+            problems.error(name, None, None, f"is {what} by its content, not a CSV; {_SAVE}")
             return None
     if _every_other_is_nul(data) and not data.startswith(tuple(mark for mark, _ in _MARKS)):
         message = "is UTF-16 without its mark, not UTF-8; save the file as UTF-8 (in Excel: `CSV UTF-8`)"
-        findings.error(name, None, None, message)
+        problems.error(name, None, None, message)
         return None
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
     try:
@@ -75,11 +75,11 @@ def _decode(data: bytes, name: str, findings: Findings) -> str | None:
         line = data[: error.start].count(b"\n") + 1
         found = f"is not UTF-8 (byte 0x{data[error.start]:02x})" if encoding == "utf-8" else f"is damaged {encoding}"
         likely = f", probably {_likely_encoding(data)}" if encoding == "utf-8" else ""
-        findings.error(name, line, None, f"{found}{likely}; save the file as UTF-8 (in Excel: `CSV UTF-8`)")
+        problems.error(name, line, None, f"{found}{likely}; save the file as UTF-8 (in Excel: `CSV UTF-8`)")
         return None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        findings.error(name, line, None, f"holds a NUL byte, so it is no text or damaged; restore it, or {_SAVE}")
+        problems.error(name, line, None, f"holds a NUL byte, so it is no text or damaged; restore it, or {_SAVE}")
         return None
     return text
 

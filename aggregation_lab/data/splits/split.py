@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from aggregation_lab.data.challenge import Dataset
-from aggregation_lab.data.rows.problems import Findings, Problem
+from aggregation_lab.data.rows.problems import Problem, Problems
 from aggregation_lab.data.splits.stratification import SPLITS, case_classes, case_labels, nested_ranks, stratify
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes, write_json, write_text
@@ -149,7 +149,7 @@ def _random_order(component_of: dict[str, int], seed: int) -> np.ndarray:
 
 def _check_parts(dataset: Dataset, table: pd.DataFrame, source: Path, advice: str) -> tuple[Problem, ...]:
     """Raise on tasks that cannot be trained or scored, with `advice`; return what is less than wished."""
-    findings = Findings()
+    problems = Problems()
     classes = pd.Series(case_classes(dataset), index=dataset.cases.index, dtype=object)
     frame = dataset.cases.assign(classes=classes).merge(table, on="case")
     for name, task in dataset.tasks.items():
@@ -158,7 +158,7 @@ def _check_parts(dataset: Dataset, table: pd.DataFrame, source: Path, advice: st
         empty = [part for part in SPLITS if part not in sizes]
         if empty:
             held = f"its {len(rows)} cases form {rows['component'].nunique()} components"
-            findings.error("split", None, name, f"has no case in {', '.join(empty)}: {held}; {advice}")
+            problems.error("split", None, name, f"has no case in {', '.join(empty)}: {held}; {advice}")
             continue
         shown = rows[["split", "component", "classes"]].explode("classes").dropna()
         for part in SPLITS:
@@ -167,13 +167,13 @@ def _check_parts(dataset: Dataset, table: pd.DataFrame, source: Path, advice: st
             listed = ", ".join(map(str, absent))
             if task.type is TaskType.CLASSIFICATION and part == "test" and len(present) < 2:
                 message = f"has only class {present.pop()} in test; add cases of class {listed}"
-                findings.error("split", None, name, message)
+                problems.error("split", None, name, message)
             elif absent:
                 components = shown.loc[shown["classes"].isin(absent), "component"].nunique()
                 held = f"class {listed} has {components} component(s)"
-                findings.warning("split", None, name, f"has no case of class {listed} in {part}: {held}")
-    findings.raise_errors(source)
-    return findings.warnings
+                problems.warning("split", None, name, f"has no case of class {listed} in {part}: {held}")
+    problems.raise_errors(source)
+    return problems.warnings
 
 
 def _read(file: Path) -> pd.DataFrame:
