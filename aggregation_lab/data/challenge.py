@@ -26,12 +26,11 @@ from aggregation_lab.data.interpretation.coordinates import check_bounds, pixel_
 from aggregation_lab.data.interpretation.grey_levels import find_levels
 from aggregation_lab.data.interpretation.mask_classes import TaskMasks, class_masks
 from aggregation_lab.data.rows.cases import RULED_TYPES, Case, Shape, parse_rows, task_name
-from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, UNKNOWN, read_rows
 from aggregation_lab.data.rows.file_paths import find_files
 from aggregation_lab.data.rows.layout import advise, find_train_folder, tell_other_parts
 from aggregation_lab.data.rows.problems import Problem, Problems
 from aggregation_lab.data.rows.repeated_rows import without_repeats
-from aggregation_lab.data.rows.table_text import UNKNOWN
 from aggregation_lab.data.subjects.subject_rules import assign_subjects, user_rules
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import alike, name_fault

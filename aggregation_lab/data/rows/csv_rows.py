@@ -7,10 +7,20 @@ from pathlib import Path, PurePosixPath
 
 from aggregation_lab.data.rows.columns import Header, known_column, read_header
 from aggregation_lab.data.rows.problems import Problems
-from aggregation_lab.data.rows.table_text import DELIMITERS, read_records, read_text
+from aggregation_lab.files import read_bytes
 from aggregation_lab.naming import clean_name
+from aggregation_lab.storage.delimited_text import DELIMITERS, Unreadable, decode, read_records
 
 CSV_FOLDER = "csv_files"
+
+LARGEST_FILE = 256 * 2**20
+"""Most bytes of a CSV: a million rows take less."""
+
+UNKNOWN = frozenset(
+    {"", "nan", "na", "n/a", "n.a.", "#n/a", "<na>", "nat", "none", "null", "nil", "unknown", "unk", "undefined"}
+    | {"missing", "not available", "not known", "-", "--", "\u2013", "\u2014", "_", "?", ".", "/", "未知", "无"}
+)
+"""Cells, in small letters, that say that nothing is known."""
 
 _EMPTY = frozenset({"", "nan", "NaN"})  # what pandas writes, or leaves, where a source lacks a column
 _PATHS = frozenset({"image_path", "mask_path"})  # kept as written: a file's name may hold any blank
@@ -65,19 +75,40 @@ def _is_leftover(name: str) -> bool:
 
 
 def _read_file(path: Path, name: str, problems: Problems) -> Iterator[Row]:
-    text = read_text(path, name, problems)
-    if text is None:
+    data = _content(path, name, problems)
+    if data is None:
+        return
+    try:
+        text = decode(data)
+    except Unreadable as fault:
+        problems.error(name, fault.line, None, str(fault))
         return
     try:
         yield from _read_rows(text, name, problems)
-    except ValueError as error:
-        line, reason = error.args
-        problems.error(name, line, None, f"is not readable as CSV ({reason}); mend the quotes of this line")
+    except Unreadable as fault:
+        problems.error(name, fault.line, None, f"is not readable as CSV ({fault}); correct the quotes of this line")
+
+
+def _content(path: Path, name: str, problems: Problems) -> bytes | None:
+    """The bytes of a file; None, reported, where it is none that can be read."""
+    try:
+        if not path.is_file():  # to open a pipe or a device would wait for ever
+            what = "is a folder" if path.is_dir() else "is no regular file, or a link to nothing"
+            problems.error(name, None, None, f"{what}; take it out of the folder of CSV files")
+            return None
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            problems.error(name, None, None, f"has {size / 2**20:.0f} MiB, too many for a table of cases; divide it")
+            return None
+        return read_bytes(path)
+    except OSError as error:
+        problems.error(name, None, None, f"cannot be read ({error.strerror}); check the file and its permissions")
+        return None
 
 
 def _read_rows(text: str, name: str, problems: Problems) -> Iterator[Row]:
-    records = read_records(text, lambda cells: sum(known_column(cell) is not None for cell in cells))
-    (_, (delimiter,)), first = next(records), next(records, None)
+    delimiter, records = read_records(text, lambda cell: known_column(cell) is not None)
+    first = next(records, None)
     if first is None:
         problems.error(name, None, None, "is empty; fill it or take it away")
         return

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregation_lab.config import yaml_key
-from aggregation_lab.data.rows.csv_rows import Row
+from aggregation_lab.data.rows.csv_rows import UNKNOWN, Row
 from aggregation_lab.data.rows.problems import Problems
-from aggregation_lab.data.rows.table_text import UNKNOWN
 from aggregation_lab.naming import clean_name
 
 
