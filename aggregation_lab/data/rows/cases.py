@@ -15,14 +15,6 @@ from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType, near_type, read_typ
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 LOWEST_CLASSES = {TaskType.SEGMENTATION: 2, TaskType.CLASSIFICATION: 2, TaskType.REGRESSION: 1, TaskType.DETECTION: 1}
 
-RULED_TYPES = {
-    "mask_values": (TaskType.SEGMENTATION,),
-    "label_values": (TaskType.CLASSIFICATION,),
-    "box_format": (TaskType.DETECTION,),
-    "coordinates": (TaskType.DETECTION, TaskType.REGRESSION),
-}
-"""Task types that the rules of `TargetRules` by task are for."""
-
 Box = tuple[float, float, float, float]
 Points = tuple[tuple[float, float], ...]
 
