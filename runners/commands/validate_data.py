@@ -107,17 +107,17 @@ def _say_sharing(dataset: "Dataset", shares: tuple[float, float, float], console
     say(console, f"{found.near_duplicates} pairs of near-duplicates, {found.mirrored} of them mirrored")
     say(console, f"{found.components} components, the largest of {found.largest_component} images")
     say(console, _known_patients(dataset))
-    leaking = found.table[(found.table["copies"] > 0) | (found.table["kin"] > 0)]
+    leaking = found.table[(found.table["copies"] > 0) | (found.table["related"] > 0)]
     if leaking.empty:
         say(console, "independent splits per task would leak none of what is known to belong together")
         return
-    title = "Test images that a split per task would leak: trained on by another task; kin of a training image"
+    title = "Test images that a split per task would leak: trained on by another task; related to a training image"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("task", no_wrap=True)
-    for name in ("shared", "test", "other task", "kin"):
+    for name in ("shared", "test", "other task", "related"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in leaking.to_dict("records"):
         copies = f"{row['copies']:.1f} ({row['copies_share']:.0%})"
-        kin = f"{row['kin']:.1f} ({row['kin_share']:.0%})"
-        table.add_row(row["task"], str(row["shared"]), f"{row['test']:.1f}", copies, kin)
+        related = f"{row['related']:.1f} ({row['related_share']:.0%})"
+        table.add_row(row["task"], str(row["shared"]), f"{row['test']:.1f}", copies, related)
     console.print(table)

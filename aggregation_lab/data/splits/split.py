@@ -138,6 +138,12 @@ def find_components(dataset: Dataset) -> dict[str, int]:
     return {content: number.setdefault(int(found[node]), len(number)) for content, node in content_node.items()}
 
 
+def crossing(cases: pd.DataFrame, column: str) -> pd.Index:
+    """Values of a column, such as `component`, that have cases in two parts or more of `split`: the worst first."""
+    parts = cases.groupby(column)["split"].nunique().sort_values(ascending=False, kind="stable")
+    return parts.index[parts > 1]
+
+
 def _random_order(component_of: dict[str, int], seed: int) -> np.ndarray:
     """A random number in [0, 1) per component, from its smallest content and the seed."""
     first: dict[int, str] = {}
@@ -204,7 +210,7 @@ def _check_match(split: Split, dataset: Dataset, file: Path) -> None:
             raise DataError(f"{file}: {what} {len(cases)} case(s){tail}, first {min(cases)}; draw the split again")
     frame = dataset.cases.merge(split.table, on="case")
     frame["component"] = frame["content"].map(find_components(dataset))
-    parts = frame.groupby("component")["split"].nunique()
-    if (parts > 1).any():
-        parted = frame.loc[frame["component"] == parts.idxmax(), "case"].min()
-        raise DataError(f"{file}: parts the component of case {parted}, images leak; draw the split again")
+    parted = crossing(frame, "component")
+    if len(parted):
+        first = frame.loc[frame["component"] == parted[0], "case"].min()
+        raise DataError(f"{file}: parts the component of case {first}, images leak; draw the split again")
