@@ -1,4 +1,4 @@
-"""Names of tasks, groups and units, and any text of others on its way to a screen.
+"""Names of tasks, groups and units.
 
 A name is kept as it was written but for what nobody sees: its Unicode form (NFC), blanks around it, and the kind of a
 blank. `NA`, `null`, `keys` or `..` are names like any other.
@@ -11,20 +11,6 @@ LONGEST_NAME = 200
 """Most characters of a name."""
 
 _MARKS_AT_ENDS = "\ufeff\u200b\u200e\u200f\u2060"  # what a byte order mark or a web page leaves around a word
-
-
-def printable(text: object, keep: str = "") -> str:
-    """`text` with every character that a terminal would obey, or not show, written as its escape (\\x1b, \\u202e).
-
-    Such are control characters, line breaks, zero-width and direction marks, and halves of surrogate pairs; those in
-    `keep` stay.
-    """
-    parts = (char if char.isprintable() or char in keep else _escape(char) for char in str(text))
-    return "".join(parts)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def clean_name(text: str) -> str:

@@ -9,8 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from aggregation_lab import naming
-from aggregation_lab.errors import AgglabError, ModelError, StudyError
-from aggregation_lab.shortage import is_out_of_memory
+from aggregation_lab.errors import AgglabError, ModelError, StudyError, is_out_of_memory
 from aggregation_lab.text import printable
 from runners.console.streams import lasting, reader_is_gone
 from runners.console.terminal import Terminal, show_all_characters

@@ -89,6 +89,16 @@ def read_frame(path: Path, label: str = "") -> pd.DataFrame:
     return table.to_pandas()
 
 
+def remembered_frame(path: Path | None, label: str) -> pd.DataFrame | None:
+    """What an earlier call wrote with that label; None where it is absent, damaged or was made from something else."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        return read_frame(path, label)
+    except (OSError, ValueError):
+        return None
+
+
 def parsed(content: bytes, label: str | None = None) -> pa.Table:
     """The table in the bytes of a Parquet file. Raises `ValueError` where `fault` has something to say."""
     try:

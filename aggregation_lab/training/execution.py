@@ -9,8 +9,8 @@ import torch
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
+from aggregation_lab.errors import is_out_of_memory
 from aggregation_lab.run import CHECKPOINT, RunSpec
-from aggregation_lab.shortage import is_out_of_memory
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.device import pick_device, reset_peak_memory
 from aggregation_lab.training.out_of_memory import memory_errors_told

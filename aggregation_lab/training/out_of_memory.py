@@ -7,8 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from aggregation_lab.errors import TrainingError
-from aggregation_lab.shortage import ADVICE, is_out_of_memory
+from aggregation_lab.errors import LESS_MEMORY, TrainingError, is_out_of_memory
 from aggregation_lab.training.device import release_memory
 
 Result = TypeVar("Result")
@@ -27,7 +26,7 @@ def with_less_memory(work: Callable[[int], Result], size: int, device: torch.dev
             if not is_out_of_memory(error):
                 raise
             if size == 1:
-                raise TrainingError(f"{what}: out of memory with one image at a time; {ADVICE}") from error
+                raise TrainingError(f"{what}: out of memory with one image at a time; {LESS_MEMORY}") from error
         # out of the handler: the error, whose traceback holds the tensors of the attempt, is gone by now
         gc.collect()
         release_memory(device)
@@ -44,4 +43,4 @@ def memory_errors_told(what: str) -> Iterator[None]:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise TrainingError(f"{what}: out of memory; {ADVICE}") from error
+        raise TrainingError(f"{what}: out of memory; {LESS_MEMORY}") from error

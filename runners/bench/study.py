@@ -11,7 +11,7 @@ import yaml
 
 from aggregation_lab.data.rows.csv_rows import read_rows
 from aggregation_lab.data.rows.layout import find_train_folder
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.results import RUNS, read_table
 from runners.bench.process import Measured, measure
 from runners.bench.setting import Setting
@@ -49,7 +49,7 @@ def write_bench_study(setting: Setting) -> tuple[Path, Path]:
     own = setting.data
     data = setting.phantoms if own is None else cut_down(own, setting.share, setting.scratch / "data")
     shipped = load_study(find_study("us_mini"))
-    tasks = {row.cells["task_id"] for row in read_rows(find_train_folder(data) or data, Findings())}
+    tasks = {row.cells["task_id"] for row in read_rows(find_train_folder(data) or data, Problems())}
     study = {
         "name": "bench",
         "data": {"groups": {task: group for task, group in shipped.data.groups.items() if task in tasks}},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row, read_rows
 from aggregation_lab.data.rows.layout import find_train_folder
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.errors import DataError
 
 FEWEST = 8
@@ -22,9 +22,9 @@ def cut_down(data: Path, share: float, target: Path) -> Path:
     train = find_train_folder(data)
     if train is None:
         raise DataError(f"{data}: has no {CSV_FOLDER}; give a folder in the challenge's layout")
-    findings = Findings()
-    rows = read_rows(train, findings)
-    findings.raise_errors(data)
+    problems = Problems()
+    rows = read_rows(train, problems)
+    problems.raise_errors(data)
     folder = target / "train" / CSV_FOLDER
     folder.mkdir(parents=True)
     for place in train.iterdir():

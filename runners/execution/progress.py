@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aggregation_lab.errors import AgglabError
-from aggregation_lab.naming import printable
+from aggregation_lab.text import escaped
 from runners.planning.plan import PlannedRun
 
 HEARTBEAT = 30.0
@@ -79,7 +79,7 @@ class GridProgress:
 
     def failed(self, run: PlannedRun, message: str) -> None:
         self._end(run)
-        line = printable(f"  {self._counter()}  {run.title}: {message}", keep="\n")
+        line = escaped(f"  {self._counter()}  {run.title}: {message}", keep="\n")
         self._say(Text.assemble(("FAILED", "red"), line))
 
     def noted(self, message: str) -> None:
@@ -115,7 +115,7 @@ class GridProgress:
         self._bar.update(self._bar_task, completed=len(self._ended), eta=self._eta())
         lines = Table.grid(padding=(0, 2))
         for run, progress in self._active.values():
-            lines.add_row("  ", Text(printable(run.title)), _where(progress))
+            lines.add_row("  ", Text(escaped(run.title)), _where(progress))
         return Group(self._bar, lines)
 
 
@@ -139,7 +139,7 @@ def duration(seconds: float) -> str:
 
 def say(console: Console, line: str | Text) -> None:
     """Print one line as it is: no markup, no colours on numbers, no breaks."""
-    shown = printable(line, keep="\n") if isinstance(line, str) else line
+    shown = escaped(line, keep="\n") if isinstance(line, str) else line
     console.print(shown, soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 

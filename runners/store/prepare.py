@@ -121,22 +121,27 @@ def read_data(study: Study, out: Path, memory: Path, progress: Progress) -> "Dat
     `memory` is the folder in which the scan of the files is remembered. Raises `DataError` where the data cannot be
     used, and `StudyError` where the study alone is at fault, because it names what they lack.
     """
-    from aggregation_lab.data.challenge import read_dataset
-
     root = study.data.root or out / "data"
     if study.data.root is None:
         make_phantoms(root, study.data.phantoms, progress)
     with _faults_of_the_study():
-        return read_dataset(
-            root,
-            tasks=study.data.tasks,
-            groups=study.data.groups,
-            subjects=study.data.subjects,
-            laterality=study.data.laterality,
-            rules=study.data,
-            scan_file=memory / SCAN,
-            progress=progress,
-        )
+        return read_folder(root, study.data, progress, memory / SCAN)
+
+
+def read_folder(root: Path, settings: DataConfig, progress: Progress, scan_file: Path | None = None) -> "Dataset":
+    """The data set in `root`, read as the `data` section of a study says. Raises `DataError`."""
+    from aggregation_lab.data.challenge import read_dataset
+
+    return read_dataset(
+        root,
+        tasks=settings.tasks,
+        groups=settings.groups,
+        subjects=settings.subjects,
+        laterality=settings.laterality,
+        rules=settings,
+        scan_file=scan_file,
+        progress=progress,
+    )
 
 
 @contextmanager

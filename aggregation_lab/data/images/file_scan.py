@@ -16,7 +16,7 @@ from aggregation_lab.data.images.deep_levels import scaled, strips, usual_levels
 from aggregation_lab.data.images.foreign_formats import foreign_fault, foreign_format, stand_in_fault
 from aggregation_lab.data.images.masks import MOST_VALUES, read_mask
 from aggregation_lab.files import read_bytes
-from aggregation_lab.storage.sealed_parquet import read_frame, write_frame
+from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 
 THUMBNAIL = 32
 """Side of the thumbnails near-duplicates are found with, in pixels."""
@@ -28,7 +28,6 @@ VERSION = 3
 """Of what a scan finds in the same file, thumbnails included: what an earlier version has left is not used."""
 
 _BATCH = 256  # files in flight at once, so that memory stays bounded
-
 
 LARGEST_FILE = 2**30
 """Bytes of the largest file that is read."""
@@ -233,14 +232,8 @@ def _remember(memory: Path, scans: dict[Key, Scan]) -> None:
 
 
 def _remembered(memory: Path | None) -> dict[Key, Scan]:
-    """What an earlier call left in `memory`; nothing where it is absent, damaged or of another version."""
-    if memory is None or not memory.is_file():
-        return {}
-    try:
-        frame = read_frame(memory, _LABEL)
-    except (OSError, ValueError):
-        return {}
-    return {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
+    frame = remembered_frame(memory, _LABEL)
+    return {} if frame is None else {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
 
 
 _COLUMNS = ["kind", "path", "size", "mtime_ns", *Scan.__dataclass_fields__]

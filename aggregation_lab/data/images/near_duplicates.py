@@ -21,7 +21,7 @@ from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 
 from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION, Progress
-from aggregation_lab.storage.sealed_parquet import read_frame, write_frame
+from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 
 HASH_BITS = 12
 """Largest number of differing bits, of 64, at which a pair is looked at closely."""
@@ -50,7 +50,7 @@ def near_duplicates(
     digest = hashlib.sha256(
         "".join([*contents, f"{HASH_BITS} {CORRELATION} {_FINE} {_FLOOR} {VERSION}"]).encode()
     ).hexdigest()
-    remembered = _remembered(memory, digest)
+    remembered = remembered_frame(memory, digest)
     if remembered is not None:
         return remembered
     thumbnails = np.frombuffer(b"".join(ordered["thumbnail"]), np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
@@ -68,15 +68,6 @@ def near_duplicates(
     if memory is not None:
         write_frame(memory, pairs, digest)
     return pairs
-
-
-def _remembered(memory: Path | None, digest: str) -> pd.DataFrame | None:
-    if memory is None or not memory.is_file():
-        return None
-    try:
-        return read_frame(memory, digest)
-    except (OSError, ValueError):  # damaged, or of other images: search again
-        return None
 
 
 def _search(thumbnails: np.ndarray, progress: Progress | None) -> Iterator[list[tuple[int, int, bool, float]]]:

@@ -11,8 +11,7 @@ from aggregation_lab.config import yaml_key
 from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.interpretation.mask_classes import TaskMasks
 from aggregation_lab.data.rows.cases import Case, Shape
-from aggregation_lab.data.rows.problems import Findings
-from aggregation_lab.data.rows.row_problems import RowFindings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.tasks import TaskType
 
 SPLIT_PARTS = 3
@@ -23,10 +22,9 @@ LARGEST_SUBJECT = 0.3
 
 
 def check_files(
-    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], findings: Findings
+    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], problems: Problems
 ) -> None:
     """Report files that cannot be used, one line per CSV and fault, and what their reader should know."""
-    gathered = RowFindings(findings)
     seen: set[tuple[str, str]] = set()
     for case in cases:
         for path, scan, field in _files(case, images, masks):
@@ -35,10 +33,10 @@ def check_files(
             seen.add((path, field))
             if scan.fault:
                 kind = re.sub(r"\d+", "0", scan.fault)  # sizes differ, the fault is the same
-                gathered.error(case.row, field, f"{path} {scan.fault}", f"{field} {kind}")
+                problems.row_error(case.row, field, f"{path} {scan.fault}", f"{field} {kind}")
             for note in scan.notes.split(","):
                 if note in _NOTES:
-                    gathered.warning(case.row, field, f"{path} {_NOTES[note]}", f"{field} {note}")
+                    problems.row_warning(case.row, field, f"{path} {_NOTES[note]}", f"{field} {note}")
 
 
 def _files(case: Case, images: Mapping[str, Scan], masks: Mapping[str, Scan]) -> Iterable[tuple[str, Scan, str]]:
@@ -69,24 +67,22 @@ def without_images_as_masks(
     return {path: replace(scan, fault=fault) if path in own else scan for path, scan in masks.items()}
 
 
-def check_shared_masks(cases: Iterable[Case], images: Mapping[str, Scan], findings: Findings) -> None:
+def check_shared_masks(cases: Iterable[Case], images: Mapping[str, Scan], problems: Problems) -> None:
     """Warn of a mask file that several different images of a task have."""
     images_of: dict[tuple[str, str], dict[str, Case]] = defaultdict(dict)
     for case in cases:
         if case.mask:
             images_of[case.task, case.mask].setdefault(images[case.image].content, case)
-    gathered = RowFindings(findings)
     for (task, mask), sharing in images_of.items():
         for case in list(sharing.values())[1:]:
             message = f"{mask} is the mask of {len(sharing)} different images of task {task}; check the paths"
-            gathered.warning(case.row, "mask_path", message, f"shared {task}")
+            problems.row_warning(case.row, "mask_path", message, f"shared {task}")
 
 
 def check_mask_sizes(
-    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], findings: Findings
+    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], problems: Problems
 ) -> None:
     """Report masks of another size than their image, one line per CSV."""
-    gathered = RowFindings(findings)
     for case in cases:
         if not case.mask or images[case.image].fault or masks[case.mask].fault:
             continue
@@ -97,10 +93,10 @@ def check_mask_sizes(
             advice = (
                 "turn the mask as the image's EXIF orientation says" if turned else "give a mask of the image's size"
             )
-            gathered.error(case.row, "mask_path", f"{case.mask} {sizes}; {advice}", f"size {turned}")
+            problems.row_error(case.row, "mask_path", f"{case.mask} {sizes}; {advice}", f"size {turned}")
 
 
-def check_agreement(cases: Iterable[Case], masks: TaskMasks, findings: Findings) -> None:
+def check_agreement(cases: Iterable[Case], masks: TaskMasks, problems: Problems) -> None:
     """Report image files that stand in one task with contradicting targets, or twice with the same.
 
     A repeated row is a warning: it counts as a case of its own and so weighs its image twice. Several boxes for one
@@ -118,17 +114,16 @@ def check_agreement(cases: Iterable[Case], masks: TaskMasks, findings: Findings)
         other = same or next(iter(others.values()))
         others.setdefault(target, case)
         where = f"{other.row.file} line {other.row.line}"
-        place = (case.row.file, case.row.line)
         if same:
             message = f"{case.image} has the same target in {where} of task {case.task} and counts as two cases"
-            findings.warning(*place, "image_path", f"{message}; keep one row")
+            problems.row_warning(case.row, "image_path", f"{message}; keep one row")
         elif case.box:
             message = f"{case.image} has another box in {where}; one predicted box cannot match both"
-            findings.warning(*place, "x_min..y_max", message)
+            problems.row_warning(case.row, "x_min..y_max", message)
         else:
             field = "mask" if case.label >= 0 else "mask_path" if case.mask else "point_1_xy"
             message = f"{case.image} has another target in {where} of task {case.task}; keep the right row"
-            findings.error(*place, field, message)
+            problems.row_error(case.row, field, message)
 
 
 def _target(case: Case, masks: TaskMasks) -> object:
@@ -141,7 +136,7 @@ def check_enough(
     shapes: Mapping[str, Shape],
     masks: TaskMasks,
     subjects: Mapping[str, str],
-    findings: Findings,
+    problems: Problems,
 ) -> None:
     """Report tasks with too few subjects to split or one overwhelming subject, and classes without a case."""
     members: dict[str, list[Case]] = defaultdict(list)
@@ -151,19 +146,19 @@ def check_enough(
         found = members[task]
         sizes = Counter(subjects[image] for image in {case.image for case in found})
         count = len(sizes)
-        if count < SPLIT_PARTS and (found or not findings.errors):  # where none is usable, why is told
+        if count < SPLIT_PARTS and (found or not problems.errors):  # where none is usable, why is told
             message = f"has {len(found)} usable case(s) of {count} subject(s); a split needs {SPLIT_PARTS} subjects"
-            findings.error("task", None, task, f"{message}: add cases or leave the task out")
+            problems.error("task", None, task, f"{message}: add cases or leave the task out")
         largest, size = max(sizes.items(), key=lambda item: (item[1], item[0]), default=("", 0))
         if size > max(3, LARGEST_SUBJECT * sum(sizes.values())):
             message = f"has {size} of {sum(sizes.values())} images in subject {largest}; if that is not one patient"
-            findings.warning("task", None, task, f"{message}, give a rule in `subjects`")
+            problems.warning("task", None, task, f"{message}, give a rule in `subjects`")
         if found and shape.type in (TaskType.CLASSIFICATION, TaskType.SEGMENTATION):
-            _check_classes(task, shape, found, masks.get(task, {}), findings)
+            _check_classes(task, shape, found, masks.get(task, {}), problems)
 
 
 def _check_classes(
-    task: str, shape: Shape, cases: Iterable[Case], masks: Mapping[str, Scan], findings: Findings
+    task: str, shape: Shape, cases: Iterable[Case], masks: Mapping[str, Scan], problems: Problems
 ) -> None:
     """Report classes that no case has; every segmentation mask has background."""
     if shape.type is TaskType.CLASSIFICATION:
@@ -178,11 +173,11 @@ def _check_classes(
             return
     absent = ", ".join(str(number) for number in range(shape.classes) if str(number) not in present)
     if shape.type is TaskType.CLASSIFICATION and len(present) == 1:
-        findings.error("task", None, task, f"has only class {present.pop()}; add cases of another class")
+        problems.error("task", None, task, f"has only class {present.pop()}; add cases of another class")
     elif absent:
         counted = f"{absent}" == "0" and shape.type is TaskType.CLASSIFICATION
         remedy = _from_one(task, shape.classes) if counted else ""
-        findings.warning("task", None, task, f"has no case of class {absent}, of {shape.classes} classes{remedy}")
+        problems.warning("task", None, task, f"has no case of class {absent}, of {shape.classes} classes{remedy}")
 
 
 def _from_one(task: str, classes: int) -> str:
@@ -191,7 +186,7 @@ def _from_one(task: str, classes: int) -> str:
     return f"; if labels count from 1, set num_classes to {classes - 1} and write {rule}"
 
 
-def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.DataFrame, findings: Findings) -> None:
+def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.DataFrame, problems: Problems) -> None:
     """Warn of byte-equal copies and near-duplicates that one classification task labels differently.
 
     Such pairs are a fact of public sources; a split keeps them together, so they do not make a folder unusable.
@@ -213,4 +208,4 @@ def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.Da
                     other = f"its {kind} {left.image} has {left.label}; they stay in one split"
                     found.append((right.row.file, right.row.line, f"{right.image} has label {right.label} but {other}"))
     for file, line, message in sorted(found):
-        findings.warning(file, line, "mask", message)
+        problems.warning(file, line, "mask", message)

@@ -7,8 +7,7 @@ from aggregation_lab.config import TargetRules, value_span, yaml_key
 from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.images.masks import write_values
 from aggregation_lab.data.rows.cases import Case, Shape
-from aggregation_lab.data.rows.problems import Findings
-from aggregation_lab.data.rows.row_problems import RowFindings
+from aggregation_lab.data.rows.problems import Problems
 
 FULL = (255, 65535)
 """Values that mean white; where a task has two classes and nothing but these and 0, they mean class 1."""
@@ -25,7 +24,7 @@ def class_masks(
     shapes: Mapping[str, Shape],
     masks: Mapping[str, Scan],
     rules: TargetRules,
-    findings: Findings,
+    problems: Problems,
 ) -> TaskMasks:
     """The masks of each task, read as classes; values that mean no class are reported once for the task."""
     members: dict[str, dict[str, Case]] = {}
@@ -35,9 +34,9 @@ def class_masks(
     read = {}
     for task, first in members.items():
         scans = [_Used(case, masks[path]) for path, case in first.items() if not masks[path].fault]
-        _check_palettes(task, scans, findings)
-        _check_lossy(scans, findings)
-        values = _read_values(task, shapes[task].classes, scans, rules.mask_values.get(task), findings)
+        _check_palettes(task, scans, problems)
+        _check_lossy(scans, problems)
+        values = _read_values(task, shapes[task].classes, scans, rules.mask_values.get(task), problems)
         read[task] = {path: _as_classes(masks[path], values) for path in first}
     return read
 
@@ -61,7 +60,7 @@ def _as_classes(scan: Scan, values: Mapping[int, int] | None) -> Scan:
 
 
 def _read_values(
-    task: str, classes: int, masks: Sequence[_Used], rule: Mapping[str, int] | None, findings: Findings
+    task: str, classes: int, masks: Sequence[_Used], rule: Mapping[str, int] | None, problems: Problems
 ) -> dict[int, int] | None:
     """Class by value of the task; None where values are classes. What cannot be read is reported."""
     in_use = set().union(*(mask.values for mask in masks))
@@ -70,30 +69,30 @@ def _read_values(
         beyond = sorted(set(values.values()) - set(range(classes)))
         if beyond:
             message = f"data.mask_values: gives class {beyond[0]}, but the task has classes 0 to {classes - 1}"
-            findings.error("task", None, task, message)
-        _report(task, in_use - set(values), masks, f"which data.mask_values.{task} does not name; add it", findings)
+            problems.error("task", None, task, message)
+        _report(task, in_use - set(values), masks, f"which data.mask_values.{task} does not name; add it", problems)
         return values
     if classes == 2 and (in_use <= {0, 1} or in_use <= {0, *FULL}):
-        _warn_inverted(task, in_use, masks, findings)
+        _warn_inverted(task, in_use, masks, problems)
     if all(0 <= value < classes for value in in_use):
         if in_use and 0 not in in_use:
-            _warn_no_background(task, classes, in_use, masks, findings)
+            _warn_no_background(task, classes, in_use, masks, problems)
         return None
     if classes == 2 and in_use <= {0, *FULL}:
         return {0: 0} | dict.fromkeys(FULL, 1)
     advice = f"task {task} takes class indices 0 to {classes - 1}; {_remedy(task, classes, in_use, masks)}"
-    _report(task, {value for value in in_use if not 0 <= value < classes}, masks, advice, findings)
+    _report(task, {value for value in in_use if not 0 <= value < classes}, masks, advice, problems)
     return None
 
 
-def _report(task: str, wrong: set[int], masks: Sequence[_Used], advice: str, findings: Findings) -> None:
+def _report(task: str, wrong: set[int], masks: Sequence[_Used], advice: str, problems: Problems) -> None:
     bad = [mask for mask in masks if mask.values & wrong]
     if not bad:
         return
     row, path = bad[0].case.row, bad[0].case.mask
     count = f" ({len(bad)} masks of the task)" if len(bad) > 1 else ""
     shown = _shown(wrong & bad[0].values)
-    findings.error(row.file, row.line, "mask_path", f"{path} holds the {shown}{count}; {advice}")
+    problems.row_error(row, "mask_path", f"{path} holds the {shown}{count}; {advice}")
 
 
 def _shown(values: set[int]) -> str:
@@ -129,7 +128,7 @@ def _remedy(task: str, classes: int, in_use: set[int], masks: Sequence[_Used]) -
     return f"{why} data.mask_values: {{{name}: {{{values}}}}} in the study file"
 
 
-def _warn_inverted(task: str, in_use: set[int], masks: Sequence[_Used], findings: Findings) -> None:
+def _warn_inverted(task: str, in_use: set[int], masks: Sequence[_Used], problems: Problems) -> None:
     """Say that class 1 lies around class 0 in all masks: so it is where black means the structure."""
     full = [mask for mask in masks if len(mask.values) > 1]
     if len(full) < _ENOUGH or not all("framed" in mask.scan.notes.split(",") for mask in full):
@@ -137,20 +136,18 @@ def _warn_inverted(task: str, in_use: set[int], masks: Sequence[_Used], findings
     row, name = full[0].case.row, yaml_key(task)
     rule = f"data.mask_values: {{{name}: {{0: 1, {', '.join(f'{value}: 0' for value in sorted(in_use - {0}))}}}}}"
     message = f"class 1 of task {task} fills the border and most of all its masks, as background does"
-    findings.warning(
-        row.file, row.line, "mask_path", f"{message}; if they are inverted, write {rule} in the study file"
-    )
+    problems.row_warning(row, "mask_path", f"{message}; if they are inverted, write {rule} in the study file")
 
 
-def _warn_no_background(task: str, classes: int, in_use: set[int], masks: Sequence[_Used], findings: Findings) -> None:
+def _warn_no_background(task: str, classes: int, in_use: set[int], masks: Sequence[_Used], problems: Problems) -> None:
     row, name = masks[0].case.row, yaml_key(task)
     values = ", ".join(f"{value}: {index}" for index, value in enumerate(sorted(in_use)))
     remedy = f"if classes count from {min(in_use)}, write data.mask_values: {{{name}: {{{values}}}}} in the study file"
     message = f"no mask of task {task} holds class 0, the background, of {classes} classes; {remedy}"
-    findings.warning(row.file, row.line, "mask_path", message)
+    problems.row_warning(row, "mask_path", message)
 
 
-def _check_palettes(task: str, masks: Sequence[_Used], findings: Findings) -> None:
+def _check_palettes(task: str, masks: Sequence[_Used], problems: Problems) -> None:
     """Report palette files that give one colour two indices: a writer has renumbered the colours of each file."""
     index_of: dict[str, tuple[str, Case]] = {}
     for mask in masks:
@@ -161,13 +158,12 @@ def _check_palettes(task: str, masks: Sequence[_Used], findings: Findings) -> No
                 row = mask.case.row
                 message = f"{mask.case.mask} has colour #{colour} as {index}, {case.mask} of task {task} as {other}"
                 advice = "save the masks as single-channel images of class indices"
-                findings.error(row.file, row.line, "mask_path", f"{message}; {advice}")
+                problems.row_error(row, "mask_path", f"{message}; {advice}")
                 return
 
 
-def _check_lossy(masks: Sequence[_Used], findings: Findings) -> None:
-    lossy = RowFindings(findings)
+def _check_lossy(masks: Sequence[_Used], problems: Problems) -> None:
     for mask in masks:
         if "lossy" in mask.scan.notes.split(","):
             message = f"{mask.case.mask} is compressed with loss, which changes classes at borders; save masks as PNG"
-            lossy.warning(mask.case.row, "mask_path", message, "lossy")
+            problems.row_warning(mask.case.row, "mask_path", message, "lossy")

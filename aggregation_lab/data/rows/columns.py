@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 
 COMMON_COLUMNS = ("task_id", "task_name", "image_path")
 SUBJECT_COLUMN = "subject_id"
@@ -52,7 +52,7 @@ class Header:
     others: tuple[str, ...]
 
 
-def read_header(cells: Sequence[str], name: str, line: int, findings: Findings) -> Header | None:
+def read_header(cells: Sequence[str], name: str, line: int, problems: Problems) -> Header | None:
     """The columns of a header; None, reported, where one is missing or stands twice.
 
     Capitals, blanks, dashes and quotes around a name mean nothing. A column that surely tells the patient serves as
@@ -70,7 +70,7 @@ def read_header(cells: Sequence[str], name: str, line: int, findings: Findings) 
         else:
             places[column] = place
     for column in repeated:
-        findings.error(name, line, column, "stands twice in the header; keep one")
+        problems.error(name, line, column, "stands twice in the header; keep one")
     missing = [column for column in COMMON_COLUMNS if column not in places]
     if len(missing) == len(COMMON_COLUMNS):
         shown = ", ".join(cells)[:80]
@@ -79,14 +79,14 @@ def read_header(cells: Sequence[str], name: str, line: int, findings: Findings) 
             needed = "the whole line is one cell in quotes; take the quotes around lines away"
         else:
             needed += " in its first line, or after lines that begin with #"
-        findings.error(name, line, None, f"is no table of cases, its header is {shown!r}; {needed}")
+        problems.error(name, line, None, f"is no table of cases, its header is {shown!r}; {needed}")
         return None
     for column in missing:
         close = _close(column, others)
         hint = f" (did you mean {close!r}?)" if close else ""
-        findings.error(name, line, column, f"is missing{hint}; every CSV needs this column")
-    _read_patient(places, others, name, line, findings)
-    _tell_others(places, others, name, line, findings)
+        problems.error(name, line, column, f"is missing{hint}; every CSV needs this column")
+    _read_patient(places, others, name, line, problems)
+    _tell_others(places, others, name, line, problems)
     return None if missing or repeated else Header(places, tuple(others))
 
 
@@ -114,19 +114,19 @@ def _close(column: str, others: Iterable[str]) -> str | None:
     return named or (by_form[close[0]] if close else None)
 
 
-def _read_patient(places: dict[str, int], others: dict[str, int], name: str, line: int, findings: Findings) -> None:
+def _read_patient(places: dict[str, int], others: dict[str, int], name: str, line: int, problems: Problems) -> None:
     if SUBJECT_COLUMN in places:
         return
     by_form = {squash(other): other for other in others}
     sure = next((by_form[form] for form in _PATIENT if form in by_form), None)
     if sure is not None:
         places[SUBJECT_COLUMN] = others.pop(sure)
-        findings.warning(name, line, sure, f"is read as {SUBJECT_COLUMN}; rename it if it does not tell the patient")
+        problems.warning(name, line, sure, f"is read as {SUBJECT_COLUMN}; rename it if it does not tell the patient")
         return
     maybe = [other for form, other in by_form.items() if _may_tell_patient(form)]
     if maybe:
         told = f"may tell the patient, and is not used; rename it to {SUBJECT_COLUMN} if it does"
-        findings.warning(name, line, ", ".join(maybe), told)
+        problems.warning(name, line, ", ".join(maybe), told)
         for other in maybe:
             del others[other]
 
@@ -136,23 +136,23 @@ def _may_tell_patient(form: str) -> bool:
     return near or bool(_MAYBE_PATIENT.fullmatch(form)) or any(word in form for word in _PATIENT_WORDS)
 
 
-def _tell_others(places: Mapping[str, int], others: dict[str, int], name: str, line: int, findings: Findings) -> None:
+def _tell_others(places: Mapping[str, int], others: dict[str, int], name: str, line: int, problems: Problems) -> None:
     """Name the columns that are not used: what looks like a split or a misspelt column as a warning."""
     splits = [other for other in others if _SPLITS.fullmatch(squash(other))]
     if splits:
         how = "one split is drawn over all tasks; data.split of a study takes one of yours"
-        findings.warning(name, line, ", ".join(splits), f"is not used: {how}")
+        problems.warning(name, line, ", ".join(splits), f"is not used: {how}")
     for column in _COLUMNS:
         close = difflib.get_close_matches(column.replace("_", ""), list(map(squash, others)), n=1, cutoff=0.8)
         if close and column not in places and column not in COMMON_COLUMNS:
             other = next(other for other in others if squash(other) == close[0])
-            findings.warning(name, line, other, f"is not used; did you mean {column}?")
+            problems.warning(name, line, other, f"is not used; did you mean {column}?")
             splits.append(other)
     rest = [other for other in others if other not in splits and squash(other) not in _BESIDE]
     rest = [other for other in rest if not re.fullmatch(r"unnamed\d+", squash(other))]
     if rest:
         shown = ", ".join(rest[:20]) + (f" and {len(rest) - 20} more" if len(rest) > 20 else "")
-        findings.note(
+        problems.note(
             name,
             line,
             None,

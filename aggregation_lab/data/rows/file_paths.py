@@ -18,7 +18,7 @@ from aggregation_lab.data.images.foreign_formats import ending_format, foreign_f
 from aggregation_lab.data.rows.cases import relative_path
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row
 from aggregation_lab.data.rows.layout import OTHER_PARTS
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.naming import clean_name, strip_all
 from aggregation_lab.tasks import TaskType, read_type
 
@@ -36,7 +36,7 @@ class Found:
     fault: str = ""
 
 
-def find_files(train: Path, rows: Sequence[Row], findings: Findings) -> list[Row]:
+def find_files(train: Path, rows: Sequence[Row], problems: Problems) -> list[Row]:
     """The rows with their paths as the files are named; rows whose file cannot be an image are reported and left out.
 
     Reports once per CSV what had to be read otherwise. A path that fits no file stays as it is.
@@ -49,7 +49,7 @@ def find_files(train: Path, rows: Sequence[Row], findings: Findings) -> list[Row
         for column in _path_columns(row):
             found = finder.find(cells[column])
             if found.fault:
-                findings.error(row.file, row.line, column, found.fault)
+                problems.row_error(row, column, found.fault)
                 usable = False
             elif found.how:
                 read.setdefault(row.file, []).append((row, column, found))
@@ -66,7 +66,7 @@ def find_files(train: Path, rows: Sequence[Row], findings: Findings) -> list[Row
         )
         example = f"{row.cells[column]!r} is read as {found.text}"
         message = f"{count} ({how}); first {example}; correct the CSV"
-        findings.warning(file, row.line, column, message)
+        problems.warning(file, row.line, column, message)
     return result
 
 
