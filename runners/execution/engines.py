@@ -52,13 +52,13 @@ def run_on_slurm(runs: Sequence[PlannedRun], store: RunStore, study: Study, job:
         while not signals and {State.PENDING, State.RUNNING} & set(states.values()):
             watcher.ticked()
             if time.monotonic() >= next_question:
-                left, next_question = queue.jobs_left(job.out), time.monotonic() + ASK_EVERY
+                left, next_question = queue.jobs_left(job.folder), time.monotonic() + ASK_EVERY
                 if left is not None and left.jobs and str(left) != said:
                     said = str(left)
                     watcher.noted(said)
                 states = watch.look(at_once=True)
                 if left is not None and not left.jobs and State.RUNNING not in states.values():
-                    watcher.noted(f"no Slurm job is left; {queue.log_file(job.out, '*')} say why")
+                    watcher.noted(f"no Slurm job is left; {queue.log_file(job.folder, '*')} say why")
                     break
             time.sleep(TICK)
             states = watch.look()

@@ -235,12 +235,12 @@ class _Pool:
         if not member.ready:
             self.failed_starts += 1
             if self.failed_starts >= FAILED_STARTS:
-                raise AgglabError(f"{self.config.out}: {FAILED_STARTS} workers in a row {cause} while starting")
+                raise AgglabError(f"{self.config.folder}: {FAILED_STARTS} workers in a row {cause} while starting")
         else:
             self.look()  # what its predecessors have got done does not count against it
             self.idle_deaths += 1
             if self.idle_deaths >= FAILED_STARTS:
-                raise AgglabError(f"{self.config.out}: {FAILED_STARTS} workers in a row {cause} with no run in hand")
+                raise AgglabError(f"{self.config.folder}: {FAILED_STARTS} workers in a row {cause} with no run in hand")
             self.watcher.noted(f"a worker process {cause} with no run in hand")
 
     def fail(self, run: PlannedRun, message: str) -> None:
@@ -322,7 +322,7 @@ def _work(
             given_up=given_up,
         )
     except Exception as error:
-        connection.send(CannotStart(f"{config.out}: the worker could not start: {describe(error)}"))
+        connection.send(CannotStart(f"{config.folder}: the worker could not start: {describe(error)}"))
         return
     connection.send(Ready())
     if worker.work() is End.BROKEN:

@@ -19,7 +19,8 @@ from aggregation_lab.files import cannot_be_written
 from runners.execution.worker_process import describe, imported, output_to
 from runners.planning.plan import PlannedRun
 from runners.store.claims import Claim
-from runners.store.run_store import LOG, RunStore, State, claimed, record_failure
+from runners.store.run_store import LOG, State, claimed, record_failure
+from runners.store.study_folder import StudyFolder
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAUSE = 0.2
@@ -31,10 +32,10 @@ class WorkerConfig:
     """What a worker is made of. `load`, `train` and `interruption`, the exception that makes `train` leave a checkpoint
     and end, are `module:name`, imported in the worker."""
 
-    out: Path
+    folder: StudyFolder
     threads: int
     device: str | None = None
-    load: str = "runners.store.study_folder:load_prepared"
+    load: str = "runners.store.prepared_data:load_prepared"
     train: str = "aggregation_lab.training.execution:train_run"
     interruption: str = "aggregation_lab.training.trainer:RunInterrupted"
 
@@ -62,10 +63,10 @@ class Worker:
 
     def __post_init__(self) -> None:
         os.environ.update({name: str(self.config.threads) for name in THREAD_VARIABLES})
-        self._prepared = imported(self.config.load)(self.config.out)
+        self._prepared = imported(self.config.load)(self.config.folder)
         self._train = imported(self.config.train)
         self._interruption = imported(self.config.interruption)
-        self._store = RunStore(self.config.out)
+        self._store = self.config.folder.runs
 
     def work(self) -> End:
         """Train what is to be had."""

@@ -10,7 +10,6 @@ submitit let at SIGUSR2. A job that Slurm itself queues again starts from the sa
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -25,9 +24,9 @@ from runners.execution.time_estimate import learn
 from runners.execution.worker import WorkerConfig
 from runners.options import GridOptions
 from runners.planning.plan import PlannedRun
-from runners.store import study_folder
 from runners.store.collect import collect
 from runners.store.run_store import RunStore, State
+from runners.store.study_folder import StudyFolder
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -42,7 +41,7 @@ class ArrayJob:
     not be recorded in the run's folder ends no more than its own job.
     """
 
-    out: Path
+    folder: StudyFolder
     threads: int
     jobs: int | None = None
     device: str | None = None
@@ -73,13 +72,13 @@ class ArrayJob:
 
     def _work(self, signals: Sequence[int]) -> bool:
         """Train what is to be had. Returns whether a signal came before the end."""
-        console, store, given_up = Terminal(width=140), RunStore(self.out), set[str]()
-        study, options = study_folder.read_study(self.out), GridOptions(self.jobs, device=self.device)
+        console, store, given_up = Terminal(width=140), self.folder.runs, set[str]()
+        study, options = self.folder.read_study(), GridOptions(self.jobs, device=self.device)
         where = places(study, device_type(self.device), options, console)
         while todo := self._open_runs(store, given_up):
             if signals:
                 return True
-            say(console, f"{self.out}: {len(todo)} runs to do, {len(where)} at a time")
+            say(console, f"{self.folder}: {len(todo)} runs to do, {len(where)} at a time")
             outcome = self._train(todo, store, where, console)
             given_up |= outcome.failed.keys()
             if outcome.interrupted:
@@ -87,7 +86,7 @@ class ArrayJob:
             if self.fail_fast and outcome.failed:
                 break
         try:
-            collect(self.out, study_folder.read_plan(self.out))
+            collect(self.folder, self.folder.read_plan())
         except AgglabError as error:
             say(console, f"tables not updated: {error}")  # whoever calls run-grid or scores next writes them
         return False
@@ -97,7 +96,7 @@ class ArrayJob:
 
         With `fail_fast` none, once one has failed; else those in other hands too, for the pool to see them fail.
         """
-        plan, ordered = study_folder.read_plan(self.out), read_orders(self.out) - given_up
+        plan, ordered = self.folder.read_plan(), read_orders(self.folder) - given_up
         estimate = learn(store, plan)
         runs = sorted((run for run in plan if run.id in ordered), key=lambda run: -estimate.cost(run))
         states = {run: status.state for run, status in store.present(runs).items()}
@@ -110,7 +109,7 @@ class ArrayJob:
         self, todo: Sequence[PlannedRun], store: RunStore, where: Sequence[str | None], console: Console
     ) -> Outcome:
         """What runs in other hands needs no waiting for: Slurm queues a job that dies with its node again."""
-        config = WorkerConfig(self.out, threads=self.threads)
+        config = WorkerConfig(self.folder, threads=self.threads)
         with GridProgress(todo, console, collect=lambda: None) as progress:
             return run_pool(
                 todo, store, config, progress, places=where, fail_fast=self.fail_fast, wait_for_others=False

@@ -16,6 +16,7 @@ from runners.execution.pool import Outcome
 from runners.execution.progress import say_warnings
 from runners.planning.study_file import load_study
 from runners.store.prepare import prepare as prepare_study
+from runners.store.study_folder import StudyFolder
 from tests.runners.commands.test_cli import agglab, refused
 from tests.tiny import STUDY, write_study
 
@@ -30,7 +31,7 @@ def made(tmp_path_factory, tiny_original) -> Path:
 
 
 def prepare(study: Path, data: Path, out: Path) -> None:
-    prepare_study(load_study(study, data=data), study, out, lambda *_: None)
+    prepare_study(load_study(study, data=data), study, StudyFolder(out), lambda *_: None)
 
 
 @pytest.fixture
