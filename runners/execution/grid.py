@@ -9,8 +9,9 @@ from rich.console import Console
 
 from runners.execution.device_slots import device_type, places, threads_each
 from runners.execution.engines import run_here, run_on_slurm
-from runners.execution.pool import Outcome, run_pool
+from runners.execution.pool import run_pool
 from runners.execution.progress import GridProgress, preparation, say, say_warnings
+from runners.execution.run_watch import Outcome
 from runners.execution.slurm import queue, submit
 from runners.execution.slurm.job import ArrayJob
 from runners.execution.time_estimate import learn
@@ -56,15 +57,13 @@ class Grid:
         ordered = sorted(todo, key=lambda run: -estimate.cost(run))
         with GridProgress(ordered, self.console, lambda: collect(self.folder, self.runs)) as progress:
             if self.options.engine is EngineName.DEBUG:
-                return run_here(ordered, self.store, self.config, progress, fail_fast=self.options.fail_fast)
+                return run_here(ordered, self.config, progress)
             if self.options.engine is EngineName.SLURM:
                 job = ArrayJob(
                     self.folder, self.config.threads, self.options.jobs, self.options.device, self.options.fail_fast
                 )
-                return run_on_slurm(ordered, self.store, self.study, job, progress)
-            return run_pool(
-                ordered, self.store, self.config, progress, places=self.places, fail_fast=self.options.fail_fast
-            )
+                return run_on_slurm(ordered, self.study, job, progress)
+            return run_pool(ordered, self.config, progress, devices=self.places)
 
     def collect(self, repeated: Counter[str]) -> list[PlannedRun]:
         """Write the tables. Runs of which a table is damaged are set aside and returned; the tables lack them.
@@ -149,7 +148,7 @@ def _open(
         where = places(study, device, options, console) if device is not None else []
         each = submit.threads_each(study.slurm, options.jobs) if on_cluster else threads_each(len(where))
         threads = folder.fixed_threads(each)
-    config = WorkerConfig(folder, threads=threads)
+    config = WorkerConfig(folder, threads=threads, fail_fast=options.fail_fast)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0
     others = f", {len(elsewhere)} in the hands of others" if elsewhere else ""
     width = f"Slurm array of {study.slurm.tasks}" if on_cluster else f"{len(where)} at a time"

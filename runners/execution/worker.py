@@ -29,12 +29,13 @@ PAUSE = 0.2
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker is made of. `load`, `train` and `interruption`, the exception that makes `train` leave a checkpoint
-    and end, are `module:name`, imported in the worker."""
+    """What a worker is made of. With `fail_fast` it ends at its first failure. `load`, `train` and `interruption`, the
+    exception that makes `train` leave a checkpoint and end, are `module:name`, imported in the worker."""
 
     folder: StudyFolder
     threads: int
     device: str | None = None
+    fail_fast: bool = False
     load: str = "runners.store.prepared_data:load_prepared"
     train: str = "aggregation_lab.training.execution:train_run"
     interruption: str = "aggregation_lab.training.trainer:RunInterrupted"
@@ -51,14 +52,12 @@ class End(Enum):
 @dataclass
 class Worker:
     """`runs` in the order in which they should be taken. `stop` is asked after every step; `unrecorded` hears of a
-    failure that the run's folder does not hold, such as that it cannot be written. With `fail_fast` the worker ends at
-    its first failure."""
+    failure that the run's folder does not hold, such as that it cannot be written."""
 
     config: WorkerConfig
     runs: Sequence[PlannedRun]
     stop: Callable[[], bool]
     unrecorded: Callable[[PlannedRun, str], None]
-    fail_fast: bool = False
     given_up: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -128,7 +127,7 @@ class Worker:
                 self._give_up(run, message)
             if not trustworthy:
                 return End.BROKEN
-            return End.STOPPED if self.fail_fast else None
+            return End.STOPPED if self.config.fail_fast else None
 
     def _give_up(self, run: PlannedRun, message: str) -> None:
         self.given_up.add(run.id)

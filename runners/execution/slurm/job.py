@@ -17,9 +17,11 @@ from rich.console import Console
 from aggregation_lab.errors import AgglabError
 from runners.console.terminal import Terminal
 from runners.execution.device_slots import device_type, places
-from runners.execution.pool import Outcome, run_pool, stop_signals
+from runners.execution.pool import run_pool
 from runners.execution.progress import GridProgress, say
+from runners.execution.run_watch import Outcome
 from runners.execution.slurm.queue import read_orders
+from runners.execution.stop_signals import stop_signals
 from runners.execution.time_estimate import learn
 from runners.execution.worker import WorkerConfig
 from runners.options import GridOptions
@@ -79,7 +81,7 @@ class ArrayJob:
             if signals:
                 return True
             say(console, f"{self.folder}: {len(todo)} runs to do, {len(where)} at a time")
-            outcome = self._train(todo, store, where, console)
+            outcome = self._train(todo, where, console)
             given_up |= outcome.failed.keys()
             if outcome.interrupted:
                 return True
@@ -105,12 +107,8 @@ class ArrayJob:
         watched = (State.PENDING, State.RUNNING) if self.fail_fast else (State.PENDING,)
         return [run for run in runs if states[run.id] in watched]
 
-    def _train(
-        self, todo: Sequence[PlannedRun], store: RunStore, where: Sequence[str | None], console: Console
-    ) -> Outcome:
+    def _train(self, todo: Sequence[PlannedRun], devices: Sequence[str | None], console: Console) -> Outcome:
         """What runs in other hands needs no waiting for: Slurm queues a job that dies with its node again."""
-        config = WorkerConfig(self.folder, threads=self.threads)
+        config = WorkerConfig(self.folder, self.threads, fail_fast=self.fail_fast)
         with GridProgress(todo, console, collect=lambda: None) as progress:
-            return run_pool(
-                todo, store, config, progress, places=where, fail_fast=self.fail_fast, wait_for_others=False
-            )
+            return run_pool(todo, config, progress, devices=devices, wait_for_others=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.execution.pool import stop_signals
+from runners.execution.stop_signals import stop_signals
 from runners.store.run_store import State
 from runners.store.study_folder import StudyFolder
 from tests import ROOT, fake_engine
@@ -60,12 +60,11 @@ if __name__ == "__main__":
     from runners.console.streams import lasting
     from runners.execution.pool import run_pool
     from runners.execution.progress import GridProgress
-    from runners.store.study_folder import StudyFolder
     runs, out = [planned(name, steps=5) for name in {names!r}], Path({out!r})
     with lasting():
         with GridProgress(runs, Console(), lambda: None) as progress:
             print("begins", flush=True)
-            run_pool(runs, StudyFolder(out).runs, fake_engine.config(out), progress, places=[None])
+            run_pool(runs, fake_engine.config(out), progress, devices=[None])
 """
 
 

@@ -58,9 +58,9 @@ class Witness:
         return [run for event, run in self.events if event == kind]
 
 
-def grid(runs, out, witness=None, jobs=1, **changes):
-    config = fake_engine.config(out)
-    return run_pool(runs, StudyFolder(out).runs, config, witness or Witness(), places=[None] * jobs, **changes)
+def grid(runs, out, witness=None, jobs=1, fail_fast=False, **changes):
+    config = fake_engine.config(out, fail_fast=fail_fast)
+    return run_pool(runs, config, witness or Witness(), devices=[None] * jobs, **changes)
 
 
 def result(out, run):
@@ -79,7 +79,7 @@ def test_in_the_order_given_and_all_done(tmp_path):
 
 def test_debug_engine_trains_in_this_process(tmp_path):
     runs, witness = [planned("raises", steps=9), planned("b", steps=6), planned("a", steps=2)], Witness()
-    outcome = run_here(runs, StudyFolder(tmp_path).runs, fake_engine.config(tmp_path), witness)
+    outcome = run_here(runs, fake_engine.config(tmp_path), witness)
     assert sorted(outcome.done) == sorted(run.id for run in runs[1:]) == sorted(witness.order("finished"))
     assert list(outcome.failed) == [runs[0].id] == witness.order("failed")
     trace = (tmp_path / "trace.txt").read_text().splitlines()
@@ -180,7 +180,7 @@ def test_workers_that_cannot_start_end_the_grid(tmp_path):
     for load, message in (("load_broken", "the data are gone"), ("load_killed", "SIGKILL"), ("no_such", "no_such")):
         config = fake_engine.config(tmp_path, load=f"tests.fake_engine:{load}")
         with pytest.raises(AgglabError, match=message):
-            run_pool([planned("a")], StudyFolder(tmp_path).runs, config, Witness(), places=[None])
+            run_pool([planned("a")], config, Witness(), devices=[None])
 
 
 def load_unlucky(out):
@@ -196,7 +196,7 @@ def train_robbed(spec, dataset, split, cache, folder, **_):
 def test_workers_that_always_die_with_nothing_in_hand_end_the_grid(tmp_path):
     config, witness = fake_engine.config(tmp_path, load="tests.runners.execution.test_grid:load_unlucky"), Witness()
     with pytest.raises(AgglabError, match="3 workers in a row ended with exit code 7 with no run in hand"):
-        run_pool([planned("a")], StudyFolder(tmp_path).runs, config, witness, places=[None])
+        run_pool([planned("a")], config, witness, devices=[None])
     assert witness.notes == ["a worker process ended with exit code 7 with no run in hand"] * 2
 
 

@@ -15,7 +15,7 @@ import pytest
 from aggregation_lab.errors import StudyError
 from runners import cli
 from runners.execution import engines
-from runners.execution.pool import Outcome
+from runners.execution.run_watch import Outcome
 from runners.execution.slurm import job as slurm_job
 from runners.execution.slurm import queue, submit
 from runners.execution.slurm.job import ArrayJob
@@ -175,7 +175,7 @@ def test_watching_ends_when_no_job_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "ASK_EVERY", 0.0)
     runs, witness = [planned("a"), planned("b")], Witness()
     job = ArrayJob(StudyFolder(tmp_path), threads=1)
-    outcome = engines.run_on_slurm(runs, StudyFolder(tmp_path).runs, Study(name="mine"), job, witness)
+    outcome = engines.run_on_slurm(runs, Study(name="mine"), job, witness)
     assert outcome == Outcome() and not left
     assert witness.notes == [
         "Slurm array 12: 1 running",
@@ -190,7 +190,7 @@ def array(tmp_path, monkeypatch):
     for name, found in {"read_plan": runs, "read_study": Study(name="mine")}.items():
         monkeypatch.setattr(StudyFolder, name, lambda folder, found=found: found)
     monkeypatch.setattr(slurm_job, "collect", lambda *arguments: None)
-    monkeypatch.setattr(slurm_job, "WorkerConfig", lambda folder, threads: fake_engine.config(folder.path))
+    monkeypatch.setattr(slurm_job, "WorkerConfig", lambda folder, _, **more: fake_engine.config(folder.path, **more))
     queue.write_orders(StudyFolder(tmp_path), {run.id for run in runs})
     return ArrayJob(StudyFolder(tmp_path), threads=1, jobs=1, device="cpu", fail_fast=True), runs
 

@@ -20,7 +20,7 @@ from aggregation_lab.training import token_cache
 from aggregation_lab.training.token_cache import TokenCache, open_tokens
 from analysis.study import load_study
 from runners.execution import grid as grids
-from runners.execution.pool import Outcome
+from runners.execution.run_watch import Outcome
 from runners.execution.worker_process import output_to
 from runners.store.collect import collect
 from runners.store.prepared_data import load_prepared
@@ -45,9 +45,9 @@ def out(made, tmp_path, monkeypatch) -> Path:
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     folder = tmp_path / "out"
 
-    def train(runs, store, config, watcher, **_):
+    def train(runs, config, watcher, **_):
         for run in runs:
-            if store.present([run])[run.id].state is not State.DONE:
+            if StudyFolder(folder).runs.present([run])[run.id].state is not State.DONE:
                 finish(folder, StudyFolder(folder).read_study(), run)
         return Outcome([run.id for run in runs])
 
@@ -228,7 +228,7 @@ def test_a_name_that_is_taken_in_the_set_aside_folder_does_not_stop_a_grid(out, 
 def test_a_disk_that_damages_a_table_again_and_again_ends_the_grid(out, tiny_original, capsys, monkeypatch):
     run, trained = StudyFolder(out).read_plan()[0], []
 
-    def train(runs, store, config, watcher, **_):
+    def train(runs, config, watcher, **_):
         trained.extend(runs)
         for each in runs:
             flip(finish(out, StudyFolder(out).read_study(), each) / "scores.parquet")

@@ -12,8 +12,8 @@ from rich.console import Console
 from aggregation_lab.data.splits.split import draw_split
 from runners.commands.scoreboard import on_screen
 from runners.execution import grid as grids
-from runners.execution.pool import Outcome
 from runners.execution.progress import say_warnings
+from runners.execution.run_watch import Outcome
 from runners.planning.study_file import load_study
 from runners.store.prepare import prepare as prepare_study
 from runners.store.study_folder import StudyFolder
