@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from aggregation_lab.errors import AgglabError, TrainingError
 from aggregation_lab.files import write_json
 from runners.execution.worker import WorkerConfig
+from runners.store.study_folder import StudyFolder
 from tests.waiting import wait_for
 
 BROKEN: list[str] = []
@@ -35,19 +36,19 @@ class Interruption(Exception):
 def config(out: Path, **changes) -> WorkerConfig:
     names = {"load": "load", "train": "train", "interruption": "Interruption"}
     return WorkerConfig(
-        out, threads=1, **{field: f"tests.fake_engine:{name}" for field, name in names.items()} | changes
+        StudyFolder(out), threads=1, **{field: f"tests.fake_engine:{name}" for field, name in names.items()} | changes
     )
 
 
-def load(out: Path) -> SimpleNamespace:
+def load(folder: StudyFolder) -> SimpleNamespace:
     return SimpleNamespace(dataset=None, split=None, cache=None)
 
 
-def load_broken(out: Path) -> None:
+def load_broken(folder: StudyFolder) -> None:
     raise AgglabError("the data are gone")
 
 
-def load_killed(out: Path) -> None:
+def load_killed(folder: StudyFolder) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -58,10 +58,10 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 class RunStore:
-    """The run folders of one output folder."""
+    """The run folders of one output folder, in its folder `root`."""
 
-    def __init__(self, out: Path):
-        self.root = out / "runs"
+    def __init__(self, root: Path):
+        self.root = root
 
     def folder(self, run: PlannedRun) -> Path:
         """Folder of the run: the one that carries its id, whatever its unit was called when it was made."""

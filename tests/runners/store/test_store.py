@@ -15,6 +15,7 @@ from aggregation_lab.errors import AgglabError
 from aggregation_lab.files import write_json
 from runners.execution.grid import conclude
 from runners.store.run_store import RunStore, State, Status, claimed, difference, record_failure
+from runners.store.study_folder import StudyFolder
 from tests.tiny import planned
 
 RUN = planned("lung", seed=3)
@@ -22,7 +23,7 @@ RUN = planned("lung", seed=3)
 
 @pytest.fixture
 def store(tmp_path):
-    return RunStore(tmp_path)
+    return StudyFolder(tmp_path).runs
 
 
 def status(store, run=RUN):
@@ -131,7 +132,7 @@ def test_only_finished_runs_conclude_well(tmp_path):
     def concluded(state):
         screen = StringIO()
         states = {RUN.id: Status(state, "process 1 on elsewhere")}
-        return conclude(tmp_path, [RUN], states, {}, Console(file=screen, width=200)), screen.getvalue()
+        return conclude(StudyFolder(tmp_path), [RUN], states, {}, Console(file=screen, width=200)), screen.getvalue()
 
     assert concluded(State.DONE)[0]
     assert not any(concluded(state)[0] for state in State if state is not State.DONE)
@@ -148,7 +149,7 @@ FILES = ("spec.json", "claim-1.json", "error.json", "checkpoint.pt", "done.json"
 )
 @given(contents=st.fixed_dictionaries({}, optional={file: st.sampled_from(["", "{", "[]", "{}"]) for file in FILES}))
 def test_no_wreckage_makes_a_state_unreadable(tmp_path_factory, contents):
-    store = RunStore(tmp_path_factory.mktemp("out"))
+    store = StudyFolder(tmp_path_factory.mktemp("out")).runs
     folder = store.folder(RUN)
     folder.mkdir(parents=True)
     for file, text in contents.items():
