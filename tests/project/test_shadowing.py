@@ -96,12 +96,33 @@ def test_a_folder_without_init_does_not_hide_an_installed_package(tmp_path, pack
 
 
 def test_a_notebook_gets_one_line_of_an_import_error(tmp_path):
-    write(tmp_path, "analysis.py")
-    code = (
-        "from aggregation_lab.shadowing import check_packages\ntry: check_packages()\nexcept ImportError as e: print(e)"
-    )
-    said = python(tmp_path, "-c", code).stdout
-    assert said.startswith(f"{tmp_path / 'analysis.py'}: hides the package analysis") and said.count("\n") == 1
+    file = write(tmp_path, "analysis.py")
+    done = python(tmp_path, "-c", "from aggregation_lab.shadowing import check_packages; check_packages()")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"aggregation_lab.shadowing.ShadowedError: {file}: hides the package analysis of agglab; ")
+
+
+WORKER = """
+import multiprocessing, sys, types
+sys.modules["runners.cli"] = types.ModuleType("runners.cli")
+
+def main():
+    process = multiprocessing.get_context("spawn").Process(target=print, args=("works",))
+    process.start()
+    process.join()
+    sys.exit(process.exitcode)
+
+sys.modules["runners.cli"].main = main
+from aggregation_lab.__main__ import main
+main()
+"""
+
+
+def test_worker_processes_import_nothing_from_the_folder_they_are_started_in(tmp_path):
+    """A new process of Python looks there first, even where the command itself was started without."""
+    write(tmp_path, "socket.py")
+    done = python(tmp_path, "-P", "-c", WORKER, path=str(ROOT))
+    assert done.returncode == 0 and done.stdout == "works\n", done.stderr
 
 
 def test_here_nothing_is_hidden():
