@@ -104,24 +104,25 @@ def test_a_notebook_gets_one_line_of_an_import_error(tmp_path):
 
 WORKER = """
 import multiprocessing, sys, types
-sys.modules["runners.cli"] = types.ModuleType("runners.cli")
 
-def main():
+def command_line():
     process = multiprocessing.get_context("spawn").Process(target=print, args=("works",))
     process.start()
     process.join()
     sys.exit(process.exitcode)
 
-sys.modules["runners.cli"].main = main
-from aggregation_lab.__main__ import main
-main()
+if __name__ == "__main__":
+    sys.modules["runners.cli"] = types.SimpleNamespace(main=command_line)
+    from aggregation_lab.__main__ import main
+    main()
 """
 
 
 def test_worker_processes_import_nothing_from_the_folder_they_are_started_in(tmp_path):
-    """A new process of Python looks there first, even where the command itself was started without."""
-    write(tmp_path, "socket.py")
-    done = python(tmp_path, "-P", "-c", WORKER, path=str(ROOT))
+    """A new process of Python looks there first, even where a console script itself did not."""
+    script = write(tmp_path, "bin/script.py", WORKER)
+    write(tmp_path, "here/socket.py")
+    done = python(tmp_path / "here", str(script), path=str(ROOT))
     assert done.returncode == 0 and done.stdout == "works\n", done.stderr
 
 
