@@ -133,7 +133,9 @@ def read_data(study: Study, phantoms: Path, memory: Path, progress: ProgressCall
         return read_folder(root, study.data, progress, memory / SCAN)
 
 
-def read_folder(root: Path, settings: DataConfig, progress: ProgressCallback, scan_file: Path | None = None) -> "Dataset":
+def read_folder(
+    root: Path, settings: DataConfig, progress: ProgressCallback, scan_file: Path | None = None
+) -> "Dataset":
     """The data set in `root`, read as the `data` section of a study says. Raises `DataError`."""
     from aggregation_lab.data.challenge import read_dataset
 
