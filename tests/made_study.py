@@ -6,14 +6,14 @@ import pandas as pd
 
 from aggregation_lab import results
 from aggregation_lab.files import file_digest, write_json
-from aggregation_lab.run import DONE
+from aggregation_lab.run import DONE, SPEC
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.planning.plan import PlannedRun
 from runners.planning.study import Study
 from runners.planning.study_file import load_study
 from runners.store.collect import collect
 from runners.store.prepare import floor_file, prepare
-from runners.store.run_store import SPEC, RunStore
+from runners.store.run_store import RunStore
 from runners.store.study_folder import fixed_threads, read_plan
 from tests.tiny import write_study
 

@@ -16,11 +16,11 @@ from PIL import Image
 
 from aggregation_lab import results
 from aggregation_lab.files import file_digest, write_json
-from aggregation_lab.run import DONE
+from aggregation_lab.run import DONE, SPEC
 from runners.planning.plan import PlannedRun, RunKey
 from runners.planning.study_file import load_study
 from runners.store.prepare import floor_file, prepare
-from runners.store.run_store import SPEC, RunStore
+from runners.store.run_store import RunStore
 
 TASKS_PER_GROUP = 4
 SIDE = 64
