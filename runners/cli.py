@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from aggregation_lab import naming
 from aggregation_lab.errors import AgglabError, ModelError, StudyError
+from aggregation_lab.shadowing import ShadowedError, check_packages
 from aggregation_lab.shortage import is_out_of_memory
 from aggregation_lab.text import printable
 from runners.console.streams import lasting, reader_is_gone
@@ -302,12 +303,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _exit_code(arguments: Sequence[str]) -> int:
     try:
+        check_packages()
         return app(args=arguments or ["--help"], prog_name="agglab", standalone_mode=False) or 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except AgglabError as error:
         print(naming.printable(f"agglab: {error}", keep="\n"), file=sys.stderr)
-        return 2 if isinstance(error, StudyError | ModelError) else 1
+        return 2 if isinstance(error, StudyError | ModelError | ShadowedError) else 1
     except _UsageError as error:
         print(f"agglab: {_usage(error)}", file=sys.stderr)
         return 2
