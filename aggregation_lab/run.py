@@ -10,6 +10,8 @@ from aggregation_lab.config import ModelConfig, TrainingConfig, check_frozen
 from aggregation_lab.errors import ModelError
 from aggregation_lab.tasks import Task, TaskType
 
+SPEC = "spec.json"
+"""File in a run's folder that says what the run is."""
 CHECKPOINT = "checkpoint.pt"
 """File in a run's folder from which an unfinished run continues."""
 DONE = "done.json"

@@ -123,11 +123,11 @@ def analyse(study: StudyTables, settings: Settings | None = None, progress: Prog
             for each in compared
         ],
     )
-    frames["multiverse"], choices = multiverse(study, resampled, frames["gains"], settings)
+    frames["multiverse"], _ = multiverse(study, resampled, frames["gains"], settings)
     frames["findings"] = findings(frames, lambda name, share: pairs.get((name, share), []), study.fractions)
     frames["excluded"] = excluded(study, scores, resampled, pairs, settings.scale)
     notes = (*study.notes, *caveats(study, frames), *_bounds(len(compared)), *(rule.notes if rule else ()))
-    return Analysis(study, settings, frames, tuple(notes), rule, choices)
+    return Analysis(study, settings, frames, tuple(notes), rule)
 
 
 def _bounds(compared: int) -> list[str]:

@@ -1,6 +1,6 @@
 """The score tables of one study, read, checked and counted: what every analysis starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,14 +39,18 @@ class StudyTables:
     @property
     def aggregations(self) -> list[str]:
         """The baseline, then TS, CG, AU, then the user's, as far as they have scores."""
-        present = set(self.scores["aggregation"]) - {FLOOR}
-        order = {"TS": 0, "CG": 1, "AU": 2} | {self.baseline: -1}
-        return sorted(present, key=lambda name: (order.get(name, 3), name))
+        return aggregation_order(set(self.scores["aggregation"]) - {FLOOR}, self.baseline)
 
     @property
     def fractions(self) -> list[float]:
         """Shares of the training components that have scores, ascending."""
         return sorted(set(self.scores["fraction"]))
+
+
+def aggregation_order(names: Collection[str], baseline: str | None = None) -> list[str]:
+    """The baseline, then TS, CG, AU, then the user's by name."""
+    rank = {"TS": 0, "CG": 1, "AU": 2} | {baseline: -1}
+    return sorted(names, key=lambda name: (rank.get(name, 3), name))
 
 
 def load_study(folder: Path | str) -> StudyTables:

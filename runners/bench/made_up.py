@@ -16,12 +16,11 @@ from PIL import Image
 
 from aggregation_lab import results
 from aggregation_lab.files import file_digest, write_json
-from aggregation_lab.run import DONE
+from aggregation_lab.run import DONE, SPEC
 from runners.planning.plan import PlannedRun, RunKey
 from runners.planning.study_file import load_study
 from runners.store.floor_tables import floor_file
 from runners.store.prepare import prepare
-from runners.store.run_store import SPEC
 from runners.store.study_folder import StudyFolder
 
 TASKS_PER_GROUP = 4

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.files import cannot_be_written, sweep, write_json
-from aggregation_lab.run import CHECKPOINT, DONE
+from aggregation_lab.run import CHECKPOINT, DONE, SPEC
 from aggregation_lab.storage.sealed_json import read_json, read_sealed
 from runners.planning.plan import PlannedRun, RunKey
 from runners.store import claims
 
-SPEC, ERROR, LOG = "spec.json", "error.json", "log.txt"
+ERROR, LOG = "error.json", "log.txt"
 SET_ASIDE = "runs-set-aside"
 
 

@@ -5,13 +5,6 @@ from itertools import combinations, pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from PIL import Image
-
-from analysis.figures import FIGURES, write_figures
-from analysis.figures.forest import gains_forest, gains_heat_map
-from analysis.figures.scale import scale_across, scale_within
 from analysis.figures.theme import (
     AGGREGATION_COLOURS,
     COLUMN,
@@ -23,6 +16,13 @@ from analysis.figures.theme import (
     interval_axis,
     save,
 )
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from analysis.figures import FIGURES, write_figures
+from analysis.figures.forest import gains_forest, gains_heat_map
+from analysis.figures.scale import scale_across, scale_within
 from analysis.result import Analysis
 from analysis.settings import Settings
 from tests.fake_analysis import empty_analysis, fake_analysis, holey_analysis
