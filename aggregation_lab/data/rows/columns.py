@@ -2,11 +2,11 @@
 
 import difflib
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.naming import closest, squashed
 
 COMMON_COLUMNS = ("task_id", "task_name", "image_path")
 SUBJECT_COLUMN = "subject_id"
@@ -33,7 +33,7 @@ _OTHER_NAMES = {
     "task_id": ("task", "taskname", "dataset"),
     "task_name": ("tasktype", "type"),
     "image_path": ("image", "img", "imgpath", "imagefile", "imagename", "filename", "file", "path"),
-    "mask_path": ("maskfile", "label_path", "labelpath", "segmentation", "segpath", "gtpath"),
+    "mask_path": ("maskfile", "labelpath", "segmentation", "segpath", "gtpath"),
     "mask": ("label", "class", "target", "classid", "y"),
     "num_classes": ("classes", "numclass", "nclasses", "numpoints"),
     "x_min": ("xmin", "x1", "left"),
@@ -82,7 +82,7 @@ def read_header(cells: Sequence[str], name: str, line: int, problems: Problems) 
         problems.error(name, line, None, f"is no table of cases, its header is {shown!r}; {needed}")
         return None
     for column in missing:
-        close = _close(column, others)
+        close = closest(column, others, _OTHER_NAMES.get(column, ()))
         hint = f" (did you mean {close!r}?)" if close else ""
         problems.error(name, line, column, f"is missing{hint}; every CSV needs this column")
     _read_patient(places, others, name, line, problems)
@@ -92,32 +92,18 @@ def read_header(cells: Sequence[str], name: str, line: int, problems: Problems) 
 
 def known_column(cell: str) -> str | None:
     """The column that a header cell names; None where it is none of the layout's."""
-    squashed = squash(cell)
-    point = re.fullmatch(r"point(\d{1,4})xy", squashed, re.ASCII)
-    return f"point_{int(point[1])}_xy" if point else _SQUASHED.get(squashed)
-
-
-def squash(cell: str) -> str:
-    """A header cell without what programs add to it or change in it."""
-    folded = unicodedata.normalize("NFKC", cell).casefold()
-    return "".join(char for char in folded if char.isalnum())
+    form = squashed(cell)
+    point = re.fullmatch(r"point(\d{1,4})xy", form, re.ASCII)
+    return f"point_{int(point[1])}_xy" if point else _SQUASHED.get(form)
 
 
 _SQUASHED = {column.replace("_", ""): column for column in _COLUMNS}
 
 
-def _close(column: str, others: Iterable[str]) -> str | None:
-    """Which of `others` is most likely meant to be `column`."""
-    by_form = {squash(other): other for other in others}
-    named = next((by_form[form] for form in _OTHER_NAMES.get(column, ()) if form in by_form), None)
-    close = difflib.get_close_matches(column.replace("_", ""), by_form, n=1, cutoff=0.8)
-    return named or (by_form[close[0]] if close else None)
-
-
 def _read_patient(places: dict[str, int], others: dict[str, int], name: str, line: int, problems: Problems) -> None:
     if SUBJECT_COLUMN in places:
         return
-    by_form = {squash(other): other for other in others}
+    by_form = {squashed(other): other for other in others}
     sure = next((by_form[form] for form in _PATIENT if form in by_form), None)
     if sure is not None:
         places[SUBJECT_COLUMN] = others.pop(sure)
@@ -138,18 +124,18 @@ def _may_tell_patient(form: str) -> bool:
 
 def _tell_others(places: Mapping[str, int], others: dict[str, int], name: str, line: int, problems: Problems) -> None:
     """Name the columns that are not used: what looks like a split or a misspelt column as a warning."""
-    splits = [other for other in others if _SPLITS.fullmatch(squash(other))]
+    splits = [other for other in others if _SPLITS.fullmatch(squashed(other))]
     if splits:
         how = "one split is drawn over all tasks; data.split of a study takes one of yours"
         problems.warning(name, line, ", ".join(splits), f"is not used: {how}")
     for column in _COLUMNS:
-        close = difflib.get_close_matches(column.replace("_", ""), list(map(squash, others)), n=1, cutoff=0.8)
+        close = difflib.get_close_matches(column.replace("_", ""), list(map(squashed, others)), n=1, cutoff=0.8)
         if close and column not in places and column not in COMMON_COLUMNS:
-            other = next(other for other in others if squash(other) == close[0])
+            other = next(other for other in others if squashed(other) == close[0])
             problems.warning(name, line, other, f"is not used; did you mean {column}?")
             splits.append(other)
-    rest = [other for other in others if other not in splits and squash(other) not in _BESIDE]
-    rest = [other for other in rest if not re.fullmatch(r"unnamed\d+", squash(other))]
+    rest = [other for other in others if other not in splits and squashed(other) not in _BESIDE]
+    rest = [other for other in rest if not re.fullmatch(r"unnamed\d+", squashed(other))]
     if rest:
         shown = ", ".join(rest[:20]) + (f" and {len(rest) - 20} more" if len(rest) > 20 else "")
         problems.note(
