@@ -49,8 +49,8 @@ def clean_names(column: pd.Series, sheet: Sheet) -> pd.Series:
         sheet.notes.append(f"Names that differ in blanks or Unicode form only count as one: {kind} {shown(merged)}.")
     pairs = [" and ".join(names) for names in alike(cleaned.values())]
     if pairs:
-        said = "Names that differ in capitals, blanks or dashes only count as different ones"
-        sheet.notes.append(f"{said}: {kind} {shown(pairs)}.")
+        what = "Names that differ in capitals, blanks or dashes only count as different ones"
+        sheet.notes.append(f"{what}: {kind} {shown(pairs)}.")
     return column.map(cleaned)
 
 

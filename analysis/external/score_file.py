@@ -81,16 +81,16 @@ def _table(data: bytes, known: Callable[[str], bool]) -> Table:
 def _typed(read: Callable[[Any], pa.Table], data: bytes, kind: str) -> Table:
     try:
         table = read(io.BytesIO(data))
-        columns = [table.column(place).to_pylist() for place in range(table.num_columns)]
+        columns = [table.column(index).to_pylist() for index in range(table.num_columns)]
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         first = (str(error).splitlines() or ["no reason given"])[0]
         raise Unreadable(f"is a damaged {kind} file ({first}); write it again") from error
     names = [str(name) for name in table.column_names]
     count = table.num_rows
-    kept = [place for place, name in enumerate(names) if not name.startswith("__index_level_")]
-    cells = pd.DataFrame({place: pd.Series(columns[place], dtype=object) for place in kept}, index=range(count))
+    kept = [index for index, name in enumerate(names) if not name.startswith("__index_level_")]
+    cells = pd.DataFrame({index: pd.Series(columns[index], dtype=object) for index in kept}, index=range(count))
     cells = cells.map(_as_text).set_axis(range(len(kept)), axis=1)
-    return tuple(names[place] for place in kept), cells, tuple(range(1, count + 1))
+    return tuple(names[index] for index in kept), cells, tuple(range(1, count + 1))
 
 
 def _as_text(value: Any) -> str:
@@ -121,7 +121,7 @@ def _csv(text: str, known: Callable[[str], bool]) -> Table:
                 f"{delimiter!r}",
             )
     columns = list(zip(*(cells for _, cells in records[1:]), strict=True)) or [()] * len(header)
-    table = pd.DataFrame({place: pd.Series(column, dtype=object) for place, column in enumerate(columns)})
+    table = pd.DataFrame({index: pd.Series(column, dtype=object) for index, column in enumerate(columns)})
     return tuple(header), table.map(unguarded), tuple(line for line, _ in records[1:])
 
 
@@ -145,7 +145,7 @@ def _json(text: str) -> Table:
     if nested is not None:
         raise Unreadable(f"is JSON whose rows hold more than one value in {nested}; {_how(None)}")
     cells = pd.DataFrame(
-        {place: pd.Series([_as_text(row.get(name)) for row in value]) for place, name in enumerate(header)}
+        {index: pd.Series([_as_text(row.get(name)) for row in value]) for index, name in enumerate(header)}
     )
     return tuple(map(str.strip, header)), cells, tuple(range(1, len(value) + 1))
 

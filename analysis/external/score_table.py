@@ -4,7 +4,7 @@ Needed: task, aggregation, seed, value. Used if there: metric, direction, fracti
 subject, split. With a column `case` each row is one test case's score and a task's score is their mean, so the metric
 must be one that averages over cases (Dice, IoU, point error; not AUC, F1 or MCC). Without, each row is a task's score.
 How a file is read stands in `score_file`, `columns`, `names` and `values`: what can mean one thing only is read, and
-said in the notes.
+reported in the notes.
 """
 
 from collections.abc import Mapping
@@ -93,8 +93,8 @@ def _lacking(scores: pd.DataFrame) -> list[str]:
             f"No unit-free score for {shown(other)}: gains are in the metric's own unit and stay out of every "
             "mean over tasks, because a mean of pixel errors and DSC has no unit and follows the largest numbers."
         )
-        own = scores.loc[scores["task"].isin(other) & ~scores["metric"].isin(list(METRICS)), "value"]
-        if len(own) and own.between(0, 100).all() and own.max() > 2:
+        values = scores.loc[scores["task"].isin(other) & ~scores["metric"].isin(list(METRICS)), "value"]
+        if len(values) and values.between(0, 100).all() and values.max() > 2:
             notes.append("If such values are per cent, divide them by 100, or name the metric (DSC, IoU, AUC).")
     return notes
 
@@ -142,10 +142,10 @@ def _unit_free_metric(scores: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
     """
     chosen, several = {}, []
     free = scores[scores["unit_free"] & (scores["aggregation"] != FLOOR)]
-    for task, own in free.groupby("task", sort=True):
-        arms = own.groupby("metric", sort=False).size()
+    for task, rows in free.groupby("task", sort=True):
+        arms = rows.groupby("metric", sort=False).size()
         fullest = list(arms[arms == arms.max()].index)
-        usual = ("score", *(metric for kind, metric in UNIT_FREE.items() if kind == own["type"].iloc[0]))
+        usual = ("score", *(metric for kind, metric in UNIT_FREE.items() if kind == rows["type"].iloc[0]))
         chosen[str(task)] = next((metric for metric in usual if metric in fullest), fullest[0])
         if len(arms) > 1 and chosen[str(task)] != "score":
             several.append(str(task))

@@ -89,9 +89,9 @@ def seeds(column: pd.Series, sheet: Sheet) -> pd.Series:
         number = by_number
     else:
         number = {name: rank for rank, name in enumerate(sorted(names))}
-    said = [f"{name} is {number[name]}" for name in names[:3]]
+    examples = [f"{name} is {number[name]}" for name in names[:3]]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    sheet.notes.append(f"Seeds are names, which count as numbers: {printable(', '.join(said))}{more}.")
+    sheet.notes.append(f"Seeds are names, which count as numbers: {printable(', '.join(examples))}{more}.")
     return texts.map(number).astype("int64")
 
 

@@ -72,7 +72,7 @@ def parse_rows(
 def relative_path(text: str) -> str | None:
     """A path relative to csv_files as one relative to the train folder; None where it leaves that folder.
 
-    Judged by the text: a link inside the folder is the user's own and is followed.
+    Judged by the text: a link inside the folder was made by the user and is followed.
     """
     path = posixpath.normpath(posixpath.join(CSV_FOLDER, text))
     return None if posixpath.isabs(path) or path.split("/")[0] in ("..", ".") or "\0" in path else path
