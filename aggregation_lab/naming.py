@@ -4,6 +4,7 @@ A name is kept as it was written but for what nobody sees: its Unicode form (NFC
 blank. `NA`, `null`, `keys` or `..` are names like any other.
 """
 
+import difflib
 import unicodedata
 from collections.abc import Iterable
 
@@ -37,6 +38,20 @@ def name_fault(name: str) -> str:
     if hidden is not None:
         return f"take out the invisible character U+{ord(hidden):04X}"
     return ""
+
+
+def squashed(text: str) -> str:
+    """The letters and digits of a column's name: what programs add to it or change in it left out."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(char for char in folded if char.isalnum())
+
+
+def closest(name: str, written: Iterable[str], others: Iterable[str] = ()) -> str | None:
+    """Which of the `written` names most likely means `name`: one of its `others`, squashed, or a misspelt one."""
+    by_form = {squashed(text): text for text in written}
+    near = difflib.get_close_matches(squashed(name), by_form, n=1, cutoff=0.75)
+    form = next((form for form in (*others, *near) if form in by_form), None)
+    return by_form[form] if form else None
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:

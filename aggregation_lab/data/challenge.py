@@ -9,7 +9,7 @@ import pandas as pd
 from aggregation_lab.config import TargetRules
 from aggregation_lab.data.dataset_tables import case_table, image_table, mask_table
 from aggregation_lab.data.images.deep_levels import Levels
-from aggregation_lab.data.images.file_scan import Progress, Scan, scan_files
+from aggregation_lab.data.images.file_scan import ProgressCallback, Scan, scan_files
 from aggregation_lab.data.images.near_duplicates import near_duplicates
 from aggregation_lab.data.interpretation.case_checks import (
     check_agreement,
@@ -28,7 +28,7 @@ from aggregation_lab.data.interpretation.setting_checks import check_ruled_types
 from aggregation_lab.data.rows.cases import Shape, parse_rows, task_name
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
 from aggregation_lab.data.rows.file_paths import find_files
-from aggregation_lab.data.rows.layout import advise, find_train_folder, tell_other_parts
+from aggregation_lab.data.rows.layout import advise, find_train_folder, report_other_parts
 from aggregation_lab.data.rows.problems import Problem, Problems
 from aggregation_lab.data.rows.repeated_rows import without_repeats
 from aggregation_lab.data.subjects.subject_rules import assign_subjects, user_rules
@@ -50,7 +50,7 @@ class Dataset:
     - `cases`, one row per CSV row: case, task, image, mask, label, box, points, height, width, subject, content,
       mask_content. `box` is (x_min, y_min, x_max, y_max) and `points` ((x, y), ...) in original pixels.
     - `images`, one row per distinct image content: content, image (its first path), height, width, grey, thumbnail.
-    - `masks`, one row per distinct mask content: mask_content, mask (its first path), values (classes found, "0,2").
+    - `masks`, one row per distinct mask content: mask_content, mask (its first path), values (classes in use, "0,2").
     - `near_duplicates`, one row per pair: first, second (contents), mirrored, correlation.
     """
 
@@ -73,17 +73,17 @@ def read_dataset(
     laterality: Sequence[str] = (),
     rules: TargetRules | None = None,
     scan_file: Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Dataset:
     """Read and check a data folder: the train folder itself, or a folder that holds train or train/train.
 
     `tasks` keeps only these tasks; `groups` gives clinical groups by task, before those of the challenge (a task
-    that neither knows is its own group); `subjects` gives subject rules, see `subject_rules`;
+    that neither knows is a group by itself); `subjects` gives subject rules, see `subject_rules`;
     `laterality` names tasks, besides the challenge's own, whose target tells left from right: they are never mirrored.
     `rules` say how masks, labels, boxes and points are written where they differ from the challenge's.
     `scan_file` (Parquet) remembers what the image files hold, so that a second reading is quick.
 
-    Raises `DataError` whose `problems` are ALL faults found, warnings included.
+    Raises `DataError` whose `problems` are ALL faults, warnings included.
     """
     root = Path(root)
     _check_root(root)
@@ -92,7 +92,7 @@ def read_dataset(
         problem = Problem(CSV_FOLDER, None, None, advise(root))
         raise DataError(f"{escaped(root)}: {problem}", (problem,))
     problems = Problems()
-    tell_other_parts(root, train, problems)
+    report_other_parts(root, train, problems)
     all_rows = find_files(train, read_rows(train, problems), problems)
     present = {task_name(row) for row in all_rows}
     groups, rules = groups or {}, rules or TargetRules()

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 def with_less_memory(work: Callable[[int], Result], size: int, device: torch.device, what: str) -> tuple[Result, int]:
-    """The result of `work(size)`, and the size it took: halved, and told in the log, as often as memory runs out.
+    """The result of `work(size)`, and the size it took: halved, and reported in the log, as often as memory runs out.
 
     `size` is how many images go through the model at once; `work` starts from nothing each time it is called. Raises
     `TrainingError` where one image is too many.
@@ -36,7 +36,7 @@ def with_less_memory(work: Callable[[int], Result], size: int, device: torch.dev
 
 
 @contextmanager
-def memory_errors_told(what: str) -> Iterator[None]:
+def memory_errors_explained(what: str) -> Iterator[None]:
     """Where nothing can be made smaller: a lack of memory becomes a `TrainingError` that says what to do."""
     try:
         yield

@@ -8,8 +8,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +20,12 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.storage.delimited_text import Unreadable, decode, read_records
 from aggregation_lab.storage.spreadsheet_csv import unguarded
 from aggregation_lab.text import printable
+from analysis.external.sheet import Sheet
 
 LARGEST_FILE = 2**30
 """Most bytes of a table: ten million rows take less."""
 
 _SAVE = "save the table as CSV in UTF-8"
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """`cells` holds text, or the values of a typed file, under the `header` as it is written; `lines` says in which
-    line of the file, or in which row of a typed one, each row stands."""
-
-    header: tuple[str, ...]
-    cells: pd.DataFrame
-    lines: tuple[int, ...]
-
-    def row(self, place: int) -> str:
-        """Where a row stands."""
-        return f"row {self.lines[place]}"
 
 
 def read_sheet(path: Path, known: Callable[[str], bool]) -> Sheet:
@@ -48,7 +34,7 @@ def read_sheet(path: Path, known: Callable[[str], bool]) -> Sheet:
     Raises `ResultsError` with one line naming the file and what to do.
     """
     try:
-        return _sheet(_content(path), known)
+        return Sheet(path, *_table(_content(path), known))
     except Unreadable as fault:
         line = "" if fault.line is None else f"line {fault.line} "
         raise ResultsError(f"{path}: {line}{printable(str(fault), 400)}") from fault
@@ -79,7 +65,11 @@ def _unpacked(data: bytes) -> bytes:
     return content
 
 
-def _sheet(data: bytes, known: Callable[[str], bool]) -> Sheet:
+Table = tuple[tuple[str, ...], pd.DataFrame, tuple[int, ...]]
+"""Header, cells and lines."""
+
+
+def _table(data: bytes, known: Callable[[str], bool]) -> Table:
     if data[:4] == b"PAR1":
         return _typed(parquet.read_table, data, "Parquet")
     if data[:6] == b"ARROW1" or data[:4] == b"FEA1":
@@ -88,22 +78,19 @@ def _sheet(data: bytes, known: Callable[[str], bool]) -> Sheet:
     return _json(text) if text.lstrip()[:1] in ("{", "[") else _csv(text, known)
 
 
-def _typed(read: Callable[[Any], pa.Table], data: bytes, kind: str) -> Sheet:
+def _typed(read: Callable[[Any], pa.Table], data: bytes, kind: str) -> Table:
     try:
         table = read(io.BytesIO(data))
-        columns = [table.column(place).to_pylist() for place in range(table.num_columns)]
+        columns = [table.column(index).to_pylist() for index in range(table.num_columns)]
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         first = (str(error).splitlines() or ["no reason given"])[0]
         raise Unreadable(f"is a damaged {kind} file ({first}); write it again") from error
     names = [str(name) for name in table.column_names]
     count = table.num_rows
-    kept = [place for place, name in enumerate(names) if not name.startswith("__index_level_")]
-    cells = pd.DataFrame({place: pd.Series(columns[place], dtype=object) for place in kept}, index=range(count))
-    return Sheet(
-        tuple(names[place] for place in kept),
-        cells.map(_as_text).set_axis(range(len(kept)), axis=1),
-        tuple(range(1, count + 1)),
-    )
+    kept = [index for index, name in enumerate(names) if not name.startswith("__index_level_")]
+    cells = pd.DataFrame({index: pd.Series(columns[index], dtype=object) for index in kept}, index=range(count))
+    cells = cells.map(_as_text).set_axis(range(len(kept)), axis=1)
+    return tuple(names[index] for index in kept), cells, tuple(range(1, count + 1))
 
 
 def _as_text(value: Any) -> str:
@@ -114,7 +101,7 @@ def _as_text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _csv(text: str, known: Callable[[str], bool]) -> Sheet:
+def _csv(text: str, known: Callable[[str], bool]) -> Table:
     delimiter, rows = read_records(text, known, strict=True)
     try:
         records = list(rows)
@@ -134,11 +121,11 @@ def _csv(text: str, known: Callable[[str], bool]) -> Sheet:
                 f"{delimiter!r}",
             )
     columns = list(zip(*(cells for _, cells in records[1:]), strict=True)) or [()] * len(header)
-    table = pd.DataFrame({place: pd.Series(column, dtype=object) for place, column in enumerate(columns)})
-    return Sheet(tuple(header), table.map(unguarded), tuple(line for line, _ in records[1:]))
+    table = pd.DataFrame({index: pd.Series(column, dtype=object) for index, column in enumerate(columns)})
+    return tuple(header), table.map(unguarded), tuple(line for line, _ in records[1:])
 
 
-def _json(text: str) -> Sheet:
+def _json(text: str) -> Table:
     """A list of rows, one row a line, or an object of columns."""
     try:
         value = json.loads(text)
@@ -158,9 +145,9 @@ def _json(text: str) -> Sheet:
     if nested is not None:
         raise Unreadable(f"is JSON whose rows hold more than one value in {nested}; {_how(None)}")
     cells = pd.DataFrame(
-        {place: pd.Series([_as_text(row.get(name)) for row in value]) for place, name in enumerate(header)}
+        {index: pd.Series([_as_text(row.get(name)) for row in value]) for index, name in enumerate(header)}
     )
-    return Sheet(tuple(map(str.strip, header)), cells, tuple(range(1, len(value) + 1)))
+    return tuple(map(str.strip, header)), cells, tuple(range(1, len(value) + 1))
 
 
 def _how(value: Any) -> str:
@@ -175,9 +162,3 @@ def _depth(value: Any) -> int:
     while isinstance(value, dict) and value:
         value, depth = next(iter(value.values())), depth + 1
     return depth
-
-
-def shown(names: Sequence[str], most: int = 12) -> str:
-    """Names of a file in a message."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(printable(name, 40) or "(no name)" for name in names[:most]) + more

@@ -21,12 +21,13 @@ from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 THUMBNAIL = 32
 """Side of the thumbnails near-duplicates are found with, in pixels."""
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
 VERSION = 3
 """Of what a scan finds in the same file, thumbnails included: what an earlier version has left is not used."""
 
+KINDS = ("image", "mask")
 _BATCH = 256  # files in flight at once, so that memory stays bounded
 
 LARGEST_FILE = 2**30
@@ -41,8 +42,8 @@ class Scan:
 
     Of images: `grey`, `thumbnail` (THUMBNAIL x THUMBNAIL grey bytes), `depth` ("" for 8 bits, else "whole" or
     "float" numbers), the values `low` and `high` of the darkest and brightest pixel, and `dark` and `bright`, which
-    1% of the pixels lie below and above. Of masks: `values`, the values found, "0,255", and `palette`, the colour of
-    each of them in a palette file, "0:000000,1:ff0000". `notes` names what else is worth a word, see `NOTES`.
+    1% of the pixels lie below and above. Of masks: `values`, the values in use, "0,255", and `palette`, the colour of
+    each of them in a palette file, "0:000000,1:ff0000". `notes` names what else a reader should know, see `NOTES`.
     """
 
     content: str = ""
@@ -73,7 +74,7 @@ def scan_files(
     masks: Iterable[str],
     *,
     memory: Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[dict[str, Scan], dict[str, Scan]]:
     """Scans of image and of mask files, by path relative to `root`; every file is decoded in full.
 
@@ -81,20 +82,17 @@ def scan_files(
     Threads serve: Pillow and hashlib let go of the interpreter lock, and no process needs to start.
     """
     known = _remembered(memory)
-    wanted = [("image", path) for path in sorted(set(images))] + [("mask", path) for path in sorted(set(masks))]
+    wanted = [(kind, path) for kind, paths in zip(KINDS, (images, masks), strict=True) for path in sorted(set(paths))]
     keys = {item: _key(item[0], root / item[1]) for item in wanted}
     fresh = [item for item in wanted if keys[item] not in known]
     damaged = memory is not None and memory.exists() and not known
-    what = f"{memory} is damaged or of another agglab, reading images anew" if damaged else "reading images"
+    what = f"{memory} is damaged or of another agglab, reading images again" if damaged else "reading images"
     for item, scan in _scan_all(root, fresh, what, progress):
         known[keys[item]] = scan
     if memory is not None and fresh:
         _remember(memory, {keys[item]: known[keys[item]] for item in wanted})
-    found = {item: known[keys[item]] for item in wanted}
-    return (
-        {path: scan for (kind, path), scan in found.items() if kind == "image"},
-        {path: scan for (kind, path), scan in found.items() if kind == "mask"},
-    )
+    scans = {kind: {path: known[key] for (of_kind, path), key in keys.items() if of_kind == kind} for kind in KINDS}
+    return scans["image"], scans["mask"]
 
 
 Key = tuple[str, str, int, int]
@@ -109,7 +107,7 @@ def _key(kind: str, path: Path) -> Key:
 
 
 def _scan_all(
-    root: Path, items: list[tuple[str, str]], what: str, progress: Progress | None
+    root: Path, items: list[tuple[str, str]], what: str, progress: ProgressCallback | None
 ) -> Iterator[tuple[tuple[str, str], Scan]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), _BATCH):

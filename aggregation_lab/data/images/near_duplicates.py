@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 
-from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION, Progress
+from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION, ProgressCallback
 from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 
 HASH_BITS = 12
@@ -33,11 +33,9 @@ _FINE = 2.0  # sigma in thumbnail pixels: structure coarser than this is taken o
 _FLOOR = 4.0  # grey levels: contrast below this is noise of compression, not structure
 _ROWS = 512  # images compared with all others at a time: bounds memory
 
-PAIR_COLUMNS = ("first", "second", "mirrored", "correlation")
-
 
 def near_duplicates(
-    images: pd.DataFrame, *, memory: Path | None = None, progress: Progress | None = None
+    images: pd.DataFrame, *, memory: Path | None = None, progress: ProgressCallback | None = None
 ) -> pd.DataFrame:
     """Pairs of near-duplicate images, one row each, in the order of their content.
 
@@ -54,8 +52,8 @@ def near_duplicates(
     if remembered is not None:
         return remembered
     thumbnails = np.frombuffer(b"".join(ordered["thumbnail"]), np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
-    found = [pair for block in _search(thumbnails, progress) for pair in block]
-    frame = pd.DataFrame(found, columns=["i", "j", "mirrored", "correlation"])
+    confirmed = [pair for block in _search(thumbnails, progress) for pair in block]
+    frame = pd.DataFrame(confirmed, columns=["i", "j", "mirrored", "correlation"])
     frame = frame.sort_values("correlation", ascending=False).drop_duplicates(["i", "j"]).sort_values(["i", "j"])
     pairs = pd.DataFrame(
         {
@@ -70,7 +68,7 @@ def near_duplicates(
     return pairs
 
 
-def _search(thumbnails: np.ndarray, progress: Progress | None) -> Iterator[list[tuple[int, int, bool, float]]]:
+def _search(thumbnails: np.ndarray, progress: ProgressCallback | None) -> Iterator[list[tuple[int, int, bool, float]]]:
     """Confirmed pairs (i < j), block by block. thumbnails: N x 32 x 32 uint8."""
     plain, mirrored = _hashes(thumbnails)
     fine = _fine_structure(thumbnails)

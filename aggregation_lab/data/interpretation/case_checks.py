@@ -57,14 +57,14 @@ def without_images_as_masks(
     cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan]
 ) -> dict[str, Scan]:
     """The scans of masks, those with a fault that are the image they belong to."""
-    own = {
+    mistaken = {
         case.mask
         for case in cases
         if case.mask and masks[case.mask].content == images[case.image].content and masks[case.mask].content
         if case.mask == case.image or masks[case.mask].values.count(",") > 1
     }
     fault = "is the image itself; name its mask"
-    return {path: replace(scan, fault=fault) if path in own else scan for path, scan in masks.items()}
+    return {path: replace(scan, fault=fault) if path in mistaken else scan for path, scan in masks.items()}
 
 
 def check_shared_masks(cases: Iterable[Case], images: Mapping[str, Scan], problems: Problems) -> None:
@@ -99,7 +99,7 @@ def check_mask_sizes(
 def check_agreement(cases: Iterable[Case], masks: TaskMasks, problems: Problems) -> None:
     """Report image files that stand in one task with contradicting targets, or twice with the same.
 
-    A repeated row is a warning: it counts as a case of its own and so weighs its image twice. Several boxes for one
+    A repeated row is a warning: it counts as one more case and so weighs its image twice. Several boxes for one
     image are a warning too: the challenge writes one box per row, and an image may show two lesions, but the one box
     a model predicts cannot match both.
     """
@@ -143,18 +143,20 @@ def check_enough(
     for case in cases:
         members[case.task].append(case)
     for task, shape in sorted(shapes.items()):
-        found = members[task]
-        sizes = Counter(subjects[image] for image in {case.image for case in found})
+        task_cases = members[task]
+        sizes = Counter(subjects[image] for image in {case.image for case in task_cases})
         count = len(sizes)
-        if count < SPLIT_PARTS and (found or not problems.errors):  # where none is usable, why is told
-            message = f"has {len(found)} usable case(s) of {count} subject(s); a split needs {SPLIT_PARTS} subjects"
+        if count < SPLIT_PARTS and (task_cases or not problems.errors):  # where none is usable, the reason is reported
+            message = (
+                f"has {len(task_cases)} usable case(s) of {count} subject(s); a split needs {SPLIT_PARTS} subjects"
+            )
             problems.error("task", None, task, f"{message}: add cases or leave the task out")
         largest, size = max(sizes.items(), key=lambda item: (item[1], item[0]), default=("", 0))
         if size > max(3, LARGEST_SUBJECT * sum(sizes.values())):
             message = f"has {size} of {sum(sizes.values())} images in subject {largest}; if that is not one patient"
             problems.warning("task", None, task, f"{message}, give a rule in `subjects`")
-        if found and shape.type in (TaskType.CLASSIFICATION, TaskType.SEGMENTATION):
-            _check_classes(task, shape, found, masks.get(task, {}), problems)
+        if task_cases and shape.type in (TaskType.CLASSIFICATION, TaskType.SEGMENTATION):
+            _check_classes(task, shape, task_cases, masks.get(task, {}), problems)
 
 
 def _check_classes(
@@ -163,13 +165,13 @@ def _check_classes(
     """Report classes that no case has; every segmentation mask has background."""
     if shape.type is TaskType.CLASSIFICATION:
         present = {str(case.label) for case in cases}
-        if "-1" in present:  # a label that is none, which is told
+        if "-1" in present:  # a label that is none, which is reported
             return
     else:
-        if any(masks[case.mask].fault for case in cases):  # which is told
+        if any(masks[case.mask].fault for case in cases):  # which is reported
             return
         present = {"0"}.union(*(masks[case.mask].values.split(",") for case in cases))
-        if any(not 0 <= int(value) < shape.classes for value in present - {""}):  # which is told
+        if any(not 0 <= int(value) < shape.classes for value in present - {""}):  # which is reported
             return
     absent = ", ".join(str(number) for number in range(shape.classes) if str(number) not in present)
     if shape.type is TaskType.CLASSIFICATION and len(present) == 1:
@@ -195,7 +197,7 @@ def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.Da
     for case in cases:
         if case.label >= 0:
             labelled[images[case.image].content][case.task].append(case)
-    found: list[tuple[str, int, str]] = []
+    lines: list[tuple[str, int, str]] = []
     same = [(content, content, "copy") for content in labelled]
     near = [(first, second, "near-duplicate") for first, second in zip(pairs["first"], pairs["second"], strict=True)]
     for first, second, kind in same + near:
@@ -206,6 +208,6 @@ def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.Da
             for right in labelled[second].get(task, ()):
                 if left.label != right.label and left.image != right.image:
                     other = f"its {kind} {left.image} has {left.label}; they stay in one split"
-                    found.append((right.row.file, right.row.line, f"{right.image} has label {right.label} but {other}"))
-    for file, line, message in sorted(found):
+                    lines.append((right.row.file, right.row.line, f"{right.image} has label {right.label} but {other}"))
+    for file, line, message in sorted(lines):
         problems.warning(file, line, "mask", message)

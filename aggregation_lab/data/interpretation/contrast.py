@@ -68,7 +68,7 @@ def _is_dim(scan: Scan, levels: Levels) -> bool:
 
 def _check_ranges(ranges: Iterable[TaskLevels], problems: Problems) -> None:
     for group in ranges:
-        if group.own:
+        if group.unusual:
             shown = f"images of more than 8 bits hold values from {group.levels.black:g} to {group.levels.white:g}"
             message = f"{shown}; these become black and white in all of them"
             problems.warning("task", None, ", ".join(group.tasks), message)

@@ -195,7 +195,7 @@ def check_bounds(cases: Sequence[Case], images: Mapping[str, Scan], problems: Pr
 
 
 def _is_inverted(case: Case) -> bool:
-    """Whether the box is one that is told already."""
+    """Whether the box is reported already."""
     return case.box is not None and (case.box[2] <= case.box[0] or case.box[3] <= case.box[1])
 
 

@@ -54,9 +54,9 @@ class _Used:
 def _as_classes(scan: Scan, values: Mapping[int, int] | None) -> Scan:
     if values is None or scan.fault:
         return scan
-    own = {int(value): values[int(value)] for value in scan.values.split(",") if int(value) in values}
-    classes = ",".join(map(str, sorted(set(own.values()))))
-    return replace(scan, content=f"{scan.content}@{write_values(own)}", values=classes or "0")
+    class_of = {int(value): values[int(value)] for value in scan.values.split(",") if int(value) in values}
+    classes = ",".join(map(str, sorted(set(class_of.values()))))
+    return replace(scan, content=f"{scan.content}@{write_values(class_of)}", values=classes or "0")
 
 
 def _read_values(

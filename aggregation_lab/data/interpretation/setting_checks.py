@@ -32,10 +32,10 @@ def check_settings(
     for setting, names in (named | {setting: getattr(rules, setting) for setting in RULED_TYPES}).items():
         _check_names(setting, names, present, problems)
     _check_group_names(groups, problems)
-    _tell_alike("task", present, problems)
+    _report_alike("task", present, problems)
     for name in sorted(name for name in present if name and name.casefold() in UNKNOWN):
         problems.note("task", None, name, "is taken as a name like any other; fill in the cells if it stands for none")
-    _tell_alike("groups", groups.values(), problems)
+    _report_alike("groups", groups.values(), problems)
 
 
 def _check_names(setting: str, names: Collection[str], present: Collection[str], problems: Problems) -> None:
@@ -53,7 +53,7 @@ def _check_group_names(groups: Mapping[str, str], problems: Problems) -> None:
             problems.error("groups", None, task, f"is {group[:80]!r}; {fault}")
 
 
-def _tell_alike(what: str, names: Iterable[str], problems: Problems) -> None:
+def _report_alike(what: str, names: Iterable[str], problems: Problems) -> None:
     """Say which names are different ones although a slip of the pen may be all that parts them."""
     for same in alike(names):
         shown = " and ".join(map(repr, same))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aggregation_lab.config import TargetRules
+from aggregation_lab.data.rows.columns import BOX_COLUMNS, missing_hint
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row
 from aggregation_lab.data.rows.labels import Labels
 from aggregation_lab.data.rows.point_text import finite_number, is_empty_point, read_point
@@ -12,7 +13,6 @@ from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.naming import name_fault
 from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType, near_type, read_type
 
-BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 LOWEST_CLASSES = {TaskType.SEGMENTATION: 2, TaskType.CLASSIFICATION: 2, TaskType.REGRESSION: 1, TaskType.DETECTION: 1}
 
 Box = tuple[float, float, float, float]
@@ -72,7 +72,7 @@ def parse_rows(
 def relative_path(text: str) -> str | None:
     """A path relative to csv_files as one relative to the train folder; None where it leaves that folder.
 
-    Judged by the text: a link inside the folder is the user's own and is followed.
+    Judged by the text: a link inside the folder was made by the user and is followed.
     """
     path = posixpath.normpath(posixpath.join(CSV_FOLDER, text))
     return None if posixpath.isabs(path) or path.split("/")[0] in ("..", ".") or "\0" in path else path
@@ -147,7 +147,8 @@ def _required(row: Row, column: str, task_type: TaskType, problems: Problems) ->
     """Text of a cell a row of this type must have; "" where it is missing, which is reported (a column once)."""
     text = row.cell(column)
     if text is None:
-        problems.error(row.file, 1, column, f"is missing; {task_type} rows need this column")
+        hint = missing_hint(column, row.others)
+        problems.error(row.file, 1, column, f"is missing{hint}; {task_type} rows need this column")
     elif not text:
         problems.row_error(row, column, f"is empty; {task_type} rows need a value", f"empty {column}")
     return text or ""

@@ -30,11 +30,13 @@ _OTHER_TABLES = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".csv.gz"
 
 @dataclass(frozen=True)
 class Row:
-    """One data row of a CSV. `file` is relative to the train folder; `line` is the line an editor shows."""
+    """One data row of a CSV. `file` is relative to the train folder; `line` is the line an editor shows; `others` are
+    the columns of the file that are not used."""
 
     file: str
     line: int
     cells: dict[str, str]
+    others: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -114,7 +116,7 @@ def _read_rows(text: str, name: str, problems: Problems) -> Iterator[Row]:
         return
     line, titles = first
     header = read_header(titles, name, line, problems)
-    if header is None:  # then a row's number of cells says nothing
+    if header is None:  # then the number of cells in a row has no meaning
         return
     count = 0
     for line, cells in records:
@@ -124,14 +126,14 @@ def _read_rows(text: str, name: str, problems: Problems) -> Iterator[Row]:
             advice = "put quotes around text that holds a comma" if surplus else "complete the row"
             problems.error(name, line, None, f"has {len(cells)} cells, the header {len(titles)}; {advice}")
         else:
-            yield Row(name, line, _cells(header, cells, delimiter))
+            yield Row(name, line, _cells(header, cells, delimiter), header.others)
     if not count:
         problems.error(name, None, None, "has a header but no row; fill it or take it away")
 
 
 def _cells(header: Header, cells: Sequence[str], delimiter: str) -> dict[str, str]:
     """The cells by column. Where the delimiter is no comma, a comma between digits is a decimal one."""
-    named = {column: cells[place] for column, place in header.places.items()}
+    named = {column: cells[index] for column, index in header.index_of.items()}
     kept = {column: text if column in _PATHS and text.strip() else clean_name(text) for column, text in named.items()}
     if delimiter == DELIMITERS[0]:
         return kept

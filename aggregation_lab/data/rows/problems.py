@@ -34,10 +34,10 @@ class Problem:
     level: Level = "error"
 
     def __str__(self) -> str:
-        place = [self.file]
-        place += [f"line {self.row}"] if self.row is not None else []
-        place += [self.field] if self.field else []
-        line = escaped(" ".join(f"{', '.join(place)}: {self.message}".splitlines()))
+        where = [self.file]
+        where += [f"line {self.row}"] if self.row is not None else []
+        where += [self.field] if self.field else []
+        line = escaped(" ".join(f"{', '.join(where)}: {self.message}".splitlines()))
         return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 

@@ -23,8 +23,8 @@ def without_repeats(cases: Sequence[Case], problems: Problems) -> list[Case]:
     for file, pairs in sorted(repeated.items()):
         others = sorted({original.row.file for _, original in pairs})
         if len(pairs) == sizes[file] and others != [file]:
-            told = f"is a copy: all its rows are in {' and '.join(others)} too and count once"
-            problems.warning(file, None, None, f"{told}; take one of the files away")
+            copy = f"is a copy: all its rows are in {' and '.join(others)} too and count once"
+            problems.warning(file, None, None, f"{copy}; take one of the files away")
             continue
         case, original = pairs[0]
         where = lines([case.row.line for case, _ in pairs])

@@ -97,11 +97,11 @@ def draw_split(dataset: Dataset, *, shares: Sequence[float] = (0.7, 0.15, 0.15),
     component_of = find_components(dataset)
     component = dataset.cases["content"].map(component_of).to_numpy()
     labels = case_labels(dataset)
-    names = sorted({label for found in labels for label in found})
+    names = sorted({label for case in labels for label in case})
     column = {label: number for number, label in enumerate(names)}
     counts = np.zeros((component.max() + 1, len(names)), dtype=int)
-    for row, found in zip(component, labels, strict=True):
-        for label in found:
+    for row, case in zip(component, labels, strict=True):
+        for label in case:
             counts[row, column[label]] += 1
     order = _random_order(component_of, seed)
     part = stratify(counts, np.asarray(shares, dtype=float), order)
@@ -133,9 +133,9 @@ def find_components(dataset: Dataset) -> dict[str, int]:
     right = [*dataset.cases["subject"].map(subject_node), *pairs["second"].map(content_node)]
     size = len(contents) + len(subjects)
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
-    _, found = connected_components(graph, directed=False)
+    _, component = connected_components(graph, directed=False)
     number: dict[int, int] = {}
-    return {content: number.setdefault(int(found[node]), len(number)) for content, node in content_node.items()}
+    return {content: number.setdefault(int(component[node]), len(number)) for content, node in content_node.items()}
 
 
 def crossing(cases: pd.DataFrame, column: str) -> pd.Index:

@@ -42,7 +42,7 @@ class SubjectIds:
         """The subject as it is written; the shortest way where there are several."""
         return min(self._spellings[subject], key=lambda text: (len(text), text))
 
-    def tell_spellings(self, problems: Problems) -> None:
+    def report_spellings(self, problems: Problems) -> None:
         """Say which ids are one subject in spite of how they are written, and which may be one and are not."""
         several = [sorted(spellings) for _, spellings in sorted(self._spellings.items()) if len(spellings) > 1]
         if several:
@@ -80,7 +80,7 @@ def _without_fraction(text: str) -> str:
     return re.sub(r"^(\d+)\.0+$", r"\1", text, flags=re.ASCII)
 
 
-def tell_unknown(rows: Iterable[Row], problems: Problems) -> None:
+def report_unknown(rows: Iterable[Row], problems: Problems) -> None:
     """Say once per CSV how many rows of a `subject_id` column name no subject, and which ids are cut numbers."""
     for file, members in _by_file(rows).items():
         unknown = [row for row in members if not subject_key(row.cells[SUBJECT_COLUMN])]
@@ -111,7 +111,7 @@ def _by_file(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return files
 
 
-def tell_shared(of_image: Mapping[str, str], folder_of: Mapping[str, str], problems: Problems) -> None:
+def report_shared(of_image: Mapping[str, str], folder_of: Mapping[str, str], problems: Problems) -> None:
     """Say which ids stand in more than one source folder."""
     folders: dict[str, set[str]] = {}
     for image, subject in of_image.items():
@@ -127,7 +127,7 @@ def tell_shared(of_image: Mapping[str, str], folder_of: Mapping[str, str], probl
         problems.warning("subjects", None, SUBJECT_COLUMN, message)
 
 
-def tell_unlisted(
+def report_unlisted(
     of_image: Mapping[str, str], folder_of: Mapping[str, str], unlisted: Iterable[str], problems: Problems
 ) -> None:
     """Say which source folders have `unlisted` images, of CSVs without the column, beside images with an id."""

@@ -20,7 +20,7 @@ from aggregation_lab.data.rows.columns import SUBJECT_COLUMN
 from aggregation_lab.data.rows.csv_rows import Row
 from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.data.subjects.regular_expressions import Expression
-from aggregation_lab.data.subjects.subject_ids import SubjectIds, tell_shared, tell_unknown, tell_unlisted
+from aggregation_lab.data.subjects.subject_ids import SubjectIds, report_shared, report_unknown, report_unlisted
 
 BEFORE_LAST_UNDERSCORE = r"([^/]+)_[^/_]*$"
 
@@ -88,7 +88,7 @@ def assign_subjects(
     """Subject of every image of `cases`, by path; `rows` are all rows of the folder, also those of other tasks.
 
     A `subject_id` cell wins and means the same subject in every folder; then come `rules`, then `CHALLENGE_RULES`; an
-    image without any is its own subject: its own path. Reports a rule that fits nothing, two subject ids for one image,
+    image without any is a subject by itself: its path. Reports a rule that fits nothing, two subject ids for one image,
     and what had to be decided about the ids.
     """
     names, listed = _read_names(rows, problems)
@@ -100,12 +100,14 @@ def assign_subjects(
             problems.error("subjects", None, rule.name, f"fits nothing in the data; write the name of {known}")
         silent = [image for image in fitting if image not in listed and rule.subject(image) is None]
         if silent:
-            message = f"finds nothing in {len(silent)} of {len(fitting)} file names, first {silent[0]}; mend the rule"
+            message = (
+                f"finds nothing in {len(silent)} of {len(fitting)} file names, first {silent[0]}; correct the rule"
+            )
             problems.warning("subjects", None, rule.name, message)
     result = {}
     for image in sorted({case.image for case in cases}):
-        found = (rule.subject(image) for rule in (*rules, *CHALLENGE_RULES) if rule.fits(names[image]))
-        result[image] = listed.get(image) or next((text for text in found if text), image)
+        texts = (rule.subject(image) for rule in (*rules, *CHALLENGE_RULES) if rule.fits(names[image]))
+        result[image] = listed.get(image) or next((text for text in texts if text), image)
     return result
 
 
@@ -138,10 +140,10 @@ def _read_names(rows: Iterable[Row], problems: Problems) -> tuple[dict[str, froz
         ids.add(row, image, problems)
         if SUBJECT_COLUMN not in row.cells:
             unlisted.add(image)
-    tell_unknown(rows, problems)
-    ids.tell_spellings(problems)
+    report_unknown(rows, problems)
+    ids.report_spellings(problems)
     listed = {image: f"{_LISTED}{ids.name(subject)}" for image, subject in ids.of_image.items()}
-    tell_shared(listed, folder_of, problems)
-    tell_unlisted(listed, folder_of, unlisted, problems)
+    report_shared(listed, folder_of, problems)
+    report_unlisted(listed, folder_of, unlisted, problems)
     frozen = {folder: frozenset(names) for folder, names in folder_names.items()}
     return {image: frozen[folder] for image, folder in folder_of.items()}, listed
