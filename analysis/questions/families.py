@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -45,11 +46,15 @@ class Family:
     pairs: tuple[PairedGain, ...]
     estimates: tuple[Estimate, ...]
 
+    @cached_property
+    def se(self) -> np.ndarray:
+        """The standard error of each that a verdict may rest on, NaN where there is none."""
+        return np.array(list(map(testable, self.pairs, self.estimates)), float)
+
     def judge(self, margin: np.ndarray, correction: Correction = "BH", alpha: float = 0.05) -> pd.DataFrame:
         """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has the margin of each."""
-        se = [testable(pair, estimate) for pair, estimate in zip(self.pairs, self.estimates, strict=True)]
         gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
-        rows = judge(np.array(gain), np.array(se), np.array(df), margin, correction=correction, alpha=alpha)
+        rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
         rows.loc[[pair.same_model for pair in self.pairs], "verdict"] = SAME_MODEL
         return rows
 

@@ -184,21 +184,13 @@ def _analyses(found: Mapping[Key, Mapping[Variant, PairedGain]], settings: Setti
             for (key, variants), changes_it in zip(found.items(), judged, strict=True)
         }
         members = family([pair for _, pair in own] for _, own in groupby(chosen.items(), lambda item: item[0][0]))
-        about = {
-            "contrast": [contrast.name for contrast, _ in chosen],
-            "joint": [contrast.joint for contrast, _ in chosen],
-            "base": [contrast.base for contrast, _ in chosen],
-            "task": [task for _, task in chosen],
-            "type": list(types.values()),
-            "metric": variant[0],
-            "empty_masks": variant[1],
-            "gain": [estimate.value for estimate in members.estimates],
-        }
+        about = pd.DataFrame(
+            [contrast.columns | {"task": task, "type": pair.type} for (contrast, task), pair in chosen.items()]
+        ).assign(metric=variant[0], empty_masks=variant[1], gain=[estimate.value for estimate in members.estimates])
         margin = np.array([pair.margin for pair in members.pairs])
         for factor, correction in product(MARGIN_FACTORS, CORRECTIONS):
-            verdicts = members.judge(margin * factor, correction, settings.alpha)
-            rows = verdicts.assign(**about, margin_factor=factor, correction=correction, margin=margin * factor)
-            yield rows[judged]
+            rows = about.join(members.judge(margin * factor, correction, settings.alpha))
+            yield rows.assign(margin_factor=factor, correction=correction, margin=margin * factor)[judged]
 
 
 def _summary(long: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:

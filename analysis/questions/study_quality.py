@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from analysis.frames import FRAMES, frame, ordered
+from analysis.frames import FRAMES, at_full, frame, ordered
 from analysis.study import StudyTables, primary_of, unit_of
 
 IMPROVING = "↗"
@@ -151,7 +151,7 @@ def learning_curves(study: StudyTables) -> pd.DataFrame:
     """The frame `learning_curves` at the largest fraction; empty without curves."""
     if study.curves is None or study.curves.empty:
         return frame("learning_curves", [])
-    curves = study.curves[study.curves["fraction"] == study.curves["fraction"].max()]
+    curves = at_full(study.curves)
     last = curves.groupby(["aggregation", "task", "seed"])["step"].transform("max")
     curves = curves.assign(share=curves["step"] / last.where(last > 0))
     return curves.sort_values(["aggregation", "task", "seed", "step"])[list(FRAMES["learning_curves"])].reset_index(
