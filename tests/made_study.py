@@ -14,7 +14,7 @@ from runners.planning.study_file import load_study
 from runners.store.collect import collect
 from runners.store.floor_tables import floor_file
 from runners.store.prepare import prepare
-from runners.store.run_store import SPEC
+from runners.store.run_folder import SPEC
 from runners.store.study_folder import StudyFolder
 from tests.tiny import write_study
 

@@ -17,11 +17,12 @@ from PIL import Image
 from aggregation_lab import results
 from aggregation_lab.files import file_digest, write_json
 from aggregation_lab.run import DONE
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.planning.plan import PlannedRun, RunKey
 from runners.planning.study_file import load_study
 from runners.store.floor_tables import floor_file
 from runners.store.prepare import prepare
-from runners.store.run_store import SPEC
+from runners.store.run_folder import SPEC
 from runners.store.study_folder import StudyFolder
 
 TASKS_PER_GROUP = 4
@@ -115,7 +116,7 @@ def write_run(run: PlannedRun, folder: Path, tables: Tables) -> None:
             table = table.set_column(place, table.schema.field(place), pa.repeat(value, table.num_rows))
         pq.write_table(table, folder / f"{name}.parquet")
     digests = {name: file_digest(folder / f"{name}.parquet") for name in tables}
-    write_json(folder / DONE, {"run": run.id, "seconds": 1.0, "images_seen": run.images, "digests": digests})
+    write_sealed(folder / DONE, {"run": run.id, "seconds": 1.0, "images_seen": run.images, "digests": digests})
 
 
 def _ledger(run: PlannedRun) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from runners.planning.study_file import find_study, load_study, parse_study
 from runners.planning.user_paths import output_path
 from runners.store.collect import finished_runs, gather
 from runners.store.prepare import make_phantoms, plan_only
-from runners.store.run_store import LOG, State
+from runners.store.run_folder import LOG, State
 from runners.store.study_folder import StudyFolder
 
 

@@ -11,7 +11,7 @@ from runners.execution.stop_signals import stop_signals
 from runners.execution.worker import End, Worker, WorkerConfig
 from runners.planning.plan import PlannedRun
 from runners.planning.study import Study
-from runners.store.run_store import State
+from runners.store.run_folder import State
 
 ASK_EVERY = 10.0
 """Seconds between two questions to the cluster's queue, which does not like to be asked often."""

@@ -21,7 +21,8 @@ from runners.planning.plan import PlannedRun, select
 from runners.planning.study import Study
 from runners.store.collect import DamagedResult, collect
 from runners.store.prepare import Plan, check_model, prepare
-from runners.store.run_store import SET_ASIDE, RunStore, State, Status
+from runners.store.run_folder import State, Status
+from runners.store.run_store import SET_ASIDE, RunStore
 from runners.store.study_folder import StudyFolder
 
 TAKEN = {

@@ -19,7 +19,7 @@ from runners.execution.run_watch import Outcome, Watch, Watcher
 from runners.execution.stop_signals import LEFT_TO_PARENT, stop_signals
 from runners.execution.worker import WorkerConfig
 from runners.planning.plan import PlannedRun
-from runners.store.run_store import State, claimed, record_failure
+from runners.store.run_folder import State, claimed, record_failure
 
 TICK = 0.5
 """Longest pause between two looks at the store and the stop signal, in seconds."""

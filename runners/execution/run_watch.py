@@ -3,10 +3,12 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from runners.planning.plan import PlannedRun
-from runners.store.run_store import RunStore, State, Status
+from runners.store.run_files import RunProgress
+from runners.store.run_folder import State, Status
+from runners.store.run_store import RunStore
 
 LOOK_SHARE = 0.05
 """Largest share of time that goes into looking: a network file system takes its time for a thousand folders."""
@@ -25,7 +27,7 @@ class Watcher(Protocol):
     """Sees what happens in a grid: the progress display, and the collection of tables."""
 
     def started(self, run: PlannedRun) -> None: ...
-    def progressed(self, run: PlannedRun, progress: Mapping[str, Any]) -> None: ...
+    def progressed(self, run: PlannedRun, progress: RunProgress) -> None: ...
     def paused(self, run: PlannedRun) -> None: ...
     def finished(self, run: PlannedRun, seconds: float) -> None: ...
     def failed(self, run: PlannedRun, message: str) -> None: ...

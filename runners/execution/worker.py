@@ -19,7 +19,8 @@ from aggregation_lab.files import cannot_be_written
 from runners.execution.worker_process import describe, imported, output_to
 from runners.planning.plan import PlannedRun
 from runners.store.claims import Claim
-from runners.store.run_store import LOG, State, claimed, record_failure
+from runners.store.run_files import RunProgress
+from runners.store.run_folder import LOG, State, claimed, record_failure
 from runners.store.study_folder import StudyFolder
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -149,13 +150,7 @@ class _Reporter:
         if now - self._looked < self.LOOK_EVERY:
             return
         self._looked = now
-        self._claim.progress = {
-            "step": progress.step,
-            "steps": progress.steps,
-            "loss": progress.loss,
-            "score": progress.score,
-            "phase": progress.phase,
-        }
+        self._claim.progress = RunProgress.model_validate(progress)
         if self._claim.lost or self._stop():
             self.interrupted = True
             raise self._interruption

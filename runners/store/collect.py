@@ -20,7 +20,7 @@ from aggregation_lab.tasks import Task
 from runners.planning.plan import PlannedRun
 from runners.store.floor_tables import read_floor
 from runners.store.prepared_data import read_case_tables, read_tasks
-from runners.store.run_store import State, written_digests
+from runners.store.run_folder import read_done
 from runners.store.study_folder import StudyFolder
 
 
@@ -41,7 +41,7 @@ class FinishedRun:
     digests: Mapping[str, str]
 
 
-def collect(folder: StudyFolder, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(results.TABLES)) -> None:
+def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
     """Write the tables of `folder` from its finished runs and the floor, and the manifest of what they do not hold.
 
     Each file replaces its predecessor at once. Grids that share the folder collect one after the other, so that the
@@ -50,9 +50,9 @@ def collect(folder: StudyFolder, runs: Sequence[PlannedRun], names: Sequence[str
     with folder.collecting():
         sweep(folder.path, ("*.parquet", "scores.csv", MANIFEST))
         finished = finished_runs(folder, runs)
-        for name in names:
+        for name, table in results.TABLES.items():
             frame = _gathered(folder, finished, name)
-            results.write_table(frame, results.TABLES[name], folder.table(name))
+            results.write_table(frame, table, folder.table(name))
             if name == "scores":
                 write_text(folder.path / "scores.csv", csv_text(frame))
         manifest(folder, planned=len(runs), finished=len(finished)).write(folder.path)
@@ -84,15 +84,15 @@ def gather(folder: StudyFolder, runs: Sequence[PlannedRun], name: str) -> pd.Dat
 
 def finished_runs(folder: StudyFolder, runs: Sequence[PlannedRun]) -> list[FinishedRun]:
     """The finished runs of the plan."""
-    states, folders = folder.runs.present(runs), folder.runs.folders(runs)
-    done = [(run, folders[run.id]) for run in runs if states[run.id].state is State.DONE]
-    return [FinishedRun(run, run_folder, written_digests(run_folder)) for run, run_folder in done]
+    folders = folder.runs.folders(runs)
+    done = [(run, read_done(folders[run.id], run.id)) for run in runs]
+    return [FinishedRun(run, folders[run.id], result.digests) for run, result in done if result]
 
 
 def _gathered(folder: StudyFolder, finished: Sequence[FinishedRun], name: str) -> pd.DataFrame:
     table, tasks = results.TABLES[name], read_tasks(folder)
-    rows = [_read(each, results.RUN_TABLES[name]) for each in finished]
-    parts = [(part, label) for part, each in zip(rows, finished, strict=True) for label in each.run.labels]
+    rows = [(_read(result, results.RUN_TABLES[name]), result.run.labels) for result in finished]
+    parts = [(part, label) for part, labels in rows for label in labels]
     frames = [_labelled(parts).to_pandas()] if parts else []
     if name in ("scores", "cases"):
         frames += read_floor(folder, table)
@@ -103,8 +103,8 @@ def _labelled(parts: Sequence[tuple[pa.Table, tuple[str, str]]]) -> pa.Table:
     """The rows of all parts, with the columns aggregation and unit of each."""
     table = pa.concat_tables([rows for rows, _ in parts]).replace_schema_metadata()
     part = np.repeat(np.arange(len(parts)), [rows.num_rows for rows, _ in parts])
-    for place, column in enumerate(("aggregation", "unit")):
-        table = table.append_column(column, pa.array([label[place] for _, label in parts]).take(part))
+    for index, column in enumerate(("aggregation", "unit")):
+        table = table.append_column(column, pa.array([label[index] for _, label in parts]).take(part))
     return table
 
 

@@ -31,7 +31,7 @@ def read_identity(file: Path) -> Identity | None:
     """The content of `file`; None where it is not there. Raises `StudyError` where it is damaged or foreign."""
     damaged = f"{file}: was not written by agglab, or is damaged"
     try:
-        value = read_sealed(file, required=False)
+        value = read_sealed(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -27,7 +27,8 @@ from runners.execution.worker import WorkerConfig
 from runners.options import GridOptions
 from runners.planning.plan import PlannedRun
 from runners.store.collect import collect
-from runners.store.run_store import RunStore, State
+from runners.store.run_folder import State
+from runners.store.run_store import RunStore
 from runners.store.study_folder import StudyFolder
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from runners.planning.plan import PlannedRun
 from runners.planning.slurm_settings import SlurmSettings
 from runners.planning.study import Study
 from runners.planning.study_file import parse_study
-from runners.store.run_store import State
+from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 
 NUMBERS = ("tasks", "hours", "gpus", "cpus", "memory_gb")

@@ -16,7 +16,7 @@ from aggregation_lab import results
 from runners.cli import main
 from runners.planning.study_file import load_study
 from runners.store.identity import Identity
-from runners.store.run_store import State
+from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from tests import ROOT
 from tests.tiny import STUDY, write_study

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runners.execution.stop_signals import stop_signals
-from runners.store.run_store import State
+from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from tests import ROOT, fake_engine
 from tests.made_study import make_finished

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from aggregation_lab.files import write_json
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution import device_slots
 from runners.execution.time_estimate import learn
 from runners.options import EngineName, GridOptions
@@ -17,7 +17,7 @@ from tests.tiny import planned
 
 
 def finish(store, run, seconds):
-    write_json(store.folder(run) / "done.json", {"run": run.id, "seconds": seconds})
+    write_sealed(store.folder(run) / "done.json", {"run": run.id, "seconds": seconds})
 
 
 def near(value: float):

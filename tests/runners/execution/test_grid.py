@@ -19,7 +19,8 @@ from runners.execution.worker import End, Worker
 from runners.options import GridOptions, Rerun
 from runners.planning.study import Study
 from runners.store.prepare import Plan
-from runners.store.run_store import RunStore, State, Status, claimed
+from runners.store.run_folder import State, Status, claimed
+from runners.store.run_store import RunStore
 from runners.store.study_folder import StudyFolder
 from tests import ROOT, fake_engine
 from tests.tiny import planned

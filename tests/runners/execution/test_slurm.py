@@ -24,7 +24,7 @@ from runners.execution.slurm.submit import overridden, parameters
 from runners.planning.slurm_settings import SlurmSettings
 from runners.planning.study import Study
 from runners.planning.study_file import load_study
-from runners.store.run_store import State, claimed, record_failure
+from runners.store.run_folder import State, claimed, record_failure
 from runners.store.study_folder import StudyFolder
 from tests import ROOT, fake_engine
 from tests.runners.execution.test_grid import Witness

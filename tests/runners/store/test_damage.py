@@ -24,7 +24,7 @@ from runners.execution.run_watch import Outcome
 from runners.execution.worker_process import output_to
 from runners.store.collect import collect
 from runners.store.prepared_data import load_prepared
-from runners.store.run_store import State
+from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from tests.made_study import finish, make_finished
 from tests.runners.commands.test_cli import agglab, refused
