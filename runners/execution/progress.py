@@ -143,12 +143,14 @@ def say(console: Console, line: str | Text) -> None:
     console.print(shown, soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
-def say_warnings(console: Console, warnings: Sequence[object]) -> None:
-    """The first warnings, and how many more there are."""
+def say_warnings(console: Console, warnings: Sequence[object], notes: Sequence[str] = ()) -> None:
+    """The first warnings, and how many more there are; all notes."""
     for warning in warnings[:WARNINGS_SHOWN]:
         say(console, f"warning  {warning}")
     if len(warnings) > WARNINGS_SHOWN:
         say(console, f"and {len(warnings) - WARNINGS_SHOWN} more; `agglab validate` lists all")
+    for note in notes:
+        say(console, note)
 
 
 def preparation(console: Console) -> Callable[[str, int, int], None]:

@@ -11,7 +11,7 @@ done wins over a living claim, that over an error, that over nothing. A claim wh
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +34,11 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
     STALE = "stale"
+
+
+def counted(states: Sequence[State]) -> str:
+    """How many there are of each, such as `3 done, 1 failed`."""
+    return ", ".join(f"{states.count(state)} {state}" for state in State if state in states)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def log_file(folder: StudyFolder, job: str) -> Path:
     return folder.slurm / f"{job}_0_log.out"
 
 
-def parting_words(folder: StudyFolder) -> str:
+def last_message(folder: StudyFolder) -> str:
     """What to tell whoever stops watching."""
     left = jobs_left(folder)
     stop = f"the jobs go on: `scancel {' '.join(left.arrays)}` stops them, " if left and left.jobs else ""
