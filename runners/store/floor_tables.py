@@ -53,7 +53,7 @@ def read_floor(folder: StudyFolder, table: results.Table) -> list["pd.DataFrame"
         ]
     except ResultsError as error:
         fault = str(error).rpartition(";")[0]
-        raise ResultsError(f"{fault}; the same run-grid command makes the floor anew") from error
+        raise ResultsError(f"{fault}; the same run-grid command makes the floor again") from error
 
 
 def floor_file(folder: StudyFolder, study: Study, fraction: float, table: str) -> Path:

@@ -6,7 +6,7 @@
     error.json      why it failed, with the traceback; log.txt has what it printed
     done.json       finished; its tables lie beside it
 
-done wins over a living claim, that over an error, that over nothing. A claim whose holder is gone counts for nothing.
+done wins over a living claim, that over an error, that over nothing. A claim whose holder has ended counts for nothing.
 """
 
 import os
@@ -112,7 +112,7 @@ def _read_failure(folder: Path) -> Failure | None:
 def claimed(folder: Path, run: PlannedRun) -> Iterator[claims.Claim | None]:
     """Claim a run's folder for this process; None where the run is not to be had: another has it, or it has ended.
 
-    What an earlier attempt left half written goes. Raises `AgglabError` where the folder cannot be written.
+    Removes what an earlier attempt left half written. Raises `AgglabError` where the folder cannot be written.
     """
     claim = claims.take(folder)
     if claim is None:

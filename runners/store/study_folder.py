@@ -109,7 +109,7 @@ class StudyFolder:
         try:
             return [PlannedRun.from_json(value) for value in read_sealed(self.plan_file)["runs"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StudyError(f"{self.plan_file}: cannot be read; `agglab run-grid` writes it anew") from error
+            raise StudyError(f"{self.plan_file}: cannot be read; `agglab run-grid` writes it again") from error
 
     def write_plan(self, runs: list[PlannedRun]) -> None:
         write_sealed(self.plan_file, {"runs": [run.to_json() for run in runs]})
@@ -152,4 +152,4 @@ class StudyFolder:
 def cannot_be_used(file: Path, error: Exception) -> StudyError:
     """The error to raise for a file of the folder that every `run-grid` writes."""
     reason = (error.strerror if isinstance(error, OSError) else None) or error
-    return StudyError(f"{file}: cannot be used ({reason}); the same run-grid command writes it anew")
+    return StudyError(f"{file}: cannot be used ({reason}); the same run-grid command writes it again")

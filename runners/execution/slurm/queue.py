@@ -69,7 +69,7 @@ def log_file(folder: StudyFolder, job: str) -> Path:
 
 
 def last_message(folder: StudyFolder) -> str:
-    """What to tell whoever stops watching."""
+    """What to say to a user who stops watching."""
     left = jobs_left(folder)
     stop = f"the jobs go on: `scancel {' '.join(left.arrays)}` stops them, " if left and left.jobs else ""
     return f"no longer watching; {stop}the same command watches again"
