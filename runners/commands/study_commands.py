@@ -121,7 +121,8 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         raise StudyError(f"--metric {printable(metric)}: is unknown; it takes {', '.join(METRICS)}")
     if fraction is not None and fraction not in study.fractions:
         raise StudyError(f"--fraction {fraction:g}: the study has {', '.join(f'{each:g}' for each in study.fractions)}")
-    scores, finished = gather(folder, runs, "scores"), len(finished_runs(folder, runs))
+    finished = finished_runs(folder, runs)
+    scores = gather(folder, finished, "scores")
     names, boards = list(study.aggregations), []
     for each in study.fractions if fraction is None else [fraction]:
         board = scoreboard(scores, names, each, metric)
@@ -131,8 +132,11 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         boards.append(board.assign(fraction=each))
     place = out / "scoreboard.csv"
     write_text(place, csv_text(pd.concat(boards)))
-    if finished < len(runs):
-        say(console, f"{finished} of {len(runs)} runs have a result, the table lacks the others; see `agglab status`")
+    if len(finished) < len(runs):
+        say(
+            console,
+            f"{len(finished)} of {len(runs)} runs have a result, the table lacks the others; see `agglab status`",
+        )
     say(console, f"written to {place}")
     return 0
 

@@ -12,7 +12,7 @@ from aggregation_lab.tasks import TaskType
 from runners.execution.progress import preparation, say
 from runners.planning.study import DataConfig
 from runners.planning.study_file import find_study, load_study, naming
-from runners.store.prepare import find_split
+from runners.store.prepare import find_split, read_folder
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
@@ -23,21 +23,11 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
 
     Raises `StudyError` where the study file cannot be used, or its aggregations do not fit the tasks of the folder.
     """
-    from aggregation_lab.data.challenge import read_dataset
-
     file = find_study(study) if study else None
     loaded = load_study(file, data=root) if file else None
     settings = loaded.data if loaded else DataConfig()
     try:
-        dataset = read_dataset(
-            root.expanduser(),
-            tasks=settings.tasks,
-            groups=settings.groups,
-            subjects=settings.subjects,
-            laterality=settings.laterality,
-            rules=settings,
-            progress=preparation(console),
-        )
+        dataset = read_folder(root.expanduser(), settings, preparation(console))
     except DataError as error:
         return _refuse(root, error, console)
     try:

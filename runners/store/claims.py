@@ -15,8 +15,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aggregation_lab import files
@@ -175,24 +175,16 @@ def _link(folder: Path, number: int, token: str) -> bool:
     return True
 
 
-class _temporary:
+@contextmanager
+def _temporary(folder: Path, text: bytes) -> Iterator[Path]:
     """A file with `text` that vanishes at the end of the block if it still has its name."""
-
-    def __init__(self, folder: Path, text: bytes):
-        self._folder, self._text = folder, text
-
-    def __enter__(self) -> Path:
-        handle, self._path = files.temporary_file(self._folder, "claim")
-        try:
-            with open(handle, "wb") as stream:
-                stream.write(self._text)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+    handle, path = files.temporary_file(folder, "claim")
+    try:
+        with open(handle, "wb") as stream:
+            stream.write(text)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _about_us(progress: RunProgress | None, token: str) -> bytes:
@@ -213,11 +205,7 @@ def _content(text: bytes) -> ClaimContent:
 def _now(folder: Path) -> float:
     """The clock of the file system that holds `folder`."""
     try:
-        handle, path = files.temporary_file(folder, "claim")
+        with _temporary(folder, b"") as path:
+            return path.stat().st_mtime
     except OSError:
         return time.time()
-    try:
-        return os.fstat(handle).st_mtime
-    finally:
-        os.close(handle)
-        path.unlink(missing_ok=True)

@@ -58,10 +58,6 @@ class StudyFolder:
         return self.path / "prepared"
 
     @property
-    def floor(self) -> Path:
-        return self.path / "floor"
-
-    @property
     def slurm(self) -> Path:
         return self.path / "slurm"
 
@@ -95,9 +91,6 @@ class StudyFolder:
         if identity is None:
             raise StudyError(f"{self}: is not the output of a study (it has no study.json); give the folder of --out")
         return identity
-
-    def write_identity(self, identity: Identity) -> None:
-        identity.write(self.identity_file)
 
     def read_study(self) -> Study:
         """The study that the folder was made for. Raises `StudyError` where there is none."""
