@@ -10,7 +10,7 @@ from rich.console import Console
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.engines import run_here, run_on_slurm
 from runners.execution.pool import run_pool
-from runners.execution.progress import GridProgress, preparation, say, say_warnings
+from runners.execution.progress import GridDisplay, preparation, say, say_warnings
 from runners.execution.run_watch import Outcome
 from runners.execution.slurm import queue, submit
 from runners.execution.slurm.job import ArrayJob
@@ -61,7 +61,7 @@ class GridCall:
         if not todo:
             return Outcome()
         ordered = learn(self.folder.runs, self.runs).largest_first(todo)
-        with GridProgress(ordered, self.console, lambda: collect(self.folder, self.runs)) as progress:
+        with GridDisplay(ordered, self.console, lambda: collect(self.folder, self.runs)) as progress:
             if self.options.engine is EngineName.DEBUG:
                 return run_here(ordered, self.config, progress)
             if self.options.engine is EngineName.SLURM:
@@ -142,7 +142,7 @@ def _open(
         threads = submit.threads_per_worker(study.slurm, options.jobs) if on_cluster else share_of_cores(len(devices))
         config = WorkerConfig(folder, folder.fixed_threads(threads), options.device, options.fail_fast)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0
-    others = f", {len(elsewhere)} in the hands of others" if elsewhere else ""
+    others = f", {len(elsewhere)} claimed by others" if elsewhere else ""
     width = f"Slurm array of {study.slurm.tasks}" if on_cluster else f"{len(devices)} at a time"
     say(console, f"{folder}: {len(plan.runs)} runs, {done} finished, {len(taken)} to do{others}, {width}")
     return GridCall(study, plan.runs, chosen, config, devices, options, console), [*taken, *elsewhere]
@@ -175,7 +175,7 @@ def conclude(
 ) -> bool:
     """Say what is left to do and why. Returns whether every chosen run is finished.
 
-    A run that still has a living claim is in the hands of another grid.
+    A run that still has a living claim is claimed by another grid.
     """
     for run in chosen:
         status = states[run.id]

@@ -111,11 +111,11 @@ class _Pool:
 
     def go_on(self, states: dict[str, State]) -> bool:
         """Start workers for what nobody has taken yet. Returns whether there is anything left to wait for."""
-        open_ = sum(state is State.PENDING and run not in self.given_up for run, state in states.items())
+        pending = sum(state is State.PENDING and run not in self.given_up for run, state in states.items())
         starting = sum(not member.ready for member in self.members)
-        for _ in range(min(len(self.devices) - len(self.members), open_ - starting)):
+        for _ in range(min(len(self.devices) - len(self.members), pending - starting)):
             self.members.append(self.start())
-        return bool(self.members or open_) or (self.wait_for_others and State.RUNNING in states.values())
+        return bool(self.members or pending) or (self.wait_for_others and State.RUNNING in states.values())
 
     def start(self) -> _Member:
         context = get_context("spawn")

@@ -24,7 +24,7 @@ WARNINGS_SHOWN = 5
 """Most warnings on the data that a grid or a plan shows."""
 
 
-class GridProgress:
+class GridDisplay:
     """A `Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
 
     def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], None]):
@@ -46,7 +46,7 @@ class GridProgress:
         self._bar_task = self._bar.add_task("grid", total=self._count, eta="")
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> "GridProgress":
+    def __enter__(self) -> "GridDisplay":
         if self._console.is_terminal:
             self._live.start()
         return self

@@ -72,10 +72,10 @@ class Worker:
         """Train what is to be had."""
         while not self.stop():
             states = self._store.present([run for run in self.runs if run.id not in self.given_up])
-            open_ = [run for run in self.runs if run.id in states and states[run.id].state is State.PENDING]
-            if not open_:
+            pending = [run for run in self.runs if run.id in states and states[run.id].state is State.PENDING]
+            if not pending:
                 return End.NOTHING_LEFT
-            end = self._first_of(open_)
+            end = self._first_of(pending)
             if end is not None:
                 return end
         return End.STOPPED

@@ -40,7 +40,7 @@ _WRITTEN = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedStudy:
     """The runs of a study, what is less than wished in its data and their split, and what was put right."""
 
     runs: list[PlannedRun]
@@ -48,7 +48,7 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressCallback) -> Plan:
+def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
     """Bring `folder` to where runs can start and return the plan; what is there already is checked and kept.
 
     `source` is the study file, kept as a copy. The caller holds the lock `preparing`. Raises `StudyError` where
@@ -74,7 +74,7 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     return plan
 
 
-def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> Plan:
+def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
     """The plan that `prepare` would make, leaving no trace in `folder`. Raises as `prepare` does."""
     check_owner(folder, study)
     with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
@@ -93,7 +93,7 @@ def check_model(study: Study, tasks: Sequence[Task]) -> None:
     build_m2dino(study.model, tasks)
 
 
-def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[Plan, "Split"]:
+def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[PlannedStudy, "Split"]:
     """The runs of the study on its data, and the split. Raises `StudyError` where `folder` was made from other ones."""
     known, notes = folder.find_identity() or Identity(study), tuple[str, ...]()
     check_same(folder, "data set", known.dataset, dataset_digest(dataset))
@@ -102,7 +102,7 @@ def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[Plan, 
         check_same(folder, "split", known.split, split.digest)
     else:
         split, notes = _kept_split(study.data, dataset, folder, known.split)
-    return Plan(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings), notes), split
+    return PlannedStudy(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings), notes), split
 
 
 def _kept_split(

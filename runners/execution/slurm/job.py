@@ -18,7 +18,7 @@ from aggregation_lab.errors import AgglabError
 from runners.console.terminal import Terminal
 from runners.execution.device_slots import device_type, worker_devices
 from runners.execution.pool import run_pool
-from runners.execution.progress import GridProgress, say
+from runners.execution.progress import GridDisplay, say
 from runners.execution.run_watch import Outcome
 from runners.execution.slurm.queue import read_orders
 from runners.execution.stop_signals import stop_signals
@@ -98,7 +98,7 @@ class ArrayJob:
     def _open_runs(self, store: RunStore, given_up: set[str]) -> list[PlannedRun]:
         """Runs that are ordered and that nobody has taken, most expensive first. Orders may have come meanwhile.
 
-        With `fail_fast` none, once one has failed; else those in other hands too, for the pool to see them fail.
+        With `fail_fast` none, once one has failed; else those that others have claimed too, for the pool to see them fail.
         """
         plan, ordered = self.folder.read_plan(), read_orders(self.folder) - given_up
         runs = learn(store, plan).largest_first(run for run in plan if run.id in ordered)
@@ -109,6 +109,6 @@ class ArrayJob:
         return [run for run in runs if states[run.id] in watched]
 
     def _train(self, todo: Sequence[PlannedRun], devices: Sequence[str | None], console: Console) -> Outcome:
-        """What runs in other hands needs no waiting for: Slurm queues a job that dies with its node again."""
-        with GridProgress(todo, console, collect=lambda: None) as progress:
+        """Runs that others have claimed need no waiting for: Slurm queues a job that dies with its node again."""
+        with GridDisplay(todo, console, collect=lambda: None) as progress:
             return run_pool(todo, self.config, progress, devices=devices, wait_for_others=False)
