@@ -79,7 +79,6 @@ class _Pool:
     interrupted: bool = False
     deadline: float | None = None
     idle_crashes: int = 0
-    changed: bool = True
 
     def __post_init__(self) -> None:
         self.store = self.config.folder.runs
@@ -101,13 +100,12 @@ class _Pool:
             self.receive_all()
             self.watcher.ticked()
 
-    def look(self) -> dict[str, State]:
+    def look(self, at_once: bool = False) -> dict[str, State]:
         """State of every run, by id."""
-        states = self.watch.look(at_once=self.changed)
-        if states != self.states:
+        before, self.states = self.states, self.watch.look(at_once)
+        if self.states != before:
             self.idle_crashes = 0
-        self.states, self.changed = states, False
-        return states
+        return self.states
 
     def go_on(self, states: dict[str, State]) -> bool:
         """Start workers for what nobody has taken yet. Returns whether there is anything left to wait for."""
@@ -160,7 +158,7 @@ class _Pool:
         member.process.join()
         member.connection.close()
         self.members.remove(member)
-        self.changed = True
+        self.look(at_once=True)  # what it has got done does not count against it
         if member.process.exitcode == 0:
             return
         cause = _exit_text(member.process.exitcode)
@@ -173,7 +171,6 @@ class _Pool:
                 self.fail(run, f"its worker process {cause}, {MOST_CRASHES} times")
         if held or self.deadline is not None:
             return
-        self.look()  # what its predecessors have got done does not count against it
         self.idle_crashes += 1
         if self.idle_crashes >= MOST_CRASHES:
             raise AgglabError(f"{self.config.folder}: {MOST_CRASHES} workers in a row {cause} with no run in hand")

@@ -98,7 +98,7 @@ class ArrayJob:
     def _open_runs(self, store: RunStore, given_up: set[str]) -> list[PlannedRun]:
         """Runs that are ordered and that nobody has taken, most expensive first. Orders may have come meanwhile.
 
-        With `fail_fast` none, once one has failed; else those that others have claimed too, for the pool to see them fail.
+        With `fail_fast` none, once one has failed; else those too that others have claimed, to see them fail.
         """
         plan, ordered = self.folder.read_plan(), read_orders(self.folder) - given_up
         runs = learn(store, plan).largest_first(run for run in plan if run.id in ordered)
