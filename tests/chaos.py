@@ -337,7 +337,7 @@ class Arena:
     def compare(self, reference: Path) -> None:
         """The same command once more, undisturbed: then everything is there, once, and equal to the reference."""
         from aggregation_lab import results
-        from runners.store.run_store import State
+        from runners.store.run_folder import State
         from runners.store.study_folder import StudyFolder
 
         self.run()

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 
 from aggregation_lab.errors import AgglabError, TrainingError
 from aggregation_lab.files import write_json
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution.worker import WorkerConfig
 from runners.store.study_folder import StudyFolder
 from tests.waiting import wait_for
@@ -71,7 +72,7 @@ def train(spec, dataset, split, cache, folder: Path, *, report, threads, device)
             stay(name, folder, say)
         say()
     write_json(folder / "result.json", {"value": state["value"], "resumes": state["resumes"]})
-    write_json(folder / "done.json", {"run": spec.id, "seconds": 0.1})
+    write_sealed(folder / "done.json", {"run": spec.id, "seconds": 0.1})
     checkpoint.unlink()
     note(folder, f"end {spec.id}")
 

@@ -17,6 +17,7 @@ from PIL import Image
 from aggregation_lab import results
 from aggregation_lab.files import file_digest, write_json
 from aggregation_lab.run import DONE, SPEC
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.planning.plan import PlannedRun, RunKey
 from runners.planning.study_file import load_study
 from runners.store.floor_tables import floor_file
@@ -114,7 +115,7 @@ def write_run(run: PlannedRun, folder: Path, tables: Tables) -> None:
             table = table.set_column(place, table.schema.field(place), pa.repeat(value, table.num_rows))
         pq.write_table(table, folder / f"{name}.parquet")
     digests = {name: file_digest(folder / f"{name}.parquet") for name in tables}
-    write_json(folder / DONE, {"run": run.id, "seconds": 1.0, "images_seen": run.images, "digests": digests})
+    write_sealed(folder / DONE, {"run": run.id, "seconds": 1.0, "images_seen": run.images, "digests": digests})
 
 
 def _ledger(run: PlannedRun) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What the commands of `agglab` do, once their options are read."""
 
-from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -9,11 +8,11 @@ from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.text import printable
-from runners.execution.device_slots import device_type, places, threads_each
+from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.grid import TAKEN
 from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.slurm import queue
-from runners.execution.time_estimate import Estimate, learn
+from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
 from runners.planning import cost
 from runners.planning.plan import select
@@ -22,7 +21,7 @@ from runners.planning.study_file import find_study, load_study, parse_study
 from runners.planning.user_paths import output_path
 from runners.store.collect import finished_runs, gather
 from runners.store.prepare import make_phantoms, plan_only
-from runners.store.run_store import LOG, State
+from runners.store.run_folder import LOG, State, counted
 from runners.store.study_folder import StudyFolder
 
 
@@ -36,15 +35,13 @@ def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, P
 def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: Console) -> int:
     """Print the runs, their state and an estimate of time; leaves no trace in `folder`."""
     plan = plan_only(study, folder, preparation(console))
-    say_warnings(console, plan.warnings)
-    for note in plan.notes:
-        say(console, note)
+    say_warnings(console, plan.warnings, plan.notes)
     runs, store = plan.runs, folder.runs
     states = store.statuses(runs)
     device = device_type(options.device)
     chosen = select(runs, options.only)
     todo = [run for run in chosen if states[run.id].state in TAKEN[options.rerun]]
-    where = places(study, device, options, console)
+    where = worker_devices(study, device, options, console)
     jobs = len(where)
     estimate = learn(store, runs)
     basis = f"by the pace of {estimate.finished} finished runs"
@@ -83,10 +80,10 @@ def images_cached(cache: Path, size: int) -> bool:
     return all(any(cache.glob(f"{kind}-{size}-*.npy")) for kind in ("images", "masks"))
 
 
-def guessed(device: str, jobs: int) -> Estimate:
+def guessed(device: str, jobs: int) -> TimeEstimate:
     """The estimate for a study of which nothing is finished: this machine's matrix rate, shared by `jobs` workers."""
-    rate = cost.matrix_rate(device, threads_each(jobs)) * cost.UNTRAINED_EFFICIENCY
-    return Estimate(0.0, rate if device == "cpu" else rate / jobs, 0)
+    rate = cost.matrix_rate(device, share_of_cores(jobs)) * cost.UNTRAINED_EFFICIENCY
+    return TimeEstimate(0.0, rate if device == "cpu" else rate / jobs, 0)
 
 
 def show_status(out: Path, console: Console) -> int:
@@ -103,13 +100,12 @@ def show_status(out: Path, console: Console) -> int:
             for log in logs:
                 if log.is_file():
                     say(console, f"{'':8} log: {log}")
-    counts = Counter(status.state for status in states.values())
-    text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    say(console, f"{folder.read_study().name}: {len(runs)} runs: {text}")
+    ends = [status.state for status in states.values()]
+    say(console, f"{folder.read_study().name}: {len(runs)} runs: {counted(ends)}")
     left = queue.jobs_left(folder)
     if left is not None and left.jobs:
         say(console, str(left))
-    return 1 if counts[State.FAILED] else 0
+    return 1 if State.FAILED in ends else 0
 
 
 def show_scores(out: Path, metric: str | None, fraction: float | None, console: Console) -> int:
@@ -125,7 +121,8 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         raise StudyError(f"--metric {printable(metric)}: is unknown; it takes {', '.join(METRICS)}")
     if fraction is not None and fraction not in study.fractions:
         raise StudyError(f"--fraction {fraction:g}: the study has {', '.join(f'{each:g}' for each in study.fractions)}")
-    scores, finished = gather(folder, runs, "scores"), len(finished_runs(folder, runs))
+    finished = finished_runs(folder, runs)
+    scores = gather(folder, finished, "scores")
     names, boards = list(study.aggregations), []
     for each in study.fractions if fraction is None else [fraction]:
         board = scoreboard(scores, names, each, metric)
@@ -135,8 +132,11 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         boards.append(board.assign(fraction=each))
     place = out / "scoreboard.csv"
     write_text(place, csv_text(pd.concat(boards)))
-    if finished < len(runs):
-        say(console, f"{finished} of {len(runs)} runs have a result, the table lacks the others; see `agglab status`")
+    if len(finished) < len(runs):
+        say(
+            console,
+            f"{len(finished)} of {len(runs)} runs have a result, the table lacks the others; see `agglab status`",
+        )
     say(console, f"written to {place}")
     return 0
 

@@ -20,7 +20,7 @@ from aggregation_lab.tasks import Task
 from runners.planning.plan import PlannedRun
 from runners.store.floor_tables import read_floor
 from runners.store.prepared_data import read_case_tables, read_tasks
-from runners.store.run_store import State, written_digests
+from runners.store.run_folder import read_done
 from runners.store.study_folder import StudyFolder
 
 
@@ -41,7 +41,7 @@ class FinishedRun:
     digests: Mapping[str, str]
 
 
-def collect(folder: StudyFolder, runs: Sequence[PlannedRun], names: Sequence[str] = tuple(results.TABLES)) -> None:
+def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
     """Write the tables of `folder` from its finished runs and the floor, and the manifest of what they do not hold.
 
     Each file replaces its predecessor at once. Grids that share the folder collect one after the other, so that the
@@ -50,9 +50,9 @@ def collect(folder: StudyFolder, runs: Sequence[PlannedRun], names: Sequence[str
     with folder.collecting():
         sweep(folder.path, ("*.parquet", "scores.csv", MANIFEST))
         finished = finished_runs(folder, runs)
-        for name in names:
-            frame = _gathered(folder, finished, name)
-            results.write_table(frame, results.TABLES[name], folder.table(name))
+        for name, table in results.TABLES.items():
+            frame = gather(folder, finished, name)
+            results.write_table(frame, table, folder.table(name))
             if name == "scores":
                 write_text(folder.path / "scores.csv", csv_text(frame))
         manifest(folder, planned=len(runs), finished=len(finished)).write(folder.path)
@@ -77,34 +77,32 @@ def manifest(folder: StudyFolder, *, planned: int, finished: int) -> Manifest:
     )
 
 
-def gather(folder: StudyFolder, runs: Sequence[PlannedRun], name: str) -> pd.DataFrame:
-    """One table over all finished runs of the plan. Raises `DamagedResult` naming a run's damaged file."""
-    return _gathered(folder, finished_runs(folder, runs), name)
-
-
 def finished_runs(folder: StudyFolder, runs: Sequence[PlannedRun]) -> list[FinishedRun]:
     """The finished runs of the plan."""
-    states, folders = folder.runs.present(runs), folder.runs.folders(runs)
-    done = [(run, folders[run.id]) for run in runs if states[run.id].state is State.DONE]
-    return [FinishedRun(run, run_folder, written_digests(run_folder)) for run, run_folder in done]
+    folders = folder.runs.folders(runs)
+    done = [(run, read_done(folders[run.id], run.id)) for run in runs]
+    return [FinishedRun(run, folders[run.id], result.digests) for run, result in done if result]
 
 
-def _gathered(folder: StudyFolder, finished: Sequence[FinishedRun], name: str) -> pd.DataFrame:
+def gather(folder: StudyFolder, finished: Sequence[FinishedRun], name: str) -> pd.DataFrame:
+    """One table over the finished runs and the floor. Raises `DamagedResult` naming a run's damaged file."""
     table, tasks = results.TABLES[name], read_tasks(folder)
-    rows = [_read(each, results.RUN_TABLES[name]) for each in finished]
-    parts = [(part, label) for part, each in zip(rows, finished, strict=True) for label in each.run.labels]
+    rows = [(_read(result, results.RUN_TABLES[name]), result.run.labels) for result in finished]
+    parts = [(part, label) for part, labels in rows for label in labels]
     frames = [_labelled(parts).to_pandas()] if parts else []
     if name in ("scores", "cases"):
         frames += read_floor(folder, table)
-    return results.append([_grouped(frame, tasks) if _has_group(table) else frame for frame in frames], table)
+    if any(column.name == "group" for column in table.columns):
+        frames = [_grouped(frame, tasks) for frame in frames]
+    return results.append(frames, table)
 
 
 def _labelled(parts: Sequence[tuple[pa.Table, tuple[str, str]]]) -> pa.Table:
     """The rows of all parts, with the columns aggregation and unit of each."""
     table = pa.concat_tables([rows for rows, _ in parts]).replace_schema_metadata()
     part = np.repeat(np.arange(len(parts)), [rows.num_rows for rows, _ in parts])
-    for place, column in enumerate(("aggregation", "unit")):
-        table = table.append_column(column, pa.array([label[place] for _, label in parts]).take(part))
+    for index, column in enumerate(("aggregation", "unit")):
+        table = table.append_column(column, pa.array([label[index] for _, label in parts]).take(part))
     return table
 
 
@@ -123,10 +121,6 @@ def _read(finished: FinishedRun, table: results.Table) -> pa.Table:
     except (OSError, pa.ArrowInvalid) as error:
         raise DamagedResult(finished.run, path) from error
     return pa.Table.from_pandas(results.read_table(path, table), table.schema)  # raises, naming what is wrong
-
-
-def _has_group(table: results.Table) -> bool:
-    return any(column.name == "group" for column in table.columns)
 
 
 def _grouped(frame: pd.DataFrame, tasks: dict[str, Task]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from runners.planning.plan import PlannedRun
 from runners.planning.slurm_settings import SlurmSettings
 from runners.planning.study import Study
 from runners.planning.study_file import parse_study
-from runners.store.run_store import State
+from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 
 NUMBERS = ("tasks", "hours", "gpus", "cpus", "memory_gb")
@@ -96,7 +96,7 @@ def parameters(settings: SlurmSettings, name: str) -> dict[str, Any]:
     return {key: value for key, value in wanted.items() if value is not None}
 
 
-def threads_each(settings: SlurmSettings, jobs: int | None) -> int:
+def threads_per_worker(settings: SlurmSettings, jobs: int | None) -> int:
     """Threads of each worker of a job that has `jobs` workers; None is one per core, or several per GPU."""
     return max(1, settings.cpus // (jobs or settings.gpus * MOST_PER_DEVICE or settings.cpus))
 

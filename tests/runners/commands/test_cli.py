@@ -16,7 +16,7 @@ from aggregation_lab import results
 from runners.cli import main
 from runners.planning.study_file import load_study
 from runners.store.identity import Identity
-from runners.store.run_store import State
+from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from tests import ROOT
 from tests.tiny import STUDY, write_study
@@ -53,7 +53,7 @@ def unstarted(finished, tiny_original, tmp_path) -> Path:
     """
     out = tmp_path / "out"
     out.mkdir()
-    StudyFolder(out).write_identity(Identity(load_study(finished / "study.yaml", data=tiny_original)))
+    Identity(load_study(finished / "study.yaml", data=tiny_original)).write(StudyFolder(out).identity_file)
     shutil.copy(finished / "out" / "threads.json", out)
     return out
 

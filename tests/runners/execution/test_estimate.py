@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from aggregation_lab.files import write_json
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution import device_slots
 from runners.execution.time_estimate import learn
 from runners.options import EngineName, GridOptions
@@ -17,7 +17,7 @@ from tests.tiny import planned
 
 
 def finish(store, run, seconds):
-    write_json(store.folder(run) / "done.json", {"run": run.id, "seconds": seconds})
+    write_sealed(store.folder(run) / "done.json", {"run": run.id, "seconds": seconds})
 
 
 def near(value: float):
@@ -55,7 +55,7 @@ def test_largest_first_keeps_the_last_worker_short():
 
 def where(options, device="cpu", **study):
     screen = StringIO()
-    found = device_slots.places(Study(name="x", **study), device, options, Console(file=screen, width=200))
+    found = device_slots.worker_devices(Study(name="x", **study), device, options, Console(file=screen, width=200))
     return found, screen.getvalue()
 
 

@@ -24,7 +24,7 @@ from runners.execution.run_watch import Outcome
 from runners.execution.worker_process import output_to
 from runners.store.collect import collect
 from runners.store.prepared_data import load_prepared
-from runners.store.run_store import State
+from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from tests.made_study import finish, make_finished
 from tests.runners.commands.test_cli import agglab, refused
@@ -133,7 +133,7 @@ def test_workers_refuse_what_was_damaged_after_the_preparation(out, pattern):
     for seed in range(3):
         whole = file.read_bytes()
         flip(file, seed)
-        with pytest.raises(AgglabError, match=f"{file.name}: .*the same run-grid command writes it anew"):
+        with pytest.raises(AgglabError, match=f"{file.name}: .*the same run-grid command writes it again"):
             load_prepared(StudyFolder(out))
         file.write_bytes(whole)
 
@@ -198,7 +198,7 @@ def test_the_floor_of_other_data_is_scored_again(out, tiny_original, capsys, tmp
     assert agglab(capsys, *command)[0] == 1
     for file in (tmp_path / "other" / "out" / "floor").iterdir():
         shutil.copy(file, out / "floor" / file.name)
-    assert "the same run-grid command makes the floor anew" in refused(capsys, "scores", out)[1]
+    assert "the same run-grid command makes the floor again" in refused(capsys, "scores", out)[1]
     code, text, _ = agglab(capsys, *grid(out, tiny_original))
     assert code == 0 and "is damaged or of other data, scoring the floor" in text
     assert_same(tables(out), before)
@@ -253,7 +253,7 @@ def test_a_lost_split_is_drawn_again(out, tiny_original, capsys, deed):
         file.write_bytes(whole.replace(b",train,", b",val,", 1))
     if deed == "folder":
         file.mkdir()
-    with pytest.raises(AgglabError, match="the same run-grid command writes it anew"):
+    with pytest.raises(AgglabError, match="the same run-grid command writes it again"):
         collect(StudyFolder(out), StudyFolder(out).read_plan())
     if deed == "folder":
         assert "split.csv: cannot be written" in refused(capsys, *grid(out, tiny_original))[1]
@@ -290,7 +290,7 @@ def test_files_of_another_output_folder_are_not_taken(out, tiny_original, capsys
     for name in ("prepared/cases.parquet", "prepared/tasks.json", "split.csv"):
         whole = (out / name).read_bytes()
         shutil.copy(other / name, out / name)
-        with pytest.raises(AgglabError, match="the same run-grid command writes it anew"):
+        with pytest.raises(AgglabError, match="the same run-grid command writes it again"):
             load_prepared(StudyFolder(out))
         (out / name).write_bytes(whole)
 

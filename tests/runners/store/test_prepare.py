@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from aggregation_lab.data.splits.split import draw_split
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.commands.scoreboard import on_screen
 from runners.execution import grid as grids
 from runners.execution.progress import say_warnings
@@ -76,7 +77,10 @@ DAMAGES = [
 @pytest.mark.parametrize(("content", "message"), DAMAGES, ids=["list", "keys", "format", "no study", "settings"])
 def test_a_foreign_or_damaged_identity_is_one_line(prepared, tiny_original, capsys, content, message):
     file = prepared / "out" / "study.json"
-    file.write_text(json.dumps(content))
+    if isinstance(content, dict):
+        write_sealed(file, content)
+    else:
+        file.write_text(json.dumps(content))
     for command in (["status", prepared / "out"], grid(prepared, tiny_original), grid(prepared, tiny_original)[:6]):
         code, error = refused(capsys, *command)
         assert code == 2 and str(file) in error and message in error and "choose another --out" in error

@@ -13,8 +13,10 @@ from rich.console import Console
 
 from aggregation_lab.errors import AgglabError
 from aggregation_lab.files import write_json
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution.grid import conclude
-from runners.store.run_store import RunStore, State, Status, claimed, difference, record_failure
+from runners.store.run_folder import State, Status, claimed, record_failure
+from runners.store.run_store import RunStore, difference
 from runners.store.study_folder import StudyFolder
 from tests.tiny import planned
 
@@ -32,7 +34,7 @@ def status(store, run=RUN):
 
 def finish(store, run):
     write_json(store.folder(run) / "spec.json", run.spec.to_json())
-    write_json(store.folder(run) / "done.json", {"run": run.id, "seconds": 1.0})
+    write_sealed(store.folder(run) / "done.json", {"run": run.id, "seconds": 1.0})
 
 
 def test_the_life_of_a_run(store):
@@ -188,7 +190,7 @@ def test_a_claim_of_other_types_is_read(store, claim):
     store.folder(RUN).mkdir(parents=True)
     mine = {"host": "", "namespace": "", "process": 1, "birth": "", "token": "", "job": "", "progress": {}}
     (store.folder(RUN) / "claim-1.json").write_text(json.dumps(mine | claim))
-    assert status(store).state is State.RUNNING and status(store).progress == {}
+    assert status(store).state is State.RUNNING and status(store).progress is None
     assert store.held_by(1, [RUN]) == []
 
 
@@ -200,7 +202,7 @@ def test_a_folder_in_place_of_a_file_is_no_state(store, name):
 
 def test_what_a_run_took_is_a_number_of_seconds(store):
     for seconds in (None, "long", -1, True, 1e300, [2]):
-        write_json(store.folder(RUN) / "done.json", {"run": RUN.id, "seconds": seconds})
+        write_sealed(store.folder(RUN) / "done.json", {"run": RUN.id, "seconds": seconds})
         assert status(store) == Status(State.DONE, seconds=0.0)
 
 
