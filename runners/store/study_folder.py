@@ -247,7 +247,7 @@ def _read_tasks(out: Path) -> tuple[Path, dict[str, Task]]:
         value = read_sealed(file)
         if value["dataset"] != known_identity(out).dataset:
             raise ValueError("it is of another data set")
-        tasks = [Task(**{**task, "type": TaskType(task["type"])}) for task in value["tasks"]]
+        tasks = [Task(**{**task, "type": TaskType.of(task["type"])}) for task in value["tasks"]]
         return Path(value["root"]), {task.name: task for task in tasks}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unprepared(file, error) from error
