@@ -91,7 +91,7 @@ def _shape(row: Row, shapes: dict[str, Shape], faults: RowFindings) -> Shape | N
     task_type = read_type(type_text)
     if task_type is None:
         near = near_type(type_text)
-        takes = f"did you mean {near}?" if near else f"it takes {', '.join(TaskType)}"
+        takes = f"did you mean {near}?" if near else _takes()
         faults.error(row, "task_name", f"is {type_text!r}; {takes}", f"task_name {type_text}")
         return None
     classes: int | None = 1
@@ -107,6 +107,11 @@ def _shape(row: Row, shapes: dict[str, Shape], faults: RowFindings) -> Shape | N
             faults.error(row, field, message, f"{field} {task} {got}")
             return None
     return shape
+
+
+def _takes() -> str:
+    *others, last = (task_type.written for task_type in TaskType)
+    return f"it takes {', '.join(others)} or {last}"
 
 
 def _classes(row: Row, task_type: TaskType, faults: RowFindings) -> int | None:
