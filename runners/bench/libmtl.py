@@ -37,7 +37,8 @@ from aggregation_lab.training.losses import image_losses
 from runners.bench.files_on_disk import CaseFiles, passes
 from runners.bench.plain import Trained, task_files
 from runners.planning import cost
-from runners.store.study_folder import Prepared, load_prepared, read_plan
+from runners.store.prepared_data import Prepared, load_prepared
+from runners.store.study_folder import StudyFolder
 
 
 def mend_imports() -> None:
@@ -209,8 +210,8 @@ def _task_entry(loss: TaskLoss) -> dict[str, Any]:
 
 def repeat_study(out: Path, workers: int) -> Trained:
     """Every run of the study in `out`, one after the other."""
-    prepared, done = load_prepared(out), Trained()
-    for planned in read_plan(out):
+    prepared, done = load_prepared(StudyFolder(out)), Trained()
+    for planned in StudyFolder(out).read_plan():
         steps, images = train_unit(planned.spec, prepared, planned.steps, workers)
         done.runs, done.steps, done.images = done.runs + 1, done.steps + steps, done.images + images
     return done

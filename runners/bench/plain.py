@@ -28,7 +28,8 @@ from aggregation_lab.training.optimizer import schedule
 from aggregation_lab.training.trainer import evaluation_points
 from runners.bench.files_on_disk import CaseFiles, draw_batches
 from runners.planning import cost
-from runners.store.study_folder import Prepared, load_prepared, read_plan
+from runners.store.prepared_data import Prepared, load_prepared
+from runners.store.study_folder import StudyFolder
 
 
 @dataclass
@@ -159,8 +160,8 @@ def task_files(spec: RunSpec, prepared: Prepared, part: str) -> list[CaseFiles]:
 
 def repeat_study(out: Path, workers: int) -> Trained:
     """Every run of the study in `out`, one after the other."""
-    prepared, device, done = load_prepared(out), pick_device(), Trained()
-    for planned in read_plan(out):
+    prepared, device, done = load_prepared(StudyFolder(out)), pick_device(), Trained()
+    for planned in StudyFolder(out).read_plan():
         run = PlainRun(planned.spec, prepared, planned.steps, device, workers)
         done.images += run.train()
         done.test_loss = run.test()

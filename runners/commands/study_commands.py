@@ -20,26 +20,26 @@ from runners.planning.plan import select
 from runners.planning.study import Study
 from runners.planning.study_file import find_study, load_study, parse_study
 from runners.planning.user_paths import output_path
-from runners.store import study_folder
 from runners.store.collect import finished_runs, gather
 from runners.store.prepare import make_phantoms, plan_only
-from runners.store.run_store import LOG, RunStore, State
+from runners.store.run_folder import LOG, State
+from runners.store.study_folder import StudyFolder
 
 
-def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, Path, Path]:
+def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, Path, StudyFolder]:
     """The study, its file, and its output folder: `out`, or out/<name of the study>."""
     file = find_study(name)
     study = load_study(file, data=data)
-    return study, file, output_path(out or Path("out") / study.name)
+    return study, file, StudyFolder(output_path(out or Path("out") / study.name))
 
 
-def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -> int:
-    """Print the runs, their state and an estimate of time; leaves no trace in `out`."""
-    plan = plan_only(study, out, preparation(console))
+def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: Console) -> int:
+    """Print the runs, their state and an estimate of time; leaves no trace in `folder`."""
+    plan = plan_only(study, folder, preparation(console))
     say_warnings(console, plan.warnings)
     for note in plan.notes:
         say(console, note)
-    runs, store = plan.runs, RunStore(out)
+    runs, store = plan.runs, folder.runs
     states = store.statuses(runs)
     device = device_type(options.device)
     chosen = select(runs, options.only)
@@ -62,7 +62,7 @@ def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -
         gained = f"min_steps gives {len(lifted)} of {len(units)} units more passes than the study's"
         say(console, f"{gained} {study.training.passes:g}: {named}")
     side = study.training.image_size
-    cached = f"images {'cached' if study_folder.images_cached(out, side) else 'not cached yet'} at {side} px"
+    cached = f"images {'cached' if images_cached(folder.cache, side) else 'not cached yet'} at {side} px"
     seconds = cost.makespan([estimate.cost(run) for run in todo], jobs)
     images = sum(run.images for run in todo)
     shared = sum(len(run.labels) - 1 for run in chosen)
@@ -78,6 +78,11 @@ def show_plan(study: Study, out: Path, options: GridOptions, console: Console) -
     return 0
 
 
+def images_cached(cache: Path, size: int) -> bool:
+    """Whether the images and masks of a study's data set lie ready at `size` pixels."""
+    return all(any(cache.glob(f"{kind}-{size}-*.npy")) for kind in ("images", "masks"))
+
+
 def guessed(device: str, jobs: int) -> Estimate:
     """The estimate for a study of which nothing is finished: this machine's matrix rate, shared by `jobs` workers."""
     rate = cost.matrix_rate(device, threads_each(jobs)) * cost.UNTRAINED_EFFICIENCY
@@ -86,21 +91,22 @@ def guessed(device: str, jobs: int) -> Estimate:
 
 def show_status(out: Path, console: Console) -> int:
     """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed."""
-    runs, store = study_folder.read_plan(out), RunStore(out)
+    folder = StudyFolder(out)
+    runs, store = folder.read_plan(), folder.runs
     states, folders = store.statuses(runs), store.folders(runs)
     for run in runs:
         status = states[run.id]
         if status.state is not State.DONE:
             say(console, f"{status.state:8} {run.title}{f'  ({status.reason})' if status.reason else ''}")
         if status.state in (State.RUNNING, State.FAILED):
-            logs = [folders[run.id] / LOG, *([queue.log_file(out, status.job)] if status.job else [])]
+            logs = [folders[run.id] / LOG, *([queue.log_file(folder, status.job)] if status.job else [])]
             for log in logs:
                 if log.is_file():
                     say(console, f"{'':8} log: {log}")
     counts = Counter(status.state for status in states.values())
     text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    say(console, f"{study_folder.read_study(out).name}: {len(runs)} runs: {text}")
-    left = queue.jobs_left(out)
+    say(console, f"{folder.read_study().name}: {len(runs)} runs: {text}")
+    left = queue.jobs_left(folder)
     if left is not None and left.jobs:
         say(console, str(left))
     return 1 if counts[State.FAILED] else 0
@@ -113,12 +119,13 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
     from aggregation_lab.tasks import METRICS
     from runners.commands.scoreboard import on_screen, scoreboard, summary
 
-    study, runs = study_folder.read_study(out), study_folder.read_plan(out)
+    folder = StudyFolder(out)
+    study, runs = folder.read_study(), folder.read_plan()
     if metric is not None and metric not in METRICS:
         raise StudyError(f"--metric {printable(metric)}: is unknown; it takes {', '.join(METRICS)}")
     if fraction is not None and fraction not in study.fractions:
         raise StudyError(f"--fraction {fraction:g}: the study has {', '.join(f'{each:g}' for each in study.fractions)}")
-    scores, finished = gather(out, runs, "scores"), len(finished_runs(out, runs))
+    scores, finished = gather(folder, runs, "scores"), len(finished_runs(folder, runs))
     names, boards = list(study.aggregations), []
     for each in study.fractions if fraction is None else [fraction]:
         board = scoreboard(scores, names, each, metric)

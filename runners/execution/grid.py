@@ -9,8 +9,9 @@ from rich.console import Console
 
 from runners.execution.device_slots import device_type, places, threads_each
 from runners.execution.engines import run_here, run_on_slurm
-from runners.execution.pool import Outcome, run_pool
+from runners.execution.pool import run_pool
 from runners.execution.progress import GridProgress, preparation, say, say_warnings
+from runners.execution.run_watch import Outcome
 from runners.execution.slurm import queue, submit
 from runners.execution.slurm.job import ArrayJob
 from runners.execution.time_estimate import learn
@@ -18,10 +19,11 @@ from runners.execution.worker import WorkerConfig
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study import Study
-from runners.store import study_folder
 from runners.store.collect import DamagedResult, collect
 from runners.store.prepare import Plan, check_model, prepare
-from runners.store.run_store import SET_ASIDE, RunStore, State, Status
+from runners.store.run_folder import State, Status
+from runners.store.run_store import SET_ASIDE, RunStore
+from runners.store.study_folder import StudyFolder
 
 TAKEN = {
     Rerun.MISSING: {State.PENDING, State.FAILED},
@@ -39,7 +41,7 @@ class Grid:
     """A prepared study: its plan, the `chosen` runs of it, where they are trained and with what."""
 
     study: Study
-    out: Path
+    folder: StudyFolder
     runs: Sequence[PlannedRun]
     chosen: Sequence[PlannedRun]
     store: RunStore
@@ -54,17 +56,15 @@ class Grid:
             return Outcome()
         estimate = learn(self.store, self.runs)
         ordered = sorted(todo, key=lambda run: -estimate.cost(run))
-        with GridProgress(ordered, self.console, lambda: collect(self.out, self.runs)) as progress:
+        with GridProgress(ordered, self.console, lambda: collect(self.folder, self.runs)) as progress:
             if self.options.engine is EngineName.DEBUG:
-                return run_here(ordered, self.store, self.config, progress, fail_fast=self.options.fail_fast)
+                return run_here(ordered, self.config, progress)
             if self.options.engine is EngineName.SLURM:
                 job = ArrayJob(
-                    self.out, self.config.threads, self.options.jobs, self.options.device, self.options.fail_fast
+                    self.folder, self.config.threads, self.options.jobs, self.options.device, self.options.fail_fast
                 )
-                return run_on_slurm(ordered, self.store, self.study, job, progress)
-            return run_pool(
-                ordered, self.store, self.config, progress, places=self.places, fail_fast=self.options.fail_fast
-            )
+                return run_on_slurm(ordered, self.study, job, progress)
+            return run_pool(ordered, self.config, progress, devices=self.places)
 
     def collect(self, repeated: Counter[str]) -> list[PlannedRun]:
         """Write the tables. Runs of which a table is damaged are set aside and returned; the tables lack them.
@@ -76,25 +76,25 @@ class Grid:
         damaged: list[PlannedRun] = []
         while True:
             try:
-                collect(self.out, self.runs)
+                collect(self.folder, self.runs)
                 return damaged
             except DamagedResult as found:
                 repeated[found.run.id] += 1
                 if repeated[found.run.id] > MOST_REPEATS:
                     raise
-                for folder in self.store.set_aside([found.run]):
-                    kept = f"kept in {SET_ASIDE}/{folder.name}"
+                for moved in self.store.set_aside([found.run]):
+                    kept = f"kept in {SET_ASIDE}/{moved.name}"
                     say(self.console, f"{found.path}: is damaged; {kept}, its run is trained again")
                 damaged.append(found.run)
 
 
-def run_study(study: Study, file: Path, out: Path, options: GridOptions, console: Console) -> int:
+def run_study(study: Study, file: Path, folder: StudyFolder, options: GridOptions, console: Console) -> int:
     """Prepare, train what `options` ask for, collect. Returns the exit code: 0, 1, or 130 after Ctrl-C.
 
     Raises `ModelError` before any worker starts where the model cannot be built, and `AgglabError` at the end where
     the tables cannot be written.
     """
-    grid, todo = _open(study, file, out, options, console)
+    grid, todo = _open(study, file, folder, options, console)
     failed: dict[str, str] = {}
     repeated = Counter[str]()
     while True:
@@ -103,9 +103,9 @@ def run_study(study: Study, file: Path, out: Path, options: GridOptions, console
         todo = grid.collect(repeated)
         if not todo or outcome.interrupted:
             break
-    finished = conclude(out, grid.chosen, grid.store.statuses(grid.runs), failed, console)
+    finished = conclude(folder, grid.chosen, grid.store.statuses(grid.runs), failed, console)
     if outcome.interrupted and options.engine is EngineName.SLURM:
-        say(console, queue.parting_words(out))
+        say(console, queue.parting_words(folder))
         return INTERRUPTED
     if outcome.interrupted:
         command = "the same command without --rerun all" if options.rerun is Rerun.ALL else "the same command"
@@ -114,23 +114,25 @@ def run_study(study: Study, file: Path, out: Path, options: GridOptions, console
     return 0 if finished else 1
 
 
-def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Console) -> tuple[Grid, list[PlannedRun]]:
+def _open(
+    study: Study, file: Path, folder: StudyFolder, options: GridOptions, console: Console
+) -> tuple[Grid, list[PlannedRun]]:
     """A prepared grid and the runs it takes up; other grids may be at work in the same folder."""
     on_cluster = options.engine is EngineName.SLURM
     if on_cluster:
-        submit.check_folder(out)
+        submit.check_folder(folder)
         submit.check_available()
     device = None if on_cluster else device_type(options.device)
 
     def waiting() -> None:
-        say(console, f"another run-grid prepares {out}; waiting for it")
+        say(console, f"another run-grid prepares {folder}; waiting for it")
 
-    with study_folder.locked(out, study_folder.PREPARING, waiting):
-        plan: Plan = prepare(study, file, out, preparation(console))
+    with folder.preparing(waiting):
+        plan: Plan = prepare(study, file, folder, preparation(console))
         say_warnings(console, plan.warnings)
         for note in plan.notes:
             say(console, note)
-        store = RunStore(out)
+        store = folder.runs
         chosen = select(plan.runs, options.only)
         states = store.statuses(plan.runs)
         taken = [run for run in chosen if states[run.id].state in TAKEN[options.rerun]]
@@ -146,14 +148,14 @@ def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Co
         store.forget_failures(taken)
         where = places(study, device, options, console) if device is not None else []
         each = submit.threads_each(study.slurm, options.jobs) if on_cluster else threads_each(len(where))
-        threads = study_folder.fixed_threads(out, each)
-    config = WorkerConfig(out, threads=threads)
+        threads = folder.fixed_threads(each)
+    config = WorkerConfig(folder, threads=threads, fail_fast=options.fail_fast)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0
     others = f", {len(elsewhere)} in the hands of others" if elsewhere else ""
     width = f"Slurm array of {study.slurm.tasks}" if on_cluster else f"{len(where)} at a time"
     counts = f"{len(plan.runs)} runs, {done} finished, {len(taken)} to do{others}, {width}"
-    say(console, f"{out}: {counts}")
-    grid = Grid(study, out, plan.runs, chosen, store, config, where, options, console)
+    say(console, f"{folder}: {counts}")
+    grid = Grid(study, folder, plan.runs, chosen, store, config, where, options, console)
     return grid, [*taken, *elsewhere]
 
 
@@ -170,7 +172,7 @@ def _set_aside_damaged(
 
 
 def conclude(
-    out: Path,
+    folder: StudyFolder,
     chosen: Sequence[PlannedRun],
     states: dict[str, Status],
     failed: dict[str, str],
@@ -186,7 +188,7 @@ def conclude(
             say(console, f"{status.state}  {run.title}: {status.reason}")
     counts = Counter(states[run.id].state for run in chosen)
     text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    say(console, f"{text}; tables in {out}")
+    say(console, f"{text}; tables in {folder}")
     if counts[State.FAILED]:
         say(console, "tracebacks are in each run's error.json and log.txt")
     if counts[State.STALE]:

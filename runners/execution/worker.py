@@ -19,7 +19,9 @@ from aggregation_lab.files import cannot_be_written
 from runners.execution.worker_process import describe, imported, output_to
 from runners.planning.plan import PlannedRun
 from runners.store.claims import Claim
-from runners.store.run_store import LOG, RunStore, State, claimed, record_failure
+from runners.store.run_files import RunProgress
+from runners.store.run_folder import LOG, State, claimed, record_failure
+from runners.store.study_folder import StudyFolder
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAUSE = 0.2
@@ -28,13 +30,14 @@ PAUSE = 0.2
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker is made of. `load`, `train` and `interruption`, the exception that makes `train` leave a checkpoint
-    and end, are `module:name`, imported in the worker."""
+    """What a worker is made of. With `fail_fast` it ends at its first failure. `load`, `train` and `interruption`, the
+    exception that makes `train` leave a checkpoint and end, are `module:name`, imported in the worker."""
 
-    out: Path
+    folder: StudyFolder
     threads: int
     device: str | None = None
-    load: str = "runners.store.study_folder:load_prepared"
+    fail_fast: bool = False
+    load: str = "runners.store.prepared_data:load_prepared"
     train: str = "aggregation_lab.training.execution:train_run"
     interruption: str = "aggregation_lab.training.trainer:RunInterrupted"
 
@@ -50,22 +53,20 @@ class End(Enum):
 @dataclass
 class Worker:
     """`runs` in the order in which they should be taken. `stop` is asked after every step; `unrecorded` hears of a
-    failure that the run's folder does not hold, such as that it cannot be written. With `fail_fast` the worker ends at
-    its first failure."""
+    failure that the run's folder does not hold, such as that it cannot be written."""
 
     config: WorkerConfig
     runs: Sequence[PlannedRun]
     stop: Callable[[], bool]
     unrecorded: Callable[[PlannedRun, str], None]
-    fail_fast: bool = False
     given_up: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         os.environ.update({name: str(self.config.threads) for name in THREAD_VARIABLES})
-        self._prepared = imported(self.config.load)(self.config.out)
+        self._prepared = imported(self.config.load)(self.config.folder)
         self._train = imported(self.config.train)
         self._interruption = imported(self.config.interruption)
-        self._store = RunStore(self.config.out)
+        self._store = self.config.folder.runs
 
     def work(self) -> End:
         """Train what is to be had."""
@@ -127,7 +128,7 @@ class Worker:
                 self._give_up(run, message)
             if not trustworthy:
                 return End.BROKEN
-            return End.STOPPED if self.fail_fast else None
+            return End.STOPPED if self.config.fail_fast else None
 
     def _give_up(self, run: PlannedRun, message: str) -> None:
         self.given_up.add(run.id)
@@ -149,13 +150,7 @@ class _Reporter:
         if now - self._looked < self.LOOK_EVERY:
             return
         self._looked = now
-        self._claim.progress = {
-            "step": progress.step,
-            "steps": progress.steps,
-            "loss": progress.loss,
-            "score": progress.score,
-            "phase": progress.phase,
-        }
+        self._claim.progress = RunProgress.model_validate(progress)
         if self._claim.lost or self._stop():
             self.interrupted = True
             raise self._interruption

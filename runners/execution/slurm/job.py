@@ -10,7 +10,6 @@ submitit let at SIGUSR2. A job that Slurm itself queues again starts from the sa
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,16 +17,19 @@ from rich.console import Console
 from aggregation_lab.errors import AgglabError
 from runners.console.terminal import Terminal
 from runners.execution.device_slots import device_type, places
-from runners.execution.pool import Outcome, run_pool, stop_signals
+from runners.execution.pool import run_pool
 from runners.execution.progress import GridProgress, say
+from runners.execution.run_watch import Outcome
 from runners.execution.slurm.queue import read_orders
+from runners.execution.stop_signals import stop_signals
 from runners.execution.time_estimate import learn
 from runners.execution.worker import WorkerConfig
 from runners.options import GridOptions
 from runners.planning.plan import PlannedRun
-from runners.store import study_folder
 from runners.store.collect import collect
-from runners.store.run_store import RunStore, State
+from runners.store.run_folder import State
+from runners.store.run_store import RunStore
+from runners.store.study_folder import StudyFolder
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -42,7 +44,7 @@ class ArrayJob:
     not be recorded in the run's folder ends no more than its own job.
     """
 
-    out: Path
+    folder: StudyFolder
     threads: int
     jobs: int | None = None
     device: str | None = None
@@ -73,21 +75,21 @@ class ArrayJob:
 
     def _work(self, signals: Sequence[int]) -> bool:
         """Train what is to be had. Returns whether a signal came before the end."""
-        console, store, given_up = Terminal(width=140), RunStore(self.out), set[str]()
-        study, options = study_folder.read_study(self.out), GridOptions(self.jobs, device=self.device)
+        console, store, given_up = Terminal(width=140), self.folder.runs, set[str]()
+        study, options = self.folder.read_study(), GridOptions(self.jobs, device=self.device)
         where = places(study, device_type(self.device), options, console)
         while todo := self._open_runs(store, given_up):
             if signals:
                 return True
-            say(console, f"{self.out}: {len(todo)} runs to do, {len(where)} at a time")
-            outcome = self._train(todo, store, where, console)
+            say(console, f"{self.folder}: {len(todo)} runs to do, {len(where)} at a time")
+            outcome = self._train(todo, where, console)
             given_up |= outcome.failed.keys()
             if outcome.interrupted:
                 return True
             if self.fail_fast and outcome.failed:
                 break
         try:
-            collect(self.out, study_folder.read_plan(self.out))
+            collect(self.folder, self.folder.read_plan())
         except AgglabError as error:
             say(console, f"tables not updated: {error}")  # whoever calls run-grid or scores next writes them
         return False
@@ -97,7 +99,7 @@ class ArrayJob:
 
         With `fail_fast` none, once one has failed; else those in other hands too, for the pool to see them fail.
         """
-        plan, ordered = study_folder.read_plan(self.out), read_orders(self.out) - given_up
+        plan, ordered = self.folder.read_plan(), read_orders(self.folder) - given_up
         estimate = learn(store, plan)
         runs = sorted((run for run in plan if run.id in ordered), key=lambda run: -estimate.cost(run))
         states = {run: status.state for run, status in store.present(runs).items()}
@@ -106,12 +108,8 @@ class ArrayJob:
         watched = (State.PENDING, State.RUNNING) if self.fail_fast else (State.PENDING,)
         return [run for run in runs if states[run.id] in watched]
 
-    def _train(
-        self, todo: Sequence[PlannedRun], store: RunStore, where: Sequence[str | None], console: Console
-    ) -> Outcome:
+    def _train(self, todo: Sequence[PlannedRun], devices: Sequence[str | None], console: Console) -> Outcome:
         """What runs in other hands needs no waiting for: Slurm queues a job that dies with its node again."""
-        config = WorkerConfig(self.out, threads=self.threads)
+        config = WorkerConfig(self.folder, self.threads, fail_fast=self.fail_fast)
         with GridProgress(todo, console, collect=lambda: None) as progress:
-            return run_pool(
-                todo, store, config, progress, places=where, fail_fast=self.fail_fast, wait_for_others=False
-            )
+            return run_pool(todo, config, progress, devices=devices, wait_for_others=False)

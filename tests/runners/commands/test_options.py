@@ -8,6 +8,7 @@ from aggregation_lab.errors import StudyError
 from runners.execution.slurm.submit import check_folder, parameters
 from runners.planning import cost
 from runners.planning.slurm_settings import TAKEN, SlurmSettings
+from runners.store.study_folder import StudyFolder
 from tests.runners.commands.test_cli import agglab
 from tests.tiny import write_study
 
@@ -152,6 +153,6 @@ def test_no_option_that_runs_something_else_is_taken():
 
 @pytest.mark.parametrize("name", ["50%a", "it's", 'a"b', "a\\b"])
 def test_a_folder_that_sbatch_would_read_otherwise_is_refused(tmp_path, name):
-    check_folder(tmp_path / "with blanks & signs")
+    check_folder(StudyFolder(tmp_path / "with blanks & signs"))
     with pytest.raises(StudyError, match="which sbatch replaces in paths; choose another --out"):
-        check_folder(tmp_path / name / "out")
+        check_folder(StudyFolder(tmp_path / name / "out"))
