@@ -70,7 +70,7 @@ class RunSpec:
     def from_json(cls, value: Mapping[str, Any]) -> "RunSpec":
         """The spec that `to_json` wrote. Tasks get their own name as group, since a run knows of no groups."""
         tasks = tuple(
-            Task(task["name"], TaskType(task["type"]), task["classes"], task["name"], task["laterality"])
+            Task(task["name"], TaskType.of(task["type"]), task["classes"], task["name"], task["laterality"])
             for task in value["tasks"]
         )
         return cls(

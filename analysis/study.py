@@ -11,7 +11,7 @@ from aggregation_lab import results
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.manifest import Manifest, read_manifest
-from aggregation_lab.tasks import METRICS, TYPE_METRICS, TaskType
+from aggregation_lab.tasks import METRICS, find_type
 from analysis.frames import frame
 from analysis.gains import TaskScores
 from analysis.statistics.resampling import TaskCases, Weights, draw_weights, task_cases
@@ -85,11 +85,9 @@ def check_two(study: StudyTables) -> None:
 
 def primary_of(type_name: str, metrics: Sequence[str]) -> str:
     """The primary metric of a task type among those that have scores."""
-    known = TYPE_METRICS.get(TaskType(type_name), ()) if type_name in set(TaskType) else ()
-    for name in known:
-        if name in metrics:
-            return name
-    return next((name for name in metrics if name != "score"), "score")
+    task_type = find_type(type_name)
+    known = [metric.name for metric in task_type.metrics] if task_type else []
+    return next((name for name in [*known, *metrics] if name in metrics and name != "score"), "score")
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from aggregation_lab.data.interpretation.contrast import check_contrast
 from aggregation_lab.data.interpretation.coordinates import check_bounds, pixel_cases
 from aggregation_lab.data.interpretation.grey_levels import find_levels
 from aggregation_lab.data.interpretation.mask_classes import TaskMasks, class_masks
-from aggregation_lab.data.rows.cases import RULED_TYPES, Case, Shape, parse_rows, task_name
+from aggregation_lab.data.rows.cases import Case, Shape, parse_rows, task_name
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
 from aggregation_lab.data.rows.file_paths import find_files
 from aggregation_lab.data.rows.layout import advise, find_train_folder, tell_other_parts
@@ -35,7 +35,7 @@ from aggregation_lab.data.rows.table_text import UNKNOWN
 from aggregation_lab.data.subjects.subject_rules import assign_subjects, user_rules
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import alike, name_fault, printable
-from aggregation_lab.tasks import CHALLENGE_TASKS, Task
+from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
 
 __all__ = ["Dataset", "Problem", "read_dataset"]
 
@@ -100,7 +100,7 @@ def read_dataset(
     _check_names("groups", groups or (), present, findings)
     _check_names("laterality", laterality, present, findings)
     rules = rules or TargetRules()
-    for setting in RULED_TYPES:
+    for setting in _ruled_types():
         _check_names(setting, getattr(rules, setting), present, findings)
     _check_group_names(groups or {}, findings)
     _tell_alike("task", present, findings)
@@ -182,9 +182,15 @@ def _tell_alike(what: str, names: Iterable[str], findings: Findings) -> None:
         findings.warning(what, None, None, message)
 
 
+def _ruled_types() -> dict[str, list[str]]:
+    """The rules of `TargetRules` by task, and the types of task that each is for."""
+    rules = dict.fromkeys(rule for task_type in TaskType for rule in task_type.rules)
+    return {rule: [task_type.name for task_type in TaskType if rule in task_type.rules] for rule in rules}
+
+
 def _check_types(rules: TargetRules, shapes: Mapping[str, Shape], findings: Findings) -> None:
     """Report rules for tasks of a type that they say nothing of."""
-    for setting, types in RULED_TYPES.items():
+    for setting, types in _ruled_types().items():
         for name in getattr(rules, setting):
             if name in shapes and shapes[name].type not in types:
                 message = f"is a {shapes[name].type} task; {setting} is for {' and '.join(types)} tasks"

@@ -17,7 +17,7 @@ from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.results import SEEDLESS
-from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS, UNIT_FREE
+from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS, TaskType, find_type
 from aggregation_lab.text import printable
 from analysis.external.columns import is_known, named_columns
 from analysis.external.names import clean_names, directions, metric_names, task_types
@@ -218,7 +218,8 @@ def _check_ranges(rows: pd.DataFrame, sheet: Sheet, path: Path) -> None:
 
 def _unit_free(rows: pd.DataFrame) -> pd.Series:
     """Whether a metric can be averaged over tasks: the unit-free ones, or an unknown one whose values lie in [0, 1]."""
-    names = {"score", *UNIT_FREE.values(), "F1_macro", "F1_weighted", "accuracy", "MRE_relative"}
+    of_types = {task_type.unit_free for task_type in TaskType}
+    names = {"score", *of_types, "F1_macro", "F1_weighted", "accuracy", "MRE_relative"}
     bounded = rows.groupby("metric")["value"].transform(lambda values: values.between(0, 1).all())
     return rows["metric"].isin(names) | (~rows["metric"].isin(list(METRICS)) & bounded.astype(bool))
 
@@ -310,7 +311,8 @@ def _unit_free_metric(scores: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
     for task, own in free.groupby("task", sort=True):
         arms = own.groupby("metric", sort=False).size()
         fullest = list(arms[arms == arms.max()].index)
-        usual = ("score", *(metric for kind, metric in UNIT_FREE.items() if kind == own["type"].iloc[0]))
+        task_type = find_type(own["type"].iloc[0])
+        usual = ("score", task_type.unit_free) if task_type else ("score",)
         chosen[str(task)] = next((metric for metric in usual if metric in fullest), fullest[0])
         if len(arms) > 1 and chosen[str(task)] != "score":
             several.append(str(task))

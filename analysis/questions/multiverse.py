@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from aggregation_lab.tasks import METRICS, TaskType
+from aggregation_lab.tasks import METRICS, TaskType, find_type
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
 from analysis.questions.task_gains import moderated, scaled_margin, testable
@@ -32,13 +32,6 @@ from analysis.settings import Correction, Scale, Settings
 from analysis.statistics.resampling import ARM, TaskCases, Weights
 from analysis.statistics.verdicts import VERDICTS, judge
 from analysis.study import Resampled, StudyTables, primary_of, task_scores
-
-ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
-    TaskType.CLASSIFICATION: ("F1_macro", "MCC", "accuracy"),
-    TaskType.SEGMENTATION: ("HD",),
-    TaskType.REGRESSION: ("MRE",),
-}
-"""Metrics of a type beside its unit-free score."""
 
 MOST_CONTRASTS = 24
 """Contrasts that are judged under other choices; the first of more."""
@@ -137,9 +130,10 @@ def task_variants(
         name = "score" if "score" in metrics else primary_of(str(own["type"].iloc[0]), metrics)
         main[str(task)] = name
         higher[str(task)] = bool((own.loc[own["metric"] == name, "direction"] == "higher").all())
-    for metric in sorted({name for names in ALTERNATIVES.values() for name in names}):
+    for metric in sorted({name for task_type in TaskType for name in task_type.alternatives}):
         for each in task_scores(thin, None, metric):
-            if metric in ALTERNATIVES.get(each.type, ()) and metric != main[each.task]:
+            task_type = find_type(each.type)
+            if task_type and metric in task_type.alternatives and metric != main[each.task]:
                 found[each.task][metric, COUNTED] = each
     if resampled is None:
         return found

@@ -33,7 +33,6 @@ from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
-from aggregation_lab.training.losses import image_losses
 from runners.bench.files_on_disk import CaseFiles, passes
 from runners.bench.plain import Trained, task_files
 from runners.planning import cost
@@ -132,7 +131,7 @@ class TaskLoss(AbsLoss):
         self.type = task_type
 
     def compute_loss(self, prediction: Any, target: Tensor) -> Tensor:
-        return image_losses(self.type, prediction, target).mean()
+        return self.type.network.loss(prediction, target).mean()
 
     def _update_loss(self, prediction: Any, target: Tensor) -> Tensor:
         """As LibMTL's, which asks a prediction for its size: that of a detection head has several parts."""

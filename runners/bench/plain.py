@@ -23,7 +23,6 @@ from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
-from aggregation_lab.training.losses import image_losses
 from aggregation_lab.training.optimizer import schedule
 from aggregation_lab.training.trainer import evaluation_points
 from runners.bench.files_on_disk import CaseFiles, draw_batches
@@ -101,7 +100,7 @@ class PlainRun:
     def loss(self, task: int, batch: Batch) -> Tensor:
         name = self.spec.tasks[task].name
         outputs = self.model(to_model_input(batch.images, self.mean, self.std), batch.task_index, batch.parts)
-        return image_losses(self.spec.tasks[task].type, outputs[name], batch.targets[name]).mean()
+        return self.spec.tasks[task].type.network.loss(outputs[name], batch.targets[name]).mean()
 
     @torch.no_grad()
     def evaluate(self, batches: "Batches") -> float:

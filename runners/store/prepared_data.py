@@ -64,7 +64,7 @@ def _root_and_tasks(folder: StudyFolder) -> tuple[Path, dict[str, Task]]:
         value = read_sealed(file)
         if value["dataset"] != folder.read_identity().dataset:
             raise ValueError("it is of another data set")
-        tasks = [Task(**{**task, "type": TaskType(task["type"])}) for task in value["tasks"]]
+        tasks = [Task(**{**task, "type": TaskType.of(task["type"])}) for task in value["tasks"]]
         return Path(value["root"]), {task.name: task for task in tasks}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise cannot_be_used(file, error) from error
