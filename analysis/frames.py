@@ -6,7 +6,7 @@ Statistics return these frames, tables and figures read them, the report shows t
 from it. Intervals are 95 % unless named adjusted. `fraction` is the share of the training components.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -323,6 +323,9 @@ FRAMES: Final[dict[str, dict[str, str]]] = {
 }
 
 
+LABELS: Final = ("contrast", "joint", "base", "fraction")
+"""What a row says of its contrast, see `analysis.gains.Contrast.at`."""
+
 OPTIONAL: Final[dict[str, frozenset[str]]] = {
     "across": frozenset({"sd_group", "sd_task"}),
     "pooled": frozenset({"gain", "low", "high", "p", "gaining", "median", "low_new", "high_new", "p_new", "sd_tasks"}),
@@ -343,6 +346,24 @@ def frame(name: str, rows: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
     for keys in {frozenset(row) for row in rows}:
         _check(name, keys)
     return pd.DataFrame(rows, columns=list(FRAMES[name]))
+
+
+def part(name: str, rows: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
+    """Rows of one contrast, which `stacked` adds to them. Raises `ValueError` as `frame`."""
+    labels = [label for label in LABELS if label in FRAMES[name] and not any(label in row for row in rows)]
+    for keys in {frozenset(row) for row in rows}:
+        _check(name, keys.union(labels))
+    return pd.DataFrame(rows, columns=[column for column in FRAMES[name] if column not in labels])
+
+
+def stacked(name: str, parts: Iterable[tuple[Mapping[str, object], pd.DataFrame]]) -> pd.DataFrame:
+    """Parts of the named frame on top of each other, with the labels of each that its rows lack."""
+    filled = [
+        rows.assign(**{key: value for key, value in labels.items() if key in FRAMES[name] and key not in rows})
+        for labels, rows in parts
+        if len(rows)
+    ]
+    return ordered(name, pd.concat(filled, ignore_index=True)) if filled else frame(name, [])
 
 
 def ordered(name: str, rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,17 +13,13 @@ from analysis.study import StudyTables
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """All frames of `analysis.frames.FRAMES` by name, what a reader must be told beside them, and the fitted rule.
-
-    `multiverse_choices` has a row per task and choice of the multiverse.
-    """
+    """All frames of `analysis.frames.FRAMES` by name, what a reader must be told beside them, and the fitted rule."""
 
     study: StudyTables
     settings: Settings
     frames: Mapping[str, pd.DataFrame]
     warnings: tuple[str, ...] = ()
     rule: guidelines.Rule | None = None
-    multiverse_choices: pd.DataFrame | None = None
 
     def recommend(self, n_train: float, task_type: str, group: str | None = None) -> guidelines.Recommendation:
         """Advice for a new task, see `guidelines`. Raises `ResultsError` where no rule could be fitted."""

@@ -48,6 +48,22 @@ class StudyTables:
         """Shares of the training components that have scores, ascending."""
         return sorted(set(self.scores["fraction"]))
 
+    @property
+    def full(self) -> float:
+        """The largest share of the training components that has scores."""
+        return max(self.fractions)
+
+    def improving(self) -> pd.DataFrame:
+        """Columns aggregation, task, fraction, improving: still rising on validation at the end in at least one seed.
+
+        Empty without curves.
+        """
+        keys = ["aggregation", "task", "fraction"]
+        if self.curves is None:
+            return pd.DataFrame(columns=[*keys, "improving"])
+        rows = self.curves.groupby(keys, as_index=False).agg(improving=("still_improving", "any"))
+        return rows.astype({"improving": bool})
+
 
 def load_study(folder: Path | str) -> StudyTables:
     """Read the tables of an output folder.
@@ -119,6 +135,9 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
     """
     found = []
     trained = study.scores[study.scores["aggregation"] != FLOOR]
+    improving: dict[str, dict[tuple[str, float], bool]] = {}
+    for name, task, fraction, known in study.improving().itertuples(index=False, name=None):
+        improving.setdefault(task, {})[name, fraction] = known
     for task, rows in trained.groupby("task", sort=True):
         available = list(rows["metric"].unique())
         name = (
@@ -148,6 +167,8 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 values=sign * values,
                 draws=None if draws is None else sign * draws,
                 subjects=cases.n_subjects if cases is not None else 0,
+                margin=study.manifest.margin(str(task)),
+                improving=improving.get(str(task), {}),
             )
         )
     return found

@@ -7,7 +7,6 @@ import pandas as pd
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from analysis.gains import contrasts
-from analysis.questions.study_quality import improving
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED
 from analysis.study import StudyTables
@@ -158,7 +157,7 @@ def _training(study: StudyTables) -> list[str]:
     if study.curves is None:
         return ["There are no validation curves: whether the baselines were trained to the end is unknown."]
     found = []
-    for name, part in improving(study).groupby("aggregation"):
+    for name, part in study.improving().groupby("aggregation"):
         consequence = "gains over them are flattered" if name == "TS" else "more training may raise its gains"
         said = f"{name} models were still improving when their budget ended in {{}}: {consequence}."
         found += _if_any(part.loc[part["improving"], "task"], part["task"].nunique(), said)
