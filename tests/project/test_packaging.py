@@ -8,6 +8,7 @@ import sys
 import tomllib
 import zipfile
 from configparser import ConfigParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,7 @@ def test_authors_are_those_of_the_citation():
 
 
 PATH = re.compile(r"`([\w./-]+(?:\.py|\.md|\.j2|\.txt|\.yml|\.toml|/))`")
+MODULE = re.compile(rf"`((?:{'|'.join(ROOMS)})(?:\.[a-z_]+)+)`")
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
@@ -91,6 +93,8 @@ def test_every_path_that_a_page_names_exists(page):
     """A path is written from the root, or as short as it is unmistakable in its sentence: from a package, or a name."""
     files = project_files()
     known = {f"/{file}" for file in files} | {f"/{parent}/" for file in files for parent in Path(file).parents}
-    named = PATH.findall((ROOT / page).read_text())
+    text = (ROOT / page).read_text()
+    named = PATH.findall(text)
     assert len(named) > 20
     assert [path for path in named if not any(place.endswith(f"/{path}") for place in known)] == []
+    assert [name for name in MODULE.findall(text) if find_spec(name) is None] == []
