@@ -44,19 +44,20 @@ def run_grid(
 
     Exit code 0: all chosen runs are finished; 1: some are not; 2: the study is at fault; 130: interrupted.
     """
-    from runners.commands import study_commands
+    from runners.commands.show_plan import show_plan
+    from runners.commands.study_commands import open_study
     from runners.execution.grid import run_study
     from runners.execution.slurm.submit import overridden
     from runners.planning.study_file import naming
 
     options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
-    opened, file, folder = study_commands.open_study(study, data, out)
+    opened, file, folder = open_study(study, data, out)
     if slurm and engine is not EngineName.SLURM:
         raise StudyError("--slurm: needs --engine slurm")
     opened = overridden(opened, slurm or ())
     with naming(file):
         if dry_run:
-            raise typer.Exit(study_commands.show_plan(opened, folder, options, screen()))
+            raise typer.Exit(show_plan(opened, folder, options, screen()))
         raise typer.Exit(run_study(opened, file, folder, options, screen()))
 
 
@@ -69,13 +70,14 @@ def plan(
     device: DeviceOption = None,
 ) -> None:
     """Show a study's runs, images and time, and what is finished already; nothing is written."""
-    from runners.commands import study_commands
+    from runners.commands.show_plan import show_plan
+    from runners.commands.study_commands import open_study
     from runners.planning.study_file import naming
 
     options = GridOptions(jobs, tuple(only or ()), device=device)
-    opened, file, folder = study_commands.open_study(study, data, out)
+    opened, file, folder = open_study(study, data, out)
     with naming(file):
-        raise typer.Exit(study_commands.show_plan(opened, folder, options, screen()))
+        raise typer.Exit(show_plan(opened, folder, options, screen()))
 
 
 def status(out: OutArgument) -> None:
