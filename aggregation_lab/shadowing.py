@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from aggregation_lab.errors import AgglabError
-from aggregation_lab.naming import printable
+from aggregation_lab.text import printable
 
 PACKAGES = ("aggregation_lab", "analysis", "runners")
 _HOME = Path(__file__).resolve().parents[1]
@@ -27,7 +27,7 @@ def check_packages() -> None:
     for name in PACKAGES:
         path = _path(_spec(name))
         if path is not None and path.resolve() != _HOME / name:
-            raise ShadowedError(f"{printable(path)}: hides the package {name} of agglab; {_ADVICE}")
+            raise ShadowedError(f"{_shown(path)}: hides the package {name} of agglab; {_ADVICE}")
 
 
 def hidden_library(error: BaseException) -> str | None:
@@ -41,7 +41,11 @@ def hidden_library(error: BaseException) -> str | None:
         return None
     elsewhere = [entry for entry in sys.path if Path(entry).resolve() != path.parent.resolve()]
     library = _path(PathFinder.find_spec(module.__name__, elsewhere))
-    return library and f"{printable(path)}: hides the library {module.__name__} ({printable(library)}); {_ADVICE}"
+    return f"{_shown(path)}: hides the library {module.__name__} ({_shown(library)}); {_ADVICE}" if library else None
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path), 1000)
 
 
 def _spec(name: str) -> ModuleSpec | None:

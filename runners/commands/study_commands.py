@@ -1,4 +1,4 @@
-"""What the commands of `agglab` do, once their options are read."""
+"""What the commands status, scores and phantoms do, once their options are read."""
 
 from pathlib import Path
 
@@ -8,19 +8,13 @@ from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.text import printable
-from runners.execution.device_slots import device_type, share_of_cores, worker_devices
-from runners.execution.grid import TAKEN
-from runners.execution.progress import duration, preparation, say, say_warnings
+from runners.execution.progress import preparation, say
 from runners.execution.slurm import queue
-from runners.execution.time_estimate import TimeEstimate, learn
-from runners.options import GridOptions
-from runners.planning import cost
-from runners.planning.plan import select
 from runners.planning.study import Study
 from runners.planning.study_file import find_study, load_study, parse_study
 from runners.planning.user_paths import output_path
 from runners.store.collect import finished_runs, gather
-from runners.store.prepare import make_phantoms, plan_only
+from runners.store.prepare import make_phantoms
 from runners.store.run_folder import LOG, State, counted
 from runners.store.study_folder import StudyFolder
 
@@ -30,60 +24,6 @@ def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, P
     file = find_study(name)
     study = load_study(file, data=data)
     return study, file, StudyFolder(output_path(out or Path("out") / study.name))
-
-
-def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: Console) -> int:
-    """Print the runs, their state and an estimate of time; leaves no trace in `folder`."""
-    plan = plan_only(study, folder, preparation(console))
-    say_warnings(console, plan.warnings, plan.notes)
-    runs, store = plan.runs, folder.runs
-    states = store.statuses(runs)
-    device = device_type(options.device)
-    chosen = select(runs, options.only)
-    todo = [run for run in chosen if states[run.id].state in TAKEN[options.rerun]]
-    where = worker_devices(study, device, options, console)
-    jobs = len(where)
-    estimate = learn(store, runs)
-    basis = f"by the pace of {estimate.finished} finished runs"
-    if not estimate.finished:
-        estimate, basis = guessed(device, jobs), "a rough guess from this machine's matrix rate"
-    for run in chosen:
-        status = states[run.id]
-        reason = f"  ({status.reason})" if status.reason else ""
-        size = f"{run.n_train:7} cases {run.steps:7} steps {run.passes:7.1f} passes {duration(estimate.cost(run)):>9}"
-        say(console, f"{status.state:8}{size}  {run.title}{reason}")
-    units = {run.unit_title: run.lifted for run in chosen}
-    lifted = [title for title, is_lifted in units.items() if is_lifted]
-    if lifted:
-        named = ", ".join(lifted[:5]) + (f" and {len(lifted) - 5} more" if len(lifted) > 5 else "")
-        gained = f"min_steps gives {len(lifted)} of {len(units)} units more passes than the study's"
-        say(console, f"{gained} {study.training.passes:g}: {named}")
-    side = study.training.image_size
-    cached = f"images {'cached' if images_cached(folder.cache, side) else 'not cached yet'} at {side} px"
-    seconds = cost.makespan([estimate.cost(run) for run in todo], jobs)
-    images = sum(run.images for run in todo)
-    shared = sum(len(run.labels) - 1 for run in chosen)
-    sharing = 1 if device == "cpu" else jobs / len(set(where))
-    each = estimate.by_aggregation(chosen).items()
-    hours = ", ".join(f"{name} {duration(taken / sharing)}" for name, taken in each)
-    say(console, f"time of one {'core' if device == 'cpu' else 'GPU'} by aggregation: {hours}")
-    say(
-        console,
-        f"{len(chosen)} runs ({shared} units shared by two aggregations are trained once), {len(todo)} to do: "
-        f"{images} images, about {duration(seconds)} with {jobs} at a time on {device} ({basis}); {cached}",
-    )
-    return 0
-
-
-def images_cached(cache: Path, size: int) -> bool:
-    """Whether the images and masks of a study's data set lie ready at `size` pixels."""
-    return all(any(cache.glob(f"{kind}-{size}-*.npy")) for kind in ("images", "masks"))
-
-
-def guessed(device: str, jobs: int) -> TimeEstimate:
-    """The estimate for a study of which nothing is finished: this machine's matrix rate, shared by `jobs` workers."""
-    rate = cost.matrix_rate(device, share_of_cores(jobs)) * cost.UNTRAINED_EFFICIENCY
-    return TimeEstimate(0.0, rate if device == "cpu" else rate / jobs, 0)
 
 
 def show_status(out: Path, console: Console) -> int:
@@ -120,24 +60,26 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
     if metric is not None and metric not in METRICS:
         raise StudyError(f"--metric {printable(metric)}: is unknown; it takes {', '.join(METRICS)}")
     if fraction is not None and fraction not in study.fractions:
-        raise StudyError(f"--fraction {fraction:g}: the study has {', '.join(f'{each:g}' for each in study.fractions)}")
+        raise StudyError(
+            f"--fraction {fraction:g}: the study has {', '.join(f'{share:g}' for share in study.fractions)}"
+        )
     finished = finished_runs(folder, runs)
     scores = gather(folder, finished, "scores")
     names, boards = list(study.aggregations), []
-    for each in study.fractions if fraction is None else [fraction]:
-        board = scoreboard(scores, names, each, metric)
-        share = "" if each == 1 else f", {each:.0%} of the training data"
-        console.print(on_screen(board, names, f"{study.name}: test scores, mean ± sd over seeds{share}"))
+    for share in study.fractions if fraction is None else [fraction]:
+        board = scoreboard(scores, names, share, metric)
+        part = "" if share == 1 else f", {share:.0%} of the training data"
+        console.print(on_screen(board, names, f"{study.name}: test scores, mean ± sd over seeds{part}"))
         say(console, summary(board, names))
-        boards.append(board.assign(fraction=each))
-    place = out / "scoreboard.csv"
-    write_text(place, csv_text(pd.concat(boards)))
+        boards.append(board.assign(fraction=share))
+    file = out / "scoreboard.csv"
+    write_text(file, csv_text(pd.concat(boards)))
     if len(finished) < len(runs):
         say(
             console,
             f"{len(finished)} of {len(runs)} runs have a result, the table lacks the others; see `agglab status`",
         )
-    say(console, f"written to {place}")
+    say(console, f"written to {file}")
     return 0
 
 

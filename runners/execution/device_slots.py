@@ -5,6 +5,7 @@ from rich.console import Console
 from runners.execution.progress import say
 from runners.options import EngineName, GridOptions
 from runners.planning import cost
+from runners.planning.accelerators import accelerator_possible
 from runners.planning.study import Study
 
 MOST_PER_DEVICE = 4
@@ -13,8 +14,8 @@ MOST_PER_DEVICE = 4
 
 def device_type(name: str | None) -> str:
     """Type of the device runs will use. Raises `ModelError` where it does not exist here."""
-    if name == "cpu":
-        return name  # without loading torch
+    if name == "cpu" or (name is None and not accelerator_possible()):
+        return "cpu"  # without loading torch
     from aggregation_lab.training.device import pick_device
 
     return pick_device(name).type
