@@ -1,6 +1,6 @@
 """What an analysis gives back: its frames, tables and figures, warnings, and the fitted rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -49,8 +49,8 @@ class Analysis(NamedFrames):
         name: str,
         ax: "Axes | Figure | SubFigure | None" = None,
         *,
-        tasks: Sequence[str] | None = None,
-        order: Sequence[str] | None = None,
+        tasks: Iterable[str] | None = None,
+        order: Iterable[str] | None = None,
         labels: Mapping[str, str] | None = None,
         palette: "Palette | None" = None,
     ) -> "Axes | Figure | SubFigure":

@@ -1,6 +1,6 @@
 """The guideline as a map: which aggregation to train for a task of this type, group and size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -30,7 +30,7 @@ def guideline_map(
     guidelines: pd.DataFrame,
     *,
     ax: Target | None = None,
-    order: Sequence[str] | None = None,
+    order: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
 ) -> Target:

@@ -17,19 +17,24 @@ _FEW = 20
 """Colours up to which a listed colormap of matplotlib is taken for single colours."""
 
 
-def check_names(option: str, names: Iterable[object], known: Collection[str]) -> None:
-    """Raise `ResultsError` for the first name that is not known."""
+def listed(option: str, names: Iterable[str] | None) -> list[str] | None:
+    """Names as a list. Raises `ResultsError` for one name, which would be taken for a list of letters."""
     if isinstance(names, str):
         raise ResultsError(f"{option}: give a list of names, not one name")
+    return None if names is None else list(names)
+
+
+def check_names(option: str, names: Iterable[object], known: Collection[str]) -> None:
+    """Raise `ResultsError` for the first name that is not known."""
     for name in names:
         if name not in known:
             raise ResultsError(f"{option}: nothing here is called {printable(str(name))}{near_names(name, known)}")
 
 
-def in_order(names: Iterable[str], order: Sequence[str] | None) -> list[str]:
+def in_order(names: Iterable[str], order: Iterable[str]) -> list[str]:
     """Names in the caller's order; those it does not have follow as they come."""
     names = list(dict.fromkeys(names))
-    first = [name for name in order or () if name in names]
+    first = [name for name in order if name in names]
     return [*first, *(name for name in names if name not in first)]
 
 

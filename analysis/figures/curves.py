@@ -1,6 +1,6 @@
 """Learning curves of every task: was the comparison made between models that had learned what they could?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,8 +24,8 @@ def learning_curves(
     gains: pd.DataFrame | None = None,
     *,
     ax: Target | None = None,
-    tasks: Sequence[str] | None = None,
-    order: Sequence[str] | None = None,
+    tasks: Iterable[str] | None = None,
+    order: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
 ) -> Target:

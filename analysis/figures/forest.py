@@ -1,6 +1,6 @@
 """Gains by task as a forest of intervals: which tasks gain, which lose, and how surely."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -32,8 +32,8 @@ def gains_forest(
     pooled: pd.DataFrame | None = None,
     *,
     ax: Target | None = None,
-    tasks: Sequence[str] | None = None,
-    order: Sequence[str] | None = None,
+    tasks: Iterable[str] | None = None,
+    order: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
     scale: Scale = "absolute",

@@ -1,6 +1,6 @@
 """Stability of gains over clinical groups and amounts of data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def stability(
     summary: pd.DataFrame | None = None,
     *,
     ax: Target | None = None,
-    order: Sequence[str] | None = None,
+    order: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
     scale: Scale = "absolute",

@@ -1,6 +1,6 @@
 """Gains by task and contrast as a heat map."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,8 @@ def gains_heat_map(
     gains: pd.DataFrame,
     *,
     ax: Target | None = None,
-    tasks: Sequence[str] | None = None,
-    order: Sequence[str] | None = None,
+    tasks: Iterable[str] | None = None,
+    order: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
     scale: Scale = "absolute",

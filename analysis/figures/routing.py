@@ -1,6 +1,6 @@
 """Which experts the tasks of the all-task model use, and which tasks are routed alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,8 @@ def routing_usage(
     gains: pd.DataFrame | None = None,
     *,
     ax: Target | None = None,
-    tasks: Sequence[str] | None = None,
-    order: Sequence[str] | None = None,
+    tasks: Iterable[str] | None = None,
+    order: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
 ) -> Target:
@@ -83,8 +83,8 @@ def routing_similarity(
     gains: pd.DataFrame | None = None,
     *,
     ax: Target | None = None,
-    tasks: Sequence[str] | None = None,
-    order: Sequence[str] | None = None,
+    tasks: Iterable[str] | None = None,
+    order: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
 ) -> Target:

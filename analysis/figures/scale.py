@@ -1,6 +1,6 @@
 """Gain against the number of training cases: across tasks (observation) and within tasks (intervention)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def scale_across(
     across_line: pd.DataFrame | None = None,
     *,
     ax: Target | None = None,
-    tasks: Sequence[str] | None = None,
+    tasks: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
     scale: Scale = "absolute",
@@ -83,7 +83,7 @@ def scale_within(
     within_line: pd.DataFrame | None = None,
     *,
     ax: Target | None = None,
-    tasks: Sequence[str] | None = None,
+    tasks: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
     scale: Scale = "absolute",

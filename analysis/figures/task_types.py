@@ -1,7 +1,6 @@
 """Type sensitivity: what the task type does to gains."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -26,7 +25,7 @@ def type_sensitivity(
     type_test: pd.DataFrame | None = None,
     *,
     ax: Target | None = None,
-    order: Sequence[str] | None = None,
+    order: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
     scale: Scale = "absolute",
@@ -69,10 +68,9 @@ def draw_types(view: View) -> Drawn | None:
         if row["base_improving"] > 0:
             margin_arrow(left, at, colour)
         height = 0.62 / len(names)
-        look: dict[str, Any]
-        for share, look in ((row["negative"], {"fc": "white", "lw": 0.8}), (row["harmed"], {"fc": colour, "lw": 0.0})):
+        for share, face, width in ((row["negative"], "white", 0.8), (row["harmed"], colour, 0.0)):
             if share > 0:
-                right.barh([at], [share], height=height, ec=colour, **look)
+                right.barh([at], [share], height=height, ec=colour, fc=face, lw=width)
     # An unfinished study compares more tasks under one contrast than under another.
     counts = {str(name): dict.fromkeys(sorted(count)) for name, count in rows.groupby("type")["tasks"]}
     left.set_yticks(range(len(types)), [f"{name} ({', '.join(map(str, counts[name]))})" for name in types])

@@ -1,6 +1,6 @@
 """What a figure is drawn from: frames, the caller's choices, and where it goes."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import matplotlib
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
 from analysis.figures.canvas import NewFigure, Target, known_to_pyplot, say_above, shown_once
-from analysis.figures.choices import Palette, check_names, colours, in_order
+from analysis.figures.choices import Palette, check_names, colours, in_order, listed
 from analysis.figures.labels import labelled, named_again
 from analysis.figures.selection import fewer_contrasts, fewer_tasks
 from analysis.figures.style import AGGREGATION_COLOURS, GREY, PARTITION_COLOURS, PLAIN_TEXT
@@ -29,8 +29,8 @@ class Choices:
     """What a caller wants otherwise; names as in the frames until `render` puts labels in their place."""
 
     ax: Target | None = None
-    tasks: Sequence[str] | None = None
-    order: Sequence[str] | None = None
+    tasks: Iterable[str] | None = None
+    order: Iterable[str] | None = None
     labels: Mapping[str, str] | None = None
     palette: Palette | None = None
 
@@ -67,7 +67,9 @@ class View:
 
     def ordered(self, names: Sequence[str]) -> list[str]:
         """Names of rows that are no tasks, in the caller's order."""
-        check_names("order", self.choices.order or (), names)
+        if self.choices.order is None:
+            return list(names)
+        check_names("order", self.choices.order, names)
         return in_order(names, self.choices.order)
 
     def colours(self, defaults: Mapping[str, str], known: Collection[str] = ()) -> dict[str, str]:
@@ -122,15 +124,16 @@ def render(body: Callable[[View], Drawn | None], view: View) -> Drawn | None:
     The rows beside the figure keep the names. On an Axes of the caller's, sizes and colours of axes and ticks stay
     the caller's. None where there is nothing to draw.
     """
-    shown, line = fewer_contrasts(_chosen(view).frames)
-    ready, names = _labelled(replace(_chosen(view), frames=shown))
+    chosen = _chosen(view)
+    shown, line = fewer_contrasts(chosen.frames)
+    ready, names = _labelled(replace(chosen, frames=shown))
     with matplotlib.rc_context(PLAIN_TEXT):  # `figure_on` sets the rest where it makes the axes
         drawn = body(ready)
-        if drawn is None:
-            return None
-        target, rows = drawn
-        say_above(target, view.choices.ax, line)
-    return target, named_again(rows, names)
+        if drawn is not None:
+            say_above(drawn[0], view.choices.ax, line)
+        interactive = matplotlib.is_interactive()
+    matplotlib.interactive(interactive)  # a notebook's backend is, and may be loaded with its first figure only
+    return None if drawn is None else (drawn[0], named_again(drawn[1], names))
 
 
 def on_paper(body: Callable[[View], Drawn | None], analysis: NamedFrames) -> tuple[Figure, pd.DataFrame] | None:
@@ -153,18 +156,17 @@ def drawn_on(body: Callable[[View], Drawn | None], view: View, needs: str) -> Ta
 
 
 def _chosen(view: View) -> View:
-    """The view with the chosen tasks only."""
+    """The view with the chosen tasks only, and what names all tasks have."""
     tasks = {str(task) for rows in view.frames.values() if "task" in rows for task in rows["task"].unique()}
-    chosen = view.choices.tasks
+    chosen, order = listed("tasks", view.choices.tasks), listed("order", view.choices.order)
+    view = replace(view, all_tasks=tasks, choices=replace(view.choices, tasks=chosen, order=order))
     if chosen is None:
-        return replace(view, all_tasks=tasks)
+        return view
     check_names("tasks", chosen, tasks)
     frames = dict(view.frames)
     for column in ("task", "other"):
-        frames = {
-            name: rows[rows[column].isin(list(chosen))] if column in rows else rows for name, rows in frames.items()
-        }
-    return replace(view, frames=frames, all_tasks=tasks)
+        frames = {name: rows[rows[column].isin(chosen)] if column in rows else rows for name, rows in frames.items()}
+    return replace(view, frames=frames)
 
 
 def _labelled(view: View) -> tuple[View, dict[str, str]]:

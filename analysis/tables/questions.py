@@ -34,6 +34,7 @@ _LINE_NOTE = (
 
 
 def pooled_table(analysis: NamedFrames) -> PaperTable:
+    """Mean gains over all tasks, types and groups: of these very tasks, and of tasks of their kind."""
     raw = analysis.frames["pooled"]
     columns = [
         CONTRAST,
@@ -70,6 +71,7 @@ def _counted(cell: str, row: Row) -> str:
 
 
 def types_table(analysis: NamedFrames) -> PaperTable:
+    """Mean gain of each task type, shares of harmed tasks, and its difference from the other types."""
     raw = analysis.frames["sensitivity"]
     columns = [
         CONTRAST,
@@ -103,6 +105,7 @@ _CROSSOVER = Column("crossover", lambda row: text(row["crossover"]), "crossover"
 
 
 def across_table(analysis: NamedFrames) -> PaperTable:
+    """Slopes of gain against training cases over different tasks, with crossovers."""
     raw = analysis.frames["across"]
     columns = [
         CONTRAST,
@@ -148,6 +151,7 @@ def within_table(analysis: NamedFrames) -> PaperTable | None:
 
 
 def stability_table(analysis: NamedFrames) -> PaperTable:
+    """Spread, worst cell and share of losses over clinical groups and fractions."""
     raw = analysis.frames["stability"]
     columns = [
         CONTRAST,
@@ -178,6 +182,7 @@ def _negative(row: Row) -> str:
 
 
 def guidelines_table(analysis: NamedFrames) -> PaperTable:
+    """Which aggregation to train, by task type, clinical group and training cases."""
     raw = analysis.frames["guidelines"]
     columns = [
         Column("type", lambda row: row["type"], "type"),
@@ -200,6 +205,7 @@ def guidelines_table(analysis: NamedFrames) -> PaperTable:
 
 
 def regret_table(analysis: NamedFrames) -> PaperTable:
+    """What following the guideline loses on tasks left out, against simple rules."""
     raw = analysis.frames["regret"]
     columns = [
         Column("rule", lambda row: row["rule"], "rule"),
@@ -241,6 +247,7 @@ def _passes(row: Row) -> str:
 
 
 def findings_table(analysis: NamedFrames) -> PaperTable:
+    """The five findings of arXiv 2603.18123 on these data, part by part."""
     raw = analysis.frames["findings"]
     rows = raw.assign(again=raw.duplicated(["finding", "claim"]))
     columns = [

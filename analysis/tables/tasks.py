@@ -47,6 +47,7 @@ def _percent(name: str, row: Row) -> str:
 
 
 def data_table(analysis: NamedFrames) -> PaperTable:
+    """Tasks with their type, group, training cases at every fraction, test cases, subjects and margin."""
     raw = analysis.frames["data"]
     full = at_full(raw)
     shares = sorted(set(raw["fraction"]))
@@ -69,6 +70,7 @@ def data_table(analysis: NamedFrames) -> PaperTable:
 
 
 def scores_table(analysis: NamedFrames) -> PaperTable:
+    """Primary metric of every task at full data, a column per aggregation, mean ± sd over seeds, with the floor."""
     raw = analysis.frames["scores"]
     full = at_full(raw[raw["aggregation"] != FLOOR])
     first = full.drop_duplicates("task").set_index("task")
@@ -121,6 +123,7 @@ def _is(value: Any, wanted: bool) -> bool:
 
 
 def gains_table(analysis: NamedFrames) -> PaperTable:
+    """Gains at full data by task and contrast: raw metrics, adjusted interval, p values, margin, verdict."""
     raw = analysis.frames["gains"]
     rows = by_task(at_full(with_unit(analysis.frames["gains"], analysis.settings.scale)))
     columns = [
@@ -191,6 +194,7 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
 
 
 def power_table(analysis: NamedFrames) -> PaperTable:
+    """What the seeds at hand can show for every task and contrast, and how many more it takes."""
     raw = analysis.frames["power"]
     columns = [
         TASK,
@@ -214,6 +218,7 @@ def power_table(analysis: NamedFrames) -> PaperTable:
 
 
 def multiverse_table(analysis: NamedFrames) -> PaperTable:
+    """Share of other analyses that give each verdict, by task and contrast."""
     raw = analysis.frames["multiverse"]
     columns = [
         TASK,
