@@ -135,6 +135,8 @@ def claimed(folder: Path, run: PlannedRun) -> Iterator[claims.Claim | None]:
 def record_failure(folder: Path, message: str, trace: str = "") -> None:
     """Mark the run as failed. The caller holds its claim."""
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    # A path in the message may hold bytes that are no text, which neither JSON nor a terminal takes.
+    message, trace = (text.encode(errors="backslashreplace").decode() for text in (message, trace))
     failure = Failure(message=message, when=when, job=slurm_job(), traceback=tuple(trace.splitlines()))
     write_json(folder / ERROR, failure.model_dump())
 
