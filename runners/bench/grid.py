@@ -56,9 +56,10 @@ def _note(setting: Setting, study: StudyRun) -> str:
         libmtl = "LibMTL is not installed (pip install LibMTL==1.1.5)"
     return (
         f"TS, CG and AU on {data}, {setting.passes:g} passes, {setting.size} px. agglab: `run-grid` from nothing, "
-        f"{study.workers} worker(s), {precision}, scores of every test case and all tables; preparation is scan, split, "
-        "cache and floor. The peers: one process, fp32, case table and split given to them, no scores, no tables. "
-        f"{libmtl}; a step of its trainer takes a batch of every task. Memory: pages that processes share count once."
+        f"{study.workers} worker(s), {precision}, scores of every test case and all tables; preparation is scan, "
+        "split, cache and floor. The peers: one process, fp32, case table and split given to them, no scores, no "
+        f"tables. {libmtl}; a step of its trainer takes a batch of every task. Memory: pages that processes share "
+        "count once."
     )
 
 

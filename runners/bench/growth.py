@@ -158,9 +158,11 @@ def _unit_tables(run: PlannedRun, floors: dict[str, pd.DataFrame]) -> dict[str, 
         {"block": np.repeat(np.arange(BLOCKS), EXPERTS), "expert": np.tile(np.arange(EXPERTS), BLOCKS)}
     )
     frames["routing"] = per_task.merge(gates, "cross").assign(**labels, share=1 / EXPERTS)
-    ledger = {"tasks": "+".join(tasks), "steps": run.steps, "images_seen": run.images, "passes": run.passes,
-              "flops": run.flops, "parameters": 1, "seconds": 1.0, "train_seconds": 1.0, "peak_memory": 1.0,
-              "converged": True, "device": "cpu", "precision": "fp32", "versions": "", "started": "", "resumes": 0}  # fmt: skip
+    ledger = {
+        "tasks": "+".join(tasks), "steps": run.steps, "images_seen": run.images, "passes": run.passes,
+        "flops": run.flops, "parameters": 1, "seconds": 1.0, "train_seconds": 1.0, "peak_memory": 1.0,
+        "converged": True, "device": "cpu", "precision": "fp32", "versions": "", "started": "", "resumes": 0,
+    }  # fmt: skip
     frames["runs"] = pd.DataFrame([labels | ledger])
     return {
         name: results.validate(frames[name][[column.name for column in table.columns]], table)
@@ -181,7 +183,7 @@ def _write_run(run: PlannedRun, folder: Path, tables: dict[str, pa.Table]) -> No
 
 
 def main(result: str, work: str, study_file: str, out: str) -> None:
-    """Writes the seconds of `collect` or `prepare` to `result`, without the imports that it shares with a whole grid."""
+    """Write the seconds of `collect` or `prepare` to `result`, without the imports that they share with a grid."""
     import aggregation_lab.data.cache
     import aggregation_lab.data.splits
     import aggregation_lab.floor  # noqa: F401  # imported here, so that `prepare` finds it

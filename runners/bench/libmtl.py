@@ -35,7 +35,6 @@ from aggregation_lab.training.losses import image_losses
 from runners.bench.plain import CaseFiles, in_batches, input_statistics, passes, repeat_study, task_files
 from runners.store.study_folder import Prepared
 
-
 old_utils: Any = ModuleType("torchvision.models.utils")
 old_utils.load_state_dict_from_url = torch.hub.load_state_dict_from_url
 sys.modules.setdefault(old_utils.__name__, old_utils)
@@ -198,4 +197,4 @@ def _task_entry(loss: TaskLoss) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    repeat_study(*sys.argv[1:], partial(train_unit, workers=1))
+    repeat_study(partial(train_unit, workers=1), *sys.argv[1:])

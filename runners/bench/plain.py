@@ -194,7 +194,7 @@ class PlainRun:
         return Batches(files, chunks, self.workers)
 
 
-def repeat_study(result: str, out: str, train: Callable[[RunSpec, Prepared, int], tuple[int, int]]) -> None:
+def repeat_study(train: Callable[[RunSpec, Prepared, int], tuple[int, int]], result: str, out: str) -> None:
     """Train every run of the study in `out`, one after the other, by `train`(spec, data, steps), which returns steps
     and images; writes how many of them there were into the JSON file `result`."""
     torch.set_num_threads(cost.cores())
@@ -213,4 +213,4 @@ def train_plain(spec: RunSpec, prepared: Prepared, steps: int) -> tuple[int, int
 
 
 if __name__ == "__main__":
-    repeat_study(*sys.argv[1:], train_plain)
+    repeat_study(train_plain, *sys.argv[1:])

@@ -1,4 +1,4 @@
-"""What the parts of the benchmarks share: model, sizes, data, and one study run by `agglab run-grid` as a user runs it."""
+"""What the parts of the benchmarks share: model, sizes, data, and one study, run by `agglab run-grid`."""
 
 import csv
 import re

@@ -206,7 +206,8 @@ def scoring(setting: Setting, budget: dict[str, float] = BUDGETS["small"]) -> Ta
     task = max(sizes, key=lambda task: sizes[task])
     training = TrainingConfig.model_validate(study.training.model_dump() | budget)
     spec = RunSpec((task,), 1.0, 0, study.model, training, data="bench")
-    out, phases = setting.scratch / "scoring", {}
+    out = setting.scratch / "scoring"
+    phases: dict[str, float] = {}
 
     def report(progress: Progress) -> None:
         phases.setdefault(progress.phase, time.perf_counter())
