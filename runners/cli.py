@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aggregation_lab import naming
 from aggregation_lab.errors import AgglabError, ModelError, StudyError, is_out_of_memory
-from aggregation_lab.text import printable
+from aggregation_lab.text import escaped, printable
 from runners.console.streams import lasting, reader_is_gone
 from runners.console.terminal import Terminal, show_all_characters
 from runners.execution.worker_process import describe
@@ -305,7 +304,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except AgglabError as error:
-        print(naming.printable(f"agglab: {error}", keep="\n"), file=sys.stderr)
+        print(escaped(f"agglab: {error}", keep="\n"), file=sys.stderr)
         return 2 if isinstance(error, StudyError | ModelError) else 1
     except _UsageError as error:
         print(f"agglab: {_usage(error)}", file=sys.stderr)
