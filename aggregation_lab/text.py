@@ -1,5 +1,8 @@
 """Text from outside, as it may stand on a screen or in a message."""
 
+import difflib
+from collections.abc import Iterable
+
 
 def escaped(text: object, keep: str = "") -> str:
     """`text` with every character that a terminal would obey, or not show, written as its escape (\\x1b, \\u202e).
@@ -18,3 +21,12 @@ def printable(text: str, most: int = 200) -> str:
     """`text` escaped, and cut to `most` characters."""
     shown = escaped(text[: most + 1])
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def near_names(name: object, known: Iterable[object], most: int = 3) -> str:
+    """What a wrong name was probably meant to be: `; did you mean a or b?`, or all of few; empty where nothing is."""
+    names = sorted(str(other) for other in known)
+    close = difflib.get_close_matches(str(name), names, n=most, cutoff=0.5)
+    if close:
+        return f"; did you mean {' or '.join(map(printable, close))}?"
+    return f"; there are {', '.join(map(printable, names[:20]))}" if names else ""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.manifest import Manifest
-from aggregation_lab.tasks import TYPE_METRICS, TaskType
+from aggregation_lab.tasks import TaskType
 from analysis.frames import FRAMES, frame, ordered
 from analysis.questions.task_gains import HEADLINE, SMALLER
 from analysis.result import Analysis
@@ -118,7 +118,7 @@ def _gains(about, contrasts, fractions, random) -> pd.DataFrame:
         gain, se = (0.0, np.nan) if same else (gain, se)
         low, high = gain - 2.8 * se, gain + 2.8 * se
         verdict = BENEFIT if low > 0 else NO_LOSS if low > -0.03 else HARM if high < 0 else UNDECIDED
-        metric = TYPE_METRICS[TaskType(task.type)][0]
+        metric = TaskType.of(task.type).primary.name
         base = 0.7 + 0.02 * place % 0.2
         raw = (12.0, 12.0 - 60 * gain) if metric == "MRE" else (base, base + gain)
         p = float(np.exp(-((gain / se) ** 2) / 2))
@@ -183,7 +183,7 @@ def _seed_gains(gains, random) -> pd.DataFrame:
 def _scores(about, aggregations, fractions, random) -> pd.DataFrame:
     rows = []
     for name, share, (place, task) in product(aggregations, fractions, enumerate(about.itertuples())):
-        metric = TYPE_METRICS[TaskType(task.type)][0]
+        metric = TaskType.of(task.type).primary.name
         points = metric == "MRE"
         rows.append(
             {
@@ -248,7 +248,7 @@ def _data(about, fractions) -> pd.DataFrame:
             "task": task.task,
             "type": task.type,
             "group": task.group,
-            "metric": TYPE_METRICS[TaskType(task.type)][0],
+            "metric": TaskType.of(task.type).primary.name,
             "fraction": share,
             "n_train": float(_n(task, share)),
             "n_test": 80,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from aggregation_lab.data.array_files import check, is_whole, open_array, write_array
@@ -48,6 +49,14 @@ class ImageCache:
 
     def __reduce__(self) -> tuple:
         return ImageCache, (self.image_file, self.mask_file, self.image_row, self.mask_row)
+
+    def image_rows(self, cases: pd.DataFrame) -> list[int]:
+        """Rows of `images` that rows of the case table have."""
+        return [self.image_row[content] for content in cases["content"]]
+
+    def mask_rows(self, cases: pd.DataFrame) -> list[int]:
+        """Rows of `masks` that rows of the case table have."""
+        return [self.mask_row[content] for content in cases["mask_content"]]
 
     def check(self) -> None:
         """Raise `AgglabError` where a file has been damaged since it was opened."""

@@ -8,14 +8,13 @@ from collections import Counter
 import pandas as pd
 
 from aggregation_lab.naming import LONGEST_NAME, alike, clean_name
-from aggregation_lab.tasks import METRICS, TaskType
+from aggregation_lab.tasks import METRICS, TaskType, find_type, read_type
 from analysis.external.sheet import Sheet, quoted, shown
 
 _TAKEN = {"type": ("all",), "group": ("all", "any other"), "aggregation": ("undecided", "guideline")}
 """Words that stand for something else in a report."""
 
-_SHORT_TYPES = {"seg": "segmentation", "cls": "classification", "clf": "classification", "det": "detection"}
-_METRICS = {name.casefold(): name for name in METRICS} | {"dice": "DSC", "auroc": "AUC", "acc": "accuracy"}
+_OTHER_METRICS = {"dice": "DSC", "auroc": "AUC", "acc": "accuracy"}
 
 _DIRECTIONS = {
     "higher": re.compile("higher(is)?better|higher|maxim(um|ize|ise)|max|↑"),
@@ -67,20 +66,21 @@ def task_types(column: pd.Series, sheet: Sheet) -> pd.Series:
     types = {}
     for text in column.unique():
         folded = text.casefold()
-        known = next((str(kind) for kind in TaskType if str(kind) == folded), None)
+        known = find_type(folded)
         meant = None if known or not text else _meant(folded)
         if meant:
             sheet.check(column == text, f"type {quoted(text)} is unknown; did you mean {meant}?")
-        types[text] = known or text
+        types[text] = str(known or text)
     return column.map(types)
 
 
 def _meant(word: str) -> str | None:
-    starting = [str(kind) for kind in TaskType if len(word) >= 3 and str(kind).startswith(word)]
-    close = difflib.get_close_matches(word, [str(kind) for kind in TaskType], n=1, cutoff=0.75)
-    return next(iter([*starting, *close]), _SHORT_TYPES.get(word))
+    starting = [task_type for task_type in TaskType if len(word) >= 3 and task_type.startswith(word)]
+    close = difflib.get_close_matches(word, list(TaskType), n=1, cutoff=0.75)
+    return next(iter([*starting, *close]), read_type(word))
 
 
 def metric_names(column: pd.Series) -> pd.Series:
     """Metrics as this project writes them; others stay."""
-    return column.map({text: _METRICS.get(text.casefold(), text) for text in column.unique()})
+    known = {name.casefold(): name for name in METRICS} | _OTHER_METRICS
+    return column.map({text: known.get(text.casefold(), text) for text in column.unique()})

@@ -16,7 +16,7 @@ import pandas as pd
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.results import CASES
-from aggregation_lab.tasks import METRICS, UNIT_FREE
+from aggregation_lab.tasks import METRICS, find_type
 from aggregation_lab.text import printable
 from analysis.external.columns import is_known, named_columns
 from analysis.external.score_file import read_sheet
@@ -145,7 +145,8 @@ def _unit_free_metric(scores: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
     for task, rows in free.groupby("task", sort=True):
         arms = rows.groupby("metric", sort=False).size()
         fullest = list(arms[arms == arms.max()].index)
-        usual = ("score", *(metric for kind, metric in UNIT_FREE.items() if kind == rows["type"].iloc[0]))
+        task_type = find_type(rows["type"].iloc[0])
+        usual = ("score", task_type.unit_free) if task_type else ("score",)
         chosen[str(task)] = next((metric for metric in usual if metric in fullest), fullest[0])
         if len(arms) > 1 and chosen[str(task)] != "score":
             several.append(str(task))

@@ -7,7 +7,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.results import SEEDLESS
-from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS, UNIT_FREE
+from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS, TaskType
 from aggregation_lab.text import printable
 from analysis.external.names import clean_names, directions, metric_names, task_types
 from analysis.external.sheet import Sheet, shown
@@ -21,7 +21,7 @@ KEY = ["task", "aggregation", "fraction", "seed", "metric"]
 """Columns that tell one score of a task from another."""
 
 _SHARES = frozenset({"score", "DSC", "IoU", "AUC", "accuracy", "F1_macro", "F1_weighted", "MCC"})
-_UNIT_FREE = frozenset({"score", *UNIT_FREE.values(), "F1_macro", "F1_weighted", "accuracy", "MRE_relative"})
+_UNIT_FREE = ("score", "F1_macro", "F1_weighted", "accuracy", "MRE_relative")
 
 
 def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
@@ -54,7 +54,8 @@ def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     check_scales(rows, sheet)
     # an unknown metric can be averaged over tasks if its values lie in [0, 1]
     bounded = rows.groupby("metric")["value"].transform(lambda values: values.between(0, 1).all()).astype(bool)
-    rows["unit_free"] = rows["metric"].isin(_UNIT_FREE) | (~rows["metric"].isin(list(METRICS)) & bounded)
+    unit_free = [*_UNIT_FREE, *(task_type.unit_free for task_type in TaskType)]
+    rows["unit_free"] = rows["metric"].isin(unit_free) | (~rows["metric"].isin(list(METRICS)) & bounded)
     _check_repeats(rows, sheet)
     _check_tasks(rows, sheet)
     return rows

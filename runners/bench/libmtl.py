@@ -33,11 +33,11 @@ from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
-from aggregation_lab.training.losses import image_losses
 from runners.bench.files_on_disk import CaseFiles, passes
 from runners.bench.plain import Trained, task_files
 from runners.planning import cost
-from runners.store.study_folder import Prepared, load_prepared, read_plan
+from runners.store.prepared_data import Prepared, load_prepared
+from runners.store.study_folder import StudyFolder
 
 
 def mend_imports() -> None:
@@ -131,7 +131,7 @@ class TaskLoss(AbsLoss):
         self.type = task_type
 
     def compute_loss(self, prediction: Any, target: Tensor) -> Tensor:
-        return image_losses(self.type, prediction, target).mean()
+        return self.type.network.loss(prediction, target).mean()
 
     def _update_loss(self, prediction: Any, target: Tensor) -> Tensor:
         """As LibMTL's, which asks a prediction for its size: that of a detection head has several parts."""
@@ -209,8 +209,8 @@ def _task_entry(loss: TaskLoss) -> dict[str, Any]:
 
 def repeat_study(out: Path, workers: int) -> Trained:
     """Every run of the study in `out`, one after the other."""
-    prepared, done = load_prepared(out), Trained()
-    for planned in read_plan(out):
+    prepared, done = load_prepared(StudyFolder(out)), Trained()
+    for planned in StudyFolder(out).read_plan():
         steps, images = train_unit(planned.spec, prepared, planned.steps, workers)
         done.runs, done.steps, done.images = done.runs + 1, done.steps + steps, done.images + images
     return done

@@ -16,11 +16,13 @@ from PIL import Image
 
 from aggregation_lab import results
 from aggregation_lab.files import file_digest, write_json
-from aggregation_lab.run import DONE
+from aggregation_lab.run import DONE, SPEC
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.planning.plan import PlannedRun, RunKey
 from runners.planning.study_file import load_study
-from runners.store.prepare import floor_file, prepare
-from runners.store.run_store import SPEC, RunStore
+from runners.store.floor_tables import floor_file
+from runners.store.prepare import prepare
+from runners.store.study_folder import StudyFolder
 
 TASKS_PER_GROUP = 4
 SIDE = 64
@@ -69,11 +71,11 @@ def write_study(folder: Path, *, tasks: int, images: int, seeds: int) -> Path:
 
 def make_up(file: Path, out: Path) -> list[PlannedRun]:
     """Prepare the study in `out` and give every run its tables."""
-    study = load_study(file)
-    runs = prepare(study, file, out, lambda what, done, total: None).runs
-    folders = RunStore(out).folders(runs)
+    study, folder = load_study(file), StudyFolder(out)
+    runs = prepare(study, file, folder, lambda what, done, total: None).runs
+    folders = folder.runs.folders(runs)
     floors = {
-        name: results.read_table(floor_file(out, study, 1.0, name), results.TABLES[name])
+        name: results.read_table(floor_file(folder, study, 1.0, name), results.TABLES[name])
         for name in ("scores", "cases")
     }
     of_unit: dict[RunKey, Tables] = {}
@@ -113,7 +115,7 @@ def write_run(run: PlannedRun, folder: Path, tables: Tables) -> None:
             table = table.set_column(place, table.schema.field(place), pa.repeat(value, table.num_rows))
         pq.write_table(table, folder / f"{name}.parquet")
     digests = {name: file_digest(folder / f"{name}.parquet") for name in tables}
-    write_json(folder / DONE, {"run": run.id, "seconds": 1.0, "images_seen": run.images, "digests": digests})
+    write_sealed(folder / DONE, {"run": run.id, "seconds": 1.0, "images_seen": run.images, "digests": digests})
 
 
 def _ledger(run: PlannedRun) -> dict[str, Any]:

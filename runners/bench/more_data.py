@@ -10,7 +10,7 @@ from runners.bench.setting import Setting
 from runners.bench.study import AGGLAB
 from runners.bench.tables import Cell, Table
 from runners.bench.timed import timed
-from runners.store.study_folder import read_plan
+from runners.store.study_folder import StudyFolder
 
 COLUMNS = ("images", "tasks", "runs", "preparing s", "preparing MiB", "plan s", "plan MiB")
 
@@ -41,5 +41,5 @@ def _row(tasks: int, images: int, scratch: Path) -> tuple[Cell, ...]:
         out = folder / "out"
         seconds, preparing = timed("prepare", file, out, log=folder / "prepare.log")
         plan = measure([*AGGLAB, "plan", str(file), "--out", str(out)], folder / "plan.log")
-        counts = (tasks * images, tasks, len(read_plan(out)))
+        counts = (tasks * images, tasks, len(StudyFolder(out).read_plan()))
         return (*counts, seconds, preparing.memory / MIB, plan.seconds, plan.memory / MIB)

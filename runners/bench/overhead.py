@@ -18,7 +18,8 @@ from runners.bench.study import EVALUATIONS, MIN_STEPS, run_study
 from runners.bench.tables import Table, ratios
 from runners.planning import cost
 from runners.planning.study import BUDGETS
-from runners.store.study_folder import load_prepared, read_plan
+from runners.store.prepared_data import load_prepared
+from runners.store.study_folder import StudyFolder
 
 MEASURED = "outside training steps / worker time of the grid"
 SMALL = "overhead / worker time at `budget: small`, waiting left out"
@@ -61,9 +62,9 @@ def _waiting(runs: pd.DataFrame, workers: int) -> float:
 
 def _validation(out: Path, threads: int, scratch: Path) -> float:
     """Seconds that every run of the study takes for one point of its learning curve."""
-    before, prepared, seconds = torch.get_num_threads(), load_prepared(out), 0.0
+    before, prepared, seconds = torch.get_num_threads(), load_prepared(StudyFolder(out)), 0.0
     torch.set_num_threads(max(1, threads))
-    for run in read_plan(out):
+    for run in StudyFolder(out).read_plan():
         trainer = Trainer(run.spec, prepared.dataset, prepared.split, prepared.cache, scratch, pick_device())
         start = time.perf_counter()
         for cases in trainer.val_cases:

@@ -23,12 +23,12 @@ from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
-from aggregation_lab.training.losses import image_losses
 from aggregation_lab.training.optimizer import schedule
 from aggregation_lab.training.trainer import evaluation_points
 from runners.bench.files_on_disk import CaseFiles, draw_batches
 from runners.planning import cost
-from runners.store.study_folder import Prepared, load_prepared, read_plan
+from runners.store.prepared_data import Prepared, load_prepared
+from runners.store.study_folder import StudyFolder
 
 
 @dataclass
@@ -100,7 +100,7 @@ class PlainRun:
     def loss(self, task: int, batch: Batch) -> Tensor:
         name = self.spec.tasks[task].name
         outputs = self.model(to_model_input(batch.images, self.mean, self.std), batch.task_index, batch.parts)
-        return image_losses(self.spec.tasks[task].type, outputs[name], batch.targets[name]).mean()
+        return self.spec.tasks[task].type.network.loss(outputs[name], batch.targets[name]).mean()
 
     @torch.no_grad()
     def evaluate(self, batches: "Batches") -> float:
@@ -159,8 +159,8 @@ def task_files(spec: RunSpec, prepared: Prepared, part: str) -> list[CaseFiles]:
 
 def repeat_study(out: Path, workers: int) -> Trained:
     """Every run of the study in `out`, one after the other."""
-    prepared, device, done = load_prepared(out), pick_device(), Trained()
-    for planned in read_plan(out):
+    prepared, device, done = load_prepared(StudyFolder(out)), pick_device(), Trained()
+    for planned in StudyFolder(out).read_plan():
         run = PlainRun(planned.spec, prepared, planned.steps, device, workers)
         done.images += run.train()
         done.test_loss = run.test()

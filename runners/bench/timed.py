@@ -20,14 +20,14 @@ def main(work: str, *arguments: str) -> None:
     from runners.planning.study_file import load_study
     from runners.store.collect import collect
     from runners.store.prepare import prepare
-    from runners.store.study_folder import read_plan
+    from runners.store.study_folder import StudyFolder
 
-    file, out = Path(arguments[0]), Path(arguments[-1])
+    file, folder = Path(arguments[0]), StudyFolder(Path(arguments[-1]))
     start = time.perf_counter()
     if work == "collect":
-        collect(out, read_plan(out))
+        collect(folder, folder.read_plan())
     else:
-        prepare(load_study(file), file, out, lambda what, done, total: None)
+        prepare(load_study(file), file, folder, lambda what, done, total: None)
     print(time.perf_counter() - start)
 
 

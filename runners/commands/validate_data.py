@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from aggregation_lab.errors import DataError
-from aggregation_lab.tasks import TaskType
 from runners.execution.progress import preparation, say
 from runners.planning.study import DataConfig
 from runners.planning.study_file import find_study, load_study, naming
@@ -70,12 +69,11 @@ def _task_table(dataset: "Dataset", split) -> Table:
     for name, task in dataset.tasks.items():
         rows = dataset.cases["task"] == name
         counts = parts[rows].value_counts()
-        points = {TaskType.REGRESSION: f"{task.classes} points", TaskType.DETECTION: "box"}
         table.add_row(
             name,
             str(task.type),
             task.group,
-            points.get(task.type, str(task.classes)),
+            task.type.size(task.classes),
             str(int(rows.sum())),
             *(str(int(counts.get(part, 0))) for part in ("train", "val", "test")),
             str(dataset.cases.loc[rows, "subject"].nunique()),

@@ -22,6 +22,11 @@ class Terminal(Console):
         return super().render_str(escaped(text, keep="\n"), **settings)
 
 
+def screen() -> Terminal:
+    """The terminal that standard output is; 140 columns where it is something else."""
+    return Terminal(width=None if sys.stdout.isatty() else 140)
+
+
 def show_all_characters() -> None:
     """Let stdout and stderr write what their encoding lacks as escapes, where they would raise an error."""
     for stream in (sys.stdout, sys.stderr):

@@ -17,8 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.fft import dctn
-from scipy.ndimage import gaussian_filter
 
 from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION, ProgressCallback
 from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
@@ -97,6 +95,8 @@ def _search(thumbnails: np.ndarray, progress: ProgressCallback | None) -> Iterat
 
 def _hashes(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """64-bit hashes of the images and of their mirrored copies. N x 32 x 32 -> two arrays of N uint64."""
+    from scipy.fft import dctn  # slow to import, and of no use where the pairs are remembered
+
     odd = np.where(np.arange(8) % 2, -1.0, 1.0)
     plain, mirrored = [], []
     for block in _blocks(thumbnails):
@@ -114,6 +114,8 @@ def _bits(low: np.ndarray) -> np.ndarray:
 
 def _fine_structure(thumbnails: np.ndarray) -> np.ndarray:
     """Unit vectors of locally normalised detail; zero for an image without any. N x 32 x 32 -> N x 1024 float32."""
+    from scipy.ndimage import gaussian_filter
+
     parts = []
     for block in _blocks(thumbnails):
         detail = block - gaussian_filter(block, (0, _FINE, _FINE))

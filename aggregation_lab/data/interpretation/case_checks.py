@@ -11,7 +11,6 @@ from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.interpretation.mask_classes import TaskMasks
 from aggregation_lab.data.rows.cases import Case, Shape
 from aggregation_lab.data.rows.problems import Problems, rule
-from aggregation_lab.tasks import TaskType
 
 SPLIT_PARTS = 3
 """A task needs at least this many subjects: one each for train, val and test."""
@@ -154,31 +153,31 @@ def check_enough(
         if size > max(3, LARGEST_SUBJECT * sum(sizes.values())):
             message = f"has {size} of {sum(sizes.values())} images in subject {largest}; if that is not one patient"
             problems.warning("task", None, task, f"{message}, give a rule in `subjects`")
-        if task_cases and shape.type in (TaskType.CLASSIFICATION, TaskType.SEGMENTATION):
+        if task_cases:
             _check_classes(task, shape, task_cases, masks.get(task, {}), problems)
 
 
 def _check_classes(
     task: str, shape: Shape, cases: Iterable[Case], masks: Mapping[str, Scan], problems: Problems
 ) -> None:
-    """Report classes that no case has; every segmentation mask has background."""
-    if shape.type is TaskType.CLASSIFICATION:
-        present = {str(case.label) for case in cases}
-        if "-1" in present:  # a label that is none, which is reported
+    """Report classes that no case has, where the task's type wants them all."""
+    if shape.type.first_class is None:
+        return
+    shown: set[int] = set()
+    for case in cases:
+        mask = masks[case.mask] if case.mask else None
+        if mask is not None and mask.fault:  # which is reported
             return
-    else:
-        if any(masks[case.mask].fault for case in cases):  # which is reported
-            return
-        present = {"0"}.union(*(masks[case.mask].values.split(",") for case in cases))
-        if any(not 0 <= int(value) < shape.classes for value in present - {""}):  # which is reported
-            return
-    absent = ", ".join(str(number) for number in range(shape.classes) if str(number) not in present)
-    if shape.type is TaskType.CLASSIFICATION and len(present) == 1:
-        problems.error("task", None, task, f"has only class {present.pop()}; add cases of another class")
+        shown.update(shape.type.classes_shown(case.label, mask.values if mask else ""))
+    if any(number not in range(shape.classes) for number in shown):  # which is reported
+        return
+    absent = [number for number in range(shape.type.first_class, shape.classes) if number not in shown]
+    if shape.type.needs_two_classes and len(shown) == 1:
+        problems.error("task", None, task, f"has only class {shown.pop()}; add cases of another class")
     elif absent:
-        counted = f"{absent}" == "0" and shape.type is TaskType.CLASSIFICATION
-        remedy = _from_one(task, shape.classes) if counted else ""
-        problems.warning("task", None, task, f"has no case of class {absent}, of {shape.classes} classes{remedy}")
+        listed = ", ".join(map(str, absent))
+        remedy = _from_one(task, shape.classes) if absent == [0] else ""
+        problems.warning("task", None, task, f"has no case of class {listed}, of {shape.classes} classes{remedy}")
 
 
 def _from_one(task: str, classes: int) -> str:

@@ -10,13 +10,11 @@ from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.naming import alike, name_fault
 from aggregation_lab.tasks import TaskType
 
-RULED_TYPES = {
-    "mask_values": (TaskType.SEGMENTATION,),
-    "label_values": (TaskType.CLASSIFICATION,),
-    "box_format": (TaskType.DETECTION,),
-    "coordinates": (TaskType.DETECTION, TaskType.REGRESSION),
-}
-"""Task types that the rules of `TargetRules` by task are for."""
+
+def _ruled_types() -> dict[str, list[str]]:
+    """The rules of `TargetRules` by task, and the types of task that each is for."""
+    rules = dict.fromkeys(rule for task_type in TaskType for rule in task_type.rules)
+    return {rule: [task_type.name for task_type in TaskType if rule in task_type.rules] for rule in rules}
 
 
 def check_settings(
@@ -29,7 +27,7 @@ def check_settings(
 ) -> None:
     """Report names of tasks that are not `present`, groups that cannot be named so, and names that look alike."""
     named = {"tasks": tasks, "groups": groups, "laterality": laterality}
-    for setting, names in (named | {setting: getattr(rules, setting) for setting in RULED_TYPES}).items():
+    for setting, names in (named | {setting: getattr(rules, setting) for setting in _ruled_types()}).items():
         _check_names(setting, names, present, problems)
     _check_group_names(groups, problems)
     _report_alike("task", present, problems)
@@ -63,7 +61,7 @@ def _report_alike(what: str, names: Iterable[str], problems: Problems) -> None:
 
 def check_ruled_types(rules: TargetRules, shapes: Mapping[str, Shape], problems: Problems) -> None:
     """Report rules for tasks of a type that they say nothing of."""
-    for setting, types in RULED_TYPES.items():
+    for setting, types in _ruled_types().items():
         for name in getattr(rules, setting):
             if name in shapes and shapes[name].type not in types:
                 message = f"is a {shapes[name].type} task; {setting} is for {' and '.join(types)} tasks"

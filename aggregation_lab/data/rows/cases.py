@@ -12,11 +12,7 @@ from aggregation_lab.data.rows.point_text import finite_number, is_empty_point, 
 from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.naming import name_fault
 from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType, near_type, read_type
-
-LOWEST_CLASSES = {TaskType.SEGMENTATION: 2, TaskType.CLASSIFICATION: 2, TaskType.REGRESSION: 1, TaskType.DETECTION: 1}
-
-Box = tuple[float, float, float, float]
-Points = tuple[tuple[float, float], ...]
+from aggregation_lab.tasks.targets import Box, Points
 
 
 @dataclass(frozen=True)
@@ -93,11 +89,11 @@ def _shape(row: Row, shapes: dict[str, Shape], problems: Problems) -> Shape | No
     task_type = read_type(type_text)
     if task_type is None:
         near = near_type(type_text)
-        takes = f"did you mean {near}?" if near else "it takes segmentation, classification, detection or Regression"
+        takes = f"did you mean {near}?" if near else _takes()
         problems.row_error(row, "task_name", f"is {type_text!r}; {takes}", f"task_name {type_text}")
         return None
     classes: int | None = 1
-    if task_type is not TaskType.DETECTION:  # the challenge does not keep num_classes of detection rows
+    if task_type.classes_given:
         classes = _classes(row, task_type, problems)
     if classes is None:
         return None
@@ -111,10 +107,15 @@ def _shape(row: Row, shapes: dict[str, Shape], problems: Problems) -> Shape | No
     return shape
 
 
+def _takes() -> str:
+    *others, last = (task_type.written for task_type in TaskType)
+    return f"it takes {', '.join(others)} or {last}"
+
+
 def _classes(row: Row, task_type: TaskType, problems: Problems) -> int | None:
     text = _required(row, "num_classes", task_type, problems)
     classes = _integer(text) if text else None
-    lowest = LOWEST_CLASSES[task_type]
+    lowest = task_type.fewest_classes
     if text and (classes is None or not lowest <= classes <= 256):
         message = f"is {text!r}; write a whole number from {lowest} to 256"
         problems.row_error(row, "num_classes", message, f"num_classes {text}")
@@ -125,22 +126,34 @@ def _classes(row: Row, task_type: TaskType, problems: Problems) -> int | None:
 def _case(
     row: Row, shape: Shape, rules: TargetRules, labels: Labels, left_out: list[Row], problems: Problems
 ) -> Case | None:
-    task, image = task_name(row), _path(row, "image_path", shape.type, problems)
-    target: dict[str, object] | None = None
-    if shape.type is TaskType.SEGMENTATION:
-        mask = _path(row, "mask_path", shape.type, problems)
-        target = {"mask": mask} if mask else None
-    elif shape.type is TaskType.CLASSIFICATION:
-        text = _required(row, "mask", shape.type, problems)
-        label = labels.read(row, task, shape.classes, text) if text else None
-        target = {"label": label} if label is not None else None
-    elif shape.type is TaskType.DETECTION:
-        box = _box(row, problems)
-        target = {"box": box} if box else None
-    else:
-        points = _points(row, shape.classes, rules, left_out, problems)
-        target = {"points": points} if points else None
-    return Case(row, task, image, **target) if image and target else None  # type: ignore[arg-type]
+    image = _path(row, "image_path", shape.type, problems)
+    target = shape.type.read_target(_RowCells(row, shape, rules, labels, left_out, problems))
+    return Case(row, task_name(row), image, **{shape.type.target: target}) if image and target is not None else None
+
+
+@dataclass(frozen=True)
+class _RowCells:
+    """The target's cells of one row, as `TargetCells` has them."""
+
+    row: Row
+    shape: Shape
+    rules: TargetRules
+    labels: Labels
+    left_out: list[Row]
+    problems: Problems
+
+    def path(self, column: str) -> str | None:
+        return _path(self.row, column, self.shape.type, self.problems) or None
+
+    def label(self, column: str) -> int | None:
+        text = _required(self.row, column, self.shape.type, self.problems)
+        return self.labels.read(self.row, task_name(self.row), self.shape.classes, text) if text else None
+
+    def box(self) -> Box | None:
+        return _box(self.row, self.shape.type, self.problems)
+
+    def points(self) -> Points | None:
+        return _points(self.row, self.shape, self.rules, self.left_out, self.problems)
 
 
 def _required(row: Row, column: str, task_type: TaskType, problems: Problems) -> str:
@@ -171,8 +184,8 @@ def _path(row: Row, column: str, task_type: TaskType, problems: Problems) -> str
     return path or ""
 
 
-def _box(row: Row, problems: Problems) -> Box | None:
-    texts = [_required(row, column, TaskType.DETECTION, problems) for column in BOX_COLUMNS]
+def _box(row: Row, task_type: TaskType, problems: Problems) -> Box | None:
+    texts = [_required(row, column, task_type, problems) for column in BOX_COLUMNS]
     numbers = [finite_number(text) for text in texts]
     for column, text, number in zip(BOX_COLUMNS, texts, numbers, strict=True):
         if text and number is None:
@@ -183,13 +196,14 @@ def _box(row: Row, problems: Problems) -> Box | None:
     return x_min, y_min, x_max, y_max
 
 
-def _points(row: Row, count: int, rules: TargetRules, left_out: list[Row], problems: Problems) -> Points | None:
+def _points(row: Row, shape: Shape, rules: TargetRules, left_out: list[Row], problems: Problems) -> Points | None:
     points: list[tuple[float, float]] = []
+    count = shape.classes
     for number in range(1, count + 1):
         column = f"point_{number}_xy"
         text = row.cell(column)
         if text is None:
-            _required(row, column, TaskType.REGRESSION, problems)
+            _required(row, column, shape.type, problems)
             continue
         point, empty = read_point(text), is_empty_point(text)
         if (empty and rules.missing_point == "empty") or (point is not None and point == rules.missing_point):

@@ -20,7 +20,7 @@ from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row
 from aggregation_lab.data.rows.layout import OTHER_PARTS
 from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.naming import clean_name, strip_all
-from aggregation_lab.tasks import TaskType, read_type
+from aggregation_lab.tasks import read_type
 
 _HINTS = 20  # nearest names that are looked for: each takes a look at a whole folder
 _LONGEST = 4096  # characters of a path; nearest names of a longer text would be sought for minutes
@@ -71,8 +71,9 @@ def find_files(train: Path, rows: Sequence[Row], problems: Problems) -> list[Row
 
 
 def _path_columns(row: Row) -> list[str]:
-    """Columns that name a file: `mask_path` for segmentation only, detection rows may carry the path of a source."""
-    masked = read_type(row.cell("task_name") or "") is TaskType.SEGMENTATION
+    """Columns that name a file: `mask_path` where masks are targets only, detection rows may carry that of a source."""
+    task_type = read_type(row.cell("task_name") or "")
+    masked = task_type is not None and task_type.masked
     return [column for column in ("image_path", *(["mask_path"] if masked else [])) if row.cell(column)]
 
 

@@ -16,7 +16,6 @@ from aggregation_lab.data.rows.problems import Problem, Problems
 from aggregation_lab.data.splits.stratification import SPLITS, case_classes, case_labels, nested_ranks, stratify
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes, write_json, write_text
-from aggregation_lab.tasks import TaskType
 
 SPLIT_FILE = "split.csv"
 EXPORT_FILE = "splits_final.json"
@@ -171,7 +170,7 @@ def _check_parts(dataset: Dataset, table: pd.DataFrame, source: Path, advice: st
             present = set(shown.loc[shown["split"] == part, "classes"])
             absent = sorted(set(shown["classes"]) - present)
             listed = ", ".join(map(str, absent))
-            if task.type is TaskType.CLASSIFICATION and part == "test" and len(present) < 2:
+            if task.type.needs_two_classes and part == "test" and len(present) < 2:
                 message = f"has only class {present.pop()} in test; add cases of class {listed}"
                 problems.error("split", None, name, message)
             elif absent:

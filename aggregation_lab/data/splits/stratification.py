@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aggregation_lab.tasks import TaskType
-
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
 
@@ -21,19 +19,14 @@ def case_labels(dataset: "Dataset") -> list[tuple[str, ...]]:
 
 
 def case_classes(dataset: "Dataset") -> list[tuple[int, ...]]:
-    """Class (classification) or structures shown (segmentation, without background) of each case, else nothing."""
+    """Classes or structures that each case shows, as its task's type counts them."""
     values = dict(zip(dataset.masks["mask_content"], dataset.masks["values"], strict=True))
     types = {name: task.type for name, task in dataset.tasks.items()}
-    classes = []
     columns = (dataset.cases[column] for column in ("task", "label", "mask_content"))
-    for task, label, mask in zip(*columns, strict=True):
-        numbers: tuple[int, ...] = ()
-        if types[task] is TaskType.CLASSIFICATION:
-            numbers = (label,)
-        elif types[task] is TaskType.SEGMENTATION:
-            numbers = tuple(value for value in map(int, values[mask].split(",")) if value != 0)
-        classes.append(numbers)
-    return classes
+    return [
+        types[task].classes_shown(label, values[mask] if types[task].masked else "")
+        for task, label, mask in zip(*columns, strict=True)
+    ]
 
 
 def stratify(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> np.ndarray:

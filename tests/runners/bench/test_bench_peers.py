@@ -16,7 +16,7 @@ from aggregation_lab.training.batches import make_batch
 from aggregation_lab.training.trainer import Trainer
 from runners.bench.files_on_disk import draw_batches
 from runners.bench.plain import PlainRun
-from runners.store.study_folder import Prepared
+from runners.store.prepared_data import Prepared
 
 CPU = torch.device("cpu")
 
