@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,10 @@ class Scan:
     palette: str = ""
     notes: str = ""
     fault: str = ""
+
+    def has(self, note: str) -> bool:
+        """Whether it has one of NOTES."""
+        return note in self.notes.split(",")
 
 
 NOTES = ("frames", "turned", "transparent", "top_bytes", "undefined", "lossy", "photograph", "framed")
@@ -141,54 +146,41 @@ def _scan_mask(content: str, data: bytes) -> Scan:
     values = mask.values
     if len(values) > MOST_VALUES:
         raise ValueError(f"holds more than {MOST_VALUES} different values; a mask holds a class index per pixel")
-    facts = {
-        "turned": mask.turned,
-        "lossy": mask.lossy,
-        "photograph": mask.is_photograph,
-        "framed": len(values) == 2 and mask.is_framed,
-    }
-    height, width = mask.pixels.shape
-    return Scan(
-        content,
-        height,
-        width,
-        values=",".join(map(str, values)),
-        palette=mask.palette,
-        notes=",".join(name for name, holds in facts.items() if holds),
+    notes = _names(
+        turned=mask.turned,
+        lossy=mask.lossy,
+        photograph=mask.is_photograph,
+        framed=len(values) == 2 and mask.is_framed,
     )
+    height, width = mask.pixels.shape
+    return Scan(content, height, width, values=",".join(map(str, values)), palette=mask.palette, notes=notes)
+
+
+def _names(**facts: bool) -> str:
+    """The names of the facts that hold."""
+    return ",".join(name for name, holds in facts.items() if holds)
 
 
 def _scan_image(content: str, data: bytes) -> Scan:
     picture = read_picture(data)
     extent = _deep_extent(picture) if picture.deep else _extent(picture)
     image = picture.image
-    if picture.deep:  # by a range of its own: that is good enough for a thumbnail, and the task's is not known yet
+    if picture.deep:  # by the range of this image: that is enough for a thumbnail, and the task's is not known yet
         image = scaled(image, usual_levels(extent.depth, extent.low, extent.high)[0])
-    facts = {
-        "frames": picture.frames > 1,
-        "turned": picture.turned,
-        "transparent": picture.transparent,
-        "top_bytes": picture.top_bytes,
-        "undefined": extent.undefined,
-    }
-    thumbnail = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
-    return Scan(
-        content,
-        image.height,
-        image.width,
-        image.mode == "L",
-        thumbnail,
-        extent.depth,
-        extent.low,
-        extent.high,
-        extent.dark,
-        extent.bright,
-        notes=",".join(name for name, holds in facts.items() if holds),
+    notes = _names(
+        frames=picture.frames > 1,
+        turned=picture.turned,
+        transparent=picture.transparent,
+        top_bytes=picture.top_bytes,
+        undefined=extent.undefined,
     )
+    thumbnail = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
+    return Scan(content, image.height, image.width, image.mode == "L", thumbnail, *extent[:5], notes=notes)
 
 
-@dataclass(frozen=True)
-class _Extent:
+class _Extent(NamedTuple):
+    """The fields of `Scan` on the values of an image, and whether pixels are no numbers."""
+
     depth: str
     low: float
     high: float

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pandas as pd
 
-from aggregation_lab.config import yaml_key
 from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.interpretation.mask_classes import TaskMasks
 from aggregation_lab.data.rows.cases import Case, Shape
-from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.problems import Problems, rule
 
 SPLIT_PARTS = 3
 """A task needs at least this many subjects: one each for train, val and test."""
@@ -33,9 +32,9 @@ def check_files(
             if scan.fault:
                 kind = re.sub(r"\d+", "0", scan.fault)  # sizes differ, the fault is the same
                 problems.row_error(case.row, field, f"{path} {scan.fault}", f"{field} {kind}")
-            for note in scan.notes.split(","):
-                if note in _NOTES:
-                    problems.row_warning(case.row, field, f"{path} {_NOTES[note]}", f"{field} {note}")
+            for note, message in _NOTES.items():
+                if scan.has(note):
+                    problems.row_warning(case.row, field, f"{path} {message}", f"{field} {note}")
 
 
 def _files(case: Case, images: Mapping[str, Scan], masks: Mapping[str, Scan]) -> Iterable[tuple[str, Scan, str]]:
@@ -88,7 +87,7 @@ def check_mask_sizes(
         image, mask = images[case.image], masks[case.mask]
         if (mask.height, mask.width) != (image.height, image.width):
             sizes = f"is {mask.width} x {mask.height} pixels, its image {image.width} x {image.height}"
-            turned = "turned" in image.notes and (mask.width, mask.height) == (image.height, image.width)
+            turned = image.has("turned") and (mask.width, mask.height) == (image.height, image.width)
             advice = (
                 "turn the mask as the image's EXIF orientation says" if turned else "give a mask of the image's size"
             )
@@ -182,9 +181,8 @@ def _check_classes(
 
 
 def _from_one(task: str, classes: int) -> str:
-    values = ", ".join(f"{label}: {label - 1}" for label in range(1, classes))
-    rule = f"data.label_values: {{{yaml_key(task)}: {{{values}}}}} in the study file"
-    return f"; if labels count from 1, set num_classes to {classes - 1} and write {rule}"
+    values = rule("label_values", task, {label: label - 1 for label in range(1, classes)})
+    return f"; if labels count from 1, set num_classes to {classes - 1} and write {values} in the study file"
 
 
 def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.DataFrame, problems: Problems) -> None:

@@ -35,7 +35,7 @@ def check_contrast(
         scan = images[case.image]
         if scan.fault:
             continue
-        if "top_bytes" in scan.notes and brightest[case.task] < TOP_BIT:
+        if scan.has("top_bytes") and brightest[case.task] < TOP_BIT:
             message = f"{case.image} is a colour image whose 16 bits are not used up, and only the top 8 can be read"
             problems.row_error(case.row, "image_path", f"{message}; save it with 8 bits per channel, or grey", "colour")
             continue

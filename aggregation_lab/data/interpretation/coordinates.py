@@ -9,7 +9,7 @@ import numpy as np
 from aggregation_lab.config import TargetRules, yaml_key
 from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.rows.cases import Case
-from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.problems import Problems, rule
 
 UNIT = 1.5
 """Coordinates of a whole CSV that stay below this are shares of the image's sides, not pixels."""
@@ -78,7 +78,7 @@ def _refuse_shares(group: _Group, everywhere: bool, problems: Problems) -> None:
     """Report a CSV whose coordinates lie in [0, 1]; a rule for the task helps where all its CSV files are so."""
     advice = "write pixels here as in the task's other CSV files"
     if everywhere:
-        advice = f"write data.coordinates: {{{yaml_key(group.task)}: normalised}} in the study file"
+        advice = f"write {rule('coordinates', group.task, 'normalised')} in the study file"
     message = f"no coordinate of task {group.task} is above {group.values.max():g}, so these are not pixels; {advice}"
     for case in group.cases:
         problems.row_error(case.row, group.field, message, f"normalised {group.task}")
@@ -175,8 +175,8 @@ def _suspect_points(group: _Group, values: np.ndarray, unit: str | None, problem
     inside = ((values <= group.sides[:, None] / 2) | zero[..., None]).all()
     if unit is None and inside and len(values) >= ENOUGH and not zero.all():
         message = f"all points of task {group.task} lie in the upper left quarter of their images"
-        rule = f"data.coordinates: {{{yaml_key(group.task)}: pixels}}"
-        advice = f"check their unit, and write {rule} in the study file if it is right"
+        pixels = rule("coordinates", group.task, "pixels")
+        advice = f"check their unit, and write {pixels} in the study file if it is right"
         problems.row_warning(group.cases[0].row, "point_1_xy", f"{message}; {advice}", f"quarter {group.task}")
 
 
@@ -188,7 +188,7 @@ def check_bounds(cases: Sequence[Case], images: Mapping[str, Scan], problems: Pr
             continue
         for field, value, inside in _bounds(case, image):
             if not inside:
-                turned = "; the image is turned by its EXIF orientation" if "turned" in image.notes else ""
+                turned = "; the image is turned by its EXIF orientation" if image.has("turned") else ""
                 size = f"outside {case.image} of {image.width} x {image.height} pixels{turned}"
                 kind = f"outside {case.task} {field} {value if _marks_missing(value) else ''}"
                 problems.row_error(case.row, field, f"is {value}, {size}; {_advice(case, value)}", kind)
@@ -207,8 +207,8 @@ def _marks_missing(value: str) -> bool:
 def _advice(case: Case, value: str) -> str:
     if not _marks_missing(value):
         return "correct the box" if case.box else "correct the point"
-    rule = f"data.missing_point: [{value.strip('()')}]"
-    return f"if that marks a missing point, write {rule} in the study file (cases with one are then left out)"
+    marker = f"data.missing_point: [{value.strip('()')}]"
+    return f"if that marks a missing point, write {marker} in the study file (cases with one are then left out)"
 
 
 def _bounds(case: Case, image: Scan) -> list[tuple[str, str, bool]]:

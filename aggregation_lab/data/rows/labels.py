@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from aggregation_lab.config import yaml_key
 from aggregation_lab.data.rows.csv_rows import UNKNOWN, Row
-from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.problems import Problems, rule
 from aggregation_lab.naming import clean_name
 
 
@@ -57,9 +57,8 @@ class Labels:
             unlabelled = all(text.casefold() in UNKNOWN or _whole(text) == -1 for _, text in known.unknown)
             return "; if it stands for no label, take such rows out" if unlabelled else ""
         why = "the labels count from 1" if [_whole(text) for text in texts] == [*range(1, known.classes + 1)] else ""
-        values = ", ".join(f"{yaml_key(text)}: {names.index(text.casefold())}" for text in texts)
-        rule = f"data.label_values: {{{yaml_key(task)}: {{{values}}}}}"
-        return f"; {why or 'to name classes'}, write {rule} in the study file"
+        values = {yaml_key(text): names.index(text.casefold()) for text in texts}
+        return f"; {why or 'to name classes'}, write {rule('label_values', task, values)} in the study file"
 
 
 def _whole(text: str) -> int | None:

@@ -1,11 +1,12 @@
 """Faults of a data folder: each one line, all of them gathered before any is reported."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from aggregation_lab.config import yaml_key
 from aggregation_lab.errors import DataError
 from aggregation_lab.text import escaped
 
@@ -112,6 +113,13 @@ def _folded(same: Sequence[Problem]) -> Problem:
         return first
     rows = f"and {len(rest)} more such row{'s' if len(rest) > 1 else ''}: {lines(rest)}"
     return replace(first, message=f"{first.message} ({rows})")
+
+
+def rule(setting: str, task: str, value: str | Mapping[str, int] | Mapping[int, int]) -> str:
+    """A rule for one task as it stands in a study file: "data.mask_values: {task: {0: 0, 255: 1}}"."""
+    if not isinstance(value, str):
+        value = f"{{{', '.join(f'{key}: {index}' for key, index in value.items())}}}"
+    return f"data.{setting}: {{{yaml_key(task)}: {value}}}"
 
 
 def lines(rows: Sequence[int]) -> str:
