@@ -17,14 +17,14 @@ from aggregation_lab.metrics import auc
 from aggregation_lab.tasks import TaskType
 from analysis.pipeline import analyse
 from analysis.report import write_report
-from analysis.statistics.resampling import ARM, TaskCases, draw_weights
+from analysis.statistics.resampling import ARM, CaseArrays, draw_weights
 from analysis.validation.simulate import Design, simulate
 
 TASKS, SEEDS, CASES, DRAWS = 27, 5, 8000, 2000
 AGGREGATIONS = ("TS", "CG", "AU")
 
 
-def classification(cases: int, seeds: int = SEEDS) -> TaskCases:
+def classification(cases: int, seeds: int = SEEDS) -> CaseArrays:
     """One three-class task of random predictions, the most expensive type to resample."""
     random = np.random.default_rng(0)
     arms = pd.DataFrame([(name, 1.0, seed) for name in AGGREGATIONS for seed in range(seeds)], columns=ARM)
@@ -33,19 +33,19 @@ def classification(cases: int, seeds: int = SEEDS) -> TaskCases:
     labels = np.broadcast_to(random.integers(0, 3, (1, cases, 1)), (len(arms), cases, 1))
     names = np.array([f"c{number}" for number in range(cases)], object)
     quantities = {"probability": probabilities, "label": labels}
-    return TaskCases("bench", str(TaskType.CLASSIFICATION), arms, names, names, quantities, left_out=0)
+    return CaseArrays("bench", str(TaskType.CLASSIFICATION), arms, names, names, quantities, left_out=0)
 
 
-def means(cases: int, seeds: int = SEEDS) -> TaskCases:
+def means(cases: int, seeds: int = SEEDS) -> CaseArrays:
     """One detection task of random IoUs."""
     random = np.random.default_rng(0)
     arms = pd.DataFrame([(name, 1.0, seed) for name in AGGREGATIONS for seed in range(seeds)], columns=ARM)
     names = np.array([f"c{number}" for number in range(cases)], object)
     quantities = {"iou": random.uniform(size=(len(arms), cases, 1))}
-    return TaskCases("bench", str(TaskType.DETECTION), arms, names, names, quantities, left_out=0)
+    return CaseArrays("bench", str(TaskType.DETECTION), arms, names, names, quantities, left_out=0)
 
 
-def seconds_of(cases: TaskCases, draws: int = DRAWS) -> float:
+def seconds_of(cases: CaseArrays, draws: int = DRAWS) -> float:
     """Seconds to score every arm of one task on all resamples, without drawing these."""
     weights = draw_weights(cases.subjects, draws, 0)
     start = time.perf_counter()
@@ -63,7 +63,7 @@ def bootstrap_all() -> float:
     return time.perf_counter() - start
 
 
-def scipy_seconds(cases: TaskCases, draws: int) -> float:
+def scipy_seconds(cases: CaseArrays, draws: int) -> float:
     """scipy.stats.bootstrap of the AUC of one arm, in seconds for all arms and DRAWS draws."""
     probabilities, labels = cases.quantities["probability"][0], cases.quantities["label"][0, :, 0]
 
