@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.frames import part
 from analysis.settings import Scale
-from analysis.statistics.uncertainty import ROUNDING, Estimate, differ, estimate
+from analysis.statistics.uncertainty import ROUNDING, GainEstimate, differ, estimate
 
 
 def contrast_name(joint: str, base: str) -> str:
@@ -130,7 +130,7 @@ class PairedGain:
         """Where given seeds stand."""
         return [self.seeds.index(seed) for seed in seeds]
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> GainEstimate:
         """Mean over seeds with the variances of `analysis.statistics.uncertainty`."""
         return estimate(self.by_seed, self.draws, self.subjects, self.size)
 

@@ -11,11 +11,11 @@ import pandas as pd
 from analysis.gains import PairedGain
 from analysis.settings import Correction
 from analysis.statistics.moderated_variance import moderate
-from analysis.statistics.uncertainty import DECIDES, Estimate
+from analysis.statistics.uncertainty import DECIDES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, judge
 
 
-def moderated(pairs: Sequence[PairedGain]) -> list[Estimate]:
+def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
     """Estimates of one contrast and fraction; tasks lend scatter over seeds to tasks of their type.
 
     A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself.
@@ -29,7 +29,7 @@ def moderated(pairs: Sequence[PairedGain]) -> list[Estimate]:
     )
 
 
-def testable(pair: PairedGain, estimate: Estimate) -> float:
+def testable(pair: PairedGain, estimate: GainEstimate) -> float:
     """Standard error that a verdict may rest on; NaN where there is none.
 
     One seed tells nothing of the chance of training. Test cases of one subject, or whose metric is undefined on
@@ -44,7 +44,7 @@ class Family:
     """Pairs that are judged together, with their moderated estimates."""
 
     pairs: tuple[PairedGain, ...]
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[GainEstimate, ...]
 
     @cached_property
     def se(self) -> np.ndarray:

@@ -81,7 +81,7 @@ class Part:
 
     @property
     def effect(self) -> str:
-        """Estimate and interval in words."""
+        """GainEstimate and interval in words."""
         if not np.isfinite(self.estimate):
             return "not in these data"
         if not np.isfinite(self.low):

@@ -138,15 +138,6 @@ def _flops_ratio(runs: pd.DataFrame, scores: pd.DataFrame, keys: list[str]) -> p
     return sums["flops"] / sums["base"].where(sums["base"] > 0)
 
 
-def _tasks(joined: str, known: set[str]) -> tuple[str, ...]:
-    """The tasks that "+" joins; a task's own name may hold one."""
-    if joined in known or "+" not in joined:
-        return (joined,)
-    ends = [place for place, char in enumerate(joined) if char == "+" and joined[:place] in known]
-    splits = ((joined[:end], *_tasks(joined[end + 1 :], known)) for end in ends)
-    return next((tasks for tasks in splits if known.issuperset(tasks)), (joined,))
-
-
 def learning_curves(study: StudyTables) -> pd.DataFrame:
     """The frame `learning_curves` at the largest fraction; empty without curves."""
     if study.curves is None or study.curves.empty:

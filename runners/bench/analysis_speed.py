@@ -18,7 +18,7 @@ from aggregation_lab.metrics import auc
 from aggregation_lab.tasks import TaskType
 from analysis.pipeline import analyse
 from analysis.report import write_report
-from analysis.statistics.resampling import ARM, TaskCases, draw_weights
+from analysis.statistics.resampling import ARM, CaseArrays, draw_weights
 from analysis.validation.simulate import Design, simulate
 from runners.bench.measuring import GIB, Table, measure_module, ratios, seconds
 from runners.bench.setting import Setting
@@ -44,7 +44,7 @@ def analysis(setting: Setting) -> Table:
     return ratios("Analysis", dict(zip(GOALS, figures, strict=True)), GOALS, note)
 
 
-def random_cases(task_type: TaskType, cases: int) -> TaskCases:
+def random_cases(task_type: TaskType, cases: int) -> CaseArrays:
     """One task of random predictions: three classes, or the IoU of boxes."""
     random = np.random.default_rng(0)
     arms = pd.DataFrame([(name, 1.0, seed) for name in ("TS", "CG", "AU") for seed in range(SEEDS)], columns=ARM)
@@ -55,10 +55,10 @@ def random_cases(task_type: TaskType, cases: int) -> TaskCases:
         quantities = {"probability": odds / odds.sum(2, keepdims=True), "label": labels}
     else:
         quantities = {"iou": random.uniform(size=(len(arms), cases, 1))}
-    return TaskCases("bench", str(task_type), arms, names, names, quantities, left_out=0)
+    return CaseArrays("bench", str(task_type), arms, names, names, quantities, left_out=0)
 
 
-def resampling_seconds(cases: TaskCases, draws: int) -> float:
+def resampling_seconds(cases: CaseArrays, draws: int) -> float:
     """Seconds to score every arm of one task on all resamples, without drawing these."""
     weights = draw_weights(cases.subjects, draws, 0)
     return seconds(lambda: cases.draws(weights, ["score"]))
@@ -72,7 +72,7 @@ def bootstrap_all(tasks: int, cases: int, draws: int) -> None:
         task.draws(draw_weights(task.subjects, draws, number), ["score"])
 
 
-def scipy_seconds(cases: TaskCases, draws: int, resamples: int = 40) -> float:
+def scipy_seconds(cases: CaseArrays, draws: int, resamples: int = 40) -> float:
     """scipy.stats.bootstrap of the AUC of one arm by some `resamples`, in seconds for all arms and `draws`."""
     probabilities, labels = cases.quantities["probability"][0], cases.quantities["label"][0, :, 0]
 

@@ -21,7 +21,6 @@ from aggregation_lab.model.m2dino import build_m2dino
 from aggregation_lab.naming import alike, clean_name, name_fault
 from aggregation_lab.tasks import Task, TaskType, near_type, read_type
 from aggregation_lab.text import escaped
-from analysis.questions.study_quality import _tasks
 from runners.commands.scoreboard import on_screen
 from runners.console.terminal import Terminal
 from runners.execution.progress import say, say_warnings
@@ -202,13 +201,6 @@ def test_types_are_read_where_they_are_certain(text: str, kind: TaskType | None)
 def test_near_types() -> None:
     assert near_type("segmentaton") is TaskType.SEGMENTATION and near_type("Detections") is TaskType.DETECTION
     assert near_type("captioning") is None
-
-
-def test_tasks_with_a_plus_are_parted_by_what_is_known() -> None:
-    assert _tasks("a+b+c+d", {"a+b", "c", "d"}) == ("a+b", "c", "d")
-    assert _tasks("a+b", {"a", "b"}) == ("a", "b")
-    assert _tasks("a+b", {"a+b", "a", "b"}) == ("a+b",)
-    assert _tasks("x+y", {"a"}) == ("x+y",)
 
 
 def test_a_study_names_tasks_in_the_form_of_the_data(tmp_path: Path) -> None:
