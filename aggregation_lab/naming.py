@@ -29,6 +29,8 @@ def _escape(char: str) -> str:
 
 def clean_name(text: str) -> str:
     """The name that `text` means: NFC, every kind of blank a plain one, nothing invisible around it."""
+    if text.isascii():  # nearly every cell of nearly every table
+        return strip_all(text)
     composed = unicodedata.normalize("NFC", text)
     plain = "".join(" " if unicodedata.category(char) == "Zs" else char for char in composed)
     return strip_all(plain)
