@@ -19,7 +19,7 @@ from aggregation_lab.files import file_digest, write_json
 from aggregation_lab.run import DONE
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.planning.plan import PlannedRun, RunKey
-from runners.planning.study_file import load_study
+from runners.planning.study_file import read_study_file
 from runners.store.floor_tables import floor_file
 from runners.store.prepare import prepare
 from runners.store.run_folder import SPEC
@@ -72,7 +72,7 @@ def write_study(folder: Path, *, tasks: int, images: int, seeds: int) -> Path:
 
 def make_up(file: Path, out: Path) -> list[PlannedRun]:
     """Prepare the study in `out` and give every run its tables."""
-    study, folder = load_study(file), StudyFolder(out)
+    study, folder = read_study_file(file), StudyFolder(out)
     runs = prepare(study, file, folder, lambda what, done, total: None).runs
     folders = folder.runs.folders(runs)
     floors = {

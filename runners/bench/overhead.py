@@ -17,7 +17,7 @@ from runners.bench.setting import BATCH, Setting
 from runners.bench.study import EVALUATIONS, MIN_STEPS, run_study
 from runners.bench.tables import Table, ratios
 from runners.planning import cost
-from runners.planning.study import BUDGETS
+from runners.planning.study_schema import BUDGETS
 from runners.store.prepared_data import load_prepared
 from runners.store.study_folder import StudyFolder
 

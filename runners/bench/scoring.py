@@ -14,8 +14,8 @@ from aggregation_lab.training.trainer import Progress
 from runners.bench.setting import Setting
 from runners.bench.study import write_bench_study
 from runners.bench.tables import Table, ratios
-from runners.planning.study import BUDGETS
-from runners.planning.study_file import load_study
+from runners.planning.study_file import read_study_file
+from runners.planning.study_schema import BUDGETS
 
 LABEL = "scoring and writing / whole segmentation run"
 
@@ -34,7 +34,7 @@ class _Clock:
 def scoring(setting: Setting, budget: dict[str, float] = BUDGETS["small"]) -> Table:
     """Train and score one segmentation task by itself."""
     file, data = write_bench_study(setting)
-    study = load_study(file, data=data)
+    study = read_study_file(file, data=data)
     dataset = read_dataset(data)
     split = draw_split(dataset)
     cache = open_cache(dataset, setting.size, setting.scratch / "scoring" / "cache")

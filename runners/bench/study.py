@@ -16,7 +16,7 @@ from aggregation_lab.results import RUNS, read_table
 from runners.bench.process import Measured, measure
 from runners.bench.setting import Setting
 from runners.bench.subset import cut_down
-from runners.planning.study_file import find_study, load_study
+from runners.planning.study_file import find_study, read_study_file
 
 AGGLAB = (sys.executable, "-m", "runners.cli")
 MIN_STEPS, EVALUATIONS = 4, 3
@@ -48,7 +48,7 @@ def write_bench_study(setting: Setting) -> tuple[Path, Path]:
     """Data folder and study file in the scratch folder; `--data` is cut down, phantoms are taken as they are."""
     own = setting.data
     data = setting.phantoms if own is None else cut_down(own, setting.share, setting.scratch / "data")
-    shipped = load_study(find_study("us_mini"))
+    shipped = read_study_file(find_study("us_mini"))
     tasks = {row.cells["task_id"] for row in read_rows(find_train_folder(data) or data, Findings())}
     study = {
         "name": "bench",

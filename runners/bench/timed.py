@@ -17,7 +17,7 @@ def main(work: str, *arguments: str) -> None:
     import aggregation_lab.data.cache
     import aggregation_lab.data.splits
     import aggregation_lab.floor  # noqa: F401  # imported here, so that `prepare` finds it
-    from runners.planning.study_file import load_study
+    from runners.planning.study_file import read_study_file
     from runners.store.collect import collect
     from runners.store.prepare import prepare
     from runners.store.study_folder import StudyFolder
@@ -27,7 +27,7 @@ def main(work: str, *arguments: str) -> None:
     if work == "collect":
         collect(folder, folder.read_plan())
     else:
-        prepare(load_study(file), file, folder, lambda what, done, total: None)
+        prepare(read_study_file(file), file, folder, lambda what, done, total: None)
     print(time.perf_counter() - start)
 
 

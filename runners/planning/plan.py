@@ -14,7 +14,7 @@ from aggregation_lab.errors import StudyError
 from aggregation_lab.run import RunSpec
 from aggregation_lab.text import printable
 from runners.planning.cost import flops_per_image
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset

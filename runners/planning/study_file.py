@@ -14,7 +14,7 @@ from aggregation_lab.errors import ModelError, StudyError
 from aggregation_lab.text import printable
 from runners.planning.encoder_names import encoder_fault
 from runners.planning.plain_yaml import read_yaml
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 from runners.planning.user_paths import absolute_path, data_path, input_path
 
 SHIPPED = Path(__file__).parents[1] / "studies"
@@ -35,7 +35,7 @@ def find_study(name: str) -> Path:
     raise StudyError(f"{name}: no such study file; {hint}")
 
 
-def load_study(path: Path, *, data: Path | None = None) -> Study:
+def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     """Read and check a study file; `data` takes the place of data.root.
 
     Raises `StudyError` with one line per fault.
@@ -51,7 +51,7 @@ def load_study(path: Path, *, data: Path | None = None) -> Study:
 
 
 @contextmanager
-def naming(file: Path) -> Iterator[None]:
+def faults_in(file: Path) -> Iterator[None]:
     """Errors that name a field of the study name its file, too."""
     try:
         yield
