@@ -19,7 +19,7 @@ from runners.planning.user_paths import absolute_path, data_path, input_path
 
 SHIPPED = Path(__file__).parents[1] / "studies"
 MOST_FAULTS = 20
-"""Faults of a file that are told; a file with more has one cause that is plain by then."""
+"""Faults of a file that are reported; a file with more has one cause that is plain by then."""
 
 
 def find_study(name: str) -> Path:
@@ -75,8 +75,8 @@ def parse_study(raw: dict[str, Any], source: str) -> Study:
         fields = [field for field in lines if not any(other.startswith(f"{field}.") for other in lines)]
         more = error.error_count() - MOST_FAULTS
         last = [f"and {more} more faults"] if more > 0 else []
-        told = [*(lines[field] for field in fields), *last]
-        raise StudyError("\n".join(f"{source}: {line}" for line in told)) from error
+        reported = [*(lines[field] for field in fields), *last]
+        raise StudyError("\n".join(f"{source}: {line}" for line in reported)) from error
 
 
 def _with_paths(study: Study, file: Path, data: Path | None) -> Study:
@@ -155,7 +155,7 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
             return []
         annotation: Any = info.annotation
         candidates = [annotation, *typing.get_args(annotation)]
-        nested = [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]
+        nested = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not nested:
             return []
         model = nested[0]
