@@ -16,6 +16,8 @@ _MARKS_AT_ENDS = "\ufeff\u200b\u200e\u200f\u2060"  # what a byte order mark or a
 
 def clean_name(text: str) -> str:
     """The name that `text` means: NFC, every kind of blank a plain one, nothing invisible around it."""
+    if text.isascii():  # nearly every cell of nearly every table
+        return strip_all(text)
     composed = unicodedata.normalize("NFC", text)
     plain = "".join(" " if unicodedata.category(char) == "Zs" else char for char in composed)
     return strip_all(plain)

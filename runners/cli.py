@@ -69,7 +69,7 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's class,
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry of `agglab`. An error that the user can mend is one line on stderr and exit code 1, or 2 for the study.
+    """Entry of `agglab`. An error that the user can fix is one line on stderr and exit code 1, or 2 for the study.
 
     A model that cannot be built is a fault of the study's `model` section; options that mean nothing give 2, too. A
     reader of the output that goes away, as `head` does, is no error.

@@ -9,8 +9,8 @@ from aggregation_lab.files import file_digest, write_json
 from aggregation_lab.run import DONE, SPEC
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.planning.plan import PlannedRun
-from runners.planning.study import Study
-from runners.planning.study_file import load_study
+from runners.planning.study_file import read_study_file
+from runners.planning.study_schema import Study
 from runners.store.collect import collect
 from runners.store.floor_tables import floor_file
 from runners.store.prepare import prepare
@@ -21,7 +21,7 @@ from tests.tiny import write_study
 def make_finished(folder: Path, data: Path) -> Path:
     """`folder`/out with six finished runs and collected tables; `folder`/study.yaml is its study."""
     file, out = write_study(folder / "study.yaml"), StudyFolder(folder / "out")
-    study = load_study(file, data=data)
+    study = read_study_file(file, data=data)
     prepare(study, file, out, lambda *_: None)
     out.fixed_threads(1)
     runs = out.read_plan()

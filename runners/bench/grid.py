@@ -12,7 +12,7 @@ from aggregation_lab.training.trainer import Trainer
 from runners.bench.measuring import GIB, Cell, CommandFailed, Table, measure_module, ratios
 from runners.bench.setting import BATCH, EVALUATIONS, MIN_STEPS, Setting, StudyRun, run_study
 from runners.planning import cost
-from runners.planning.study import BUDGETS
+from runners.planning.study_schema import BUDGETS
 from runners.store.prepared_data import load_prepared
 from runners.store.study_folder import StudyFolder
 

@@ -24,7 +24,7 @@ from aggregation_lab.storage.sealed_json import write_sealed
 from runners.bench.measuring import MIB, Cell, Table, measure, measure_module
 from runners.bench.setting import AGGLAB, ENCODER, Setting
 from runners.planning.plan import PlannedRun, RunKey
-from runners.planning.study_file import load_study
+from runners.planning.study_file import read_study_file
 from runners.store.collect import collect
 from runners.store.floor_tables import floor_file
 from runners.store.prepare import prepare
@@ -131,7 +131,7 @@ def write_study(folder: Path, *, tasks: int, images: int, seeds: int) -> Path:
 
 def make_up(file: Path, out: Path) -> list[PlannedRun]:
     """Prepare the study in `out` and give every run its tables: of the real schema, with the scores of the floor."""
-    study, folder = load_study(file), StudyFolder(out)
+    study, folder = read_study_file(file), StudyFolder(out)
     runs = prepare(study, file, folder, lambda what, done, total: None).runs
     folders = folder.runs.folders(runs)
     floors = {
@@ -194,7 +194,7 @@ def main(result: str, work: str, study_file: str, out: str) -> None:
     if work == "collect":
         collect(folder, folder.read_plan())
     else:
-        prepare(load_study(file), file, folder, lambda what, done, total: None)
+        prepare(read_study_file(file), file, folder, lambda what, done, total: None)
     write_json(Path(result), time.perf_counter() - start)
 
 

@@ -20,7 +20,7 @@ from aggregation_lab.errors import DataError
 from aggregation_lab.results import RUNS, read_table
 from runners.bench.measuring import Measured, measure
 from runners.planning import cost
-from runners.planning.study_file import find_study, load_study
+from runners.planning.study_file import find_study, read_study_file
 
 AGGLAB = (sys.executable, "-m", "runners.cli")
 ENCODER = "vit_tiny_patch16_dinov3_qkvb"
@@ -105,7 +105,7 @@ def write_bench_study(setting: Setting) -> tuple[Path, Path]:
     """Study file and data folder: `us_mini` in small. `--data` is cut down, phantoms are taken as they are."""
     whole = setting.data
     data = setting.phantoms if whole is None else cut_down(whole, setting.share, setting.scratch / "data")
-    shipped = load_study(find_study("us_mini"))
+    shipped = read_study_file(find_study("us_mini"))
     tasks = {row.cells["task_id"] for row in read_rows(find_train_folder(data) or data, Problems())}
     study = {
         "name": "bench",

@@ -28,8 +28,8 @@ from aggregation_lab.training.trainer import Progress, Trainer
 from runners.bench.measuring import Table, paired, ratio, ratios, seconds
 from runners.bench.setting import BATCH, ENCODER, Setting, write_bench_study
 from runners.planning import cost
-from runners.planning.study import BUDGETS
-from runners.planning.study_file import load_study
+from runners.planning.study_file import read_study_file
+from runners.planning.study_schema import BUDGETS
 from runners.store.prepared_data import Prepared
 
 TASK = Task("bench", TaskType.CLASSIFICATION, 3, "bench")
@@ -196,7 +196,7 @@ SCORING = "scoring and writing / whole segmentation run"
 def scoring(setting: Setting, budget: dict[str, float] = BUDGETS["small"]) -> Table:
     """How much of a run is scoring: of one segmentation task, which is the dearest to score, at `budget: small`."""
     file, folder = write_bench_study(setting)
-    study = load_study(file, data=folder)
+    study = read_study_file(file, data=folder)
     data = _prepared(folder, setting.scratch / "scoring_cache", setting.size)
     sizes = {
         task: len(data.split.cases("train", task.name))

@@ -48,14 +48,14 @@ def run_grid(
     from runners.commands.study_commands import open_study
     from runners.execution.grid import run_study
     from runners.execution.slurm.submit import overridden
-    from runners.planning.study_file import naming
+    from runners.planning.study_file import faults_in
 
     options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
     opened, file, folder = open_study(study, data, out)
     if slurm and engine is not EngineName.SLURM:
         raise StudyError("--slurm: needs --engine slurm")
     opened = overridden(opened, slurm or ())
-    with naming(file):
+    with faults_in(file):
         if dry_run:
             raise typer.Exit(show_plan(opened, folder, options, screen()))
         raise typer.Exit(run_study(opened, file, folder, options, screen()))
@@ -72,11 +72,11 @@ def plan(
     """Show a study's runs, images and time, and what is finished already; nothing is written."""
     from runners.commands.show_plan import show_plan
     from runners.commands.study_commands import open_study
-    from runners.planning.study_file import naming
+    from runners.planning.study_file import faults_in
 
     options = GridOptions(jobs, tuple(only or ()), device=device)
     opened, file, folder = open_study(study, data, out)
-    with naming(file):
+    with faults_in(file):
         raise typer.Exit(show_plan(opened, folder, options, screen()))
 
 

@@ -76,7 +76,7 @@ def rebased(study: StudyTables, how: Reading) -> StudyTables:
 
 
 def analysed(source: str, how: Reading, settings: Settings, console: Console) -> Analysis:
-    """The analysis of a source, each of its steps shown while it runs."""
+    """The analysis of a source; its steps are shown while it runs."""
     study = open_scores(source, how)
     with console.status("reading the scores") as status:
         return analyse(study, settings, progress=lambda step: status.update(step))
@@ -130,12 +130,12 @@ def show_recommendation(
     """Print the advice for a new task, with the expected gains it rests on."""
     advice = analysed(source, how, settings, console).recommend(n_train, task_type, group)
     say_plainly(console, f"{advice.advice}: {advice.reason}")
-    for each in advice.expected:
+    for arm in advice.expected:
         say_plainly(
             console,
-            f"  {each.aggregation}: a new task gains with a chance of {100 * each.chance:.0f} %{_harm(each.harm)}; "
-            f"expected gain {each.gain:+.3f}, 95 % interval [{each.low:+.3f}, {each.high:+.3f}], "
-            f"one such task [{each.task_low:+.3f}, {each.task_high:+.3f}]",
+            f"  {arm.aggregation}: a new task gains with a chance of {100 * arm.chance:.0f} %{_harm(arm.harm)}; "
+            f"expected gain {arm.gain:+.3f}, 95 % interval [{arm.low:+.3f}, {arm.high:+.3f}], "
+            f"one such task [{arm.task_low:+.3f}, {arm.task_high:+.3f}]",
         )
     return 0
 

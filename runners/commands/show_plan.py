@@ -12,7 +12,7 @@ from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
 from runners.planning import cost
 from runners.planning.plan import PlannedRun, select
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 from runners.store.prepare import plan_only
 from runners.store.run_folder import Status
 from runners.store.run_store import RunStore

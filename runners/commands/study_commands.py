@@ -10,8 +10,8 @@ from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.text import printable
 from runners.execution.progress import preparation, say
 from runners.execution.slurm import queue
-from runners.planning.study import Study
-from runners.planning.study_file import find_study, load_study, parse_study
+from runners.planning.study_file import find_study, parse_study, read_study_file
+from runners.planning.study_schema import Study
 from runners.planning.user_paths import output_path
 from runners.store.collect import finished_runs, gather
 from runners.store.prepare import make_phantoms
@@ -22,7 +22,7 @@ from runners.store.study_folder import StudyFolder
 def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, Path, StudyFolder]:
     """The study, its file, and its output folder: `out`, or out/<name of the study>."""
     file = find_study(name)
-    study = load_study(file, data=data)
+    study = read_study_file(file, data=data)
     return study, file, StudyFolder(output_path(out or Path("out") / study.name))
 
 

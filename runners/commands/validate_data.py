@@ -9,8 +9,8 @@ from rich.table import Table
 
 from aggregation_lab.errors import DataError
 from runners.execution.progress import preparation, say
-from runners.planning.study import DataConfig
-from runners.planning.study_file import find_study, load_study, naming
+from runners.planning.study_file import faults_in, find_study, read_study_file
+from runners.planning.study_schema import DataConfig
 from runners.store.prepare import find_split, read_folder
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
     Raises `StudyError` where the study file cannot be used, or its aggregations do not fit the tasks of the folder.
     """
     file = find_study(study) if study else None
-    loaded = load_study(file, data=root) if file else None
+    loaded = read_study_file(file, data=root) if file else None
     settings = loaded.data if loaded else DataConfig()
     try:
         dataset = read_folder(root.expanduser(), settings, preparation(console))
@@ -34,7 +34,7 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
     except DataError as error:  # why there is no split, the warnings may tell
         return _refuse(root, DataError(str(error), error.problems + dataset.warnings), console)
     if loaded and file:
-        with naming(file):
+        with faults_in(file):
             loaded.partitions(dataset.tasks)
     console.print(_task_table(dataset, split.table))
     _say_sharing(dataset, settings.shares, console)

@@ -6,7 +6,7 @@ from runners.execution.progress import say
 from runners.options import EngineName, GridOptions
 from runners.planning import cost
 from runners.planning.accelerators import accelerator_possible
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 
 MOST_PER_DEVICE = 4
 """Workers that share an accelerator where none are asked for: small models leave most of it idle."""

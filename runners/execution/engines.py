@@ -10,7 +10,7 @@ from runners.execution.slurm.job import ArrayJob
 from runners.execution.stop_signals import stop_signals
 from runners.execution.worker import End, Worker, WorkerConfig
 from runners.planning.plan import PlannedRun
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 from runners.store.run_folder import State
 
 ASK_EVERY = 10.0

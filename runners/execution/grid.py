@@ -18,7 +18,7 @@ from runners.execution.time_estimate import learn
 from runners.execution.worker import WorkerConfig
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 from runners.planning.plan import PlannedRun, select
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
 from runners.store.prepare import check_model, prepare
 from runners.store.run_folder import State, Status, counted

@@ -1,4 +1,4 @@
-"""What a run will cost, by estimate: operations, seconds, memory. Finished runs teach the seconds."""
+"""What a run will cost, by estimate: operations, seconds, memory. Finished runs give the seconds."""
 
 import heapq
 import os
@@ -36,14 +36,16 @@ _SHAPES = {
 
 def shape(encoder: str) -> tuple[int, int]:
     """Channels and blocks of a DINOv3 ViT by its name."""
-    found = re.search("|".join(_SHAPES), encoder)
-    return _SHAPES[found.group()] if found else _SHAPES["small"]
+    size = re.search("|".join(_SHAPES), encoder)
+    return _SHAPES[size.group()] if size else _SHAPES["small"]
 
 
-def _trained_shape(model: ModelConfig) -> tuple[int, int]:
-    """Channels of the encoder, and its blocks that are trained."""
+def _trained_parts(model: ModelConfig, training: TrainingConfig) -> tuple[int, int, int, int]:
+    """What is trained of an encoder: channels, blocks, FFNs (experts that copy one count each), tokens of an image."""
     width, blocks = shape(model.encoder)
-    return width, max(0, blocks - model.frozen_blocks)
+    blocks = max(0, blocks - model.frozen_blocks)
+    widened = min(model.moe.blocks, blocks) if model.moe.kind == "copy" and model.moe.experts else 0
+    return width, blocks, blocks + widened * (model.moe.experts - 1), (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
 
 
 def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
@@ -51,13 +53,9 @@ def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
 
     Frozen blocks cost nothing here: they run once per image and grid.
     """
-    width, blocks = _trained_shape(model)
-    tokens = (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
-    attention = 4 * tokens * width**2 + 2 * tokens**2 * width
-    ffn = 8 * tokens * width**2
-    widened = min(model.moe.blocks, blocks) if model.moe.kind == "copy" and model.moe.experts else 0
-    products = blocks * (attention + ffn) + widened * (model.moe.experts - 1) * ffn
-    return 3 * 2.0 * products
+    width, blocks, ffns, tokens = _trained_parts(model, training)
+    attention, ffn = 4 * tokens * width**2 + 2 * tokens**2 * width, 8 * tokens * width**2
+    return 3 * 2.0 * (blocks * attention + ffns * ffn)
 
 
 def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
@@ -65,10 +63,7 @@ def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
 
     Frozen blocks are weights alone; their kept output is mapped from disk.
     """
-    width, blocks = _trained_shape(model)
-    tokens = (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
-    widened = min(model.moe.blocks, blocks) if model.moe.kind == "copy" and model.moe.experts else 0
-    ffns = blocks + widened * (model.moe.experts - 1)
+    width, blocks, ffns, tokens = _trained_parts(model, training)
     weights = blocks * 4 * width**2 + ffns * 8 * width**2
     frozen = model.frozen_blocks * 12 * width**2
     return PROCESS_BYTES + 4 * frozen + 16 * weights + ACTIVATION_BYTES * training.batch_size * tokens * width * ffns
@@ -81,8 +76,8 @@ def available_bytes() -> float:
         text = Path("/proc/meminfo").read_text(encoding="utf-8")
     except OSError:
         return min(allowed, float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
-    found = re.search(r"MemAvailable:\s+(\d+) kB", text)
-    return min(allowed, float(found.group(1)) * 1024 if found else float("inf"))
+    available = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    return min(allowed, float(available.group(1)) * 1024 if available else float("inf"))
 
 
 def cores() -> int:
@@ -92,7 +87,7 @@ def cores() -> int:
 
 
 def _from_slurm(name: str) -> float:
-    """A number that Slurm tells its jobs; infinity where it tells none."""
+    """A number in a variable that Slurm sets for its jobs; infinity where there is none."""
     text = os.environ.get(name, "")
     return float(text) if re.fullmatch(r"[1-9][0-9]{0,15}", text) else float("inf")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
-from runners.planning.study import Study
 from runners.planning.study_file import parse_study
+from runners.planning.study_schema import Study
 
 FORMAT = 1
 """Number of the form of study.json."""

@@ -1,7 +1,7 @@
 """Whether a study may use an output folder: it must be new, or have been made for this study and these data."""
 
 from aggregation_lab.errors import StudyError
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 from runners.store.folder_lock import LOCKS
 from runners.store.study_folder import StudyFolder
 

@@ -14,7 +14,7 @@ from aggregation_lab.tasks import Task
 from aggregation_lab.text import printable
 from runners.planning import cost
 from runners.planning.plan import PlannedRun, dataset_digest, plan_runs
-from runners.planning.study import DataConfig, PhantomSettings, Study
+from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
 from runners.store.ownership import check_owner, check_same

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from runners.planning.plan import PlannedRun
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 from runners.store.folder_lock import COLLECTING, PREPARING, locked
 from runners.store.identity import Identity, read_identity
 from runners.store.run_store import RunStore

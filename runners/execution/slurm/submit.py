@@ -18,8 +18,8 @@ from runners.execution.slurm.queue import jobs_left, read_orders, write_orders
 from runners.planning.plain_yaml import parse_yaml, plain_scalar
 from runners.planning.plan import PlannedRun
 from runners.planning.slurm_settings import SlurmSettings
-from runners.planning.study import Study
 from runners.planning.study_file import parse_study
+from runners.planning.study_schema import Study
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 

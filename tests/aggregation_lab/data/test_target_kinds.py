@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aggregation_lab.config import TargetRules
-from runners.planning.study_file import load_study
+from runners.planning.study_file import read_study_file
 from tests.kinds import (
     COUNT,
     TASK,
@@ -70,7 +70,7 @@ def test_rules_stand_in_the_study_file(tmp_path: Path) -> None:
         "name: tiny\ndata:\n  mask_values: {a: {0: 0, 128-255: 1}}\n  label_values: {b: {1: 0, benign: 1}}\n"
         "  box_format: {c: xywh}\n  coordinates: {d: normalised}\n  missing_point: [0, 0]\n"
     )
-    rules = load_study(file).data
+    rules = read_study_file(file).data
     assert rules.mask_values == {"a": {"0": 0, "128-255": 1}} and rules.label_values == {"b": {"1": 0, "benign": 1}}
     assert (rules.box_format, rules.coordinates, rules.missing_point) == ({"c": "xywh"}, {"d": "normalised"}, (0, 0))
 

@@ -14,7 +14,6 @@ import pytest
 
 from aggregation_lab import results
 from runners.cli import main
-from runners.planning.study_file import load_study
 from runners.store.identity import Identity
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
@@ -53,7 +52,7 @@ def unstarted(finished, tiny_original, tmp_path) -> Path:
     """
     out = tmp_path / "out"
     out.mkdir()
-    Identity(load_study(finished / "study.yaml", data=tiny_original)).write(StudyFolder(out).identity_file)
+    Identity(read_study_file(finished / "study.yaml", data=tiny_original)).write(StudyFolder(out).identity_file)
     shutil.copy(finished / "out" / "threads.json", out)
     return out
 

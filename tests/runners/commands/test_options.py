@@ -11,7 +11,7 @@ from aggregation_lab import __version__
 from aggregation_lab.errors import StudyError
 from runners.execution.slurm.submit import check_folder, parameters
 from runners.planning import cost
-from runners.planning.slurm_settings import TAKEN, SlurmSettings
+from runners.planning.slurm_settings import ALLOWED, SlurmSettings
 from runners.store.study_folder import StudyFolder
 from tests import ROOT
 from tests.runners.commands.test_cli import agglab
@@ -149,10 +149,10 @@ def test_a_value_stays_within_its_line_of_the_job_script():
 
 
 def test_no_option_that_runs_something_else_is_taken():
-    assert TAKEN.isdisjoint(
+    assert ALLOWED.isdisjoint(
         {"wrap", "export", "export-file", "chdir", "input", "output", "error", "get-user-env", "uid"}
     )
-    assert TAKEN.isdisjoint(
+    assert ALLOWED.isdisjoint(
         {"array", "time", "test-only", "parsable", "wait", "job-name", "prolog", "task-prolog", "bcast"}
     )
 

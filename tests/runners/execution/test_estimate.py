@@ -11,7 +11,7 @@ from runners.execution import device_slots
 from runners.execution.time_estimate import learn
 from runners.options import EngineName, GridOptions
 from runners.planning import cost
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 from runners.store.study_folder import StudyFolder
 from tests.tiny import planned
 

@@ -17,7 +17,7 @@ from runners.execution.pool import run_pool
 from runners.execution.progress import GridDisplay
 from runners.execution.worker import End, Worker
 from runners.options import GridOptions, Rerun
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 from runners.store.prepare import PlannedStudy
 from runners.store.run_folder import State, Status, claimed
 from runners.store.run_store import RunStore

@@ -23,8 +23,8 @@ from runners.execution.slurm.queue import Queue
 from runners.execution.slurm.submit import overridden, parameters
 from runners.execution.worker import WorkerConfig
 from runners.planning.slurm_settings import SlurmSettings
-from runners.planning.study import Study
-from runners.planning.study_file import load_study
+from runners.planning.study_file import read_study_file
+from runners.planning.study_schema import Study
 from runners.store.run_folder import State, claimed, record_failure
 from runners.store.study_folder import StudyFolder
 from tests import ROOT, fake_engine
@@ -72,7 +72,7 @@ def test_threads_share_the_cores_of_a_job(settings, jobs, threads):
 
 
 def test_flags_replace_fields_of_the_section(tmp_path):
-    study = load_study(write_study(tmp_path / "study.yaml", slurm={"hours": 2, "directives": {"account": "lab"}}))
+    study = read_study_file(write_study(tmp_path / "study.yaml", slurm={"hours": 2, "directives": {"account": "lab"}}))
     changed = overridden(study, ["hours=0.5", "partition=short", "directives.qos=low"]).slurm
     assert (changed.hours, changed.partition) == (0.5, "short")
     assert changed.directives == {"account": "lab", "qos": "low"}
@@ -122,7 +122,7 @@ def test_the_section_changes_no_run(tmp_path, tiny_original):
 
     plans = []
     for number, section in enumerate(({}, {"hours": 9, "gpus": 4, "directives": {"account": "lab"}})):
-        study = load_study(write_study(tmp_path / f"{number}.yaml", slurm=section), data=tiny_original)
+        study = read_study_file(write_study(tmp_path / f"{number}.yaml", slurm=section), data=tiny_original)
         plans.append([run.id for run in plan_only(study, StudyFolder(tmp_path / "out"), lambda *_: None).runs])
     assert plans[0] == plans[1]
 

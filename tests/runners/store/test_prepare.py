@@ -15,7 +15,7 @@ from runners.commands.scoreboard import on_screen
 from runners.execution import grid as grids
 from runners.execution.progress import say_warnings
 from runners.execution.run_watch import Outcome
-from runners.planning.study_file import load_study
+from runners.planning.study_file import read_study_file
 from runners.store.prepare import prepare as prepare_study
 from runners.store.study_folder import StudyFolder
 from tests.runners.commands.test_cli import agglab, refused
@@ -32,7 +32,7 @@ def made(tmp_path_factory, tiny_original) -> Path:
 
 
 def prepare(study: Path, data: Path, out: Path) -> None:
-    prepare_study(load_study(study, data=data), study, StudyFolder(out), lambda *_: None)
+    prepare_study(read_study_file(study, data=data), study, StudyFolder(out), lambda *_: None)
 
 
 @pytest.fixture

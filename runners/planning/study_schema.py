@@ -127,7 +127,7 @@ class Study(Config):
     @field_validator("training")
     @classmethod
     def _fits_the_model(cls, training: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
-        if "model" in info.data:  # else the model has a fault of its own, which is told
+        if "model" in info.data:  # else the model has a fault of its own, which is reported
             check_frozen(info.data["model"], training)
         return training
 
@@ -149,10 +149,10 @@ class Study(Config):
             "training.loss_weights": set(self.training.loss_weights),
             "margins": set(self.margins) - types - {"default"},
         }
-        for place, names in named.items():
+        for field, names in named.items():
             unknown = names - set(tasks)
             if unknown:
-                raise StudyError(f"{place}: {unknown_tasks(unknown, tasks, 'the study')}")
+                raise StudyError(f"{field}: {unknown_tasks(unknown, tasks, 'the study')}")
         ordered = [tasks[name] for name in sorted(tasks)]
         return [
             PARADIGMS[name](ordered) if units is None else user_partition(name, units, ordered)
