@@ -53,11 +53,11 @@ def figure_on(
         return target
     if isinstance(target, SubFigure):
         return target
-    place = target.get_subplotspec()
-    if place is None:
+    cell = target.get_subplotspec()
+    if cell is None:
         raise ResultsError("ax: a figure of several panels needs an Axes of `subplots`, or a figure")
     target.set_axis_off()
-    return target.figure.add_subfigure(place)
+    return target.figure.add_subfigure(cell)
 
 
 Shared = bool | Literal["none", "all", "row", "col"]
@@ -96,8 +96,8 @@ def add_legend(target: Target, given: Target | None, handles: Sequence[Any], **h
     texts = [str(handle.get_label()) for handle in handles]
     about: dict[str, Any] = {"handles": list(handles), "labels": [f"x{text}" for text in texts]}
     if isinstance(given, Axes) and target is given:
-        place = offset_copy(given.transAxes, given.get_figure(root=True), y=_BELOW, units="points")
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": place, "borderaxespad": 0.0}
+        lowered = offset_copy(given.transAxes, given.get_figure(root=True), y=_BELOW, units="points")
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": lowered, "borderaxespad": 0.0}
         legend = given.legend(**about, fontsize=SMALL, frameon=False, **(how | below))
     else:
         legend = figure_of(target).legend(**about, **how)

@@ -62,15 +62,15 @@ def _escape(letter: str) -> str:
 
 def labels(names: Iterable[str]) -> dict[str, str]:
     """A label for each name, no two alike; one that a shorter form would make like another gets a number."""
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     taken = set()
     for name in sorted(set(names), key=lambda name: (label(name) != name, name)):
         shown, number = label(name), 2
         while shown in taken:
             shown, number = f"{label(name, LONGEST - 4)} #{number}", number + 1
-        found[name] = shown
+        result[name] = shown
         taken.add(shown)
-    return found
+    return result
 
 
 LABELLED = ("task", "other", "group", "contrast", "joint", "base", "aggregation", "advice", "name")
@@ -91,12 +91,12 @@ def labelled(
         for column in columns
     }
     names = {*aggregations}.union(*by_column.values())
-    own = {*aggregations}.union(*(values for (_, column), values in by_column.items() if column in LABELLED))
-    own -= {"all"}.union(*(values for (_, column), values in by_column.items() if column == "type"))
-    check_names("labels", given, own)
+    nameable = {*aggregations}.union(*(values for (_, column), values in by_column.items() if column in LABELLED))
+    nameable -= {"all"}.union(*(values for (_, column), values in by_column.items() if column == "type"))
+    check_names("labels", given, nameable)
     changed = {name: shown for name, shown in labels(names).items() if shown != name}
     written = {name: label(str(text), _LONGEST_GIVEN) for name, text in given.items()}
-    shown = [(changed | written).get(name, name) for name in own]
+    shown = [(changed | written).get(name, name) for name in nameable]
     for text in written.values():
         if shown.count(text) > 1:
             raise ResultsError(f"labels: {printable(text)} would stand for two names; give each a label of its own")

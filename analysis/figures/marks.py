@@ -58,9 +58,9 @@ def verdict_handles(looks: Looks) -> list[Line2D]:
 
 def margin_arrow(ax: Axes, at: float, colour: str = INK) -> None:
     """An arrow at the right edge of a row: a base model behind it was still improving."""
-    place: Any = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
+    anchor: Any = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
     beside: Any = {"xytext": (7, 0), "textcoords": "offset points"}  # of the arrow head of an interval
-    ax.annotate(IMPROVING, (1.0, at), color=colour, fontsize=7, **place, **beside)
+    ax.annotate(IMPROVING, (1.0, at), color=colour, fontsize=7, **anchor, **beside)
 
 
 @cache
@@ -77,9 +77,9 @@ def improving_handle(text: str = "base still improving") -> Line2D:
 
 def group_lines(ax: Axes, groups: Sequence[str], width: float, colour: str = INK) -> None:
     """Lines between the clinical groups of a heat map's rows."""
-    for place in range(1, len(groups)):
-        if groups[place] != groups[place - 1]:
-            ax.plot([0, width], [place, place], color=colour, lw=0.8 if colour == INK else 1.6, clip_on=False)
+    for row in range(1, len(groups)):
+        if groups[row] != groups[row - 1]:
+            ax.plot([0, width], [row, row], color=colour, lw=0.8 if colour == INK else 1.6, clip_on=False)
 
 
 def dodge(index: int, count: int) -> float:

@@ -62,8 +62,8 @@ class View:
         if self.choices.order is None:
             return rows
         check_names("order", self.choices.order, self.all_tasks)
-        place = {task: number for number, task in enumerate(in_order(rows["task"], self.choices.order))}
-        return rows.sort_values("task", key=lambda tasks: tasks.map(place), kind="stable")
+        rank = {task: index for index, task in enumerate(in_order(rows["task"], self.choices.order))}
+        return rows.sort_values("task", key=lambda tasks: tasks.map(rank), kind="stable")
 
     def ordered(self, names: Sequence[str]) -> list[str]:
         """Names of rows that are no tasks, in the caller's order."""

@@ -177,11 +177,11 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
     }
 
     def cell(share: float, row: Row) -> str:
-        own = cells.get((row["contrast"], row["task"], share))
-        if own is None:
+        gain = cells.get((row["contrast"], row["task"], share))
+        if gain is None:
             return MISSING
-        value = _gain(own)
-        return flagged(f"{value} {VERDICT_MARKS.get(own['verdict'], '')}".rstrip(), own["base_improving"])
+        value = _gain(gain)
+        return flagged(f"{value} {VERDICT_MARKS.get(gain['verdict'], '')}".rstrip(), gain["base_improving"])
 
     columns = [TASK, Column("contrast", lambda row: row["contrast"], "contrast"), TYPE, GROUP]
     columns += [
