@@ -44,7 +44,7 @@ def test_public_names():
     assert all(hasattr(aggregation_lab, name) for name in aggregation_lab.__all__)
 
 
-@pytest.mark.parametrize("module", ["aggregation_lab", "aggregation_lab.results", "analysis"])
+@pytest.mark.parametrize("module", ["aggregation_lab", "aggregation_lab.results", "aggregation_lab.tasks", "analysis"])
 def test_import_without_torch(module):
     assert run_python(f"import sys, {module}; print('torch' in sys.modules)") == "False"
 

@@ -14,6 +14,7 @@ import pytest
 
 from aggregation_lab import results
 from runners.cli import main
+from runners.planning.study_file import read_study_file
 from runners.store.identity import Identity
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
