@@ -10,6 +10,8 @@ from aggregation_lab.config import ModelConfig, TrainingConfig, check_frozen
 from aggregation_lab.errors import ModelError
 from aggregation_lab.tasks import Task, TaskType
 
+SPEC = "spec.json"
+"""File in a run's folder that says what the run is."""
 CHECKPOINT = "checkpoint.pt"
 """File in a run's folder from which an unfinished run continues."""
 DONE = "done.json"
@@ -70,7 +72,7 @@ class RunSpec:
     def from_json(cls, value: Mapping[str, Any]) -> "RunSpec":
         """The spec that `to_json` wrote. Tasks get their own name as group, since a run knows of no groups."""
         tasks = tuple(
-            Task(task["name"], TaskType(task["type"]), task["classes"], task["name"], task["laterality"])
+            Task(task["name"], TaskType.of(task["type"]), task["classes"], task["name"], task["laterality"])
             for task in value["tasks"]
         )
         return cls(

@@ -5,14 +5,14 @@ gain = joint - base, oriented so that positive favours the joint aggregation, on
 and is left out of every mean over tasks.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from analysis.frames import frame
+from analysis.frames import part
 from analysis.settings import Scale
 from analysis.statistics.uncertainty import ROUNDING, Estimate, differ, estimate
 
@@ -49,6 +49,10 @@ class Contrast:
         """What a row of a frame says of its contrast."""
         return {"contrast": self.name, "joint": self.joint, "base": self.base}
 
+    def at(self, fraction: float) -> dict[str, str | float]:
+        """The same of the contrast at one fraction."""
+        return {**self.columns, "fraction": fraction}
+
 
 def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
     """Every aggregation against the first, which is TS if there is one, and AU against CG."""
@@ -65,6 +69,8 @@ class TaskScores:
 
     `arms` has columns aggregation, fraction, seed, run, n_train, one row per arm; `values` one score per arm (A);
     `draws` the scores on resampled subjects (B x A), if there are cases. `unit` is "1" for a unit-free score.
+    `margin` is the loss of unit-free score that counts as none; `improving` tells by (aggregation, fraction) whether
+    validation was still rising when a model's budget ended, where that is known.
     """
 
     task: str
@@ -75,6 +81,8 @@ class TaskScores:
     values: np.ndarray
     draws: np.ndarray | None = None
     subjects: int = 0
+    margin: float = float("nan")
+    improving: Mapping[tuple[str, float], bool] = field(default_factory=dict)
 
     @cached_property
     def places(self) -> dict[tuple[str, float], dict[int, int]]:
@@ -99,8 +107,6 @@ class PairedGain:
     group: str
     unit: str
     """Unit of the gains."""
-    score_unit: str
-    """Unit of the scores they come from."""
     n_train: float
     seeds: tuple[int, ...]
     joint_scores: np.ndarray
@@ -114,6 +120,11 @@ class PairedGain:
     unpaired: int
     size: float = 0.0
     """How large the scores are that gains are differences of, in units of the gains."""
+    margin: float = float("nan")
+    """Largest loss that counts as none, in units of the gains; NaN where the margin says nothing about them."""
+    joint_improving: bool | None = None
+    base_improving: bool | None = None
+    """Whether the base model was still improving when its budget ended; None where that is not known."""
 
     def places(self, seeds: Iterable[int]) -> list[int]:
         """Where given seeds stand."""
@@ -150,12 +161,14 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
     if scores.draws is not None:
         draws = _scaled(scores.draws[:, at_joint], scores.draws[:, at_base], scale, pooled_sd(joint, base))
     runs, n_train = scores.arms["run"].to_numpy(object), scores.arms["n_train"].to_numpy(float)
+    joint_improving, base_improving = (
+        scores.improving.get((name, fraction)) for name in (contrast.joint, contrast.base)
+    )
     return PairedGain(
         task=scores.task,
         type=scores.type,
         group=scores.group,
         unit=scores.unit if scale == "absolute" else "1",
-        score_unit=scores.unit,
         n_train=float(n_train[at_base].mean()) if both else float("nan"),
         seeds=tuple(each[0] for each in both),
         joint_scores=joint,
@@ -168,6 +181,9 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         same_model=bool(both) and bool((runs[at_joint] == runs[at_base]).all()) and runs[at_base[0]] != "",
         unpaired=len(sides[0]) + len(sides[1]) - 2 * len(both),
         size=_size(joint, base) if scale == "absolute" else 1.0,
+        margin=_margin(scores, joint, base, scale),
+        joint_improving=joint_improving,
+        base_improving=base_improving,
     )
 
 
@@ -192,6 +208,20 @@ def _scaled(joint: np.ndarray, base: np.ndarray, scale: Scale, sd: float) -> np.
         return np.where(base != 0, (joint - base) / np.abs(base), np.nan)
 
 
+def _margin(scores: TaskScores, joint: np.ndarray, base: np.ndarray, scale: Scale) -> float:
+    """A task's margin on the scale of its gains.
+
+    Relative gains of unit-free scores take the margin over the base score, those of pixel errors the margin itself.
+    NaN where the margin says nothing about the scale: absolute pixels, or a standardised gain without scatter.
+    """
+    if scores.unit != "1":
+        return scores.margin if scale == "relative" else float("nan")
+    if scale == "absolute":
+        return scores.margin
+    size = abs(float(base.mean())) if scale == "relative" and len(base) else pooled_sd(joint, base)
+    return scores.margin / size if size else float("nan")
+
+
 def pair_all(
     scores: Iterable[TaskScores], contrast: Contrast, fraction: float, scale: Scale = "absolute"
 ) -> list[PairedGain]:
@@ -204,12 +234,24 @@ def pair_all(
     return [each for each in found if each is not None and each.seeds and np.isfinite(each.by_seed).all()]
 
 
-def seed_gains(pairs: Iterable[PairedGain], contrast: Contrast, fraction: float) -> pd.DataFrame:
+def compare(
+    scores: Sequence[TaskScores],
+    compared: Iterable[Contrast],
+    fractions: Sequence[float],
+    scale: Scale = "absolute",
+) -> dict[tuple[Contrast, float], list[PairedGain]]:
+    """`pair_all` for every contrast at every fraction, contrast by contrast."""
+    return {
+        (contrast, fraction): pair_all(scores, contrast, fraction, scale)
+        for contrast in compared
+        for fraction in fractions
+    }
+
+
+def seed_gains(pairs: Iterable[PairedGain]) -> pd.DataFrame:
     """The frame `seed_gains` of one contrast and fraction: a row per task and seed, with the runs it comes from."""
     rows = [
         {
-            **contrast.columns,
-            "fraction": fraction,
             "task": each.task,
             "type": each.type,
             "group": each.group,
@@ -224,7 +266,12 @@ def seed_gains(pairs: Iterable[PairedGain], contrast: Contrast, fraction: float)
         for each in pairs
         for place, seed in enumerate(each.seeds)
     ]
-    return frame("seed_gains", rows)
+    return part("seed_gains", rows)
+
+
+def still_improving(pairs: Iterable[PairedGain]) -> int:
+    """Pairs whose base model was still improving when its budget ended."""
+    return sum(bool(each.base_improving) for each in pairs)
 
 
 def common_seeds(pairs: Iterable[PairedGain]) -> list[int]:

@@ -239,12 +239,12 @@ class Arena:
     def compare(self, reference: Path) -> None:
         """The same command once more, undisturbed: then everything is there, once, and equal to the reference."""
         from aggregation_lab import results
-        from runners.store.run_store import RunStore, State
-        from runners.store.study_folder import read_plan
+        from runners.store.run_folder import State
+        from runners.store.study_folder import StudyFolder
 
         self.run()
-        runs = read_plan(self.out)
-        assert {status.state for status in RunStore(self.out).statuses(runs).values()} == {State.DONE}
+        runs = StudyFolder(self.out).read_plan()
+        assert {status.state for status in StudyFolder(self.out).runs.statuses(runs).values()} == {State.DONE}
         assert len(list(self.out.glob("runs/*"))) == len(runs) == RUNS
         for name, table in results.TABLES.items():
             mine, other = (results.read_table(out / f"{name}.parquet", table) for out in (self.out, reference))

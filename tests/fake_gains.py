@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.tasks import TYPE_METRICS, TaskType
+from aggregation_lab.tasks import TaskType
 from analysis.questions.task_gains import HEADLINE, SMALLER
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
@@ -26,7 +26,7 @@ def gains(about, contrasts, fractions, random) -> pd.DataFrame:
         gain, se = (0.0, np.nan) if same else (gain, se)
         low, high = gain - 2.8 * se, gain + 2.8 * se
         verdict = BENEFIT if low > 0 else NO_LOSS if low > -0.03 else HARM if high < 0 else UNDECIDED
-        metric = TYPE_METRICS[TaskType(task.type)][0]
+        metric = TaskType.of(task.type).primary.name
         base = 0.7 + 0.02 * place % 0.2
         raw = (12.0, 12.0 - 60 * gain) if metric == "MRE" else (base, base + gain)
         p = float(np.exp(-((gain / se) ** 2) / 2))
@@ -91,7 +91,7 @@ def seed_gains(gains, random) -> pd.DataFrame:
 def scores(about, aggregations, fractions, random) -> pd.DataFrame:
     rows = []
     for name, share, (place, task) in product(aggregations, fractions, enumerate(about.itertuples())):
-        metric = TYPE_METRICS[TaskType(task.type)][0]
+        metric = TaskType.of(task.type).primary.name
         points = metric == "MRE"
         rows.append(
             {
@@ -156,7 +156,7 @@ def data(about, fractions) -> pd.DataFrame:
             "task": task.task,
             "type": task.type,
             "group": task.group,
-            "metric": TYPE_METRICS[TaskType(task.type)][0],
+            "metric": TaskType.of(task.type).primary.name,
             "fraction": share,
             "n_train": float(n(task, share)),
             "n_test": 80,

@@ -80,12 +80,12 @@ def plant(where: str) -> None:
     files.temporary_file, os.fsync = temporary_file, fsync
 
 
-def load(out: Path):
+def load(folder):
     """What workers load: the real thing, and their fault."""
-    from runners.store.study_folder import load_prepared
+    from runners.store.prepared_data import load_prepared
 
     plant("worker")
-    return load_prepared(out)
+    return load_prepared(folder)
 
 
 def train(*args, **kwargs) -> None:

@@ -12,7 +12,6 @@ from aggregation_lab.config import ModelConfig
 from aggregation_lab.errors import ModelError
 from aggregation_lab.model.depth import DepthContext, draw, draw_outside
 from aggregation_lab.model.encoder import build_encoder, freeze_trunk, map_above_trunk, spatial_map, trunk_tokens
-from aggregation_lab.model.heads import HEADS
 from aggregation_lab.model.heads.by_task import TaskHeads
 from aggregation_lab.model.moe import MoE, TaskContext, build_moe
 from aggregation_lab.tasks import Task
@@ -93,7 +92,7 @@ class M2DINO(nn.Module):
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, task: Task) -> Tensor:
-        """Normalised predictions of one task (see `model.heads`) for a batch of inputs."""
+        """Normalised predictions of one task (see `task.type`) for a batch of inputs."""
         index = torch.full((len(inputs),), self.tasks.index(task), device=inputs.device)
         output = self(inputs, index, [(task.name, slice(None))])[task.name]
         head: Any = self.heads[task.name]
@@ -139,7 +138,7 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
     heads = []
     for task in tasks:
         torch.manual_seed(_name_seed(seed, task.name))
-        head = HEADS[task.type](dim=encoder.embed_dim, classes=task.classes, width=config.head_width)
+        head = task.type.network.head(dim=encoder.embed_dim, classes=task.classes, width=config.head_width)
         heads.append((task.name, head))
     torch.manual_seed(_name_seed(seed, "task embedding"))
     return M2DINO(

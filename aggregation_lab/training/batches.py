@@ -15,8 +15,7 @@ from torch import Tensor
 
 from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.cache import ImageCache
-from aggregation_lab.data.geometry import boxes_in_sides, points_in_sides
-from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.tasks import Task
 from aggregation_lab.training.device import to_device
 from aggregation_lab.training.token_cache import TokenCache
 
@@ -37,7 +36,7 @@ class ImageStore:
         tokens: TokenCache | None = None,
     ):
         image_rows = torch.cat([each.image_rows for each in cases])
-        masked = [each.targets for each in cases if each.task.type is TaskType.SEGMENTATION]
+        masked = [each.targets for each in cases if each.task.type.masked]
         mask_rows = torch.cat(masked) if masked else torch.zeros(0, dtype=torch.long)
         self.device = device
         self._files: list[ImageCache | TokenCache] = [cache] if tokens is None else [cache, tokens]
@@ -83,27 +82,24 @@ class _Rows:
 
 
 class TaskCases:
-    """The cases of one task in one split, with targets as tensors. Targets in [0, 1] of the image's sides."""
+    """The cases of one task in one split. `targets` are as its type has them, of class maps their rows in the cache."""
 
     def __init__(self, task: Task, cases: pd.DataFrame, cache: ImageCache):
         self.task = task
         self.cases = cases
-        self.image_rows = torch.tensor([cache.image_row[content] for content in cases["content"]])
-        if task.type is TaskType.SEGMENTATION:
-            self.targets = torch.tensor([cache.mask_row[content] for content in cases["mask_content"]])
-        elif task.type is TaskType.CLASSIFICATION:
-            self.targets = torch.tensor(cases["label"].to_numpy(np.int64))
-        elif task.type is TaskType.DETECTION:
-            self.targets = torch.tensor(boxes_in_sides(cases), dtype=torch.float32)
+        self.image_rows = torch.tensor(cache.image_rows(cases))
+        if task.type.masked:
+            self.targets = torch.tensor(cache.mask_rows(cases))
         else:
-            self.targets = torch.tensor(points_in_sides(cases), dtype=torch.float32)
+            targets = torch.tensor(task.type.targets(cases))
+            self.targets = targets.float() if targets.is_floating_point() else targets
 
     def __len__(self) -> int:
         return len(self.cases)
 
     def target(self, rows: Tensor, store: ImageStore) -> Tensor:
-        """Masks B x S x S (int64), labels B, boxes B x 4 or points B x P x 2, on the run's device."""
-        if self.task.type is TaskType.SEGMENTATION:
+        """Targets of some cases on the run's device, class maps as B x S x S (int64)."""
+        if self.task.type.masked:
             return store.masks(self.targets[rows]).long()
         return to_device(self.targets[rows], store.device)
 

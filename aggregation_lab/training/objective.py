@@ -8,19 +8,21 @@ from torch import Tensor
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.batches import Batch
-from aggregation_lab.training.losses import image_losses
 from aggregation_lab.training.out_of_memory import with_less_memory
 
 
 class Objective:
     """Mean over a batch's images of lambda_t times their loss, and the load balance of top-k routing.
 
+    Under proportional sampling every image so weighs the same and E[L] = sum_t (n_t / n) lambda_t L_t; with
+    `sampling: uniform` it is the paper's L = sum_t lambda_t L_t up to the constant 1/T.
+
     `micro_batch` is how many images go through the model at once: the whole batch until memory runs out, then half as
     many for the rest of the run. `parameters` are those that learn.
     """
 
     def __init__(self, spec: RunSpec, model: M2DINO, to_input: Callable[[Tensor], Tensor], precision: torch.dtype):
-        self.types = {task.name: task.type for task in spec.tasks}
+        self.loss_of = {task.name: task.type.network.loss for task in spec.tasks}
         self.weights, self.balance_weight = spec.training.loss_weights, spec.model.moe.balance_weight
         self.model, self.to_input, self.precision = model, to_input, precision
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -39,7 +41,7 @@ class Objective:
             outputs = self.model(inputs, batch.task_index, batch.parts, depth)
         per_image, total = {}, torch.zeros((), device=inputs.device)
         for name, _ in batch.parts:
-            losses = image_losses(self.types[name], outputs[name], batch.targets[name])
+            losses = self.loss_of[name](outputs[name], batch.targets[name])
             total = total + self.weights.get(name, 1.0) * losses.sum() / count
             per_image[name] = losses.detach()
         balance = self.balance_weight * self.model.balance()

@@ -11,7 +11,7 @@ the one with the largest expected gain; TS where nine in ten tasks lose under ev
 otherwise, outside the sizes seen, where fewer than three tasks of the type speak for an aggregation, and with one seed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +22,11 @@ from aggregation_lab.errors import ResultsError
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.questions.means import poolable, seed_part
-from analysis.statistics.combined_variance import Part
+from analysis.statistics.combined_variance import VariancePart
 from analysis.statistics.mixed_model import MixedFit, fit_mixed
 from analysis.statistics.uncertainty import t_interval
+from analysis.statistics.verdicts import UNDECIDED, sd_ratios
 
-UNDECIDED = "undecided"
 ANY_GROUP = "any other"
 FEWEST_TASKS = 5
 """Tasks below which no rule is fitted."""
@@ -87,11 +87,10 @@ class Rule:
     fits: Mapping[str, MixedFit]
     types: tuple[str, ...]
     centre: float
-    sizes: tuple[float, float]
     sizes_by_type: Mapping[str, tuple[float, float]]
     tasks: Mapping[tuple[str, str], int]
     """Tasks that each joint aggregation was fitted on, by aggregation and type; none of which both models are one."""
-    seeds: Mapping[str, Part]
+    seeds: Mapping[str, VariancePart]
     """Variance of each joint aggregation's mean gain by seeds, with its degrees of freedom; NaN with one seed."""
     margins: Mapping[str, float]
     """Median margin of the tasks of a type."""
@@ -166,12 +165,7 @@ def _confidence(value: float, se: float, sd: float, df: float) -> float:
 
     As the mean of normal tails over equally likely values of the chi-squared variable, as in `power`.
     """
-    nodes = (np.arange(_NODES) + 0.5) / _NODES
-    scale = np.sqrt(stats.chi2.ppf(nodes, df) / df)
-    return float(stats.norm.cdf(value / se * scale - stats.norm.ppf(SHARE) * sd / se).mean())
-
-
-_NODES = 256
+    return float(stats.norm.cdf(value / se * sd_ratios(df) - stats.norm.ppf(SHARE) * sd / se).mean())
 
 
 def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: float) -> np.ndarray:
@@ -182,8 +176,9 @@ def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: floa
 def rule_rows(
     by_contrast: Mapping[Contrast, Sequence[tuple[float, Sequence[PairedGain]]]], margins: Mapping[str, float]
 ) -> pd.DataFrame:
-    """What rules are fitted to: joint, base, task, type, group, fraction, n_train, gain (mean over seeds), margin, and
-    v_seed with df_seed, the variance by seeds of the mean over the tasks of the aggregation and fraction.
+    """What rules are fitted to: joint, base, task, type, group, fraction, n_train, gain (mean over seeds), margin,
+    base_improving, and v_seed with df_seed, the variance by seeds of the mean over the tasks of the aggregation and
+    fraction.
 
     `margins` by task, on the scale of the gains; a task may lack one.
     """
@@ -206,6 +201,7 @@ def rule_rows(
                     "margin": margins.get(each.task, float("nan")),
                     "v_seed": v_seed,
                     "df_seed": df_seed,
+                    "base_improving": bool(each.base_improving),
                 }
                 for each in used
             ]
@@ -214,7 +210,7 @@ def rule_rows(
 
 _ROWS = [
     *("joint", "base", "task", "type", "group", "fraction", "n_train"),
-    *("gain", "margin", "v_seed", "df_seed"),
+    *("gain", "margin", "v_seed", "df_seed", "base_improving"),
 ]
 
 
@@ -240,7 +236,6 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
         fits=fits,
         types=types,
         centre=centre,
-        sizes=(float(rows["n_train"].min()), float(rows["n_train"].max())),
         sizes_by_type={str(name): (float(low), float(high)) for name, (low, high) in spans.T.items()},
         tasks={
             (str(joint), str(kind)): int(part["task"].nunique())
@@ -256,12 +251,9 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
     )
 
 
-def guideline_table(rule: Rule, rows: pd.DataFrame, improving: Collection[str] = ()) -> pd.DataFrame:
-    """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes.
-
-    `improving` are tasks of which a base model was still improving.
-    """
-    found = []
+def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
+    """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes."""
+    found, improving = [], set(rows.loc[rows["base_improving"], "task"])
     for task_type in rule.types:
         own = rows[rows["type"] == task_type]
         low, high = rule.sizes_by_type[task_type]

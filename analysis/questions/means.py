@@ -9,12 +9,14 @@ an interval: chance in training is not known.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
-from analysis.gains import PairedGain
+from analysis.frames import part
+from analysis.gains import PairedGain, still_improving
 from analysis.questions.shared_variance import both_variance, case_draws, seed_covariance, shared_cases
 from analysis.questions.typical_task import Typical, typical_gain
-from analysis.statistics.combined_variance import Part
+from analysis.statistics.combined_variance import VariancePart
 from analysis.statistics.uncertainty import satterthwaite, two_part_test
 
 FEWEST_TASKS = 3
@@ -54,13 +56,13 @@ def tasks_of_this_kind(pairs: Sequence[PairedGain]) -> Typical:
     return typical_gain(means, np.array([each.group for each in pairs]), moved_together(pairs))
 
 
-def seed_part(pairs: Sequence[PairedGain]) -> Part:
+def seed_part(pairs: Sequence[PairedGain]) -> VariancePart:
     """Variance of the mean over tasks by seeds, and its df; NaN where no task has two."""
     cov, df = seed_covariance([each.by_seed[:, None] for each in pairs], [each.seeds for each in pairs])
     return float(cov[0, 0]), df
 
 
-def moved_together(pairs: Sequence[PairedGain]) -> list[Part]:
+def moved_together(pairs: Sequence[PairedGain]) -> list[VariancePart]:
     """What moves all tasks at once: seeds, with a little of each task's own scatter, and test subjects in common."""
     draws = case_draws(pairs)
     return [seed_part(pairs)] + ([] if draws is None else [(shared_cases(draws), _case_df(pairs))])
@@ -103,18 +105,24 @@ def _task_variance(means: np.ndarray, groups: np.ndarray) -> tuple[list[float], 
     return [share * between, (1 / count - share) * within], [len(names) - 1.0, float(count - len(names))]
 
 
-def pooled_row(level: str, name: str, pairs: Sequence[PairedGain], improving: set[str]) -> dict[str, object]:
-    """One row of the frame `pooled` but for contrast and fraction; `pairs` are all pairs of the level.
+def pooled(pairs: Sequence[PairedGain]) -> pd.DataFrame:
+    """The frame `pooled` of one contrast and fraction: overall, by type and by group."""
+    scopes = [("overall", "all", list(pairs))] if pairs else []
+    for level in ("type", "group"):
+        for value in sorted({getattr(pair, level) for pair in pairs}):
+            scopes.append((level, value, [pair for pair in pairs if getattr(pair, level) == value]))
+    return part("pooled", [pooled_row(*scope) for scope in scopes])
 
-    `improving` are tasks whose base model was still improving.
-    """
+
+def pooled_row(level: str, name: str, pairs: Sequence[PairedGain]) -> dict[str, object]:
+    """One row of the frame `pooled` but for contrast and fraction; `pairs` are all pairs of the level."""
     used = poolable(pairs)
     row: dict[str, object] = {
         "level": level,
         "name": name,
         "tasks": len(used),
         "same_model": sum(each.same_model for each in pairs),
-        "base_improving": sum(each.task in improving for each in used),
+        "base_improving": still_improving(used),
     }
     if not used:
         return row

@@ -10,7 +10,7 @@ there is none, one-sided at alpha / 2, the estimate has to stand out from a valu
 below 1e-6 here, the power is the same, and so are the seeds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from analysis.frames import frame
+from analysis.frames import part
 from analysis.gains import Contrast, PairedGain
-from analysis.questions.task_gains import moderated, testable
+from analysis.questions.families import moderated, testable
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import DECIDES, Estimate, satterthwaite
 from analysis.statistics.verdicts import SAME_MODEL, power
@@ -40,35 +40,26 @@ _FARTHEST = 1e5
 """Effect in standard errors within which the detectable one is sought."""
 
 
-def power_frame(
-    pairs: Sequence[PairedGain],
-    contrast: Contrast,
-    fraction: float,
-    margins: Callable[[str], float],
-    hours_per_seed: float,
-    settings: Settings,
-) -> pd.DataFrame:
+def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, settings: Settings) -> pd.DataFrame:
     """The frame `power` of one contrast at one fraction.
 
-    `margins` gives a task's margin on the scale of the pairs, `hours_per_seed` what one more seed costs (NaN if
-    unknown). Seed variances are moderated over unit-free tasks, as verdicts have them; a task in another unit has no
-    margin. `limit`: nothing where the seeds at hand will do, `seeds` where more would, `test cases`
-    where no number of seeds would, else why nothing can be said. Without cases their part is unknown and left out.
+    `hours_per_seed` is what one more seed costs (NaN if unknown). Seed variances are moderated over unit-free tasks, as
+    verdicts have them; a task in another unit has no margin. `limit`: nothing where the seeds at hand will do, `seeds`
+    where more would, `test cases` where no number of seeds would, else why nothing can be said. Without cases their
+    part is unknown and left out.
     """
     rows = []
     for each, (found, seed_df) in zip(pairs, seed_parts(pairs), strict=True):
-        margin = margins(each.task) if each.unit == "1" else float("nan")
         row = {
-            **contrast.columns,
             "task": each.task,
             "type": each.type,
             "group": each.group,
-            "margin": margin,
+            "margin": each.margin,
             "seeds": len(each.seeds),
             "hours_per_seed": hours_per_seed,
         }
-        rows.append(row | _plan(each, found, seed_df, margin, hours_per_seed, settings.alpha))
-    return frame("power", rows)
+        rows.append(row | _plan(each, found, seed_df, hours_per_seed, settings.alpha))
+    return part("power", rows)
 
 
 def seed_parts(pairs: Sequence[PairedGain]) -> list[tuple[Estimate, float]]:
@@ -78,9 +69,7 @@ def seed_parts(pairs: Sequence[PairedGain]) -> list[tuple[Estimate, float]]:
     return [(estimate, part.df) for estimate, part in zip(moderated(pairs), alone, strict=True)]
 
 
-def _plan(
-    pair: PairedGain, found: Estimate, seed_df: float, margin: float, hours_per_seed: float, alpha: float
-) -> dict[str, object]:
+def _plan(pair: PairedGain, found: Estimate, seed_df: float, hours_per_seed: float, alpha: float) -> dict[str, object]:
     """What is known and needed for one task."""
     if pair.same_model:
         return {"limit": SAME_MODEL}
@@ -98,13 +87,13 @@ def _plan(
     known["detectable"] = detectable(float(se[0]), float(df[0]), alpha)
     if not se[0] > 0:
         return known | {"limit": NO_SCATTER}
-    if not np.isfinite(margin):
+    if not np.isfinite(pair.margin):
         return known | {"limit": NO_MARGIN}
     tried = np.arange(2, MOST_SEEDS + 1)
     se, df = standard_error(variance, found.v_case, tried, prior_df, case_df)
-    enough = power(np.full(len(tried), margin), se, df, alpha) >= WANTED
+    enough = power(np.full(len(tried), pair.margin), se, df, alpha) >= WANTED
     needed = float(tried[enough.argmax()]) if enough.any() else float("nan")
-    at_best = power(np.array([margin]), np.array([np.sqrt(found.v_case)]), np.array([case_df]), alpha)[0]
+    at_best = power(np.array([pair.margin]), np.array([np.sqrt(found.v_case)]), np.array([case_df]), alpha)[0]
     return known | {
         "seeds_to_detect": needed,
         "seeds_to_exclude": needed,

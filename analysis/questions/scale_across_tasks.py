@@ -5,13 +5,13 @@ by ordinary least squares with cluster-robust errors beside it (clusters: clinic
 fewer than eight groups). The crossover is where the line of the mixed model meets zero.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain
+from analysis.frames import part
+from analysis.gains import PairedGain, still_improving
 from analysis.questions.means import moved_together, poolable
 from analysis.statistics.cluster_robust import clustered_fit
 from analysis.statistics.fitted_line import Line
@@ -23,30 +23,24 @@ FEWEST_TASKS = 4
 _FEWEST_CLUSTERS = 8
 
 
-def across_tasks(
-    pairs: Sequence[PairedGain], contrast: Contrast, fraction: float, improving: Collection[str] = ()
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The frames `across`, `across_line` and `influence` of one contrast: all tasks, and each type with enough.
-
-    `improving` are the tasks whose base was still improving.
-    """
+def across_tasks(pairs: Sequence[PairedGain]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The frames `across`, `across_line` and `influence` of one contrast: all tasks, and each type with enough."""
     rows = by_task_and_seed(pairs)
     fits, lines, influence = [], [], []
-    scopes = [("all", rows)] + [(str(name), part) for name, part in rows.groupby("type", sort=True)]
+    scopes = [("all", rows)] + [(str(name), of_type) for name, of_type in rows.groupby("type", sort=True)]
     if len(scopes) == 2:
         scopes = scopes[:1]
-    for scope, part in scopes:
-        if part["task"].nunique() < FEWEST_TASKS or part["n_train"].nunique() < 3:
+    for scope, members in scopes:
+        if members["task"].nunique() < FEWEST_TASKS or members["n_train"].nunique() < 3:
             continue
-        scope_tasks = set(part["task"])
-        line, mixed = mixed_line(part, _level_parts([each for each in poolable(pairs) if each.task in scope_tasks]))
+        scope_tasks = set(members["task"])
+        used = [pair for pair in poolable(pairs) if pair.task in scope_tasks]
+        line, mixed = mixed_line(members, _level_parts(used))
         shared = {
-            **contrast.columns,
-            "fraction": fraction,
             "scope": scope,
-            "tasks": part["task"].nunique(),
-            "groups": part["group"].nunique(),
-            "base_improving": len(set(part["task"]).intersection(improving)),
+            "tasks": members["task"].nunique(),
+            "groups": members["group"].nunique(),
+            "base_improving": still_improving(used),
         }
         low, high, p = line.slope_interval()
         fits.append(
@@ -60,12 +54,12 @@ def across_tasks(
                 "note": mixed.note,
             }
         )
-        fits.append(shared | clustered_line(part, line.more))
-        lines.append(pd.DataFrame({**contrast.columns, "scope": scope, **line.grid()}))
+        fits.append(shared | clustered_line(members, line.more))
+        lines.append(pd.DataFrame({"scope": scope, **line.grid()}))
         if scope == "all":
-            influence = leave_one_out(part, contrast, line)
-    drawn = pd.concat(lines, ignore_index=True) if lines else frame("across_line", [])
-    return frame("across", fits), drawn, frame("influence", influence)
+            influence = leave_one_out(members, line)
+    drawn = pd.concat(lines, ignore_index=True) if lines else part("across_line", [])
+    return part("across", fits), drawn, part("influence", influence)
 
 
 def by_task_and_seed(pairs: Sequence[PairedGain]) -> pd.DataFrame:
@@ -152,7 +146,7 @@ def clustered_line(rows: pd.DataFrame, more: Parts = ()) -> dict[str, object]:
     )
 
 
-def leave_one_out(rows: pd.DataFrame, contrast: Contrast, line: Line) -> list[dict[str, object]]:
+def leave_one_out(rows: pd.DataFrame, line: Line) -> list[dict[str, object]]:
     """The least-squares slope of task means without each task in turn, and its change in standard errors."""
     se = line.slope_se()
     means = rows.groupby("task", as_index=False).agg(gain=("gain", "mean"), n_train=("n_train", "first"))
@@ -165,7 +159,6 @@ def leave_one_out(rows: pd.DataFrame, contrast: Contrast, line: Line) -> list[di
         without = float(np.polyfit(x[kept], y[kept], 1)[0])
         found.append(
             {
-                **contrast.columns,
                 "task": task,
                 "slope_without": without,
                 "change": without - whole,

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain, common_seeds
+from analysis.frames import part
+from analysis.gains import PairedGain, common_seeds
 from analysis.questions.means import mean_over_tasks, poolable
 from analysis.questions.shared_variance import seed_covariance, shared_cases
 from analysis.statistics.fitted_line import Line
@@ -41,21 +41,17 @@ class TaskLine:
     subjects: int
 
 
-def within_tasks(
-    by_fraction: Sequence[tuple[float, Sequence[PairedGain]]], contrast: Contrast, improving: set[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The frames `within` and `within_line` of one contrast from its pairs at every fraction; empty with one fraction.
-
-    `improving` are tasks of which a base model was still improving at one of the fractions.
-    """
+def within_tasks(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames `within` and `within_line` of one contrast, of its pairs by fraction; empty with one fraction."""
     if len(by_fraction) < 2:
-        return frame("within", []), frame("within_line", [])
+        return part("within", []), part("within_line", [])
     lines = task_lines(by_fraction)
+    improving = {pair.task for _, pairs in by_fraction for pair in pairs if pair.base_improving}
     rows, drawn = [], []
     for each in lines:
         about = {"level": "task", "name": each.task, "type": each.type, "group": each.group, "tasks": 1}
-        rows.append(_row(contrast, about, each.line, improving))
-        drawn.append(_drawn(contrast, "task", each.task, each.line, each.fractions))
+        rows.append(_row(about, each.line, improving & {each.task}))
+        drawn.append(_drawn("task", each.task, each.line, each.fractions))
     types = sorted({each.type for each in lines})
     scopes = [("all", lines)] + [(name, [each for each in lines if each.type == name]) for name in types]
     for name, members in scopes if len(types) > 1 else scopes[:1]:
@@ -63,9 +59,9 @@ def within_tasks(
         if pooled is None:
             continue
         about = {"level": "pooled", "name": name, "type": name, "group": "all", "tasks": len(members)}
-        rows.append(_row(contrast, about, pooled, improving & {each.task for each in members}))
-        drawn.append(_drawn(contrast, "pooled", name, pooled, members[0].fractions))
-    return frame("within", rows), pd.concat(drawn, ignore_index=True) if drawn else frame("within_line", [])
+        rows.append(_row(about, pooled, improving & {each.task for each in members}))
+        drawn.append(_drawn("pooled", name, pooled, members[0].fractions))
+    return part("within", rows), pd.concat(drawn, ignore_index=True) if drawn else part("within_line", [])
 
 
 def task_lines(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> list[TaskLine]:
@@ -184,20 +180,17 @@ def _moved_together(members: Sequence[TaskLine]) -> tuple[tuple[np.ndarray, floa
 _RANGE = ("centre", "x_min", "x_max")
 
 
-def _row(contrast: Contrast, about: dict[str, object], line: Line, improving: set[str]) -> dict[str, object]:
+def _row(about: dict[str, object], line: Line, improving: set[str]) -> dict[str, object]:
     low, high, p = line.slope_interval()
     return (
-        {**contrast.columns, "slope": line.slope, "low": low, "high": high, "p": p}
+        {"slope": line.slope, "low": low, "high": high, "p": p}
         | about
-        | {"n_min": 2**line.x_min, "n_max": 2**line.x_max, "base_improving": bool(improving & {about["name"]})}
+        | {"n_min": 2**line.x_min, "n_max": 2**line.x_max, "base_improving": bool(improving)}
         | line.crossover()
-        | ({"base_improving": bool(improving)} if about["level"] == "pooled" else {})
     )
 
 
-def _drawn(contrast: Contrast, level: str, name: str, line: Line, fractions: np.ndarray) -> pd.DataFrame:
+def _drawn(level: str, name: str, line: Line, fractions: np.ndarray) -> pd.DataFrame:
     grid = line.grid()
     share = fractions.max() * grid["n"] / grid["n"].max()
-    return pd.DataFrame({**contrast.columns, "level": level, "name": name, **grid, "fraction": share})[
-        ["contrast", "joint", "base", "level", "name", "n", "fraction", "fit", "low", "high"]
-    ]
+    return pd.DataFrame({"level": level, "name": name, **grid, "fraction": share})

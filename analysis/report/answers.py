@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from analysis.frames import at_full
 from analysis.questions.finding_parts import NOT_TESTABLE
 from analysis.questions.findings import WHOLE
 from analysis.report import words
@@ -87,7 +88,7 @@ def answers(analysis: Analysis) -> list[Answer]:
     found = []
     for name in answered(gains):
         rows = gains[gains["contrast"] == name]
-        rows = rows[rows["fraction"] == rows["fraction"].max()].sort_values(["gain", "task"], ascending=[False, True])
+        rows = at_full(rows).sort_values(["gain", "task"], ascending=[False, True])
         joint, base = str(rows["joint"].iloc[0]), str(rows["base"].iloc[0])
         groups = []
         for verdict in SAID:

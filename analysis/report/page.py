@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis.frames import FRAMES
+from analysis.frames import FRAMES, at_full
 from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
@@ -88,7 +88,7 @@ def about(analysis: Analysis) -> str:
     study, data = analysis.study, analysis.frames["data"]
     parts = []
     if len(data):
-        full = data[data["fraction"] == data["fraction"].max()]
+        full = at_full(data)
         types = words.count(full["type"].nunique(), "type")
         parts.append(
             f"{words.count(len(full), 'task')} of {types} in {words.count(full['group'].nunique(), 'clinical group')}"

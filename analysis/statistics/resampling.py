@@ -13,7 +13,8 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
-from analysis.statistics.weighted_metrics import Quantities, weighted_scores
+from aggregation_lab.tasks.task_type import ArmValues
+from analysis.statistics.weighted_metrics import weighted_scores
 
 ARM = ["aggregation", "fraction", "seed"]
 """What tells one trained model of a task from another."""
@@ -49,7 +50,7 @@ def draw_weights(subjects: Iterable[str], draws: int, seed: int) -> Weights:
 class TaskCases:
     """The test cases of one task as arrays. `arms` has a row per arm (columns ARM); `subjects` has one id per case.
 
-    `quantities` are A x N x K, see `analysis.statistics.weighted_metrics`.
+    `quantities` are A x N x K, see `ArmValues`.
     """
 
     task: str
@@ -57,7 +58,7 @@ class TaskCases:
     arms: pd.DataFrame
     cases: np.ndarray
     subjects: np.ndarray
-    quantities: Quantities
+    quantities: ArmValues
     left_out: int
     """Cases that lack a value in some arm and are left out of all."""
 

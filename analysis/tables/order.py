@@ -4,12 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.frames import at_full as at_full
 from analysis.settings import Scale
-
-
-def at_full(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the largest fraction."""
-    return rows[rows["fraction"] == rows["fraction"].max()]
 
 
 def by_task(rows: pd.DataFrame) -> pd.DataFrame:

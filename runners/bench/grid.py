@@ -13,7 +13,8 @@ from runners.bench.measuring import GIB, Cell, CommandFailed, Table, measure_mod
 from runners.bench.setting import BATCH, EVALUATIONS, MIN_STEPS, Setting, StudyRun, run_study
 from runners.planning import cost
 from runners.planning.study import BUDGETS
-from runners.store.study_folder import load_prepared, read_plan
+from runners.store.prepared_data import load_prepared
+from runners.store.study_folder import StudyFolder
 
 PLAIN, LIBMTL = "plain PyTorch, decoding each time", "LibMTL's trainer (HPS, EW)"
 PEERS = {PLAIN: "runners.bench.plain", LIBMTL: "runners.bench.libmtl"}
@@ -110,9 +111,9 @@ def _waiting(runs: pd.DataFrame, workers: int) -> float:
 
 def _validation(out: Path, threads: int, scratch: Path) -> float:
     """Seconds that every run of the study takes for one point of its learning curve."""
-    before, prepared, seconds = torch.get_num_threads(), load_prepared(out), 0.0
+    before, prepared, seconds = torch.get_num_threads(), load_prepared(StudyFolder(out)), 0.0
     torch.set_num_threads(max(1, threads))
-    for run in read_plan(out):
+    for run in StudyFolder(out).read_plan():
         trainer = Trainer(run.spec, prepared.dataset, prepared.split, prepared.cache, scratch, pick_device())
         start = time.perf_counter()
         for cases in trainer.val_cases:

@@ -19,15 +19,16 @@ from PIL import Image
 
 from aggregation_lab import results
 from aggregation_lab.files import file_digest, write_json
-from aggregation_lab.run import DONE
+from aggregation_lab.run import DONE, SPEC
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.bench.measuring import MIB, Cell, Table, measure, measure_module
 from runners.bench.setting import AGGLAB, ENCODER, Setting
 from runners.planning.plan import PlannedRun, RunKey
 from runners.planning.study_file import load_study
 from runners.store.collect import collect
-from runners.store.prepare import floor_file, prepare
-from runners.store.run_store import SPEC, RunStore
-from runners.store.study_folder import read_plan
+from runners.store.floor_tables import floor_file
+from runners.store.prepare import prepare
+from runners.store.study_folder import StudyFolder
 
 TASKS, IMAGES, RUNS_PER_SEED = 7, 64, 10
 """Seven tasks in two groups: seven units of TS, two of CG and one of AU are ten runs for each seed."""
@@ -93,7 +94,7 @@ def _with_data(tasks: int, images: int, scratch: Path) -> tuple[Cell, ...]:
     with _made_study(scratch, tasks, images, seeds=1) as (file, out):
         seconds, preparing = measure_module(__name__, "prepare", file, out, scratch=file.parent)
         plan = measure([*AGGLAB, "plan", str(file), "--out", str(out)], file.with_suffix(".log"))
-        counts = (tasks * images, tasks, len(read_plan(out)))
+        counts = (tasks * images, tasks, len(StudyFolder(out).read_plan()))
         return (*counts, seconds, preparing.memory / MIB, plan.seconds, plan.memory / MIB)
 
 
@@ -130,11 +131,11 @@ def write_study(folder: Path, *, tasks: int, images: int, seeds: int) -> Path:
 
 def make_up(file: Path, out: Path) -> list[PlannedRun]:
     """Prepare the study in `out` and give every run its tables: of the real schema, with the scores of the floor."""
-    study = load_study(file)
-    runs = prepare(study, file, out, lambda what, done, total: None).runs
-    folders = RunStore(out).folders(runs)
+    study, folder = load_study(file), StudyFolder(out)
+    runs = prepare(study, file, folder, lambda what, done, total: None).runs
+    folders = folder.runs.folders(runs)
     floors = {
-        name: results.read_table(floor_file(out, study, 1.0, name), results.TABLES[name])
+        name: results.read_table(floor_file(folder, study, 1.0, name), results.TABLES[name])
         for name in ("scores", "cases")
     }
     of_unit: dict[RunKey, dict[str, pa.Table]] = {}
@@ -179,7 +180,7 @@ def _write_run(run: PlannedRun, folder: Path, tables: dict[str, pa.Table]) -> No
             table = table.set_column(index, table.schema.field(index), pa.repeat(value, table.num_rows))
         pq.write_table(table, folder / f"{name}.parquet")
     digests = {name: file_digest(folder / f"{name}.parquet") for name in tables}
-    write_json(folder / DONE, {"run": run.id, "seconds": 1.0, "images_seen": run.images, "digests": digests})
+    write_sealed(folder / DONE, {"run": run.id, "seconds": 1.0, "images_seen": run.images, "digests": digests})
 
 
 def main(result: str, work: str, study_file: str, out: str) -> None:
@@ -188,10 +189,10 @@ def main(result: str, work: str, study_file: str, out: str) -> None:
     import aggregation_lab.data.splits
     import aggregation_lab.floor  # noqa: F401  # imported here, so that `prepare` finds it
 
-    file, folder = Path(study_file), Path(out)
+    file, folder = Path(study_file), StudyFolder(Path(out))
     start = time.perf_counter()
     if work == "collect":
-        collect(folder, read_plan(folder))
+        collect(folder, folder.read_plan())
     else:
         prepare(load_study(file), file, folder, lambda what, done, total: None)
     write_json(Path(result), time.perf_counter() - start)

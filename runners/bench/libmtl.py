@@ -31,9 +31,8 @@ from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
-from aggregation_lab.training.losses import image_losses
 from runners.bench.plain import CaseFiles, in_batches, input_statistics, passes, repeat_study, task_files
-from runners.store.study_folder import Prepared
+from runners.store.prepared_data import Prepared
 
 old_utils: Any = ModuleType("torchvision.models.utils")
 old_utils.load_state_dict_from_url = torch.hub.load_state_dict_from_url
@@ -120,7 +119,7 @@ class TaskLoss(AbsLoss):
         self.type = task_type
 
     def compute_loss(self, prediction: Any, target: Tensor) -> Tensor:
-        return image_losses(self.type, prediction, target).mean()
+        return self.type.network.loss(prediction, target).mean()
 
     def _update_loss(self, prediction: Any, target: Tensor) -> Tensor:
         """As LibMTL's, which asks a prediction for its size: that of a detection head has several parts."""

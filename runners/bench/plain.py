@@ -27,11 +27,11 @@ from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
-from aggregation_lab.training.losses import image_losses
 from aggregation_lab.training.optimizer import schedule
 from aggregation_lab.training.trainer import evaluation_points
 from runners.planning import cost
-from runners.store.study_folder import Prepared, load_prepared, read_plan
+from runners.store.prepared_data import Prepared, load_prepared
+from runners.store.study_folder import StudyFolder
 
 
 class CaseFiles(Dataset[tuple[Tensor, Tensor]]):
@@ -173,7 +173,7 @@ class PlainRun:
     def loss(self, task: int, batch: Batch) -> Tensor:
         name = self.spec.tasks[task].name
         outputs = self.model(to_model_input(batch.images, self.mean, self.std), batch.task_index, batch.parts)
-        return image_losses(self.spec.tasks[task].type, outputs[name], batch.targets[name]).mean()
+        return self.spec.tasks[task].type.network.loss(outputs[name], batch.targets[name]).mean()
 
     @torch.no_grad()
     def evaluate(self, batches: Batches) -> float:
@@ -198,8 +198,9 @@ def repeat_study(train: Callable[[RunSpec, Prepared, int], tuple[int, int]], res
     """Train every run of the study in `out`, one after the other, by `train`(spec, data, steps), which returns steps
     and images; writes how many of them there were into the JSON file `result`."""
     torch.set_num_threads(cost.cores())
-    prepared = load_prepared(Path(out))
-    done = [train(run.spec, prepared, run.steps) for run in read_plan(Path(out))]
+    folder = StudyFolder(Path(out))
+    prepared = load_prepared(folder)
+    done = [train(run.spec, prepared, run.steps) for run in folder.read_plan()]
     steps, images = map(sum, zip(*done, strict=True))
     write_json(Path(result), {"runs": len(done), "steps": steps, "images": images})
 

@@ -15,7 +15,7 @@ import yaml
 from aggregation_lab.data.phantoms import PhantomConfig, write_phantoms
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row, read_rows
 from aggregation_lab.data.rows.layout import find_train_folder
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.errors import DataError
 from aggregation_lab.results import RUNS, read_table
 from runners.bench.measuring import Measured, measure
@@ -68,9 +68,9 @@ def cut_down(data: Path, share: float, target: Path) -> Path:
     train = find_train_folder(data)
     if train is None:
         raise DataError(f"{data}: has no {CSV_FOLDER}; give a folder in the challenge's layout")
-    findings = Findings()
-    rows = read_rows(train, findings)
-    findings.raise_errors(data)
+    problems = Problems()
+    rows = read_rows(train, problems)
+    problems.raise_errors(data)
     folder = target / "train" / CSV_FOLDER
     folder.mkdir(parents=True)
     for path in train.iterdir():
@@ -106,7 +106,7 @@ def write_bench_study(setting: Setting) -> tuple[Path, Path]:
     whole = setting.data
     data = setting.phantoms if whole is None else cut_down(whole, setting.share, setting.scratch / "data")
     shipped = load_study(find_study("us_mini"))
-    tasks = {row.cells["task_id"] for row in read_rows(find_train_folder(data) or data, Findings())}
+    tasks = {row.cells["task_id"] for row in read_rows(find_train_folder(data) or data, Problems())}
     study = {
         "name": "bench",
         "data": {"groups": {task: group for task, group in shipped.data.groups.items() if task in tasks}},

@@ -30,7 +30,7 @@ from runners.bench.setting import BATCH, ENCODER, Setting, write_bench_study
 from runners.planning import cost
 from runners.planning.study import BUDGETS
 from runners.planning.study_file import load_study
-from runners.store.study_folder import Prepared
+from runners.store.prepared_data import Prepared
 
 TASK = Task("bench", TaskType.CLASSIFICATION, 3, "bench")
 STEPS = 8

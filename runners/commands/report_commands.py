@@ -18,8 +18,8 @@ from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.study import StudyTables, load_study
 from runners.execution.progress import say
-from runners.store import study_folder
 from runners.store.collect import collect
+from runners.store.study_folder import StudyFolder
 
 _SHOWN = 20
 """Most contrasts that get a line."""
@@ -58,8 +58,9 @@ def open_scores(source: str, how: Reading) -> StudyTables:
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        if (path / "plan.json").is_file():
-            collect(path, study_folder.read_plan(path))
+        folder = StudyFolder(path)
+        if folder.plan_file.is_file():
+            collect(folder, folder.read_plan())
         return rebased(load_study(path), how)
     return read_scores(path if path.exists() else SHIPPED.get(source, path), how.baseline, how.mapped)
 

@@ -3,10 +3,12 @@
 import heapq
 import os
 import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from aggregation_lab.config import ModelConfig, TrainingConfig
 
@@ -118,20 +120,26 @@ def line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return float(intercept), float(slope / scale)
 
 
-def matrix_rate(device: str, threads: int, seconds: float = 0.3) -> float:
+def matrix_rate(device: str, threads: int, seconds: float = 0.1) -> float:
     """Operations per second of a plain matrix product on `device` with `threads`, measured for about `seconds`."""
-    import time
+    if device != "cpu":
+        return _rate(4096, _product_of_torch(device, 4096), seconds)
+    matrix = np.ones((768, 768), np.float32)
+    with threadpool_limits(threads, user_api="blas"):
+        return _rate(768, lambda: matrix @ matrix, seconds)
 
+
+def _product_of_torch(device: str, side: int) -> Callable[[], object]:
     import torch
 
-    torch.set_num_threads(threads)
-    on_accelerator = torch.device(device).type != "cpu"
-    side = 4096 if on_accelerator else 768
-    dtype = torch.bfloat16 if on_accelerator else torch.float32
-    matrix = torch.ones(side, side, device=device, dtype=dtype)
-    float((matrix @ matrix)[0, 0])
+    matrix = torch.ones(side, side, device=device, dtype=torch.bfloat16)
+    return lambda: float((matrix @ matrix)[0, 0])  # reading a value waits for the product
+
+
+def _rate(side: int, product: Callable[[], object], seconds: float) -> float:
+    product()
     start, products = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
-        float((matrix @ matrix)[0, 0])  # reading a value waits for the product
+        product()
         products += 1
     return products * 2.0 * side**3 / (time.perf_counter() - start)

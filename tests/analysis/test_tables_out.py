@@ -158,7 +158,7 @@ def test_without_intervals_nothing_reads_as_nan():
 
 def test_csv_gives_back_every_digit():
     for each in paper_tables(WHOLE):
-        back = pd.read_csv(StringIO(each.csv()), dtype=str)
+        back = pd.read_csv(StringIO(each.to_csv()), dtype=str)
         assert list(back.columns) == list(each.raw.columns)
         for name in each.raw.select_dtypes("number"):
             given = each.raw[name].to_numpy(float)

@@ -18,8 +18,9 @@ from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.data.splits.split import draw_split
 from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.model.m2dino import build_m2dino
-from aggregation_lab.naming import alike, clean_name, name_fault, printable
+from aggregation_lab.naming import alike, clean_name, name_fault
 from aggregation_lab.tasks import Task, TaskType, near_type, read_type
+from aggregation_lab.text import escaped
 from analysis.questions.study_quality import _tasks
 from runners.commands.scoreboard import on_screen
 from runners.console.terminal import Terminal
@@ -133,8 +134,8 @@ def test_a_task_that_is_not_there_has_a_near_one(tiny_original: Path) -> None:
 
 @given(st.text())
 def test_what_is_printed_can_be_shown(text: str) -> None:
-    assert printable(text).isprintable()
-    assert printable(clean_name(text)) == clean_name(text) or name_fault(clean_name(text))
+    assert escaped(text).isprintable()
+    assert escaped(clean_name(text)) == clean_name(text) or name_fault(clean_name(text))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -3,18 +3,19 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aggregation_lab.model.heads.blocks import ResidualConv
+from aggregation_lab.model.heads.network import Movement, Network
 from aggregation_lab.model.heads.regression import cell_centres
 
 
 class Detections(NamedTuple):
-    """`objectness` B x cells logits; `boxes` B x cells x 4 and `box` B x 4 as (x_min, y_min, x_max, y_max) in [0, 1];
-    `centres` cells x 2 as (x, y)."""
+    """`objectness` B x cells logits; `box` B x 4 as (x_min, y_min, x_max, y_max) in [0, 1]; `centres` cells x 2 as
+    (x, y)."""
 
     objectness: Tensor
-    boxes: Tensor
     box: Tensor
     centres: Tensor
 
@@ -39,8 +40,54 @@ class DetectionHead(nn.Module):
         centres = cell_centres(features.shape[-2], features.shape[-1], features.device)
         boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], -1)
         box = (objectness.softmax(1).unsqueeze(-1) * boxes).sum(1)
-        return Detections(objectness, boxes, box, centres)
+        return Detections(objectness, box, centres)
 
     def predict(self, output: Detections) -> Tensor:
         """B x 4 box in [0, 1]."""
         return output.box.clamp(0, 1)
+
+
+def detection_loss(output: Detections, boxes: Tensor) -> Tensor:
+    """Objectness with negatives over all cells, L1 + GIoU for the image's box. B x 4 boxes in [0, 1] -> B.
+
+    A cell is positive when its centre lies in the box; a box between the centres has the nearest cell as positive.
+    """
+    x, y = output.centres.unbind(1)
+    x_min, y_min, x_max, y_max = (side.unsqueeze(1) for side in boxes.unbind(1))
+    inside = (x >= x_min) & (x <= x_max) & (y >= y_min) & (y <= y_max)
+    middle = torch.stack([(x_min + x_max) / 2, (y_min + y_max) / 2], -1)  # B x 1 x 2
+    nearest = (output.centres - middle).square().sum(-1).argmin(1, keepdim=True)
+    positive = (inside | (torch.arange(len(output.centres), device=boxes.device) == nearest)).to(
+        output.objectness.dtype
+    )
+    objectness = F.binary_cross_entropy_with_logits(output.objectness, positive, reduction="none").mean(1)
+    distance = (output.box - boxes).abs().mean(1)
+    return objectness + 2 * distance + giou_loss(output.box, boxes)
+
+
+def giou_loss(one: Tensor, other: Tensor) -> Tensor:
+    """1 - GIoU (Rezatofighi et al. 2019) of boxes (x_min, y_min, x_max, y_max), B x 4 twice -> B.
+
+    torchvision's picks out the pairs that overlap, and an accelerator makes the host wait for every such choice.
+    """
+    width, height = _sides(torch.maximum(one[:, :2], other[:, :2]), torch.minimum(one[:, 2:], other[:, 2:]))
+    overlap = width.clamp(min=0) * height.clamp(min=0)
+    areas = [width * height for width, height in (_sides(box[:, :2], box[:, 2:]) for box in (one, other))]
+    union = areas[0] + areas[1] - overlap
+    width, height = _sides(torch.minimum(one[:, :2], other[:, :2]), torch.maximum(one[:, 2:], other[:, 2:]))
+    hull = width * height
+    tiny = 1e-7  # two boxes without area still have a loss
+    return 1 - (overlap / (union + tiny) - (hull - union) / (hull + tiny))
+
+
+def _sides(low: Tensor, high: Tensor) -> tuple[Tensor, ...]:
+    return (high - low).unbind(1)
+
+
+def move_boxes(boxes: Tensor, movement: Movement) -> Tensor:
+    """The upright boxes around the moved ones, cut at the image's border. B x 4 -> B x 4."""
+    corners = movement.points(boxes.unflatten(1, (2, 2))).clamp(0, 1)
+    return torch.cat([corners.amin(1), corners.amax(1)], 1)
+
+
+NETWORK = Network(DetectionHead, detection_loss, move_boxes)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from aggregation_lab.model.heads.blocks import Upsampler
+from aggregation_lab.model.heads.network import Network
 
 
 def cell_centres(height: int, width: int, device: torch.device) -> Tensor:
@@ -31,3 +32,11 @@ class RegressionHead(nn.Module):
 
     def predict(self, output: Tensor) -> Tensor:
         return output
+
+
+def regression_loss(points: Tensor, reference: Tensor) -> Tensor:
+    """L1 on points in [0, 1], times ten to stand beside the other losses. B x P x 2 twice -> B."""
+    return 10 * (points - reference).abs().mean((1, 2))
+
+
+NETWORK = Network(RegressionHead, regression_loss, move=lambda points, movement: movement.points(points))

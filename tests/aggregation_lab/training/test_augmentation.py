@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from aggregation_lab.config import TrainingConfig
-from aggregation_lab.model.heads.detection import Detections
+from aggregation_lab.model.heads.detection import Detections, detection_loss
 from aggregation_lab.model.heads.regression import cell_centres
+from aggregation_lab.model.heads.segmentation import segmentation_loss
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
 from aggregation_lab.training.augmentation import augment
 from aggregation_lab.training.batches import Batch, Sampler
-from aggregation_lab.training.losses import detection_loss, image_losses, segmentation_loss
 
 SEG = Task("seg", TaskType.SEGMENTATION, 2, "g")
 DET = Task("det", TaskType.DETECTION, 1, "g")
@@ -121,8 +121,8 @@ def test_losses_fall_towards_the_truth():
     boxes = torch.tensor([[0.2, 0.2, 0.6, 0.7]])
     centres = cell_centres(8, 8, boxes.device)
     inside = ((centres > boxes[:, :2]) & (centres < boxes[:, 2:])).all(1)
-    good = Detections(torch.where(inside, 20.0, -20.0)[None], boxes.repeat(1, 64, 1), boxes, centres)
-    bad = Detections(-good.objectness, good.boxes, boxes.flip(0) * 0 + torch.tensor([0.7, 0.8, 0.9, 0.9]), centres)
+    good = Detections(torch.where(inside, 20.0, -20.0)[None], boxes, centres)
+    bad = Detections(-good.objectness, boxes.flip(0) * 0 + torch.tensor([0.7, 0.8, 0.9, 0.9]), centres)
     assert detection_loss(good, boxes) < 0.01 < detection_loss(bad, boxes)
-    assert image_losses(TaskType.REGRESSION, torch.zeros(2, 1, 2), torch.zeros(2, 1, 2)).tolist() == [0, 0]
-    assert image_losses(TaskType.CLASSIFICATION, torch.tensor([[9.0, -9.0]]), torch.tensor([0])).item() < 0.01
+    assert TaskType.REGRESSION.network.loss(torch.zeros(2, 1, 2), torch.zeros(2, 1, 2)).tolist() == [0, 0]
+    assert TaskType.CLASSIFICATION.network.loss(torch.tensor([[9.0, -9.0]]), torch.tensor([0])).item() < 0.01

@@ -1,13 +1,16 @@
 """Plans agree with noncentral t tables, with simulation, and say what stands in the way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from aggregation_lab.manifest import Manifest
-from analysis.frames import FRAMES
+from analysis.frames import FRAMES, stacked
 from analysis.gains import Contrast, PairedGain
+from analysis.questions.families import moderated
 from analysis.questions.power import (
     CASES,
     NO_MARGIN,
@@ -19,7 +22,6 @@ from analysis.questions.power import (
     plan_sentence,
     power_frame,
 )
-from analysis.questions.task_gains import moderated
 from analysis.settings import Settings
 from analysis.statistics.verdicts import SAME_MODEL
 from analysis.study import StudyTables
@@ -35,7 +37,6 @@ def paired(gains, draws=None, subjects=0, task="a", unit="1", same=False) -> Pai
         type="segmentation",
         group="g",
         unit=unit,
-        score_unit=unit,
         n_train=100.0,
         seeds=tuple(range(len(gains))),
         joint_scores=0.7 + gains,
@@ -63,7 +64,8 @@ def case_draws(se: float, seeds: int, subjects: int) -> np.ndarray:
 
 
 def plan(pairs, margin=0.02, hours=2.0) -> pd.DataFrame:
-    found = power_frame(pairs, AU_TS, 1.0, lambda task: margin, hours, Settings())
+    pairs = [replace(pair, margin=margin if pair.unit == "1" else np.nan) for pair in pairs]
+    found = stacked("power", [(AU_TS.columns, power_frame(pairs, hours, Settings()))])
     assert list(found.columns) == list(FRAMES["power"])
     return found
 

@@ -15,7 +15,7 @@ from aggregation_lab.run import RunSpec
 from aggregation_lab.training.batches import make_batch
 from aggregation_lab.training.trainer import Trainer
 from runners.bench.plain import PlainRun, draw_batches
-from runners.store.study_folder import Prepared
+from runners.store.prepared_data import Prepared
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.execution import grid as grids
-from runners.execution.pool import Outcome
+from runners.execution.run_watch import Outcome
 from tests.fuzzing import fuzzed, in_time, turn_bit
 from tests.made_study import make_finished
 from tests.runners.commands.test_cli import agglab
