@@ -37,7 +37,7 @@ GOALS = {
 
 
 def analysis(setting: Setting) -> Table:
-    """Seconds, memory and ratios of the analysis, in a process of its own with one thread."""
+    """Seconds, memory and ratios of the analysis, in a separate process with one thread."""
     figures, _ = measure_module(__name__, *setting.analysis_size, scratch=setting.scratch, threads=1)
     tasks, cases, draws = setting.analysis_size
     note = f"Made-up scores of {tasks} tasks with {cases:,} test cases in all, {draws:,} resamples, one thread."

@@ -43,8 +43,8 @@ def brain(tissue: Tissue, head: Blob, front: float = 1.0) -> None:
     for side in (-1, 1):
         middle = along(start, end, 0.5)
         offset = side * head.b * 0.2
-        place = (middle[0] - np.sin(head.angle) * offset, middle[1] + np.cos(head.angle) * offset)
-        tissue.fill(Blob(*place, head.a * 0.17, head.b * 0.16, head.angle + 0.4 * side), -14, mottle=2, edge=0.02)
+        thalamus = (middle[0] - np.sin(head.angle) * offset, middle[1] + np.cos(head.angle) * offset)
+        tissue.fill(Blob(*thalamus, head.a * 0.17, head.b * 0.16, head.angle + 0.4 * side), -14, mottle=2, edge=0.02)
         plexus = head.point(side * 2.2 if front > 0 else side * 0.9, 0.55)
         tissue.fill(Blob(*plexus, head.a * 0.2, head.b * 0.1, head.angle), 0, mottle=4, grain=0.03, edge=0.02)
 
@@ -60,12 +60,17 @@ def fetal_head(tissue: Tissue, appearance: str) -> Truth:
     return Truth({"head": head})
 
 
+def _direction(tissue: Tissue, position: str) -> float:
+    """Where the occiput or sacrum points in this position, give or take 14 degrees; in radians, 0 to the right."""
+    clockwise = np.radians(DIRECTIONS[position[0] + position[2]] + tissue.rng.uniform(-14, 14))
+    return float(clockwise - np.pi / 2)
+
+
 def head_position(tissue: Tissue, appearance: str) -> Truth:
     """Transverse head; the orbits lie at the face, opposite to the occiput whose direction is the appearance."""
     rng, height = tissue.rng, tissue.height
     womb(tissue)
-    clockwise = np.radians(DIRECTIONS[appearance.replace("O", "")] + rng.uniform(-14, 14))
-    towards = float(clockwise - np.pi / 2)
+    towards = _direction(tissue, appearance)
     a = rng.uniform(0.24, 0.28)
     head = tissue.blob((0.47, 0.53), 0.54 * height, a, (0.74, 0.82, a), towards)
     skull(tissue, head)
@@ -87,8 +92,7 @@ def sacral_position(tissue: Tissue, appearance: str) -> Truth:
     """Breech: transverse fetal pelvis; the sacral spine (three bright centres with a shadow) gives the direction."""
     rng, height = tissue.rng, tissue.height
     womb(tissue)
-    clockwise = np.radians(DIRECTIONS[appearance.replace("S", "")] + rng.uniform(-14, 14))
-    towards = float(clockwise - np.pi / 2)
+    towards = _direction(tissue, appearance)
     a = rng.uniform(0.23, 0.27)
     trunk = tissue.blob((0.47, 0.53), 0.54 * height, a, (0.88, 0.98, a), towards, rough=0.04)
     tissue.fill(trunk, -7, mottle=3, grain=0.05)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-from aggregation_lab.data.phantoms.physics import Grid
+from aggregation_lab.data.phantoms.physics import BeamGrid
 from aggregation_lab.data.phantoms.shapes import Blob, Field, Point, Shape, outline
 
 FLUID = -42.0
@@ -53,7 +53,7 @@ class Tissue:
     `rng` is the subject's: every frame of a subject draws the same anatomy.
     """
 
-    def __init__(self, grid: Grid, pose: Pose, height: float, rng: np.random.Generator):
+    def __init__(self, grid: BeamGrid, pose: Pose, height: float, rng: np.random.Generator):
         self.x, self.y = pose.to_body(grid.x, grid.y)
         self.beam, self.depth, self.step = grid.beam, grid.depth, grid.step
         self.height, self.rng = height, rng
@@ -94,8 +94,8 @@ class Tissue:
         tile = ndimage.gaussian_filter(self.rng.standard_normal((40, 40)), 1.0, mode="wrap").astype(np.float32)
         tile /= tile.std()
         scale = np.float32(2.0 / grain)
-        places = (self.y * scale, self.x * (scale / np.float32(stretch)))
-        return ndimage.map_coordinates(tile, places, order=1, mode="grid-wrap")
+        coordinates = (self.y * scale, self.x * (scale / np.float32(stretch)))
+        return ndimage.map_coordinates(tile, coordinates, order=1, mode="grid-wrap")
 
     def fill(
         self, shape: Shape | None, level: float, *, mottle: float = 0.0, grain: float = 0.06, stretch: float = 1.0,
