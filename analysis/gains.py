@@ -154,8 +154,8 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
     if not sides[0] or not sides[1]:
         return None
     both = [(seed, sides[0][seed], sides[1][seed]) for seed in sorted(set(sides[0]) & set(sides[1]))]
-    both = [each for each in both if np.isfinite(scores.values[list(each[1:])]).all()]
-    at_joint, at_base = ([each[side] for each in both] for side in (1, 2))
+    both = [match for match in both if np.isfinite(scores.values[list(match[1:])]).all()]
+    at_joint, at_base = ([match[side] for match in both] for side in (1, 2))
     joint, base = scores.values[at_joint], scores.values[at_base]
     draws = None
     if scores.draws is not None:
@@ -170,7 +170,7 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         group=scores.group,
         unit=scores.unit if scale == "absolute" else "1",
         n_train=float(n_train[at_base].mean()) if both else float("nan"),
-        seeds=tuple(each[0] for each in both),
+        seeds=tuple(match[0] for match in both),
         joint_scores=joint,
         base_scores=base,
         joint_runs=runs[at_joint],
@@ -230,8 +230,8 @@ def pair_all(
     A relative gain over a score of 0, or a standardised one where no seed differs, is undefined; a mean over the other
     seeds alone would be of chosen seeds, so the task has no gain then.
     """
-    found = (pair(each, contrast, fraction, scale) for each in scores)
-    return [each for each in found if each is not None and each.seeds and np.isfinite(each.by_seed).all()]
+    found = (pair(task_scores, contrast, fraction, scale) for task_scores in scores)
+    return [paired for paired in found if paired is not None and paired.seeds and np.isfinite(paired.by_seed).all()]
 
 
 def compare(
@@ -252,29 +252,29 @@ def seed_gains(pairs: Iterable[PairedGain]) -> pd.DataFrame:
     """The frame `seed_gains` of one contrast and fraction: a row per task and seed, with the runs it comes from."""
     rows = [
         {
-            "task": each.task,
-            "type": each.type,
-            "group": each.group,
+            "task": pair.task,
+            "type": pair.type,
+            "group": pair.group,
             "seed": seed,
-            "n_train": each.n_train,
-            "joint_score": each.joint_scores[place],
-            "base_score": each.base_scores[place],
-            "gain": each.by_seed[place],
-            "joint_run": each.joint_runs[place],
-            "base_run": each.base_runs[place],
+            "n_train": pair.n_train,
+            "joint_score": pair.joint_scores[place],
+            "base_score": pair.base_scores[place],
+            "gain": pair.by_seed[place],
+            "joint_run": pair.joint_runs[place],
+            "base_run": pair.base_runs[place],
         }
-        for each in pairs
-        for place, seed in enumerate(each.seeds)
+        for pair in pairs
+        for place, seed in enumerate(pair.seeds)
     ]
     return part("seed_gains", rows)
 
 
 def still_improving(pairs: Iterable[PairedGain]) -> int:
     """Pairs whose base model was still improving when its budget ended."""
-    return sum(bool(each.base_improving) for each in pairs)
+    return sum(bool(pair.base_improving) for pair in pairs)
 
 
 def common_seeds(pairs: Iterable[PairedGain]) -> list[int]:
     """Seeds that all pairs have, sorted."""
-    sets = [set(each.seeds) for each in pairs]
+    sets = [set(pair.seeds) for pair in pairs]
     return sorted(set.intersection(*sets)) if sets else []

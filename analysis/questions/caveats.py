@@ -120,7 +120,7 @@ def _missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:
 def _missing_contrasts(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     """Contrasts of which no gain could be made at the largest fraction."""
     full = gains[gains["fraction"] == study.full]
-    names = [each.name for each in contrasts(study.aggregations) if each.name not in set(full["contrast"])]
+    names = [contrast.name for contrast in contrasts(study.aggregations) if contrast.name not in set(full["contrast"])]
     said = "{} cannot be compared at fraction {:g}: no task has a seed under both aggregations."
     return [said.format(name, study.full) for name in names]
 

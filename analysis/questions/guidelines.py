@@ -117,19 +117,19 @@ class Rule:
     def _advice(self, expected: tuple[Expectation, ...], task_type: str) -> Recommendation:
         enough = {name for name in self.fits if self.tasks.get((name, task_type), 0) >= FEWEST_OF_TYPE}
         few = [f"{name} {self.tasks.get((name, task_type), 0)}" for name in self.fits if name not in enough]
-        gaining = [each for each in expected if each.sure >= CONFIDENCE and each.aggregation in enough]
+        gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE and outcome.aggregation in enough]
         if gaining:
-            best = max(gaining, key=lambda each: each.gain)
+            best = max(gaining, key=lambda outcome: outcome.gain)
             reason = f"a new task gains under {best.aggregation} with a chance of {100 * best.chance:.0f} %"
             return Recommendation(best.aggregation, expected, reason)
         if few:
             reason = f"too few {task_type} tasks to speak for others: {', '.join(few)}"
             return Recommendation(UNDECIDED, expected, reason)
-        if all(each.sure_loss >= CONFIDENCE for each in expected):
-            most = max(each.chance for each in expected)
+        if all(outcome.sure_loss >= CONFIDENCE for outcome in expected):
+            most = max(outcome.chance for outcome in expected)
             reason = f"under every joint model a new task gains with a chance of {100 * most:.0f} % at most"
             return Recommendation(self.base, expected, reason)
-        best = max(expected, key=lambda each: each.chance)
+        best = max(expected, key=lambda outcome: outcome.chance)
         chances = f"gains with a chance of {100 * best.chance:.0f} %"
         harm = "" if np.isnan(best.harm) else f", is harmed with {100 * best.harm:.0f} %"
         reason = f"not sure enough to bet on: under {best.aggregation} a new task {chances}{harm}"
@@ -144,7 +144,7 @@ class Rule:
         # Few seeds know their own scatter badly: their variance counts by as much more as t exceeds the normal.
         se = float(np.sqrt(se**2 + of_seeds * (stats.t.ppf(0.975, seeds_df) / stats.norm.ppf(0.975)) ** 2))
         single = float(np.hypot(se, sd))
-        (low, high), (task_low, task_high) = (t_interval(value, each, df) for each in (se, single))
+        (low, high), (task_low, task_high) = (t_interval(value, spread, df) for spread in (se, single))
         margin = self.margins.get(task_type, float("nan"))
         return Expectation(
             aggregation,
@@ -185,7 +185,7 @@ def rule_rows(
     parts = []
     for contrast, by_fraction in by_contrast.items():
         for share, pairs in by_fraction:
-            used = [each for each in poolable(pairs) if each.n_train > 0]
+            used = [pair for pair in poolable(pairs) if pair.n_train > 0]
             if not used:
                 continue
             v_seed, df_seed = seed_part(used)
@@ -193,17 +193,17 @@ def rule_rows(
             parts += [
                 common
                 | {
-                    "task": each.task,
-                    "type": each.type,
-                    "group": each.group,
-                    "n_train": each.n_train,
-                    "gain": each.by_seed.mean(),
-                    "margin": margins.get(each.task, float("nan")),
+                    "task": pair.task,
+                    "type": pair.type,
+                    "group": pair.group,
+                    "n_train": pair.n_train,
+                    "gain": pair.by_seed.mean(),
+                    "margin": margins.get(pair.task, float("nan")),
                     "v_seed": v_seed,
                     "df_seed": df_seed,
-                    "base_improving": bool(each.base_improving),
+                    "base_improving": bool(pair.base_improving),
                 }
-                for each in used
+                for pair in used
             ]
     return pd.DataFrame(parts, columns=_ROWS)
 
@@ -274,7 +274,7 @@ def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
                         "n_low": float(edges[start]),
                         "n_high": float(edges[min(stop, len(edges) - 1)]),
                         "advice": middle.advice,
-                        "expected": "; ".join(str(each) for each in middle.expected),
+                        "expected": "; ".join(str(outcome) for outcome in middle.expected),
                         "chance": best.chance if best else float("nan"),
                         "harm": best.harm if best else float("nan"),
                         "tasks": len(tasks),
@@ -287,5 +287,5 @@ def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _best(found: Recommendation) -> Expectation | None:
     """The aggregation advised, or else the one with the best chance of gain."""
-    advised = [each for each in found.expected if each.aggregation == found.advice]
-    return max(advised or found.expected, key=lambda each: each.chance, default=None)
+    advised = [outcome for outcome in found.expected if outcome.aggregation == found.advice]
+    return max(advised or found.expected, key=lambda outcome: outcome.chance, default=None)

@@ -23,7 +23,7 @@ def excluded(
     lacking = "a seed under both aggregations"
     if scale != "absolute":
         lacking += f", or with an undefined {scale} gain"
-    undefined = sum(int(np.isnan(each.values).sum()) for each in scores)
+    undefined = sum(int(np.isnan(task.values).sum()) for task in scores)
     rows.append({"table": "scores", "rows": undefined, "reason": "undefined score (no pair made of it)"})
     for (contrast, fraction), members in pairs.items():
         said = f"{contrast.name} at fraction {fraction:g}"
@@ -45,5 +45,5 @@ def _never_paired(
 ) -> dict[str, int]:
     """Tasks of which a contrast has no pair, and how many scores of theirs stay unused by it."""
     sides = [(name, fraction) for name in (contrast.joint, contrast.base)]
-    counts = {each.task: sum(len(each.places.get(side, {})) for side in sides) for each in scores}
+    counts = {task.task: sum(len(task.places.get(side, {})) for side in sides) for task in scores}
     return {task: count for task, count in counts.items() if count and task not in paired}

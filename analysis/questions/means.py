@@ -28,7 +28,7 @@ _POOL = 0.25
 
 def poolable(pairs: Iterable[PairedGain]) -> list[PairedGain]:
     """Pairs that can be averaged: unit-free, of two different models."""
-    return [each for each in pairs if each.unit == "1" and not each.same_model]
+    return [pair for pair in pairs if pair.unit == "1" and not pair.same_model]
 
 
 def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float]:
@@ -38,7 +38,7 @@ def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float
     scatter over seeds has few degrees of freedom and is kept apart from that of the cases (`two_part_test`). NaN limits
     and p where no task has two seeds.
     """
-    value = float(np.mean([each.by_seed.mean() for each in pairs]))
+    value = float(np.mean([pair.by_seed.mean() for pair in pairs]))
     v_seed, df = seed_part(pairs)
     if not np.isfinite(v_seed):
         return value, *(float("nan"),) * 3
@@ -52,13 +52,13 @@ def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float
 
 def tasks_of_this_kind(pairs: Sequence[PairedGain]) -> Typical:
     """The median gain of tasks of this kind, these being a sample of them: see `analysis.questions.typical_task`."""
-    means = np.array([each.by_seed.mean() for each in pairs])
-    return typical_gain(means, np.array([each.group for each in pairs]), moved_together(pairs))
+    means = np.array([pair.by_seed.mean() for pair in pairs])
+    return typical_gain(means, np.array([pair.group for pair in pairs]), moved_together(pairs))
 
 
 def seed_part(pairs: Sequence[PairedGain]) -> VariancePart:
     """Variance of the mean over tasks by seeds, and its df; NaN where no task has two."""
-    cov, df = seed_covariance([each.by_seed[:, None] for each in pairs], [each.seeds for each in pairs])
+    cov, df = seed_covariance([pair.by_seed[:, None] for pair in pairs], [pair.seeds for pair in pairs])
     return float(cov[0, 0]), df
 
 
@@ -69,7 +69,7 @@ def moved_together(pairs: Sequence[PairedGain]) -> list[VariancePart]:
 
 
 def _case_df(pairs: Sequence[PairedGain]) -> float:
-    return max(1.0, sum(each.subjects for each in pairs) - 1.0)
+    return max(1.0, sum(pair.subjects for pair in pairs) - 1.0)
 
 
 def mean_over_tasks(means: np.ndarray, groups: np.ndarray) -> tuple[float, float, float]:
@@ -121,7 +121,7 @@ def pooled_row(level: str, name: str, pairs: Sequence[PairedGain]) -> dict[str, 
         "level": level,
         "name": name,
         "tasks": len(used),
-        "same_model": sum(each.same_model for each in pairs),
+        "same_model": sum(pair.same_model for pair in pairs),
         "base_improving": still_improving(used),
     }
     if not used:
@@ -138,5 +138,5 @@ def pooled_row(level: str, name: str, pairs: Sequence[PairedGain]) -> dict[str, 
         "low_new": kind.low,
         "high_new": kind.high,
         "p_new": kind.p,
-        "sd_tasks": float(np.std([each.by_seed.mean() for each in used], ddof=1)) if len(used) > 1 else float("nan"),
+        "sd_tasks": float(np.std([pair.by_seed.mean() for pair in used], ddof=1)) if len(used) > 1 else float("nan"),
     }

@@ -111,7 +111,7 @@ def task_variants(
     """
     rows = study.scores[(study.scores["fraction"] == fraction) & (study.scores["aggregation"] != FLOOR)]
     thin = replace(study, scores=rows.reset_index(drop=True))
-    found: dict[str, dict[Variant, TaskScores]] = {each.task: {MAIN: each} for each in task_scores(thin, None)}
+    found: dict[str, dict[Variant, TaskScores]] = {scored.task: {MAIN: scored} for scored in task_scores(thin, None)}
     main, higher = {}, {}
     for task, own in rows.groupby("task"):
         metrics = list(own["metric"].unique())
@@ -119,10 +119,10 @@ def task_variants(
         main[str(task)] = name
         higher[str(task)] = bool((own.loc[own["metric"] == name, "direction"] == "higher").all())
     for metric in sorted({name for task_type in TaskType for name in task_type.alternatives}):
-        for each in task_scores(thin, None, metric):
-            task_type = find_type(each.type)
-            if task_type and metric in task_type.alternatives and metric != main[each.task]:
-                found[each.task][metric, COUNTED] = each
+        for scored in task_scores(thin, None, metric):
+            task_type = find_type(scored.type)
+            if task_type and metric in task_type.alternatives and metric != main[scored.task]:
+                found[scored.task][metric, COUNTED] = scored
     if resampled is None:
         return found
     return {
@@ -152,13 +152,13 @@ def _from_cases(
     for rule in rules:
         values = own.scores(count_empty=rule == COUNTED)
         draws = own.draws(weights, count_empty=rule == COUNTED)
-        for (metric, _), each in variants.items():
+        for (metric, _), scored in variants.items():
             name = main if metric == MAIN[0] else metric
             if name in values:
                 better = METRICS[name].higher_is_better if name in METRICS else higher
                 sign = 1.0 if better else -1.0
                 found[metric, rule] = replace(
-                    each, values=sign * values[name], draws=sign * draws[name], subjects=own.n_subjects
+                    scored, values=sign * values[name], draws=sign * draws[name], subjects=own.n_subjects
                 )
     return found
 

@@ -49,16 +49,16 @@ def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, settings: Se
     part is unknown and left out.
     """
     rows = []
-    for each, (found, seed_df) in zip(pairs, seed_parts(pairs), strict=True):
+    for pair, (found, seed_df) in zip(pairs, seed_parts(pairs), strict=True):
         row = {
-            "task": each.task,
-            "type": each.type,
-            "group": each.group,
-            "margin": each.margin,
-            "seeds": len(each.seeds),
+            "task": pair.task,
+            "type": pair.type,
+            "group": pair.group,
+            "margin": pair.margin,
+            "seeds": len(pair.seeds),
             "hours_per_seed": hours_per_seed,
         }
-        rows.append(row | _plan(each, found, seed_df, hours_per_seed, settings.alpha))
+        rows.append(row | _plan(pair, found, seed_df, hours_per_seed, settings.alpha))
     return part("power", rows)
 
 

@@ -73,12 +73,12 @@ def _inside(rule: Rule, row: pd.Series) -> float:
 def _full_scores(scores: Sequence[TaskScores], aggregations: Sequence[str]) -> pd.DataFrame:
     """Mean score over seeds at the largest fraction: tasks x aggregations, complete rows only."""
     table = {}
-    for each in scores:
-        if each.unit != "1":
+    for task in scores:
+        if task.unit != "1":
             continue
-        arms = each.arms.assign(value=each.values)
+        arms = task.arms.assign(value=task.values)
         arms = at_full(arms)
-        table[each.task] = arms.groupby("aggregation")["value"].mean()
+        table[task.task] = arms.groupby("aggregation")["value"].mean()
     return pd.DataFrame(table).T.reindex(columns=list(aggregations)).dropna()
 
 

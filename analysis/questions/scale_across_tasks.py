@@ -67,15 +67,15 @@ def by_task_and_seed(pairs: Sequence[PairedGain]) -> pd.DataFrame:
     parts = [
         pd.DataFrame(
             {
-                "task": each.task,
-                "type": each.type,
-                "group": each.group,
-                "n_train": each.n_train,
-                "seed": each.seeds,
-                "gain": each.by_seed,
+                "task": pair.task,
+                "type": pair.type,
+                "group": pair.group,
+                "n_train": pair.n_train,
+                "seed": pair.seeds,
+                "gain": pair.by_seed,
             }
         )
-        for each in poolable(pairs)
+        for pair in poolable(pairs)
     ]
     columns = ["task", "type", "group", "n_train", "seed", "gain"]
     found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)

@@ -34,11 +34,11 @@ def type_sensitivity(pairs: Sequence[PairedGain], verdicts: pd.Series, seed: int
     used = poolable(pairs)
     if not used:
         return part("sensitivity", []), part("type_test", [])
-    means = np.array([each.by_seed.mean() for each in used])
-    types = np.array([each.type for each in used])
-    groups = np.array([each.group for each in used])
+    means = np.array([pair.by_seed.mean() for pair in used])
+    types = np.array([pair.type for pair in used])
+    groups = np.array([pair.group for pair in used])
     shuffled = _shuffles(types, groups, seed)
-    seeded = any(each.differs for each in used)  # one seed: chance in training is not known, nothing is tested
+    seeded = any(pair.differs for pair in used)  # one seed: chance in training is not known, nothing is tested
     rows = []
     for name in sorted(set(types)):
         own = types == name

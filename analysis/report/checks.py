@@ -29,7 +29,7 @@ class Check:
 def checks(analysis: Analysis) -> list[Check]:
     """The trust line of the header."""
     return [_finished(analysis), _leakage(analysis), _compute(analysis), _convergence(analysis), _floor(analysis)] + [
-        each for each in (_multiverse(analysis), _warnings(analysis)) if each
+        check for check in (_multiverse(analysis), _warnings(analysis)) if check
     ]
 
 

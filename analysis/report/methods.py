@@ -20,14 +20,14 @@ from analysis.result import Analysis
 def methods(analysis: Analysis) -> list[str]:
     """The paragraphs, in the order in which a paper has them."""
     paragraphs = [_data(analysis), _models(analysis), _scores(analysis), *statistics(analysis), _versions(analysis)]
-    return [each for each in paragraphs if each]
+    return [paragraph for paragraph in paragraphs if paragraph]
 
 
 def methods_markdown(analysis: Analysis) -> str:
     """The paragraphs and their sources as a Markdown file."""
     paragraphs = methods(analysis)
     sources = cited(" ".join(paragraphs))
-    return "\n\n".join(["# Methods", *paragraphs, "## Sources", "\n".join(f"- {each}" for each in sources)]) + "\n"
+    return "\n\n".join(["# Methods", *paragraphs, "## Sources", "\n".join(f"- {source}" for source in sources)]) + "\n"
 
 
 def _setting(settings: Mapping[str, Any], path: str) -> Any:
@@ -45,7 +45,7 @@ def _sentence(settings: Mapping[str, Any], template: str, *paths: str) -> str:
 
 
 def _joined(sentences: Sequence[str]) -> str:
-    return " ".join(each for each in sentences if each)
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _data(analysis: Analysis) -> str:
@@ -63,7 +63,7 @@ def _data(analysis: Analysis) -> str:
         sentences.append(f"They are scored on {_span(test)} test cases each.")
     shares = _setting(study.manifest.settings, "data.shares")
     if shares:
-        parts = " : ".join(f"{100 * each:g}" for each in shares)
+        parts = " : ".join(f"{100 * share:g}" for share in shares)
         sentences.append(
             f"One split over all tasks ({parts} for train, validation and test) keeps copies, near-duplicates and "
             "images of one patient or video together, whatever task they serve."

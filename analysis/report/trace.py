@@ -38,14 +38,14 @@ def pairs_by_gain(seed_gains: pd.DataFrame) -> dict[GainKey, list[RunPair]]:
 def source(pairs: Sequence[RunPair]) -> str:
     """The runs of a gain as a hint."""
     return "; ".join(
-        f"seed {each.seed}: run {each.joint_run} minus run {each.base_run}" if each.joint_run else f"seed {each.seed}"
-        for each in pairs
+        f"seed {pair.seed}: run {pair.joint_run} minus run {pair.base_run}" if pair.joint_run else f"seed {pair.seed}"
+        for pair in pairs
     )
 
 
 def run_ids(pairs: Sequence[RunPair]) -> list[str]:
     """Sorted; a source that names no runs has none."""
-    return sorted({run for each in pairs for run in (each.joint_run, each.base_run)} - {""})
+    return sorted({run for pair in pairs for run in (pair.joint_run, pair.base_run)} - {""})
 
 
 def runs_by_contrast(seed_gains: pd.DataFrame) -> dict[str, list[str]]:

@@ -48,7 +48,7 @@ def moderate(
     A task with one pair, or whose gains do not vary at all, borrows from its type. Where no task of the type has two
     pairs that differ, its estimates stay as they are.
     """
-    variance = np.array([each.v_seed * count for each, count in zip(estimates, seeds, strict=True)], float)
+    variance = np.array([estimate.v_seed * count for estimate, count in zip(estimates, seeds, strict=True)], float)
     # A variance far below all others is rounding of the scores, and tells nothing.
     known = variance > _LEAST * np.median(variance[variance > 0]) if (variance > 0).any() else variance > 0
     df = np.where(known, np.array(seeds, float) - 1, 0.0)

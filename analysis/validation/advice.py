@@ -16,9 +16,9 @@ def count_advice(simulated: Simulated, seed: int) -> dict[str, float]:
     """Advice on new tasks of every type, at three sizes, in a known and in a new group."""
     design, scores = simulated.design, simulated.scores(0, seed)
     pairs = {
-        each: [(share, pair_all(scores, each, share)) for share in design.fractions]
-        for each in contrasts(design.aggregations)
-        if each.base == "TS"
+        contrast: [(share, pair_all(scores, contrast, share)) for share in design.fractions]
+        for contrast in contrasts(design.aggregations)
+        if contrast.base == "TS"
     }
     rule = fit_rule(rule_rows(pairs, {}))
     questions = [] if rule is None else _questions(rule)

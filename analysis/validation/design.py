@@ -56,7 +56,7 @@ class Design:
     collapse_loss: float = 0.5
     n_range: tuple[float, float] = (150.0, 5000.0)
     n_ref: float = 800.0
-    types: tuple[str, ...] = tuple(str(each) for each in TaskType)
+    types: tuple[str, ...] = tuple(str(kind) for kind in TaskType)
     auc: bool = False
     """Score by AUC instead of a mean: cases then have a class and a probability."""
 

@@ -24,7 +24,7 @@ def count_means(simulated: Simulated, seed: int) -> dict[str, float]:
     """Coverage of both intervals, and whether a median that is 0 is called a gain or a loss."""
     pairs = pair_all(simulated.scores(DRAWS, seed), CONTRAST, 1.0)
     truth = simulated.truth[simulated.truth["contrast"] == CONTRAST.name].set_index("task")["gain"]
-    true = float(truth.loc[[each.task for each in pairs]].mean())
+    true = float(truth.loc[[pair.task for pair in pairs]].mean())
     _, low, high, _ = these_tasks(pairs)
     kind, expected = tasks_of_this_kind(pairs), typical_truth(simulated.design)
     given = bool(np.isfinite(kind.low))

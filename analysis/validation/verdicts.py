@@ -19,7 +19,7 @@ def count_verdicts(simulated: Simulated, seed: int) -> dict[str, float]:
     verdict = members.judge(margin)["verdict"].to_numpy()
     raw = members.judge(margin, "none")
     intervals = np.array([estimate.interval() for estimate in members.estimates])
-    plain = np.array([percentile_interval(each.draws, seed) for each in pairs if each.draws is not None])
+    plain = np.array([percentile_interval(pair.draws, seed) for pair in pairs if pair.draws is not None])
     _, low, high, _ = these_tasks(pairs)
     kind = tasks_of_this_kind(pairs)
     expected = simulated.design.levels["AU"]
