@@ -7,7 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from analysis.frames import FRAMES, frame
-from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair_all
+from analysis.gains import Contrast, PairedGain, TaskScores, compare, contrasts
 from analysis.questions import guidelines
 from analysis.settings import Settings
 from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
@@ -64,9 +64,5 @@ def prepare(study: StudyTables, settings: Settings) -> Context:
     check_two(study)
     resampled = resample(study, settings.draws, settings.seed)
     scores = task_scores(study, resampled)
-    pairs = {
-        (contrast, fraction): pair_all(scores, contrast, fraction, settings.scale)
-        for contrast in contrasts(study.aggregations)
-        for fraction in study.fractions
-    }
+    pairs = compare(scores, contrasts(study.aggregations), study.fractions, settings.scale)
     return Context(study, settings, resampled, scores, pairs)

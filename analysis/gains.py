@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.frames import part
 from analysis.settings import Scale
-from analysis.statistics.uncertainty import ROUNDING, Estimate, differ, estimate
+from analysis.statistics.uncertainty import ROUNDING, GainEstimate, differ, estimate
 
 
 def contrast_name(joint: str, base: str) -> str:
@@ -49,7 +49,7 @@ class Contrast:
         """What a row of a frame says of its contrast."""
         return {"contrast": self.name, "joint": self.joint, "base": self.base}
 
-    def at(self, fraction: float) -> dict[str, object]:
+    def at(self, fraction: float) -> dict[str, str | float]:
         """The same of the contrast at one fraction."""
         return {**self.columns, "fraction": fraction}
 
@@ -130,7 +130,7 @@ class PairedGain:
         """Where given seeds stand."""
         return [self.seeds.index(seed) for seed in seeds]
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> GainEstimate:
         """Mean over seeds with the variances of `analysis.statistics.uncertainty`."""
         return estimate(self.by_seed, self.draws, self.subjects, self.size)
 
@@ -232,6 +232,20 @@ def pair_all(
     """
     found = (pair(each, contrast, fraction, scale) for each in scores)
     return [each for each in found if each is not None and each.seeds and np.isfinite(each.by_seed).all()]
+
+
+def compare(
+    scores: Sequence[TaskScores],
+    compared: Iterable[Contrast],
+    fractions: Sequence[float],
+    scale: Scale = "absolute",
+) -> dict[tuple[Contrast, float], list[PairedGain]]:
+    """`pair_all` for every contrast at every fraction, contrast by contrast."""
+    return {
+        (contrast, fraction): pair_all(scores, contrast, fraction, scale)
+        for contrast in compared
+        for fraction in fractions
+    }
 
 
 def seed_gains(pairs: Iterable[PairedGain]) -> pd.DataFrame:

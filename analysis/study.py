@@ -1,6 +1,6 @@
 """The score tables of one study, read, checked and counted: what every analysis starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from aggregation_lab.manifest import Manifest, read_manifest
 from aggregation_lab.tasks import METRICS, find_type
 from analysis.frames import frame
 from analysis.gains import TaskScores
-from analysis.statistics.resampling import TaskCases, Weights, draw_weights, task_cases
+from analysis.statistics.resampling import CaseArrays, Weights, case_arrays, draw_weights
 from analysis.statistics.weighted_metrics import VALUE
 
 _AGREE = 1e-6
@@ -39,9 +39,7 @@ class StudyTables:
     @property
     def aggregations(self) -> list[str]:
         """The baseline, then TS, CG, AU, then the user's, as far as they have scores."""
-        present = set(self.scores["aggregation"]) - {FLOOR}
-        order = {"TS": 0, "CG": 1, "AU": 2} | {self.baseline: -1}
-        return sorted(present, key=lambda name: (order.get(name, 3), name))
+        return aggregation_order(set(self.scores["aggregation"]) - {FLOOR}, self.baseline)
 
     @property
     def fractions(self) -> list[float]:
@@ -63,6 +61,12 @@ class StudyTables:
             return pd.DataFrame(columns=[*keys, "improving"])
         rows = self.curves.groupby(keys, as_index=False).agg(improving=("still_improving", "any"))
         return rows.astype({"improving": bool})
+
+
+def aggregation_order(names: Collection[str], baseline: str | None = None) -> list[str]:
+    """The baseline, then TS, CG, AU, then the user's by name."""
+    rank = {"TS": 0, "CG": 1, "AU": 2} | {baseline: -1}
+    return sorted(names, key=lambda name: (rank.get(name, 3), name))
 
 
 def load_study(folder: Path | str) -> StudyTables:
@@ -110,7 +114,7 @@ def primary_of(type_name: str, metrics: Sequence[str]) -> str:
 class Resampled:
     """The cases of every task as arrays, and one set of resamples of their subjects."""
 
-    tasks: dict[str, TaskCases]
+    tasks: dict[str, CaseArrays]
     weights: Weights
 
 
@@ -120,7 +124,7 @@ def resample(study: StudyTables, draws: int, seed: int) -> Resampled | None:
         return None
     trained = study.cases[study.cases["aggregation"] != FLOOR]
     try:
-        tasks = {str(task): task_cases(rows, str(task)) for task, rows in trained.groupby("task", sort=True)}
+        tasks = {str(task): case_arrays(rows, str(task)) for task, rows in trained.groupby("task", sort=True)}
     except ResultsError as error:
         raise ResultsError(f"{study.manifest.study}: {error}") from error
     subjects = np.concatenate([cases.subjects for cases in tasks.values()])
@@ -182,7 +186,7 @@ def unit_of(metric: str, values: np.ndarray) -> str:
     return "1" if ((known >= 0) & (known <= 1)).all() else metric
 
 
-def _places(own: pd.DataFrame, cases: TaskCases) -> np.ndarray:
+def _places(own: pd.DataFrame, cases: CaseArrays) -> np.ndarray:
     """Where each score's arm stands among the arms of the cases. Raises `ResultsError` where it has no cases."""
     arms = pd.MultiIndex.from_frame(cases.arms)
     place = arms.get_indexer(pd.MultiIndex.from_frame(own[list(cases.arms.columns)]))

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aggregation_lab import __version__, naming
-from aggregation_lab.errors import AgglabError, ModelError, StudyError
+from aggregation_lab import __version__
+from aggregation_lab.errors import AgglabError, ModelError, StudyError, is_out_of_memory
 from aggregation_lab.shadowing import ShadowedError, check_packages
-from aggregation_lab.shortage import is_out_of_memory
-from aggregation_lab.text import printable
+from aggregation_lab.text import escaped, printable
 from runners.commands.of_data import phantoms, validate
 from runners.commands.of_scores import analyze, power, recommend, report
 from runners.commands.of_studies import plan, run_grid, scores, status
@@ -92,7 +91,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except AgglabError as error:
-        print(naming.printable(f"agglab: {error}", keep="\n"), file=sys.stderr)
+        print(escaped(f"agglab: {error}", keep="\n"), file=sys.stderr)
         return 2 if isinstance(error, StudyError | ModelError | ShadowedError) else 1
     except _UsageError as error:
         print(f"agglab: {_usage(error)}", file=sys.stderr)

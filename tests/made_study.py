@@ -6,7 +6,7 @@ import pandas as pd
 
 from aggregation_lab import results
 from aggregation_lab.files import file_digest, write_json
-from aggregation_lab.run import DONE
+from aggregation_lab.run import DONE, SPEC
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.planning.plan import PlannedRun
 from runners.planning.study_file import read_study_file
@@ -14,7 +14,6 @@ from runners.planning.study_schema import Study
 from runners.store.collect import collect
 from runners.store.floor_tables import floor_file
 from runners.store.prepare import prepare
-from runners.store.run_folder import SPEC
 from runners.store.study_folder import StudyFolder
 from tests.tiny import write_study
 

@@ -15,7 +15,7 @@ class Classification(TaskType):
     """The target is a class index; predictions are class probabilities."""
 
     name = "classification"
-    short_names = ("cls", "classif")
+    short_names = ("cls", "clf", "classif")
     target = "label"
     fewest_classes = 2
     first_class = 0

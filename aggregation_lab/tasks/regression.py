@@ -31,6 +31,10 @@ class Regression(TaskType):
     network_path = "aggregation_lab.model.heads.regression:NETWORK"
 
     @property
+    def written(self) -> str:
+        return "Regression"
+
+    @property
     def unit_free(self) -> str:
         return "1 - MRE_relative"
 

@@ -124,6 +124,11 @@ class TaskType(str, metaclass=_Registry):
         return _TYPES[name]
 
     @property
+    def written(self) -> str:
+        """Its name as the challenge's files have it."""
+        return self.name
+
+    @property
     def primary(self) -> Metric:
         return self.metrics[0]
 

@@ -35,8 +35,8 @@ class ImageStore:
         device: torch.device,
         tokens: TokenCache | None = None,
     ):
-        image_rows = torch.cat([each.image_rows for each in cases])
-        masked = [each.targets for each in cases if each.task.type.masked]
+        image_rows = torch.cat([task_cases.image_rows for task_cases in cases])
+        masked = [task_cases.targets for task_cases in cases if task_cases.task.type.masked]
         mask_rows = torch.cat(masked) if masked else torch.zeros(0, dtype=torch.long)
         self.device = device
         self._files: list[ImageCache | TokenCache] = [cache] if tokens is None else [cache, tokens]
@@ -70,14 +70,14 @@ class _Rows:
             first = torch.from_numpy(source[wanted[:1].numpy()])
             if len(wanted) * first.nbytes <= RESIDENT_SHARE * free:
                 self._resident = first.new_empty(len(wanted), *first.shape[1:], device=device)
-                for places in torch.arange(len(wanted)).split(RESIDENT_CHUNK):
-                    self._resident[places[0] : places[-1] + 1] = torch.from_numpy(source[wanted[places].numpy()])
-                self._place = torch.zeros(len(source), dtype=torch.long)
-                self._place[wanted] = torch.arange(len(wanted))
+                for chunk in torch.arange(len(wanted)).split(RESIDENT_CHUNK):
+                    self._resident[chunk[0] : chunk[-1] + 1] = torch.from_numpy(source[wanted[chunk].numpy()])
+                self._resident_row = torch.zeros(len(source), dtype=torch.long)
+                self._resident_row[wanted] = torch.arange(len(wanted))
 
     def take(self, rows: Tensor) -> Tensor:
         if self._resident is not None:
-            return self._resident[to_device(self._place[rows], self._device)]
+            return self._resident[to_device(self._resident_row[rows], self._device)]
         return to_device(torch.from_numpy(self._source[rows.numpy()]), self._device)
 
 
@@ -108,8 +108,8 @@ class TaskCases:
 class Sampler:
     """Draws the cases of each step; `sizes` holds the training cases of each task.
 
-    proportional: every pass is one random order of all cases, so each is seen equally often (up to the last pass).
-    uniform, temperature: the task of each place in the batch is drawn first, then one of its cases.
+    proportional: every pass is one random order of all cases, so every one is seen equally often (up to the last pass).
+    uniform, temperature: the task of each item of the batch is drawn first, then one of its cases.
     """
 
     sizes: tuple[int, ...]
@@ -130,11 +130,11 @@ class Sampler:
 
     def _in_passes(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         total, batch = sum(self.sizes), self.training.batch_size
-        places = np.arange(step * batch, (step + 1) * batch)
+        indices = np.arange(step * batch, (step + 1) * batch)
         drawn = np.concatenate(
             [
-                _permutation(self.seed, number, total)[places[places // total == number] % total]
-                for number in np.unique(places // total)
+                _permutation(self.seed, number, total)[indices[indices // total == number] % total]
+                for number in np.unique(indices // total)
             ]
         )
         starts = np.concatenate([[0], np.cumsum(self.sizes)])
@@ -164,7 +164,7 @@ class Batch:
     targets: dict[str, Tensor]
 
     def piece(self, rows: slice) -> "Batch":
-        """Some rows of the batch, as a batch of their own."""
+        """Some rows of the batch, as a batch."""
         parts, targets = [], {}
         for name, whole in self.parts:
             start, stop = max(whole.start, rows.start), min(whole.stop, rows.stop)

@@ -60,14 +60,14 @@ class Objective:
             self.model.forget()
             for parameter in self.parameters:
                 parameter.grad = None
-            found = []
+            pieces = []
             for start in range(0, count, size):
                 rows = slice(start, min(start + size, count))
                 loss, per_image = self.losses(batch.piece(rows), count, depth[rows])
                 loss.backward()
-                found.append(per_image)
-            return found
+                pieces.append(per_image)
+            return pieces
 
-        found, self.micro_batch = with_less_memory(accumulate, self.micro_batch, batch.images.device, what)
-        means = [torch.cat([piece[name] for piece in found if name in piece]).mean() for name, _ in batch.parts]
+        pieces, self.micro_batch = with_less_memory(accumulate, self.micro_batch, batch.images.device, what)
+        means = [torch.cat([piece[name] for piece in pieces if name in piece]).mean() for name, _ in batch.parts]
         return torch.stack(means)

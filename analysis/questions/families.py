@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -10,11 +11,11 @@ import pandas as pd
 from analysis.gains import PairedGain
 from analysis.settings import Correction
 from analysis.statistics.moderated_variance import moderate
-from analysis.statistics.uncertainty import DECIDES, Estimate
+from analysis.statistics.uncertainty import DECIDES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, judge
 
 
-def moderated(pairs: Sequence[PairedGain]) -> list[Estimate]:
+def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
     """Estimates of one contrast and fraction; tasks lend scatter over seeds to tasks of their type.
 
     A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself.
@@ -28,7 +29,7 @@ def moderated(pairs: Sequence[PairedGain]) -> list[Estimate]:
     )
 
 
-def testable(pair: PairedGain, estimate: Estimate) -> float:
+def testable(pair: PairedGain, estimate: GainEstimate) -> float:
     """Standard error that a verdict may rest on; NaN where there is none.
 
     One seed tells nothing of the chance of training. Test cases of one subject, or whose metric is undefined on
@@ -43,13 +44,17 @@ class Family:
     """Pairs that are judged together, with their moderated estimates."""
 
     pairs: tuple[PairedGain, ...]
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[GainEstimate, ...]
+
+    @cached_property
+    def se(self) -> np.ndarray:
+        """The standard error of each that a verdict may rest on, NaN where there is none."""
+        return np.array(list(map(testable, self.pairs, self.estimates)), float)
 
     def judge(self, margin: np.ndarray, correction: Correction = "BH", alpha: float = 0.05) -> pd.DataFrame:
         """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has the margin of each."""
-        se = [testable(pair, estimate) for pair, estimate in zip(self.pairs, self.estimates, strict=True)]
         gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
-        rows = judge(np.array(gain), np.array(se), np.array(df), margin, correction=correction, alpha=alpha)
+        rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
         rows.loc[[pair.same_model for pair in self.pairs], "verdict"] = SAME_MODEL
         return rows
 

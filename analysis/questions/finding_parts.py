@@ -14,8 +14,9 @@ from analysis.gains import Contrast, PairedGain, still_improving
 from analysis.questions.means import poolable, tasks_of_this_kind
 from analysis.questions.stability import DIFFERENCE, spread_difference, spread_p
 from analysis.questions.study_quality import IMPROVING
+from analysis.statistics.verdicts import UNDECIDED
 
-SUPPORTED, CONTRADICTED, UNDECIDED, NOT_TESTABLE = "supported", "contradicted", "undecided", "not testable"
+SUPPORTED, CONTRADICTED, NOT_TESTABLE = "supported", "contradicted", "not testable"
 
 _ALPHA = 0.05
 
@@ -80,7 +81,7 @@ class Part:
 
     @property
     def effect(self) -> str:
-        """Estimate and interval in words."""
+        """GainEstimate and interval in words."""
         if not np.isfinite(self.estimate):
             return "not in these data"
         if not np.isfinite(self.low):
@@ -104,7 +105,8 @@ def _from_row(
     if row is None:
         return _nothing(text, evidence)
     estimate, *limits = (sign * float(row[name]) for name in columns)
-    return Part(text, estimate, *sorted(limits), float(row["p"]), evidence, bool(row["base_improving"]))
+    low, high = sorted(limits)
+    return Part(text, estimate, low, high, float(row["p"]), evidence, bool(row["base_improving"]))
 
 
 def slope(name: str, evidence: Evidence) -> Part:

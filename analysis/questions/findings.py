@@ -21,7 +21,6 @@ from analysis.gains import Contrast, PairedGain
 from analysis.questions.finding_parts import (
     CONTRADICTED,
     NOT_TESTABLE,
-    UNDECIDED,
     Evidence,
     Part,
     data_poor,
@@ -36,6 +35,7 @@ from analysis.questions.finding_parts import (
     with_little_data,
 )
 from analysis.statistics.uncertainty import DECIDES
+from analysis.statistics.verdicts import UNDECIDED
 
 WHOLE = "the finding"
 

@@ -22,11 +22,11 @@ from aggregation_lab.errors import ResultsError
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.questions.means import poolable, seed_part
-from analysis.statistics.combined_variance import Part
+from analysis.statistics.combined_variance import VariancePart
 from analysis.statistics.mixed_model import MixedFit, fit_mixed
 from analysis.statistics.uncertainty import t_interval
+from analysis.statistics.verdicts import UNDECIDED, sd_ratios
 
-UNDECIDED = "undecided"
 ANY_GROUP = "any other"
 FEWEST_TASKS = 5
 """Tasks below which no rule is fitted."""
@@ -90,7 +90,7 @@ class Rule:
     sizes_by_type: Mapping[str, tuple[float, float]]
     tasks: Mapping[tuple[str, str], int]
     """Tasks that each joint aggregation was fitted on, by aggregation and type; none of which both models are one."""
-    seeds: Mapping[str, Part]
+    seeds: Mapping[str, VariancePart]
     """Variance of each joint aggregation's mean gain by seeds, with its degrees of freedom; NaN with one seed."""
     margins: Mapping[str, float]
     """Median margin of the tasks of a type."""
@@ -165,12 +165,7 @@ def _confidence(value: float, se: float, sd: float, df: float) -> float:
 
     As the mean of normal tails over equally likely values of the chi-squared variable, as in `power`.
     """
-    nodes = (np.arange(_NODES) + 0.5) / _NODES
-    scale = np.sqrt(stats.chi2.ppf(nodes, df) / df)
-    return float(stats.norm.cdf(value / se * scale - stats.norm.ppf(SHARE) * sd / se).mean())
-
-
-_NODES = 256
+    return float(stats.norm.cdf(value / se * sd_ratios(df) - stats.norm.ppf(SHARE) * sd / se).mean())
 
 
 def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: float) -> np.ndarray:

@@ -16,7 +16,7 @@ from analysis.frames import part
 from analysis.gains import PairedGain, still_improving
 from analysis.questions.shared_variance import both_variance, case_draws, seed_covariance, shared_cases
 from analysis.questions.typical_task import Typical, typical_gain
-from analysis.statistics.combined_variance import Part
+from analysis.statistics.combined_variance import VariancePart
 from analysis.statistics.uncertainty import satterthwaite, two_part_test
 
 FEWEST_TASKS = 3
@@ -56,13 +56,13 @@ def tasks_of_this_kind(pairs: Sequence[PairedGain]) -> Typical:
     return typical_gain(means, np.array([each.group for each in pairs]), moved_together(pairs))
 
 
-def seed_part(pairs: Sequence[PairedGain]) -> Part:
+def seed_part(pairs: Sequence[PairedGain]) -> VariancePart:
     """Variance of the mean over tasks by seeds, and its df; NaN where no task has two."""
     cov, df = seed_covariance([each.by_seed[:, None] for each in pairs], [each.seeds for each in pairs])
     return float(cov[0, 0]), df
 
 
-def moved_together(pairs: Sequence[PairedGain]) -> list[Part]:
+def moved_together(pairs: Sequence[PairedGain]) -> list[VariancePart]:
     """What moves all tasks at once: seeds, with a little of each task's own scatter, and test subjects in common."""
     draws = case_draws(pairs)
     return [seed_part(pairs)] + ([] if draws is None else [(shared_cases(draws), _case_df(pairs))])

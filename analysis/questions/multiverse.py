@@ -29,7 +29,7 @@ from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
 from analysis.questions.families import family
 from analysis.settings import Correction, Scale, Settings
-from analysis.statistics.resampling import ARM, TaskCases, Weights
+from analysis.statistics.resampling import ARM, CaseArrays, Weights
 from analysis.statistics.verdicts import VERDICTS
 from analysis.study import Resampled, StudyTables, primary_of, task_scores
 
@@ -66,7 +66,7 @@ Variant = tuple[str, str]
 MAIN: Variant = ("score", COUNTED)
 
 
-Key = tuple[Contrast, str]
+TaskContrast = tuple[Contrast, str]
 """A task under a contrast."""
 
 
@@ -84,7 +84,7 @@ def multiverse(
     parts = []
     compared = contrasts(study.aggregations)[:MOST_CONTRASTS]
     for scale in SCALES:
-        found: dict[Key, dict[Variant, PairedGain]] = {}
+        found: dict[TaskContrast, dict[Variant, PairedGain]] = {}
         for contrast, (task, variants) in product(compared, scores.items()):
             paired = {name: pair(scored, contrast, fraction, scale) for name, scored in variants.items()}
             own = {name: gain for name, gain in paired.items() if gain is not None and _usable(name, gain)}
@@ -134,7 +134,7 @@ def task_variants(
 
 
 def _from_cases(
-    variants: Mapping[Variant, TaskScores], main: str, higher: bool, cases: TaskCases, weights: Weights
+    variants: Mapping[Variant, TaskScores], main: str, higher: bool, cases: CaseArrays, weights: Weights
 ) -> dict[Variant, TaskScores]:
     """Every variant of a task from its cases; metrics that its cases do not give are left out.
 
@@ -163,7 +163,7 @@ def _from_cases(
     return found
 
 
-def _analyses(found: Mapping[Key, Mapping[Variant, PairedGain]], settings: Settings) -> Iterator[pd.DataFrame]:
+def _analyses(found: Mapping[TaskContrast, Mapping[Variant, PairedGain]], settings: Settings) -> Iterator[pd.DataFrame]:
     """Verdicts of all contrasts on one scale under every variant, margin and correction."""
     types = {key: variants[MAIN].type for key, variants in found.items()}
     changes = dict.fromkeys(
@@ -178,21 +178,13 @@ def _analyses(found: Mapping[Key, Mapping[Variant, PairedGain]], settings: Setti
             for (key, variants), changes_it in zip(found.items(), judged, strict=True)
         }
         members = family([pair for _, pair in own] for _, own in groupby(chosen.items(), lambda item: item[0][0]))
-        about = {
-            "contrast": [contrast.name for contrast, _ in chosen],
-            "joint": [contrast.joint for contrast, _ in chosen],
-            "base": [contrast.base for contrast, _ in chosen],
-            "task": [task for _, task in chosen],
-            "type": list(types.values()),
-            "metric": variant[0],
-            "empty_masks": variant[1],
-            "gain": [estimate.value for estimate in members.estimates],
-        }
+        about = pd.DataFrame(
+            [contrast.columns | {"task": task, "type": pair.type} for (contrast, task), pair in chosen.items()]
+        ).assign(metric=variant[0], empty_masks=variant[1], gain=[estimate.value for estimate in members.estimates])
         margin = np.array([pair.margin for pair in members.pairs])
         for factor, correction in product(MARGIN_FACTORS, CORRECTIONS):
-            verdicts = members.judge(margin * factor, correction, settings.alpha)
-            rows = verdicts.assign(**about, margin_factor=factor, correction=correction, margin=margin * factor)
-            yield rows[judged]
+            rows = about.join(members.judge(margin * factor, correction, settings.alpha))
+            yield rows.assign(margin_factor=factor, correction=correction, margin=margin * factor)[judged]
 
 
 def _summary(long: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:

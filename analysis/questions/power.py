@@ -22,7 +22,7 @@ from analysis.frames import part
 from analysis.gains import Contrast, PairedGain
 from analysis.questions.families import moderated, testable
 from analysis.settings import Settings
-from analysis.statistics.uncertainty import DECIDES, Estimate, satterthwaite
+from analysis.statistics.uncertainty import DECIDES, GainEstimate, satterthwaite
 from analysis.statistics.verdicts import SAME_MODEL, power
 from analysis.study import StudyTables
 
@@ -32,7 +32,7 @@ WANTED = 0.8
 MOST_SEEDS = 100
 """Seeds beyond which a task is out of reach."""
 
-CASES, SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
+MORE_CASES, MORE_SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
 NO_SCATTER, NO_MARGIN = "no scatter to plan from", "no margin in this unit"
 ONE_SUBJECT = "test subjects: fewer than two can be resampled"
 
@@ -62,14 +62,16 @@ def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, settings: Se
     return part("power", rows)
 
 
-def seed_parts(pairs: Sequence[PairedGain]) -> list[tuple[Estimate, float]]:
+def seed_parts(pairs: Sequence[PairedGain]) -> list[tuple[GainEstimate, float]]:
     """Of each pair the moderated estimate, and the degrees of freedom of its seed variance."""
     # Without a part from cases, the degrees of freedom that come back are those of the seed variance.
     alone = moderated([replace(pair, draws=None) for pair in pairs])
     return [(estimate, part.df) for estimate, part in zip(moderated(pairs), alone, strict=True)]
 
 
-def _plan(pair: PairedGain, found: Estimate, seed_df: float, hours_per_seed: float, alpha: float) -> dict[str, object]:
+def _plan(
+    pair: PairedGain, found: GainEstimate, seed_df: float, hours_per_seed: float, alpha: float
+) -> dict[str, object]:
     """What is known and needed for one task."""
     if pair.same_model:
         return {"limit": SAME_MODEL}
@@ -81,7 +83,7 @@ def _plan(pair: PairedGain, found: Estimate, seed_df: float, hours_per_seed: flo
         limit = ONE_SEED if seeds < 2 else NO_SCATTER
         return known | {"detectable": detectable(found.se, case_df, alpha), "limit": limit}
     variance = found.v_seed * seeds
-    prior_df = seed_df - (seeds - 1)
+    prior_df = seed_df - (seeds - 1)  # what other tasks lend, which more seeds do not change
     known["sd_seed"] = np.sqrt(variance)
     se, df = standard_error(variance, found.v_case, np.array([seeds]), prior_df, case_df)
     known["detectable"] = detectable(float(se[0]), float(df[0]), alpha)
@@ -93,12 +95,13 @@ def _plan(pair: PairedGain, found: Estimate, seed_df: float, hours_per_seed: flo
     se, df = standard_error(variance, found.v_case, tried, prior_df, case_df)
     enough = power(np.full(len(tried), pair.margin), se, df, alpha) >= WANTED
     needed = float(tried[enough.argmax()]) if enough.any() else float("nan")
+    # With ever more seeds the error falls to that of the test cases, whose degrees of freedom it then has.
     at_best = power(np.array([pair.margin]), np.array([np.sqrt(found.v_case)]), np.array([case_df]), alpha)[0]
     return known | {
         "seeds_to_detect": needed,
         "seeds_to_exclude": needed,
         "hours": hours_per_seed * max(0.0, needed - seeds) if enough.any() else float("nan"),
-        "limit": "" if needed <= seeds else CASES if at_best < WANTED else SEEDS,
+        "limit": "" if needed <= seeds else MORE_CASES if at_best < WANTED else MORE_SEEDS,
     }
 
 
@@ -155,18 +158,18 @@ def _sentence(contrast: str, rows: pd.DataFrame) -> str:
         return f"{contrast}: one seed shows no scatter between seeds; train at least one more to plan."
     needed = rows["seeds_to_detect"].astype(float)
     parts = [f"the seeds at hand will do for {int((rows['limit'] == '').sum())} of {total} tasks"]
-    more = needed[(rows["limit"] == SEEDS) & needed.notna()]
+    more = needed[(rows["limit"] == MORE_SEEDS) & needed.notna()]
     if len(more):
         hours = rows.loc[more.index, "hours"].astype(float).max()
         cost = f", {hours:.1f} worker hours more" if np.isfinite(hours) else ""
         parts.append(f"{more.max():.0f} seeds would do for {len(more)} more{cost}")
-    beyond = int(((rows["limit"] == SEEDS) & needed.isna()).sum())
+    beyond = int(((rows["limit"] == MORE_SEEDS) & needed.isna()).sum())
     if beyond:
         parts.append(f"{beyond} need more than {MOST_SEEDS} seeds")
-    cases = int((rows["limit"] == CASES).sum())
+    cases = int((rows["limit"] == MORE_CASES).sum())
     if cases:
         parts.append(f"{cases} need more test cases, whatever the seeds")
-    unknown = total - int(rows["limit"].isin(["", SEEDS, CASES]).sum())
+    unknown = total - int(rows["limit"].isin(["", MORE_SEEDS, MORE_CASES]).sum())
     if unknown:
         parts.append(f"for {unknown} nothing can be said")
     asked = (

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.frames import frame
+from analysis.frames import at_full, frame
 from analysis.gains import TaskScores
 from analysis.questions.guidelines import FEWEST_TASKS, UNDECIDED, Rule, fit_rule
 from analysis.questions.means import mean_over_tasks
@@ -77,7 +77,7 @@ def _full_scores(scores: Sequence[TaskScores], aggregations: Sequence[str]) -> p
         if each.unit != "1":
             continue
         arms = each.arms.assign(value=each.values)
-        arms = arms[arms["fraction"] == arms["fraction"].max()]
+        arms = at_full(arms)
         table[each.task] = arms.groupby("aggregation")["value"].mean()
     return pd.DataFrame(table).T.reindex(columns=list(aggregations)).dropna()
 

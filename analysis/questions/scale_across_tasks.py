@@ -89,10 +89,10 @@ def _centred(rows: pd.DataFrame) -> tuple[np.ndarray, float]:
     return x - centre, centre
 
 
-Parts = tuple[tuple[np.ndarray, float], ...]
+Covariances = tuple[tuple[np.ndarray, float], ...]
 
 
-def _level_parts(pairs: Sequence[PairedGain]) -> Parts:
+def _level_parts(pairs: Sequence[PairedGain]) -> Covariances:
     """What moves all tasks of a line at once moves its level: covariances with their degrees of freedom.
 
     NaN, level and slope, where chance in training is not known.
@@ -100,7 +100,7 @@ def _level_parts(pairs: Sequence[PairedGain]) -> Parts:
     return tuple((np.diag([variance, 0.0 * variance]), df) for variance, df in moved_together(pairs))
 
 
-def mixed_line(rows: pd.DataFrame, more: Parts = ()) -> tuple[Line, MixedFit]:
+def mixed_line(rows: pd.DataFrame, more: Covariances = ()) -> tuple[Line, MixedFit]:
     """The mixed model's line over one scope; `more` is what the scatter of its rows does not show."""
     x, centre = _centred(rows)
     design = np.column_stack([np.ones(len(x)), x])
@@ -118,7 +118,7 @@ def mixed_line(rows: pd.DataFrame, more: Parts = ()) -> tuple[Line, MixedFit]:
     return line, fit
 
 
-def clustered_line(rows: pd.DataFrame, more: Parts = ()) -> dict[str, object]:
+def clustered_line(rows: pd.DataFrame, more: Covariances = ()) -> dict[str, object]:
     """Ordinary least squares on the same rows; errors robust to clusters (CR2; Bell and McCaffrey 2002).
 
     `more` is what the scatter of its rows does not show.

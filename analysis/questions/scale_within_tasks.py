@@ -95,6 +95,7 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     count, sizes = len(seeds), len(x)
     of_slope, of_level, slope_df = np.full((2, 2), np.nan), np.zeros((2, 2)), 1.0
     if differ(by_seed, 1.0):
+        # What neither the seed's own level (its mean over sizes) nor the mean over seeds explains.
         rest = gains - by_seed[:, :1] - gains.mean(0) + gains.mean()
         slope_df = (count - 1.0) * (sizes - 1.0)
         of_slope = np.diag([0.0, float((rest**2).sum()) / slope_df / (count * spread)])
@@ -106,6 +107,7 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
         both = np.stack(drawn, axis=2) @ hat.T
         both = both[np.isfinite(both).all((1, 2))]
         case, together = _case_covariance(both, first.subjects)
+        # Few seeds can agree by chance: they then add at least what seeds and cases do together.
         lacking = np.maximum(0.0, together - np.diag(of_slope) - np.diag(of_level))
         more.append((case + np.diag(np.nan_to_num(lacking)), first.subjects - 1.0))
     line = Line(
@@ -145,6 +147,7 @@ def _case_covariance(draws: np.ndarray, subjects: int) -> tuple[np.ndarray, np.n
         each = np.mean([np.cov(draws[:, s].T) for s in range(seeds)], axis=0)
         both = (each - alone) / (seeds - 1)
         alone, together = alone - both, np.maximum(0.0, np.diag(both)) * factor
+    # The difference of two covariances can have a negative eigenvalue, a variance below 0 in some direction.
     values, vectors = np.linalg.eigh(alone * factor)
     return (vectors * np.maximum(values, 0.0)) @ vectors.T, together
 

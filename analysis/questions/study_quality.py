@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from analysis.frames import FRAMES, frame, ordered
+from analysis.frames import FRAMES, at_full, frame, ordered
 from analysis.study import StudyTables, primary_of, unit_of
 
 IMPROVING = "↗"
@@ -138,20 +138,11 @@ def _flops_ratio(runs: pd.DataFrame, scores: pd.DataFrame, keys: list[str]) -> p
     return sums["flops"] / sums["base"].where(sums["base"] > 0)
 
 
-def _tasks(joined: str, known: set[str]) -> tuple[str, ...]:
-    """The tasks that "+" joins; a task's own name may hold one."""
-    if joined in known or "+" not in joined:
-        return (joined,)
-    ends = [place for place, char in enumerate(joined) if char == "+" and joined[:place] in known]
-    splits = ((joined[:end], *_tasks(joined[end + 1 :], known)) for end in ends)
-    return next((tasks for tasks in splits if known.issuperset(tasks)), (joined,))
-
-
 def learning_curves(study: StudyTables) -> pd.DataFrame:
     """The frame `learning_curves` at the largest fraction; empty without curves."""
     if study.curves is None or study.curves.empty:
         return frame("learning_curves", [])
-    curves = study.curves[study.curves["fraction"] == study.curves["fraction"].max()]
+    curves = at_full(study.curves)
     last = curves.groupby(["aggregation", "task", "seed"])["step"].transform("max")
     curves = curves.assign(share=curves["step"] / last.where(last > 0))
     return curves.sort_values(["aggregation", "task", "seed", "step"])[list(FRAMES["learning_curves"])].reset_index(

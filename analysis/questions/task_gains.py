@@ -9,7 +9,7 @@ from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.questions.families import family
 from analysis.settings import Settings
-from analysis.statistics.uncertainty import SEEDS_AND_CASES, Estimate
+from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL
 from analysis.study import StudyTables, primary_of, unit_of
 
@@ -58,7 +58,7 @@ def _share(item: tuple[tuple[Contrast, float], object]) -> float:
     return item[0][1]
 
 
-def _row(pair: PairedGain, estimate: Estimate, settings: Settings) -> dict[str, object]:
+def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[str, object]:
     """One task's gain with its interval, before any verdict."""
     nothing = float("nan")
     low, high = (nothing, nothing) if pair.same_model else estimate.interval(1 - settings.alpha)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special, stats
 
-from analysis.statistics.combined_variance import Part, reach
+from analysis.statistics.combined_variance import VariancePart, reach
 
 _F_QUANTILE = 0.35
 
@@ -36,7 +36,7 @@ class Typical:
     p: float
 
 
-def typical_gain(means: np.ndarray, groups: np.ndarray, together: list[Part]) -> Typical:
+def typical_gain(means: np.ndarray, groups: np.ndarray, together: list[VariancePart]) -> Typical:
     """`means` has one gain per task, `groups` their clinical groups, `together` what moves all tasks at once."""
     median, gaining = float(np.median(means)), int((means > 0).sum())
     size = effective_tasks(means, groups)
@@ -72,7 +72,7 @@ def _fewest(level: float) -> float:
     return float(np.log2(2 / (1 - level)))
 
 
-def _interval(means: np.ndarray, size: float, together: list[Part], level: float) -> tuple[float, float]:
+def _interval(means: np.ndarray, size: float, together: list[VariancePart], level: float) -> tuple[float, float]:
     rank = optimize.brentq(
         lambda rank: special.betainc(rank, size + 1 - rank, 0.5) - (0.5 + level / 2), 1e-9, (size + 1) / 2
     )
@@ -84,7 +84,7 @@ def _interval(means: np.ndarray, size: float, together: list[Part], level: float
     return median - float(low), median + float(high)
 
 
-def _p(means: np.ndarray, size: float, together: list[Part]) -> float:
+def _p(means: np.ndarray, size: float, together: list[VariancePart]) -> float:
     """One minus the level at which the interval reaches 0, no less than the tasks can show."""
     least = max(_LEAST_P, float(2 ** (1 - size)))
 

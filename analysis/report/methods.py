@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from aggregation_lab.tasks import find_type
+from analysis.frames import at_full
 from analysis.report import words
 from analysis.report.citation import PAPER, cited
 from analysis.report.statistics import statistics
@@ -51,7 +52,7 @@ def _data(analysis: Analysis) -> str:
     study, data = analysis.study, analysis.frames["data"]
     if data.empty:
         return ""
-    full = data[data["fraction"] == data["fraction"].max()]
+    full = at_full(data)
     types = ", ".join(f"{amount} {name}" for name, amount in full["type"].value_counts().sort_index().items())
     groups = words.count(full["group"].nunique(), "clinical group")
     sentences = [f"The study {study.manifest.study} holds {words.count(len(full), 'task')} in {groups} ({types})."]

@@ -47,7 +47,7 @@ def draw_weights(subjects: Iterable[str], draws: int, seed: int) -> Weights:
 
 
 @dataclass(frozen=True, eq=False)
-class TaskCases:
+class CaseArrays:
     """The test cases of one task as arrays. `arms` has a row per arm (columns ARM); `subjects` has one id per case.
 
     `quantities` are A x N x K, see `ArmValues`.
@@ -88,7 +88,7 @@ class TaskCases:
         return {name: np.concatenate([part[name] for part in parts]) for name in metrics or parts[0]}
 
 
-def task_cases(rows: pd.DataFrame, task: str) -> TaskCases:
+def case_arrays(rows: pd.DataFrame, task: str) -> CaseArrays:
     """Rows of the table `cases` of one task as arrays; the floor is no arm.
 
     Raises `ResultsError` where no case has every quantity in every arm.
@@ -107,7 +107,7 @@ def task_cases(rows: pd.DataFrame, task: str) -> TaskCases:
     subject = np.empty(len(cases), dtype=object)
     subject[case] = rows["subject"].to_numpy()
     names = cells.get_level_values(0)
-    return TaskCases(
+    return CaseArrays(
         task=task,
         type=str(rows["type"].iloc[0]),
         arms=pd.DataFrame(list(arms), columns=ARM),

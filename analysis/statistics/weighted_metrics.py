@@ -1,8 +1,9 @@
 """The metrics of a task type under many case weightings at once.
 
-A resample is a vector of whole case weights: how often each case was drawn. A metric of B resamples of A arms then
-is a matrix product instead of B x A recomputations; each task type has its own (`aggregation_lab.tasks`). With weights
-of one, every value equals that of `aggregation_lab.metrics.task_scores` (tested).
+A resample is a vector of whole case weights: how often each case was drawn (Chamandy et al. 2012). A metric of B
+resamples of A arms then is a matrix product instead of B x A recomputations; each task type has its own
+(`aggregation_lab.tasks`). With weights of one, every value equals that of `aggregation_lab.metrics.task_scores`
+(tested).
 
 B resamples, A arms (one aggregation, fraction and seed each), N cases.
 """

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.statistics.resampling import TaskCases
+from analysis.statistics.resampling import CaseArrays
 from analysis.statistics.weighted_metrics import VALUE
 from analysis.validation.design import Design
 
@@ -37,16 +37,16 @@ def score_parts(
 
 def cases_of(
     design: Design, task: str, type_name: str, arms: pd.DataFrame, quantities: dict[str, np.ndarray]
-) -> TaskCases:
+) -> CaseArrays:
     """Quantities of the arms (A x N x K each) with the names of the design's cases and subjects."""
     subject = design.subject_of_case
     names = np.array([f"{task}/{number:05d}" for number in range(len(subject))], dtype=object)
     owner = "all" if design.shared_cases else task
     subjects = np.array([f"{owner}/s{number:05d}" for number in subject], dtype=object)
-    return TaskCases(task, type_name, arms, names, subjects, quantities, left_out=0)
+    return CaseArrays(task, type_name, arms, names, subjects, quantities, left_out=0)
 
 
-def mean_cases(design, task, type_name, arms, score, parts, random) -> TaskCases:
+def mean_cases(design, task, type_name, arms, score, parts, random) -> CaseArrays:
     """Cases whose mean is expected to be `score` (A)."""
     return cases_of(design, task, type_name, arms, {VALUE: (score[:, None] + parts)[:, :, None]})
 
@@ -55,7 +55,7 @@ _AUC_PARTS = 8.0
 """Scale of subject, interaction and noise parts against a class distance of about 1 in the AUC model."""
 
 
-def auc_cases(design, task, type_name, arms, score, parts, random) -> TaskCases:
+def auc_cases(design, task, type_name, arms, score, parts, random) -> CaseArrays:
     """Two classes whose latent scores lie so far apart that the expected AUC is `score`."""
     labels = np.repeat(random.permutation(design.subjects) % 2, design.cases_per_subject)
     latent = parts * _AUC_PARTS + _distance(design, score)[:, None] * labels
@@ -73,13 +73,13 @@ def _distance(design: Design, auc: np.ndarray) -> np.ndarray:
     return stats.norm.ppf(np.clip(auc, 0.02, 0.98)) * np.sqrt(2) * sd
 
 
-def keep_arms(cases: TaskCases, kept: np.ndarray) -> TaskCases:
+def keep_arms(cases: CaseArrays, kept: np.ndarray) -> CaseArrays:
     """The cases of a task under some of its arms: `kept` has a flag for each."""
     quantities = {name: values[kept] for name, values in cases.quantities.items()}
     return replace(cases, arms=cases.arms[kept].reset_index(drop=True), quantities=quantities)
 
 
-def without_missing(design: Design, tasks: Sequence[TaskCases], random: np.random.Generator) -> list[TaskCases]:
+def without_missing(design: Design, tasks: Sequence[CaseArrays], random: np.random.Generator) -> list[CaseArrays]:
     """Every task without the arms of missing runs; of a joint run all tasks are missing."""
     joint = (tasks[0].arms["aggregation"] != "TS").to_numpy()
     joint_missing = random.random(len(joint)) < design.missing
@@ -90,7 +90,7 @@ def without_missing(design: Design, tasks: Sequence[TaskCases], random: np.rando
     return kept
 
 
-def thinned(tasks: Sequence[TaskCases], random: np.random.Generator) -> list[TaskCases]:
+def thinned(tasks: Sequence[CaseArrays], random: np.random.Generator) -> list[CaseArrays]:
     """Every task without a quarter of its arms, each by itself; of every fifth task only one seed is left."""
     found = []
     for number, cases in enumerate(tasks):

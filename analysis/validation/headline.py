@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.gains import Contrast, PairedGain, contrasts, pair_all
+from analysis.gains import Contrast, PairedGain, compare, contrasts
 from analysis.questions.families import family, moderated, testable
 from analysis.statistics.verdicts import BENEFIT, HARM, UNDECIDED
 from analysis.validation.design import Design
@@ -32,9 +32,7 @@ def count_headline(simulated: Simulated, seed: int) -> dict[str, float]:
     design = simulated.design
     scores = simulated.scores(DRAWS, seed)
     compared = contrasts(design.aggregations)
-    pairs = {
-        (contrast, share): pair_all(scores, contrast, share) for contrast in compared for share in design.fractions
-    }
+    pairs = compare(scores, compared, design.fractions)
     headline, smaller = (
         _family(simulated, {key: pairs[key] for key in pairs if (key[1] == design.full) == is_full})
         for is_full in (True, False)
@@ -54,9 +52,7 @@ def _family(
     members = family(pairs.values())
     if not members.pairs:
         return []
-    true = [
-        _true_gain(simulated, contrast, share, pair.task) for (contrast, share), own in pairs.items() for pair in own
-    ]
+    true = [_true_gain(simulated, *key, pair.task) for key, of_key in pairs.items() for pair in of_key]
     verdicts = members.judge(np.full(len(true), MARGIN))["verdict"]
     return [
         ((verdict == HARM and gain >= 0) or (verdict == BENEFIT and gain <= 0), verdict != UNDECIDED)

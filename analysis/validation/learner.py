@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import SGDClassifier
 
-from analysis.statistics.resampling import ARM, TaskCases
+from analysis.statistics.resampling import ARM, CaseArrays
 from analysis.statistics.weighted_metrics import VALUE
 from analysis.validation.cases import cases_of
 from analysis.validation.design import Design
@@ -39,7 +39,7 @@ def train_study(design: Design, seed: int) -> Simulated:
     return Simulated(design, tuple(tasks), about, truth)
 
 
-def _task(design: Design, task: str, type_name: str, arms: pd.DataFrame, random: np.random.Generator) -> TaskCases:
+def _task(design: Design, task: str, type_name: str, arms: pd.DataFrame, random: np.random.Generator) -> CaseArrays:
     subject = design.subject_of_case
     weights = random.normal(0, 1, _FEATURES) * random.uniform(0.3, 1.2)
     centres = random.normal(0, 1, (design.subjects, _FEATURES))

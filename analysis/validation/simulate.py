@@ -10,7 +10,7 @@ import pandas as pd
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.tasks import TaskType
 from analysis.gains import TaskScores
-from analysis.statistics.resampling import ARM, TaskCases, draw_weights
+from analysis.statistics.resampling import ARM, CaseArrays, draw_weights
 from analysis.study import StudyTables
 from analysis.validation.cases import auc_cases, mean_cases, score_parts, thinned, without_missing
 from analysis.validation.design import Design
@@ -22,7 +22,7 @@ class Simulated:
     task, fraction, n_train, gain."""
 
     design: Design
-    tasks: tuple[TaskCases, ...]
+    tasks: tuple[CaseArrays, ...]
     about: pd.DataFrame
     truth: pd.DataFrame
     group_gains: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Simulated:
         return StudyTables(Manifest("simulated"), pd.DataFrame(scores), pd.concat(rows, ignore_index=True))
 
 
-def _runs(cases: TaskCases) -> np.ndarray:
+def _runs(cases: CaseArrays) -> np.ndarray:
     """A name for the run behind each arm."""
     arms = zip(*(cases.arms[name].to_list() for name in ARM), strict=True)
     return np.array(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from runners.execution.device_slots import device_type, places, threads_each
+from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.grid import TAKEN
 from runners.execution.progress import duration, preparation, say, say_warnings
-from runners.execution.time_estimate import Estimate, learn
+from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
 from runners.planning import cost
 from runners.planning.plan import PlannedRun, select
@@ -22,12 +22,10 @@ from runners.store.study_folder import StudyFolder
 def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: Console) -> int:
     """Print the runs, their state and an estimate of time; leaves no trace in `folder`."""
     plan = plan_only(study, folder, preparation(console))
-    say_warnings(console, plan.warnings)
-    for note in plan.notes:
-        say(console, note)
+    say_warnings(console, plan.warnings, plan.notes)
     states, chosen = folder.runs.statuses(plan.runs), select(plan.runs, options.only)
     device = device_type(options.device)
-    slots = places(study, device, options, console)
+    slots = worker_devices(study, device, options, console)
     jobs = len(slots)
     estimate, basis = _estimate(folder.runs, plan.runs, device, jobs)
     for run in chosen:
@@ -50,18 +48,18 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     return 0
 
 
-def _estimate(store: RunStore, runs: Sequence[PlannedRun], device: str, jobs: int) -> tuple[Estimate, str]:
+def _estimate(store: RunStore, runs: Sequence[PlannedRun], device: str, jobs: int) -> tuple[TimeEstimate, str]:
     """What runs take and how that is known: from those that are finished, else from this machine's matrix rate, which
     `jobs` workers share."""
     estimate = learn(store, runs)
     if estimate.finished:
         return estimate, f"by the pace of {estimate.finished} finished runs"
-    rate = cost.matrix_rate(device, threads_each(jobs)) * cost.UNTRAINED_EFFICIENCY
-    guess = Estimate(0.0, rate if device == "cpu" else rate / jobs, 0)
+    rate = cost.matrix_rate(device, share_of_cores(jobs)) * cost.UNTRAINED_EFFICIENCY
+    guess = TimeEstimate(0.0, rate if device == "cpu" else rate / jobs, 0)
     return guess, "a rough guess from this machine's matrix rate"
 
 
-def _run_line(run: PlannedRun, status: Status, estimate: Estimate) -> str:
+def _run_line(run: PlannedRun, status: Status, estimate: TimeEstimate) -> str:
     reason = f"  ({status.reason})" if status.reason else ""
     size = f"{run.n_train:7} cases {run.steps:7} steps {run.passes:7.1f} passes {duration(estimate.cost(run)):>9}"
     return f"{status.state:8}{size}  {run.title}{reason}"

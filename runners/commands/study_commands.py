@@ -1,6 +1,5 @@
 """What the commands status, scores and phantoms do, once their options are read."""
 
-from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +15,7 @@ from runners.planning.study_schema import Study
 from runners.planning.user_paths import output_path
 from runners.store.collect import finished_runs, gather
 from runners.store.prepare import make_phantoms
-from runners.store.run_folder import LOG, State
+from runners.store.run_folder import LOG, State, counted
 from runners.store.study_folder import StudyFolder
 
 
@@ -41,13 +40,12 @@ def show_status(out: Path, console: Console) -> int:
             for log in logs:
                 if log.is_file():
                     say(console, f"{'':8} log: {log}")
-    counts = Counter(status.state for status in states.values())
-    text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    say(console, f"{folder.read_study().name}: {len(runs)} runs: {text}")
+    ends = [status.state for status in states.values()]
+    say(console, f"{folder.read_study().name}: {len(runs)} runs: {counted(ends)}")
     left = queue.jobs_left(folder)
     if left is not None and left.jobs:
         say(console, str(left))
-    return 1 if counts[State.FAILED] else 0
+    return 1 if State.FAILED in ends else 0
 
 
 def show_scores(out: Path, metric: str | None, fraction: float | None, console: Console) -> int:
@@ -65,7 +63,8 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         raise StudyError(
             f"--fraction {fraction:g}: the study has {', '.join(f'{share:g}' for share in study.fractions)}"
         )
-    scores, finished = gather(folder, runs, "scores"), len(finished_runs(folder, runs))
+    finished = finished_runs(folder, runs)
+    scores = gather(folder, finished, "scores")
     names, boards = list(study.aggregations), []
     for share in study.fractions if fraction is None else [fraction]:
         board = scoreboard(scores, names, share, metric)
@@ -75,8 +74,11 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         boards.append(board.assign(fraction=share))
     file = out / "scoreboard.csv"
     write_text(file, csv_text(pd.concat(boards)))
-    if finished < len(runs):
-        say(console, f"{finished} of {len(runs)} runs have a result, the table lacks the others; see `agglab status`")
+    if len(finished) < len(runs):
+        say(
+            console,
+            f"{len(finished)} of {len(runs)} runs have a result, the table lacks the others; see `agglab status`",
+        )
     say(console, f"written to {file}")
     return 0
 

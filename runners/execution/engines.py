@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from runners.execution.pool import TICK
-from runners.execution.run_watch import Outcome, Watch, Watcher
+from runners.execution.run_watch import Outcome, RunWatch, Watcher
 from runners.execution.slurm import queue, submit
 from runners.execution.slurm.job import ArrayJob
 from runners.execution.stop_signals import stop_signals
@@ -19,7 +19,7 @@ ASK_EVERY = 10.0
 
 def run_here(runs: Sequence[PlannedRun], config: WorkerConfig, watcher: Watcher) -> Outcome:
     """`--engine debug`: one worker in this very process, where a debugger and a profiler see it."""
-    watch, given_up = Watch(runs, config.folder.runs, watcher), dict[str, str]()
+    watch, given_up = RunWatch(runs, config.folder.runs, watcher), dict[str, str]()
 
     def unrecorded(run: PlannedRun, message: str) -> None:
         given_up[run.id] = message
@@ -33,7 +33,7 @@ def run_here(runs: Sequence[PlannedRun], config: WorkerConfig, watcher: Watcher)
             return bool(signals)
 
         worker = Worker(config, runs, stop, unrecorded)
-        while worker.work() is End.BROKEN and not config.fail_fast:
+        while worker.work() is End.PROCESS_FAILED and not config.fail_fast:
             continue  # there is no other process to go on in
         watch.look(at_once=True)
     return watch.outcome(given_up, bool(signals))
@@ -45,7 +45,7 @@ def run_on_slurm(runs: Sequence[PlannedRun], study: Study, job: ArrayJob, watche
     Ctrl-C or SIGTERM ends the watching, not the jobs. Raises `StudyError` where the cluster refuses the jobs.
     """
     submit.ensure_jobs(study, job, runs)
-    watch, said, next_question = Watch(runs, job.folder.runs, watcher), "", 0.0
+    watch, said, next_question = RunWatch(runs, job.folder.runs, watcher), "", 0.0
     with stop_signals() as signals:
         states = watch.look()
         while not signals and {State.PENDING, State.RUNNING} & set(states.values()):

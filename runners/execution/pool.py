@@ -15,7 +15,7 @@ from multiprocessing.context import SpawnProcess
 
 from aggregation_lab.errors import AgglabError
 from runners.execution.pool_worker import CannotStart, Ready, Unrecorded, work
-from runners.execution.run_watch import Outcome, Watch, Watcher
+from runners.execution.run_watch import Outcome, RunWatch, Watcher
 from runners.execution.stop_signals import LEFT_TO_PARENT, stop_signals
 from runners.execution.worker import WorkerConfig
 from runners.planning.plan import PlannedRun
@@ -24,8 +24,8 @@ from runners.store.run_folder import State, claimed, record_failure
 TICK = 0.5
 """Longest pause between two looks at the store and the stop signal, in seconds."""
 GRACE = 60.0
-"""Seconds that workers have to end their step and write a checkpoint once they are told to stop."""
-MOST_DEATHS = 3
+"""Seconds that workers have to end their step and write a checkpoint once they are asked to stop."""
+MOST_CRASHES = 3
 """So often may the worker of a run die before the run counts as failed, and workers with no run in hand while no run
 gets anywhere before the grid ends: a machine short of memory kills at random."""
 
@@ -50,8 +50,8 @@ def run_pool(
     """Train `runs`, in this order as far as possible, in one worker process per device.
 
     `devices` names the device of each worker, None for the best there is. A run that raises is marked as failed and
-    the others go on; a run whose worker dies is taken up again from its checkpoint. Runs in the hands of others are
-    waited for, unless told otherwise, and taken over where those die. Ctrl-C or SIGTERM stops every worker after its
+    the others go on; a run whose worker dies is taken up again from its checkpoint. Runs that others have claimed are
+    waited for if `wait_for_others`, and taken over where those die. Ctrl-C or SIGTERM stops every worker after its
     step; a second one kills them, which costs only the steps since the last checkpoint. Raises `AgglabError` where
     workers cannot start.
     """
@@ -73,17 +73,16 @@ class _Pool:
     wait_for_others: bool
     grace: float
     members: list[_Member] = field(default_factory=list)
-    deaths: Counter[str] = field(default_factory=Counter)
+    crashes: Counter[str] = field(default_factory=Counter)
     given_up: dict[str, str] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
     interrupted: bool = False
     deadline: float | None = None
-    idle_deaths: int = 0
-    changed: bool = True
+    idle_crashes: int = 0
 
     def __post_init__(self) -> None:
         self.store = self.config.folder.runs
-        self.watch = Watch(self.runs, self.store, self.watcher)
+        self.watch = RunWatch(self.runs, self.store, self.watcher)
 
     def loop(self, signals: list[int]) -> None:
         while True:
@@ -98,24 +97,23 @@ class _Pool:
                     return
             elif not self.go_on(states):
                 return
-            self.listen()
+            self.receive_all()
             self.watcher.ticked()
 
-    def look(self) -> dict[str, State]:
+    def look(self, at_once: bool = False) -> dict[str, State]:
         """State of every run, by id."""
-        states = self.watch.look(at_once=self.changed)
-        if states != self.states:
-            self.idle_deaths = 0
-        self.states, self.changed = states, False
-        return states
+        before, self.states = self.states, self.watch.look(at_once)
+        if self.states != before:
+            self.idle_crashes = 0
+        return self.states
 
     def go_on(self, states: dict[str, State]) -> bool:
         """Start workers for what nobody has taken yet. Returns whether there is anything left to wait for."""
-        open_ = sum(state is State.PENDING and run not in self.given_up for run, state in states.items())
+        pending = sum(state is State.PENDING and run not in self.given_up for run, state in states.items())
         starting = sum(not member.ready for member in self.members)
-        for _ in range(min(len(self.devices) - len(self.members), open_ - starting)):
+        for _ in range(min(len(self.devices) - len(self.members), pending - starting)):
             self.members.append(self.start())
-        return bool(self.members or open_) or (self.wait_for_others and State.RUNNING in states.values())
+        return bool(self.members or pending) or (self.wait_for_others and State.RUNNING in states.values())
 
     def start(self) -> _Member:
         context = get_context("spawn")
@@ -133,7 +131,7 @@ class _Pool:
         theirs.close()
         return _Member(process, ours, device)
 
-    def listen(self) -> None:
+    def receive_all(self) -> None:
         by_connection = {member.connection: member for member in self.members}
         if not by_connection:
             time.sleep(TICK)
@@ -141,11 +139,11 @@ class _Pool:
         for connection in wait(list(by_connection), timeout=TICK):
             member = by_connection[connection]  # type: ignore[index]
             try:
-                self.hear(member, member.connection.recv())
+                self.receive(member, member.connection.recv())
             except (EOFError, OSError):
-                self.bury(member)
+                self.remove(member)
 
-    def hear(self, member: _Member, message: Ready | CannotStart | Unrecorded) -> None:
+    def receive(self, member: _Member, message: Ready | CannotStart | Unrecorded) -> None:
         if isinstance(message, CannotStart):
             raise AgglabError(message.message)
         if isinstance(message, Ready):
@@ -153,30 +151,29 @@ class _Pool:
         else:
             self.give_up(message.run, message.message)
 
-    def bury(self, member: _Member) -> None:
+    def remove(self, member: _Member) -> None:
         """A worker has ended: well, or its run goes on with another one."""
         member.process.join(timeout=5)
         member.process.kill()  # a broken process may hang on its way out
         member.process.join()
         member.connection.close()
         self.members.remove(member)
-        self.changed = True
+        self.look(at_once=True)  # what it has got done does not count against it
         if member.process.exitcode == 0:
             return
-        cause = _cause_of_death(member.process.exitcode)
+        cause = _exit_text(member.process.exitcode)
         held = self.store.held_by(member.process.pid or 0, self.runs)
         for run in held:
-            self.deaths[run.id] += 1
-            if self.deaths[run.id] < MOST_DEATHS:
+            self.crashes[run.id] += 1
+            if self.crashes[run.id] < MOST_CRASHES:
                 self.watcher.noted(f"{run.title}: its worker process {cause}; the run goes on from its checkpoint")
             else:
-                self.fail(run, f"its worker process {cause}, {MOST_DEATHS} times")
+                self.fail(run, f"its worker process {cause}, {MOST_CRASHES} times")
         if held or self.deadline is not None:
             return
-        self.look()  # what its predecessors have got done does not count against it
-        self.idle_deaths += 1
-        if self.idle_deaths >= MOST_DEATHS:
-            raise AgglabError(f"{self.config.folder}: {MOST_DEATHS} workers in a row {cause} with no run in hand")
+        self.idle_crashes += 1
+        if self.idle_crashes >= MOST_CRASHES:
+            raise AgglabError(f"{self.config.folder}: {MOST_CRASHES} workers in a row {cause} with no run in hand")
         self.watcher.noted(f"a worker process {cause} with no run in hand")
 
     def fail(self, run: PlannedRun, message: str) -> None:
@@ -191,14 +188,14 @@ class _Pool:
     def give_up(self, run: str, message: str) -> None:
         if run not in self.given_up:
             self.given_up[run] = message
-            self.watcher.failed(next(each for each in self.runs if each.id == run), message)
+            self.watcher.failed(next(planned for planned in self.runs if planned.id == run), message)
 
     def stop(self) -> None:
-        """Tell every worker to stop after its step."""
+        """Ask every worker to stop after its step."""
         self.deadline = time.monotonic() + self.grace
         for member in self.members:
             if not member.ready:
-                member.process.kill()  # it holds nothing yet, and would hear of it only once it has loaded all it needs
+                member.process.kill()  # it has no run yet, and would see the message only once it has loaded the data
                 continue
             try:
                 member.connection.send(None)
@@ -213,7 +210,7 @@ class _Pool:
             member.connection.close()
 
 
-def _cause_of_death(exitcode: int | None) -> str:
+def _exit_text(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
         return f"ended with exit code {exitcode}"
     name = signal.Signals(-exitcode).name

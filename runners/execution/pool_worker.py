@@ -29,7 +29,7 @@ class CannotStart:
 
 @dataclass(frozen=True)
 class Unrecorded:
-    """A run failed, and its folder could not be told."""
+    """A run failed, and this could not be written into its folder."""
 
     run: str
     message: str
@@ -37,7 +37,7 @@ class Unrecorded:
 
 def work(connection: Connection, config: WorkerConfig, runs: Sequence[PlannedRun], given_up: set[str]) -> None:
     """Body of a worker process. It never outlives its parent, and leaves the handling of Ctrl-C to it: a message
-    through `connection` tells it to stop."""
+    through `connection` asks it to stop."""
     for number in LEFT_TO_PARENT:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -52,8 +52,8 @@ def work(connection: Connection, config: WorkerConfig, runs: Sequence[PlannedRun
             connection.send(CannotStart(f"{config.folder}: the worker could not start: {describe(error)}"))
             return
         connection.send(Ready())
-        if worker.work() is End.BROKEN:
-            os._exit(0)  # a broken process may hang on its way out
+        if worker.work() is End.PROCESS_FAILED:
+            os._exit(0)  # a process that has failed may hang on its way out
 
 
 def _end_with_parent() -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aggregation_lab.errors import AgglabError
-from aggregation_lab.naming import printable
+from aggregation_lab.text import escaped
 from runners.planning.plan import PlannedRun
 from runners.store.run_files import RunProgress
 
@@ -24,7 +24,7 @@ WARNINGS_SHOWN = 5
 """Most warnings on the data that a grid or a plan shows."""
 
 
-class GridProgress:
+class GridDisplay:
     """A `Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
 
     def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], None]):
@@ -46,7 +46,7 @@ class GridProgress:
         self._bar_task = self._bar.add_task("grid", total=self._count, eta="")
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> "GridProgress":
+    def __enter__(self) -> "GridDisplay":
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -79,7 +79,7 @@ class GridProgress:
 
     def failed(self, run: PlannedRun, message: str) -> None:
         self._end(run)
-        line = printable(f"  {self._counter()}  {run.title}: {message}", keep="\n")
+        line = escaped(f"  {self._counter()}  {run.title}: {message}", keep="\n")
         self._say(Text.assemble(("FAILED", "red"), line))
 
     def noted(self, message: str) -> None:
@@ -115,7 +115,7 @@ class GridProgress:
         self._bar.update(self._bar_task, completed=len(self._ended), eta=self._eta())
         lines = Table.grid(padding=(0, 2))
         for run, progress in self._active.values():
-            lines.add_row("  ", Text(printable(run.title)), _where(progress))
+            lines.add_row("  ", Text(escaped(run.title)), _where(progress))
         return Group(self._bar, lines)
 
 
@@ -139,16 +139,18 @@ def duration(seconds: float) -> str:
 
 def say(console: Console, line: str | Text) -> None:
     """Print one line as it is: no markup, no colours on numbers, no breaks."""
-    shown = printable(line, keep="\n") if isinstance(line, str) else line
+    shown = escaped(line, keep="\n") if isinstance(line, str) else line
     console.print(shown, soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
-def say_warnings(console: Console, warnings: Sequence[object]) -> None:
-    """The first warnings, and how many more there are."""
+def say_warnings(console: Console, warnings: Sequence[object], notes: Sequence[str] = ()) -> None:
+    """The first warnings, and how many more there are; all notes."""
     for warning in warnings[:WARNINGS_SHOWN]:
         say(console, f"warning  {warning}")
     if len(warnings) > WARNINGS_SHOWN:
         say(console, f"and {len(warnings) - WARNINGS_SHOWN} more; `agglab validate` lists all")
+    for note in notes:
+        say(console, note)
 
 
 def preparation(console: Console) -> Callable[[str, int, int], None]:

@@ -35,8 +35,8 @@ class Watcher(Protocol):
     def ticked(self) -> None: ...
 
 
-class Watch:
-    """Looks at the runs again and again and tells the watcher what has changed. Ended runs are not looked at twice."""
+class RunWatch:
+    """Looks at the runs again and again and reports what has changed. Finished runs are not looked at twice."""
 
     def __init__(self, runs: Sequence[PlannedRun], store: RunStore, watcher: Watcher):
         self._runs, self._store, self._watcher = {run.id: run for run in runs}, store, watcher
@@ -49,7 +49,7 @@ class Watch:
         if at_once or start >= self._next:
             unsettled = [run for run in self._runs.values() if self._known[run.id].state is not State.DONE]
             for run_id, status in self._store.present(unsettled).items():
-                self._tell(self._runs[run_id], self._known[run_id], status)
+                self._report(self._runs[run_id], self._known[run_id], status)
                 self._known[run_id] = status
             now = time.monotonic()
             self._next = now + (now - start) / LOOK_SHARE
@@ -62,7 +62,7 @@ class Watch:
         failed = {run: status.reason for run, status in states.items() if status.state is State.FAILED}
         return Outcome(done, {run: unrecorded[run] for run in unrecorded if run not in done} | failed, interrupted)
 
-    def _tell(self, run: PlannedRun, before: Status, now: Status) -> None:
+    def _report(self, run: PlannedRun, before: Status, now: Status) -> None:
         changed = now.state is not before.state
         if now.state is not State.PENDING and changed and before.state is not State.RUNNING:
             self._watcher.started(run)

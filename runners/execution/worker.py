@@ -1,7 +1,7 @@
 """A worker: takes runs from the store and trains them, one after the other, until none is left to take.
 
 It keeps the data open and its process warm for all of them. What it does is written in the run folders; its parent, if
-it has one, hears only what cannot be written there.
+it has one, receives only what cannot be written there.
 """
 
 import os
@@ -43,17 +43,17 @@ class WorkerConfig:
 
 
 class End(Enum):
-    """Why a worker ends: nothing is left to take, it was told to stop, or its process can no longer be trusted."""
+    """Why a worker ends: nothing is left to take, it was asked to stop, or its process can no longer be trusted."""
 
     NOTHING_LEFT = "nothing left"
     STOPPED = "stopped"
-    BROKEN = "broken"
+    PROCESS_FAILED = "process failed"
 
 
 @dataclass
 class Worker:
-    """`runs` in the order in which they should be taken. `stop` is asked after every step; `unrecorded` hears of a
-    failure that the run's folder does not hold, such as that it cannot be written."""
+    """`runs` in the order in which they should be taken. `stop` is asked after every step; `unrecorded` is called with
+    a failure that the run's folder does not hold, such as that it cannot be written."""
 
     config: WorkerConfig
     runs: Sequence[PlannedRun]
@@ -72,10 +72,10 @@ class Worker:
         """Train what is to be had."""
         while not self.stop():
             states = self._store.present([run for run in self.runs if run.id not in self.given_up])
-            open_ = [run for run in self.runs if run.id in states and states[run.id].state is State.PENDING]
-            if not open_:
+            pending = [run for run in self.runs if run.id in states and states[run.id].state is State.PENDING]
+            if not pending:
                 return End.NOTHING_LEFT
-            end = self._first_of(open_)
+            end = self._first_of(pending)
             if end is not None:
                 return end
         return End.STOPPED
@@ -118,16 +118,16 @@ class Worker:
             if reporter.interrupted:
                 return None if claim.lost else End.STOPPED
             trustworthy = isinstance(error, AgglabError)
-            claim.beat()  # a run that another has taken over, or set aside, fails in ways that are not its own
+            claim.beat()  # a run that another has taken over, or set aside, fails because of that
             if claim.lost:
-                return None if trustworthy else End.BROKEN
+                return None if trustworthy else End.PROCESS_FAILED
             message = describe(error)
             try:
                 record_failure(folder, message, traceback.format_exc())
             except AgglabError:
                 self._give_up(run, message)
             if not trustworthy:
-                return End.BROKEN
+                return End.PROCESS_FAILED
             return End.STOPPED if self.config.fail_fast else None
 
     def _give_up(self, run: PlannedRun, message: str) -> None:
@@ -136,7 +136,7 @@ class Worker:
 
 
 class _Reporter:
-    """Called by the run after every step: shows progress, hears the order to stop, and ends a run that was lost."""
+    """Called by the run after every step: shows progress, sees the order to stop, and ends a run that was lost."""
 
     LOOK_EVERY = 0.1
     """Least seconds between two looks at the order to stop."""

@@ -7,7 +7,7 @@ A claim is taken by linking a finished file to the next number, which succeeds f
 systems too. Numbers only grow while a claim is dead or released, and a file goes away only when a higher one stands, so
 a contender with an old view of the folder finds its number taken, or a higher one beside it, and steps back. A holder
 that was taken for dead sees the higher number at its next beat, and stops. So does one whose folder was set aside and
-made anew: the claim that has its number there, if any, does not hold its token.
+made again: the claim that has its number there, if any, does not hold its token.
 """
 
 import os
@@ -15,8 +15,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aggregation_lab import files
@@ -33,7 +33,7 @@ _NAME = re.compile(r"claim-(\d+)\.json")
 
 def latest(names: Iterable[str]) -> int:
     """Highest number of the claims among the file names of a folder; 0 where there is none."""
-    return max((int(found.group(1)) for name in names if (found := _NAME.fullmatch(name))), default=0)
+    return max((int(match.group(1)) for name in names if (match := _NAME.fullmatch(name))), default=0)
 
 
 def living(folder: Path, number: int) -> ClaimContent | None:
@@ -105,7 +105,7 @@ class Claim:
             self.beat()
 
     def beat(self) -> None:
-        """Show that the holder lives and how far it is, and find out whether the claim is still its own."""
+        """Show that the holder lives and how far it is, and find out whether it still has the claim."""
         try:
             if self._still_ours():
                 self._write()
@@ -127,10 +127,10 @@ class Claim:
 
     def _still_ours(self) -> bool:
         try:
-            found = latest(os.listdir(self._folder)), read_bytes(self._path)
+            highest, text = latest(os.listdir(self._folder)), read_bytes(self._path)
         except FileNotFoundError:
             return False  # nobody takes the highest claim away, but with its folder
-        return not self.lost and found[0] <= self.number and self._is_ours(found[1])
+        return not self.lost and highest <= self.number and self._is_ours(text)
 
     def _is_ours(self, text: bytes) -> bool:
         return _content(text).token == self._token
@@ -149,11 +149,11 @@ def take(folder: Path) -> Claim | None:
         number, token = before + 1, secrets.token_hex(16)
         if not _link(folder, number, token):
             return None
-        found = os.listdir(folder)
-        if latest(found) > number:
+        names = os.listdir(folder)
+        if latest(names) > number:
             (folder / f"claim-{number}.json").unlink(missing_ok=True)
             return None
-        for name in found:
+        for name in names:
             if 0 < latest([name]) < number:
                 with suppress(OSError):  # a lower claim counts for nothing, whatever it is
                     (folder / name).unlink()
@@ -175,24 +175,16 @@ def _link(folder: Path, number: int, token: str) -> bool:
     return True
 
 
-class _temporary:
+@contextmanager
+def _temporary(folder: Path, text: bytes) -> Iterator[Path]:
     """A file with `text` that vanishes at the end of the block if it still has its name."""
-
-    def __init__(self, folder: Path, text: bytes):
-        self._folder, self._text = folder, text
-
-    def __enter__(self) -> Path:
-        handle, self._path = files.temporary_file(self._folder, "claim")
-        try:
-            with open(handle, "wb") as stream:
-                stream.write(self._text)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+    handle, path = files.temporary_file(folder, "claim")
+    try:
+        with open(handle, "wb") as stream:
+            stream.write(text)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _about_us(progress: RunProgress | None, token: str) -> bytes:
@@ -213,11 +205,7 @@ def _content(text: bytes) -> ClaimContent:
 def _now(folder: Path) -> float:
     """The clock of the file system that holds `folder`."""
     try:
-        handle, path = files.temporary_file(folder, "claim")
+        with _temporary(folder, b"") as path:
+            return path.stat().st_mtime
     except OSError:
         return time.time()
-    try:
-        return os.fstat(handle).st_mtime
-    finally:
-        os.close(handle)
-        path.unlink(missing_ok=True)

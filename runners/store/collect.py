@@ -51,7 +51,7 @@ def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
         sweep(folder.path, ("*.parquet", "scores.csv", MANIFEST))
         finished = finished_runs(folder, runs)
         for name, table in results.TABLES.items():
-            frame = _gathered(folder, finished, name)
+            frame = gather(folder, finished, name)
             results.write_table(frame, table, folder.table(name))
             if name == "scores":
                 write_text(folder.path / "scores.csv", csv_text(frame))
@@ -77,11 +77,6 @@ def manifest(folder: StudyFolder, *, planned: int, finished: int) -> Manifest:
     )
 
 
-def gather(folder: StudyFolder, runs: Sequence[PlannedRun], name: str) -> pd.DataFrame:
-    """One table over all finished runs of the plan. Raises `DamagedResult` naming a run's damaged file."""
-    return _gathered(folder, finished_runs(folder, runs), name)
-
-
 def finished_runs(folder: StudyFolder, runs: Sequence[PlannedRun]) -> list[FinishedRun]:
     """The finished runs of the plan."""
     folders = folder.runs.folders(runs)
@@ -89,14 +84,17 @@ def finished_runs(folder: StudyFolder, runs: Sequence[PlannedRun]) -> list[Finis
     return [FinishedRun(run, folders[run.id], result.digests) for run, result in done if result]
 
 
-def _gathered(folder: StudyFolder, finished: Sequence[FinishedRun], name: str) -> pd.DataFrame:
+def gather(folder: StudyFolder, finished: Sequence[FinishedRun], name: str) -> pd.DataFrame:
+    """One table over the finished runs and the floor. Raises `DamagedResult` naming a run's damaged file."""
     table, tasks = results.TABLES[name], read_tasks(folder)
     rows = [(_read(result, results.RUN_TABLES[name]), result.run.labels) for result in finished]
     parts = [(part, label) for part, labels in rows for label in labels]
     frames = [_labelled(parts).to_pandas()] if parts else []
     if name in ("scores", "cases"):
         frames += read_floor(folder, table)
-    return results.append([_grouped(frame, tasks) if _has_group(table) else frame for frame in frames], table)
+    if any(column.name == "group" for column in table.columns):
+        frames = [_grouped(frame, tasks) for frame in frames]
+    return results.append(frames, table)
 
 
 def _labelled(parts: Sequence[tuple[pa.Table, tuple[str, str]]]) -> pa.Table:
@@ -123,10 +121,6 @@ def _read(finished: FinishedRun, table: results.Table) -> pa.Table:
     except (OSError, pa.ArrowInvalid) as error:
         raise DamagedResult(finished.run, path) from error
     return pa.Table.from_pandas(results.read_table(path, table), table.schema)  # raises, naming what is wrong
-
-
-def _has_group(table: results.Table) -> bool:
-    return any(column.name == "group" for column in table.columns)
 
 
 def _grouped(frame: pd.DataFrame, tasks: dict[str, Task]) -> pd.DataFrame:

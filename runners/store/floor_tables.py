@@ -53,12 +53,12 @@ def read_floor(folder: StudyFolder, table: results.Table) -> list["pd.DataFrame"
         ]
     except ResultsError as error:
         fault = str(error).rpartition(";")[0]
-        raise ResultsError(f"{fault}; the same run-grid command makes the floor anew") from error
+        raise ResultsError(f"{fault}; the same run-grid command makes the floor again") from error
 
 
 def floor_file(folder: StudyFolder, study: Study, fraction: float, table: str) -> Path:
     """Where the floor's rows lie; the name holds all that changes them within one folder."""
-    return folder.floor / f"f{fraction:g}-{study.training.image_size}px-recipe{RECIPE}-{table}.parquet"
+    return folder.path / "floor" / f"f{fraction:g}-{study.training.image_size}px-recipe{RECIPE}-{table}.parquet"
 
 
 def _label(dataset: str | None, split: str | None) -> str:

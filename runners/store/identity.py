@@ -38,7 +38,9 @@ def read_identity(file: Path) -> Identity | None:
         raise StudyError(f"{file}: cannot be read ({error.strerror}); choose another --out") from error
     except ValueError as error:
         raise StudyError(f"{damaged} ({error}); restore it, or choose another --out") from error
-    if value.keys() != {"format", "study", "dataset", "split"}:
+    digests = value.get("dataset"), value.get("split")
+    typed = all(isinstance(digest, str | None) for digest in digests)
+    if not typed or value.keys() != {"format", "study", "dataset", "split"}:
         raise StudyError(f"{damaged}; choose another --out")
     if value["format"] != FORMAT:
         raise StudyError(
@@ -50,6 +52,4 @@ def read_identity(file: Path) -> Identity | None:
     except StudyError as error:
         first = str(error).splitlines()[0]
         raise StudyError(f"{first}; its settings are not valid in this agglab, choose another --out") from error
-    if not all(isinstance(value[name], str | None) for name in ("dataset", "split")):
-        raise StudyError(f"{damaged}; choose another --out")
-    return Identity(study, value["dataset"], value["split"])
+    return Identity(study, *digests)

@@ -40,7 +40,7 @@ _WRITTEN = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedStudy:
     """The runs of a study, what is less than wished in its data and their split, and what was put right."""
 
     runs: list[PlannedRun]
@@ -48,7 +48,7 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressCallback) -> Plan:
+def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
     """Bring `folder` to where runs can start and return the plan; what is there already is checked and kept.
 
     `source` is the study file, kept as a copy. The caller holds the lock `preparing`. Raises `StudyError` where
@@ -59,20 +59,31 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     check_owner(folder, study)
     for name, patterns in _WRITTEN.items():
         sweep(folder.path / name, patterns)
-    known = folder.find_identity() or Identity(study)
-    if known.dataset is None:
-        folder.write_identity(Identity(study))
+    known = folder.find_identity()
+    if known is None or known.dataset is None:
+        Identity(study).write(folder.identity_file)
     dataset = read_data(study, folder.data, folder.cache, progress)
-    digest, split, notes = _checked(study, dataset, folder, known)
-    runs = plan_runs(study, dataset, split)
+    plan, split = _plan(study, folder, dataset)
     split.save(folder.path)
     cache = open_cache(dataset, study.training.image_size, folder.cache, progress)
     save_dataset(folder, dataset)
     write_floor(folder, study, dataset, split, cache, progress)
     write_atomic(folder.path / "study.yaml", lambda stream: stream.write(source.read_bytes()))
-    folder.write_plan(runs)
-    folder.write_identity(Identity(study, digest, split.digest))
-    return Plan(runs, (*dataset.warnings, *split.warnings), notes)
+    folder.write_plan(plan.runs)
+    Identity(study, dataset_digest(dataset), split.digest).write(folder.identity_file)
+    return plan
+
+
+def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
+    """The plan that `prepare` would make, leaving no trace in `folder`. Raises as `prepare` does."""
+    check_owner(folder, study)
+    with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
+        memory = Path(scratch)
+        for remembered in folder.cache.glob("scan*.parquet"):
+            with suppress(OSError):  # what cannot be read is not remembered
+                (memory / remembered.name).write_bytes(read_bytes(remembered))
+        dataset = read_data(study, folder.data if folder.data.is_dir() else memory / "data", memory, progress)
+        return _plan(study, folder, dataset)[0]
 
 
 def check_model(study: Study, tasks: Sequence[Task]) -> None:
@@ -82,18 +93,16 @@ def check_model(study: Study, tasks: Sequence[Task]) -> None:
     build_m2dino(study.model, tasks)
 
 
-def _checked(
-    study: Study, dataset: "Dataset", folder: StudyFolder, known: Identity
-) -> tuple[str, "Split", tuple[str, ...]]:
-    """Digest and split of the data, and what to tell of them. Raises `StudyError` where `folder` was made from another
-    data set or split."""
-    digest = dataset_digest(dataset)
-    check_same(folder, "data set", known.dataset, digest)
+def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[PlannedStudy, "Split"]:
+    """The runs of the study on its data, and the split. Raises `StudyError` where `folder` was made from other ones."""
+    known, notes = folder.find_identity() or Identity(study), tuple[str, ...]()
+    check_same(folder, "data set", known.dataset, dataset_digest(dataset))
     if known.split is None or study.data.split is not None:
-        split, notes = find_split(study.data, dataset), ()
+        split = find_split(study.data, dataset)
         check_same(folder, "split", known.split, split.digest)
-        return digest, split, notes
-    return digest, *_kept_split(study.data, dataset, folder, known.split)
+    else:
+        split, notes = _kept_split(study.data, dataset, folder, known.split)
+    return PlannedStudy(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings), notes), split
 
 
 def _kept_split(
@@ -103,11 +112,11 @@ def _kept_split(
 
     Raises `StudyError` where it is lost and the data or their reading have changed so that another one is drawn.
     """
-    from aggregation_lab.data.splits.split import SPLIT_FILE, draw_split
+    from aggregation_lab.data.splits.split import SPLIT_FILE, Split, draw_split
 
     file = folder.path / SPLIT_FILE
     try:
-        split = find_split(settings, dataset, folder.path)
+        split = Split.load(folder.path, dataset)
         if split.digest == digest:
             return split, ()
         fault = "is not the split that the runs so far were made with"
@@ -126,22 +135,28 @@ def read_data(study: Study, phantoms: Path, memory: Path, progress: ProgressCall
     `memory` is the folder in which the scan of the files is remembered. Raises `DataError` where the data cannot be
     used, and `StudyError` where the study alone is at fault, because it names what they lack.
     """
+    if study.data.root is None:
+        make_phantoms(phantoms, study.data.phantoms, progress)
+    with _faults_of_the_study():
+        return read_folder(study.data.root or phantoms, study.data, progress, memory / SCAN)
+
+
+def read_folder(
+    root: Path, settings: DataConfig, progress: ProgressCallback, scan_file: Path | None = None
+) -> "Dataset":
+    """The data folder `root` as the settings say that it is to be read. Raises `DataError`."""
     from aggregation_lab.data.challenge import read_dataset
 
-    root = study.data.root or phantoms
-    if study.data.root is None:
-        make_phantoms(root, study.data.phantoms, progress)
-    with _faults_of_the_study():
-        return read_dataset(
-            root,
-            tasks=study.data.tasks,
-            groups=study.data.groups,
-            subjects=study.data.subjects,
-            laterality=study.data.laterality,
-            rules=study.data,
-            scan_file=memory / SCAN,
-            progress=progress,
-        )
+    return read_dataset(
+        root,
+        tasks=settings.tasks,
+        groups=settings.groups,
+        subjects=settings.subjects,
+        laterality=settings.laterality,
+        rules=settings,
+        scan_file=scan_file,
+        progress=progress,
+    )
 
 
 @contextmanager
@@ -168,25 +183,10 @@ def make_phantoms(folder: Path, settings: PhantomSettings, progress: ProgressCal
     write_phantoms(folder, config, partial(progress, "drawing phantoms"), workers=cost.cores())
 
 
-def find_split(settings: DataConfig, dataset: "Dataset", kept: Path | None = None) -> "Split":
-    """The study's split file, else the split in the folder `kept` where one was drawn, else a new one."""
+def find_split(settings: DataConfig, dataset: "Dataset") -> "Split":
+    """The study's split file, else a new split."""
     from aggregation_lab.data.splits.split import Split, draw_split
 
-    file = settings.split or kept
-    if file is None:
+    if settings.split is None:
         return draw_split(dataset, shares=settings.shares, seed=settings.split_seed)
-    return Split.load(file, dataset)
-
-
-def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> Plan:
-    """The plan that `prepare` would make, leaving no trace in `folder`. Raises as `prepare` does."""
-    check_owner(folder, study)
-    known = folder.find_identity() or Identity(study)
-    with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
-        memory = Path(scratch)
-        for remembered in folder.cache.glob("scan*.parquet"):
-            with suppress(OSError):  # what cannot be read is not remembered
-                (memory / remembered.name).write_bytes(read_bytes(remembered))
-        dataset = read_data(study, folder.data if folder.data.is_dir() else memory / "data", memory, progress)
-        _, split, notes = _checked(study, dataset, folder, known)
-        return Plan(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings), notes)
+    return Split.load(settings.split, dataset)

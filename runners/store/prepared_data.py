@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.splits.split import Split
 
+TASKS = "tasks.json"
 TABLES = ("cases", "images", "masks", "near_duplicates")
 
 
@@ -34,17 +35,9 @@ def save_dataset(folder: StudyFolder, dataset: "Dataset") -> None:
 
     digest = dataset_digest(dataset)
     for name in TABLES:
-        write_frame(_table_file(folder, name), getattr(dataset, name), _label(name, digest))
+        write_frame(folder.prepared / f"{name}.parquet", getattr(dataset, name), _label(name, digest))
     tasks = [asdict(task) for task in dataset.tasks.values()]
-    write_sealed(_tasks_file(folder), {"root": str(dataset.root), "tasks": tasks, "dataset": digest})
-
-
-def _table_file(folder: StudyFolder, name: str) -> Path:
-    return folder.prepared / f"{name}.parquet"
-
-
-def _tasks_file(folder: StudyFolder) -> Path:
-    return folder.prepared / "tasks.json"
+    write_sealed(folder.prepared / TASKS, {"root": str(dataset.root), "tasks": tasks, "dataset": digest})
 
 
 def _label(name: str, dataset: str | None) -> str:
@@ -59,7 +52,7 @@ def read_tasks(folder: StudyFolder) -> dict[str, Task]:
 
 def _root_and_tasks(folder: StudyFolder) -> tuple[Path, dict[str, Task]]:
     """The data folder of the study, and its tasks."""
-    file = _tasks_file(folder)
+    file = folder.prepared / TASKS
     try:
         value = read_sealed(file)
         if value["dataset"] != folder.read_identity().dataset:
@@ -78,7 +71,7 @@ def read_case_tables(folder: StudyFolder) -> tuple["pd.DataFrame", "pd.DataFrame
 def _read_table(folder: StudyFolder, name: str) -> "pd.DataFrame":
     from aggregation_lab.storage.sealed_parquet import read_frame
 
-    file = _table_file(folder, name)
+    file = folder.prepared / f"{name}.parquet"
     try:
         return read_frame(file, _label(name, folder.read_identity().dataset))
     except (OSError, ValueError) as error:

@@ -63,7 +63,7 @@ class Failure(_Content):
 
 
 class Done(_Content):
-    """done.json: the id of the run, what it took, and the SHA-256 of each table that it wrote."""
+    """done.json: the id of the run, what it took, and the SHA-256 of the tables that it wrote."""
 
     run: str
     seconds: Annotated[float, Field(ge=0, lt=1e12), _or_else(0.0)] = 0.0

@@ -6,26 +6,26 @@
     error.json      why it failed, with the traceback; log.txt has what it printed
     done.json       finished; its tables lie beside it
 
-done wins over a living claim, that over an error, that over nothing. A claim whose holder is gone counts for nothing.
+done wins over a living claim, that over an error, that over nothing. A claim whose holder has ended counts for nothing.
 """
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from aggregation_lab.files import cannot_be_written, read_bytes, sweep, write_json
-from aggregation_lab.run import CHECKPOINT, DONE
+from aggregation_lab.run import CHECKPOINT, DONE, SPEC
 from aggregation_lab.storage.sealed_json import read_sealed
 from runners.planning.plan import PlannedRun
 from runners.store import claims
 from runners.store.process_identity import slurm_job
 from runners.store.run_files import Done, Failure, RunProgress
 
-SPEC, ERROR, LOG = "spec.json", "error.json", "log.txt"
+ERROR, LOG = "error.json", "log.txt"
 
 
 class State(StrEnum):
@@ -34,6 +34,11 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
     STALE = "stale"
+
+
+def counted(states: Sequence[State]) -> str:
+    """How many there are of each, such as `3 done, 1 failed`."""
+    return ", ".join(f"{states.count(state)} {state}" for state in State if state in states)
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def _read_failure(folder: Path) -> Failure | None:
 def claimed(folder: Path, run: PlannedRun) -> Iterator[claims.Claim | None]:
     """Claim a run's folder for this process; None where the run is not to be had: another has it, or it has ended.
 
-    What an earlier attempt left half written goes. Raises `AgglabError` where the folder cannot be written.
+    Removes what an earlier attempt left half written. Raises `AgglabError` where the folder cannot be written.
     """
     claim = claims.take(folder)
     if claim is None:
@@ -130,6 +135,8 @@ def claimed(folder: Path, run: PlannedRun) -> Iterator[claims.Claim | None]:
 def record_failure(folder: Path, message: str, trace: str = "") -> None:
     """Mark the run as failed. The caller holds its claim."""
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    # A path in the message may hold bytes that are no text, which neither JSON nor a terminal takes.
+    message, trace = (text.encode(errors="backslashreplace").decode() for text in (message, trace))
     failure = Failure(message=message, when=when, job=slurm_job(), traceback=tuple(trace.splitlines()))
     write_json(folder / ERROR, failure.model_dump())
 

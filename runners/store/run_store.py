@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.files import cannot_be_written, read_bytes
-from aggregation_lab.run import DONE
+from aggregation_lab.run import DONE, SPEC
 from runners.planning.plan import PlannedRun, RunKey
 from runners.store.run_files import SpecKey
-from runners.store.run_folder import ERROR, SPEC, State, Status, latest_holder, read_done, run_state
+from runners.store.run_folder import ERROR, State, Status, latest_holder, read_done, run_state
 
 SET_ASIDE = "runs-set-aside"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -30,8 +30,8 @@ class RunStore:
 
     def folders(self, runs: Sequence[PlannedRun]) -> dict[str, Path]:
         """Folder of every run, by id."""
-        found = self._by_id()
-        return {run.id: found.get(run.id, self.root / run.folder_name) for run in runs}
+        present = self._by_id()
+        return {run.id: present.get(run.id, self.root / run.folder_name) for run in runs}
 
     def present(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
         """State of every run by what its own folder holds, by id: quick, and never stale."""
@@ -55,7 +55,7 @@ class RunStore:
         return [run for run in held if not read_done(folders[run.id], run.id)]
 
     def set_aside(self, runs: Sequence[PlannedRun]) -> list[Path]:
-        """Move the folders of runs that are to be trained anew out of the way; nothing is deleted.
+        """Move the folders of runs that are to be trained again out of the way; nothing is deleted.
 
         A run that somebody has claimed since the caller looked stays where it is. Returns where the folders are now.
         """
@@ -81,7 +81,7 @@ class RunStore:
 
     @staticmethod
     def _finished(folders: Sequence[Path]) -> dict[RunKey, dict[str, Any]]:
-        """Specs of finished runs, the latest of each key."""
+        """Specs of finished runs, the latest one by key."""
         finished, specs = [], {}
         for folder in folders:
             try:

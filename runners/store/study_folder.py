@@ -58,10 +58,6 @@ class StudyFolder:
         return self.path / "prepared"
 
     @property
-    def floor(self) -> Path:
-        return self.path / "floor"
-
-    @property
     def slurm(self) -> Path:
         return self.path / "slurm"
 
@@ -96,9 +92,6 @@ class StudyFolder:
             raise StudyError(f"{self}: is not the output of a study (it has no study.json); give the folder of --out")
         return identity
 
-    def write_identity(self, identity: Identity) -> None:
-        identity.write(self.identity_file)
-
     def read_study(self) -> Study:
         """The study that the folder was made for. Raises `StudyError` where there is none."""
         return self.read_identity().study
@@ -109,7 +102,7 @@ class StudyFolder:
         try:
             return [PlannedRun.from_json(value) for value in read_sealed(self.plan_file)["runs"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StudyError(f"{self.plan_file}: cannot be read; `agglab run-grid` writes it anew") from error
+            raise StudyError(f"{self.plan_file}: cannot be read; `agglab run-grid` writes it again") from error
 
     def write_plan(self, runs: list[PlannedRun]) -> None:
         write_sealed(self.plan_file, {"runs": [run.to_json() for run in runs]})
@@ -152,4 +145,4 @@ class StudyFolder:
 def cannot_be_used(file: Path, error: Exception) -> StudyError:
     """The error to raise for a file of the folder that every `run-grid` writes."""
     reason = (error.strerror if isinstance(error, OSError) else None) or error
-    return StudyError(f"{file}: cannot be used ({reason}); the same run-grid command writes it anew")
+    return StudyError(f"{file}: cannot be used ({reason}); the same run-grid command writes it again")

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION, Progress
-from aggregation_lab.storage.sealed_parquet import read_frame, write_frame
+from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION, ProgressCallback
+from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 
 HASH_BITS = 12
 """Largest number of differing bits, of 64, at which a pair is looked at closely."""
@@ -31,11 +31,9 @@ _FINE = 2.0  # sigma in thumbnail pixels: structure coarser than this is taken o
 _FLOOR = 4.0  # grey levels: contrast below this is noise of compression, not structure
 _ROWS = 512  # images compared with all others at a time: bounds memory
 
-PAIR_COLUMNS = ("first", "second", "mirrored", "correlation")
-
 
 def near_duplicates(
-    images: pd.DataFrame, *, memory: Path | None = None, progress: Progress | None = None
+    images: pd.DataFrame, *, memory: Path | None = None, progress: ProgressCallback | None = None
 ) -> pd.DataFrame:
     """Pairs of near-duplicate images, one row each, in the order of their content.
 
@@ -48,12 +46,12 @@ def near_duplicates(
     digest = hashlib.sha256(
         "".join([*contents, f"{HASH_BITS} {CORRELATION} {_FINE} {_FLOOR} {VERSION}"]).encode()
     ).hexdigest()
-    remembered = _remembered(memory, digest)
+    remembered = remembered_frame(memory, digest)
     if remembered is not None:
         return remembered
     thumbnails = np.frombuffer(b"".join(ordered["thumbnail"]), np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
-    found = [pair for block in _search(thumbnails, progress) for pair in block]
-    frame = pd.DataFrame(found, columns=["i", "j", "mirrored", "correlation"])
+    confirmed = [pair for block in _search(thumbnails, progress) for pair in block]
+    frame = pd.DataFrame(confirmed, columns=["i", "j", "mirrored", "correlation"])
     frame = frame.sort_values("correlation", ascending=False).drop_duplicates(["i", "j"]).sort_values(["i", "j"])
     pairs = pd.DataFrame(
         {
@@ -68,16 +66,7 @@ def near_duplicates(
     return pairs
 
 
-def _remembered(memory: Path | None, digest: str) -> pd.DataFrame | None:
-    if memory is None or not memory.is_file():
-        return None
-    try:
-        return read_frame(memory, digest)
-    except (OSError, ValueError):  # damaged, or of other images: search again
-        return None
-
-
-def _search(thumbnails: np.ndarray, progress: Progress | None) -> Iterator[list[tuple[int, int, bool, float]]]:
+def _search(thumbnails: np.ndarray, progress: ProgressCallback | None) -> Iterator[list[tuple[int, int, bool, float]]]:
     """Confirmed pairs (i < j), block by block. thumbnails: N x 32 x 32 uint8."""
     plain, mirrored = _hashes(thumbnails)
     fine = _fine_structure(thumbnails)

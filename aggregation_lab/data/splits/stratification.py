@@ -15,7 +15,7 @@ _GOLDEN = (5**0.5 - 1) / 2
 def case_labels(dataset: "Dataset") -> list[tuple[str, ...]]:
     """What each case counts for: its task, and within it its classes."""
     classes = zip(dataset.cases["task"], case_classes(dataset), strict=True)
-    return [(task, *(f"{task}/{number}" for number in found)) for task, found in classes]
+    return [(task, *(f"{task}/{number}" for number in numbers)) for task, numbers in classes]
 
 
 def case_classes(dataset: "Dataset") -> list[tuple[int, ...]]:
@@ -34,8 +34,8 @@ def stratify(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> np.nd
 
     counts: components x labels, cases of each label; shares: parts, sum 1; order: components, random in [0, 1).
 
-    Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML PKDD 2011), with components in the place of
-    single examples: the label with the fewest components left is dealt out first, its largest components before
+    Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML PKDD 2011), with components instead of single
+    examples: the label with the fewest components left is dealt out first, its largest components before
     the small ones, each into the part that is furthest behind its quota among those that can still hold it. A part
     wants at least one component of every label that has as many components as there are parts.
     """

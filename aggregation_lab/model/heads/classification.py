@@ -8,7 +8,7 @@ from aggregation_lab.model.heads.network import Network
 
 
 class ClassificationHead(nn.Module):
-    """Class logits from the mean and the maximum of the map: the whole view and its most telling place."""
+    """Class logits from the mean and the maximum of the map: the whole view and its most telling spot."""
 
     def __init__(self, *, dim: int, classes: int, width: int):
         super().__init__()

@@ -68,8 +68,8 @@ def log_file(folder: StudyFolder, job: str) -> Path:
     return folder.slurm / f"{job}_0_log.out"
 
 
-def parting_words(folder: StudyFolder) -> str:
-    """What to tell whoever stops watching."""
+def last_message(folder: StudyFolder) -> str:
+    """What to say to a user who stops watching."""
     left = jobs_left(folder)
     stop = f"the jobs go on: `scancel {' '.join(left.arrays)}` stops them, " if left and left.jobs else ""
     return f"no longer watching; {stop}the same command watches again"

@@ -96,7 +96,7 @@ def parameters(settings: SlurmSettings, name: str) -> dict[str, Any]:
     return {key: value for key, value in wanted.items() if value is not None}
 
 
-def threads_each(settings: SlurmSettings, jobs: int | None) -> int:
+def threads_per_worker(settings: SlurmSettings, jobs: int | None) -> int:
     """Threads of each worker of a job that has `jobs` workers; None is one per core, or several per GPU."""
     return max(1, settings.cpus // (jobs or settings.gpus * MOST_PER_DEVICE or settings.cpus))
 

@@ -19,7 +19,7 @@ from analysis.questions.scale_across_tasks import (
 )
 from analysis.questions.scale_within_tasks import task_lines, within_tasks
 from analysis.statistics.cluster_robust import clustered_fit
-from analysis.statistics.fitted_line import LIMITS_LEVEL, NONE, STARTS, STOPS, UNDETERMINED, Line
+from analysis.statistics.fitted_line import LIMITS_LEVEL, NO_CROSSING, STARTS, STOPS, UNDETERMINED, Line
 from analysis.statistics.mixed_model import fit_mixed
 from analysis.validation.simulate import Design, simulate
 
@@ -73,7 +73,7 @@ def test_crossover_and_its_limits_are_fiellers():
 
 def test_directions_and_abstentions():
     assert line(0.02, -0.03).crossover()["crossover"] == STOPS
-    assert line(0.2, 0.03).crossover()["crossover"] == NONE
+    assert line(0.2, 0.03).crossover()["crossover"] == NO_CROSSING
     assert line(0.001, 0.002).crossover()["crossover"] == UNDETERMINED
     # the line meets zero just below the sizes seen, or just above zero in them: nobody knows
     assert line(0.1, 0.03).crossover()["crossover"] == UNDETERMINED

@@ -53,7 +53,7 @@ def unstarted(finished, tiny_original, tmp_path) -> Path:
     """
     out = tmp_path / "out"
     out.mkdir()
-    StudyFolder(out).write_identity(Identity(read_study_file(finished / "study.yaml", data=tiny_original)))
+    Identity(read_study_file(finished / "study.yaml", data=tiny_original)).write(StudyFolder(out).identity_file)
     shutil.copy(finished / "out" / "threads.json", out)
     return out
 

@@ -59,10 +59,10 @@ if __name__ == "__main__":
     from tests.tiny import planned
     from runners.console.streams import lasting
     from runners.execution.pool import run_pool
-    from runners.execution.progress import GridProgress
+    from runners.execution.progress import GridDisplay
     runs, out = [planned(name, steps=5) for name in {names!r}], Path({out!r})
     with lasting():
-        with GridProgress(runs, Console(), lambda: None) as progress:
+        with GridDisplay(runs, Console(), lambda: None) as progress:
             print("begins", flush=True)
             run_pool(runs, fake_engine.config(out), progress, devices=[None])
 """

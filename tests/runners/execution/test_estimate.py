@@ -55,7 +55,7 @@ def test_largest_first_keeps_the_last_worker_short():
 
 def where(options, device="cpu", **study):
     screen = StringIO()
-    found = device_slots.places(Study(name="x", **study), device, options, Console(file=screen, width=200))
+    found = device_slots.worker_devices(Study(name="x", **study), device, options, Console(file=screen, width=200))
     return found, screen.getvalue()
 
 

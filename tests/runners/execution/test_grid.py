@@ -14,11 +14,11 @@ from aggregation_lab.errors import AgglabError, TrainingError
 from runners.execution import grid as runners_grid
 from runners.execution.engines import run_here
 from runners.execution.pool import run_pool
-from runners.execution.progress import GridProgress
+from runners.execution.progress import GridDisplay
 from runners.execution.worker import End, Worker
 from runners.options import GridOptions, Rerun
 from runners.planning.study_schema import Study
-from runners.store.prepare import Plan
+from runners.store.prepare import PlannedStudy
 from runners.store.run_folder import State, Status, claimed
 from runners.store.run_store import RunStore
 from runners.store.study_folder import StudyFolder
@@ -105,7 +105,7 @@ def test_tables_that_cannot_be_written_do_not_stop_the_grid(tmp_path):
         raise AgglabError("scores.parquet: is damaged")
 
     runs, screen = [planned("a"), planned("b")], StringIO()
-    with GridProgress(runs, Console(file=screen, width=200), collect) as progress:
+    with GridDisplay(runs, Console(file=screen, width=200), collect) as progress:
         outcome = grid(runs, tmp_path, progress)
     assert len(outcome.done) == 2
     assert "tables not updated: scores.parquet: is damaged\n" in screen.getvalue()
@@ -212,7 +212,7 @@ def test_a_run_whose_folder_was_taken_away_has_not_failed(tmp_path):
 def test_rerun_all_leaves_a_run_that_was_claimed_meanwhile_to_its_holder(tmp_path, monkeypatch):
     runs, store, screen = [planned("a"), planned("b")], StudyFolder(tmp_path).runs, StringIO()
     held = claimed(store.folder(runs[0]), runs[0])
-    monkeypatch.setattr(runners_grid, "prepare", lambda *_: Plan(runs, ()))
+    monkeypatch.setattr(runners_grid, "prepare", lambda *_: PlannedStudy(runs, ()))
     monkeypatch.setattr(runners_grid, "check_model", lambda *_: held.__enter__())  # after the look at the states
     options = GridOptions(1, rerun=Rerun.ALL, device="cpu")
     arguments = (
@@ -224,7 +224,7 @@ def test_rerun_all_leaves_a_run_that_was_claimed_meanwhile_to_its_holder(tmp_pat
     )
     todo = runners_grid._open(*arguments)[1]
     assert [run.id for run in todo] == [runs[1].id, runs[0].id]
-    assert "2 runs, 0 finished, 1 to do, 1 in the hands of others" in screen.getvalue()
+    assert "2 runs, 0 finished, 1 to do, 1 claimed by others" in screen.getvalue()
     assert store.present(runs)[runs[0].id].state is State.RUNNING
     held.__exit__(None, None, None)
 

@@ -21,6 +21,7 @@ from runners.execution.slurm import queue, submit
 from runners.execution.slurm.job import ArrayJob
 from runners.execution.slurm.queue import Queue
 from runners.execution.slurm.submit import overridden, parameters
+from runners.execution.worker import WorkerConfig
 from runners.planning.slurm_settings import SlurmSettings
 from runners.planning.study_file import read_study_file
 from runners.planning.study_schema import Study
@@ -67,7 +68,7 @@ def test_what_is_not_asked_for_is_left_to_the_cluster():
     [({"gpus": 0, "cpus": 8}, None, 1), ({"gpus": 0, "cpus": 8}, 2, 4), ({"gpus": 1, "cpus": 8}, None, 2)],
 )
 def test_threads_share_the_cores_of_a_job(settings, jobs, threads):
-    assert submit.threads_each(SlurmSettings(**settings), jobs) == threads
+    assert submit.threads_per_worker(SlurmSettings(**settings), jobs) == threads
 
 
 def test_flags_replace_fields_of_the_section(tmp_path):
@@ -163,7 +164,7 @@ def test_the_queue_counts_our_jobs_only(tmp_path, monkeypatch):
     left = queue.jobs_left(StudyFolder(out))
     assert left == Queue({"12": 1, "9": 1}, {"12": 2}, ("Resources",)) and left.jobs == 4
     assert str(left) == "Slurm array 9: 1 running; Slurm array 12: 1 running, 2 waiting (Resources)"
-    assert queue.parting_words(StudyFolder(out)) == (
+    assert queue.last_message(StudyFolder(out)) == (
         "no longer watching; the jobs go on: `scancel 9 12` stops them, the same command watches again"
     )
 
@@ -174,7 +175,7 @@ def test_watching_ends_when_no_job_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(queue, "jobs_left", lambda out: left.pop(0))
     monkeypatch.setattr(engines, "ASK_EVERY", 0.0)
     runs, witness = [planned("a"), planned("b")], Witness()
-    job = ArrayJob(StudyFolder(tmp_path), threads=1)
+    job = ArrayJob(WorkerConfig(StudyFolder(tmp_path), threads=1))
     outcome = engines.run_on_slurm(runs, Study(name="mine"), job, witness)
     assert outcome == Outcome() and not left
     assert witness.notes == [
@@ -190,9 +191,8 @@ def array(tmp_path, monkeypatch):
     for name, found in {"read_plan": runs, "read_study": Study(name="mine")}.items():
         monkeypatch.setattr(StudyFolder, name, lambda folder, found=found: found)
     monkeypatch.setattr(slurm_job, "collect", lambda *arguments: None)
-    monkeypatch.setattr(slurm_job, "WorkerConfig", lambda folder, _, **more: fake_engine.config(folder.path, **more))
     queue.write_orders(StudyFolder(tmp_path), {run.id for run in runs})
-    return ArrayJob(StudyFolder(tmp_path), threads=1, jobs=1, device="cpu", fail_fast=True), runs
+    return ArrayJob(fake_engine.config(tmp_path, device="cpu", fail_fast=True), jobs=1), runs
 
 
 def test_a_job_that_starts_after_a_failure_takes_nothing(array, monkeypatch):
@@ -200,7 +200,7 @@ def test_a_job_that_starts_after_a_failure_takes_nothing(array, monkeypatch):
     store = job.folder.runs
     record_failure(store.folder(other), "nan")
     assert not job._work([]) and not store.folder(held).exists()
-    assert replace(job, fail_fast=False)._open_runs(store, set()) == [held]
+    assert replace(job, config=replace(job.config, fail_fast=False))._open_runs(store, set()) == [held]
 
 
 def test_a_job_at_work_stops_at_the_failure_of_another(array):
@@ -358,7 +358,7 @@ def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, t
 def test_a_refused_array_is_told_in_one_line(cluster, tmp_path, capsys):
     study = Study(name="mine", slurm=SlurmSettings(gpus=0, cpus=1, partition="nowhere"))
     with pytest.raises(StudyError) as refused:
-        submit.submit(study, ArrayJob(StudyFolder(tmp_path), threads=1), 2)
+        submit.submit(study, ArrayJob(WorkerConfig(StudyFolder(tmp_path), threads=1)), 2)
     assert str(refused.value) == (
         "--engine slurm: sbatch refuses the job array (invalid partition specified: nowhere); "
         "change the study's slurm section, or --slurm"

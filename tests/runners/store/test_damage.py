@@ -6,18 +6,11 @@ import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from aggregation_lab import results
-from aggregation_lab.data.array_files import open_array, write_array
-from aggregation_lab.data.cache import open_cache
-from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.errors import AgglabError, ResultsError
-from aggregation_lab.storage.sealed_parquet import parsed
-from aggregation_lab.training import token_cache
-from aggregation_lab.training.token_cache import TokenCache, open_tokens
 from analysis.study import load_study
 from runners.execution import grid as grids
 from runners.execution.run_watch import Outcome
@@ -26,9 +19,9 @@ from runners.store.collect import collect
 from runners.store.prepared_data import load_prepared
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
+from tests.fuzzing import flip, in_time
 from tests.made_study import finish, make_finished
 from tests.runners.commands.test_cli import agglab, refused
-from tests.runners.store.test_fuzz_state import patience
 from tests.tiny import STUDY, write_study
 
 
@@ -58,24 +51,6 @@ def out(made, tmp_path, monkeypatch) -> Path:
 
 def grid(out: Path, data: Path, *more: object) -> list[object]:
     return ["run-grid", out.parent / "study.yaml", "--data", data, "--out", out, "--device", "cpu", "--jobs", 1, *more]
-
-
-def flip(file: Path, seed: int = 0) -> None:
-    """Turn one bit; of a Parquet file one that matters, since some of those that describe its content do not."""
-    whole, draw = file.read_bytes(), random.Random(seed)
-    while file.read_bytes() == whole:
-        content = bytearray(whole)
-        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-        if file.suffix != ".parquet" or not is_table(content):
-            file.write_bytes(content)
-
-
-def is_table(content: bytes) -> bool:
-    try:
-        parsed(bytes(content))
-    except ValueError:
-        return False
-    return True
 
 
 def tables(out: Path) -> dict[str, pd.DataFrame]:
@@ -133,7 +108,7 @@ def test_workers_refuse_what_was_damaged_after_the_preparation(out, pattern):
     for seed in range(3):
         whole = file.read_bytes()
         flip(file, seed)
-        with pytest.raises(AgglabError, match=f"{file.name}: .*the same run-grid command writes it anew"):
+        with pytest.raises(AgglabError, match=f"{file.name}: .*the same run-grid command writes it again"):
             load_prepared(StudyFolder(out))
         file.write_bytes(whole)
 
@@ -198,7 +173,7 @@ def test_the_floor_of_other_data_is_scored_again(out, tiny_original, capsys, tmp
     assert agglab(capsys, *command)[0] == 1
     for file in (tmp_path / "other" / "out" / "floor").iterdir():
         shutil.copy(file, out / "floor" / file.name)
-    assert "the same run-grid command makes the floor anew" in refused(capsys, "scores", out)[1]
+    assert "the same run-grid command makes the floor again" in refused(capsys, "scores", out)[1]
     code, text, _ = agglab(capsys, *grid(out, tiny_original))
     assert code == 0 and "is damaged or of other data, scoring the floor" in text
     assert_same(tables(out), before)
@@ -253,7 +228,7 @@ def test_a_lost_split_is_drawn_again(out, tiny_original, capsys, deed):
         file.write_bytes(whole.replace(b",train,", b",val,", 1))
     if deed == "folder":
         file.mkdir()
-    with pytest.raises(AgglabError, match="the same run-grid command writes it anew"):
+    with pytest.raises(AgglabError, match="the same run-grid command writes it again"):
         collect(StudyFolder(out), StudyFolder(out).read_plan())
     if deed == "folder":
         assert "split.csv: cannot be written" in refused(capsys, *grid(out, tiny_original))[1]
@@ -290,63 +265,9 @@ def test_files_of_another_output_folder_are_not_taken(out, tiny_original, capsys
     for name in ("prepared/cases.parquet", "prepared/tasks.json", "split.csv"):
         whole = (out / name).read_bytes()
         shutil.copy(other / name, out / name)
-        with pytest.raises(AgglabError, match="the same run-grid command writes it anew"):
+        with pytest.raises(AgglabError, match="the same run-grid command writes it again"):
             load_prepared(StudyFolder(out))
         (out / name).write_bytes(whole)
-
-
-def test_an_array_made_from_something_else_is_foreign(tmp_path):
-    """Whole, and of the right shape, but written under another name, which says what it was made from."""
-    mine, other = tmp_path / "images-16-aaaa.npy", tmp_path / "images-16-bbbb.npy"
-    write_array(mine, (3,), "|u1", [np.array([1, 2, 3])])
-    shutil.copy(mine, other)
-    assert open_array(mine, (3,), np.uint8).tolist() == [1, 2, 3]
-    assert open_array(other, (3,), np.uint8) is None
-    assert open_array(mine, (4,), np.uint8) is None and open_array(mine, (3,), np.float32) is None
-
-
-def open_trunk(folder: Path, computed: list[slice]) -> TokenCache:
-    def compute(rows: slice) -> np.ndarray:
-        computed.append(rows)
-        return np.arange(rows.start, rows.stop, dtype=np.float32)[:, None, None].repeat(2, 1)
-
-    return open_tokens(folder, token_cache.SHARD + 3, (2, 1), compute, lambda ready: None)
-
-
-def test_a_damaged_trunk_is_computed_again_shard_by_shard(tmp_path, capsys):
-    computed: list[slice] = []
-    rows = np.array([0, 5, token_cache.SHARD + 1])
-    assert open_trunk(tmp_path, computed)[rows][:, 0, 0].tolist() == rows.tolist()
-    flip(tmp_path / f"{token_cache.SHARD:07d}.npy")
-    computed.clear()
-    trunk = open_trunk(tmp_path, computed)
-    assert computed == [slice(token_cache.SHARD, token_cache.SHARD + 3)]
-    assert f"{token_cache.SHARD:07d}.npy: is damaged; it is computed again" in capsys.readouterr().out
-    assert trunk[rows][:, 0, 0].tolist() == rows.tolist()
-    trunk.check()
-    flip(tmp_path / "0000000.npy")
-    with pytest.raises(AgglabError, match=r"0000000.npy: was damaged while it was in use"):
-        trunk.check()
-
-
-def test_a_trunk_that_never_comes_back_as_it_was_written_ends_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(token_cache, "open_array", lambda *_: None)
-    with pytest.raises(AgglabError, match="is never read back as it was written; the disk"):
-        open_trunk(tmp_path, [])
-
-
-def test_pixels_damaged_between_two_runs_of_one_process_are_noticed(tiny_original, tmp_path):
-    dataset = read_dataset(tiny_original)
-    cache = open_cache(dataset, 16, tmp_path)
-    cache.check()
-    flip(cache.image_file)
-    with pytest.raises(AgglabError, match=r"images-16-.*: was damaged while it was in use; the same command"):
-        cache.check()
-    for file in (cache.image_file, cache.mask_file):
-        file.touch()
-    again = open_cache(dataset, 16, tmp_path)
-    again.check()
-    assert again.image_file == cache.image_file
 
 
 def test_files_and_folders_are_as_private_as_the_umask_asks(tiny_original, tmp_path, capsys):
@@ -376,7 +297,7 @@ def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(out, tiny_or
     else:
         file.symlink_to("/dev/zero")
     for command in (["status", out], ["scores", out], grid(out, tiny_original)):
-        with patience():
+        with in_time():
             code, _, errors = agglab(capsys, *command)
         assert code in (0, 1, 2)
         assert len(errors.splitlines()) <= (code > 0)
@@ -384,7 +305,7 @@ def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(out, tiny_or
 
 def test_a_log_that_is_a_pipe_is_told(tmp_path):
     os.mkfifo(tmp_path / "log.txt")
-    with patience(), pytest.raises(OSError), output_to(tmp_path / "log.txt"):
+    with in_time(), pytest.raises(OSError), output_to(tmp_path / "log.txt"):
         raise AssertionError("the log was opened")
 
 

@@ -162,6 +162,11 @@ def test_no_wreckage_makes_a_state_unreadable(tmp_path_factory, contents):
     assert status(store, later).state in (State.PENDING, State.STALE)
 
 
+def test_a_failure_that_names_a_path_of_no_text_is_recorded(store):
+    record_failure(store.folder(RUN), "a\udcff.png: is damaged", "line\udcff")
+    assert status(store) == Status(State.FAILED, "a\\udcff.png: is damaged")
+
+
 @pytest.mark.parametrize("content", ["{", '{"message": 3}', "null", "[" * 100_000])
 def test_a_damaged_error_does_not_keep_a_run_from_being_taken(store, content):
     """It says nothing, so the run is open: whoever looks and whoever claims must agree, or a worker waits for ever."""

@@ -1,6 +1,6 @@
 """A table on the page: the text of a `PaperTable`, with values to sort by, badges, and links to sources.
 
-The templates turn a `Grid` into HTML; nothing here knows HTML.
+The templates turn a `PageTable` into HTML; nothing here knows HTML.
 """
 
 import math
@@ -39,13 +39,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Head:
+    """The head of a column; `meaning` is shown as a hint."""
+
     title: str
     meaning: str
     numeric: bool
 
 
 @dataclass(frozen=True)
-class Grid:
+class PageTable:
     """`anchors` are ids of the rows, if links lead to them; `files` are the table's files beside the page."""
 
     id: str
@@ -58,6 +60,7 @@ class Grid:
 
     @property
     def long(self) -> bool:
+        """Whether a box to filter the rows helps."""
         return len(self.rows) > _LONG
 
 
@@ -65,14 +68,14 @@ Link = Callable[[str, Mapping[str, str], Cell], Cell]
 """Takes a column's title, the texts of the row and the cell; gives the cell with its links."""
 
 
-def grid(
+def page_table(
     table: PaperTable,
     link: Link | None = None,
     anchors: Sequence[str] = (),
     files: Sequence[str] = (),
     id: str = "",
     most: int = MOST_ROWS,
-) -> Grid:
+) -> PageTable:
     """A table as it stands on the page, its first `most` rows."""
     titles = list(table.frame.columns)
     heads = tuple(Head(title, table.meanings.get(title, ""), title in table.numeric) for title in titles)
@@ -84,7 +87,7 @@ def grid(
         rows.append(tuple(link(title, row, cell) if link else cell for title, cell in zip(titles, cells, strict=True)))
     note = f"{_cut(len(table.frame), files, most)}{table.note}"
     anchors = anchors[:most]
-    return Grid(id or f"table-{table.name}", table.title, note, heads, tuple(rows), tuple(anchors), tuple(files))
+    return PageTable(id or f"table-{table.name}", table.title, note, heads, tuple(rows), tuple(anchors), tuple(files))
 
 
 def _cut(rows: int, files: Sequence[str], most: int) -> str:
