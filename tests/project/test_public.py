@@ -61,9 +61,7 @@ def test_the_whole_analysis_runs_without_torch():
     assert run_python(f"import sys, {imports}; print('torch' in sys.modules)") == "False"
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in ANALYSIS if not {"tables", "figures"} & set(path.parts)], ids=module
-)
+@pytest.mark.parametrize("path", [path for path in ANALYSIS if not {"tables", "figures"} & set(path.parts)], ids=module)
 def test_public_names_of_the_analysis_say_what_they_are(path):
     """Formula, assumptions and source stand in the module's text or the function's own."""
     tree = ast.parse(path.read_text())
