@@ -85,12 +85,12 @@ class TaskScores:
     improving: Mapping[tuple[str, float], bool] = field(default_factory=dict)
 
     @cached_property
-    def places(self) -> dict[tuple[str, float], dict[int, int]]:
-        """Place of each arm by (aggregation, fraction) and seed."""
+    def arm_index(self) -> dict[tuple[str, float], dict[int, int]]:
+        """Index of each arm by (aggregation, fraction) and seed."""
         found: dict[tuple[str, float], dict[int, int]] = {}
         columns = (self.arms[name].to_list() for name in ("aggregation", "fraction", "seed"))
-        for place, (aggregation, fraction, seed) in enumerate(zip(*columns, strict=True)):
-            found.setdefault((aggregation, fraction), {})[int(seed)] = place
+        for index, (aggregation, fraction, seed) in enumerate(zip(*columns, strict=True)):
+            found.setdefault((aggregation, fraction), {})[int(seed)] = index
         return found
 
 
@@ -126,8 +126,8 @@ class PairedGain:
     base_improving: bool | None = None
     """Whether the base model was still improving when its budget ended; None where that is not known."""
 
-    def places(self, seeds: Iterable[int]) -> list[int]:
-        """Where given seeds stand."""
+    def seed_index(self, seeds: Iterable[int]) -> list[int]:
+        """Index of each of these seeds."""
         return [self.seeds.index(seed) for seed in seeds]
 
     def estimate(self) -> GainEstimate:
@@ -150,7 +150,7 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
 
     Seeds that one side lacks, or whose score is undefined, are left out and counted in `unpaired`.
     """
-    sides = [scores.places.get((name, fraction), {}) for name in (contrast.joint, contrast.base)]
+    sides = [scores.arm_index.get((name, fraction), {}) for name in (contrast.joint, contrast.base)]
     if not sides[0] or not sides[1]:
         return None
     both = [(seed, sides[0][seed], sides[1][seed]) for seed in sorted(set(sides[0]) & set(sides[1]))]
@@ -257,14 +257,14 @@ def seed_gains(pairs: Iterable[PairedGain]) -> pd.DataFrame:
             "group": pair.group,
             "seed": seed,
             "n_train": pair.n_train,
-            "joint_score": pair.joint_scores[place],
-            "base_score": pair.base_scores[place],
-            "gain": pair.by_seed[place],
-            "joint_run": pair.joint_runs[place],
-            "base_run": pair.base_runs[place],
+            "joint_score": pair.joint_scores[index],
+            "base_score": pair.base_scores[index],
+            "gain": pair.by_seed[index],
+            "joint_run": pair.joint_runs[index],
+            "base_run": pair.base_runs[index],
         }
         for pair in pairs
-        for place, seed in enumerate(pair.seeds)
+        for index, seed in enumerate(pair.seeds)
     ]
     return part("seed_gains", rows)
 

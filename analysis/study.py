@@ -154,10 +154,10 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
         cases = resampled.tasks.get(str(task)) if resampled else None
         values, draws = own["value"].to_numpy(float), None
         if cases is not None and resampled is not None:
-            place = _places(own, cases)
+            index = _arm_index(own, cases)
             column = VALUE if VALUE in cases.quantities else name
-            draws = cases.draws(resampled.weights, [column])[column][:, place]
-            computed = cases.scores()[column][place]
+            draws = cases.draws(resampled.weights, [column])[column][:, index]
+            computed = cases.scores()[column][index]
             if not cases.left_out:
                 _check_agreement(study, str(task), name, values, computed, own)
             values = computed
@@ -186,17 +186,17 @@ def unit_of(metric: str, values: np.ndarray) -> str:
     return "1" if ((known >= 0) & (known <= 1)).all() else metric
 
 
-def _places(own: pd.DataFrame, cases: CaseArrays) -> np.ndarray:
+def _arm_index(own: pd.DataFrame, cases: CaseArrays) -> np.ndarray:
     """Where each score's arm stands among the arms of the cases. Raises `ResultsError` where it has no cases."""
     arms = pd.MultiIndex.from_frame(cases.arms)
-    place = arms.get_indexer(pd.MultiIndex.from_frame(own[list(cases.arms.columns)]))
-    if (place < 0).any():
-        row = own.iloc[int((place < 0).argmax())]
+    index = arms.get_indexer(pd.MultiIndex.from_frame(own[list(cases.arms.columns)]))
+    if (index < 0).any():
+        row = own.iloc[int((index < 0).argmax())]
         raise ResultsError(
             f"cases table: no rows of {cases.task} under {row['aggregation']}, fraction {row['fraction']:g}, "
             f"seed {row['seed']}, which has a score; collect the study again"
         )
-    return place
+    return index
 
 
 def _check_agreement(

@@ -45,5 +45,5 @@ def _never_paired(
 ) -> dict[str, int]:
     """Tasks of which a contrast has no pair, and how many scores of theirs stay unused by it."""
     sides = [(name, fraction) for name in (contrast.joint, contrast.base)]
-    counts = {task.task: sum(len(task.places.get(side, {})) for side in sides) for task in scores}
+    counts = {task.task: sum(len(task.arm_index.get(side, {})) for side in sides) for task in scores}
     return {task: count for task, count in counts.items() if count and task not in paired}

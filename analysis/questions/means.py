@@ -91,13 +91,13 @@ def mean_over_tasks(means: np.ndarray, groups: np.ndarray) -> tuple[float, float
 
 def _task_variance(means: np.ndarray, groups: np.ndarray) -> tuple[list[float], list[float]]:
     count = len(means)
-    names, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    names, group_index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     plain = [float(means.var(ddof=1)) / count], [count - 1.0]
     if len(names) < 2 or len(names) == count:
         return plain
-    centres = np.bincount(place, means) / sizes
+    centres = np.bincount(group_index, means) / sizes
     between = float((sizes * (centres - means.mean()) ** 2).sum()) / (len(names) - 1)
-    within = float(((means - centres[place]) ** 2).sum()) / (count - len(names))
+    within = float(((means - centres[group_index]) ** 2).sum()) / (count - len(names))
     if within > 0 and stats.f.sf(between / within, len(names) - 1, count - len(names)) >= _POOL:
         return plain
     typical = (count - (sizes**2).sum() / count) / (len(names) - 1)

@@ -140,11 +140,11 @@ def _from_cases(
 
     `higher`: of the main metric more is better, which a metric of another trainer does not tell by its name.
     """
-    place = pd.MultiIndex.from_frame(cases.arms).get_indexer(pd.MultiIndex.from_frame(variants[MAIN].arms[ARM]))
+    index = pd.MultiIndex.from_frame(cases.arms).get_indexer(pd.MultiIndex.from_frame(variants[MAIN].arms[ARM]))
     own = replace(
         cases,
-        arms=cases.arms.iloc[place].reset_index(drop=True),
-        quantities={name: values[place] for name, values in cases.quantities.items()},
+        arms=cases.arms.iloc[index].reset_index(drop=True),
+        quantities={name: values[index] for name, values in cases.quantities.items()},
     )
     present = own.quantities.get("present")
     rules = (COUNTED, LEFT_OUT) if present is not None and not present[0].all() else (COUNTED,)

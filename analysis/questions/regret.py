@@ -57,10 +57,10 @@ def regret_table(rows: pd.DataFrame, scores: Sequence[TaskScores], aggregations:
 def _by_task(rows: pd.DataFrame) -> tuple[str, str]:
     """Name and column of what leaves tasks out one by one;
     very many tasks are left out in sets."""
-    places = {name: place for place, name in enumerate(sorted(set(rows["task"])))}
-    if len(places) <= _SETS:
+    order = {name: index for index, name in enumerate(sorted(set(rows["task"])))}
+    if len(order) <= _SETS:
         return "leave one task out", "task"
-    rows["set"] = [places[name] % _SETS for name in rows["task"]]
+    rows["set"] = [order[name] % _SETS for name in rows["task"]]
     return f"leave one of {_SETS} sets of tasks out", "set"
 
 

@@ -154,8 +154,8 @@ def leave_one_out(rows: pd.DataFrame, line: Line) -> list[dict[str, object]]:
     y = means["gain"].to_numpy()
     whole = float(np.polyfit(x, y, 1)[0])
     found = []
-    for place, task in enumerate(means["task"]):
-        kept = np.arange(len(x)) != place
+    for index, task in enumerate(means["task"]):
+        kept = np.arange(len(x)) != index
         without = float(np.polyfit(x[kept], y[kept], 1)[0])
         found.append(
             {

@@ -67,9 +67,9 @@ def within_tasks(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> t
 def task_lines(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> list[TaskLine]:
     """A line for every task that was compared at two fractions or more, with seeds that all of them have."""
     found = []
-    places = [(share, {pair.task: pair for pair in poolable(pairs)}) for share, pairs in by_fraction]
-    for task in sorted(set().union(*(members for _, members in places))):
-        points = [(share, members[task]) for share, members in places if task in members]
+    by_task = [(share, {pair.task: pair for pair in poolable(pairs)}) for share, pairs in by_fraction]
+    for task in sorted(set().union(*(members for _, members in by_task))):
+        points = [(share, members[task]) for share, members in by_task if task in members]
         seeds = common_seeds(pair for _, pair in points)
         if len({pair.n_train for _, pair in points if pair.n_train > 0}) > 1 and seeds and _sized(points):
             found.append(fit_task(points, seeds))
@@ -88,7 +88,7 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     centre = float(x.mean())
     spread = float(((x - centre) ** 2).sum())
     hat = np.vstack([np.full(len(x), 1 / len(x)), (x - centre) / spread])  # level and slope of any gains over x
-    picks = [pair.places(seeds) for _, pair in points]
+    picks = [pair.seed_index(seeds) for _, pair in points]
     gains = np.stack([pair.by_seed[pick] for (_, pair), pick in zip(points, picks, strict=True)], axis=1)
     by_seed = gains @ hat.T
     level, slope = by_seed.mean(0)

@@ -81,7 +81,7 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     found["verdict"] = _at(verdicts, found, keys).astype(object).fillna("").astype(str)
     rising = _at(study.improving().set_index(keys)["improving"], found, keys).astype(object)
     found["still_improving"] = _or_none(rising.eq(True), rising.notna() | is_floor)
-    order = {name: place for place, name in enumerate([*study.aggregations, FLOOR])}
+    order = {name: index for index, name in enumerate([*study.aggregations, FLOOR])}
     found = found.assign(order=found["aggregation"].map(order)).sort_values(["order", "fraction", "task"])
     return found[list(FRAMES["scores"])].reset_index(drop=True)
 

@@ -72,11 +72,11 @@ def _shuffles(types: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
     """Types shuffled over tasks, SHUFFLES x tasks: within groups where that leaves something to shuffle."""
     random = np.random.default_rng(seed)
     mixed = [np.flatnonzero(groups == name) for name in sorted(set(groups))]
-    mixed = [place for place in mixed if len(set(types[place])) > 1]
-    blocks = mixed if sum(len(place) for place in mixed) >= 0.8 * len(types) else [np.arange(len(types))]
+    mixed = [members for members in mixed if len(set(types[members])) > 1]
+    blocks = mixed if sum(len(members) for members in mixed) >= 0.8 * len(types) else [np.arange(len(types))]
     shuffled = np.tile(types, (SHUFFLES, 1))
-    for place in blocks:
-        shuffled[:, place] = random.permuted(shuffled[:, place], axis=1)
+    for members in blocks:
+        shuffled[:, members] = random.permuted(shuffled[:, members], axis=1)
     return shuffled
 
 

@@ -49,15 +49,15 @@ def typical_gain(means: np.ndarray, groups: np.ndarray, together: list[VarianceP
 def effective_tasks(means: np.ndarray, groups: np.ndarray) -> float:
     """The number of independent tasks that say as much of the median as these do."""
     count = len(means)
-    names, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    names, group_index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) == count or count < 2:
         return float(count)
     if len(names) == 1:  # how groups differ is not known from one: its tasks stand for it
         return float(count)
     scores = stats.norm.ppf((stats.rankdata(means) - 0.5) / count)
-    centres = np.bincount(place, scores) / sizes
+    centres = np.bincount(group_index, scores) / sizes
     between = (sizes * (centres - scores.mean()) ** 2).sum() / (len(names) - 1)
-    within = ((scores - centres[place]) ** 2).sum() / (count - len(names))
+    within = ((scores - centres[group_index]) ** 2).sum() / (count - len(names))
     typical_size = (count - (sizes**2).sum() / count) / (len(names) - 1)
     if within <= 0:
         return float(len(names))

@@ -117,7 +117,7 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     shown = flagged(f"{row['task']} {gain}{unit}", row["base_improving"])
     supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
     title = f"{limits}{supported if row['unit_free'] else ''}. {runs}"
-    return Cell(shown, title=title, href=links.place(row["task"]))
+    return Cell(shown, title=title, href=links.target(row["task"]))
 
 
 def _counted(verdicts: pd.Series, fraction: float) -> str:
@@ -148,7 +148,7 @@ def verdict_counts(analysis: Analysis) -> PageTable:
     """Tasks by verdict, for every contrast and fraction."""
     gains = analysis.frames["gains"]
     found = pd.crosstab([gains["contrast"], gains["fraction"]], gains["verdict"]).reset_index()
-    order = found["contrast"].map({name: place for place, name in enumerate(dict.fromkeys(gains["contrast"]))})
+    order = found["contrast"].map({name: index for index, name in enumerate(dict.fromkeys(gains["contrast"]))})
     found = found.assign(order=order).sort_values(["order", "fraction"], ascending=[True, False], ignore_index=True)
     columns = [
         Column("contrast", lambda row: row["contrast"], "contrast"),
@@ -165,7 +165,7 @@ def _count(name: str) -> Column:
 def findings(analysis: Analysis) -> list[Finding]:
     """The paper's findings in their order: the verdict on the whole, the part that decides it, and all parts."""
     found = []
-    for place, rows in analysis.frames["findings"].groupby("finding", sort=True):
+    for finding, rows in analysis.frames["findings"].groupby("finding", sort=True):
         is_whole = rows["part"] == WHOLE
         whole = (rows[is_whole] if is_whole.any() else rows).iloc[0]
         parts = tuple(
@@ -179,7 +179,13 @@ def findings(analysis: Analysis) -> list[Finding]:
             for row in rows[~is_whole].to_dict("records")
         )
         found.append(
-            Finding(str(place), str(whole["claim"]), str(whole["verdict"]), _decided(parts, whole["verdict"]), parts)
+            Finding(
+                str(finding),
+                str(whole["claim"]),
+                str(whole["verdict"]),
+                _decided(parts, whole["verdict"]),
+                parts,
+            )
         )
     return found
 

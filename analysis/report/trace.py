@@ -106,7 +106,7 @@ class GainLinks:
             return replace(cell, title=behind, href=words.anchor("task", task)) if behind else cell
         return cell
 
-    def place(self, task: str) -> str:
+    def target(self, task: str) -> str:
         """The place on the page that a task leads to; nothing where its seeds are not shown."""
         return words.anchor("task", task) if task in self._tasks else ""
 
@@ -132,8 +132,8 @@ def seed_tables(analysis: Analysis) -> list[tuple[str, str, PageTable]]:
         Column("base run", lambda row: text(row["base_run"]), "base_run"),
     ]
     found = []
-    for place, (task, part) in enumerate(rows.groupby("task", sort=True)):
-        table = build(f"seeds-{place}", f"{task}: gains by seed", part, columns, note="", raw=part, of="seed_gains")
+    for index, (task, part) in enumerate(rows.groupby("task", sort=True)):
+        table = build(f"seeds-{index}", f"{task}: gains by seed", part, columns, note="", raw=part, of="seed_gains")
         found.append((words.anchor("task", task), str(task), page_table(table, _run_link)))
     return found
 

@@ -25,14 +25,14 @@ _CHUNK = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """How often each subject is drawn: `counts` has a row per resample and a column per subject of `place`."""
+    """How often each subject is drawn: `counts` has a row per resample, and each subject its `column`."""
 
     counts: np.ndarray
-    place: Mapping[str, int]
+    column: Mapping[str, int]
 
     def of(self, subjects: np.ndarray) -> np.ndarray:
         """Column of each subject."""
-        return np.array([self.place[subject] for subject in subjects], int)
+        return np.array([self.column[subject] for subject in subjects], int)
 
 
 def draw_weights(subjects: Iterable[str], draws: int, seed: int) -> Weights:
@@ -43,7 +43,7 @@ def draw_weights(subjects: Iterable[str], draws: int, seed: int) -> Weights:
     """
     ordered = sorted(set(subjects))
     counts = np.random.default_rng(seed).poisson(1.0, (len(ordered), draws)).astype(np.uint8)
-    return Weights(counts.T, {subject: place for place, subject in enumerate(ordered)})
+    return Weights(counts.T, {subject: column for column, subject in enumerate(ordered)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,7 @@ class Simulated:
         scores, rows = [], []
         for cases, row in zip(self.tasks, self.about.to_dict("records"), strict=True):
             columns = (cases.arms[ARM].to_numpy(), _runs(cases), cases.scores()["score"])
-            for place, ((name, fraction, seed), run, value) in enumerate(zip(*columns, strict=True)):
+            for arm, ((name, fraction, seed), run, value) in enumerate(zip(*columns, strict=True)):
                 common = {
                     "run": run,
                     "aggregation": name,
@@ -84,7 +84,7 @@ class Simulated:
                 )
                 subjects = {"case": cases.cases, "subject": cases.subjects}
                 for quantity, values in cases.quantities.items():
-                    for index, column in enumerate(values[place].T):
+                    for index, column in enumerate(values[arm].T):
                         rows.append(
                             pd.DataFrame({**common, **subjects, "quantity": quantity, "index": index, "value": column})
                         )
@@ -116,7 +116,7 @@ def simulate(design: Design, seed: int) -> Simulated:
         for name, (of_group, of_task) in effects.items():
             size = np.log2(row["n_full"] * fractions / design.n_ref)
             gain = design.levels[name] + design.slopes.get(name, 0.0) * size + design.type_effects.get(row["type"], 0.0)
-            gains = np.where(names == name, gain + of_group[row["place"]] + of_task[number], gains)
+            gains = np.where(names == name, gain + of_group[row["group_index"]] + of_task[number], gains)
         level = random.uniform(0.6, 0.8)
         run = shared + random.normal(0, design.seed_sd_of.get(row["type"], design.seed_sd), len(arms))
         parts = score_parts(design, model, random, common)
@@ -159,7 +159,7 @@ def _truth(about: pd.DataFrame, arms: pd.DataFrame, gains: Mapping[str, np.ndarr
 def describe_tasks(design: Design, random: np.random.Generator) -> pd.DataFrame:
     """Tasks spread over groups of uneven size and over types, sizes even on a logarithmic scale."""
     shares = random.dirichlet(np.full(design.groups, 3.0))
-    place = np.concatenate(
+    group_index = np.concatenate(
         [np.arange(design.groups), random.choice(design.groups, design.tasks - design.groups, p=shares)]
     )
     low, high = np.log(design.n_range)
@@ -168,8 +168,8 @@ def describe_tasks(design: Design, random: np.random.Generator) -> pd.DataFrame:
         {
             "task": [f"task{number:02d}" for number in range(design.tasks)],
             "type": [types[number % len(types)] for number in range(design.tasks)],
-            "group": [f"group{number}" for number in place],
-            "place": place,
+            "group": [f"group{number}" for number in group_index],
+            "group_index": group_index,
             "n_full": np.exp(random.uniform(low, high, design.tasks)),
         }
     )

@@ -301,5 +301,5 @@ def test_resamples_come_with_the_subject_and_stay_when_a_task_goes(study):
     kept = StudyTables(study.manifest, study.scores, study.cases[study.cases["task"] == "task02"])
     part = resample(kept, 50, 7)
     subjects = whole.tasks["task02"].subjects
-    assert set(part.weights.place) == set(subjects)
+    assert set(part.weights.column) == set(subjects)
     assert whole.weights.counts.mean() == pytest.approx(1.0, abs=0.05)
