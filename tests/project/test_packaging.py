@@ -45,6 +45,13 @@ def test_a_wheel_holds_all_that_the_packages_read(installed):
         assert f"{package}/py.typed" in ours
 
 
+def test_a_wheel_holds_every_module_but_the_benchmarks(installed):
+    wheel = {path.relative_to(installed).as_posix() for room in ROOMS for path in (installed / room).rglob("*.py")}
+    modules = {path for path in project_files() if path.endswith(".py") and path.split("/")[0] in ROOMS}
+    bench = {path for path in modules if path.startswith("runners/bench/")}
+    assert bench and wheel == modules - bench
+
+
 def test_a_wheel_names_a_foreign_file_in_one_line(installed, tmp_path):
     scripts = ConfigParser()
     scripts.read(next(installed.glob("*.dist-info")) / "entry_points.txt")
