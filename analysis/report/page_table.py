@@ -27,8 +27,8 @@ BADGES: Final = frozenset({*VERDICTS, SAME_MODEL, SUPPORTED, CONTRADICTED, NOT_T
 
 @dataclass(frozen=True)
 class Cell:
-    """`sort` is what the column sorts by, empty where unknown; `title` a hint; `href` a place on the page; `badge` the
-    CSS class of a verdict."""
+    """`sort` is what the column sorts by, empty where unknown; `title` a hint; `href` an anchor of the page;
+    `badge` the CSS class of a verdict."""
 
     text: str
     sort: str = ""

@@ -28,11 +28,11 @@ class RunPair:
 
 def pairs_by_gain(seed_gains: pd.DataFrame) -> dict[GainKey, list[RunPair]]:
     """The runs behind every gain."""
-    found: dict[GainKey, list[RunPair]] = {}
+    pairs: dict[GainKey, list[RunPair]] = {}
     columns = ["contrast", "fraction", "task", "seed", "joint_run", "base_run"]
     for contrast, fraction, task, seed, joint, base in seed_gains[columns].itertuples(index=False, name=None):
-        found.setdefault((contrast, float(fraction), task), []).append(RunPair(int(seed), str(joint), str(base)))
-    return found
+        pairs.setdefault((contrast, float(fraction), task), []).append(RunPair(int(seed), str(joint), str(base)))
+    return pairs
 
 
 def source(pairs: Sequence[RunPair]) -> str:
@@ -58,7 +58,6 @@ def runs_by_contrast(seed_gains: pd.DataFrame) -> dict[str, list[str]]:
 
 MOST_TASKS = 200
 """Tasks whose seeds stand on the page, the surest gains first; all of them stand in `tables/seed_gains.csv`."""
-
 
 MOST_ANSWERS = 24
 """Contrasts that get an answer of their own."""
@@ -107,7 +106,7 @@ class GainLinks:
         return cell
 
     def target(self, task: str) -> str:
-        """The place on the page that a task leads to; nothing where its seeds are not shown."""
+        """The anchor that a task leads to; nothing where its seeds are not shown."""
         return words.anchor("task", task) if task in self._tasks else ""
 
     def behind(self, contrast: str, fraction: float, task: str) -> str:
@@ -131,11 +130,11 @@ def seed_tables(analysis: Analysis) -> list[tuple[str, str, PageTable]]:
         Column("joint run", lambda row: text(row["joint_run"]), "joint_run"),
         Column("base run", lambda row: text(row["base_run"]), "base_run"),
     ]
-    found = []
+    tables = []
     for index, (task, part) in enumerate(rows.groupby("task", sort=True)):
-        table = build(f"seeds-{index}", f"{task}: gains by seed", part, columns, note="", raw=part, of="seed_gains")
-        found.append((words.anchor("task", task), str(task), page_table(table, _run_link)))
-    return found
+        table = build(f"seeds-{index}", f"{task}: gains by seed", part, columns, of="seed_gains")
+        tables.append((words.anchor("task", task), str(task), page_table(table, _run_link)))
+    return tables
 
 
 def _run_link(title: str, row: Mapping[str, str], cell: Cell) -> Cell:
@@ -171,7 +170,7 @@ def run_table(analysis: Analysis) -> PageTable:
     if detailed:
         columns += [Column("passes", lambda row: number(row["passes"], 1), "passes", meanings["passes"])]
         columns += [_plain(name, meanings[name]) for name in _DEVICE]
-    table = build("runs", "Every run behind this page", rows, columns, note="", raw=rows, of="seed_gains")
+    table = build("runs", "Every run behind this page", rows, columns, of="seed_gains")
     anchors = [words.anchor("run", run) for run in rows["run"]]
     return page_table(table, anchors=anchors, most=max(MOST_ROWS, int(linked.sum())))
 

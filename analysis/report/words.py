@@ -1,4 +1,4 @@
-"""Counts, lists, aggregations and places of the page in words. Numbers read as in `analysis.tables.cells`."""
+"""Counts, lists, aggregations and anchors of the page in words. Numbers read as in `analysis.tables.cells`."""
 
 import re
 from collections.abc import Sequence
@@ -62,5 +62,5 @@ def slug(name: str) -> str:
 
 
 def anchor(kind: str, name: object) -> str:
-    """The id of a place on the page; percent-encoded, so that any run or task id can be linked to."""
+    """An id on the page; percent-encoded, so that any run or task id can be linked to."""
     return f"{kind}-{quote(str(name), safe='')}"

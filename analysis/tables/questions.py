@@ -53,7 +53,7 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
         "Two intervals: of the mean gain of these very tasks, and of the median gain of tasks of this kind, these "
         f"being a sample (six tasks or more). gaining: tasks whose gain is above 0. {_COUNTED_NOTE}"
     )
-    return build("group_means", "Mean gains over tasks", raw, columns, note=note, raw=raw, of="pooled")
+    return build("group_means", "Mean gains over tasks", raw, columns, note=note, of="pooled")
 
 
 def _gaining(row: Row) -> str:
@@ -95,7 +95,7 @@ def types_table(analysis: NamedFrames) -> PaperTable:
     ]
     note = f"Means of these very tasks; p by permutation of types over tasks. {_COUNTED_NOTE}"
     note += f" All types at once: {'; '.join(tests)}." if tests else ""
-    return build("types", "Gains by task type", raw, columns, note=note, raw=raw, of="sensitivity")
+    return build("types", "Gains by task type", raw, columns, note=note, of="sensitivity")
 
 
 _SLOPE = Column("slope [95%]", lambda row: _counted(limits(row, "slope", digits=4), row), "slope")
@@ -119,9 +119,7 @@ def across_table(analysis: NamedFrames) -> PaperTable:
         Column("note", lambda row: text(row["note"]), "note"),
     ]
     note = f"Different tasks with different n_train: observation, not intervention. {_LINE_NOTE} {_COUNTED_NOTE}"
-    return build(
-        "scale_across", "Gain against training cases, across tasks", raw, columns, note=note, raw=raw, of="across"
-    )
+    return build("scale_across", "Gain against training cases, across tasks", raw, columns, note=note, of="across")
 
 
 def within_table(analysis: NamedFrames) -> PaperTable | None:
@@ -167,9 +165,7 @@ def stability_table(analysis: NamedFrames) -> PaperTable:
         "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady. "
         f"{IMPROVING} and number: task x fraction whose base model was still improving when its budget ended."
     )
-    return build(
-        "stability", "Stability over groups and amounts of data", raw, columns, note=note, raw=raw, of="stability"
-    )
+    return build("stability", "Stability over groups and amounts of data", raw, columns, note=note)
 
 
 def _worst(row: Row) -> str:
@@ -201,7 +197,7 @@ def guidelines_table(analysis: NamedFrames) -> PaperTable:
         "else under the one with the best chance. Advised: with 95 % confidence nine in ten such tasks gain. from n, "
         f"to n: training cases of the task. tasks: of this type, under the aggregation advised. {_COUNTED_NOTE}"
     )
-    return build("guidelines", "Which aggregation to train", raw, columns, note=note, raw=raw, of="guidelines")
+    return build("guidelines", "Which aggregation to train", raw, columns, note=note)
 
 
 def regret_table(analysis: NamedFrames) -> PaperTable:
@@ -216,7 +212,7 @@ def regret_table(analysis: NamedFrames) -> PaperTable:
         Column("abstained", lambda row: percent(row["abstained"]), "abstained"),
     ]
     note = "regret: mean loss of unit-free score against the best aggregation in hindsight; 0 is best."
-    return build("regret", "What the guideline is worth", raw, columns, note=note, raw=raw, of="regret")
+    return build("regret", "What the guideline is worth", raw, columns, note=note)
 
 
 def ledger_table(analysis: NamedFrames) -> PaperTable | None:
@@ -238,7 +234,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
         Column("beats floor", lambda row: percent(row["beats_floor"]), "beats_floor"),
     ]
     note = "Images, steps, operations and worker hours are per seed; passes: fewest to most of any unit over its data."
-    return build("ledger", "What the study cost", raw, columns, note=note, raw=raw, of="ledger")
+    return build("ledger", "What the study cost", raw, columns, note=note)
 
 
 def _passes(row: Row) -> str:
@@ -261,4 +257,4 @@ def findings_table(analysis: NamedFrames) -> PaperTable:
         Column("evidence", lambda row: text(row["evidence"]), "evidence"),
     ]
     note = "The findings of arXiv 2603.18123, tested on this study. evidence: result frames the numbers come from."
-    return build("findings", "The paper's findings on these data", rows, columns, note=note, raw=raw, of="findings")
+    return build("findings", "The paper's findings on these data", rows, columns, note=note, raw=raw)

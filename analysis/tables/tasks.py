@@ -66,7 +66,7 @@ def data_table(analysis: NamedFrames) -> PaperTable:
         Column("margin", lambda row: number(row["margin"]), "margin"),
     ]
     note = f"train and test: cases. margin: largest loss of unit-free score that counts as none. {MISSING} not known."
-    return build("data", "Tasks and their data", rows, columns, note=note, raw=raw, of="data")
+    return build("data", "Tasks and their data", rows, columns, note=note, raw=raw)
 
 
 def scores_table(analysis: NamedFrames) -> PaperTable:
@@ -95,7 +95,7 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
         f"Primary metric on test, mean ± sd over seeds, all training data. Against TS: {MARKS_NOTE}. "
         f"† not better than the floor, a trivial predictor. {IMPROVING} this model was still improving at the end."
     )
-    return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw, of="scores")
+    return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw)
 
 
 def _metric(row: Row) -> str:
@@ -149,7 +149,7 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         "margin, corrected; it decides on no meaningful loss. "
         f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
     )
-    return build("gains", "Gains and verdicts by task", rows, columns, note=note, raw=raw, of="gains")
+    return build("gains", "Gains and verdicts by task", rows, columns, note=note, raw=raw)
 
 
 def _gain(row: Row) -> str:
@@ -214,7 +214,7 @@ def power_table(analysis: NamedFrames) -> PaperTable:
         f"loss; both before correction for the number of tasks. {MISSING} out of reach, or unknown. limit: what stands "
         "in the way; none where the seeds at hand will do."
     )
-    return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw, of="power")
+    return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw)
 
 
 def multiverse_table(analysis: NamedFrames) -> PaperTable:
@@ -230,6 +230,4 @@ def multiverse_table(analysis: NamedFrames) -> PaperTable:
         *(Column(name, partial(_percent, name), name) for name in VERDICTS),
     ]
     note = "Share of analyses (other scales, corrections, metrics and margins) that give each verdict."
-    return build(
-        "multiverse", "Verdicts under other choices", by_task(raw), columns, note=note, raw=raw, of="multiverse"
-    )
+    return build("multiverse", "Verdicts under other choices", by_task(raw), columns, note=note, raw=raw)
