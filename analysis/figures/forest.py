@@ -77,7 +77,8 @@ def draw_forest(view: View) -> pd.DataFrame:
     )
     high = pd.concat([gains["high_adjusted"], by_cases["high"], pooled["high"], overall["high_new"]])
     interval_axis(axes, gains["gain"], low, high)
-    looks = _verdict_looks(view, gains["verdict"])
+    present = [name for name in (*VERDICTS, SAME_MODEL) if name in set(gains["verdict"])]
+    looks = view.looks({name: VERDICT_LOOKS[name] for name in present}, VERDICT_LOOKS)
     for ax, contrast in zip(axes, names, strict=True):
         by_task = {row["task"]: row for row in records(gains[gains["contrast"] == contrast])}
         means = {(row["level"], row["name"]): row for row in records(pooled[pooled["contrast"] == contrast])}
@@ -117,13 +118,6 @@ def _label_axes(axes: Sequence[Axes], label: str) -> None:
         return
     for ax in axes if len(axes) < 4 else axes[len(axes) // 2 :: len(axes)]:
         ax.set_xlabel(label)
-
-
-def _verdict_looks(view: View, verdicts: pd.Series) -> Looks:
-    """Colour and marker of the verdicts that occur, from harm to benefit."""
-    present = [name for name in (*VERDICTS, SAME_MODEL) if name in set(verdicts)]
-    colours = view.colours({name: VERDICT_LOOKS[name][0] for name in present}, list(VERDICT_LOOKS))
-    return {name: (colour, VERDICT_LOOKS[name][1]) for name, colour in colours.items()}
 
 
 def _forest_rows(gains: pd.DataFrame, pooled: pd.DataFrame) -> list[tuple[str, str, tuple[str, ...]]]:

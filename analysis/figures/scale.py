@@ -135,7 +135,7 @@ def _panels(
     by_contrast = {row["contrast"]: row for row in records(fits)}
     size = (COLUMN, 0.75 + _PANEL * len(names))
     axes = view.canvas.panels((len(names), 1), size, sharex=True, sharey=True)
-    looks = _type_looks(view, gains["type"])
+    looks = view.looks({name: TYPE_LOOKS.get(name, (INK, "o")) for name in sorted(gains["type"].unique())}, TYPE_LOOKS)
     if limits is not None:
         interval_axis(axes, gains["gain"], limits["low"], limits["high"], vertical=True)
     for ax, contrast in zip(axes, names, strict=True):
@@ -206,13 +206,6 @@ def _crossover(ax: Axes, fit: dict[str, Any], seen: tuple[float, float]) -> None
         ax.plot([fit["n_star"]], [0], marker="o", ms=4.5, mfc="white", mec=INK, mew=1.0, zorder=5)
         text = f"n* = {crossing(fit)}, {fit['crossover']}"
     ax.set_title(text, loc="right", fontsize=SMALL, fontweight="normal", pad=_TITLE_PAD)
-
-
-def _type_looks(view: View, types: pd.Series) -> Looks:
-    """Colour and marker of every task type that occurs."""
-    looks = {name: TYPE_LOOKS.get(name, (INK, "o")) for name in sorted(types.unique())}
-    colours = view.colours({name: colour for name, (colour, _) in looks.items()}, list(TYPE_LOOKS))
-    return {name: (colours[name], marker) for name, (_, marker) in looks.items()}
 
 
 def _legend(view: View, looks: Looks) -> None:

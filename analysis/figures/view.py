@@ -12,6 +12,7 @@ from aggregation_lab.errors import ResultsError
 from analysis.figures.canvas import Canvas, NewFigure, Target, known_to_pyplot, shown_once
 from analysis.figures.choices import Palette, check_names, colours, in_order, listed
 from analysis.figures.labels import labelled, named_again
+from analysis.figures.marks import Looks
 from analysis.figures.selection import fewer_contrasts, fewer_tasks
 from analysis.figures.style import AGGREGATION_COLOURS, GREY, PARTITION_COLOURS, PLAIN_TEXT
 from analysis.frames import FRAMES, OPTIONAL, frame
@@ -81,6 +82,11 @@ class View:
     def colours(self, defaults: Mapping[str, str], known: Collection[str] = ()) -> dict[str, str]:
         """The colour of every name of the legend."""
         return colours(self.choices.palette, defaults, known)
+
+    def looks(self, defaults: Looks, known: Collection[str]) -> Looks:
+        """The colour and marker of every name of the legend."""
+        colours = self.colours({name: colour for name, (colour, _) in defaults.items()}, known)
+        return {name: (colours[name], marker) for name, (_, marker) in defaults.items()}
 
     def colours_of_aggregations(self, names: Sequence[str]) -> dict[str, str]:
         """The same colour for an aggregation in every figure."""

@@ -15,9 +15,9 @@ from analysis.report.trace import GainLinks, answered
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
-from analysis.tables.cells import count, flagged, number, p_value, text
+from analysis.tables.cells import count, flagged, number, p_value, text, true_minus
 from analysis.tables.order import with_unit
-from analysis.tables.paper import Column, build
+from analysis.tables.paper import Column, build, plain
 
 PHRASES: Final = {
     BENEFIT: ("gains", "gain"),
@@ -149,7 +149,7 @@ def verdict_counts(analysis: Analysis) -> PageTable:
     order = rows["contrast"].map({name: index for index, name in enumerate(dict.fromkeys(gains["contrast"]))})
     rows = rows.assign(order=order).sort_values(["order", "fraction"], ascending=[True, False], ignore_index=True)
     columns = [
-        Column("contrast", lambda row: row["contrast"], "contrast"),
+        *plain(str, "contrast"),
         Column("fraction", lambda row: f"{row['fraction']:g}", "fraction"),
         *(_count(name) for name in PHRASES if name in rows),
     ]
@@ -169,7 +169,7 @@ def findings(analysis: Analysis) -> list[Finding]:
         parts = tuple(
             FindingPart(
                 str(row["part"]),
-                words.minus(text(row["effect"])),
+                true_minus(text(row["effect"])),
                 p_value(row["p"]),
                 str(row["verdict"]),
                 _evidence(str(row["evidence"])),

@@ -20,7 +20,7 @@ from analysis.result import Analysis
 from analysis.settings import SCALES
 from analysis.tables import paper_tables
 from analysis.tables.cells import VERDICT_MARKS, count, crossing, flagged, limits, number, text
-from analysis.tables.paper import Column, build
+from analysis.tables.paper import Column, build, plain
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -130,13 +130,12 @@ def _within_tasks(analysis: Analysis, links: GainLinks) -> PageTable:
     rows = frame[frame["level"] == "task"].rename(columns={"name": "task"}).reset_index(drop=True)
     columns = [
         Column("task", lambda row: row["task"], "task", "task id"),
-        Column("contrast", lambda row: row["contrast"], "contrast"),
-        Column("type", lambda row: row["type"], "type"),
+        *plain(str, "contrast", "type"),
         Column("slope [95%]", lambda row: flagged(limits(row, "slope", digits=4), row["base_improving"]), "slope"),
         Column("from n", lambda row: count(row["n_min"]), "n_min"),
         Column("to n", lambda row: count(row["n_max"]), "n_max"),
         Column("n* [99%]", crossing, "n_star"),
-        Column("crossover", lambda row: text(row["crossover"]), "crossover"),
+        *plain(text, "crossover"),
     ]
     note = (
         "slope: change of gain per doubling of the task's own training cases. n*: training cases at which the gain "
@@ -152,8 +151,7 @@ def _influence(analysis: Analysis, links: GainLinks) -> PageTable:
     strength = rows["change_in_se"].astype(float).abs()
     rows = rows.assign(strength=-strength).sort_values(["contrast", "strength", "task"], ignore_index=True)
     columns = [
-        Column("task", lambda row: row["task"], "task"),
-        Column("contrast", lambda row: row["contrast"], "contrast"),
+        *plain(str, "task", "contrast"),
         Column("slope without", lambda row: number(row["slope_without"], 4, signed=True), "slope_without"),
         Column("change", lambda row: number(row["change"], 4, signed=True), "change"),
         Column("in standard errors", lambda row: number(row["change_in_se"], 2, signed=True), "change_in_se"),
@@ -169,8 +167,8 @@ def _files(rows: pd.DataFrame, name: str) -> list[str]:
 
 def _excluded(rows: pd.DataFrame) -> PageTable:
     columns = [
-        Column("table", lambda row: row["table"], "table"),
+        *plain(str, "table"),
         Column("rows", lambda row: f"{int(row['rows']):,}", "rows"),
-        Column("reason", lambda row: row["reason"], "reason"),
+        *plain(str, "reason"),
     ]
     return page_table(build("excluded", "Rows left out", rows, columns))

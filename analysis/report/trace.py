@@ -11,7 +11,7 @@ from analysis.report import words
 from analysis.report.page_table import MOST_ROWS, Cell, PageTable, page_table
 from analysis.result import Analysis
 from analysis.tables.cells import MISSING, count, number, text
-from analysis.tables.paper import Column, build
+from analysis.tables.paper import Column, build, plain
 
 GainKey = tuple[str, float, str]
 """Contrast, fraction, task."""
@@ -121,9 +121,9 @@ def seed_tables(analysis: Analysis) -> list[tuple[str, str, PageTable]]:
         ["contrast", "fraction", "seed"], ascending=[True, False, True], ignore_index=True
     )
     columns = [
-        Column("contrast", lambda row: row["contrast"], "contrast"),
+        *plain(str, "contrast"),
         Column("fraction", lambda row: f"{row['fraction']:g}", "fraction"),
-        Column("seed", lambda row: count(row["seed"]), "seed"),
+        *plain(count, "seed"),
         Column("joint score", lambda row: number(row["joint_score"]), "joint_score"),
         Column("base score", lambda row: number(row["base_score"]), "base_score"),
         Column("gain", lambda row: words.signed(row["gain"]), "gain"),
@@ -140,9 +140,6 @@ def seed_tables(analysis: Analysis) -> list[tuple[str, str, PageTable]]:
 def _run_link(title: str, row: Mapping[str, str], cell: Cell) -> Cell:
     named = title in ("joint run", "base run") and cell.text != MISSING
     return replace(cell, href=words.anchor("run", cell.text)) if named else cell
-
-
-_DEVICE = ("device", "precision", "versions", "started")
 
 
 def run_table(analysis: Analysis) -> PageTable:
@@ -163,20 +160,17 @@ def run_table(analysis: Analysis) -> PageTable:
         rows = pd.concat([rows[linked], rows[~linked]], ignore_index=True)
     meanings = {column.name: column.meaning for column in results.RUNS.columns}
     columns = [
-        *(_plain(name, meanings[name]) for name in ("run", "aggregation", "unit")),
-        Column("fraction", lambda row: f"{row['fraction']:g}", "fraction", meanings["fraction"]),
-        Column("seed", lambda row: count(row["seed"]), "seed", meanings["seed"]),
+        *plain(text, "run", "aggregation", "unit"),
+        Column("fraction", lambda row: f"{row['fraction']:g}", "fraction"),
+        *plain(count, "seed"),
     ]
     if detailed:
-        columns += [Column("passes", lambda row: number(row["passes"], 1), "passes", meanings["passes"])]
-        columns += [_plain(name, meanings[name]) for name in _DEVICE]
+        columns.append(Column("passes", lambda row: number(row["passes"], 1), "passes"))
+        columns += plain(text, "device", "precision", "versions", "started")
+    columns = [replace(column, meaning=meanings[column.source]) for column in columns]
     table = build("runs", "Every run behind this page", rows, columns, of="seed_gains")
     anchors = [words.anchor("run", run) for run in rows["run"]]
     return page_table(table, anchors=anchors, most=max(MOST_ROWS, int(linked.sum())))
-
-
-def _plain(name: str, meaning: str) -> Column:
-    return Column(name, lambda row: text(row[name]), name, meaning)
 
 
 def _once(runs: pd.DataFrame) -> pd.DataFrame:

@@ -26,11 +26,6 @@ def limits(low: float, high: float) -> str:
     return "" if pd.isna(low) or pd.isna(high) else f"[{signed(low)}, {signed(high)}]"
 
 
-def minus(sentence: str) -> str:
-    """A sentence with true minus signs before its numbers."""
-    return re.sub(r"(?<!\w)-(?=\d)", "\u2212", sentence)
-
-
 def count(amount: int, noun: str) -> str:
     """`1 task`, `2 tasks`."""
     return f"{amount:,} {noun if amount == 1 else noun + 's'}"

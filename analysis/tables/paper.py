@@ -28,6 +28,15 @@ class Column:
     meaning: str = ""
 
 
+def plain(form: Callable[[Any], str], *names: str) -> list[Column]:
+    """Columns that are called as in the frame; `form` makes a cell from a value."""
+
+    def column(name: str) -> Column:
+        return Column(name, lambda row: form(row[name]), name)
+
+    return [column(name) for name in names]
+
+
 @dataclass(frozen=True, eq=False)
 class PaperTable:
     """`frame` holds text under human column names; `sort` the values of the same cells to sort by; `raw` the rows of
