@@ -1,10 +1,9 @@
 """Where a figure is drawn: a new figure of the right size, or the Axes or figure of the caller."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -36,9 +35,6 @@ def shown_once(target: Target) -> Target:
     return target
 
 
-Shared = bool | Literal["none", "all", "row", "col"]
-
-
 class Canvas:
     """The Axes or figure of the caller, or a figure that `new` makes; `target` is what was drawn on."""
 
@@ -47,22 +43,14 @@ class Canvas:
         self.target: Target
 
     def panels(
-        self,
-        shape: tuple[int, int],
-        size: tuple[float, float],
-        *,
-        wspace: float = 0.02,
-        sharex: Shared = False,
-        sharey: Shared = False,
-        width_ratios: Sequence[float] | None = None,
+        self, shape: tuple[int, int], size: tuple[float, float], *, wspace: float = 0.02, **grid: Any
     ) -> list[Axes]:
-        """Panels row by row, `shape` (rows, columns); one panel is the caller's Axes itself."""
+        """Panels row by row, `shape` (rows, columns); one panel is the caller's Axes itself. `grid`: see `subplots`."""
         if shape == (1, 1) and isinstance(self._given, Axes):
             self.target = self._given
             return [self._given]
         figure = self.whole(*size, wspace)
-        grid = figure.subplots(*shape, sharex=sharex, sharey=sharey, squeeze=False, width_ratios=width_ratios)
-        axes = list(np.asarray(grid).ravel())
+        axes = list(figure.subplots(*shape, squeeze=False, **grid).ravel())
         self.target = axes[0] if shape == (1, 1) else figure
         return axes
 

@@ -12,7 +12,7 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names
 from analysis.figures import advice, curves, forest, group_stability, heat_map, routing, scale, task_types
 from analysis.figures.canvas import Target
-from analysis.figures.view import Body, Choices, drawn_on, on_paper, view_of
+from analysis.figures.view import Body, Choices, drawn_on, render, view_of
 from analysis.named_frames import NamedFrames
 
 _ARROW = "↗: the base model was still improving when its budget ended, so that the gain may be too large."
@@ -40,8 +40,12 @@ class PaperFigure:
         return [name for name in ("tasks", "order", "labels", "palette") if name in taken]
 
     def draw(self, analysis: NamedFrames) -> tuple[Figure, pd.DataFrame]:
-        """The figure for a file and the rows it shows. Raises `NothingToDraw`."""
-        return on_paper(self.body, analysis)
+        """The figure for a file, unknown to pyplot, and the rows it shows. Raises `NothingToDraw`."""
+        view = view_of(analysis, Choices(), Figure)
+        rows = render(self.body, view)
+        figure = view.canvas.target.get_figure(root=True)
+        assert figure is not None
+        return figure, rows
 
     def show(self, analysis: NamedFrames, ax: Target | None = None, **chosen: Any) -> Target:
         """The figure where a caller wants it, as `Analysis.figure` describes."""

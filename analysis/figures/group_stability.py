@@ -131,7 +131,7 @@ def _summary(
         ax.tick_params(axis="y", length=0, labelleft=index == 0)
         if column == "worst":
             ax.axvline(0, color=INK, lw=0.6, zorder=1)
-        if column != "worst":
+        else:
             ax.set_xlim(left=0)
     axes[2].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].set_yticks(range(len(names)), names, fontsize=SMALL)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 
 import matplotlib
 import pandas as pd
-from matplotlib.figure import Figure
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
@@ -46,7 +45,6 @@ class View:
     """`aggregations` in their order, the common base first; `arm_colours` has the colour of each."""
 
     canvas: Canvas
-
     frames: Mapping[str, pd.DataFrame]
     aggregations: Sequence[str]
     scale: Scale = "absolute"
@@ -79,31 +77,26 @@ class View:
         check_names("order", self.choices.order, names)
         return in_order(names, self.choices.order)
 
-    def colours(self, defaults: Mapping[str, str], known: Collection[str] = ()) -> dict[str, str]:
-        """The colour of every name of the legend."""
-        return colours(self.choices.palette, defaults, known)
-
     def looks(self, defaults: Looks, known: Collection[str]) -> Looks:
         """The colour and marker of every name of the legend."""
-        colours = self.colours({name: colour for name, (colour, _) in defaults.items()}, known)
-        return {name: (colours[name], marker) for name, (_, marker) in defaults.items()}
+        chosen = colours(self.choices.palette, {name: colour for name, (colour, _) in defaults.items()}, known)
+        return {name: (chosen[name], marker) for name, (_, marker) in defaults.items()}
 
     def colours_of_aggregations(self, names: Sequence[str]) -> dict[str, str]:
         """The same colour for an aggregation in every figure."""
-        return self.colours({name: self.arm_colours.get(name, GREY) for name in names}, self.aggregations)
+        defaults = {name: self.arm_colours.get(name, GREY) for name in names}
+        return colours(self.choices.palette, defaults, self.aggregations)
 
     def colours_of_contrasts(self, rows: pd.DataFrame) -> dict[str, str]:
         """The colour of each contrast of the rows: that of its joint aggregation, grey off the common base."""
         common = next(iter(self.aggregations), "TS")
         sides = rows[["contrast", "joint", "base"]].drop_duplicates().itertuples(index=False, name=None)
         joints = {name: joint for name, joint, base in sides if base == common}
-        arms, palette = self.arm_colours, self.choices.palette
-        defaults = {
-            name: arms.get(joints[name], GREY) if name in joints else GREY for name in rows["contrast"].unique()
-        }
+        defaults = {name: self.arm_colours.get(joints.get(name, ""), GREY) for name in rows["contrast"].unique()}
+        palette = self.choices.palette
         if isinstance(palette, Mapping):
             defaults = {name: palette.get(joints.get(name, name), colour) for name, colour in defaults.items()}
-        return self.colours(defaults, self.aggregations)
+        return colours(palette, defaults, self.aggregations)
 
 
 def view_of(analysis: NamedFrames, choices: Choices, new_figure: NewFigure = known_to_pyplot) -> View:
@@ -150,15 +143,6 @@ def render(body: Body, view: View) -> pd.DataFrame:
         interactive = matplotlib.is_interactive()
     matplotlib.interactive(interactive)  # a notebook's backend is, and may be loaded with its first figure only
     return named_again(rows, names)
-
-
-def on_paper(body: Body, analysis: NamedFrames) -> tuple[Figure, pd.DataFrame]:
-    """A figure for a file, unknown to pyplot, and its rows."""
-    view = view_of(analysis, Choices(), Figure)
-    rows = render(body, view)
-    figure = view.canvas.target.get_figure(root=True)
-    assert figure is not None
-    return figure, rows
 
 
 def drawn_on(body: Body, view: View) -> Target:
