@@ -104,7 +104,7 @@ def answers(analysis: Analysis) -> list[Answer]:
 
 def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     """A task with its gain; the hint has the interval that decides and the runs."""
-    runs = links.behind(row["contrast"], float(row["fraction"]), row["task"])
+    runs = links.runs_behind(row["contrast"], float(row["fraction"]), row["task"])
     if row["basis"] == CASES:
         limits = f"{words.limits(row['low'], row['high'])} of test cases alone (one seed)"
     else:

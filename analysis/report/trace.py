@@ -101,15 +101,15 @@ class GainLinks:
         if title == "task":
             return replace(cell, href=words.anchor("task", task))
         if title.startswith("gain") and "contrast" in row:
-            behind = self.behind(row["contrast"], self._shares.get(title, self._full), task)
-            return replace(cell, title=behind, href=words.anchor("task", task)) if behind else cell
+            hint = self.runs_behind(row["contrast"], self._shares.get(title, self._full), task)
+            return replace(cell, title=hint, href=words.anchor("task", task)) if hint else cell
         return cell
 
     def target(self, task: str) -> str:
         """The anchor that a task leads to; nothing where its seeds are not shown."""
         return words.anchor("task", task) if task in self._tasks else ""
 
-    def behind(self, contrast: str, fraction: float, task: str) -> str:
+    def runs_behind(self, contrast: str, fraction: float, task: str) -> str:
         """The runs of one gain as a hint; empty where there are none."""
         return source(self._pairs.get((contrast, fraction, task), ()))
 
