@@ -137,7 +137,7 @@ def render(body: Body, view: View) -> pd.DataFrame:
     chosen = _chosen(view)
     shown, line = fewer_contrasts(chosen.frames)
     ready, names = _labelled(replace(chosen, frames=shown))
-    with matplotlib.rc_context(PLAIN_TEXT):  # `figure_on` sets the rest where it makes the axes
+    with matplotlib.rc_context(PLAIN_TEXT):  # `Canvas.whole` sets the rest where it makes the axes
         rows = body(ready)
         view.canvas.note_above(line)
         interactive = matplotlib.is_interactive()
