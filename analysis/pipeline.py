@@ -31,7 +31,7 @@ Frames = tuple[pd.DataFrame, ...]
 
 @dataclass(frozen=True)
 class Step:
-    """One statistic: what is said while it is computed, the frames it makes, and how; it may ask for earlier ones."""
+    """One statistic: the progress message, the frames it makes, and how; it may read earlier frames."""
 
     progress: str
     frames: tuple[str, ...]
@@ -58,10 +58,11 @@ def of_contrasts(
 
 def advice(context: Context) -> Frames:
     """The frames `guidelines` and `regret`; empty without a rule."""
-    rows, rule = context.rule_rows, context.rule
-    if rule is None:
+    rows = context.rule_rows
+    if context.rule is None:
         return context.frames["guidelines"], context.frames["regret"]
-    return guidelines.guideline_table(rule, rows), regret_table(rows, context.scores, context.study.aggregations)
+    regret = regret_table(rows, context.scores, context.study.aggregations)
+    return guidelines.guideline_table(context.rule, rows), regret
 
 
 def power(context: Context, contrast: Contrast, fraction: float) -> Frames:
@@ -131,9 +132,13 @@ def analyse(
 
 def _bounds(context: Context) -> list[str]:
     """What is not computed where there are very many aggregations."""
-    said, compared = [], len(context.contrasts)
+    sentences, compared = [], len(context.contrasts)
     if compared > MOST_CONTRASTS:
-        said.append(f"Other choices of analysis were tried for the first {MOST_CONTRASTS} of {compared} contrasts.")
+        sentences.append(
+            f"Other choices of analysis were tried for the first {MOST_CONTRASTS} of {compared} contrasts."
+        )
     if compared > guidelines.MOST_ARMS:
-        said.append(f"No guideline: the best of more than {guidelines.MOST_ARMS} aggregations is mostly the luckiest.")
-    return said
+        sentences.append(
+            f"No guideline: the best of more than {guidelines.MOST_ARMS} aggregations is mostly the luckiest."
+        )
+    return sentences

@@ -48,11 +48,11 @@ class Family:
 
     @cached_property
     def se(self) -> np.ndarray:
-        """The standard error of each that a verdict may rest on, NaN where there is none."""
+        """Standard error of each pair that a verdict may rest on, NaN where there is none."""
         return np.array(list(map(testable, self.pairs, self.estimates)), float)
 
     def judge(self, margin: np.ndarray, correction: Correction = "BH", alpha: float = 0.05) -> pd.DataFrame:
-        """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has the margin of each."""
+        """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has one value per pair."""
         gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
         rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
         rows.loc[[pair.same_model for pair in self.pairs], "verdict"] = SAME_MODEL
