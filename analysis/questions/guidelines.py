@@ -35,10 +35,9 @@ MOST_ARMS = 24
 """Aggregations beside the base above which no rule is fitted: the best of many is mostly the luckiest."""
 
 FEWEST_OF_TYPE = 3
-"""Tasks of a type below which an aggregation is not advised for the type: so many speak for no others."""
+"""Tasks of a type below which an aggregation is not advised for the type: so few tell nothing about others."""
 
 _SIZES = 25
-
 
 SHARE = 0.9
 """Share of such tasks that must gain under what is advised."""
@@ -110,8 +109,8 @@ class Rule:
         expected = tuple(self.expect(name, n_train, task_type, group) for name in self.fits)
         low, high = self.sizes_by_type[task_type]
         if not low <= n_train <= high:
-            seen = f"{task_type} was studied with {low:.0f} to {high:.0f} training cases only"
-            return Recommendation(UNDECIDED, expected, seen)
+            reason = f"{task_type} was studied with {low:.0f} to {high:.0f} training cases only"
+            return Recommendation(UNDECIDED, expected, reason)
         return self._advice(expected, task_type)
 
     def _advice(self, expected: tuple[Expectation, ...], task_type: str) -> Recommendation:
@@ -182,20 +181,21 @@ def rule_rows(
 
     `margins` by task, on the scale of the gains; a task may lack one.
     """
-    parts = []
+    rows = []
     for contrast, by_fraction in by_contrast.items():
         for share, pairs in by_fraction:
             used = [pair for pair in poolable(pairs) if pair.n_train > 0]
             if not used:
                 continue
             v_seed, df_seed = seed_part(used)
-            common = {"joint": contrast.joint, "base": contrast.base, "fraction": share}
-            parts += [
-                common
-                | {
+            rows += [
+                {
+                    "joint": contrast.joint,
+                    "base": contrast.base,
                     "task": pair.task,
                     "type": pair.type,
                     "group": pair.group,
+                    "fraction": share,
                     "n_train": pair.n_train,
                     "gain": pair.by_seed.mean(),
                     "margin": margins.get(pair.task, float("nan")),
@@ -205,31 +205,23 @@ def rule_rows(
                 }
                 for pair in used
             ]
-    return pd.DataFrame(parts, columns=_ROWS)
-
-
-_ROWS = [
-    *("joint", "base", "task", "type", "group", "fraction", "n_train"),
-    *("gain", "margin", "v_seed", "df_seed", "base_improving"),
-]
+    return pd.DataFrame(rows)
 
 
 def fit_rule(rows: pd.DataFrame) -> Rule | None:
     """The rule from `rule_rows`; None where an aggregation has too few tasks."""
-    fits, notes = {}, []
     if rows.empty or rows.groupby("joint")["task"].nunique().min() < FEWEST_TASKS:
         return None
     types = tuple(sorted(set(rows["type"])))
     x = np.log2(rows["n_train"].to_numpy(float))
     centre = float(x.mean())
+    fits: dict[str, MixedFit] = {}
     for joint, part in rows.groupby("joint", sort=False):
         if set(part["type"]) != set(types):
             return None
         design = _design(part["type"].to_numpy(str), np.log2(part["n_train"].to_numpy(float)), types, centre)
-        fit = fit_mixed(part["gain"].to_numpy(float), design, part["group"].to_numpy(str), part["task"].to_numpy(str))
-        fits[str(joint)] = fit
-        if not fit.converged:
-            notes.append(f"{joint}: {fit.note}")
+        values, groups = part["gain"].to_numpy(float), part["group"].to_numpy(str)
+        fits[str(joint)] = fit_mixed(values, design, groups, part["task"].to_numpy(str))
     spans = rows.groupby("type")["n_train"].agg(["min", "max"])
     return Rule(
         base=str(rows["base"].iloc[0]),
@@ -239,35 +231,35 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
         sizes_by_type={str(name): (float(low), float(high)) for name, (low, high) in spans.T.items()},
         tasks={
             (str(joint), str(kind)): int(part["task"].nunique())
-            for joint, own in rows.groupby("joint")
-            for kind, part in own.groupby("type")
+            for (joint, kind), part in rows.groupby(["joint", "type"])
         },
         seeds={
-            str(joint): (float(own["v_seed"].mean(skipna=False)), float(own["df_seed"].min()))
-            for joint, own in rows.groupby("joint")
+            str(joint): (float(part["v_seed"].mean(skipna=False)), float(part["df_seed"].min()))
+            for joint, part in rows.groupby("joint")
         },
-        margins={str(kind): float(own.median()) for kind, own in rows.groupby("type")["margin"]},
-        notes=tuple(notes),
+        margins={str(kind): float(margins.median()) for kind, margins in rows.groupby("type")["margin"]},
+        notes=tuple(f"{joint}: {fit.note}" for joint, fit in fits.items() if not fit.converged),
     )
 
 
 def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
     """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes."""
-    found, improving = [], set(rows.loc[rows["base_improving"], "task"])
+    table, improving = [], set(rows.loc[rows["base_improving"], "task"])
     for task_type in rule.types:
-        own = rows[rows["type"] == task_type]
+        of_type = rows[rows["type"] == task_type]
         low, high = rule.sizes_by_type[task_type]
         edges = np.geomspace(low, high, _SIZES + 1) if high > low else np.array([low])
         sizes = np.sqrt(edges[:-1] * edges[1:]) if len(edges) > 1 else edges
-        for group in [*sorted(set(own["group"])), ANY_GROUP]:
+        for group in [*sorted(set(of_type["group"])), ANY_GROUP]:
             advised = [rule.recommend(float(n), task_type, group) for n in sizes]
             starts = [0] + [k for k in range(1, len(sizes)) if advised[k].advice != advised[k - 1].advice]
             for start, stop in zip(starts, [*starts[1:], len(sizes)], strict=True):
                 middle = advised[(start + stop - 1) // 2]
-                speaking = own[own["joint"] == middle.advice] if middle.advice in rule.fits else own
-                tasks = set(speaking["task"])
-                best = _best(middle)
-                found.append(
+                fitted = of_type[of_type["joint"] == middle.advice] if middle.advice in rule.fits else of_type
+                tasks = set(fitted["task"])
+                advised_on = [outcome for outcome in middle.expected if outcome.aggregation == middle.advice]
+                best = max(advised_on or middle.expected, key=lambda outcome: outcome.chance, default=None)
+                table.append(
                     {
                         "type": task_type,
                         "group": group,
@@ -282,10 +274,4 @@ def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
                         "base_improving": len(tasks.intersection(improving)),
                     }
                 )
-    return frame("guidelines", found)
-
-
-def _best(found: Recommendation) -> Expectation | None:
-    """The aggregation advised, or else the one with the best chance of gain."""
-    advised = [outcome for outcome in found.expected if outcome.aggregation == found.advice]
-    return max(advised or found.expected, key=lambda outcome: outcome.chance, default=None)
+    return frame("guidelines", table)

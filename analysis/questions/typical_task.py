@@ -24,6 +24,9 @@ _F_QUANTILE = 0.35
 
 _LEAST_P = 1e-9
 
+_FEWEST = float(np.log2(2 / (1 - 0.95)))
+"""Independent tasks below which not even the outermost two enclose the median at 95 %."""
+
 
 @dataclass(frozen=True)
 class Typical:
@@ -40,7 +43,7 @@ def typical_gain(means: np.ndarray, groups: np.ndarray, together: list[VarianceP
     """`means` has one gain per task, `groups` their clinical groups, `together` what moves all tasks at once."""
     median, gaining = float(np.median(means)), int((means > 0).sum())
     size = effective_tasks(means, groups)
-    if size < _fewest(0.95) or not np.isfinite(reach(together)) or np.ptp(means) == 0:
+    if size < _FEWEST or not np.isfinite(reach(together)) or np.ptp(means) == 0:
         return Typical(median, gaining, *(float("nan"),) * 3)
     low, high = _interval(means, size, together, 0.95)
     return Typical(median, gaining, low, high, _p(means, size, together))
@@ -50,9 +53,7 @@ def effective_tasks(means: np.ndarray, groups: np.ndarray) -> float:
     """The number of independent tasks that say as much of the median as these do."""
     count = len(means)
     names, group_index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if len(names) == count or count < 2:
-        return float(count)
-    if len(names) == 1:  # how groups differ is not known from one: its tasks stand for it
+    if len(names) in (1, count):  # how groups differ is not known from one: its tasks stand for it
         return float(count)
     scores = stats.norm.ppf((stats.rankdata(means) - 0.5) / count)
     centres = np.bincount(group_index, scores) / sizes
@@ -65,11 +66,6 @@ def effective_tasks(means: np.ndarray, groups: np.ndarray) -> float:
     share = max(0.0, ratio - 1) / typical_size
     correlation = share / (1 + share)
     return count / (1 + ((sizes**2).sum() / count - 1) * correlation)
-
-
-def _fewest(level: float) -> float:
-    """Independent tasks below which not even the outermost two enclose the median at this level."""
-    return float(np.log2(2 / (1 - level)))
 
 
 def _interval(means: np.ndarray, size: float, together: list[VariancePart], level: float) -> tuple[float, float]:
