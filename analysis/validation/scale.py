@@ -24,7 +24,7 @@ def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:
     across, within, lines = scale_frames(simulated, DRAWS, seed)
     slope, star = simulated.design.slopes["AU"], _true_crossing(simulated.design)
     mixed, ols = across[across["scope"] == "all"].set_index("method").loc[["mixed model", "OLS"]].to_dict("records")
-    own = within[within["level"] == "task"]
+    single = within[within["level"] == "task"]
     pooled = within[(within["level"] == "pooled") & (within["name"] == "all")].iloc[0]
     task_stars = task_crossings(simulated)
     return {
@@ -34,10 +34,10 @@ def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:
         "coverage_mixed": float(mixed["low"] <= slope <= mixed["high"]),
         "coverage_ols": float(ols["low"] <= slope <= ols["high"]),
         "coverage_within": float(pooled["low"] <= slope <= pooled["high"]),
-        "coverage_task_slope": share(((own["low"] <= slope) & (own["high"] >= slope)).to_numpy()),
+        "coverage_task_slope": share(((single["low"] <= slope) & (single["high"] >= slope)).to_numpy()),
         "crossover_across": holds(mixed, star),
         "crossover_found": float(np.isfinite(mixed["n_star"])),
-        "crossover_task": mean_of_known([holds(row, task_stars[row["name"]]) for row in own.to_dict("records")]),
+        "crossover_task": mean_of_known([holds(row, task_stars[row["name"]]) for row in single.to_dict("records")]),
         "band_task": mean_of_known(
             [
                 _in_band(lines[(lines["level"] == "task") & (lines["name"] == name)], at)

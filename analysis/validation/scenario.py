@@ -55,8 +55,8 @@ def _one(scenario: Scenario, seed: int) -> dict[str, float]:
 def true_gains(simulated: Simulated, pairs: Sequence[PairedGain], fraction: float) -> np.ndarray:
     """The true gain of every pair of `CONTRAST`."""
     truth = simulated.truth
-    own = truth[(truth["contrast"] == CONTRAST.name) & (truth["fraction"] == fraction)].set_index("task")["gain"]
-    return own.loc[[pair.task for pair in pairs]].to_numpy()
+    of_task = truth[(truth["contrast"] == CONTRAST.name) & (truth["fraction"] == fraction)].set_index("task")["gain"]
+    return of_task.loc[[pair.task for pair in pairs]].to_numpy()
 
 
 def share(flags: np.ndarray) -> float:
