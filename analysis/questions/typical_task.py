@@ -2,7 +2,7 @@
 
 A mean over such tasks cannot be given an interval that holds. Where one task in ten collapses, half of all studies of
 six tasks see no collapse, and their mean is off by more than any scatter they saw. The median and the number of tasks
-that gain do not hang on how far one task falls. The interval of the median runs between two order statistics: that n
+that gain do not depend on how far one task falls. The interval of the median runs between two order statistics: that n
 tasks all lie above it is as likely as n heads (Thompson 1936), whatever the distribution; limits between two tasks are
 interpolated (Nyblom 1992). Fewer than six tasks have none.
 
@@ -18,11 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special, stats
 
-from analysis.statistics.combined_variance import VariancePart, reach
+from analysis.statistics.combined_variance import SMALLEST_P, VariancePart, p_of_interval, reach
 
 _F_QUANTILE = 0.35
-
-_LEAST_P = 1e-9
 
 _FEWEST = float(np.log2(2 / (1 - 0.95)))
 """Independent tasks below which not even the outermost two enclose the median at 95 %."""
@@ -81,13 +79,10 @@ def _interval(means: np.ndarray, size: float, together: list[VariancePart], leve
 
 
 def _p(means: np.ndarray, size: float, together: list[VariancePart]) -> float:
-    """One minus the level at which the interval reaches 0, no less than the tasks can show."""
-    least = max(_LEAST_P, float(2 ** (1 - size)))
+    """Two-sided p of a median of 0, no less than the tasks can show."""
 
-    def clear(p: float) -> float:
+    def distance(p: float) -> float:
         low, high = _interval(means, size, together, 1 - p)
         return max(low, -high)
 
-    if clear(least) > 0:
-        return least
-    return 1.0 if clear(1 - _LEAST_P) < 0 else float(optimize.brentq(clear, least, 1 - _LEAST_P))
+    return p_of_interval(distance, max(SMALLEST_P, float(2 ** (1 - size))))
