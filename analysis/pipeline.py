@@ -58,11 +58,10 @@ def of_contrasts(
 
 def advice(context: Context) -> Frames:
     """The frames `guidelines` and `regret`; empty without a rule."""
-    rows = context.rule_rows
-    if context.rule is None:
+    rows, rule = context.rule_rows, context.rule
+    if rule is None:
         return context.frames["guidelines"], context.frames["regret"]
-    regret = regret_table(rows, context.scores, context.study.aggregations)
-    return guidelines.guideline_table(context.rule, rows), regret
+    return guidelines.guideline_table(rule, rows), regret_table(rows, context.scores, context.study.aggregations)
 
 
 def power(context: Context, contrast: Contrast, fraction: float) -> Frames:
@@ -132,13 +131,9 @@ def analyse(
 
 def _bounds(context: Context) -> list[str]:
     """What is not computed where there are very many aggregations."""
-    sentences, compared = [], len(context.contrasts)
+    notes, compared = [], len(context.contrasts)
     if compared > MOST_CONTRASTS:
-        sentences.append(
-            f"Other choices of analysis were tried for the first {MOST_CONTRASTS} of {compared} contrasts."
-        )
+        notes.append(f"Other choices of analysis were tried for the first {MOST_CONTRASTS} of {compared} contrasts.")
     if compared > guidelines.MOST_ARMS:
-        sentences.append(
-            f"No guideline: the best of more than {guidelines.MOST_ARMS} aggregations is mostly the luckiest."
-        )
-    return sentences
+        notes.append(f"No guideline: the best of more than {guidelines.MOST_ARMS} aggregations is mostly the luckiest.")
+    return notes

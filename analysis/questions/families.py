@@ -35,8 +35,8 @@ def testable(pair: PairedGain, estimate: GainEstimate) -> float:
     One seed tells nothing of the chance of training. Test cases of one subject, or whose metric is undefined on
     resamples, tell nothing of the chance of subjects: with them a verdict would hold for that subject alone.
     """
-    lone = pair.draws is not None and not estimate.has_cases
-    return float("nan") if pair.same_model or lone or estimate.basis not in DECIDES else estimate.se
+    unusable = pair.draws is not None and not estimate.has_cases
+    return float("nan") if pair.same_model or unusable or estimate.basis not in DECIDES else estimate.se
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,7 +75,7 @@ class Part:
 
     @property
     def columns(self) -> dict[str, object]:
-        """What the frame `findings` says of it."""
+        """Its columns in the frame `findings`."""
         names = ("estimate", "low", "high", "p", "verdict", "effect", "evidence")
         return {"part": self.text} | {name: getattr(self, name) for name in names}
 
@@ -110,8 +110,7 @@ def _from_row(
 
 
 def slope(name: str, evidence: Evidence) -> Part:
-    """Change of an aggregation's gain over TS per doubling of data: within tasks where there are fractions, else across
-    tasks."""
+    """Change of gain over TS per doubling of data: within tasks where there are fractions, else across tasks."""
     contrast, columns = f"{name}-TS", ("slope", "low", "high")
     row = evidence.row("within", contrast=contrast, level="pooled", name="all")
     if row is not None:
@@ -121,7 +120,7 @@ def slope(name: str, evidence: Evidence) -> Part:
 
 
 Choice = Callable[[Sequence[PairedGain]], list[PairedGain]]
-"""Which tasks a claim speaks of."""
+"""Which tasks a claim is about."""
 
 
 def data_rich(pairs: Sequence[PairedGain]) -> list[PairedGain]:
@@ -189,13 +188,13 @@ def segmentation_loses_more(name: str, evidence: Evidence) -> Part:
 
 
 def group_gain(text: str, group: str, contrast: str, evidence: Evidence, *, sign: float = 1.0) -> Part:
-    """Mean gain of a group's very tasks."""
+    """Mean gain of exactly the group's tasks."""
     row = evidence.row("pooled", level="group", name=group, contrast=contrast, fraction=evidence.full)
     return _from_row(text, "pooled", row if row is not None and row["tasks"] > 0 else None, sign=sign)
 
 
 def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence) -> Part:
-    """How far the mean gain of a group's very tasks lies above a loss as large as the mean of their margins."""
+    """How far the mean gain of exactly the group's tasks lies above a loss as large as the mean of their margins."""
     gains = evidence.frames["gains"]
     tasks = (gains["group"] == group) & (gains["contrast"] == contrast) & (gains["fraction"] == evidence.full)
     margin = float(gains.loc[tasks, "margin"].mean())

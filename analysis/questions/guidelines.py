@@ -8,7 +8,7 @@ gives the chance that such a task gains, and that it is harmed: loses more than 
 advised where, at 95 % confidence, at least nine in ten such tasks gain (a one-sided tolerance limit; Wilks 1941, Owen
 1968): among many questions some chances of gain come out at 0.9 by luck, and the confidence keeps these out. Of several
 the one with the largest expected gain; TS where nine in ten tasks lose under every joint aggregation. The rule abstains
-otherwise, outside the sizes seen, where fewer than three tasks of the type speak for an aggregation, and with one seed.
+otherwise, outside the sizes seen, where fewer than three tasks of the type support an aggregation, and with one seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,7 +88,7 @@ class Rule:
     centre: float
     sizes_by_type: Mapping[str, tuple[float, float]]
     tasks: Mapping[tuple[str, str], int]
-    """Tasks that each joint aggregation was fitted on, by aggregation and type; none of which both models are one."""
+    """Tasks that each joint aggregation was fitted on, by aggregation and type; none has one model for both."""
     seeds: Mapping[str, VariancePart]
     """Variance of each joint aggregation's mean gain by seeds, with its degrees of freedom; NaN with one seed."""
     margins: Mapping[str, float]
@@ -114,15 +114,16 @@ class Rule:
         return self._advice(expected, task_type)
 
     def _advice(self, expected: tuple[Expectation, ...], task_type: str) -> Recommendation:
-        enough = {name for name in self.fits if self.tasks.get((name, task_type), 0) >= FEWEST_OF_TYPE}
-        few = [f"{name} {self.tasks.get((name, task_type), 0)}" for name in self.fits if name not in enough]
-        gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE and outcome.aggregation in enough]
+        tasks = {name: self.tasks.get((name, task_type), 0) for name in self.fits}
+        few = {name: count for name, count in tasks.items() if count < FEWEST_OF_TYPE}
+        gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE and outcome.aggregation not in few]
         if gaining:
             best = max(gaining, key=lambda outcome: outcome.gain)
             reason = f"a new task gains under {best.aggregation} with a chance of {100 * best.chance:.0f} %"
             return Recommendation(best.aggregation, expected, reason)
         if few:
-            reason = f"too few {task_type} tasks to speak for others: {', '.join(few)}"
+            counts = ", ".join(f"{name} {count}" for name, count in few.items())
+            reason = f"too few {task_type} tasks to speak for others: {counts}"
             return Recommendation(UNDECIDED, expected, reason)
         if all(outcome.sure_loss >= CONFIDENCE for outcome in expected):
             most = max(outcome.chance for outcome in expected)
@@ -140,18 +141,15 @@ class Rule:
         row = _design(np.array([task_type]), np.array([np.log2(n_train)]), self.types, self.centre)[0]
         value, se, sd, df = fit.predict(row, group)
         of_seeds, seeds_df = self.seeds[aggregation]
-        # Few seeds know their own scatter badly: their variance counts by as much more as t exceeds the normal.
+        # Few seeds estimate their scatter badly: their variance counts by as much more as t exceeds the normal.
         se = float(np.sqrt(se**2 + of_seeds * (stats.t.ppf(0.975, seeds_df) / stats.norm.ppf(0.975)) ** 2))
         single = float(np.hypot(se, sd))
-        (low, high), (task_low, task_high) = (t_interval(value, spread, df) for spread in (se, single))
         margin = self.margins.get(task_type, float("nan"))
         return Expectation(
             aggregation,
             value,
-            low,
-            high,
-            task_low,
-            task_high,
+            *t_interval(value, se, df),
+            *t_interval(value, single, df),
             chance=float(stats.t.cdf(value / single, df)),
             harm=float(stats.t.cdf((-margin - value) / single, df)),
             sure=_confidence(value, se, sd, df),

@@ -29,9 +29,9 @@ def excluded(
         where = f"{contrast.name} at fraction {fraction:g}"
         unpaired = sum(pair.unpaired for pair in members)
         rows.append({"table": "scores", "rows": unpaired, "reason": f"{where}: seed on one side only"})
-        lone = _never_paired(scores, contrast, fraction, {pair.task for pair in members})
-        reason = f"{where}: tasks without {lacking}: {', '.join(lone)}"
-        rows.append({"table": "scores", "rows": sum(lone.values()), "reason": reason})
+        unused = _never_paired(scores, contrast, fraction, {pair.task for pair in members})
+        reason = f"{where}: tasks without {lacking}: {', '.join(unused)}"
+        rows.append({"table": "scores", "rows": sum(unused.values()), "reason": reason})
     cases = sum(task.left_out for task in resampled.tasks.values()) if resampled else 0
     rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})
     other = [task.task for task in scores if task.unit != "1"]

@@ -1,4 +1,4 @@
-"""Verdicts under every reasonable choice: does a verdict hang on the one analysis that was chosen?
+"""Verdicts under every reasonable choice: does a verdict depend on the one analysis that was chosen?
 
 At the largest fraction each contrast is judged again under
 
@@ -125,7 +125,7 @@ def _from_cases(
 ) -> dict[Variant, TaskScores]:
     """Every variant of a task from its cases; metrics that its cases do not give are left out.
 
-    `higher`: of the main metric more is better, which a metric of another trainer does not tell by its name.
+    `higher`: more is better of the main metric, which the name of another trainer's metric does not show.
     """
     index = pd.MultiIndex.from_frame(cases.arms).get_indexer(pd.MultiIndex.from_frame(variants[MAIN].arms[ARM]))
     chosen = replace(

@@ -99,7 +99,7 @@ def ledger(study: StudyTables) -> pd.DataFrame:
 
     Costs are summed over the runs of a seed, then averaged over seeds; a run that counts in two aggregations counts in
     each. `flops_ratio` compares with TS on the same tasks and seeds, so that neither an unfinished study nor a
-    partition of some tasks bends it. Costs are missing without the table `runs`.
+    partition of some tasks distorts it. Costs are missing without the table `runs`.
     """
     keys = ["aggregation", "fraction"]
     means = scores(study, frame("gains", []))

@@ -29,7 +29,7 @@ _ONE_SEED = {"p": float("nan"), "note": "one seed: chance in training is not kno
 def type_sensitivity(pairs: Sequence[PairedGain], verdicts: pd.Series, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The frames `sensitivity` and `type_test` of one contrast and fraction; `verdicts` by task.
 
-    A type's interval is that of its very tasks. The difference to the other types is Welch's.
+    A type's interval is that of exactly its tasks. The difference to the other types is Welch's.
     """
     used = poolable(pairs)
     if not used:

@@ -62,8 +62,8 @@ def _loses(simulated: Simulated, name: str, task_type: str, group: str, n_train:
         spread = float(np.hypot(spread, design.group_sd))
     else:
         gain += simulated.group_gains[name][int(group.removeprefix("group"))]
-    alone = float(stats.norm.cdf(-gain / spread)) if spread else float(gain < 0)
-    return design.collapse_share + (1 - design.collapse_share) * alone
+    without_collapse = float(stats.norm.cdf(-gain / spread)) if spread else float(gain < 0)
+    return design.collapse_share + (1 - design.collapse_share) * without_collapse
 
 
 def scenarios() -> list[Scenario]:

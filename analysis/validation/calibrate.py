@@ -95,7 +95,7 @@ TABLE = Path(__file__).parents[2] / "docs" / "calibration_table.md"
 
 
 def main(studies: int = 500, *chosen: str) -> None:
-    """Run every scenario, or those whose name holds one of `chosen`, and write the table; a line each on the way."""
+    """Run every scenario, or those whose name holds one of `chosen`, and write the table; prints a line for each."""
     wanted = [scenario for scenario in scenarios() if not chosen or any(part in scenario.name for part in chosen)]
     results: dict[str, pd.DataFrame] = {}
     for scenario in wanted:

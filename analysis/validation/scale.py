@@ -27,6 +27,7 @@ def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:
     single = within[within["level"] == "task"]
     pooled = within[(within["level"] == "pooled") & (within["name"] == "all")].iloc[0]
     task_stars = task_crossings(simulated)
+    bands = {name: line for name, line in lines[lines["level"] == "task"].groupby("name")}
     return {
         "slope_mixed": mixed["slope"] - slope,
         "slope_ols": ols["slope"] - slope,
@@ -38,12 +39,7 @@ def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:
         "crossover_across": holds(mixed, star),
         "crossover_found": float(np.isfinite(mixed["n_star"])),
         "crossover_task": mean_of_known([holds(row, task_stars[row["name"]]) for row in single.to_dict("records")]),
-        "band_task": mean_of_known(
-            [
-                _in_band(lines[(lines["level"] == "task") & (lines["name"] == name)], at)
-                for name, at in task_stars.items()
-            ]
-        ),
+        "band_task": mean_of_known([_in_band(bands[name], at) for name, at in task_stars.items() if name in bands]),
     }
 
 
@@ -69,7 +65,7 @@ def holds(row: dict, star: float) -> float:
 
 def _in_band(line: pd.DataFrame, at: float) -> float:
     """Whether the band holds zero at the true crossing; NaN where that lies outside the sizes seen."""
-    if line.empty or not line["n"].min() <= at <= line["n"].max():
+    if not line["n"].min() <= at <= line["n"].max():
         return np.nan
     nearest = line.iloc[int(np.abs(np.log(line["n"].to_numpy() / at)).argmin())]
     return float(nearest["low"] <= 0 <= nearest["high"])

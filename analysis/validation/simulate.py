@@ -54,7 +54,7 @@ class Simulated:
         return replace(self, tasks=tuple(thinned(self.tasks, np.random.default_rng(seed))))
 
     def tables(self) -> StudyTables:
-        """The study as tables, of a trainer that scores cases by one value each."""
+        """The study as tables, of a trainer that gives one value per case."""
         scores, rows = [], []
         for cases, row in zip(self.tasks, self.about.to_dict("records"), strict=True):
             columns = (cases.arms[ARM].to_numpy(), _runs(cases), cases.scores()["score"])
