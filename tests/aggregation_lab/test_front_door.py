@@ -47,7 +47,7 @@ def test_every_name_is_offered_and_there():
     assert set(OFFERED) <= set(agg.__all__) <= set(dir(agg))
     for name in agg.__all__:
         assert getattr(agg, name) is getattr(agg, name)
-    assert set(agg._HOMES) == set(agg.__all__)
+    assert set(agg._MODULE_OF) == set(agg.__all__)
 
 
 def test_a_wrong_name_says_which_is_near():

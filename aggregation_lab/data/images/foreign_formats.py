@@ -37,9 +37,7 @@ _STARTS = (
     (8, b"AVI ", "video"),
     (0, b"%PDF", "PDF"),
 )
-
-
-_STAND_INS = (
+_PLACEHOLDERS = (
     (b"version https://git-lfs", "cannot be decoded, it is a pointer of Git LFS; run `git lfs pull`"),
     (b"<!doctype html", "cannot be decoded, it is a web page; download the file again"),
     (b"<html", "cannot be decoded, it is a web page; download the file again"),
@@ -47,10 +45,10 @@ _STAND_INS = (
 )
 
 
-def stand_in_fault(data: bytes) -> str:
-    """What is wrong with a text that lies where an image should be, "" where it is none of these."""
+def placeholder_fault(data: bytes) -> str:
+    """What is wrong with a text file in place of an image; "" where it is none of these."""
     start = data[:64].lstrip().lower()
-    return next((fault for mark, fault in _STAND_INS if start.startswith(mark)), "")
+    return next((fault for mark, fault in _PLACEHOLDERS if start.startswith(mark)), "")
 
 
 def foreign_format(path: str, data: bytes) -> str:

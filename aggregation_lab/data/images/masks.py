@@ -40,7 +40,7 @@ class Mask:
 
     @property
     def is_photograph(self) -> bool:
-        """Whether many of many values lie far from both the least and the greatest: no mask of two classes does."""
+        """Whether it has many values, and many pixels far from both extremes: no mask of two classes does."""
         values, counts = np.unique(self.pixels[:: 1 + self.pixels.shape[0] // 512], return_counts=True)
         edge = (values[-1] - values[0]) / 4
         middle = (values > values[0] + edge) & (values < values[-1] - edge)

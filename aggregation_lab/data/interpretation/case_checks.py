@@ -1,4 +1,4 @@
-"""Whether targets fit their images, and whether a task says two things about one image."""
+"""Whether targets fit their images, and whether one image has contradicting targets in a task."""
 
 import re
 from collections import Counter, defaultdict
@@ -22,7 +22,7 @@ LARGEST_SUBJECT = 0.3
 def check_files(
     cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], problems: Problems
 ) -> None:
-    """Report files that cannot be used, one line per CSV and fault, and what their reader should know."""
+    """Report files that cannot be used, one line per CSV and fault, and notes on how files are read."""
     seen: set[tuple[str, str]] = set()
     for case in cases:
         for path, scan, field in _files(case, images, masks):
@@ -101,10 +101,11 @@ def check_agreement(cases: Iterable[Case], masks: TaskMasks, problems: Problems)
     image are a warning too: the challenge writes one box per row, and an image may show two lesions, but the one box
     a model predicts cannot match both.
     """
-    seen: dict[tuple[str, str], dict[object, Case]] = defaultdict(dict)
+    seen: dict[tuple[str, str], dict[tuple, Case]] = defaultdict(dict)
     for case in cases:
         others = seen[case.task, case.image]
-        target = _target(case, masks)
+        content = masks[case.task][case.mask].content or case.mask if case.mask else ""
+        target = content, case.label, case.box, case.points
         if not others:
             others[target] = case
             continue
@@ -122,11 +123,6 @@ def check_agreement(cases: Iterable[Case], masks: TaskMasks, problems: Problems)
             field = "mask" if case.label >= 0 else "mask_path" if case.mask else "point_1_xy"
             message = f"{case.image} has another target in {where} of task {case.task}; keep the right row"
             problems.row_error(case.row, field, message)
-
-
-def _target(case: Case, masks: TaskMasks) -> object:
-    mask = masks[case.task][case.mask].content or case.mask if case.mask else ""
-    return mask, case.label, case.box, case.points
 
 
 def check_enough(
@@ -166,23 +162,22 @@ def _check_classes(
     shown: set[int] = set()
     for case in cases:
         mask = masks[case.mask] if case.mask else None
-        if mask is not None and mask.fault:  # which is reported
+        if mask is not None and mask.fault:  # reported elsewhere
             return
         shown.update(shape.type.classes_shown(case.label, mask.values if mask else ""))
-    if any(number not in range(shape.classes) for number in shown):  # which is reported
+    if any(number not in range(shape.classes) for number in shown):  # reported elsewhere
         return
     absent = [number for number in range(shape.type.first_class, shape.classes) if number not in shown]
     if shape.type.needs_two_classes and len(shown) == 1:
         problems.error("task", None, task, f"has only class {shown.pop()}; add cases of another class")
     elif absent:
-        listed = ", ".join(map(str, absent))
-        remedy = _from_one(task, shape.classes) if absent == [0] else ""
+        listed, remedy = ", ".join(map(str, absent)), ""
+        if absent == [0]:
+            values = rule("label_values", task, {label: label - 1 for label in range(1, shape.classes)})
+            remedy = (
+                f"; if labels count from 1, set num_classes to {shape.classes - 1} and write {values} in the study file"
+            )
         problems.warning("task", None, task, f"has no case of class {listed}, of {shape.classes} classes{remedy}")
-
-
-def _from_one(task: str, classes: int) -> str:
-    values = rule("label_values", task, {label: label - 1 for label in range(1, classes)})
-    return f"; if labels count from 1, set num_classes to {classes - 1} and write {values} in the study file"
 
 
 def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.DataFrame, problems: Problems) -> None:

@@ -11,7 +11,7 @@ from aggregation_lab.data.rows.problems import Problems
 CONTRAST = 3
 """Grey levels, of 255, between the darkest and brightest 1% of an image: with no more it shows hardly anything."""
 DIM = 1 / 8
-"""Share of its range that a deep image exceeds somewhere; one that does not was saved with another range."""
+"""Share of its range that a deep image must exceed somewhere, else it was saved with another range."""
 TOP_BIT = 128
 """Colour images of 16 bits, of which the top 8 are read, use them up if one of a task is as bright as this."""
 
@@ -58,7 +58,7 @@ def _fault(scan: Scan, levels: Levels) -> str:
 
 
 def _is_dim(scan: Scan, levels: Levels) -> bool:
-    """Whether a deep image that has contrast of its own lies far below the range that its task needs."""
+    """Whether a deep image with some contrast lies far below the range that its task needs."""
     return (
         bool(scan.depth)
         and scan.bright > scan.dark

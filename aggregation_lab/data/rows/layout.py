@@ -3,12 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.problems import Problems
 
-_LOOKED_AT = 5000  # files of an unknown folder that are looked at
+_MOST_FILES = 5000  # files of an unknown folder that are looked at
 OTHER_PARTS = ("val", "valid", "validation", "test")
 """Folders that hold another part of the data, with the same names of files perhaps."""
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
@@ -34,34 +35,25 @@ def report_other_parts(root: Path, train: Path, problems: Problems) -> None:
 def advise(root: Path) -> str:
     """One line for a folder without csv_files: what it seems to be, and what to do."""
     wanted = f"is not there; give a folder in the challenge's layout, with train/{CSV_FOLDER}/*.csv"
-    files = list(_walk(root)) if root.is_dir() else []
-    kinds = Counter(_kind(file) for file in files)
+    files = list(islice(_walk(root), _MOST_FILES)) if root.is_dir() else []
+    suffixes = Counter(os.path.splitext(file.lower().removesuffix(".gz"))[1] for file in files)
+    pictures = any(suffix in _PICTURES for suffix in suffixes)
     tables = sorted({os.path.dirname(file) for file in files if file.lower().endswith(".csv")})
     if any(part in {"imagesTr", "labelsTr"} for file in files for part in file.split(os.sep)):
         return f"{wanted} (this is nnU-Net's layout: {_WRITE})"
     if tables:
         folder = tables[0] or "this very folder"
         return f"{wanted} (CSV files lie in {folder}: move them there, and write image paths relative to them)"
-    if kinds["picture"] and any(file.lower().endswith(".json") for file in files):
+    if pictures and any(file.lower().endswith(".json") for file in files):
         return f"{wanted} (this holds JSON annotations, as COCO does: {_WRITE})"
-    medical = [kind for kind in dict.fromkeys(_MEDICAL.values()) if kinds[kind]]
+    medical = list(dict.fromkeys(kind for suffix, kind in _MEDICAL.items() if suffix in suffixes))
     if medical:
         return f"{wanted} ({' and '.join(medical)} files are not read: convert them to PNG, then {_WRITE})"
-    return f"{wanted} ({_WRITE})" if kinds["picture"] else wanted
-
-
-def _kind(file: str) -> str:
-    _, suffix = os.path.splitext(file.lower().removesuffix(".gz"))
-    return "picture" if suffix in _PICTURES else _MEDICAL.get(suffix, "")
+    return f"{wanted} ({_WRITE})" if pictures else wanted
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Paths of the first files below `root`, relative to it."""
-    count = 0
+    """Paths of all files below `root`, relative to it."""
     for folder, folders, names in os.walk(root):
         folders.sort()
-        for name in sorted(names):
-            yield os.path.relpath(os.path.join(folder, name), root)
-            count += 1
-            if count == _LOOKED_AT:
-                return
+        yield from (os.path.relpath(os.path.join(folder, name), root) for name in sorted(names))

@@ -1,4 +1,4 @@
-"""Rows that say again what another row has said: they count once."""
+"""Rows that repeat another row: they count once."""
 
 from collections.abc import Sequence
 
