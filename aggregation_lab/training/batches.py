@@ -59,7 +59,7 @@ class ImageStore:
 
 
 class _Rows:
-    """Rows of the cache: read as they are asked for, or kept on a CUDA device that has room for them."""
+    """Rows of the cache: read on demand, or kept on a CUDA device with enough memory."""
 
     def __init__(self, source: np.ndarray | TokenCache, rows: Tensor, device: torch.device):
         self._source, self._device = source, device

@@ -57,11 +57,11 @@ if __name__ == "__main__":
     from rich.console import Console
     from tests import fake_engine
     from tests.tiny import planned
-    from runners.console.streams import lasting
+    from runners.console.streams import robust_streams
     from runners.execution.pool import run_pool
     from runners.execution.progress import GridDisplay
     runs, out = [planned(name, steps=5) for name in {names!r}], Path({out!r})
-    with lasting():
+    with robust_streams():
         with GridDisplay(runs, Console(), lambda: None) as progress:
             print("begins", flush=True)
             run_pool(runs, fake_engine.config(out), progress, devices=[None])
