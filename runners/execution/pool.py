@@ -139,17 +139,16 @@ class _Pool:
         for connection in wait(list(by_connection), timeout=TICK):
             member = by_connection[connection]  # type: ignore[index]
             try:
-                self.receive(member, member.connection.recv())
+                message: Ready | CannotStart | Unrecorded = member.connection.recv()
             except (EOFError, OSError):
                 self.remove(member)
-
-    def receive(self, member: _Member, message: Ready | CannotStart | Unrecorded) -> None:
-        if isinstance(message, CannotStart):
-            raise AgglabError(message.message)
-        if isinstance(message, Ready):
-            member.ready = True
-        else:
-            self.give_up(message.run, message.message)
+                continue
+            if isinstance(message, CannotStart):
+                raise AgglabError(message.message)
+            if isinstance(message, Ready):
+                member.ready = True
+            else:
+                self.give_up(message.run, message.message)
 
     def remove(self, member: _Member) -> None:
         """A worker has ended: normally, or its run continues with another one."""

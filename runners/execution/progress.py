@@ -155,20 +155,15 @@ def say_warnings(console: Console, warnings: Sequence[object], notes: Sequence[s
 
 def preparation(console: Console) -> Callable[[str, int, int], None]:
     """A progress callback for data work: one line per kind of work, rewritten in place on a terminal."""
-    return _Preparation(console)
+    in_place, last_what, last_print = console.is_terminal, "", 0.0
 
-
-class _Preparation:
-    def __init__(self, console: Console):
-        self._console, self._what, self._last_print = console, "", 0.0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        now, pause = time.monotonic(), 0.1 if self._console.is_terminal else HEARTBEAT
-        if what == self._what and now - self._last_print < pause and done < total:
-            return
-        in_place = self._console.is_terminal
-        if in_place or what != self._what or now - self._last_print >= pause:
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal last_what, last_print
+        now = time.monotonic()
+        is_due = what != last_what or now - last_print >= (0.1 if in_place else HEARTBEAT)
+        if is_due or (in_place and done >= total):
             end = "\r" if in_place and done < total else "\n"
-            self._console.print(f"{what} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
-            self._last_print = now
-        self._what = what
+            console.print(f"{what} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
+            last_what, last_print = what, now
+
+    return show

@@ -150,19 +150,15 @@ def _distinguishable(value: dict[str, Partition | None]) -> dict[str, Partition 
             raise ValueError(f"{name} is defined already; give a partition of your own another name")
         if known.setdefault(name.lower(), name) != name:
             raise ValueError(f"{name} differs from {known[name.lower()]} in capitals alone; choose another name")
-        if units is not None:
-            _check_partition(name, units)
+        if units is None:
+            continue
+        if not units:
+            raise ValueError(f"{name} has no units; write {name}: {{unit: [tasks]}}")
+        try:
+            Aggregation(name, tuple(Unit(unit, tasks) for unit, tasks in units.items()))
+        except StudyError as error:
+            raise ValueError(printable(str(error).removeprefix("aggregations."), 300)) from error
     return value
-
-
-def _check_partition(name: str, units: dict[str, tuple[str, ...]]) -> None:
-    """Raises `ValueError` where no data could have this partition."""
-    if not units:
-        raise ValueError(f"{name} has no units; write {name}: {{unit: [tasks]}}")
-    try:
-        Aggregation(name, tuple(Unit(unit, tasks) for unit, tasks in units.items()))
-    except StudyError as error:
-        raise ValueError(printable(str(error).removeprefix("aggregations."), 300)) from error
 
 
 Aggregations = Annotated[

@@ -25,7 +25,10 @@ def check_files(
     """Report files that cannot be used, one line per CSV and fault, and notes on how files are read."""
     seen: set[tuple[str, str]] = set()
     for case in cases:
-        for path, scan, field in _files(case, images, masks):
+        files = [(case.image, images[case.image], "image_path")]
+        if case.mask:
+            files.append((case.mask, masks[case.mask], "mask_path"))
+        for path, scan, field in files:
             if (path, field) in seen:
                 continue
             seen.add((path, field))
@@ -35,12 +38,6 @@ def check_files(
             for note, message in _NOTES.items():
                 if scan.has(note):
                     problems.row_warning(case.row, field, f"{path} {message}", f"{field} {note}")
-
-
-def _files(case: Case, images: Mapping[str, Scan], masks: Mapping[str, Scan]) -> Iterable[tuple[str, Scan, str]]:
-    yield case.image, images[case.image], "image_path"
-    if case.mask:
-        yield case.mask, masks[case.mask], "mask_path"
 
 
 _NOTES = {

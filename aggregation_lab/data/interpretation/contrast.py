@@ -42,33 +42,21 @@ def check_contrast(
         fault = _fault(scan, levels.get(case.image, _EIGHT_BITS))
         if fault:
             problems.row_warning(case.row, "image_path", f"{case.image} {fault}", fault.split()[0])
-    _check_ranges(ranges, problems)
-
-
-def _fault(scan: Scan, levels: Levels) -> str:
-    """What is wrong with the image's contrast, "" if nothing."""
-    span = levels.white - levels.black
-    if (scan.bright - scan.dark) * 255 / span <= CONTRAST and not _is_dim(scan, levels):
-        within = f"98% of its pixels lie within {CONTRAST} of 255 grey levels"
-        return f"has (nearly) no contrast, {within}; check how it was exported"
-    if _is_dim(scan, levels):
-        reach = f"99% of its pixels are at most {scan.bright:g}, the others of its task reach {levels.white:g}"
-        return f"is read (nearly) black, {reach}; save all images of a task with the same range"
-    return ""
-
-
-def _is_dim(scan: Scan, levels: Levels) -> bool:
-    """Whether a deep image with some contrast lies far below the range that its task needs."""
-    return (
-        bool(scan.depth)
-        and scan.bright > scan.dark
-        and scan.bright - levels.black < DIM * (levels.white - levels.black)
-    )
-
-
-def _check_ranges(ranges: Iterable[TaskLevels], problems: Problems) -> None:
     for group in ranges:
         if group.unusual:
             shown = f"images of more than 8 bits hold values from {group.levels.black:g} to {group.levels.white:g}"
             message = f"{shown}; these become black and white in all of them"
             problems.warning("task", None, ", ".join(group.tasks), message)
+
+
+def _fault(scan: Scan, levels: Levels) -> str:
+    """What is wrong with the image's contrast, "" if nothing."""
+    span = levels.white - levels.black
+    # a deep image with some contrast, far below the range that its task needs
+    if scan.depth and scan.bright > scan.dark and scan.bright - levels.black < DIM * span:
+        reach = f"99% of its pixels are at most {scan.bright:g}, the others of its task reach {levels.white:g}"
+        return f"is read (nearly) black, {reach}; save all images of a task with the same range"
+    if (scan.bright - scan.dark) * 255 / span <= CONTRAST:
+        within = f"98% of its pixels lie within {CONTRAST} of 255 grey levels"
+        return f"has (nearly) no contrast, {within}; check how it was exported"
+    return ""

@@ -28,7 +28,11 @@ def check_settings(
     """Report names of tasks that are not `present`, groups that cannot be named so, and names that look alike."""
     named = {"tasks": tasks, "groups": groups, "laterality": laterality}
     for setting, names in (named | {setting: getattr(rules, setting) for setting in _ruled_types()}).items():
-        _check_names(setting, names, present, problems)
+        for name in names:
+            if name not in present:
+                close = difflib.get_close_matches(name, present, n=1, cutoff=0.7)
+                hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(present))}"
+                problems.error(setting, None, name, f"is no task of the data; {hint}")
     for task, group in groups.items():
         if fault := name_fault(group):
             problems.error("groups", None, task, f"is {group[:80]!r}; {fault}")
@@ -36,14 +40,6 @@ def check_settings(
     for name in sorted(name for name in present if name and name.casefold() in UNKNOWN):
         problems.note("task", None, name, "is taken as a name like any other; fill in the cells if it stands for none")
     _report_alike("groups", groups.values(), problems)
-
-
-def _check_names(setting: str, names: Collection[str], present: Collection[str], problems: Problems) -> None:
-    for name in names:
-        if name not in present:
-            close = difflib.get_close_matches(name, present, n=1, cutoff=0.7)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(present))}"
-            problems.error(setting, None, name, f"is no task of the data; {hint}")
 
 
 def _report_alike(what: str, names: Iterable[str], problems: Problems) -> None:

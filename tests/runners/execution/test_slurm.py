@@ -208,7 +208,7 @@ def test_a_job_at_work_stops_at_the_failure_of_another(array):
     store = job.folder.runs
 
     def fail():
-        wait_for(lambda: fake_engine.stays(store.folder(held)))
+        wait_for(lambda: fake_engine.is_held(store.folder(held)))
         record_failure(store.folder(other), "nan")
         claim.__exit__()
 
