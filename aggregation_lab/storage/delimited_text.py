@@ -136,7 +136,7 @@ def _records(text: str, skipped: int, delimiter: str, strict: bool) -> Iterator[
 
 
 def _before_header(line: str, known: Known) -> bool:
-    """Blank lines, comments, and the line by which Excel is told the delimiter."""
+    """Blank lines, comments, and the line that gives Excel the delimiter."""
     bare = line.strip().strip("\"'").lower()
     if bare.startswith("#"):
         return not any(map(known, _first_record(line, _delimiter(line, known))))

@@ -1,7 +1,7 @@
 """What a run reads: batches of images and targets, drawn as a pure function of (seed, step).
 
-Because no draw depends on what came before, a run that was killed continues with the very batches it would have
-seen, and needs no sampler state beyond its step.
+No draw depends on earlier ones, so a run that was killed continues with the same batches and needs no sampler state
+beyond its step.
 """
 
 from collections.abc import Sequence

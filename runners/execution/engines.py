@@ -18,7 +18,7 @@ ASK_EVERY = 10.0
 
 
 def run_here(runs: Sequence[PlannedRun], config: WorkerConfig, watcher: Watcher) -> Outcome:
-    """`--engine debug`: one worker in this very process, where a debugger and a profiler see it."""
+    """`--engine debug`: one worker in this process, for debuggers and profilers."""
     watch, given_up = RunWatch(runs, config.folder.runs, watcher), dict[str, str]()
 
     def unrecorded(run: PlannedRun, message: str) -> None:

@@ -168,15 +168,15 @@ class _Pool:
         for run in held:
             self.crashes[run.id] += 1
             if self.crashes[run.id] < MOST_CRASHES:
-                self.watcher.noted(f"{run.title}: its worker process {cause}; the run goes on from its checkpoint")
+                self.watcher.noted(f"{run.title}: its worker process {cause}; the run continues from its checkpoint")
             else:
                 self.fail(run, f"its worker process {cause}, {MOST_CRASHES} times")
         if held or self.deadline is not None:
             return
         self.idle_crashes += 1
         if self.idle_crashes >= MOST_CRASHES:
-            raise AgglabError(f"{self.config.folder}: {MOST_CRASHES} workers in a row {cause} with no run in hand")
-        self.watcher.noted(f"a worker process {cause} with no run in hand")
+            raise AgglabError(f"{self.config.folder}: {MOST_CRASHES} workers in a row {cause} without a run")
+        self.watcher.noted(f"a worker process {cause} without a run")
 
     def fail(self, run: PlannedRun, message: str) -> None:
         folder = self.store.folder(run)

@@ -79,7 +79,7 @@ class Worker:
         return End.STOPPED
 
     def _first_of(self, runs: Sequence[PlannedRun]) -> End | None:
-        """Train the first run that nobody else has; a reason to end, or None."""
+        """Train the first run that can be claimed; a reason to end, or None."""
         folders = self._store.folders(runs)
         for run in runs:
             try:

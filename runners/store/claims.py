@@ -105,7 +105,7 @@ class Claim:
             self.beat()
 
     def beat(self) -> None:
-        """Show that the holder lives and how far it is, and find out whether it still has the claim."""
+        """Write the heartbeat and the progress, and check whether the claim is still ours."""
         try:
             if self._still_ours():
                 self._write()
@@ -165,8 +165,8 @@ def take(folder: Path) -> Claim | None:
 
 
 def _link(folder: Path, number: int, token: str) -> bool:
-    """Whether the claim with `number` could be put there: nobody was faster, swept the unfinished file or moved the
-    folder away."""
+    """Whether the claim with `number` could be made: no other process was faster, removed the unfinished file or moved
+    the folder."""
     try:
         with _temporary(folder, _about_us(None, token)) as temporary:
             os.link(temporary, folder / f"claim-{number}.json")

@@ -42,7 +42,7 @@ class RunProgress(_Content):
 
 
 class ClaimContent(_Content):
-    """claim-N.json. As it is by default, a claim belongs to nobody on this machine."""
+    """claim-N.json. With its defaults, a claim belongs to no process of this machine."""
 
     host: str = ""
     namespace: str = ""

@@ -3,25 +3,19 @@
 from pathlib import PurePosixPath
 
 _ENDINGS = {
-    ".dcm": "DICOM",
-    ".dicom": "DICOM",
-    ".ima": "DICOM",
-    ".nii": "NIfTI",
-    ".nii.gz": "NIfTI",
-    ".mha": "MetaImage",
-    ".mhd": "MetaImage",
-    ".nrrd": "NRRD",
-    ".mat": "MATLAB",
-    ".npy": "NumPy",
-    ".npz": "NumPy",
-    ".h5": "HDF5",
-    ".hdf5": "HDF5",
-    ".mp4": "video",
-    ".avi": "video",
-    ".mov": "video",
-    ".pdf": "PDF",
-    ".svg": "SVG",
+    "DICOM": (".dcm", ".dicom", ".ima"),
+    "NIfTI": (".nii", ".nii.gz"),
+    "NRRD": (".nrrd",),
+    "MetaImage": (".mha", ".mhd"),
+    "MATLAB": (".mat",),
+    "NumPy": (".npy", ".npz"),
+    "HDF5": (".h5", ".hdf5"),
+    "video": (".mp4", ".avi", ".mov"),
+    "PDF": (".pdf",),
+    "SVG": (".svg",),
 }
+MEDICAL = ("DICOM", "NIfTI", "NRRD", "MetaImage")
+"""Formats of medical images, which have to be converted."""
 _STARTS = (
     (128, b"DICM", "DICOM"),
     (344, b"n+1\0", "NIfTI"),
@@ -67,4 +61,4 @@ def foreign_fault(name: str) -> str:
 def ending_format(path: str) -> str:
     """Name of the format that the path's ending stands for, "" where it is none of these."""
     name = PurePosixPath(path).name.lower()
-    return next((form for ending, form in _ENDINGS.items() if name.endswith(ending)), "")
+    return next((form for form, endings in _ENDINGS.items() if name.endswith(endings)), "")

@@ -43,7 +43,7 @@ def check_files(
 _NOTES = {
     "frames": "holds several pictures, of which the first is read; save the right one alone if that is another",
     "turned": "is turned as its EXIF orientation says; masks, boxes and points must fit the turned image",
-    "transparent": "has pixels that shine through; it is read as if on black",
+    "transparent": "has transparent pixels; it is read as if on black",
     "undefined": "has pixels that are no numbers or infinite; they are read as black or, if plus infinity, white",
 }
 

@@ -68,7 +68,7 @@ def write_phantoms(
 
 
 def _is_filled(out: Path, document: dict[str, Any]) -> bool:
-    """Whether `out` holds these very phantoms; raises `DataError` when it holds something else."""
+    """Whether `out` holds these phantoms; raises `DataError` when it holds something else."""
     if not out.exists():
         return False
     if not out.is_dir():

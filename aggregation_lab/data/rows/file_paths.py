@@ -174,7 +174,7 @@ class PathReader:
         self._hints -= 1
         folder, name = posixpath.split(path)
         wanted, names = fold(name), self._listing(folder)
-        # among numbered files another number is another file, not a slip
+        # among numbered files another number is another file, not a typing error
         same_number = [other for other in list(names)[:_NAMES] if _digits(other) == _digits(wanted)]
         close = [other for other in same_number if other.rsplit(".", 1)[0] == wanted.rsplit(".", 1)[0]]
         close = close or difflib.get_close_matches(wanted, same_number, n=1, cutoff=0.8)

@@ -1,11 +1,11 @@
 """Where the CSV files of a data folder lie; and what to do with a folder in which there are none."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from aggregation_lab.data.images.foreign_formats import MEDICAL, ending_format
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.problems import Problems
 
@@ -13,7 +13,6 @@ _MOST_FILES = 5000  # files of an unknown folder that are looked at
 OTHER_PARTS = ("val", "valid", "validation", "test")
 """Folders that hold another part of the data, with the same names of files perhaps."""
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-_MEDICAL = {".dcm": "DICOM", ".dicom": "DICOM", ".ima": "DICOM", ".nii": "NIfTI", ".nrrd": "NRRD", ".mha": "MetaImage"}
 _WRITE = "write a CSV with the columns task_id, task_name, num_classes, image_path and the target"
 
 
@@ -24,7 +23,7 @@ def find_train_folder(root: Path) -> Path | None:
 
 
 def report_other_parts(root: Path, train: Path, problems: Problems) -> None:
-    """Say that folders beside, or in, the train folder which hold another part of the data are not read."""
+    """Warn that folders with another part of the data, beside the train folder or in it, are not read."""
     parents = {root, train} if train.name != "train" else {root, train, train.parent}
     parts = sorted({parent / name for parent in parents for name in OTHER_PARTS if (parent / name).is_dir()})
     for part in parts:
@@ -36,8 +35,8 @@ def advise(root: Path) -> str:
     """One line for a folder without csv_files: what it seems to be, and what to do."""
     wanted = f"is not there; give a folder in the challenge's layout, with train/{CSV_FOLDER}/*.csv"
     files = list(islice(_walk(root), _MOST_FILES)) if root.is_dir() else []
-    suffixes = Counter(os.path.splitext(file.lower().removesuffix(".gz"))[1] for file in files)
-    pictures = any(suffix in _PICTURES for suffix in suffixes)
+    pictures = any(os.path.splitext(file.lower())[1] in _PICTURES for file in files)
+    formats = set(map(ending_format, files))
     tables = sorted({os.path.dirname(file) for file in files if file.lower().endswith(".csv")})
     if any(part in {"imagesTr", "labelsTr"} for file in files for part in file.split(os.sep)):
         return f"{wanted} (this is nnU-Net's layout: {_WRITE})"
@@ -46,8 +45,7 @@ def advise(root: Path) -> str:
         return f"{wanted} (CSV files lie in {folder}: move them there, and write image paths relative to them)"
     if pictures and any(file.lower().endswith(".json") for file in files):
         return f"{wanted} (this holds JSON annotations, as COCO does: {_WRITE})"
-    medical = list(dict.fromkeys(kind for suffix, kind in _MEDICAL.items() if suffix in suffixes))
-    if medical:
+    if medical := [name for name in MEDICAL if name in formats]:
         return f"{wanted} ({' and '.join(medical)} files are not read: convert them to PNG, then {_WRITE})"
     return f"{wanted} ({_WRITE})" if pictures else wanted
 

@@ -5,7 +5,7 @@ with an image's source folder: the folder itself, the CSVs and the tasks that us
 searched in the image's path relative to the train folder; its first group, or the whole match, is the subject.
 Names are looked up per folder, so an image has the same subject in every task. Images of one rule with the same text
 are one subject in all folders, because FETAL_PLANES patients appear in two folders of the challenge. So are images with
-the same `subject_id`, see `subject_ids`. Ids that are mere numbers in several folders need the folder's name before
+the same `subject_id`, see `subject_ids`. Ids that are plain numbers in several folders need the folder's name before
 them.
 """
 

@@ -96,7 +96,7 @@ class ArrayJob:
         return False
 
     def _open_runs(self, store: RunStore, given_up: set[str]) -> list[PlannedRun]:
-        """Ordered runs that nobody has claimed, most expensive first; orders are read anew each time.
+        """Ordered runs that nobody has claimed, most expensive first; orders are read each time.
 
         With `fail_fast` none, once one has failed, and before that also claimed runs, to see them fail.
         """

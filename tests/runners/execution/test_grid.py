@@ -194,11 +194,11 @@ def train_robbed(spec, dataset, split, cache, folder, **_):
     raise TrainingError("the folder is gone")
 
 
-def test_workers_that_always_die_with_nothing_in_hand_end_the_grid(tmp_path):
+def test_workers_that_always_die_without_a_run_end_the_grid(tmp_path):
     config, witness = fake_engine.config(tmp_path, load="tests.runners.execution.test_grid:load_unlucky"), Witness()
-    with pytest.raises(AgglabError, match="3 workers in a row ended with exit code 7 with no run in hand"):
+    with pytest.raises(AgglabError, match="3 workers in a row ended with exit code 7 without a run"):
         run_pool([planned("a")], config, witness, devices=[None])
-    assert witness.notes == ["a worker process ended with exit code 7 with no run in hand"] * 2
+    assert witness.notes == ["a worker process ended with exit code 7 without a run"] * 2
 
 
 def test_a_run_whose_folder_was_taken_away_has_not_failed(tmp_path):

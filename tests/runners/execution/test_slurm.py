@@ -297,7 +297,7 @@ class Observed:
         return wait_for(look, pause=0.1)
 
     def wait_for_jobs(self, numbers):
-        """Jobs of these numbers in their array that have a run in hand, as soon as there are any."""
+        """Jobs of these numbers in their array that train a run, as soon as there are any."""
 
         def found():
             running = [status.job for status in self.statuses().values() if status.state is State.RUNNING]
