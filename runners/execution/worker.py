@@ -8,12 +8,14 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from aggregation_lab.errors import AgglabError
+from aggregation_lab.files import cannot_be_written
 from runners.execution.worker_process import describe, imported, output_to
 from runners.planning.plan import PlannedRun
 from runners.store.claims import Claim
@@ -96,7 +98,11 @@ class Worker:
 
         reporter = _Reporter(claim, self.stop, self._interruption)
         try:
-            with output_to(folder / LOG):
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(output_to(folder / LOG))
+                except OSError as error:
+                    raise cannot_be_written(folder / LOG, error) from error
                 self._train(
                     RunSpec.from_json(run.spec.to_json()),
                     self._prepared.dataset,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.errors import LESS_MEMORY, AgglabError, is_out_of_memory
-from aggregation_lab.files import cannot_be_written
 
 _REMEDIES = {
     errno.ENOSPC: "; free space",
@@ -26,18 +25,13 @@ _REMEDIES = {
 def output_to(log: Path) -> Iterator[None]:
     """Everything this process prints, native libraries and crash reports included, goes to the end of `log`.
 
-    Raises `AgglabError` where `log` cannot be opened.
+    Raises `OSError` where `log` cannot be opened.
     """
     with suppress(OSError):  # the reader of earlier output may have ended
         sys.stdout.flush()
         sys.stderr.flush()
-    try:
-        target = os.open(
-            log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666
-        )  # a pipe may have no reader
-    except OSError as error:
-        raise cannot_be_written(log, error) from error
     kept = os.dup(1), os.dup(2)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)  # a pipe may have no reader
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)
