@@ -12,6 +12,7 @@ from aggregation_lab.training.recording import versions
 from runners.bench.analysis_speed import analysis
 from runners.bench.grid import overhead, peers
 from runners.bench.growth import growth, more_data
+from runners.bench.longer import flag
 from runners.bench.measuring import Table
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.training import bare, experts, frozen, loading, scoring, workers
@@ -19,7 +20,7 @@ from runners.planning import cost
 
 PARTS: dict[str, Callable[[Setting], Table]] = {
     part.__name__: part
-    for part in (bare, experts, frozen, loading, workers, scoring, peers, overhead, growth, more_data, analysis)
+    for part in (bare, experts, frozen, loading, workers, scoring, peers, overhead, growth, more_data, analysis, flag)
 }
 DATA = "AGGLAB_BENCH_DATA"
 

@@ -11,6 +11,7 @@ from aggregation_lab.data.challenge import read_dataset
 from runners.bench.analysis_speed import analysis
 from runners.bench.grid import MEASURED, overhead, peers
 from runners.bench.growth import exponents, growth, more_data
+from runners.bench.longer import ENDS, flag
 from runners.bench.measuring import Table
 from runners.bench.setting import Setting, cut_down
 from runners.bench.training import SCORING, bare, experts, frozen, loading, scoring, workers
@@ -38,6 +39,15 @@ def figures(table: Table) -> list[float]:
 def test_a_part_gives_finite_figures(part, setting):
     found = figures(part(setting))
     assert found and all(math.isfinite(figure) for figure in found)
+
+
+@pytest.mark.slow
+def test_the_flag_is_judged_once_for_every_task_and_rule(setting):
+    rows = flag(setting).rows
+    assert [row[0] for row in rows] == list(ENDS)
+    for _, rose, hits, stayed, alarms in rows:
+        assert 0 < rose + stayed <= 9
+        assert (0 <= hits <= 1 if rose else math.isnan(hits)) and (0 <= alarms <= 1 if stayed else math.isnan(alarms))
 
 
 @pytest.mark.slow
