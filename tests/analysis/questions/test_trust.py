@@ -198,7 +198,8 @@ def test_runs_to_their_own_end_are_not_said_to_be_matched(study: StudyTables):
     runs = study.runs.assign(passes=study.runs["passes"].where(~half, 12.0), converged=study.runs["run"] != "all-1-1")
     found = warnings_of(replace(study, manifest=replace(study.manifest, settings=settings), runs=runs))
     for said in (
-        "1 of 16 runs had not converged when they ended: a task of theirs was still rising, or has no validation score.",
+        "1 of 16 runs had not converged when they ended: a task of theirs was still rising, or has no "
+        "validation score.",
         "Compute is not matched: every unit was trained until it had converged, so gains compare ends of training; "
         "passes over a task's images over those of TS, median and range: AU 1.31 (1.12 to 1.50).",
     ):
