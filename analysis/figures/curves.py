@@ -79,7 +79,7 @@ def draw_curves(view: View) -> Drawn | None:
         ax.tick_params(labelbottom=index + across >= len(tasks))
     for ax in axes[len(tasks) :]:
         ax.set_visible(False)
-    _label(target, given, "share of the training budget", "validation score (unit-free)")
+    _label(target, given, "share of the training", "validation score (unit-free)")
     handles = [Line2D([], [], color=colours[name], label=name) for name in names]
     handles.append(improving_handle("still improving at the end"))
     add_legend(target, given, handles, loc="outside upper center", ncols=min(6, len(handles)))
