@@ -1,13 +1,12 @@
 """`agglab plan`: the runs of a study, their state, and what they will take."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from aggregation_lab.config import COOLDOWN
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
-from runners.execution.grid import TAKEN
+from runners.execution.grid import STATES_TO_RUN
 from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
@@ -31,8 +30,8 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     estimate, basis = _estimate(folder.runs, plan.runs, device, jobs)
     for run in chosen:
         say(console, _run_line(run, states[run.id], estimate))
-    _say_lifted(study, chosen, console)
-    _say_open(study, console)
+    _print_lifted(study, chosen, console)
+    _print_open(study, console)
     sharing = 1 if device == "cpu" else jobs / len(set(slots))
     by_aggregation = estimate.by_aggregation(chosen).items()
     least = estimate.by_aggregation(chosen, estimate.least)
@@ -41,12 +40,13 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
         for name, seconds in by_aggregation
     )
     say(console, f"time of one {'core' if device == 'cpu' else 'GPU'} by aggregation: {hours}")
-    todo = [run for run in chosen if states[run.id].state in TAKEN[options.rerun]]
+    todo = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
     images, shared = sum(run.images for run in todo), sum(len(run.labels) - 1 for run in chosen)
     fewest = round(sum(run.least * run.images for run in todo))
     fast, slow = (cost.makespan(map(each, todo), jobs) for each in (estimate.least, estimate.cost))
-    size = study.training.image_size
-    cached = f"images {'cached' if images_cached(folder.cache, size) else 'not cached yet'} at {size} px"
+    side = study.training.image_size
+    is_cached = all(any(folder.cache.glob(f"{kind}-{side}-*.npy")) for kind in ("images", "masks"))
+    cached = f"images {'cached' if is_cached else 'not cached yet'} at {side} px"
     say(
         console,
         f"{len(chosen)} runs ({shared} units shared by two aggregations are trained once), {len(todo)} to do: "
@@ -82,7 +82,7 @@ def _between(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _say_open(study: Study, console: Console) -> None:
+def _print_open(study: Study, console: Console) -> None:
     """What the ranges of a study are that trains until its units have converged."""
     training = study.training
     if training.until == "converged":
@@ -94,7 +94,7 @@ def _say_open(study: Study, console: Console) -> None:
         )
 
 
-def _say_lifted(study: Study, runs: Sequence[PlannedRun], console: Console) -> None:
+def _print_lifted(study: Study, runs: Sequence[PlannedRun], console: Console) -> None:
     """Name the units that see their images more often than the others."""
     units = {run.unit_title: run.lifted for run in runs}
     lifted = [title for title, is_lifted in units.items() if is_lifted]
@@ -102,8 +102,3 @@ def _say_lifted(study: Study, runs: Sequence[PlannedRun], console: Console) -> N
         named = ", ".join(lifted[:5]) + (f" and {len(lifted) - 5} more" if len(lifted) > 5 else "")
         gained = f"min_steps gives {len(lifted)} of {len(units)} units more passes than the study's"
         say(console, f"{gained} {study.training.passes:g}: {named}")
-
-
-def images_cached(cache: Path, size: int) -> bool:
-    """Whether the images and masks of a study's data set lie ready at `size` pixels."""
-    return all(any(cache.glob(f"{kind}-{size}-*.npy")) for kind in ("images", "masks"))

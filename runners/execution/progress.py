@@ -1,4 +1,4 @@
-"""What a grid shows while it works: bars on a terminal, plain lines elsewhere; and the tables kept up to date."""
+"""The progress display of a grid: bars on a terminal, plain lines elsewhere; and the tables kept up to date."""
 
 import math
 import time
@@ -17,7 +17,7 @@ from runners.store.run_files import RunProgress
 from runners.store.run_folder import Status
 
 HEARTBEAT = 30.0
-"""Seconds between the plain lines that say the grid still works."""
+"""Seconds between the plain lines that show that the grid still works."""
 COLLECTION_SHARE = 0.05
 """Largest share of time that goes into collecting tables while runs are under way."""
 
@@ -36,7 +36,7 @@ class GridDisplay:
         """Operations that were left to each run when it ended, for which nobody waits any more: 0 but for those that
         stopped before their cap."""
         self._active: dict[str, tuple[PlannedRun, RunProgress | None]] = {}
-        self._start = self._spoken = time.monotonic()
+        self._start = self._last_print = time.monotonic()
         self._next_collection = 0.0
         self._bar = Progress(
             SpinnerColumn(),
@@ -76,7 +76,7 @@ class GridDisplay:
             try:
                 self._collect()
             except AgglabError as error:
-                say(self._console, f"tables not updated: {error}")  # the runs go on; the end of the grid tries again
+                say(self._console, f"tables not updated: {error}")  # the runs continue; the grid tries again at its end
             now = time.monotonic()
             self._next_collection = now + (now - before) / COLLECTION_SHARE
 
@@ -90,7 +90,7 @@ class GridDisplay:
 
     def ticked(self) -> None:
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._spoken >= HEARTBEAT:
+        if not self._console.is_terminal and now - self._last_print >= HEARTBEAT:
             active = ", ".join(f"{run.title} {_where(progress)}" for run, progress in self._active.values())
             self._say(f"working {self._counter()}  {active or 'workers start'}  ({self._eta()})")
 
@@ -99,7 +99,7 @@ class GridDisplay:
         self._ended[run.id] = spared
 
     def _say(self, line: str | Text) -> None:
-        self._spoken = time.monotonic()
+        self._last_print = time.monotonic()
         say(self._console, line)
 
     def _counter(self) -> str:
@@ -145,7 +145,7 @@ def _where(progress: RunProgress | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Rounded to what a person wants to know: 42 s, 7 min, 3 h 05 min."""
+    """Rounded for reading: 42 s, 7 min, 3 h 05 min."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -170,20 +170,15 @@ def say_warnings(console: Console, warnings: Sequence[object], notes: Sequence[s
 
 def preparation(console: Console) -> Callable[[str, int, int], None]:
     """A progress callback for data work: one line per kind of work, rewritten in place on a terminal."""
-    return _Preparation(console)
+    in_place, last_what, last_print = console.is_terminal, "", 0.0
 
-
-class _Preparation:
-    def __init__(self, console: Console):
-        self._console, self._what, self._spoken = console, "", 0.0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        now, pause = time.monotonic(), 0.1 if self._console.is_terminal else HEARTBEAT
-        if what == self._what and now - self._spoken < pause and done < total:
-            return
-        in_place = self._console.is_terminal
-        if in_place or what != self._what or now - self._spoken >= pause:
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal last_what, last_print
+        now = time.monotonic()
+        is_due = what != last_what or now - last_print >= (0.1 if in_place else HEARTBEAT)
+        if is_due or (in_place and done >= total):
             end = "\r" if in_place and done < total else "\n"
-            self._console.print(f"{what} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
-            self._spoken = now
-        self._what = what
+            console.print(f"{what} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
+            last_what, last_print = what, now
+
+    return show
