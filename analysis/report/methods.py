@@ -140,11 +140,11 @@ def _length(settings: Mapping[str, Any]) -> str:
     cap = _setting(settings, "training.most_passes") or MOST_BUDGETS * settings["training"]["passes"]
     return _sentence(
         settings,
-        "Every unit is trained until it has converged, so compute is not matched: at a constant learning rate for {:g} "
-        "passes over its training images, with at least {} steps, and on until the unit-free validation score of none "
-        "of its tasks (best running median of three) has risen by more than {:g} over the last {:.0%} of the passes "
-        f"done; then the learning rate falls linearly to zero over a further 1/{COOLDOWN} of the steps, {cap:g} passes "
-        "in all at most.",
+        "Every unit is trained until it has converged, so compute is not matched: at a constant learning rate until "
+        "every training image has been seen {:g} times, with at least {} steps, and on until the unit-free validation "
+        "score of none of its tasks (best running median of three) has risen by more than {:g} over the last {:.0%} of "
+        f"the passes done; then the learning rate falls linearly to zero over a further 1/{COOLDOWN} of the steps, "
+        f"{cap:g} passes in all at most.",
         "training.passes",
         "training.min_steps",
         "training.rise",

@@ -339,7 +339,7 @@ def test_methods_say_to_which_end_runs_were_trained():
     assert "matched budget" not in text
     for fact in (
         "until it has converged, so compute is not matched",
-        "for 11 passes over its training images",
+        "until every training image has been seen 11 times",
         "risen by more than 0.02 over the last 30% of the passes done",
         "a further 1/5 of the steps, 55 passes in all at most",
     ):
