@@ -58,7 +58,7 @@ def write_figures(analysis: NamedFrames, folder: Path) -> Written:
     files, left_out = {}, {}
     for figure in FIGURES:
         try:
-            files[figure.name] = save(*figure.draw(analysis), figure.name, folder)
+            files[figure.name] = save(*figure.on_paper(analysis), figure.name, folder)
         except NothingToDraw as nothing:
             left_out[figure.name] = f"the study has no {nothing.needs}"
     return Written(files, left_out)

@@ -12,7 +12,7 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names
 from analysis.figures import advice, curves, forest, group_stability, heat_map, routing, scale, task_types
 from analysis.figures.canvas import Target
-from analysis.figures.view import Body, Choices, drawn_on, render, view_of
+from analysis.figures.view import Body, Choices, NothingToDraw, drawn_on, render, view_of
 from analysis.named_frames import NamedFrames
 
 _ARROW = "↗: the base model was still improving when its budget ended, so that the gain may be too large."
@@ -39,8 +39,15 @@ class PaperFigure:
         taken = inspect.signature(self.function).parameters
         return [name for name in ("tasks", "order", "labels", "palette") if name in taken]
 
-    def draw(self, analysis: NamedFrames) -> tuple[Figure, pd.DataFrame]:
-        """The figure for a file, unknown to pyplot, and the rows it shows. Raises `NothingToDraw`."""
+    def draw(self, analysis: NamedFrames) -> tuple[Figure, pd.DataFrame] | None:
+        """The figure for a file, unknown to pyplot, and the rows it shows; None where there is nothing to draw."""
+        try:
+            return self.on_paper(analysis)
+        except NothingToDraw:
+            return None
+
+    def on_paper(self, analysis: NamedFrames) -> tuple[Figure, pd.DataFrame]:
+        """As `draw`. Raises `NothingToDraw`, which says what is missing."""
         view = view_of(analysis, Choices(), Figure)
         rows = render(self.body, view)
         figure = view.canvas.target.get_figure(root=True)
