@@ -5,7 +5,17 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from aggregation_lab.naming import clean_name
 from aggregation_lab.text import printable
@@ -171,6 +181,24 @@ class ModelConfig(Config):
         return self
 
 
+COOLDOWN = 5
+"""Steps of constant learning rate to one of the cooldown that ends a run of `until: converged`."""
+MOST_BUDGETS = 5
+"""The cap of `until: converged` over `passes` where a study names none."""
+_UNTIL_CONVERGED = ("rise", "patience", "most_passes")
+"""Fields that `until: budget` has no use for."""
+
+
+def with_cooldown(steps: int) -> int:
+    """Steps of a run whose cooldown begins after `steps`."""
+    return steps - (-steps // COOLDOWN)
+
+
+def before_cooldown(steps: int) -> int:
+    """The latest step after which a cooldown may begin that ends within `steps`."""
+    return steps * COOLDOWN // (COOLDOWN + 1)
+
+
 class TrainingConfig(Config):
     """Optimisation, the same for every unit of every aggregation."""
 
@@ -181,6 +209,16 @@ class TrainingConfig(Config):
     `min_steps` lifts see theirs more often; the table `runs` has the passes of each run."""
     min_steps: int = Field(100, ge=1, le=10_000_000)
     """Floor on the optimiser steps of a unit, so that tiny units get a chance to fit."""
+    until: Literal["budget", "converged"] = "budget"
+    """`budget` ends every run after `passes`; `converged` goes on from there until the validation score of none of the
+    unit's tasks rises any more, and then cools the learning rate down (aggregation_lab.training.course)."""
+    rise: float = Field(0.01, ge=0, lt=1)
+    """Rise of the unit-free validation score up to which a task counts as converged; needs `until: converged`."""
+    patience: float = Field(0.3, ge=0.05, le=0.9)
+    """Share of the passes done over which the score must not have risen by more; needs `until: converged`."""
+    most_passes: float | None = Field(None, gt=0, le=1e7)
+    """Cap on the passes of a run that does not converge, its cooldown included; needs `until: converged`. Empty: five
+    times `passes`. The cap of a unit that `min_steps` lifts is lifted alike."""
     batch_size: int = Field(16, ge=1, le=65_536)
     """Images per optimiser step."""
     sampling: Literal["proportional", "uniform", "temperature"] = "proportional"
@@ -214,12 +252,42 @@ class TrainingConfig(Config):
         """Optimiser steps of a unit with `n_train` training cases: the matched passes, but at least `min_steps`."""
         return max(self.min_steps, math.ceil(self.passes * n_train / self.batch_size))
 
+    def span(self, n_train: int) -> tuple[int, int]:
+        """Fewest and most steps of a unit; they differ with `until: converged`, whose end is known late in the run."""
+        budget = self.steps(n_train)
+        if self.until == "budget":
+            return budget, budget
+        cap = max(self.min_steps * self.cap / self.passes, self.cap * n_train / self.batch_size)
+        return with_cooldown(budget), with_cooldown(max(budget, before_cooldown(math.ceil(cap))))
+
+    @property
+    def cap(self) -> float:
+        """The most passes of a run of `until: converged`."""
+        return MOST_BUDGETS * self.passes if self.most_passes is None else self.most_passes
+
     @model_validator(mode="after")
     def _positive_weights(self) -> "TrainingConfig":
         for task, weight in self.loss_weights.items():
             if not 0 < weight <= 1e6:
                 raise ValueError(f"loss_weights.{task} is {weight:g}; a weight is greater than 0, and 1e6 at most")
         return self
+
+    @model_validator(mode="after")
+    def _reachable_end(self) -> "TrainingConfig":
+        given = [name for name in _UNTIL_CONVERGED if name in self.model_fields_set]
+        if self.until == "budget" and given:
+            raise ValueError(f"{given[0]} needs until: converged (a run of until: budget ends after its passes)")
+        least = self.passes * (1 + 1 / COOLDOWN)
+        if self.until == "converged" and self.cap < least:
+            reason = f"a fifth of the {self.passes:g} passes comes on top, to cool down"
+            raise ValueError(f"most_passes is {self.cap:g}; it takes {least:g} or more ({reason})")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A run to its budget is the run it was before there was another end: its id stays."""
+        unused = ("until", *_UNTIL_CONVERGED) if self.until == "budget" else ()
+        return {name: value for name, value in dump(self).items() if name not in unused}
 
 
 def check_frozen(model: ModelConfig, training: TrainingConfig) -> None:

@@ -1,8 +1,12 @@
-"""Was validation still improving at the end? An under-trained TS baseline fakes positive transfer."""
+"""Does validation still improve? An under-trained TS baseline fakes positive transfer.
+
+`still_improving` judges a run that has ended at its budget, `rise` says whether one that can go on should.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 TOLERANCE = 0.01
 """Rise of the unit-free score over the last third of the curve that counts as still improving."""
@@ -20,3 +24,28 @@ def still_improving(scores: Sequence[float], tolerance: float = TOLERANCE) -> bo
     if not len(before) or not len(last):
         return True
     return bool(last.max() > before.max() + tolerance)
+
+
+def smoothed(scores: Sequence[float]) -> np.ndarray:
+    """Running median of the last three scores of a validation curve; NaN where none of them is defined.
+
+    Few validation cases let single scores jump. A best-so-far of the raw curve would keep an early lucky jump for ever
+    and hide the rise behind it, and a mean would carry it on; the median forgets it.
+    """
+    windows = sliding_window_view(np.concatenate([[np.nan] * 2, np.asarray(scores, float)]), 3)
+    known = ~np.isnan(windows).all(axis=1)
+    curve = np.full(len(windows), np.nan)
+    curve[known] = np.nanmedian(windows[known], axis=1)
+    return curve
+
+
+def rise(steps: Sequence[int], scores: Sequence[float], share: float) -> float:
+    """How much the best smoothed score of the last `share` of the steps done is above the best before.
+
+    NaN where no score is defined, infinite where none is defined before.
+    """
+    curve, late = smoothed(scores), np.asarray(steps) > (1 - share) * steps[-1]
+    before, last = curve[~late & ~np.isnan(curve)], curve[late & ~np.isnan(curve)]
+    if not len(last):
+        return float("nan")
+    return float(last.max() - before.max()) if len(before) else float("inf")

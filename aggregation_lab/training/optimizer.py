@@ -9,9 +9,14 @@ from aggregation_lab.config import TrainingConfig
 from aggregation_lab.model.m2dino import M2DINO
 
 
+def warmup_steps(steps: int, warmup: float) -> int:
+    """Steps of the linear rise over the first `warmup` share of `steps`."""
+    return max(1, round(warmup * steps))
+
+
 def schedule(step: int, steps: int, warmup: float) -> float:
     """Factor on the learning rate: linear rise over the first `warmup` share of the steps, then cosine to zero."""
-    rise = max(1, round(warmup * steps))
+    rise = warmup_steps(steps, warmup)
     if step < rise:
         return (step + 1) / rise
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))

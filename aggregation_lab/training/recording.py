@@ -21,7 +21,6 @@ from aggregation_lab.files import file_digest
 from aggregation_lab.run import DONE
 from aggregation_lab.scoring import case_rows, score_rows
 from aggregation_lab.storage.sealed_json import write_sealed
-from aggregation_lab.training.convergence import still_improving
 from aggregation_lab.training.device import peak_memory
 from aggregation_lab.training.trainer import Trainer
 
@@ -91,7 +90,7 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
 
 def _curve(trainer: Trainer) -> pd.DataFrame:
     curve = pd.DataFrame(trainer.ledger.curve)
-    improving = curve.groupby("task")["score"].agg(lambda scores: still_improving(scores.tolist()))
+    improving = trainer.course.still_rising(trainer.ledger.curve)
     types = {name: str(task.type) for name, task in trainer.tasks.items()}
     return curve.assign(
         still_improving=curve["task"].map(improving).astype(bool),

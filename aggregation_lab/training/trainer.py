@@ -26,24 +26,29 @@ from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import ImageStore, Sampler, TaskCases, make_batch
 from aggregation_lab.training.checkpoint import write_checkpoint
+from aggregation_lab.training.course import open_course
 from aggregation_lab.training.device import pick_precision
 from aggregation_lab.training.evaluation import Evaluator
 from aggregation_lab.training.flops import count_flops
 from aggregation_lab.training.frozen_trunk import open_trunk
 from aggregation_lab.training.loss_monitor import LossWatch
 from aggregation_lab.training.objective import Objective
-from aggregation_lab.training.optimizer import make_optimizer, schedule
+from aggregation_lab.training.optimizer import make_optimizer
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: `loss` of the last checked step, `score` the mean validation score so far."""
+    """Where a run stands: `loss` of the last checked step, `score` the mean validation score so far.
+
+    `at_most`: the end is not known yet, the run may take `steps` at most.
+    """
 
     step: int
     steps: int
     loss: float = math.nan
     score: float = math.nan
     phase: str = "training"
+    at_most: bool = False
 
 
 class RunInterrupted(Exception):
@@ -90,6 +95,7 @@ class Trainer:
         self.train_cases, self.val_cases = cases_of("train", spec.fraction), cases_of("val")
         self.test_cases = cases_of("test")
         self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.seed)
+        self.course = open_course(self.config, sum(self.sampler.sizes))
         self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed).to(device)
         choose_attention(self.model.encoder, self.config.image_size, device, self.precision)
         if self.config.compile:
@@ -120,7 +126,8 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        return self.sampler.steps
+        """Steps of the whole run; the most it may take while its end is not known."""
+        return self.course.steps
 
     # ---- one step ----------------------------------------------------------------------------------------------
 
@@ -130,7 +137,7 @@ class Trainer:
         if self.config.augment:
             random = torch.Generator().manual_seed(_step_seed(self.spec.seed, self.step))
             batch = augment(batch, self.tasks, random)
-        rate = self.config.learning_rate * schedule(self.step, self.steps, self.config.warmup)
+        rate = self.config.learning_rate * self.course.rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         per_task = self.objective.gradients(batch, f"step {self.step}")
@@ -146,7 +153,6 @@ class Trainer:
 
     def train(self, report: Callable[[Progress], None], checkpoint_seconds: float) -> None:
         """Train from where the run stands to its end. `report` is called after every step."""
-        points = evaluation_points(self.steps, self.config.evaluations)
         self.model.train()
         saved = time.monotonic()
         try:
@@ -155,16 +161,21 @@ class Trainer:
                 self.train_step()
                 now = time.monotonic()
                 self.ledger.train_seconds += now - start
-                if self.step in points:
+                if self.course.evaluates(self.step):
                     self.evaluate()
                 self.ledger.seconds += time.monotonic() - start
                 if now - saved >= checkpoint_seconds:
                     self.save()
                     saved = now
-                report(Progress(self.step, self.steps, self.losses.last, self.mean_score()))
+                report(self.progress())
         except RunInterrupted:
             self.save()
             raise
+
+    def progress(self, phase: str = "training") -> Progress:
+        """Where the run stands now."""
+        is_open = self.course.is_open(self.step)
+        return Progress(self.step, self.steps, self.losses.last, self.mean_score(), phase, is_open)
 
     def take_best(self) -> None:
         """Put the best weights into the model if the study asks for them."""
@@ -186,6 +197,7 @@ class Trainer:
                 }
             )
             losses.clear()
+        self.course.follow(self.ledger.curve)
         score = self.mean_score()
         if self.config.checkpoint == "best" and (self.best is None or not score <= self.best[0]):
             self.best = score, {key: value.detach().clone() for key, value in self.model.state_dict().items()}
@@ -242,6 +254,7 @@ class Trainer:
         self.losses.since = state["losses_since"]
         self.ledger = Ledger(**state["ledger"])
         self.ledger.resumes += 1
+        self.course.follow(self.ledger.curve)
         self.objective.micro_batch = state["micro_batch"]
         self.step = state["step"]
 
@@ -252,8 +265,3 @@ def _unchanged(tokens: Tensor) -> Tensor:
 
 def _step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, 2, step]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def evaluation_points(steps: int, count: int) -> set[int]:
-    """Steps after which validation is scored: evenly spaced, the last step among them."""
-    return {math.ceil(steps * (index + 1) / count) for index in range(count)}

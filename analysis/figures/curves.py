@@ -74,7 +74,7 @@ def draw_curves(view: View) -> pd.DataFrame:
         ax.tick_params(labelbottom=index + across >= len(tasks))
     for ax in axes[len(tasks) :]:
         ax.set_visible(False)
-    below, beside = "share of the training budget", "validation score (unit-free)"
+    below, beside = "share of the training", "validation score (unit-free)"
     if one := view.canvas.callers_axes:
         one.set(xlabel=below, ylabel=beside)
     else:

@@ -49,7 +49,7 @@ STUDY: Final = {
         "aggregation": "aggregation",
         **TASK,
         "seed": "seed",
-        "share": "share of the budget done",
+        "share": "share of the training done",
         "score": "unit-free validation score",
         "still_improving": "still rising at the end",
     },

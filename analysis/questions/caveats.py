@@ -158,11 +158,16 @@ def _training(study: StudyTables) -> list[str]:
     if study.curves is None:
         return ["There are no validation curves: whether the baselines were trained to the end is unknown."]
     found = []
+    end = "training" if _until_converged(study) else "budget"
     for name, part in study.improving().groupby("aggregation"):
         consequence = "gains over them are flattered" if name == "TS" else "more training may raise its gains"
-        said = f"{name} models were still improving when their budget ended in {{}}: {consequence}."
+        said = f"{name} models were still improving when their {end} ended in {{}}: {consequence}."
         found += _if_any(part.loc[part["improving"], "task"], part["task"].nunique(), said)
     return found
+
+
+def _until_converged(study: StudyTables) -> bool:
+    return study.manifest.settings.get("training", {}).get("until") == "converged"
 
 
 def _floors(trained: pd.DataFrame) -> list[str]:
@@ -186,10 +191,35 @@ def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
     parts = [f"{row.aggregation} {row.flops_ratio:.2f} at fraction {row.fraction:g}" for row in away.itertuples()]
     said = "part of the gains, and of what less data does to them, may be a matter of training time"
     found = [f"Compute is not matched, so {said}; operations over those of TS: {_named(parts)}."] if parts else []
+    if _until_converged(study):
+        found = [*_until_its_end(study.runs), *_own_ends(study.runs)]
     unlike = [name for name in ("device", "precision", "versions") if study.runs[name].nunique() > 1]
     if unlike:
         found.append(f"Runs differ in {' and '.join(unlike)}, which may move scores between aggregations.")
     return found
+
+
+def _own_ends(runs: pd.DataFrame) -> list[str]:
+    """How much more, or less, was seen of each task than under TS, where every unit was trained to its own end."""
+    passes = runs.assign(task=runs["tasks"].str.split("+")).explode("task")
+    keys = ["task", "fraction", "seed"]
+    base = passes[passes["aggregation"] == "TS"].set_index(keys)["passes"].rename("base")
+    ratio = passes.join(base, on=keys).assign(ratio=lambda rows: rows["passes"] / rows["base"])
+    parts = [
+        f"{name} {of.median():.2f} ({of.min():.2f} to {of.max():.2f})"
+        for name, of in ratio[ratio["aggregation"] != "TS"].groupby("aggregation", sort=False)["ratio"]
+        if of.notna().any()
+    ]
+    said = "Compute is not matched: every unit was trained until it had converged, so gains compare ends of training"
+    seen = f"; passes over a task's images over those of TS, median and range: {_named(parts)}" if parts else ""
+    return [f"{said}{seen}."]
+
+
+def _until_its_end(runs: pd.DataFrame) -> list[str]:
+    once = runs.drop_duplicates("run")
+    capped = int((~once["converged"].astype(bool)).sum())
+    said = "had not converged when they ended: a task of theirs was still rising, or has no validation score"
+    return [f"{capped} of {len(once)} runs {said}."] if capped else []
 
 
 def _test_sets(study: StudyTables, trained: pd.DataFrame, data: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from aggregation_lab.config import COOLDOWN, MOST_BUDGETS
 from aggregation_lab.tasks import find_type
 from analysis.frames import at_full
 from analysis.report import words
@@ -108,12 +109,7 @@ def _models(analysis: Analysis) -> str:
         sentences += [
             _model(settings),
             _sentence(settings, "Images are resized to {0} x {0} pixels.", "training.image_size"),
-            _sentence(
-                settings,
-                "Every training image is seen {:g} times in every aggregation, with at least {} steps per unit.",
-                "training.passes",
-                "training.min_steps",
-            ),
+            _length(settings),
             _sentence(
                 settings,
                 "AdamW with a peak learning rate of {:g}, weight decay {:g}, {} images per step; {} sampling of tasks.",
@@ -129,6 +125,31 @@ def _models(analysis: Analysis) -> str:
         named = ", ".join(str(seed) for seed in seeds)
         sentences.append(f"Compared models share {words.count(len(seeds), 'seed')} ({named}), paired seed by seed.")
     return _joined(sentences)
+
+
+def _length(settings: Mapping[str, Any]) -> str:
+    """Whether runs were trained to their budget or until they had converged, and by which rule."""
+    if _setting(settings, "training.until") != "converged":
+        return _sentence(
+            settings,
+            "Runs end at a matched budget: every training image is seen {:g} times in every aggregation, with at least "
+            "{} steps per unit.",
+            "training.passes",
+            "training.min_steps",
+        )
+    cap = _setting(settings, "training.most_passes") or MOST_BUDGETS * settings["training"]["passes"]
+    return _sentence(
+        settings,
+        "Every unit is trained until it has converged, so compute is not matched: at a constant learning rate until "
+        "every training image has been seen {:g} times, with at least {} steps, and on until the unit-free validation "
+        "score of none of its tasks (best running median of three) has risen by more than {:g} over the last {:.0%} of "
+        f"the passes done; then the learning rate falls linearly to zero over a further 1/{COOLDOWN} of the steps, "
+        f"{cap:g} passes in all at most.",
+        "training.passes",
+        "training.min_steps",
+        "training.rise",
+        "training.patience",
+    )
 
 
 def _model(settings: Mapping[str, Any]) -> str:

@@ -12,14 +12,30 @@ from aggregation_lab.training.recording import versions
 from runners.bench.analysis_speed import analysis
 from runners.bench.grid import overhead, peers
 from runners.bench.growth import growth, more_data
+from runners.bench.longer import flag
 from runners.bench.measuring import Table
 from runners.bench.setting import PASSES, SHARE, Setting
+from runners.bench.stopping import stopping
 from runners.bench.training import bare, experts, frozen, loading, scoring, workers
 from runners.planning import cost
 
 PARTS: dict[str, Callable[[Setting], Table]] = {
     part.__name__: part
-    for part in (bare, experts, frozen, loading, workers, scoring, peers, overhead, growth, more_data, analysis)
+    for part in (
+        bare,
+        experts,
+        frozen,
+        loading,
+        workers,
+        scoring,
+        peers,
+        overhead,
+        growth,
+        more_data,
+        analysis,
+        flag,
+        stopping,
+    )
 }
 DATA = "AGGLAB_BENCH_DATA"
 

@@ -24,10 +24,10 @@ from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import Task
 from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import Batch
+from aggregation_lab.training.course import is_evaluated
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
 from aggregation_lab.training.optimizer import schedule
-from aggregation_lab.training.trainer import evaluation_points
 from runners.planning import cost
 from runners.store.prepared_data import Prepared, load_prepared
 from runners.store.study_folder import StudyFolder
@@ -142,11 +142,10 @@ class PlainRun:
         drawn = draw_batches(sizes, self.steps, training.batch_size, self.spec.seed)
         validation = self.evaluation_batches(self.val_files)
         random = torch.Generator().manual_seed(self.spec.seed)
-        points = evaluation_points(self.steps, training.evaluations)
         self.model.train()
         for step, batch in enumerate(Batches(self.train_files, drawn, self.workers), start=1):
             self.train_step(*batch, random)
-            if step in points:
+            if is_evaluated(step, self.steps, training.evaluations):
                 self.evaluate(validation)
         return self.steps * training.batch_size
 

@@ -38,14 +38,14 @@ STEPS = 8
 
 
 @cache
-def _prepared(data: Path, cache_folder: Path, size: int) -> Prepared:
+def prepared(data: Path, cache_folder: Path, size: int) -> Prepared:
     dataset = read_dataset(data)
     return Prepared(dataset, draw_split(dataset), open_cache(dataset, size, cache_folder))
 
 
 def phantoms(setting: Setting) -> Prepared:
     """The phantoms with split and cache, prepared on first use."""
-    return _prepared(setting.phantoms, setting.scratch / "cache", setting.size)
+    return prepared(setting.phantoms, setting.scratch / "cache", setting.size)
 
 
 def model_of(**config: Any) -> M2DINO:
@@ -197,7 +197,7 @@ def scoring(setting: Setting, budget: dict[str, float] = BUDGETS["small"]) -> Ta
     """How much of a run is scoring: of one segmentation task, the most expensive type, at `budget: small`."""
     file, folder = write_bench_study(setting)
     study = read_study_file(file, data=folder)
-    data = _prepared(folder, setting.scratch / "scoring_cache", setting.size)
+    data = prepared(folder, setting.scratch / "scoring_cache", setting.size)
     sizes = {
         task: len(data.split.cases("train", task.name))
         for task in data.dataset.tasks.values()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from aggregation_lab.config import COOLDOWN
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.grid import STATES_TO_RUN
 from runners.execution.progress import duration, preparation, say, say_warnings
@@ -13,6 +14,7 @@ from runners.planning import cost
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
 from runners.store.prepare import plan_only
+from runners.store.run_folder import Status
 from runners.store.run_store import RunStore
 from runners.store.study_folder import StudyFolder
 
@@ -27,25 +29,29 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     jobs = len(slots)
     estimate, basis = _estimate(folder.runs, plan.runs, device, jobs)
     for run in chosen:
-        status = states[run.id]
-        reason = f"  ({status.reason})" if status.reason else ""
-        size = f"{run.n_train:7} cases {run.steps:7} steps {run.passes:7.1f} passes {duration(estimate.cost(run)):>9}"
-        say(console, f"{status.state:8}{size}  {run.title}{reason}")
+        say(console, _run_line(run, states[run.id], estimate))
     _print_lifted(study, chosen, console)
+    _print_open(study, console)
     sharing = 1 if device == "cpu" else jobs / len(set(slots))
     by_aggregation = estimate.by_aggregation(chosen).items()
-    hours = ", ".join(f"{name} {duration(seconds / sharing)}" for name, seconds in by_aggregation)
+    least = estimate.by_aggregation(chosen, estimate.least)
+    hours = ", ".join(
+        f"{name} {_between(duration(least[name] / sharing), duration(seconds / sharing))}"
+        for name, seconds in by_aggregation
+    )
     say(console, f"time of one {'core' if device == 'cpu' else 'GPU'} by aggregation: {hours}")
     todo = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
     images, shared = sum(run.images for run in todo), sum(len(run.labels) - 1 for run in chosen)
-    seconds = cost.makespan([estimate.cost(run) for run in todo], jobs)
+    fewest = round(sum(run.least * run.images for run in todo))
+    fast, slow = (cost.makespan(map(each, todo), jobs) for each in (estimate.least, estimate.cost))
     side = study.training.image_size
     is_cached = all(any(folder.cache.glob(f"{kind}-{side}-*.npy")) for kind in ("images", "masks"))
     cached = f"images {'cached' if is_cached else 'not cached yet'} at {side} px"
     say(
         console,
         f"{len(chosen)} runs ({shared} units shared by two aggregations are trained once), {len(todo)} to do: "
-        f"{images} images, about {duration(seconds)} with {jobs} at a time on {device} ({basis}); {cached}",
+        f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
+        f"a time on {device} ({basis}); {cached}",
     )
     return 0
 
@@ -59,6 +65,33 @@ def _estimate(store: RunStore, runs: Sequence[PlannedRun], device: str, jobs: in
     rate = cost.matrix_rate(device, share_of_cores(jobs)) * cost.UNTRAINED_EFFICIENCY
     guess = TimeEstimate(0.0, rate if device == "cpu" else rate / jobs, 0)
     return guess, "a rough guess from this machine's matrix rate"
+
+
+def _run_line(run: PlannedRun, status: Status, estimate: TimeEstimate) -> str:
+    reason = f"  ({status.reason})" if status.reason else ""
+    size = f"{run.n_train:7} cases {run.steps:7} steps {run.passes:7.1f} passes {duration(estimate.cost(run)):>9}"
+    if run.is_open:
+        steps = _between(f"{run.least * run.steps:.0f}", f"{run.steps}")
+        passes = _between(f"{run.least * run.passes:.1f}", f"{run.passes:.1f}")
+        took = _between(duration(estimate.least(run)), duration(estimate.cost(run)))
+        size = f"{run.n_train:7} cases {steps:>15} steps {passes:>14} passes {took:>16}"
+    return f"{status.state:8}{size}  {run.title}{reason}"
+
+
+def _between(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
+def _print_open(study: Study, console: Console) -> None:
+    """What the ranges of a study are that trains until its units have converged."""
+    training = study.training
+    if training.until == "converged":
+        fewest = training.passes * (1 + 1 / COOLDOWN)
+        say(
+            console,
+            f"until: converged, so runs end between {fewest:g} passes (passes and cooldown) and {training.cap:g} (the "
+            "cap); the first figure is the least, the second the most",
+        )
 
 
 def _print_lifted(study: Study, runs: Sequence[PlannedRun], console: Console) -> None:

@@ -14,6 +14,7 @@ from aggregation_lab.errors import AgglabError
 from aggregation_lab.text import escaped
 from runners.planning.plan import PlannedRun
 from runners.store.run_files import RunProgress
+from runners.store.run_folder import Status
 
 HEARTBEAT = 30.0
 """Seconds between the plain lines that show that the grid still works."""
@@ -29,9 +30,11 @@ class GridDisplay:
 
     def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], None]):
         self._console, self._collect = console, collect
-        self._total = sum(run.flops for run in runs) or 1.0
+        self._runs = runs
         self._count = len(runs)
-        self._ended: dict[str, PlannedRun] = {}
+        self._ended: dict[str, float] = {}
+        """Operations that were left to each run when it ended, for which nobody waits any more: 0 but for those that
+        stopped before their cap."""
         self._active: dict[str, tuple[PlannedRun, RunProgress | None]] = {}
         self._start = self._last_print = time.monotonic()
         self._next_collection = 0.0
@@ -65,9 +68,9 @@ class GridDisplay:
         self._active.pop(run.id, None)
         self._ended.pop(run.id, None)
 
-    def finished(self, run: PlannedRun, seconds: float) -> None:
-        self._end(run)
-        self._say(f"done    {self._counter()}  {run.title}  ({duration(seconds)}; {self._eta()})")
+    def finished(self, run: PlannedRun, status: Status) -> None:
+        self._end(run, run.flops - run.flops_of(status.images))
+        self._say(f"done    {self._counter()}  {run.title}  ({duration(status.seconds)}; {self._eta()})")
         if time.monotonic() >= self._next_collection:
             before = time.monotonic()
             try:
@@ -91,9 +94,9 @@ class GridDisplay:
             active = ", ".join(f"{run.title} {_where(progress)}" for run, progress in self._active.values())
             self._say(f"working {self._counter()}  {active or 'workers start'}  ({self._eta()})")
 
-    def _end(self, run: PlannedRun) -> None:
+    def _end(self, run: PlannedRun, spared: float = 0.0) -> None:
         self._active.pop(run.id, None)
-        self._ended[run.id] = run
+        self._ended[run.id] = spared
 
     def _say(self, line: str | Text) -> None:
         self._last_print = time.monotonic()
@@ -103,13 +106,25 @@ class GridDisplay:
         return f"{len(self._ended)}/{self._count}"
 
     def _eta(self) -> str:
-        """Time left at the pace so far; runs under way count by the share of their steps."""
-        partial = sum(run.flops * at.step / at.steps for run, at in self._active.values() if at)
-        share = (sum(run.flops for run in self._ended.values()) + partial) / self._total
+        """Time left, were the rest to go at the pace so far; runs in hand count by the share of their steps. A run that
+        decides itself when it ends counts with the most it may take until it has decided."""
+        done = left = 0.0
+        at_most = False
+        for run in self._runs:
+            at = self._active[run.id][1] if run.id in self._active else None
+            if run.id in self._ended:
+                done += run.flops - self._ended[run.id]
+            elif at:
+                whole = run.flops * (at.steps / run.steps if run.is_open else 1)
+                done, left = done + whole * at.step / at.steps, left + whole * (1 - at.step / at.steps)
+                at_most |= at.at_most
+            else:
+                left += run.flops
+                at_most |= run.is_open
         elapsed = time.monotonic() - self._start
-        if share <= 0 or elapsed < 1:
+        if done <= 0 or elapsed < 1:
             return "time left unknown yet"
-        return f"{duration(elapsed * (1 - share) / share)} left"
+        return f"{'at most ' if at_most and left else ''}{duration(elapsed * left / done)} left"
 
     def _render(self) -> Group:
         self._bar.update(self._bar_task, completed=len(self._ended), eta=self._eta())
@@ -126,7 +141,7 @@ def _where(progress: RunProgress | None) -> str:
         return progress.phase
     loss = f"  loss {progress.loss:.3f}" if math.isfinite(progress.loss) else ""
     score = f"  val {progress.score:.3f}" if math.isfinite(progress.score) else ""
-    return f"step {progress.step}/{progress.steps}{loss}{score}"
+    return f"{progress.where}{loss}{score}"
 
 
 def duration(seconds: float) -> str:

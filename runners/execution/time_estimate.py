@@ -1,6 +1,6 @@
 """The time that the runs of a study will take, estimated from the finished ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from runners.planning import cost
@@ -17,24 +17,31 @@ class TimeEstimate:
     finished: int
 
     def cost(self, run: PlannedRun) -> float:
+        """The most it takes, where the run decides itself when it ends."""
         return self.overhead + run.flops / self.rate
+
+    def least(self, run: PlannedRun) -> float:
+        return self.overhead + run.least * run.flops / self.rate
 
     def largest_first(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
         return sorted(runs, key=lambda run: -self.cost(run))
 
-    def by_aggregation(self, runs: Iterable[PlannedRun]) -> dict[str, float]:
-        """Seconds of one worker for each aggregation; a run that two of them share counts for both."""
+    def by_aggregation(
+        self, runs: Iterable[PlannedRun], cost: Callable[[PlannedRun], float] | None = None
+    ) -> dict[str, float]:
+        """Seconds of one worker for each aggregation by `cost`; a run that two of them share counts for both."""
+        cost = cost or self.cost
         total: dict[str, float] = {}
         for run in runs:
             for name in dict.fromkeys(aggregation for aggregation, _ in run.labels):
-                total[name] = total.get(name, 0.0) + self.cost(run)
+                total[name] = total.get(name, 0.0) + cost(run)
         return total
 
 
 def learn(store: RunStore, runs: Sequence[PlannedRun], guess: float = 1.0) -> TimeEstimate:
     """Fit the finished runs' seconds; `guess` is the rate, in operations per second, while there are none."""
     states = store.present(runs)
-    taken = [(run.flops, seconds) for run in runs if (seconds := states[run.id].seconds)]
+    taken = [(run.flops_of(states[run.id].images), seconds) for run in runs if (seconds := states[run.id].seconds)]
     if not taken:
         return TimeEstimate(0.0, guess, 0)
     overhead, slope = cost.line(taken)

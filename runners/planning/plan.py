@@ -29,7 +29,8 @@ MOST_RUNS = 50_000
 class PlannedRun:
     """One run and the units it counts as: `labels` holds (aggregation, unit).
 
-    `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate.
+    `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate: the most, where its
+    training goes on until it has converged.
     """
 
     spec: RunSpec
@@ -63,10 +64,25 @@ class PlannedRun:
         return self.images / self.n_train
 
     @property
+    def is_open(self) -> bool:
+        """Whether the run decides itself when it ends."""
+        return self.spec.training.until == "converged"
+
+    @property
+    def least(self) -> float:
+        """The share of `steps`, `images` and `flops` that the run takes at least."""
+        return self.spec.training.span(self.n_train)[0] / self.steps if self.is_open else 1.0
+
+    @property
     def lifted(self) -> bool:
         """Whether `min_steps` gives the run more passes than the study's; rounding up to whole batches is none."""
         training = self.spec.training
-        return self.images >= training.passes * self.n_train + training.batch_size
+        budget = training.steps(self.n_train) * training.batch_size if self.is_open else self.images
+        return budget >= training.passes * self.n_train + training.batch_size
+
+    def flops_of(self, images: int) -> float:
+        """Operations of the run once it has seen so many images; `flops` where 0 says that nobody knows."""
+        return self.flops * images / self.images if images else self.flops
 
     @property
     def folder_name(self) -> str:
@@ -128,7 +144,7 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
         tasks = tuple(dataset.tasks[name] for name in names)
         data = digests.unit(names, fraction)
         spec = RunSpec(tasks, fraction, seed, study.model, training, data, checkpoint)
-        steps = training.steps(sum(counts.values()))
+        _, steps = training.span(sum(counts.values()))
         images = steps * training.batch_size
         runs.append(PlannedRun(spec, tuple(counted_as), sum(counts.values()), steps, images, images * per_image))
     return runs

@@ -39,6 +39,12 @@ class RunProgress(_Content):
     loss: float
     score: float
     phase: str
+    at_most: bool = False
+
+    @property
+    def where(self) -> str:
+        """`step 7/40`; `step 7 of at most 40` while it is not known when the run ends."""
+        return f"step {self.step} of at most {self.steps}" if self.at_most else f"step {self.step}/{self.steps}"
 
 
 class ClaimContent(_Content):
@@ -63,10 +69,11 @@ class Failure(_Content):
 
 
 class Done(_Content):
-    """done.json: the id of the run, what it took, and the SHA-256 of the tables that it wrote."""
+    """done.json: the id of the run, what it took and has seen, and the SHA-256 of the tables that it wrote."""
 
     run: str
     seconds: Annotated[float, Field(ge=0, lt=1e12), _or_else(0.0)] = 0.0
+    images_seen: Annotated[int, Field(ge=0, lt=2**53), _or_else(0)] = 0
     digests: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
 
 

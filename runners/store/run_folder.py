@@ -45,8 +45,8 @@ def counted(states: Sequence[State]) -> str:
 class Status:
     """State of a run, and why; `progress` is the last one of a run under way.
 
-    `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took. `damaged`: it has
-    a result that cannot be used.
+    `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took, `images` what it
+    has seen, 0 where that is not known. `damaged`: it has a result that cannot be used.
     """
 
     state: State
@@ -54,6 +54,7 @@ class Status:
     progress: RunProgress | None = None
     job: str = ""
     seconds: float = 0.0
+    images: int = 0
     damaged: bool = False
 
 
@@ -65,12 +66,12 @@ def run_state(folder: Path, run_id: str) -> Status:
         return Status(State.PENDING)
     done, fault = _read_done(folder, run_id) if DONE in names else (None, "")
     if done:
-        return Status(State.DONE, seconds=done.seconds)
+        return Status(State.DONE, seconds=done.seconds, images=done.images_seen)
     number = claims.latest(names)
     claim = claims.living(folder, number) if number else None
     if claim is not None:
         job = f", Slurm job {claim.job}" if claim.job else ""
-        step = f"step {claim.progress.step}/{claim.progress.steps}, " if claim.progress else ""
+        step = f"{claim.progress.where}, " if claim.progress else ""
         reason = f"{step}process {claim.process} on {claim.host or 'another machine'}{job}"
         return Status(State.RUNNING, reason, claim.progress, claim.job)
     failure = _read_failure(folder)

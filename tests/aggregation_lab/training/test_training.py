@@ -22,7 +22,7 @@ from aggregation_lab.tasks import TaskType
 from aggregation_lab.training.checkpoint import read_checkpoint, write_checkpoint
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.optimizer import schedule
-from aggregation_lab.training.trainer import Progress, RunInterrupted, evaluation_points
+from aggregation_lab.training.trainer import Progress, RunInterrupted
 
 SIZE = 32
 ENCODER = "vit_tiny_patch16_dinov3_qkvb"
@@ -214,12 +214,6 @@ def test_schedule_rises_then_falls_to_zero():
     factors = [schedule(step, 100, 0.1) for step in range(100)]
     assert factors[9] == 1.0 and factors[0] == pytest.approx(0.1, rel=1e-6, abs=0) and factors[99] < 0.001
     assert np.argmax(factors) in (9, 10) and np.all(np.diff(factors[10:]) < 0)
-
-
-@pytest.mark.parametrize(("steps", "count"), [(12, 3), (100, 8), (5, 8)])
-def test_the_last_step_is_on_the_curve(steps, count):
-    points = evaluation_points(steps, count)
-    assert max(points) == steps and min(points) >= 1 and len(points) == min(steps, count)
 
 
 @pytest.mark.slow

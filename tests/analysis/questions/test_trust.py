@@ -191,6 +191,23 @@ def test_a_sound_study_has_few_warnings(study: StudyTables):
     ]
 
 
+def test_runs_to_their_own_end_are_not_said_to_be_matched(study: StudyTables):
+    """TS: eight passes of every task; AU: nine, but twelve at half the data. One AU run was ended by its cap."""
+    settings = {"training": {"until": "converged", "passes": 5.0, "most_passes": 12.0}}
+    half = (study.runs["aggregation"] == "AU") & (study.runs["fraction"] == 0.5)
+    runs = study.runs.assign(passes=study.runs["passes"].where(~half, 12.0), converged=study.runs["run"] != "all-1-1")
+    found = warnings_of(replace(study, manifest=replace(study.manifest, settings=settings), runs=runs))
+    for said in (
+        "1 of 16 runs had not converged when they ended: a task of theirs was still rising, or has no "
+        "validation score.",
+        "Compute is not matched: every unit was trained until it had converged, so gains compare ends of training; "
+        "passes over a task's images over those of TS, median and range: AU 1.31 (1.12 to 1.50).",
+    ):
+        assert said in found
+    assert not any("operations" in said or "budget" in said for said in found)
+    assert "TS models were still improving when their training ended in 1 of 3 tasks (kind)" in " ".join(found)
+
+
 def test_every_doubt_is_one_sentence(study: StudyTables):
     doubtful = replace(
         study,

@@ -324,6 +324,28 @@ def test_methods_give_the_exact_settings():
         assert fact in text, fact
 
 
+def test_methods_say_to_which_end_runs_were_trained():
+    analysis = traced()
+    assert "Runs end at a matched budget" in " ".join(methods(analysis))
+    training = {
+        **MANIFEST.settings["training"],
+        "until": "converged",
+        "rise": 0.02,
+        "patience": 0.3,
+        "most_passes": None,
+    }
+    manifest = replace(MANIFEST, settings={**MANIFEST.settings, "training": training})
+    text = " ".join(methods(replace(analysis, study=replace(analysis.study, manifest=manifest))))
+    assert "matched budget" not in text
+    for fact in (
+        "until it has converged, so compute is not matched",
+        "until every training image has been seen 11 times",
+        "risen by more than 0.02 over the last 30% of the passes done",
+        "a further 1/5 of the steps, 55 passes in all at most",
+    ):
+        assert fact in text, fact
+
+
 def test_methods_say_nothing_of_models_that_another_trainer_made():
     analysis = analyse(read_scores(PAPER))
     text = " ".join(methods(analysis))

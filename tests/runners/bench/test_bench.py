@@ -11,8 +11,10 @@ from aggregation_lab.data.challenge import read_dataset
 from runners.bench.analysis_speed import analysis
 from runners.bench.grid import MEASURED, overhead, peers
 from runners.bench.growth import exponents, growth, more_data
+from runners.bench.longer import ENDS, flag
 from runners.bench.measuring import Table
 from runners.bench.setting import Setting, cut_down
+from runners.bench.stopping import stopping
 from runners.bench.training import SCORING, bare, experts, frozen, loading, scoring, workers
 
 
@@ -38,6 +40,25 @@ def figures(table: Table) -> list[float]:
 def test_a_part_gives_finite_figures(part, setting):
     found = figures(part(setting))
     assert found and all(math.isfinite(figure) for figure in found)
+
+
+@pytest.mark.slow
+def test_the_flag_is_judged_once_for_every_task_and_rule(setting):
+    rows, tasks = flag(setting).rows, read_dataset(setting.phantoms).tasks
+    assert [row[0] for row in rows] == list(ENDS)
+    for _, rose, hits, stayed, alarms in rows:
+        assert 0 < rose + stayed <= len(tasks)
+        assert (0 <= hits <= 1 if rose else math.isnan(hits)) and (0 <= alarms <= 1 if stayed else math.isnan(alarms))
+
+
+@pytest.mark.slow
+def test_smoothing_gives_less_away_where_scores_are_noisy(setting, monkeypatch):
+    monkeypatch.setattr("runners.bench.stopping.CURVES", 200)
+    table = stopping(setting)
+    rows = {row[:2]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    smoothed, raw = rows["best running median of three", 0.05], rows["best score", 0.05]
+    assert smoothed["score given away"] < raw["score given away"] and smoothed["hits"] > raw["hits"]
+    assert all(rows[rule, 0.0]["hits"] == 1 for rule, _ in rows)
 
 
 @pytest.mark.slow

@@ -280,6 +280,16 @@ def test_dry_run_and_plan_leave_nothing_behind(tmp_path, tiny_original, capsys):
     assert not out.exists()
 
 
+def test_a_plan_says_between_which_ends_runs_may_take(tmp_path, tiny_original, capsys):
+    settings = STUDY["training"] | {"passes": 2, "until": "converged", "most_passes": 8}
+    study = write_study(tmp_path / "study.yaml", training=settings)
+    code, text, _ = agglab(capsys, "plan", study, "--data", tiny_original, "--out", tmp_path / "out")
+    assert code == 0 and re.search(r"63 cases +39 to 126 steps +2\.5 to 8\.0 passes", text)
+    assert "until: converged, so runs end between 2.4 passes (passes and cooldown) and 8 (the cap)" in text
+    images = re.search(r"6 to do: (\d+) to (\d+) images, about .+ to .+ with", text)
+    assert images is not None and 2.4 * 172 <= int(images[1]) < int(images[2]) <= 8 * 172 + 6 * 4
+
+
 @pytest.mark.slow
 def test_a_failing_run_is_told_at_once_and_gives_exit_code_1(copy, tiny_original, capsys):
     out = copy / "out"

@@ -1,5 +1,6 @@
 """What runs will take, learnt from finished ones; where workers compute."""
 
+import re
 from io import StringIO
 
 import numpy as np
@@ -8,10 +9,13 @@ from rich.console import Console
 
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution import device_slots
+from runners.execution.progress import GridDisplay
 from runners.execution.time_estimate import learn
 from runners.options import EngineName, GridOptions
 from runners.planning import cost
 from runners.planning.study_schema import Study
+from runners.store.run_files import RunProgress
+from runners.store.run_folder import State, Status
 from runners.store.study_folder import StudyFolder
 from tests.tiny import planned
 
@@ -34,6 +38,57 @@ def test_finished_runs_teach_overhead_and_rate(tmp_path):
     estimate = learn(store, runs)
     assert (estimate.finished, estimate.overhead, estimate.rate) == (3, near(3.0), near(5.0))
     assert estimate.cost(runs[3]) == near(19.0)
+
+
+def test_a_run_that_ended_before_its_cap_teaches_what_it_did(tmp_path):
+    store = StudyFolder(tmp_path).runs
+    short, long = (planned(name, steps=100, until="converged") for name in "ab")
+    done = {"run": short.id, "seconds": 20.0, "images_seen": short.images // 5}
+    write_sealed(store.folder(short) / "done.json", done)
+    estimate = learn(store, [short, long])
+    assert estimate.cost(long) == near(100.0) and estimate.least(long) == near(100.0 * long.least)
+
+
+def progress_of(runs):
+    display = GridDisplay(runs, Console(file=StringIO(), width=200), lambda: None)
+    display._start -= 100  # seconds ago
+    return display
+
+
+def left(display) -> tuple[bool, float]:
+    """Whether the time left is an upper bound, and its seconds."""
+    found = re.fullmatch(r"(at most )?(\d+) (s|min) left", display._eta())
+    return bool(found[1]), float(found[2]) * (60 if found[3] == "min" else 1)
+
+
+def test_the_time_left_is_a_bound_while_an_end_is_open():
+    runs = [planned(name, steps=100, until="converged") for name in "abc"]
+    display = progress_of(runs)
+    display.started(runs[0])
+    display.progressed(runs[0], RunProgress(step=20, steps=100, loss=1, score=1, phase="training", at_most=True))
+    assert left(display) == (True, pytest.approx(1400, rel=0.05, abs=0))  # 280 of 300 steps at 0.2 a second
+    display.progressed(runs[0], RunProgress(step=40, steps=48, loss=1, score=1, phase="training"))
+    assert left(display) == (True, pytest.approx(520, rel=0.15, abs=0))
+    display.finished(runs[0], Status(State.DONE, seconds=100, images=480))
+    for run in runs[1:]:
+        display.started(run)
+        display.progressed(run, RunProgress(step=45, steps=50, loss=1, score=1, phase="training"))
+    assert left(display) == (False, pytest.approx(100 * 10 / 138, rel=0.15, abs=0))
+
+
+def test_the_time_left_of_budgets_is_what_it_was():
+    runs = [planned(name, steps=100) for name in "ab"]
+    display = progress_of(runs)
+    display.finished(runs[0], Status(State.DONE, seconds=100, images=1000))
+    display.started(runs[1])
+    display.progressed(runs[1], RunProgress(step=50, steps=100, loss=1, score=1, phase="training"))
+    assert left(display) == (False, pytest.approx(33, rel=0.05, abs=0))
+
+
+def test_where_a_run_stands_says_what_is_a_bound():
+    at = {"step": 7, "steps": 40, "loss": 0.5, "score": 0.5, "phase": "training"}
+    assert RunProgress(**at).where == "step 7/40"
+    assert RunProgress(**at, at_most=True).where == "step 7 of at most 40"
 
 
 def test_by_aggregation_counts_a_shared_run_for_both(tmp_path):

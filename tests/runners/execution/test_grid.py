@@ -42,7 +42,7 @@ class Witness:
     def paused(self, run):
         self.events.append(("paused", run.id))
 
-    def finished(self, run, seconds):
+    def finished(self, run, status):
         self.events.append(("finished", run.id))
 
     def failed(self, run, message):

@@ -42,6 +42,20 @@ FAULTS = [
     ({"data": {"shares": [0.5, 0.2, 0.2]}}, "data.shares: takes three shares greater than 0 that add up to 1"),
     ({"margins": {"default": -1}}, "margins.default: got -1, it takes greater than or equal to 0"),
     ({"model": {"moe": {"top_k": 2}}}, "model.moe: top_k needs kind: copy"),
+    ({"training": {"until": "forever"}}, "training.until: got 'forever', it takes 'budget' or 'converged'"),
+    (
+        {"training": {"rise": 0.02}},
+        "training: rise needs until: converged (a run of until: budget ends after its passes)",
+    ),
+    (
+        {"training": {"until": "converged", "passes": 10, "most_passes": 11}},
+        "training: most_passes is 11; it takes 12 or more (a fifth of the 10 passes comes on top, to cool down)",
+    ),
+    (
+        {"training": {"until": "converged", "patience": 1}},
+        "training.patience: got 1, it takes less than or equal to 0.9",
+    ),
+    ({"training": {"until": "converged", "rise": -1}}, "training.rise: got -1, it takes greater than or equal to 0"),
     ({"model": {"frozen_blocks": 6}}, "model: frozen_blocks needs weights: hub or a checkpoint"),
     ({"model": {"frozen_blocks": 6, "weights": "hub"}}, "training: augment must be false with model.frozen_blocks"),
 ]
@@ -135,6 +149,25 @@ def test_the_plan_tells_units_that_the_floor_of_steps_lifts(tiny_dataset):
     least = min(run.steps for run in matched)
     lifted = [run for run in plan(tiny_dataset, training={"passes": 2, "min_steps": least + 1, "batch_size": 4})]
     assert {run.labels for run in lifted if run.lifted} == {run.labels for run in matched if run.steps == least}
+
+
+CONVERGED = {"passes": 2, "min_steps": 1, "batch_size": 4, "until": "converged"}
+
+
+def test_a_plan_of_runs_that_end_by_themselves_has_the_most_and_the_least(tiny_dataset):
+    budget = plan(tiny_dataset, training={"passes": 2, "min_steps": 1, "batch_size": 4})
+    for before, run in zip(budget, plan(tiny_dataset, training=CONVERGED), strict=True):
+        least, most = run.spec.training.span(run.n_train)
+        assert least == before.steps + -(-before.steps // 5) and run.steps == most
+        assert run.images == 4 * most and run.least == pytest.approx(least / most, rel=1e-12, abs=0)
+        assert 10 - 3 * 4 / run.n_train < run.passes <= 10 + 4 / run.n_train  # five times the passes
+        assert not run.lifted and run.id != before.id
+    assert all(run.least == 1 and not run.is_open for run in budget)
+
+
+def test_the_cap_of_a_unit_that_the_floor_of_steps_lifts_is_lifted_alike(tiny_dataset):
+    runs = plan(tiny_dataset, training=CONVERGED | {"min_steps": 40, "most_passes": 6})
+    assert all(run.lifted and run.steps == 120 and run.least == 48 / 120 for run in runs if run.n_train < 80)
 
 
 def test_run_identity_follows_what_defines_the_result(tiny_dataset):
