@@ -197,7 +197,7 @@ def rule_rows(
                     "type": pair.type,
                     "group": pair.group,
                     "n_train": pair.n_train,
-                    "gain": pair.by_seed.mean(),
+                    "gain": pair.gain,
                     "margin": margins.get(pair.task, float("nan")),
                     "v_seed": v_seed,
                     "df_seed": df_seed,

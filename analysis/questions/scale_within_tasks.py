@@ -22,13 +22,15 @@ from analysis.gains import PairedGain, common_seeds
 from analysis.questions.means import mean_over_tasks, poolable
 from analysis.questions.shared_variance import seed_covariance, shared_cases
 from analysis.statistics.fitted_line import Line
+from analysis.statistics.replicates import fold_case_variance
 from analysis.statistics.uncertainty import differ
 
 
 @dataclass(frozen=True, eq=False)
 class TaskLine:
     """A task's line over its fractions; `by_seed` are level and slope of each of its `seeds` (S x 2), `draws` the same
-    on resampled subjects, mean over seeds, about their means (B x 2)."""
+    on resampled subjects, mean over seeds, about their means (B x 2). Where folds rotate, folds stand for seeds, and
+    there are no draws: the scatter over folds holds the cases."""
 
     task: str
     type: str
@@ -90,9 +92,12 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     hat = np.vstack([np.full(len(x), 1 / len(x)), (x - centre) / spread])  # level and slope of any gains over x
     picks = [pair.seed_index(seeds) for _, pair in points]
     gains = np.stack([pair.by_seed[pick] for (_, pair), pick in zip(points, picks, strict=True)], axis=1)
+    folds, names = first.folds, tuple(seeds)
+    if folds is not None:
+        gains, names = folds.means(gains, seeds), folds.names(seeds)
     by_seed = gains @ hat.T
     level, slope = by_seed.mean(0)
-    count, sizes = len(seeds), len(x)
+    count, sizes = len(gains), len(x)
     of_slope, of_level, slope_df = np.full((2, 2), np.nan), np.zeros((2, 2)), 1.0
     if differ(by_seed, 1.0):
         # What neither the seed's own level (its mean over sizes) nor the mean over seeds explains.
@@ -105,8 +110,11 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     both = None
     if len(drawn) == sizes and first.subjects > 1:
         both = np.stack(drawn, axis=2) @ hat.T
-        both = both[np.isfinite(both).all((1, 2))]
-        case, together = _case_covariance(both, first.subjects)
+        if folds is not None:
+            case, together = np.zeros((2, 2)), _fold_variances(folds.means(both, seeds, axis=1), folds.sizes(names))
+        else:
+            both = both[np.isfinite(both).all((1, 2))]
+            case, together = _case_covariance(both, first.subjects)
         # Few seeds can agree by chance: they then add at least what seeds and cases do together.
         lacking = np.maximum(0.0, together - np.diag(of_slope) - np.diag(of_level))
         more.append((case + np.diag(np.nan_to_num(lacking)), first.subjects - 1.0))
@@ -126,9 +134,9 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
         first.group,
         np.array([share for share, _ in points]),
         line,
-        tuple(seeds),
+        names,
         by_seed,
-        None if both is None else _scaled(both.mean(1), first.subjects),
+        None if both is None or folds is not None else _scaled(both.mean(1), first.subjects),
         first.subjects,
     )
 
@@ -150,6 +158,11 @@ def _case_covariance(draws: np.ndarray, subjects: int) -> tuple[np.ndarray, np.n
     # The difference of two covariances can have a negative eigenvalue, a variance below 0 in some direction.
     values, vectors = np.linalg.eigh(alone * factor)
     return (vectors * np.maximum(values, 0.0)) @ vectors.T, together
+
+
+def _fold_variances(draws: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+    """Variances of level and slope by the test cases of each fold (B x R x 2 draws): the least that folds can add."""
+    return np.nan_to_num([fold_case_variance(draws[:, :, k], subjects)[0] for k in (0, 1)])
 
 
 def pooled_line(members: Sequence[TaskLine]) -> Line | None:

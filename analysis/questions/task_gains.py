@@ -62,7 +62,10 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[s
     """One task's gain with its interval, before any verdict."""
     nothing = float("nan")
     low, high = (nothing, nothing) if pair.same_model else estimate.interval(1 - settings.alpha)
-    variance = estimate.v_seed + estimate.v_case
+    of_seeds, of_cases = estimate.v_seed, estimate.v_case
+    if estimate.fold_df is not None:  # the scatter over folds holds the cases
+        of_seeds, of_cases = max(0.0, estimate.v_seed - estimate.v_both), estimate.v_both
+    variance = of_seeds + of_cases
     known = estimate.basis == SEEDS_AND_CASES and variance > 0
     return {
         "task": pair.task,
@@ -78,8 +81,8 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[s
         "high": high,
         "se": estimate.se,
         "df": estimate.df,
-        "seed_share": estimate.v_seed / variance if known else nothing,
-        "case_share": estimate.v_case / variance if known else nothing,
+        "seed_share": of_seeds / variance if known else nothing,
+        "case_share": of_cases / variance if known else nothing,
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
         "undefined_draws": pair.undefined_draws,
         "margin": pair.margin,

@@ -36,7 +36,9 @@ class GainEstimate:
 
     `v_both` is what seeds and cases do together: part of `v_seed`, and the least it can be. `v_mean` is the variance
     over resamples of the mean over seeds. `matched_se` is the standard error of the t that has `df` where
-    `analysis.statistics.moderated_variance` found it; else the variances give it.
+    `analysis.statistics.moderated_variance` found it; else the variances give it. `fold_df` has the degrees of freedom
+    of `v_mean` where every replicate has test cases of its own (`analysis.statistics.replicates`), so that the scatter
+    over replicates holds cases, too; None where all have the same cases.
     """
 
     value: float
@@ -47,6 +49,7 @@ class GainEstimate:
     v_both: float = 0.0
     v_mean: float = 0.0
     matched_se: float | None = None
+    fold_df: float | None = None
 
     @property
     def se(self) -> float:
