@@ -116,41 +116,51 @@ class FoldedCases:
 
     @property
     def task(self) -> str:
+        """The task's name."""
         return next(iter(self.parts.values())).task
 
     @cached_property
     def arms(self) -> pd.DataFrame:
+        """A row per arm (columns ARM)."""
         joined = pd.concat([part.arms for part in self.parts.values()], ignore_index=True)
         return joined.iloc[self.index].reset_index(drop=True)
 
     @cached_property
     def subjects(self) -> np.ndarray:
+        """One id per case of all folds."""
         return np.concatenate([part.subjects for part in self.parts.values()])
 
     @property
     def n_subjects(self) -> int:
+        """Distinct subjects of all folds."""
         return len(set(self.subjects))
 
     @property
     def left_out(self) -> int:
+        """Cases that lack a value in some arm of their fold and are left out of all."""
         return sum(part.left_out for part in self.parts.values())
 
     @property
     def has_empty(self) -> bool:
+        """Whether classes or points are absent from some cases."""
         return any(part.has_empty for part in self.parts.values())
 
     def has(self, quantity: str) -> bool:
+        """Whether cases have this quantity."""
         return all(part.has(quantity) for part in self.parts.values())
 
     def take(self, index: np.ndarray) -> "FoldedCases":
+        """The same cases under the arms at `index`."""
         return replace(self, index=self.index[index])
 
     def scores(self, *, count_empty: bool = True) -> dict[str, np.ndarray]:
+        """Every metric of each arm on the cases of its fold: A values each."""
         return self._joined([part.scores(count_empty=count_empty) for part in self.parts.values()])
 
     def draws(
         self, weights: Weights, metrics: Sequence[str] | None = None, *, count_empty: bool = True
     ) -> dict[str, np.ndarray]:
+        """Metrics of each arm on every resample of its fold: B x A each."""
         return self._joined([part.draws(weights, metrics, count_empty=count_empty) for part in self.parts.values()])
 
     def _joined(self, parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
