@@ -17,7 +17,6 @@ from analysis.gains import PairedGain, still_improving
 from analysis.questions.shared_variance import (
     both_variance,
     case_draws,
-    fold_cases,
     rotating,
     seed_covariance,
     shared_cases,
@@ -42,18 +41,14 @@ def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float
     """Mean gain of these very tasks, its interval and two-sided p; uncertain through seeds and test subjects.
 
     Seeds stay whole (`seed_covariance`), and so do resampled subjects that serve several tasks. The
-    scatter over seeds has few degrees of freedom and is kept apart from that of the cases (`two_part_test`). With
-    rotating folds the scatter over folds holds the cases, and is at least what they tell by themselves (`fold_cases`).
-    NaN limits and p where no task has two seeds.
+    scatter over seeds has few degrees of freedom and is kept apart from that of the cases (`two_part_test`). Where
+    folds rotate, their scatter holds the cases. NaN limits and p where no task has two seeds.
     """
     value = float(np.mean([pair.gain for pair in pairs]))
     v_seed, df = seed_part(pairs)
     if not np.isfinite(v_seed):
         return value, *(float("nan"),) * 3
-    if rotating(pairs):
-        lacking = max(0.0, fold_cases(pairs) - v_seed)
-        return value, *two_part_test(value, (v_seed, lacking), (df, _case_df(pairs)))
-    draws = case_draws(pairs)
+    draws = None if rotating(pairs) else case_draws(pairs)
     if draws is None:
         return value, *two_part_test(value, (v_seed, 0.0), (df, 1.0))
     v_both = both_variance(pairs)

@@ -22,7 +22,6 @@ from analysis.gains import PairedGain, common_seeds
 from analysis.questions.means import mean_over_tasks, poolable
 from analysis.questions.shared_variance import seed_covariance, shared_cases
 from analysis.statistics.fitted_line import Line
-from analysis.statistics.replicates import fold_case_variance
 from analysis.statistics.uncertainty import differ
 
 
@@ -108,13 +107,10 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     more = [(of_level, max(1.0, count - 1.0))]
     drawn = [pair.draws[:, pick] for (_, pair), pick in zip(points, picks, strict=True) if pair.draws is not None]
     both = None
-    if len(drawn) == sizes and first.subjects > 1:
+    if len(drawn) == sizes and first.subjects > 1 and folds is None:
         both = np.stack(drawn, axis=2) @ hat.T
-        if folds is not None:
-            case, together = np.zeros((2, 2)), _fold_variances(folds.means(both, seeds, axis=1), folds.sizes(names))
-        else:
-            both = both[np.isfinite(both).all((1, 2))]
-            case, together = _case_covariance(both, first.subjects)
+        both = both[np.isfinite(both).all((1, 2))]
+        case, together = _case_covariance(both, first.subjects)
         # Few seeds can agree by chance: they then add at least what seeds and cases do together.
         lacking = np.maximum(0.0, together - np.diag(of_slope) - np.diag(of_level))
         more.append((case + np.diag(np.nan_to_num(lacking)), first.subjects - 1.0))
@@ -136,7 +132,7 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
         line,
         names,
         by_seed,
-        None if both is None or folds is not None else _scaled(both.mean(1), first.subjects),
+        None if both is None else _scaled(both.mean(1), first.subjects),
         first.subjects,
     )
 
@@ -158,11 +154,6 @@ def _case_covariance(draws: np.ndarray, subjects: int) -> tuple[np.ndarray, np.n
     # The difference of two covariances can have a negative eigenvalue, a variance below 0 in some direction.
     values, vectors = np.linalg.eigh(alone * factor)
     return (vectors * np.maximum(values, 0.0)) @ vectors.T, together
-
-
-def _fold_variances(draws: np.ndarray, subjects: np.ndarray) -> np.ndarray:
-    """Variances of level and slope by the test cases of each fold (B x R x 2 draws): the least that folds can add."""
-    return np.nan_to_num([fold_case_variance(draws[:, :, k], subjects)[0] for k in (0, 1)])
 
 
 def pooled_line(members: Sequence[TaskLine]) -> Line | None:

@@ -84,22 +84,3 @@ def both_variance(pairs: Sequence[PairedGain]) -> float:
 def rotating(pairs: Sequence[PairedGain]) -> bool:
     """Whether the test folds of a study rotate: what moves tasks together is then in the scatter over folds."""
     return any(pair.folds is not None for pair in pairs)
-
-
-def fold_cases(pairs: Sequence[PairedGain]) -> float:
-    """Variance of the mean over tasks by the test cases of rotating folds: the least that folds can scatter.
-
-    Subjects lie in one fold each, and serve all tasks there. 0 where no task has resamples.
-    """
-    by_fold: dict[int, np.ndarray] = {}
-    for pair in pairs:
-        own = pair.replicates
-        if own.draws is None or pair.folds is None:
-            continue
-        for name, drawn, subjects in zip(own.names, own.draws.T, pair.folds.sizes(own.names), strict=True):
-            defined = np.isfinite(drawn)
-            if subjects > 1 and defined.sum() > 1:
-                scale = np.sqrt(subjects / (subjects - 1) * len(drawn) / defined.sum()) / (len(own.names) * len(pairs))
-                away = np.where(defined, drawn - drawn[defined].mean(), 0.0) * scale
-                by_fold[name] = by_fold.get(name, 0.0) + away
-    return float(sum(away.var(ddof=1) for away in by_fold.values()))

@@ -63,8 +63,8 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[s
     nothing = float("nan")
     low, high = (nothing, nothing) if pair.same_model else estimate.interval(1 - settings.alpha)
     of_seeds, of_cases = estimate.v_seed, estimate.v_case
-    if estimate.fold_df is not None:  # the scatter over folds holds the cases
-        of_seeds, of_cases = max(0.0, estimate.v_seed - estimate.v_both), estimate.v_both
+    if estimate.rotating:  # the scatter over folds holds the cases
+        of_seeds, of_cases = max(0.0, estimate.v_seed - estimate.v_both), min(estimate.v_seed, estimate.v_both)
     variance = of_seeds + of_cases
     known = estimate.basis == SEEDS_AND_CASES and variance > 0
     return {

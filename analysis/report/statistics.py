@@ -72,8 +72,8 @@ def _fold_gains(settings: Settings, bases: set[str]) -> str:
     )
     if bases & {SEEDS_AND_CASES, BORROWED_AND_CASES, CASES}:
         text += (
-            f" It is no smaller than what {settings.draws:,} Poisson resamples of each fold's own test subjects "
-            "(Chamandy et al. 2012) tell."
+            f" What test subjects contribute is told by {settings.draws:,} Poisson resamples of each fold's own "
+            "(Chamandy et al. 2012)."
         )
     if not bases & {SEEDS_AND_CASES, BORROWED_AND_CASES, SEEDS, BORROWED}:
         return f"{text} With one fold the chance of training is not covered, so every verdict is undecided."

@@ -53,12 +53,14 @@ def estimate_folds(
     `analysis.statistics.uncertainty.estimate`. The scatter over replicates holds training data, test cases and seeds
     together:
 
-        V = max(var_r(D_r) / R, V_both),   V_both = mean_r var(M_r) / R,   V_case = 0
+        V = var_r(D_r) / R,   R - 1 df,   V_case = 0,   V_both = mean_r var(M_r) / R
 
-    with V_both what resampled cases alone tell. It is the variance over studies with as many new subjects, and an
+    with V_both what resampled cases tell of V by themselves. It is no floor of V, as it is where all seeds have the
+    same cases: t knows that few folds can agree by chance, and resamples of a few subjects scatter too much (with the
+    floor 99 % of intervals cover). V is that of another draw of training data, test cases and seeds, and an
     approximation: training sets overlap, so replicates are not quite independent, and no estimate from one study is
-    unbiased (Bengio and Grandvalet 2004; the correction of Nadeau and Bengio 2003 covers too much here, see
-    docs/calibration.md).
+    unbiased (Bengio and Grandvalet 2004). The correction of Nadeau and Bengio (2003) covers too much here: see
+    docs/calibration.md.
     """
     count = len(values)
     value = float(values.mean()) if count else float("nan")
@@ -68,8 +70,8 @@ def estimate_folds(
     if not np.isfinite(v_both):
         return GainEstimate(value, v_seed, 0.0, max(1.0, count - 1.0), SEEDS if known else NONE)
     if not known:
-        return GainEstimate(value, 0.0, v_both, case_df, CASES, v_mean=v_both, fold_df=case_df)
-    return GainEstimate(value, v_seed, 0.0, count - 1.0, SEEDS_AND_CASES, v_both, v_both, fold_df=case_df)
+        return GainEstimate(value, 0.0, v_both, case_df, CASES, v_mean=v_both, rotating=True)
+    return GainEstimate(value, v_seed, 0.0, count - 1.0, SEEDS_AND_CASES, v_both, v_both, rotating=True)
 
 
 def fold_case_variance(draws: np.ndarray, subjects: np.ndarray) -> tuple[float, float]:

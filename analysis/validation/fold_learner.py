@@ -93,13 +93,17 @@ def train_folds(design: Design, seed: int) -> FoldStudy:
     return FoldStudy(design, (), *_known(design), folded=tuple(tasks))
 
 
-def train_split(design: Design, seed: int) -> Simulated:
-    """The same data with one split as large as a fold's: all seeds train on the same cases and test fold 0."""
+def train_split(design: Design, seed: int, shares: tuple[float, float]) -> Simulated:
+    """The same data with one split, `shares` of train and test: all seeds train on, and test, the same cases.
+
+    True gains are those of `train_folds`.
+    """
+    trained, tested = (round(share * design.subjects) for share in shares)
     tasks = []
     for number in range(design.tasks):
-        own, relative, fold = _data(design, number, seed)
-        train = [sample.of(np.flatnonzero(fold > 1)) for sample in (own, relative)]
-        test = own.of(np.flatnonzero(fold == 0))
+        own, relative, _ = _data(design, number, seed)
+        train = [sample.of(np.arange(design.subjects - trained, design.subjects)) for sample in (own, relative)]
+        test = own.of(np.arange(tested))
         tasks.append(_tested(design, number, range(design.seeds), train, test, seed))
     return Simulated(design, tuple(tasks), *_known(design))
 

@@ -8,7 +8,6 @@ from analysis.gains import PairedGain, pair_all
 from analysis.questions.families import moderated
 from analysis.questions.means import moved_together, these_tasks
 from analysis.questions.power import fold_error
-from analysis.questions.shared_variance import fold_cases
 from analysis.statistics.replicates import FoldsTested, estimate_folds, fold_case_variance
 from analysis.statistics.resampling import draw_weights, folded_cases
 from analysis.statistics.uncertainty import CASES, NONE, SEEDS, SEEDS_AND_CASES
@@ -44,7 +43,7 @@ def test_variance_by_hand():
     found = estimate_folds(np.array([0.1, 0.2, 0.6]), draws, np.array([4.0, 2.0, 4.0]))
     assert (found.value, found.v_seed) == pytest.approx((0.3, 0.07 / 3), **CLOSE)
     assert (found.v_case, found.v_both, found.df, found.basis) == (0.0, v_both, 2.0, SEEDS_AND_CASES)
-    assert found.se == pytest.approx(np.sqrt(v_both), **CLOSE)  # folds agree by chance: no less than cases tell
+    assert found.se == pytest.approx(np.sqrt(0.07 / 3), **CLOSE)
 
 
 def test_what_is_not_known_is_not_claimed():
@@ -81,8 +80,6 @@ def test_the_mean_of_tasks_takes_folds_as_clusters():
     assert (high - low) / 2 == pytest.approx(4.302652729749464 * np.sqrt(0.07 / 3), rel=1e-6, abs=0)
     ((variance, df),) = moved_together(pairs)
     assert (variance, df) == (pytest.approx(0.07 / 3, **CLOSE), pytest.approx(2.0, **CLOSE))
-    alone = draws.var(0, ddof=1).sum() * 4 / 3 / 9
-    assert fold_cases(pairs) == pytest.approx(alone, rel=1e-9, abs=0)  # the same subjects serve both
 
 
 def test_more_seeds_than_folds_help_against_seeds_only():
