@@ -76,6 +76,7 @@ def scenarios() -> list[Scenario]:
         "folds, five of 6 subjects": STUDY.with_(subjects=30, cases_per_subject=3),
         "folds, five of 6 subjects, AUC": STUDY.with_(subjects=30, cases_per_subject=3, auc=True),
         "folds, three of 30 subjects": STUDY.with_(folds=3, seeds=3, subjects=90),
+        "folds, five of 30 subjects, one task": STUDY.with_(tasks=1),
         "folds, one of five replicates missing": STUDY.with_(missing=1.0),
     }
     return [Scenario(name, design, count_folds, bounds, train_folds) for name, design in designs.items()]

@@ -8,6 +8,7 @@ from analysis.gains import PairedGain, pair_all
 from analysis.questions.families import moderated
 from analysis.questions.means import moved_together, these_tasks
 from analysis.questions.power import fold_error
+from analysis.questions.scale_within_tasks import task_lines
 from analysis.statistics.replicates import FoldsTested, estimate_folds, fold_case_variance
 from analysis.statistics.resampling import draw_weights, folded_cases
 from analysis.statistics.uncertainty import CASES, NONE, SEEDS, SEEDS_AND_CASES
@@ -80,6 +81,19 @@ def test_the_mean_of_tasks_takes_folds_as_clusters():
     assert (high - low) / 2 == pytest.approx(4.302652729749464 * np.sqrt(0.07 / 3), rel=1e-6, abs=0)
     ((variance, df),) = moved_together(pairs)
     assert (variance, df) == (pytest.approx(0.07 / 3, **CLOSE), pytest.approx(2.0, **CLOSE))
+
+
+def test_a_line_over_fractions_takes_folds_for_seeds():
+    """Seeds 0 and 3 test one fold: the line is that of three seeds with their means, and cases add nothing."""
+    gains = {0.5: [0.1, 0.2, 0.3, 0.5], 1.0: [0.2, 0.1, 0.5, 0.4]}
+    draws = np.random.default_rng(0).normal(0, 0.1, (50, 4))
+    folds = three_folds(0, 1, 2, 3)
+    points = [(share, [paired(own, folds, draws, n_train=20 * share)]) for share, own in gains.items()]
+    means = {share: [(own[0] + own[3]) / 2, *own[1:3]] for share, own in gains.items()}
+    plain = [(share, [paired(own, None, n_train=20 * share)]) for share, own in means.items()]
+    (found,), (expected,) = task_lines(points), task_lines(plain)
+    assert found.seeds == (0, 1, 2) and found.draws is None
+    assert found.line.slope_interval() == pytest.approx(expected.line.slope_interval(), **CLOSE)
 
 
 def test_more_seeds_than_folds_help_against_seeds_only():
