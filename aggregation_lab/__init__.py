@@ -62,21 +62,21 @@ _MODULES: Final = {
 }
 """Names by the module that they are imported from at their first use (PEP 562)."""
 
-_HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 if not TYPE_CHECKING:  # so that a type checker reports a name that is none of these
 
     def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
+        if name not in _MODULE_OF:
             from aggregation_lab.text import near_names
 
             meant = "" if name.startswith("_") else near_names(name, __all__)
             raise AttributeError(f"module {__name__} has no attribute {name}{meant}", name=name)
-        if _HOMES[name].startswith("analysis"):
+        if _MODULE_OF[name].startswith("analysis"):
             from aggregation_lab.shadowing import check_packages
 
             check_packages()
-        value = getattr(import_module(_HOMES[name]), name)
+        value = getattr(import_module(_MODULE_OF[name]), name)
         globals()[name] = value
         return value
 

@@ -49,8 +49,8 @@ def latex(table: PaperTable) -> str:
     tallest = -(-max(longest.values()) // _LINE)
     pieces = max(1, -(-len(rows) * tallest // _LINES))
     size = -(-len(rows) // pieces)
-    other = any(_is_foreign(cell) for row in [titles, *rows] for cell in row)
-    needs = r"% needs \usepackage{amssymb,booktabs,tabularx}" + ", and LuaLaTeX or XeLaTeX with a font" * other
+    unicode = any(_needs_unicode(cell) for row in [titles, *rows] for cell in row)
+    needs = r"% needs \usepackage{amssymb,booktabs,tabularx}" + ", and LuaLaTeX or XeLaTeX with a font" * unicode
     parts = {"layout": _layout(table, longest), "header": _row(titles), "note": escape(table.note)}
     texts = [needs]
     for piece in range(pieces):
@@ -78,7 +78,7 @@ def _layout(table: PaperTable, longest: dict[str, int]) -> str:
     return "".join(columns)
 
 
-def _is_foreign(cell: str) -> bool:
+def _needs_unicode(cell: str) -> bool:
     """Whether pdfLaTeX would stop at a letter."""
     return any(letter > "\u017f" and letter not in _SYMBOLS for letter in cell)
 

@@ -47,13 +47,14 @@ def html(table: PaperTable) -> str:
     titles = list(table.frame.columns)
     values = table.sort.to_dict("records")
     rows = [
-        [(title, text[title], _sort_value(value[title])) for title in titles]
+        [(title, text[title], sort_value(value[title])) for title in titles]
         for text, value in zip(table.frame.to_dict("records"), values, strict=True)
     ]
     return _HTML.render(table=table, titles=titles, rows=rows)
 
 
-def _sort_value(value: Any) -> str:
+def sort_value(value: Any) -> str:
+    """A value for a script to sort by, unrounded; empty where missing or infinite."""
     if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
         return ""
     return repr(float(value)) if isinstance(value, float) else str(value)

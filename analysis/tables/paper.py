@@ -28,6 +28,15 @@ class Column:
     meaning: str = ""
 
 
+def plain(form: Callable[[Any], str], *names: str) -> list[Column]:
+    """Columns that are called as in the frame; `form` makes a cell from a value."""
+
+    def column(name: str) -> Column:
+        return Column(name, lambda row: form(row[name]), name)
+
+    return [column(name) for name in names]
+
+
 @dataclass(frozen=True, eq=False)
 class PaperTable:
     """`frame` holds text under human column names; `sort` the values of the same cells to sort by; `raw` the rows of
@@ -76,19 +85,22 @@ def build(
     rows: pd.DataFrame,
     columns: Sequence[Column],
     *,
-    note: str,
-    raw: pd.DataFrame,
-    of: str,
+    note: str = "",
+    raw: pd.DataFrame | None = None,
+    of: str = "",
 ) -> PaperTable:
-    """A table of `rows`, one text cell per column; `of` names the result frame that the meanings come from."""
-    cases = records(rows)
+    """A table of `rows`, one text cell per column.
+
+    `raw` are the rows of the result frame where `rows` are others; `of` is the name of that frame, which gives the
+    meanings, where it is not `name`.
+    """
+    cases, meanings = records(rows), FRAMES[of or name]
     cells = {column.title: [column.text(row) for row in cases] for column in columns}
-    meanings = FRAMES[of]
     return PaperTable(
         name=name,
         title=title,
         frame=pd.DataFrame(cells, dtype=str),
-        raw=raw,
+        raw=rows if raw is None else raw,
         note=note,
         sort=pd.DataFrame({column.title: rows[column.source].to_numpy() for column in columns}),
         meanings={column.title: column.meaning or meanings.get(column.source, "") for column in columns},

@@ -274,4 +274,4 @@ def test_labels_leave_the_frames_as_they_were():
     before = {name: rows.copy() for name, rows in WHOLE.frames.items()}
     WHOLE.figure("gains_forest", labels={TASKS[0]: "another"})
     for name, rows in before.items():
-        pd.testing.assert_frame_equal(WHOLE.frames[name], rows)
+        pd.testing.assert_frame_equal(WHOLE.frames[name], rows, check_exact=True)

@@ -20,7 +20,7 @@ UNKNOWN = frozenset(
     {"", "nan", "na", "n/a", "n.a.", "#n/a", "<na>", "nat", "none", "null", "nil", "unknown", "unk", "undefined"}
     | {"missing", "not available", "not known", "-", "--", "\u2013", "\u2014", "_", "?", ".", "/", "未知", "无"}
 )
-"""Cells, in small letters, that say that nothing is known."""
+"""Cells, in small letters, that mean a missing value."""
 
 _EMPTY = frozenset({"", "nan", "NaN"})  # what pandas writes, or leaves, where a source lacks a column
 _PATHS = frozenset({"image_path", "mask_path"})  # kept as written: a file's name may hold any blank
@@ -92,7 +92,7 @@ def _read_file(path: Path, name: str, problems: Problems) -> Iterator[Row]:
 
 
 def _content(path: Path, name: str, problems: Problems) -> bytes | None:
-    """The bytes of a file; None, reported, where it is none that can be read."""
+    """The bytes of a file; None, reported, where it cannot be read."""
     try:
         if not path.is_file():  # to open a pipe or a device would wait for ever
             what = "is a folder" if path.is_dir() else "is no regular file, or a link to nothing"
@@ -137,8 +137,6 @@ def _cells(header: Header, cells: Sequence[str], delimiter: str) -> dict[str, st
     kept = {column: text if column in _PATHS and text.strip() else clean_name(text) for column, text in named.items()}
     if delimiter == DELIMITERS[0]:
         return kept
-    return {column: _with_point(text) if column in _NUMBERS else text for column, text in kept.items()}
-
-
-def _with_point(text: str) -> str:
-    return text.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+", text, re.ASCII) else text
+    comma = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+    decimal = {column for column in kept if column in _NUMBERS and comma.fullmatch(kept[column])}
+    return {column: text.replace(",", ".") if column in decimal else text for column, text in kept.items()}

@@ -1,4 +1,4 @@
-"""Faults of a data folder: each one line, all of them gathered before any is reported."""
+"""Faults of a data folder, each one line, all collected before any is reported."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ class Problem:
     """One fault of a data folder.
 
     `file` is the path relative to the train folder, or the name of the setting at fault; `row` is the line an editor
-    shows; `message` says what was found and what to do. Errors make a folder unusable, warnings do not; a note says
-    what was left aside without harm.
+    shows; `message` says what is wrong and what to do. Errors make a folder unusable, warnings do not; a note says
+    what is ignored without harm.
     """
 
     file: str
@@ -43,7 +43,7 @@ class Problem:
 
 
 class Problems:
-    """Gathers problems in the order they are found; a problem found twice counts once.
+    """Collects problems in order; a repeated problem counts once.
 
     Rows of one file with the same fault share a line: a column of wrong paths is one fault, not ten thousand. Two
     faults are the same where `kind` is, or where their messages have the same words, numbers and paths left out.
