@@ -14,6 +14,8 @@ Importing it imports nothing heavy; a name is imported when it is first used. On
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from aggregation_lab.version import __version__ as __version__
+
 if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` imports them
     from aggregation_lab.aggregation import Aggregation, Unit, all_task_unified, clinically_grouped, task_specific
     from aggregation_lab.errors import AgglabError
@@ -25,8 +27,6 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` im
     from analysis.report import write_report
     from analysis.settings import Settings
     from analysis.study import load_study
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CHALLENGE_TASKS",

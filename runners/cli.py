@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aggregation_lab import __version__
 from aggregation_lab.errors import AgglabError, ModelError, StudyError, is_out_of_memory
 from aggregation_lab.shadowing import ShadowedError, check_packages
 from aggregation_lab.text import escaped, printable
+from aggregation_lab.version import __version__
 from runners.commands.of_data import phantoms, validate
 from runners.commands.of_scores import analyze, power, recommend, report
 from runners.commands.of_studies import plan, run_grid, scores, status

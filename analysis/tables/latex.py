@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from aggregation_lab.text import printable
-from analysis.tables.paper import PaperTable
+from analysis.tables.content import TableContent
 
 WRAPPED, WIDEST = 14, 40
 """Characters: a column with a longer cell wraps, and shares the room by its longest cell, counted up to `WIDEST`."""
@@ -42,7 +42,7 @@ _FLOAT = r"""\begin{table*}[%(where)s]
 """
 
 
-def latex(table: PaperTable) -> str:
+def latex(table: TableContent) -> str:
     """Booktabs in tabularx: columns of short cells are as wide as these, others wrap in what is left of the page."""
     titles, rows = list(table.frame.columns), list(table.frame.itertuples(index=False, name=None))
     longest = {title: max(map(len, [title, *table.frame[title]])) for title in titles}
@@ -65,7 +65,7 @@ def latex(table: PaperTable) -> str:
     return "\n".join(texts)
 
 
-def _layout(table: PaperTable, longest: dict[str, int]) -> str:
+def _layout(table: TableContent, longest: dict[str, int]) -> str:
     """The columns: `l` or `r`, and X for those that wrap; the factors of their widths add up to their number."""
     shares = {title: min(count, WIDEST) for title, count in longest.items() if count > WRAPPED}
     shares = shares or {title: WIDEST for title in list(longest)[:1]}

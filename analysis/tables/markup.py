@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from aggregation_lab.text import printable
-from analysis.tables.paper import PaperTable
+from analysis.tables.content import TableContent
 
 _HTML = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(
     """\
@@ -41,7 +41,7 @@ data-sort="{{ value }}">{{ text }}</{{ tag }}>
 )
 
 
-def html(table: PaperTable) -> str:
+def html(table: TableContent) -> str:
     """A `<figure>` with one semantic table. `data-sort` of a cell is its unrounded value, empty where missing; `title`
     of a header says what the column means."""
     titles = list(table.frame.columns)
@@ -72,7 +72,7 @@ def _plain(cell: str) -> str:
 _ENTITIES = {"<": "&lt;", "&": "&amp;", "\\": "&#92;", "|": "\\|", "~~": "\\~\\~"}
 
 
-def markdown(table: PaperTable) -> str:
+def markdown(table: TableContent) -> str:
     """Title, pipe table and note."""
 
     def line(cells: list[str]) -> str:

@@ -1,7 +1,7 @@
 """A table as a paper or a report has it: rounded text, its meaning, and the unrounded numbers behind it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -9,6 +9,9 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from analysis.frames import FRAMES
+from analysis.tables.content import TableContent
+from analysis.tables.latex import latex
+from analysis.tables.markup import html, markdown
 from analysis.tables.order import records
 
 Row = Mapping[str, Any]
@@ -38,20 +41,8 @@ def plain(form: Callable[[Any], str], *names: str) -> list[Column]:
 
 
 @dataclass(frozen=True, eq=False)
-class PaperTable:
-    """`frame` holds text under human column names; `sort` the values of the same cells to sort by; `raw` the rows of
-    the result frame, unrounded; `note` what marks and intervals mean; `meanings` a hint per column; `numeric` the
-    columns that are set flush right.
-    """
-
-    name: str
-    title: str
-    frame: pd.DataFrame
-    raw: pd.DataFrame
-    note: str
-    sort: pd.DataFrame
-    meanings: Mapping[str, str] = field(default_factory=dict)
-    numeric: frozenset[str] = frozenset()
+class PaperTable(TableContent):
+    """A table and its forms."""
 
     def to_csv(self) -> str:
         """The machine form: every digit, columns named as in `analysis.frames`, no name a formula."""
@@ -59,20 +50,14 @@ class PaperTable:
 
     def to_markdown(self) -> str:
         """Title, pipe table and note."""
-        from analysis.tables.markup import markdown
-
         return markdown(self)
 
     def to_html(self) -> str:
         """A `<figure>` with one semantic table."""
-        from analysis.tables.markup import html
-
         return html(self)
 
     def to_latex(self) -> str:
         """A `table*` with booktabs that fits two columns of a paper."""
-        from analysis.tables.latex import latex
-
         return latex(self)
 
     def _repr_html_(self) -> str:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from aggregation_lab.config import TargetRules
 from aggregation_lab.data.rows.columns import BOX_COLUMNS, missing_hint
-from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.labels import Labels
 from aggregation_lab.data.rows.point_text import finite_number, is_empty_point, read_point
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.naming import name_fault
 from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType, near_type, read_type
 from aggregation_lab.tasks.targets import Box, Points

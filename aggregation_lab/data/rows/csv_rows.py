@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from aggregation_lab.data.rows.columns import Header, known_column, read_header
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.files import read_bytes
 from aggregation_lab.naming import clean_name
 from aggregation_lab.storage.delimited_text import DELIMITERS, Unreadable, decode, read_records
@@ -22,34 +22,9 @@ UNKNOWN = frozenset(
 )
 """Cells, in small letters, that mean a missing value."""
 
-_EMPTY = frozenset({"", "nan", "NaN"})  # what pandas writes, or leaves, where a source lacks a column
 _PATHS = frozenset({"image_path", "mask_path"})  # kept as written: a file's name may hold any blank
 _NUMBERS = frozenset({"num_classes", "mask", "x_min", "y_min", "x_max", "y_max"})
 _OTHER_TABLES = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".csv.gz", ".csv.zip", ".parquet", ".feather")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One data row of a CSV. `file` is relative to the train folder; `line` is the line an editor shows; `others` are
-    the columns of the file that are not used."""
-
-    file: str
-    line: int
-    cells: dict[str, str]
-    others: tuple[str, ...] = ()
-
-    @property
-    def source(self) -> str:
-        """Name of the CSV without its ending: the challenge keeps one CSV per source data set."""
-        return re.sub(r"\.csv$", "", PurePosixPath(self.file).name, flags=re.IGNORECASE)
-
-    def cell(self, column: str) -> str | None:
-        """Text of the cell, None where the file lacks the column, "" where the cell is empty.
-
-        Any text is a task's name, `nan` too.
-        """
-        text = self.cells.get(column)
-        return "" if text in _EMPTY and column != "task_id" else text
 
 
 def read_rows(train: Path, problems: Problems) -> list[Row]:

@@ -16,9 +16,10 @@ from urllib.parse import unquote
 
 from aggregation_lab.data.images.foreign_formats import ending_format, foreign_fault
 from aggregation_lab.data.rows.cases import relative_path
-from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.layout import OTHER_PARTS
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.naming import clean_name, strip_all
 from aggregation_lab.tasks import read_type
 

@@ -4,14 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from aggregation_lab.config import yaml_key
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.errors import DataError
 from aggregation_lab.text import escaped
-
-if TYPE_CHECKING:
-    from aggregation_lab.data.rows.csv_rows import Row
 
 Level = Literal["error", "warning", "note"]
 
@@ -58,10 +56,10 @@ class Problems:
     def warning(self, file: str, row: int | None, field: str | None, message: str, kind: str = "") -> None:
         self._problems[Problem(file, row, field, message, "warning")] = kind
 
-    def row_error(self, row: "Row", field: str, message: str, kind: str = "") -> None:
+    def row_error(self, row: Row, field: str, message: str, kind: str = "") -> None:
         self.error(row.file, row.line, field, message, kind)
 
-    def row_warning(self, row: "Row", field: str, message: str, kind: str = "") -> None:
+    def row_warning(self, row: Row, field: str, message: str, kind: str = "") -> None:
         self.warning(row.file, row.line, field, message, kind)
 
     def note(self, file: str, row: int | None, field: str | None, message: str) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aggregation_lab.data.rows.columns import SUBJECT_COLUMN
-from aggregation_lab.data.rows.csv_rows import UNKNOWN, Row
+from aggregation_lab.data.rows.csv_rows import UNKNOWN
 from aggregation_lab.data.rows.problems import Problems, lines
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.naming import clean_name
 
 _LONG_NUMBER = re.compile(r"\d(\.\d+)?e\+?\d+", re.ASCII)  # 1.2E+11: a spreadsheet has thrown digits away

@@ -16,8 +16,8 @@ from fnmatch import fnmatchcase
 
 from aggregation_lab.data.rows.cases import Case, relative_path
 from aggregation_lab.data.rows.columns import SUBJECT_COLUMN
-from aggregation_lab.data.rows.csv_rows import Row
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.data.subjects.regular_expressions import Expression
 from aggregation_lab.data.subjects.subject_ids import SubjectIds, report_shared, report_unknown, report_unlisted
 
