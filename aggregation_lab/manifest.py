@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.errors import ResultsError
+from aggregation_lab.folds import fold_of
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
@@ -33,6 +34,17 @@ class Manifest:
     leakage: Mapping[str, int] | None = None
     planned: int | None = None
     finished: int | None = None
+
+    @property
+    def folds(self) -> int:
+        """Rotating test folds; 1 where all seeds have one split."""
+        data = self.settings.get("data")
+        count = data.get("folds", 1) if isinstance(data, Mapping) else 1
+        return count if isinstance(count, int) else 1
+
+    def fold(self, seed: int) -> int | None:
+        """The fold that a seed tests; None with one split."""
+        return fold_of(seed, self.folds) if self.folds > 1 else None
 
     def margin(self, task: str) -> float:
         return self.margins.get(task, DEFAULT_MARGIN)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.frames import part
 from analysis.settings import Scale
+from analysis.statistics.replicates import FoldsTested, Replicates, estimate_folds
 from analysis.statistics.uncertainty import ROUNDING, GainEstimate, differ, estimate
 
 
@@ -83,6 +84,8 @@ class TaskScores:
     subjects: int = 0
     margin: float = float("nan")
     improving: Mapping[tuple[str, float], bool] = field(default_factory=dict)
+    folds: FoldsTested | None = None
+    """Where folds rotate: what each seed tests. None where all seeds have the same test cases."""
 
     @cached_property
     def arm_index(self) -> dict[tuple[str, float], dict[int, int]]:
@@ -125,19 +128,38 @@ class PairedGain:
     joint_improving: bool | None = None
     base_improving: bool | None = None
     """Whether the base model was still improving when its budget ended; None where that is not known."""
+    folds: FoldsTested | None = None
+    """Where folds rotate: what each seed tests. None where all seeds have the same test cases."""
 
     def seed_index(self, seeds: Iterable[int]) -> list[int]:
         """Index of each of these seeds."""
         return [self.seeds.index(seed) for seed in seeds]
 
     def estimate(self) -> GainEstimate:
-        """Mean over seeds with the variances of `analysis.statistics.uncertainty`."""
-        return estimate(self.by_seed, self.draws, self.subjects, self.size)
+        """The gain with the variances of `analysis.statistics.uncertainty`, or of `replicates` where folds rotate."""
+        own = self.replicates
+        if self.folds is not None:
+            return estimate_folds(own.values, own.draws, self.folds.sizes(own.names), self.size)
+        return estimate(own.values, own.draws, self.subjects, self.size)
+
+    @cached_property
+    def replicates(self) -> Replicates:
+        """What repeats the gain independently: seeds, or the test folds with each the mean of its seeds."""
+        if self.folds is None:
+            return Replicates(self.seeds, self.by_seed, self.draws)
+        means = self.folds.means(self.by_seed, self.seeds)
+        draws = None if self.draws is None else self.folds.means(self.draws, self.seeds, axis=1)
+        return Replicates(self.folds.names(self.seeds), means, draws)
+
+    @property
+    def gain(self) -> float:
+        """The mean over replicates: over seeds, or over test folds."""
+        return float(self.replicates.values.mean())
 
     @property
     def differs(self) -> bool:
         """Whether its gains tell of the chance of training: two seeds or more, not all of them copies of one run."""
-        return differ(self.by_seed, self.size)
+        return differ(self.replicates.values, self.size)
 
     @property
     def undefined_draws(self) -> int:
@@ -177,7 +199,8 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         base_runs=runs[at_base],
         by_seed=_scaled(joint, base, scale, pooled_sd(joint, base)),
         draws=draws,
-        subjects=scores.subjects,
+        subjects=_subjects(scores, [match[0] for match in both]),
+        folds=scores.folds,
         same_model=bool(both) and bool((runs[at_joint] == runs[at_base]).all()) and runs[at_base[0]] != "",
         unpaired=len(sides[0]) + len(sides[1]) - 2 * len(both),
         size=_size(joint, base) if scale == "absolute" else 1.0,
@@ -185,6 +208,13 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         joint_improving=joint_improving,
         base_improving=base_improving,
     )
+
+
+def _subjects(scores: TaskScores, seeds: Sequence[int]) -> int:
+    """Test subjects that the seeds are scored on."""
+    if scores.folds is None:
+        return scores.subjects
+    return int(scores.folds.sizes(scores.folds.names(seeds)).sum())
 
 
 def pooled_sd(joint: np.ndarray, base: np.ndarray) -> float:

@@ -14,7 +14,8 @@ from aggregation_lab.manifest import Manifest, read_manifest
 from aggregation_lab.tasks import METRICS, find_type
 from analysis.frames import frame
 from analysis.gains import TaskScores
-from analysis.statistics.resampling import CaseArrays, Weights, case_arrays, draw_weights
+from analysis.statistics.replicates import FoldsTested
+from analysis.statistics.resampling import CaseArrays, FoldedCases, Weights, case_arrays, draw_weights, folded_cases
 from analysis.statistics.weighted_metrics import VALUE
 
 _AGREE = 1e-6
@@ -114,7 +115,7 @@ def primary_of(type_name: str, metrics: Sequence[str]) -> str:
 class Resampled:
     """The cases of every task as arrays, and one set of resamples of their subjects."""
 
-    tasks: dict[str, CaseArrays]
+    tasks: dict[str, CaseArrays | FoldedCases]
     weights: Weights
 
 
@@ -124,11 +125,29 @@ def resample(study: StudyTables, draws: int, seed: int) -> Resampled | None:
         return None
     trained = study.cases[study.cases["aggregation"] != FLOOR]
     try:
-        tasks = {str(task): case_arrays(rows, str(task)) for task, rows in trained.groupby("task", sort=True)}
+        tasks = {str(task): _arrays(study, str(task), rows) for task, rows in trained.groupby("task", sort=True)}
     except ResultsError as error:
         raise ResultsError(f"{study.manifest.study}: {error}") from error
     subjects = np.concatenate([cases.subjects for cases in tasks.values()])
     return Resampled(tasks, draw_weights(subjects, draws, seed))
+
+
+def _arrays(study: StudyTables, task: str, rows: pd.DataFrame) -> CaseArrays | FoldedCases:
+    folds = _fold_of_seed(study, rows)
+    return folded_cases(rows, task, folds) if folds else case_arrays(rows, task)
+
+
+def _fold_of_seed(study: StudyTables, rows: pd.DataFrame) -> dict[int, int]:
+    """The fold that each seed of the rows tests; empty where all seeds have the same cases."""
+    folds = {int(seed): study.manifest.fold(int(seed)) for seed in rows["seed"].unique()}
+    return {seed: fold for seed, fold in folds.items() if fold is not None}
+
+
+def _folds_tested(study: StudyTables, rows: pd.DataFrame, cases: CaseArrays | FoldedCases | None) -> FoldsTested | None:
+    of_seed = _fold_of_seed(study, rows)
+    parts = cases.parts if isinstance(cases, FoldedCases) else {}
+    subjects = {fold: part.n_subjects for fold, part in parts.items()}
+    return FoldsTested(study.manifest.folds, of_seed, subjects) if of_seed else None
 
 
 def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "score") -> list[TaskScores]:
@@ -155,7 +174,7 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
         values, draws = own["value"].to_numpy(float), None
         if cases is not None and resampled is not None:
             index = _arm_index(own, cases)
-            column = VALUE if VALUE in cases.quantities else name
+            column = VALUE if cases.has(VALUE) else name
             draws = cases.draws(resampled.weights, [column])[column][:, index]
             computed = cases.scores()[column][index]
             if not cases.left_out:
@@ -173,6 +192,7 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 subjects=cases.n_subjects if cases is not None else 0,
                 margin=study.manifest.margin(str(task)),
                 improving=improving.get(str(task), {}),
+                folds=_folds_tested(study, own, cases),
             )
         )
     return found
@@ -186,7 +206,7 @@ def unit_of(metric: str, values: np.ndarray) -> str:
     return "1" if ((known >= 0) & (known <= 1)).all() else metric
 
 
-def _arm_index(own: pd.DataFrame, cases: CaseArrays) -> np.ndarray:
+def _arm_index(own: pd.DataFrame, cases: CaseArrays | FoldedCases) -> np.ndarray:
     """Where each score's arm stands among the arms of the cases. Raises `ResultsError` where it has no cases."""
     arms = pd.MultiIndex.from_frame(cases.arms)
     index = arms.get_indexer(pd.MultiIndex.from_frame(own[list(cases.arms.columns)]))

@@ -18,9 +18,9 @@ from runners.store.study_folder import StudyFolder
 from tests.tiny import write_study
 
 
-def make_finished(folder: Path, data: Path) -> Path:
-    """`folder`/out with six finished runs and collected tables; `folder`/study.yaml is its study."""
-    file, out = write_study(folder / "study.yaml"), StudyFolder(folder / "out")
+def make_finished(folder: Path, data: Path, /, **changes: object) -> Path:
+    """`folder`/out with six finished runs and collected tables; `folder`/study.yaml is its study, with `changes`."""
+    file, out = write_study(folder / "study.yaml", **changes), StudyFolder(folder / "out")
     study = read_study_file(file, data=data)
     prepare(study, file, out, lambda *_: None)
     out.fixed_threads(1)
@@ -48,7 +48,8 @@ def made_up(out: Path, study: Study, run: PlannedRun) -> dict[str, pd.DataFrame]
     identity = {"run": run.id, "fraction": run.spec.fraction, "seed": run.spec.seed}
     frames = {}
     for name in ("scores", "cases"):
-        floor = results.read_table(floor_file(StudyFolder(out), study, run.spec.fraction, name), results.TABLES[name])
+        file = floor_file(StudyFolder(out), study, run.spec.fraction, name, run.fold)
+        floor = results.read_table(file, results.TABLES[name])
         rows = floor[floor["task"].isin(names)].assign(**identity)
         frames[name] = rows[[column.name for column in results.RUN_TABLES[name].columns]]
     per_task = [{**identity, "task": task.name, "type": str(task.type)} for task in run.spec.tasks]

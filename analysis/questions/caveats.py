@@ -40,6 +40,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
         *_missing_contrasts(study, frames["gains"]),
         *_missing_pairs(study, frames["gains"]),
         *_seeds(study, trained),
+        *_folds(study),
         *_what_can_be_decided(study, frames["gains"]),
         *_training(study),
         *_floors(trained),
@@ -103,6 +104,24 @@ def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
     uneven = sizes[sizes > 1].index.get_level_values("task")
     said = "Aggregations saw different numbers of training cases in {}."
     return found + _if_any(uneven, rows["task"].nunique(), said)
+
+
+def _folds(study: StudyTables) -> list[str]:
+    """What rotating test folds leave open."""
+    count = study.manifest.folds
+    if count == 1:
+        return []
+    rows = study.scores[study.scores["aggregation"] != FLOOR]
+    seeds = sorted(int(seed) for seed in rows["seed"].unique())
+    tested = {study.manifest.fold(seed) for seed in seeds}
+    found = [
+        "Folds have training data in common: intervals take them for independent replicates, which is an approximation."
+    ]
+    if len(tested) < count:
+        found.append(f"{len(tested)} of {count} folds are tested: the images of the others never are.")
+    if len(tested) < len(seeds):
+        found.append(f"{len(seeds)} seeds test {len(tested)} folds: seeds of one fold count as one replicate.")
+    return found
 
 
 def _missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:

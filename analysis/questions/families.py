@@ -23,7 +23,7 @@ def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
     types = [pair.type if pair.unit == "1" and not pair.same_model else f"{pair.task} alone" for pair in pairs]
     return moderate(
         [pair.estimate() for pair in pairs],
-        [len(pair.seeds) for pair in pairs],
+        [len(pair.replicates.names) for pair in pairs],
         [pair.subjects for pair in pairs],
         types,
     )

@@ -175,7 +175,7 @@ def steadier_over_tasks(evidence: Evidence) -> Part:
     text = "spread of gains over tasks is larger under CG than under AU"
     of_cg = {pair.task: pair for pair in evidence.at(evidence.full, "CG-TS")}
     common = [(of_cg[pair.task], pair) for pair in evidence.at(evidence.full, "AU-TS") if pair.task in of_cg]
-    first, second = (np.array([both[side].by_seed.mean() for both in common]) for side in (0, 1))
+    first, second = (np.array([both[side].gain for both in common]) for side in (0, 1))
     difference = spread_difference(first, second, np.array([pair.group for _, pair in common]))
     return Part(text, *difference, "gains", any(still_improving(both) for both in common))
 

@@ -195,7 +195,7 @@ def rule_rows(
                     "group": pair.group,
                     "fraction": share,
                     "n_train": pair.n_train,
-                    "gain": pair.by_seed.mean(),
+                    "gain": pair.gain,
                     "margin": margins.get(pair.task, float("nan")),
                     "v_seed": v_seed,
                     "df_seed": df_seed,

@@ -14,7 +14,13 @@ from scipy import stats
 
 from analysis.frames import part
 from analysis.gains import PairedGain, still_improving
-from analysis.questions.shared_variance import both_variance, case_draws, seed_covariance, shared_cases
+from analysis.questions.shared_variance import (
+    both_variance,
+    case_draws,
+    rotating,
+    seed_covariance,
+    shared_cases,
+)
 from analysis.questions.typical_task import Typical, typical_gain
 from analysis.statistics.combined_variance import VariancePart
 from analysis.statistics.uncertainty import satterthwaite, two_part_test
@@ -35,14 +41,14 @@ def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float
     """Mean gain of these very tasks, its interval and two-sided p; uncertain through seeds and test subjects.
 
     Seeds stay whole (`seed_covariance`), and so do resampled subjects that serve several tasks. The
-    scatter over seeds has few degrees of freedom and is kept apart from that of the cases (`two_part_test`). NaN limits
-    and p where no task has two seeds.
+    scatter over seeds has few degrees of freedom and is kept apart from that of the cases (`two_part_test`). Where
+    folds rotate, their scatter holds the cases. NaN limits and p where no task has two seeds.
     """
-    value = float(np.mean([pair.by_seed.mean() for pair in pairs]))
+    value = float(np.mean([pair.gain for pair in pairs]))
     v_seed, df = seed_part(pairs)
     if not np.isfinite(v_seed):
         return value, *(float("nan"),) * 3
-    draws = case_draws(pairs)
+    draws = None if rotating(pairs) else case_draws(pairs)
     if draws is None:
         return value, *two_part_test(value, (v_seed, 0.0), (df, 1.0))
     v_both = both_variance(pairs)
@@ -52,19 +58,20 @@ def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float
 
 def tasks_of_this_kind(pairs: Sequence[PairedGain]) -> Typical:
     """The median gain of tasks of this kind, these being a sample of them: see `analysis.questions.typical_task`."""
-    means = np.array([pair.by_seed.mean() for pair in pairs])
+    means = np.array([pair.gain for pair in pairs])
     return typical_gain(means, np.array([pair.group for pair in pairs]), moved_together(pairs))
 
 
 def seed_part(pairs: Sequence[PairedGain]) -> VariancePart:
     """Variance of the mean over tasks by seeds, and its df; NaN where no task has two."""
-    cov, df = seed_covariance([pair.by_seed[:, None] for pair in pairs], [pair.seeds for pair in pairs])
+    replicates = [pair.replicates for pair in pairs]
+    cov, df = seed_covariance([own.values[:, None] for own in replicates], [own.names for own in replicates])
     return float(cov[0, 0]), df
 
 
 def moved_together(pairs: Sequence[PairedGain]) -> list[VariancePart]:
     """What moves all tasks at once: seeds, with a little of each task's own scatter, and test subjects in common."""
-    draws = case_draws(pairs)
+    draws = None if rotating(pairs) else case_draws(pairs)
     return [seed_part(pairs)] + ([] if draws is None else [(shared_cases(draws), _case_df(pairs))])
 
 
@@ -138,5 +145,5 @@ def pooled_row(level: str, name: str, pairs: Sequence[PairedGain]) -> dict[str, 
         "low_new": kind.low,
         "high_new": kind.high,
         "p_new": kind.p,
-        "sd_tasks": float(np.std([pair.by_seed.mean() for pair in used], ddof=1)) if len(used) > 1 else float("nan"),
+        "sd_tasks": float(np.std([pair.gain for pair in used], ddof=1)) if len(used) > 1 else float("nan"),
     }

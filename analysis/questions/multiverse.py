@@ -29,7 +29,7 @@ from analysis.frames import LABELS, frame
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
 from analysis.questions.families import family
 from analysis.settings import Correction, Scale, Settings
-from analysis.statistics.resampling import ARM, CaseArrays, Weights
+from analysis.statistics.resampling import ARM, CaseArrays, FoldedCases, Weights
 from analysis.statistics.verdicts import VERDICTS
 from analysis.study import Resampled, StudyTables, primary_of, task_scores
 
@@ -121,20 +121,15 @@ def task_variants(
 
 
 def _from_cases(
-    variants: Mapping[Variant, TaskScores], main: str, higher: bool, cases: CaseArrays, weights: Weights
+    variants: Mapping[Variant, TaskScores], main: str, higher: bool, cases: CaseArrays | FoldedCases, weights: Weights
 ) -> dict[Variant, TaskScores]:
     """Every variant of a task from its cases; metrics that its cases do not give are left out.
 
     `higher`: more is better of the main metric, which the name of another trainer's metric does not show.
     """
     index = pd.MultiIndex.from_frame(cases.arms).get_indexer(pd.MultiIndex.from_frame(variants[MAIN].arms[ARM]))
-    chosen = replace(
-        cases,
-        arms=cases.arms.iloc[index].reset_index(drop=True),
-        quantities={name: values[index] for name, values in cases.quantities.items()},
-    )
-    present = chosen.quantities.get("present")
-    rules = (COUNTED, LEFT_OUT) if present is not None and not present[0].all() else (COUNTED,)
+    chosen = cases.take(index)
+    rules = (COUNTED, LEFT_OUT) if chosen.has_empty else (COUNTED,)
     rescored = {}
     for rule in rules:
         values = chosen.scores(count_empty=rule == COUNTED)

@@ -8,11 +8,16 @@ and the power of the two-sided t test by `power`, at the uncorrected error rate:
 tasks asks for more. To find a gain or loss of the margin, two-sided at alpha, and to exclude a loss of the margin when
 there is none, one-sided at alpha / 2, the estimate has to stand out from a value one margin away: but for the far tail,
 below 1e-6 here, the power is the same, and so are the seeds.
+
+Where test folds rotate, a seed brings test cases of its own until every fold is tested: with K folds, c the variance by
+the cases of a fold and s^2 that by all else,
+
+    SE(S)^2 = s^2 / S + c / min(S, K)
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -76,33 +81,67 @@ def _plan(
     if pair.same_model:
         return {"limit": SAME_MODEL}
     seeds, case_df = len(pair.seeds), max(1.0, pair.subjects - 1.0)
-    known: dict[str, object] = {"se_cases": np.sqrt(found.v_case)} if found.has_cases else {}
+    scatter = _scatter(pair, found, seed_df)
+    known: dict[str, object] = {"se_cases": scatter.at_best[0]} if found.has_cases else {}
     if not np.isfinite(testable(pair, found)):
         if found.basis in DECIDES:
             return {"limit": ONE_SUBJECT}
         limit = ONE_SEED if seeds < 2 else NO_SCATTER
         return known | {"detectable": detectable(found.se, case_df, alpha), "limit": limit}
-    variance = found.v_seed * seeds
-    prior_df = seed_df - (seeds - 1)  # what other tasks lend, which more seeds do not change
-    known["sd_seed"] = np.sqrt(variance)
-    se, df = standard_error(variance, found.v_case, np.array([seeds]), prior_df, case_df)
+    known["sd_seed"] = np.sqrt(scatter.variance)
+    se, df = scatter.errors(np.array([seeds]))
     known["detectable"] = detectable(float(se[0]), float(df[0]), alpha)
     if not se[0] > 0:
         return known | {"limit": NO_SCATTER}
     if not np.isfinite(pair.margin):
         return known | {"limit": NO_MARGIN}
     tried = np.arange(2, MOST_SEEDS + 1)
-    se, df = standard_error(variance, found.v_case, tried, prior_df, case_df)
+    se, df = scatter.errors(tried)
     enough = power(np.full(len(tried), pair.margin), se, df, alpha) >= WANTED
     needed = float(tried[enough.argmax()]) if enough.any() else float("nan")
-    # With ever more seeds the error falls to that of the test cases, whose degrees of freedom it then has.
-    at_best = power(np.array([pair.margin]), np.array([np.sqrt(found.v_case)]), np.array([case_df]), alpha)[0]
+    best_se, best_df = scatter.at_best
+    at_best = power(np.array([pair.margin]), np.array([best_se]), np.array([best_df]), alpha)[0]
     return known | {
         "seeds_to_detect": needed,
         "seeds_to_exclude": needed,
         "hours": hours_per_seed * max(0.0, needed - seeds) if enough.any() else float("nan"),
         "limit": "" if needed <= seeds else MORE_CASES if at_best < WANTED else MORE_SEEDS,
     }
+
+
+@dataclass(frozen=True)
+class _Scatter:
+    """What errors with other numbers of seeds are planned from: the `variance` of one seed's gain; `errors` of numbers
+    of seeds, with their degrees of freedom; and the error that remains with ever more seeds, that of the test cases."""
+
+    variance: float
+    errors: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    at_best: tuple[float, float]
+
+
+def _scatter(pair: PairedGain, found: GainEstimate, seed_df: float) -> _Scatter:
+    count, case_df = len(pair.replicates.names), max(1.0, pair.subjects - 1.0)
+    prior_df = seed_df - (count - 1)  # what other tasks lend, which more seeds do not change
+    variance = found.v_seed * count
+    if pair.folds is None:
+        errors = partial(standard_error, variance, found.v_case, prior_df=prior_df, case_df=case_df)
+        return _Scatter(variance, errors, (float(np.sqrt(found.v_case)), case_df))
+    cases, folds = min(found.v_both * count, variance), pair.folds.count
+    rest = (variance - cases) * len(pair.seeds) / count
+    best = float(np.sqrt(cases / folds)), max(1.0, prior_df + folds - 1.0)
+    return _Scatter(rest + cases, partial(fold_error, rest, cases, folds, prior_df), best)
+
+
+def fold_error(
+    rest: float, cases: float, folds: int, prior_df: float, seeds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """SE and its degrees of freedom with each number of seeds where test folds rotate.
+
+    `cases` is the variance of a gain by the test cases of a fold, `rest` by all else of a seed. The first `folds` seeds
+    test a fold each; more seeds test the same folds again.
+    """
+    tested = np.minimum(seeds, folds)
+    return np.sqrt(cases / tested + rest / seeds), np.maximum(1.0, prior_df + tested - 1.0)
 
 
 def standard_error(

@@ -28,7 +28,8 @@ from analysis.statistics.uncertainty import differ
 @dataclass(frozen=True, eq=False)
 class TaskLine:
     """A task's line over its fractions; `by_seed` are level and slope of each of its `seeds` (S x 2), `draws` the same
-    on resampled subjects, mean over seeds, about their means (B x 2)."""
+    on resampled subjects, mean over seeds, about their means (B x 2). Where folds rotate, folds stand for seeds, and
+    there are no draws: the scatter over folds holds the cases."""
 
     task: str
     type: str
@@ -86,9 +87,12 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     hat = np.vstack([np.full(len(x), 1 / len(x)), (x - centre) / spread])  # level and slope of any gains over x
     picks = [pair.seed_index(seeds) for _, pair in points]
     gains = np.stack([pair.by_seed[pick] for (_, pair), pick in zip(points, picks, strict=True)], axis=1)
+    folds, names = first.folds, tuple(seeds)
+    if folds is not None:
+        gains, names = folds.means(gains, seeds), folds.names(seeds)
     by_seed = gains @ hat.T
     level, slope = by_seed.mean(0)
-    count, sizes = len(seeds), len(x)
+    count, sizes = len(gains), len(x)
     of_slope, of_level, slope_df = np.full((2, 2), np.nan), np.zeros((2, 2)), 1.0
     if differ(by_seed, 1.0):
         # What neither the seed's own level (its mean over sizes) nor the mean over seeds explains.
@@ -99,7 +103,7 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
     more = [(of_level, max(1.0, count - 1.0))]
     drawn = [pair.draws[:, pick] for (_, pair), pick in zip(points, picks, strict=True) if pair.draws is not None]
     both = None
-    if len(drawn) == sizes and first.subjects > 1:
+    if len(drawn) == sizes and first.subjects > 1 and folds is None:
         both = np.stack(drawn, axis=2) @ hat.T
         both = both[np.isfinite(both).all((1, 2))]
         case, together = _case_covariance(both, first.subjects)
@@ -114,7 +118,7 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
         first.group,
         np.array([share for share, _ in points]),
         line,
-        tuple(seeds),
+        names,
         by_seed,
         None if both is None else _scaled(both.mean(1), first.subjects),
         first.subjects,

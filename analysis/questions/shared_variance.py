@@ -79,3 +79,8 @@ def both_variance(pairs: Sequence[PairedGain]) -> float:
             of_mean, of_seeds = case_variances(pair.draws, pair.subjects)
             total += (of_seeds - of_mean) / (len(pair.seeds) - 1)
     return max(0.0, total) / len(pairs) ** 2 if np.isfinite(total) else 0.0
+
+
+def rotating(pairs: Sequence[PairedGain]) -> bool:
+    """Whether the test folds of a study rotate: what moves tasks together is then in the scatter over folds."""
+    return any(pair.folds is not None for pair in pairs)

@@ -60,7 +60,10 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[s
     """One task's gain with its interval, before any verdict."""
     unknown = float("nan")
     low, high = (unknown, unknown) if pair.same_model else estimate.interval(1 - settings.alpha)
-    variance = estimate.v_seed + estimate.v_case
+    of_seeds, of_cases = estimate.v_seed, estimate.v_case
+    if estimate.rotating:  # the scatter over folds holds the cases
+        of_seeds, of_cases = max(0.0, estimate.v_seed - estimate.v_both), min(estimate.v_seed, estimate.v_both)
+    variance = of_seeds + of_cases
     known = estimate.basis == SEEDS_AND_CASES and variance > 0
     return {
         "task": pair.task,
@@ -76,8 +79,8 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[s
         "high": high,
         "se": estimate.se,
         "df": estimate.df,
-        "seed_share": estimate.v_seed / variance if known else unknown,
-        "case_share": estimate.v_case / variance if known else unknown,
+        "seed_share": of_seeds / variance if known else unknown,
+        "case_share": of_cases / variance if known else unknown,
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
         "undefined_draws": pair.undefined_draws,
         "margin": pair.margin,

@@ -34,7 +34,7 @@ def type_sensitivity(pairs: Sequence[PairedGain], verdicts: pd.Series, seed: int
     used = poolable(pairs)
     if not used:
         return part("sensitivity", []), part("type_test", [])
-    means = np.array([pair.by_seed.mean() for pair in used])
+    means = np.array([pair.gain for pair in used])
     types = np.array([pair.type for pair in used])
     groups = np.array([pair.group for pair in used])
     shuffled = _shuffles(types, groups, seed)

@@ -32,12 +32,15 @@ SOURCES: Final = {
     "Benjamini and Hochberg 1995": "Controlling the false discovery rate. J. R. Stat. Soc. B 57, 289-300.",
     "Benjamini and Yekutieli 2005": "False discovery rate-adjusted multiple confidence intervals for selected "
     "parameters. J. Am. Stat. Assoc. 100, 71-81.",
+    "Bengio and Grandvalet 2004": "No unbiased estimator of the variance of K-fold cross-validation. "
+    "J. Mach. Learn. Res. 5, 1089-1105.",
     "Cameron, Gelbach and Miller 2011": "Robust inference with multiway clustering. J. Bus. Econ. Stat. 29, 238-249.",
     "Chamandy et al. 2012": "Estimating uncertainty for massive data streams. Google technical report.",
     "Fieller 1954": "Some problems in interval estimation. J. R. Stat. Soc. B 16, 175-185.",
     "Fisher 1935": "The fiducial argument in statistical inference. Ann. Eugen. 6, 391-398.",
     "Henderson 1975": "Best linear unbiased estimation and prediction under a selection model. Biometrics 31, 423-447.",
     "Holm 1979": "A simple sequentially rejective multiple test procedure. Scand. J. Stat. 6, 65-70.",
+    "Nadeau and Bengio 2003": "Inference for the generalization error. Mach. Learn. 52, 239-281.",
     "Owen 1968": "A survey of properties and applications of the noncentral t-distribution. Technometrics 10, 445-478.",
     "Owen 2007": "The pigeonhole bootstrap. Ann. Appl. Stat. 1, 386-411.",
     "Pitman 1939": "A note on normal correlation. Biometrika 31, 9-12.",

@@ -60,16 +60,20 @@ def _data(analysis: Analysis) -> str:
     train, test = full["n_train"].dropna(), full["n_test"].dropna()
     if len(train) and train.max() > 0:
         sentences.append(f"Tasks have {_span(train)} training cases.")
+    folds = study.manifest.folds
     if len(test) and test.max() > 0:
-        sentences.append(f"They are scored on {_span(test)} test cases each.")
+        scored = f"They are scored on {_span(test)} test cases each"
+        sentences.append(f"{scored}." if folds == 1 else f"{scored}, as the mean over folds.")
     shares = _setting(study.manifest.settings, "data.shares")
-    if shares:
+    if folds > 1:
+        sentences += [_folds(folds), _sentence(study.manifest.settings, "Folds were drawn with seed {}.", _SPLIT_SEED)]
+    elif shares:
         parts = " : ".join(f"{100 * share:g}" for share in shares)
         sentences.append(
             f"One split over all tasks ({parts} for train, validation and test) keeps copies, near-duplicates and "
             "images of one patient or video together, whatever task they serve."
         )
-        sentences.append(_sentence(study.manifest.settings, "The split was drawn with seed {}.", "data.split_seed"))
+        sentences.append(_sentence(study.manifest.settings, "The split was drawn with seed {}.", _SPLIT_SEED))
     sentences.append(_leakage(study.manifest.leakage))
     fractions = [share for share in study.fractions if share < 1]
     if fractions:
@@ -78,6 +82,17 @@ def _data(analysis: Analysis) -> str:
             f"Models were also trained on {named} of the training data, smaller samples inside larger ones."
         )
     return _joined(sentences)
+
+
+_SPLIT_SEED = "data.split_seed"
+
+
+def _folds(folds: int) -> str:
+    return (
+        f"{folds} folds over all tasks rotate with the seeds: the models of seed s are tested on fold s mod {folds}, "
+        "validated on the next one and trained on the rest. Copies, near-duplicates and images of one patient or video "
+        "lie in one fold, whatever task they serve. Metrics such as AUC are computed within each fold and averaged."
+    )
 
 
 def _span(amounts: pd.Series) -> str:

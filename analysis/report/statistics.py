@@ -29,6 +29,8 @@ def statistics(analysis: Analysis) -> list[str]:
 
 def _gains(analysis: Analysis) -> str:
     settings, bases = analysis.settings, set(analysis.frames["gains"]["basis"])
+    if analysis.study.manifest.folds > 1:
+        return _fold_gains(settings, bases)
     text = (
         "A gain is the score of the joint model minus that of the base model on the same task, fraction, seed and test "
         f"cases, oriented so that positive favours the joint aggregation; its scale is {_SCALES[settings.scale]}."
@@ -56,6 +58,30 @@ def _gains(analysis: Analysis) -> str:
     if CASES in bases:
         text += " Where that is not possible, intervals cover test subjects alone and there is no verdict."
     return text
+
+
+def _fold_gains(settings: Settings, bases: set[str]) -> str:
+    """The same where test folds rotate."""
+    text = (
+        "A gain is the score of the joint model minus that of the base model on the same task, fraction, seed and test "
+        f"fold, oriented so that positive favours the joint aggregation; its scale is {_SCALES[settings.scale]}. "
+        "Each fold is a replicate, the mean of its seeds: it has training data, test cases and a start of its own, so "
+        "the scatter over folds holds all three, and the interval answers how the gain would come out with another "
+        "draw of training data, test cases and seeds of this size. Training sets of folds overlap, so this is an "
+        "approximation (Nadeau and Bengio 2003; Bengio and Grandvalet 2004)."
+    )
+    if bases & {SEEDS_AND_CASES, BORROWED_AND_CASES, CASES}:
+        text += (
+            f" What test subjects contribute is told by {settings.draws:,} Poisson resamples of each fold's own "
+            "(Chamandy et al. 2012)."
+        )
+    if not bases & {SEEDS_AND_CASES, BORROWED_AND_CASES, SEEDS, BORROWED}:
+        return f"{text} With one fold the chance of training is not covered, so every verdict is undecided."
+    return (
+        f"{text} Variances over folds are shared by tasks of one type within a contrast and fraction, by a "
+        "hierarchical model whose parameters are integrated out (after Smyth 2004). Intervals are Student's, with the "
+        "tails that the uncertain variance gives (Behrens-Fisher; Fisher 1935)."
+    )
 
 
 def _verdicts(settings: Settings, analysis: Analysis) -> str:

@@ -15,9 +15,9 @@ The variance of a gain is then, with V_mean that of the resampled mean and V_bot
 
     V = max(sigma_t^2 / S, V_both) + max(0, V_mean - V_both)
 
-where V_mean and V_both, estimates themselves, are spread by chi-squared with n - 1 and (n - 1)(S - 1) degrees of
-freedom for n subjects: the plain difference of the two is often 0 by chance with few subjects, which would hide the
-cases.
+or sigma_t^2 / S alone where every replicate has a test fold of its own, so that its scatter holds the cases. V_mean and
+V_both, estimates themselves, are spread by chi-squared with n - 1 and (n - 1)(S - 1) degrees of freedom for n subjects:
+the plain difference of the two is often 0 by chance with few subjects, which would hide the cases.
 """
 
 from collections.abc import Sequence
@@ -116,7 +116,7 @@ def _hyper_weights(log_marginal: np.ndarray, types: np.ndarray) -> np.ndarray:
 def _total(estimate: GainEstimate, seeds: int, subjects: int, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values that V can take, (sigma, cases) flattened, and the probability of each value of the part from cases."""
     of_seeds = sigma / seeds
-    if not estimate.has_cases:
+    if estimate.rotating or not estimate.has_cases:
         return of_seeds, np.ones(1)
     mean, shares = _inverse_chi_squared(subjects - 1.0, _EDGES)
     mean = estimate.v_mean * mean

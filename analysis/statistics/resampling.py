@@ -5,7 +5,7 @@ resamples, so differences between arms are paired. A subject that serves several
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -67,6 +67,21 @@ class CaseArrays:
         """Distinct subjects: what is resampled."""
         return len(set(self.subjects))
 
+    @property
+    def has_empty(self) -> bool:
+        """Whether classes or points are absent from some cases, which metrics may count or leave out."""
+        present = self.quantities.get("present")
+        return present is not None and not bool(present[0].all())
+
+    def has(self, quantity: str) -> bool:
+        """Whether cases have this quantity."""
+        return quantity in self.quantities
+
+    def take(self, index: np.ndarray) -> "CaseArrays":
+        """The same cases under the arms at `index`."""
+        quantities = {name: values[index] for name, values in self.quantities.items()}
+        return replace(self, arms=self.arms.iloc[index].reset_index(drop=True), quantities=quantities)
+
     def scores(self, *, count_empty: bool = True) -> dict[str, np.ndarray]:
         """Every metric of each arm on the cases as they are: A values each."""
         once = np.ones((1, len(self.cases)), np.float32)
@@ -86,6 +101,77 @@ class CaseArrays:
             for start in range(0, len(counts), step)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in metrics or parts[0]}
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedCases:
+    """The test cases of one task of which every seed tests one fold: `parts` by fold, each with the arms of its seeds.
+
+    Arms are those of all parts, one after the other, as `index` picks them. It answers as `CaseArrays` does. Folds have
+    no subject in common, so resamples of different folds are independent.
+    """
+
+    parts: Mapping[int, CaseArrays]
+    index: np.ndarray
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return next(iter(self.parts.values())).task
+
+    @cached_property
+    def arms(self) -> pd.DataFrame:
+        """A row per arm (columns ARM)."""
+        joined = pd.concat([part.arms for part in self.parts.values()], ignore_index=True)
+        return joined.iloc[self.index].reset_index(drop=True)
+
+    @cached_property
+    def subjects(self) -> np.ndarray:
+        """One id per case of all folds."""
+        return np.concatenate([part.subjects for part in self.parts.values()])
+
+    @property
+    def n_subjects(self) -> int:
+        """Distinct subjects of all folds."""
+        return len(set(self.subjects))
+
+    @property
+    def left_out(self) -> int:
+        """Cases that lack a value in some arm of their fold and are left out of all."""
+        return sum(part.left_out for part in self.parts.values())
+
+    @property
+    def has_empty(self) -> bool:
+        """Whether classes or points are absent from some cases."""
+        return any(part.has_empty for part in self.parts.values())
+
+    def has(self, quantity: str) -> bool:
+        """Whether cases have this quantity."""
+        return all(part.has(quantity) for part in self.parts.values())
+
+    def take(self, index: np.ndarray) -> "FoldedCases":
+        """The same cases under the arms at `index`."""
+        return replace(self, index=self.index[index])
+
+    def scores(self, *, count_empty: bool = True) -> dict[str, np.ndarray]:
+        """Every metric of each arm on the cases of its fold: A values each."""
+        return self._joined([part.scores(count_empty=count_empty) for part in self.parts.values()])
+
+    def draws(
+        self, weights: Weights, metrics: Sequence[str] | None = None, *, count_empty: bool = True
+    ) -> dict[str, np.ndarray]:
+        """Metrics of each arm on every resample of its fold: B x A each."""
+        return self._joined([part.draws(weights, metrics, count_empty=count_empty) for part in self.parts.values()])
+
+    def _joined(self, parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([part[name] for part in parts], axis=-1)[..., self.index] for name in parts[0]}
+
+
+def folded_cases(rows: pd.DataFrame, task: str, of_seed: Mapping[int, int]) -> FoldedCases:
+    """The same where folds rotate: the arms of a fold have cases in common. Raises as `case_arrays` does."""
+    fold = rows["seed"].map(of_seed)
+    parts = {int(name): case_arrays(part, task) for name, part in rows.groupby(fold, sort=True)}
+    return FoldedCases(parts, np.arange(sum(len(part.arms) for part in parts.values())))
 
 
 def case_arrays(rows: pd.DataFrame, task: str) -> CaseArrays:

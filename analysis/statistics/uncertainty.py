@@ -36,7 +36,8 @@ class GainEstimate:
 
     `v_both` is what seeds and cases do together: part of `v_seed`, and the least it can be. `v_mean` is the variance
     over resamples of the mean over seeds. `matched_se` is the standard error of the t that has `df` where
-    `analysis.statistics.moderated_variance` found it; else the variances give it.
+    `analysis.statistics.moderated_variance` found it; else the variances give it. `rotating`: every replicate has
+    test cases of its own (`analysis.statistics.replicates`), so that `v_seed` holds all there is.
     """
 
     value: float
@@ -47,13 +48,15 @@ class GainEstimate:
     v_both: float = 0.0
     v_mean: float = 0.0
     matched_se: float | None = None
+    rotating: bool = False
 
     @property
     def se(self) -> float:
         """sqrt(max(V_seed, V_both) + V_case), or the moderated one; NaN without seeds and cases."""
         if self.matched_se is not None:
             return self.matched_se
-        return float("nan") if self.basis == NONE else float(np.sqrt(max(self.v_seed, self.v_both) + self.v_case))
+        least = 0.0 if self.rotating else self.v_both
+        return float("nan") if self.basis == NONE else float(np.sqrt(max(self.v_seed, least) + self.v_case))
 
     @property
     def has_cases(self) -> bool:

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.files import write_text
-from analysis.validation import advice, crossover, headline, means, scale, verdicts
+from analysis.validation import advice, crossover, folds, headline, means, scale, verdicts
 from analysis.validation.scenario import Scenario, run_scenario
 
-FAMILIES = (headline, means, advice, crossover, verdicts, scale)
+FAMILIES = (headline, means, advice, crossover, verdicts, scale, folds)
 
 
 def scenarios() -> list[Scenario]:
@@ -29,6 +29,11 @@ HEADINGS = {
     "coverage_percentile": "same, percentile bootstrap",
     "coverage_these": "coverage, mean of these tasks",
     "coverage_kind": "coverage, mean of such tasks",
+    "coverage_nadeau_bengio": "coverage, Nadeau-Bengio t",
+    "coverage_split": "coverage, task, one split",
+    "half_width": "half width, median task",
+    "half_width_split": "same, one split of a fold's size",
+    "half_width_default": "same, one split of 70:15:15",
     "fdr": "false verdicts (FDR)",
     "false_harm": "false harm",
     "harm_found": "harm found",

@@ -114,7 +114,7 @@ def _validation(out: Path, threads: int, scratch: Path) -> float:
     before, prepared, seconds = torch.get_num_threads(), load_prepared(StudyFolder(out)), 0.0
     torch.set_num_threads(max(1, threads))
     for run in StudyFolder(out).read_plan():
-        trainer = Trainer(run.spec, prepared.dataset, prepared.split, prepared.cache, scratch, pick_device())
+        trainer = Trainer(run.spec, prepared.dataset, prepared.split(run.fold), prepared.cache, scratch, pick_device())
         start = time.perf_counter()
         for cases in trainer.val_cases:
             trainer.evaluator.validation_score(cases)

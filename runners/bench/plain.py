@@ -63,7 +63,7 @@ def task_files(spec: RunSpec, prepared: Prepared, part: str) -> list[CaseFiles]:
     """The files of each task of a run in one part of the split."""
     by_case, root = prepared.dataset.cases.set_index("case", drop=False), prepared.dataset.root
     fraction = spec.fraction if part == "train" else 1.0
-    cases = [by_case.loc[prepared.split.cases(part, task.name, fraction)] for task in spec.tasks]
+    cases = [by_case.loc[prepared.split().cases(part, task.name, fraction)] for task in spec.tasks]
     return [CaseFiles(task, rows, root, spec.training.image_size) for task, rows in zip(spec.tasks, cases, strict=True)]
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import read_dataset
-from aggregation_lab.data.splits.split import draw_split
+from aggregation_lab.data.splits.folds import draw_folds
 from aggregation_lab.model.encoder import build_encoder, choose_attention
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.run import RunSpec
@@ -40,7 +40,7 @@ STEPS = 8
 @cache
 def prepared(data: Path, cache_folder: Path, size: int) -> Prepared:
     dataset = read_dataset(data)
-    return Prepared(dataset, draw_split(dataset), open_cache(dataset, size, cache_folder))
+    return Prepared(dataset, draw_folds(dataset, 1), open_cache(dataset, size, cache_folder))
 
 
 def phantoms(setting: Setting) -> Prepared:
@@ -78,7 +78,7 @@ def trainer_of(setting: Setting, task_type: TaskType, model: ModelConfig, *, aug
     task = next(task for task in data.dataset.tasks.values() if task.type is task_type)
     config = TrainingConfig(image_size=setting.size, batch_size=BATCH, passes=1000, augment=augment)
     spec = RunSpec((task,), 1.0, 0, model, config, data="bench")
-    trainer = Trainer(spec, data.dataset, data.split, data.cache, setting.scratch, pick_device())
+    trainer = Trainer(spec, data.dataset, data.split(), data.cache, setting.scratch, pick_device())
     trainer.model.train()
     return trainer
 
@@ -199,7 +199,7 @@ def scoring(setting: Setting, budget: dict[str, float] = BUDGETS["small"]) -> Ta
     study = read_study_file(file, data=folder)
     data = prepared(folder, setting.scratch / "scoring_cache", setting.size)
     sizes = {
-        task: len(data.split.cases("train", task.name))
+        task: len(data.split().cases("train", task.name))
         for task in data.dataset.tasks.values()
         if task.type is TaskType.SEGMENTATION
     }
@@ -214,11 +214,11 @@ def scoring(setting: Setting, budget: dict[str, float] = BUDGETS["small"]) -> Ta
 
     out.mkdir(parents=True)
     start = time.perf_counter()
-    train_run(spec, data.dataset, data.split, data.cache, out, report=report, device=str(pick_device()))
+    train_run(spec, data.dataset, data.split(), data.cache, out, report=report, device=str(pick_device()))
     end = time.perf_counter()
     note = (
         f"{task.name}: {sizes[task]} training cases, {training.steps(sizes[task])} steps, "
-        f"{len(data.split.cases('test', task.name))} test cases with DSC, HD and the rest at their original size; all "
-        "tables written."
+        f"{len(data.split().cases('test', task.name))} test cases with DSC, HD and the rest at their original size; "
+        "all tables written."
     )
     return ratios("Scoring", {SCORING: (end - phases["scoring"]) / (end - start)}, {SCORING: "< 0.05"}, note)

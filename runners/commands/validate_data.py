@@ -9,12 +9,14 @@ from rich.table import Table
 
 from aggregation_lab.errors import DataError
 from runners.execution.progress import preparation, say
+from runners.planning.fold_words import fold_lines
 from runners.planning.study_file import faults_in, find_study, read_study_file
 from runners.planning.study_schema import DataConfig
-from runners.store.prepare import find_split, read_folder
+from runners.store.prepare import find_folds, read_folder
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
+    from aggregation_lab.data.splits.folds import Folds
 
 
 def validate_data(root: Path, study: str | None, console: Console) -> int:
@@ -30,17 +32,20 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
     except DataError as error:
         return _refuse(root, error, console)
     try:
-        split = find_split(settings, dataset)
+        folds = find_folds(settings, dataset)
     except DataError as error:  # the warnings may give the reason
         return _refuse(root, DataError(str(error), error.problems + dataset.warnings), console)
     if loaded and file:
         with faults_in(file):
             loaded.partitions(dataset.tasks)
-    console.print(_task_table(dataset, split.table))
-    _say_sharing(dataset, settings.shares, console)
+    console.print(_task_table(dataset, folds) if settings.folds == 1 else _fold_table(dataset, folds))
+    _say_sharing(dataset, settings.assumed_shares, console)
+    if loaded:
+        for line in fold_lines(loaded, folds, dataset):
+            say(console, line)
     for note in dataset.notes:
         say(console, f"note     {note}")
-    warnings = (*dataset.warnings, *split.warnings)
+    warnings = (*dataset.warnings, *folds.warnings)
     for warning in warnings:
         say(console, f"warning  {warning}")
     say(console, f"{root}: usable, {len(dataset.tasks)} tasks, {len(dataset.cases)} cases, {len(warnings)} warnings")
@@ -57,13 +62,42 @@ def _refuse(root: Path, error: DataError, console: Console) -> int:
     return 1
 
 
-def _task_table(dataset: "Dataset", split) -> Table:
+def _fold_table(dataset: "Dataset", folds: "Folds") -> Table:
+    """Per task the test images and subjects of every fold."""
+    from aggregation_lab.data.splits.folds import fold_sizes
+
+    title = "Tasks: test images (subjects) of each fold"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    table.add_column("type")
+    table.add_column("group")
+    count = len(folds.splits)
+    for name in ("classes", "cases", "subjects", "smallest", *map(str, range(count))):
+        table.add_column(name, justify="right", no_wrap=True)
+    sizes = fold_sizes(folds, dataset.cases)
+    for name, task in dataset.tasks.items():
+        rows, own = (frame[frame["task"] == name] for frame in (dataset.cases, sizes))
+        table.add_row(
+            name,
+            str(task.type),
+            task.group,
+            task.type.size(task.classes),
+            str(len(rows)),
+            str(rows["subject"].nunique()),
+            str(own["images"].min()),
+            *(f"{images} ({subjects})" for images, subjects in zip(own["images"], own["subjects"], strict=True)),
+        )
+    return table
+
+
+def _task_table(dataset: "Dataset", folds: "Folds") -> Table:
     table = Table(title="Tasks", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("task", no_wrap=True)
     table.add_column("type")
     table.add_column("group")
     for name in ("classes", "cases", "train", "val", "test", "subjects"):
         table.add_column(name, justify="right", no_wrap=True)
+    split = folds.parts
     part_of = dict(zip(split["case"], split["split"], strict=True))
     parts = dataset.cases["case"].map(part_of)
     for name, task in dataset.tasks.items():

@@ -106,7 +106,7 @@ class Worker:
                 self._train(
                     RunSpec.from_json(run.spec.to_json()),
                     self._prepared.dataset,
-                    self._prepared.split,
+                    self._prepared.split(run.fold),
                     self._prepared.cache,
                     folder,
                     report=reporter,

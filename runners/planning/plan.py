@@ -18,6 +18,7 @@ from runners.planning.study_schema import Study
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
+    from aggregation_lab.data.splits.folds import Folds
     from aggregation_lab.data.splits.split import Split
 
 RunKey = tuple[tuple[str, ...], float, int]
@@ -30,7 +31,7 @@ class PlannedRun:
     """One run and the units it counts as: `labels` holds (aggregation, unit).
 
     `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate: the most, where its
-    training goes on until it has converged.
+    training goes on until it has converged. `fold` is the one that it tests, None with one split.
     """
 
     spec: RunSpec
@@ -39,6 +40,7 @@ class PlannedRun:
     steps: int
     images: int
     flops: float
+    fold: int | None = None
 
     @cached_property
     def id(self) -> str:
@@ -56,7 +58,8 @@ class PlannedRun:
 
     @property
     def title(self) -> str:
-        return f"{self.unit_title} s{self.spec.seed}"
+        tested = "" if self.fold is None else f" (fold {self.fold})"
+        return f"{self.unit_title} s{self.spec.seed}{tested}"
 
     @property
     def passes(self) -> float:
@@ -107,22 +110,25 @@ class PlannedRun:
             "steps": self.steps,
             "images": self.images,
             "flops": self.flops,
+            **({} if self.fold is None else {"fold": self.fold}),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "PlannedRun":
         labels = tuple((aggregation, unit) for aggregation, unit in value["labels"])
         spec = RunSpec.from_json(value["spec"])
-        return cls(spec, labels, value["n_train"], value["steps"], value["images"], value["flops"])
+        return cls(spec, labels, value["n_train"], value["steps"], value["images"], value["flops"], value.get("fold"))
 
 
-def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedRun]:
+def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedRun]:
     """Every run of the study, in the order of aggregations, fractions, seeds.
 
     Raises `StudyError` where aggregations do not fit the data's tasks, and `DataError` where a fraction leaves a task
     without training cases.
     """
-    digests = _Digests(dataset, split)
+    cases = case_digests(dataset)
+    tested = {seed: study.fold(seed) for seed in study.seeds}
+    by_fold = {fold: _Digests(cases, folds.split(fold)) for fold in set(tested.values())}
     checkpoint = weights_digest(study.model.weights)
     per_image = flops_per_image(study.model, study.training)
     labels: dict[RunKey, list[tuple[str, str]]] = {}
@@ -138,6 +144,7 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
                     labels.setdefault((unit.tasks, fraction, seed), []).append((aggregation.name, unit.name))
     runs = []
     for (names, fraction, seed), counted_as in labels.items():
+        digests = by_fold[tested[seed]]
         counts = {name: digests.train_cases(name, fraction) for name in names}
         weights = {task: weight for task, weight in study.training.loss_weights.items() if task in names}
         training = study.training.model_copy(update={"loss_weights": weights})
@@ -146,7 +153,8 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
         spec = RunSpec(tasks, fraction, seed, study.model, training, data, checkpoint)
         _, steps = training.span(sum(counts.values()))
         images = steps * training.batch_size
-        runs.append(PlannedRun(spec, tuple(counted_as), sum(counts.values()), steps, images, images * per_image))
+        n_train = sum(counts.values())
+        runs.append(PlannedRun(spec, tuple(counted_as), n_train, steps, images, images * per_image, tested[seed]))
     return runs
 
 
@@ -166,9 +174,8 @@ def select(runs: Sequence[PlannedRun], patterns: Iterable[str]) -> list[PlannedR
 class _Digests:
     """Digest of what the data contributes to a run: cases, targets and split of its tasks at its fraction."""
 
-    def __init__(self, dataset: "Dataset", split: "Split"):
-        self._split = split
-        self._cases = case_digests(dataset)
+    def __init__(self, cases: Mapping[str, str], split: "Split"):
+        self._split, self._cases = split, cases
         self._known: dict[tuple[str, float], tuple[str, int]] = {}
 
     def _task(self, task: str, fraction: float) -> tuple[str, int]:

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from aggregation_lab.aggregation import PARADIGMS, Aggregation, user_partition
 from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
+from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS, fold_of
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
 from runners.planning.fields import (
@@ -73,11 +74,15 @@ class FolderConfig(Config):
     laterality: AnyTasks = ()
     """Tasks whose target tells left from right: never mirrored. The challenge's own are known."""
     shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
-    """Shares of train, val and test."""
+    """Shares of train, val and test; of no meaning with `folds`."""
+    folds: int = Field(1, ge=1, le=MOST_FOLDS)
+    """1: one split for all seeds. 3 or more: rotating folds. The seed s tests the fold s mod `folds`, validates on the
+    next one and trains on the rest, so that the seeds 0 to `folds` - 1 test every image once."""
     split_seed: Seed = 0
-    """Seed of the one split over all tasks."""
+    """Seed of the one split, or the folds, over all tasks."""
     split: FilePath | None = None
-    """A split drawn before, to be used again; relative paths start at the study file."""
+    """A split or folds drawn before, to be used again; nnU-Net's splits_final.json with an entry per fold. Relative
+    paths start at the study file."""
 
     @field_validator("shares")
     @classmethod
@@ -85,6 +90,21 @@ class FolderConfig(Config):
         if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
             raise ValueError("takes three shares greater than 0 that add up to 1: train, val, test")
         return shares
+
+    @model_validator(mode="after")
+    def _rotating(self) -> "FolderConfig":
+        if 1 < self.folds < FEWEST_FOLDS:
+            raise ValueError(
+                f"folds is {self.folds}, it takes 1, or {FEWEST_FOLDS} or more: to test, to validate, to train on"
+            )
+        if self.folds > 1 and self.shares != type(self).model_fields["shares"].default:
+            raise ValueError(f"shares has no meaning with folds: {self.folds}, which are of one size; leave it out")
+        return self
+
+    @property
+    def assumed_shares(self) -> tuple[float, float, float]:
+        """Shares of train, val and test in one replicate."""
+        return self.shares if self.folds == 1 else ((self.folds - 2) / self.folds, 1 / self.folds, 1 / self.folds)
 
 
 class DataConfig(TargetRules, FolderConfig):
@@ -137,6 +157,10 @@ class Study(Config):
             if key in self.margins:
                 return self.margins[key]
         return DEFAULT_MARGIN
+
+    def fold(self, seed: int) -> int | None:
+        """The fold that the runs of a seed test; None with one split."""
+        return fold_of(seed, self.data.folds) if self.data.folds > 1 else None
 
     def partitions(self, tasks: dict[str, Task]) -> list[Aggregation]:
         """The aggregations over the data's tasks.

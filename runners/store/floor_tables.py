@@ -1,6 +1,7 @@
 """Scores of the trivial predictors, in the folder floor/: computed once, and again where a table is damaged."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,49 +17,67 @@ if TYPE_CHECKING:
 
     from aggregation_lab.data.cache import ImageCache
     from aggregation_lab.data.challenge import Dataset
-    from aggregation_lab.data.splits.split import Split
+    from aggregation_lab.data.splits.folds import Folds
 
 
 def write_floor(
     folder: StudyFolder,
     study: Study,
     dataset: "Dataset",
-    split: "Split",
+    folds: "Folds",
     cache: "ImageCache",
     progress: Callable[[str, int, int], None],
 ) -> None:
-    """Score the trivial predictors at every fraction of which a table is absent, damaged or of other data."""
+    """Score the trivial predictors at every fraction and tested fold of which a table is absent, damaged or of other
+    data."""
     from aggregation_lab.floor import floor_tables
 
-    label = _label(dataset_digest(dataset), split.digest)
-    for index, fraction in enumerate(study.fractions):
-        files = {table: floor_file(folder, study, fraction, table.name) for table in (results.SCORES, results.CASES)}
+    label = _label(dataset_digest(dataset), folds.digest)
+    wanted = list(product(study.fractions, tested_folds(study)))
+    for index, (fraction, fold) in enumerate(wanted):
+        files = {
+            table: floor_file(folder, study, fraction, table.name, fold) for table in (results.SCORES, results.CASES)
+        }
         damaged = [file for table, file in files.items() if not _is_floor(file, table, label)]
         if not damaged:
             continue
         lost = f"{damaged[0]} is damaged or of other data, " if damaged[0].exists() else ""
-        progress(f"{lost}scoring the floor", index, len(study.fractions))
-        for frame, (table, file) in zip(floor_tables(dataset, split, fraction, cache), files.items(), strict=True):
+        progress(f"{lost}scoring the floor", index, len(wanted))
+        frames = floor_tables(dataset, folds.split(fold), fraction, cache)
+        for frame, (table, file) in zip(frames, files.items(), strict=True):
             results.write_table(frame, table, file, label)
 
 
 def read_floor(folder: StudyFolder, table: results.Table) -> list["pd.DataFrame"]:
-    """The floor's rows of every fraction. Raises `ResultsError` where they are absent, damaged or of other data."""
+    """The floor's rows of every fraction, and with folds of every seed, on what it tests.
+
+    Raises `ResultsError` where they are absent, damaged or of other data.
+    """
     identity = folder.read_identity()
+    study = identity.study
     label = _label(identity.dataset, identity.split)
     try:
         return [
-            results.read_table(floor_file(folder, identity.study, fraction, table.name), table, label)
-            for fraction in identity.study.fractions
+            rows if fold is None else rows.assign(seed=seed)
+            for fraction, fold in product(study.fractions, tested_folds(study))
+            for rows in [results.read_table(floor_file(folder, study, fraction, table.name, fold), table, label)]
+            for seed in study.seeds
+            if study.fold(seed) == fold
         ]
     except ResultsError as error:
         fault = str(error).rpartition(";")[0]
         raise ResultsError(f"{fault}; the same run-grid command makes the floor again") from error
 
 
-def floor_file(folder: StudyFolder, study: Study, fraction: float, table: str) -> Path:
+def tested_folds(study: Study) -> list[int | None]:
+    """The folds that seeds of the study test; None for one split."""
+    return list(dict.fromkeys(map(study.fold, study.seeds)))
+
+
+def floor_file(folder: StudyFolder, study: Study, fraction: float, table: str, fold: int | None = None) -> Path:
     """Where the floor's rows lie; the name holds all that changes them within one folder."""
-    return folder.path / "floor" / f"f{fraction:g}-{study.training.image_size}px-recipe{RECIPE}-{table}.parquet"
+    tested = "" if fold is None else f"-fold{fold}"
+    return folder.path / "floor" / f"f{fraction:g}{tested}-{study.training.image_size}px-recipe{RECIPE}-{table}.parquet"
 
 
 def _label(dataset: str | None, split: str | None) -> str:

@@ -24,6 +24,7 @@ def check_owner(folder: StudyFolder, study: Study) -> None:
     before, now = identity.study.data, study.data
     fixed = ["phantoms"] if now.root is None and before.root is None else []
     fixed += ["shares", "split_seed"] if now.split is None else []
+    fixed.append("folds")
     for field in fixed:
         was, now_is = (data.model_dump(mode="json")[field] for data in (before, now))
         if was != now_is:

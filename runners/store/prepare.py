@@ -13,6 +13,7 @@ from aggregation_lab.files import read_bytes, sweep, write_atomic
 from aggregation_lab.tasks import Task
 from aggregation_lab.text import printable
 from runners.planning import cost
+from runners.planning.fold_words import fold_lines
 from runners.planning.plan import PlannedRun, dataset_digest, plan_runs
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
@@ -24,14 +25,14 @@ from runners.store.study_folder import StudyFolder
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.rows.problems import Problem
-    from aggregation_lab.data.splits.split import Split
+    from aggregation_lab.data.splits.folds import Folds
 
 ProgressCallback = Callable[[str, int, int], None]
 """Takes what is done, how many of it are ready, and how many there are."""
 
 SCAN = "scan.parquet"
 _WRITTEN = {
-    ".": ("study.*", "plan.json", "threads.json", "split*"),
+    ".": ("study.*", "plan.json", "threads.json", "split*", "folds*"),
     "prepared": ("*",),
     "floor": ("*",),
     "cache": ("scan*", "images*", "masks*"),
@@ -63,14 +64,14 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     if known is None or known.dataset is None:
         Identity(study).write(folder.identity_file)
     dataset = read_data(study, folder.data, folder.cache, progress)
-    plan, split = _plan(study, folder, dataset)
-    split.save(folder.path)
+    plan, folds = _plan(study, folder, dataset)
+    folds.save(folder.path)
     cache = open_cache(dataset, study.training.image_size, folder.cache, progress)
     save_dataset(folder, dataset)
-    write_floor(folder, study, dataset, split, cache, progress)
+    write_floor(folder, study, dataset, folds, cache, progress)
     write_atomic(folder.path / "study.yaml", lambda stream: stream.write(source.read_bytes()))
     folder.write_plan(plan.runs)
-    Identity(study, dataset_digest(dataset), split.digest).write(folder.identity_file)
+    Identity(study, dataset_digest(dataset), folds.digest).write(folder.identity_file)
     return plan
 
 
@@ -93,36 +94,38 @@ def check_model(study: Study, tasks: Sequence[Task]) -> None:
     build_m2dino(study.model, tasks)
 
 
-def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[PlannedStudy, "Split"]:
-    """The runs of the study on its data, and the split. Raises `StudyError` where `folder` was made from other ones."""
+def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[PlannedStudy, "Folds"]:
+    """The runs of the study on its data, and their splits. Raises `StudyError` where `folder` is of other ones."""
     known, notes = folder.find_identity() or Identity(study), tuple[str, ...]()
     check_same(folder, "data set", known.dataset, dataset_digest(dataset))
     if known.split is None or study.data.split is not None:
-        split = find_split(study.data, dataset)
-        check_same(folder, "split", known.split, split.digest)
+        folds = find_folds(study.data, dataset)
+        check_same(folder, "split", known.split, folds.digest)
     else:
-        split, notes = _kept_split(study.data, dataset, folder, known.split)
-    return PlannedStudy(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings), notes), split
+        folds, notes = _kept_folds(study.data, dataset, folder, known.split)
+    runs, warnings = plan_runs(study, dataset, folds), (*dataset.warnings, *folds.warnings)
+    return PlannedStudy(runs, warnings, (*notes, *fold_lines(study, folds, dataset))), folds
 
 
-def _kept_split(
+def _kept_folds(
     settings: DataConfig, dataset: "Dataset", folder: StudyFolder, digest: str
-) -> tuple["Split", tuple[str, ...]]:
-    """The split in `folder`; where it is lost or damaged, the same one drawn again, and a line that says so.
+) -> tuple["Folds", tuple[str, ...]]:
+    """The split, or folds, in `folder`; where it is lost or damaged, the same one drawn again, and a line that says so.
 
     Raises `StudyError` where it is lost and the data or their reading have changed so that another one is drawn.
     """
-    from aggregation_lab.data.splits.split import SPLIT_FILE, Split, draw_split
+    from aggregation_lab.data.splits.fold_files import load_folds, split_file
+    from aggregation_lab.data.splits.folds import draw_folds
 
-    file = folder.path / SPLIT_FILE
+    file = split_file(folder.path, settings.folds)
     try:
-        split = Split.load(folder.path, dataset)
-        if split.digest == digest:
-            return split, ()
+        folds = load_folds(file, settings.folds, dataset)
+        if folds.digest == digest:
+            return folds, ()
         fault = "is not the split that the runs so far were made with"
     except DataError as error:
         fault = str(error).splitlines()[0].removeprefix(f"{file}: ").partition(";")[0]
-    again = draw_split(dataset, shares=settings.shares, seed=settings.split_seed)
+    again = draw_folds(dataset, settings.folds, shares=settings.shares, seed=settings.split_seed)
     if again.digest != digest:
         advice = "restore the file, or choose another --out"
         raise StudyError(f"{file}: {fault}, and drawing it again gives another split; {advice}")
@@ -183,10 +186,11 @@ def make_phantoms(folder: Path, settings: PhantomSettings, progress: ProgressCal
     write_phantoms(folder, config, partial(progress, "drawing phantoms"), workers=cost.cores())
 
 
-def find_split(settings: DataConfig, dataset: "Dataset") -> "Split":
-    """The study's split file, else a new split."""
-    from aggregation_lab.data.splits.split import Split, draw_split
+def find_folds(settings: DataConfig, dataset: "Dataset") -> "Folds":
+    """The study's split file, or folds of its file, else new ones."""
+    from aggregation_lab.data.splits.fold_files import load_folds
+    from aggregation_lab.data.splits.folds import draw_folds
 
     if settings.split is None:
-        return draw_split(dataset, shares=settings.shares, seed=settings.split_seed)
-    return Split.load(settings.split, dataset)
+        return draw_folds(dataset, settings.folds, shares=settings.shares, seed=settings.split_seed)
+    return load_folds(settings.split, settings.folds, dataset, seed=settings.split_seed)

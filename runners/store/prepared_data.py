@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from aggregation_lab.data.cache import ImageCache
     from aggregation_lab.data.challenge import Dataset
+    from aggregation_lab.data.splits.folds import Folds
     from aggregation_lab.data.splits.split import Split
 
 TASKS = "tasks.json"
@@ -25,8 +26,12 @@ class Prepared:
     """What every run of a study reads."""
 
     dataset: "Dataset"
-    split: "Split"
+    folds: "Folds"
     cache: "ImageCache"
+
+    def split(self, fold: int | None = None) -> "Split":
+        """The split of the runs that test a fold."""
+        return self.folds.split(fold)
 
 
 def save_dataset(folder: StudyFolder, dataset: "Dataset") -> None:
@@ -64,8 +69,11 @@ def _root_and_tasks(folder: StudyFolder) -> tuple[Path, dict[str, Task]]:
 
 
 def read_case_tables(folder: StudyFolder) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.DataFrame"]:
-    """The case table of the prepared data, its near-duplicates, and the split. Raises `StudyError`."""
-    return _read_table(folder, "cases"), _read_table(folder, "near_duplicates"), folder.read_split().table
+    """The case table of the prepared data, its near-duplicates, and the parts of its split (`Folds.parts`).
+
+    Raises `StudyError`.
+    """
+    return _read_table(folder, "cases"), _read_table(folder, "near_duplicates"), folder.read_folds().parts
 
 
 def _read_table(folder: StudyFolder, name: str) -> "pd.DataFrame":
@@ -92,7 +100,7 @@ def load_prepared(folder: StudyFolder) -> Prepared:
     root, tasks = _root_and_tasks(folder)
     dataset = Dataset(root=root, tasks=tasks, warnings=(), notes=(), **tables)
     cache = open_cache(dataset, folder.read_study().training.image_size, folder.cache)
-    return Prepared(dataset, folder.read_split(), cache)
+    return Prepared(dataset, folder.read_folds(), cache)
 
 
 def _as_tuple(value: Any) -> Any:

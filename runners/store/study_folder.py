@@ -5,7 +5,7 @@ study.yaml           the study file as it was given
 plan.json            every run of the study
 threads.json         threads of each run
 prepared/            the case table and the tasks, as workers read them
-split.*              the one split; splits_final.json is its nnU-Net form
+split.*, folds.csv   the one split, or the folds; splits_final.json is their nnU-Net form
 data/, cache/        phantoms, if the study has no data of its own; decoded images
 floor/, runs/        the trivial predictors; one folder per run
 slurm/               job scripts, orders and logs
@@ -27,7 +27,7 @@ from runners.store.identity import Identity, read_identity
 from runners.store.run_store import RunStore
 
 if TYPE_CHECKING:
-    from aggregation_lab.data.splits.split import Split
+    from aggregation_lab.data.splits.folds import Folds
 
 MOST_THREADS = 4096
 
@@ -107,18 +107,19 @@ class StudyFolder:
     def write_plan(self, runs: list[PlannedRun]) -> None:
         write_sealed(self.plan_file, {"runs": [run.to_json() for run in runs]})
 
-    def read_split(self) -> "Split":
-        """The split that the finished runs were made with. Raises `StudyError` where it is not there."""
-        from aggregation_lab.data.splits.split import SPLIT_FILE, Split
+    def read_folds(self) -> "Folds":
+        """The splits that the finished runs were made with. Raises `StudyError` where they are not there."""
+        from aggregation_lab.data.splits.fold_files import load_folds, split_file
 
-        expected, file = self.read_identity().split, self.path / SPLIT_FILE
+        identity = self.read_identity()
+        file = split_file(self.path, identity.study.data.folds)
         try:
-            split = Split.load(file)
+            folds = load_folds(file, identity.study.data.folds)
         except DataError as error:
             raise cannot_be_used(file, error) from error
-        if expected not in (None, split.digest):
+        if identity.split not in (None, folds.digest):
             raise cannot_be_used(file, ValueError("it is not the split of the study"))
-        return split
+        return folds
 
     def fixed_threads(self, threads: int) -> int:
         """Threads of each run of this folder: `threads` at the first call, and the same number at every later one.

@@ -1,1 +1,1 @@
-"""One split over all tasks."""
+"""One split over all tasks, or folds that rotate."""

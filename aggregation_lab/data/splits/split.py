@@ -1,7 +1,7 @@
 """ONE split over all tasks: what belongs together stays together, whatever task it serves."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
@@ -12,8 +12,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from aggregation_lab.data.challenge import Dataset
-from aggregation_lab.data.rows.problems import Problem, Problems
-from aggregation_lab.data.splits.stratification import SPLITS, case_classes, case_labels, nested_ranks, stratify
+from aggregation_lab.data.rows.problems import Problem
+from aggregation_lab.data.splits.part_checks import check_parts
+from aggregation_lab.data.splits.stratification import SPLITS, count_labels, nested_ranks, stratify
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes, write_json, write_text
 
@@ -72,9 +73,9 @@ class Split:
         file = path / SPLIT_FILE if path.is_dir() else path
         split = Split(_read(file))
         if dataset is not None:
-            _check_match(split, dataset, file)
+            check_match(split.table, dataset, file)
             advice = "give it some in the file, or draw the split again"
-            split = replace(split, warnings=_check_parts(dataset, split.table, file, advice))
+            split = replace(split, warnings=check_parts(dataset, [split.table], file, advice))
         return split
 
     def _text(self) -> str:
@@ -95,14 +96,8 @@ def draw_split(dataset: Dataset, *, shares: Sequence[float] = (0.7, 0.15, 0.15),
         raise DataError(f"split shares: got {tuple(shares)}; give three numbers above 0 that sum to 1")
     component_of = find_components(dataset)
     component = dataset.cases["content"].map(component_of).to_numpy()
-    labels = case_labels(dataset)
-    names = sorted({label for case in labels for label in case})
-    column = {label: number for number, label in enumerate(names)}
-    counts = np.zeros((component.max() + 1, len(names)), dtype=int)
-    for row, case in zip(component, labels, strict=True):
-        for label in case:
-            counts[row, column[label]] += 1
-    order = _random_order(component_of, seed)
+    counts = count_labels(dataset, component)
+    order = random_order(component_of, seed)
     part = stratify(counts, np.asarray(shares, dtype=float), order)
     rank = nested_ranks(counts, part == 0, order)
     table = pd.DataFrame(
@@ -113,7 +108,7 @@ def draw_split(dataset: Dataset, *, shares: Sequence[float] = (0.7, 0.15, 0.15),
             "rank": rank[component],
         }
     ).sort_values("case", ignore_index=True)
-    return Split(table, _check_parts(dataset, table, dataset.root, "add cases or leave the task out"))
+    return Split(table, check_parts(dataset, [table], dataset.root, "add cases or leave the task out"))
 
 
 def find_components(dataset: Dataset) -> dict[str, int]:
@@ -143,42 +138,13 @@ def crossing(cases: pd.DataFrame, column: str) -> pd.Index:
     return parts.index[parts > 1]
 
 
-def _random_order(component_of: dict[str, int], seed: int) -> np.ndarray:
+def random_order(component_of: Mapping[str, int], seed: int) -> np.ndarray:
     """A random number in [0, 1) per component, from its smallest content and the seed."""
     first: dict[int, str] = {}
     for content in sorted(component_of):
         first.setdefault(component_of[content], content)
     draws = (hashlib.sha256(f"{seed} {first[number]}".encode()).digest()[:8] for number in range(len(first)))
     return np.array([int.from_bytes(draw, "big") / 2**64 for draw in draws])
-
-
-def _check_parts(dataset: Dataset, table: pd.DataFrame, source: Path, advice: str) -> tuple[Problem, ...]:
-    """Raise on tasks that cannot be trained or scored, with `advice`; return what is less than wished."""
-    problems = Problems()
-    classes = pd.Series(case_classes(dataset), index=dataset.cases.index, dtype=object)
-    frame = dataset.cases.assign(classes=classes).merge(table, on="case")
-    for name, task in dataset.tasks.items():
-        rows = frame[frame["task"] == name]
-        sizes = rows["split"].value_counts()
-        empty = [part for part in SPLITS if part not in sizes]
-        if empty:
-            held = f"its {len(rows)} cases form {rows['component'].nunique()} components"
-            problems.error("split", None, name, f"has no case in {', '.join(empty)}: {held}; {advice}")
-            continue
-        shown = rows[["split", "component", "classes"]].explode("classes").dropna()
-        for part in SPLITS:
-            present = set(shown.loc[shown["split"] == part, "classes"])
-            absent = sorted(set(shown["classes"]) - present)
-            listed = ", ".join(map(str, absent))
-            if task.type.needs_two_classes and part == "test" and len(present) < 2:
-                message = f"has only class {present.pop()} in test; add cases of class {listed}"
-                problems.error("split", None, name, message)
-            elif absent:
-                components = shown.loc[shown["classes"].isin(absent), "component"].nunique()
-                held = f"class {listed} has {components} component(s)"
-                problems.warning("split", None, name, f"has no case of class {listed} in {part}: {held}")
-    problems.raise_errors(source)
-    return problems.warnings
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -201,13 +167,14 @@ def _read(file: Path) -> pd.DataFrame:
     return table
 
 
-def _check_match(split: Split, dataset: Dataset, file: Path) -> None:
-    known, given = set(dataset.cases["case"]), set(split.table["case"])
+def check_match(table: pd.DataFrame, dataset: Dataset, file: Path) -> None:
+    """Raise `DataError` where `table` (case, split) is not of these cases, or parts a component."""
+    known, given = set(dataset.cases["case"]), set(table["case"])
     for cases, what in ((known - given, "misses"), (given - known, "knows")):
         if cases:
             tail = "" if what == "misses" else " that the data do not have"
             raise DataError(f"{file}: {what} {len(cases)} case(s){tail}, first {min(cases)}; draw the split again")
-    frame = dataset.cases.merge(split.table, on="case")
+    frame = dataset.cases.merge(table, on="case")
     frame["component"] = frame["content"].map(find_components(dataset))
     parted = crossing(frame, "component")
     if len(parted):

@@ -29,6 +29,18 @@ def case_classes(dataset: "Dataset") -> list[tuple[int, ...]]:
     ]
 
 
+def count_labels(dataset: "Dataset", component: np.ndarray) -> np.ndarray:
+    """Cases of each label by component, components x labels; `component` has the number of each case's."""
+    labels = case_labels(dataset)
+    names = sorted({label for case in labels for label in case})
+    column = {label: number for number, label in enumerate(names)}
+    counts = np.zeros((component.max() + 1, len(names)), dtype=int)
+    for row, case in zip(component, labels, strict=True):
+        for label in case:
+            counts[row, column[label]] += 1
+    return counts
+
+
 def stratify(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
     """The part (column of `shares`) that each component goes into.
 

@@ -10,7 +10,7 @@ from torch.utils.data import default_collate
 
 from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.data.cache import open_cache
-from aggregation_lab.data.splits.split import draw_split
+from aggregation_lab.data.splits.folds import draw_folds
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.batches import make_batch
 from aggregation_lab.training.trainer import Trainer
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def prepared(tiny_dataset, tmp_path_factory) -> Prepared:
     cache = open_cache(tiny_dataset, 32, tmp_path_factory.mktemp("cache"))
-    return Prepared(tiny_dataset, draw_split(tiny_dataset), cache)
+    return Prepared(tiny_dataset, draw_folds(tiny_dataset, 1), cache)
 
 
 def spec_for(prepared: Prepared, *names: str, batch_size: int = 4, steps: int = 4) -> RunSpec:
@@ -37,7 +37,7 @@ def spec_for(prepared: Prepared, *names: str, batch_size: int = 4, steps: int = 
 
 
 def both(prepared: Prepared, spec: RunSpec, tmp_path) -> tuple[Trainer, PlainRun]:
-    ours = Trainer(spec, prepared.dataset, prepared.split, prepared.cache, tmp_path, CPU)
+    ours = Trainer(spec, prepared.dataset, prepared.split(), prepared.cache, tmp_path, CPU)
     return ours, PlainRun(spec, prepared, ours.steps, CPU, workers=0)
 
 
@@ -53,7 +53,7 @@ def losses(ours: Trainer, plain: PlainRun) -> tuple[float, float]:
 
 @pytest.mark.parametrize("name", ["tiny_head", "tiny_head_det", "tiny_head_axis", "tiny_kind"])
 def test_the_plain_peer_starts_and_ends_at_the_same_loss(name, prepared, tmp_path):
-    whole = len(prepared.split.cases("train", name))  # every step sees the same batch: all cases
+    whole = len(prepared.split().cases("train", name))  # every step sees the same batch: all cases
     ours, plain = both(prepared, spec_for(prepared, name, batch_size=whole), tmp_path)
     kept, decoded = losses(ours, plain)
     assert decoded == pytest.approx(kept, rel=1e-3, abs=1e-5)
@@ -86,7 +86,7 @@ def test_the_plain_peer_tests_every_case(prepared, tmp_path):
     plain = PlainRun(spec, prepared, 4, CPU, workers=0)
     batches = list(plain.evaluation_batches(plain.test_files))
     assert [task for task, _, _ in batches] == [0, 1]
-    expected = [len(prepared.split.cases("test", name)) for name in ("tiny_head", "tiny_kind")]
+    expected = [len(prepared.split().cases("test", name)) for name in ("tiny_head", "tiny_kind")]
     assert [len(images) for _, images, _ in batches] == expected
     assert np.isfinite(plain.test())
 

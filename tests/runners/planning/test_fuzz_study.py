@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregation_lab.data.splits.split import draw_split
+from aggregation_lab.data.splits.folds import draw_folds
 from runners.execution.slurm.submit import overridden, parameters
 from runners.planning.plain_yaml import parse_yaml
 from runners.planning.plan import plan_runs
@@ -66,7 +66,7 @@ def replaced(value, way: tuple, new: object):
 @pytest.fixture(scope="module")
 def plan(tiny_dataset):
     """Reads a study file and plans its runs on the tiny data."""
-    split = draw_split(tiny_dataset)
+    split = draw_folds(tiny_dataset, 1)
     return lambda file: plan_runs(read_study_file(file), tiny_dataset, split)
 
 

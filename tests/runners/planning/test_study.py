@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aggregation_lab.data.splits.split import draw_split
+from aggregation_lab.data.splits.folds import draw_folds
 from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.tasks import CHALLENGE_TASKS
 from runners.planning.cost import makespan
@@ -26,7 +26,7 @@ FAULTS = [
     ({"seedz": 2}, "seedz: unknown field; did you mean seeds?"),
     ({"training": {"lerning_rate": 1}}, "training.lerning_rate: unknown field; did you mean learning_rate?"),
     ({"model": {"moe": {"expert": 2}}}, "model.moe.expert: unknown field; did you mean experts?"),
-    ({"data": {"folder": "x"}}, "data.folder: unknown field; it takes root, phantoms, tasks"),
+    ({"data": {"directory": "x"}}, "data.directory: unknown field; it takes root, phantoms, tasks"),
     ({"name": "a/b"}, "name: got 'a/b', it takes letters, digits, dots, dashes and underscores"),
     ({"name": None}, "name: got nothing, it takes text"),
     ({"budget": "huge"}, "budget: got 'huge', it takes 'smoke', 'small' or 'full'"),
@@ -124,7 +124,7 @@ def test_margin_of_task_type_and_default():
 
 def plan(dataset, **changes):
     raw = {"name": "tiny", "data": STUDY["data"], "training": STUDY["training"]} | changes
-    return plan_runs(parse_study(raw, "s"), dataset, draw_split(dataset))
+    return plan_runs(parse_study(raw, "s"), dataset, draw_folds(dataset, 1))
 
 
 def test_equal_units_are_one_run_counted_twice(tiny_dataset):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aggregation_lab.data.challenge import read_dataset
-from aggregation_lab.data.splits.split import draw_split
+from aggregation_lab.data.splits.folds import draw_folds
 from aggregation_lab.data.subjects import regular_expressions
 from aggregation_lab.data.subjects.regular_expressions import Expression
 from aggregation_lab.errors import DataError, ModelError, StudyError
@@ -333,7 +333,7 @@ def test_an_expression_finds_what_re_finds():
 
 def plan(dataset, **changes):
     with faults_in(Path("my.yaml")):
-        return plan_runs(parse_study({"name": "x"} | changes, "s"), dataset, draw_split(dataset))
+        return plan_runs(parse_study({"name": "x"} | changes, "s"), dataset, draw_folds(dataset, 1))
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,9 @@ def assert_same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) ->
 
 
 HEALED = {
-    "cache/images-*.npy": "images-* is damaged, caching images anew",
-    "cache/masks-*.npy": "masks-* is damaged, caching masks anew",
-    "cache/scan.parquet": "scan.parquet is damaged or of another agglab, reading images anew",
+    "cache/images-*.npy": "images-* is damaged, caching images again",
+    "cache/masks-*.npy": "masks-* is damaged, caching masks again",
+    "cache/scan.parquet": "scan.parquet is damaged or of another agglab, reading images again",
     "cache/scan-pairs.parquet": "comparing images",
     "floor/*-scores.parquet": "-scores.parquet is damaged or of other data, scoring the floor",
     "floor/*-cases.parquet": "-cases.parquet is damaged or of other data, scoring the floor",
