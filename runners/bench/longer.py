@@ -77,7 +77,7 @@ def _shortest(until: str, passes: float) -> dict[str, object]:
 
 
 def _trained(spec: RunSpec, data: Prepared, scratch: Path) -> Trainer:
-    trainer = Trainer(spec, data.dataset, data.split, data.cache, scratch, pick_device())
+    trainer = Trainer(spec, data.dataset, data.split(), data.cache, scratch, pick_device())
     trainer.train(lambda progress: None, checkpoint_seconds=math.inf)
     return trainer
 
