@@ -14,7 +14,9 @@ from aggregation_lab.model.depth import DepthContext, draw, draw_outside
 from aggregation_lab.model.encoder import build_encoder, freeze_trunk, map_above_trunk, spatial_map, trunk_tokens
 from aggregation_lab.model.heads import HEADS
 from aggregation_lab.model.heads.by_task import TaskHeads
+from aggregation_lab.model.image_path import ImagePath
 from aggregation_lab.model.moe import MoE, TaskContext, build_moe
+from aggregation_lab.model.shared_maps import Fusion
 from aggregation_lab.tasks import Task
 
 Parts = Sequence[tuple[str, slice]]
@@ -37,12 +39,16 @@ class M2DINO(nn.Module):
         heads: TaskHeads,
         moe: dict[int, MoE],
         context: TaskContext,
+        fusion: Fusion,
+        image_path: ImagePath | None,
         frozen_blocks: int = 0,
     ):
         super().__init__()
         self.encoder: Any = encoder  # timm's classes carry no types
         self.tasks = tuple(tasks)
         self.heads = heads
+        self.image_path = image_path
+        self.fusion = fusion
         self.task_embedding = nn.Embedding(len(tasks), self.encoder.embed_dim)
         nn.init.normal_(self.task_embedding.weight, std=0.02)
         self.moe = moe  # the encoder's own layers, by block: a view for recording, registered there already
@@ -60,11 +66,16 @@ class M2DINO(nn.Module):
         if self.training and self._drop_paths:
             self._depth.draws = self.draw_depth(len(inputs)) if depth is None else depth
         self._context.embedding = self.task_embedding(task_index).unsqueeze(1)
-        features = self._features(inputs)
-        size = features.shape[-1] * self.encoder.patch_embed.patch_size[-1]
-        return {task: self.heads[task](features[rows], size) for task, rows in parts}
+        deep = self._deep_map(inputs)
+        size = deep.shape[-1] * self.encoder.patch_embed.patch_size[-1]
+        maps = self.fusion(deep, None if self.image_path is None else self.image_path(inputs))
+        outputs = {}
+        for task, rows in parts:
+            head: Any = self.heads[task]
+            outputs[task] = head(self.fusion.read(maps.of(rows), head.stride), size)
+        return outputs
 
-    def _features(self, inputs: Tensor) -> Tensor:
+    def _deep_map(self, inputs: Tensor) -> Tensor:
         if not self.frozen_blocks:
             return spatial_map(self.encoder, inputs)
         tokens = self.trunk(inputs) if inputs.ndim == 4 else inputs
@@ -139,8 +150,12 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
     heads = []
     for task in tasks:
         torch.manual_seed(_name_seed(seed, task.name))
-        head = HEADS[task.type](dim=encoder.embed_dim, classes=task.classes, width=config.head_width)
+        head = HEADS[task.type](dim=config.head_width, classes=task.classes, width=config.head_width)
         heads.append((task.name, head))
+    torch.manual_seed(_name_seed(seed, "image path"))
+    # what a frozen trunk makes of an image is kept in the image's place, so there is no image for a path to see
+    image_path = None if config.frozen_blocks else ImagePath()
+    fusion = Fusion(dim=encoder.embed_dim, width=config.head_width, path=image_path is not None)
     torch.manual_seed(_name_seed(seed, "task embedding"))
     return M2DINO(
         encoder=encoder,
@@ -148,6 +163,8 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
         heads=TaskHeads(heads),
         moe=moe,
         context=context,
+        fusion=fusion,
+        image_path=image_path,
         frozen_blocks=config.frozen_blocks,
     )
 

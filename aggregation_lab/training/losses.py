@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aggregation_lab.model.heads.detection import Detections
+from aggregation_lab.model.heads.heat_maps import heat_map_loss, mean_position
 from aggregation_lab.tasks import TaskType
 
 
@@ -34,21 +35,10 @@ def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def detection_loss(output: Detections, boxes: Tensor) -> Tensor:
-    """Objectness with negatives over all cells, L1 + GIoU for the image's box. B x 4 boxes in [0, 1] -> B.
-
-    A cell is positive when its centre lies in the box; a box between the centres has the nearest cell as positive.
-    """
-    x, y = output.centres.unbind(1)
-    x_min, y_min, x_max, y_max = (side.unsqueeze(1) for side in boxes.unbind(1))
-    inside = (x >= x_min) & (x <= x_max) & (y >= y_min) & (y <= y_max)
-    middle = torch.stack([(x_min + x_max) / 2, (y_min + y_max) / 2], -1)  # B x 1 x 2
-    nearest = (output.centres - middle).square().sum(-1).argmin(1, keepdim=True)
-    positive = (inside | (torch.arange(len(output.centres), device=boxes.device) == nearest)).to(
-        output.objectness.dtype
-    )
-    objectness = F.binary_cross_entropy_with_logits(output.objectness, positive, reduction="none").mean(1)
+    """The centre's heat map, and L1 + GIoU for the image's box. B x 4 boxes in [0, 1] -> B."""
+    middle = boxes.unflatten(1, (2, 2)).mean(1, keepdim=True)
     distance = (output.box - boxes).abs().mean(1)
-    return objectness + 2 * distance + giou_loss(output.box, boxes)
+    return heat_map_loss(output.centre, middle) + 2 * distance + giou_loss(output.box, boxes)
 
 
 def giou_loss(one: Tensor, other: Tensor) -> Tensor:
@@ -70,9 +60,13 @@ def _sides(low: Tensor, high: Tensor) -> tuple[Tensor, ...]:
     return (high - low).unbind(1)
 
 
-def regression_loss(points: Tensor, reference: Tensor) -> Tensor:
-    """L1 on points in [0, 1], times ten to stand beside the other losses. B x P x 2 twice -> B."""
-    return 10 * (points - reference).abs().mean((1, 2))
+def regression_loss(logits: Tensor, points: Tensor) -> Tensor:
+    """The heat maps themselves, and L1 on the points read out of them, times ten to stand beside it.
+
+    L1 alone moves the mean of a map that is still flat: a short training learns next to nothing (docs/recipe.md).
+    B x P x h x w logits, B x P x 2 points in [0, 1] -> B.
+    """
+    return heat_map_loss(logits, points) + 10 * (mean_position(logits) - points).abs().mean((1, 2))
 
 
 LOSSES: dict[TaskType, Callable[[Any, Tensor], Tensor]] = {

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 class ClassificationHead(nn.Module):
     """Class logits from the mean and the maximum of the map: the whole view and its most telling place."""
 
+    stride = 8
+
     def __init__(self, *, dim: int, classes: int, width: int):
         super().__init__()
         self.reduce = nn.Sequential(nn.Linear(2 * dim, width), nn.GELU())

@@ -152,7 +152,9 @@ def test_paths_are_dropped_as_timm_drops_them(tmp_path, frozen):
     index, parts = torch.ones(4, dtype=torch.long), [("cls", slice(0, 4))]
     with torch.no_grad():
         torch.manual_seed(1)
-        expected = model.heads["cls"](spatial_map(plain, images), 64)
+        path = None if frozen else model.image_path(images)
+        maps = model.fusion(spatial_map(plain, images), path)
+        expected = model.heads["cls"](model.fusion.read(maps, 8), 64)
         torch.manual_seed(1)
         whole = model(images, index, parts)["cls"]
         torch.manual_seed(1)
