@@ -32,7 +32,7 @@ class DetectionHead(nn.Module):
         """B x D x h x w -> `Detections`. `size` is not needed here."""
         centre = self.centre(features).float()
         sides = self.sides(features).float().sigmoid().flatten(2).transpose(1, 2)  # B x cells x (left, top, ...)
-        centres = cell_centres(*features.shape[-2:], features.device)
+        centres = cell_centres(features.shape[-2], features.shape[-1], features.device)
         boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], -1)
         return Detections(centre, (centre.flatten(1).softmax(1).unsqueeze(-1) * boxes).sum(1))
 

@@ -18,7 +18,7 @@ def cell_centres(height: int, width: int, device: torch.device) -> Tensor:
 def mean_position(logits: Tensor) -> Tensor:
     """Soft-argmax (integral regression, Sun et al. 2018): B x P x h x w -> B x P x 2 as (x, y) in [0, 1]."""
     weights = logits.flatten(2).softmax(-1)
-    centres = cell_centres(*logits.shape[-2:], logits.device)
+    centres = cell_centres(logits.shape[-2], logits.shape[-1], logits.device)
     # a sum and not a matrix product: mixed precision would round the product to 1/256 of the image
     return (weights.unsqueeze(-1) * centres).sum(2)
 
@@ -28,7 +28,7 @@ def heat_map_loss(logits: Tensor, points: Tensor) -> Tensor:
 
     B x P x h x w logits, B x P x 2 points (x, y) in [0, 1] -> B. A point outside the image pulls to the border.
     """
-    centres = cell_centres(*logits.shape[-2:], logits.device)
+    centres = cell_centres(logits.shape[-2], logits.shape[-1], logits.device)
     distance = (centres - points.unsqueeze(2)).square().sum(-1)
     wanted = (-distance / (2 * SPREAD**2)).log_softmax(-1)
     found = logits.flatten(2).log_softmax(-1)
