@@ -45,9 +45,9 @@ class ImagePath(nn.Module):
             stages.append(nn.Sequential(conv_unit(width_in, width, stride=2), ResidualUnit(width)))
         self.stages = nn.ModuleList(stages)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         maps = []
         for stage in self.stages:
             images = stage(images)
             maps.append(images)
-        return maps
+        return tuple(maps)

@@ -68,11 +68,11 @@ class M2DINO(nn.Module):
         self._context.embedding = self.task_embedding(task_index).unsqueeze(1)
         deep = self._deep_map(inputs)
         size = deep.shape[-1] * self.encoder.patch_embed.patch_size[-1]
-        maps = self.fusion(deep, None if self.image_path is None else self.image_path(inputs))
+        maps = self.fusion(deep, () if self.image_path is None else self.image_path(inputs))
         outputs = {}
         for task, rows in parts:
             head: Any = self.heads[task]
-            outputs[task] = head(self.fusion.read(maps.of(rows), head.stride), size)
+            outputs[task] = head(self.fusion.read(maps.of(rows), head.view), size)
         return outputs
 
     def _deep_map(self, inputs: Tensor) -> Tensor:
@@ -147,15 +147,16 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
             block.mlp = moe[index] = build_moe(
                 block.mlp, kind=config.moe.kind, experts=config.moe.experts, context=context, top_k=config.moe.top_k
             )
-    heads = []
-    for task in tasks:
-        torch.manual_seed(_name_seed(seed, task.name))
-        head = HEADS[task.type](dim=config.head_width, classes=task.classes, width=config.head_width)
-        heads.append((task.name, head))
     torch.manual_seed(_name_seed(seed, "image path"))
     # what a frozen trunk makes of an image is kept in the image's place, so there is no image for a path to see
     image_path = None if config.frozen_blocks else ImagePath()
     fusion = Fusion(dim=encoder.embed_dim, width=config.head_width, path=image_path is not None)
+    heads = []
+    for task in tasks:
+        torch.manual_seed(_name_seed(seed, task.name))
+        kind = HEADS[task.type]
+        head = kind(dim=fusion.size(kind.view), classes=task.classes, width=config.head_width)
+        heads.append((task.name, head))
     torch.manual_seed(_name_seed(seed, "task embedding"))
     return M2DINO(
         encoder=encoder,

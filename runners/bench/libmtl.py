@@ -100,7 +100,7 @@ class SharedEncoder(nn.Module):
         super().__init__()
         self.encoder, self.task_embedding = model.encoder, model.task_embedding
         self.image_path, self.fusion = model.image_path, model.fusion
-        self.strides = [model.heads[task.name].stride for task in model.tasks]
+        self.views = [model.heads[task.name].view for task in model.tasks]
         self.layers, self.task = model.moe, 0
 
     def forward(self, images: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class SharedEncoder(nn.Module):
         for layer in self.layers.values():
             layer.context.embedding = embedding
         maps = self.fusion(spatial_map(self.encoder, images), self.image_path(images))
-        return self.fusion.read(maps, self.strides[self.task])
+        return self.fusion.read(maps, self.views[self.task])
 
 
 class HardSharing(HPS):

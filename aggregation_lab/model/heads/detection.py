@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from aggregation_lab.model.heads.heat_maps import cell_centres
+from aggregation_lab.model.shared_maps import View
 
 
 class Detections(NamedTuple):
@@ -21,7 +22,7 @@ class DetectionHead(nn.Module):
     The image's one box is the mean over cells weighted by the heat map of its centre.
     """
 
-    stride = 8
+    view = View.MIDDLE
 
     def __init__(self, *, dim: int, classes: int, width: int):
         super().__init__()

@@ -3,12 +3,13 @@
 from torch import Tensor, nn
 
 from aggregation_lab.model.heads.heat_maps import mean_position
+from aggregation_lab.model.shared_maps import View
 
 
 class RegressionHead(nn.Module):
     """B x points x h x w logits of each point's heat map; a point is the mean position under its map."""
 
-    stride = 4
+    view = View.FINE
 
     def __init__(self, *, dim: int, classes: int, width: int):
         super().__init__()

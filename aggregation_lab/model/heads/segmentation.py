@@ -3,11 +3,13 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aggregation_lab.model.shared_maps import View
+
 
 class SegmentationHead(nn.Module):
     """Class logits at the size of the input image."""
 
-    stride = 4
+    view = View.FINE
 
     def __init__(self, *, dim: int, classes: int, width: int):
         super().__init__()

@@ -8,6 +8,7 @@ from aggregation_lab.config import ModelConfig, MoEConfig
 from aggregation_lab.errors import ModelError
 from aggregation_lab.model.encoder import build_encoder, choose_attention, spatial_map
 from aggregation_lab.model.m2dino import build_m2dino
+from aggregation_lab.model.shared_maps import View
 from aggregation_lab.tasks import Task, TaskType
 
 TINY = "vit_tiny_patch16_dinov3_qkvb"
@@ -152,9 +153,9 @@ def test_paths_are_dropped_as_timm_drops_them(tmp_path, frozen):
     index, parts = torch.ones(4, dtype=torch.long), [("cls", slice(0, 4))]
     with torch.no_grad():
         torch.manual_seed(1)
-        path = None if frozen else model.image_path(images)
+        path = () if frozen else model.image_path(images)
         maps = model.fusion(spatial_map(plain, images), path)
-        expected = model.heads["cls"](model.fusion.read(maps, 8), 64)
+        expected = model.heads["cls"](model.fusion.read(maps, View.SUMMARY), 64)
         torch.manual_seed(1)
         whole = model(images, index, parts)["cls"]
         torch.manual_seed(1)
