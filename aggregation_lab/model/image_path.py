@@ -9,13 +9,15 @@ from torch import Tensor, nn
 STRIDES = (4, 8, 16)
 WIDTHS = (32, 64, 96)
 """Pixels between the cells of each map of the path, and its channels."""
+STEM = 16
+"""Channels of the first convolution, at stride 2."""
 GROUPS = 8
 
 
-def conv_unit(width_in: int, width: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def conv_unit(width_in: int, width: int, *, stride: int = 1) -> nn.Sequential:
     """Convolution, norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(width_in, width, kernel, stride, kernel // 2, bias=False), nn.GroupNorm(GROUPS, width), nn.ReLU()
+        nn.Conv2d(width_in, width, 3, stride, padding=1, bias=False), nn.GroupNorm(GROUPS, width), nn.ReLU()
     )
 
 
@@ -35,19 +37,19 @@ class ResidualUnit(nn.Module):
 
 class ImagePath(nn.Module):
     """B x 3 x S x S normalised images, S a multiple of 16 -> maps at strides 4, 8 and 16, B x WIDTHS[i] x S/STRIDES[i]
-    twice. The first convolution steps over four pixels at once: maps at stride 2 would cost as much as all others."""
+    twice. At stride 2 there is one thin convolution: maps of that size cost as much as all others."""
 
     def __init__(self) -> None:
         super().__init__()
-        first, *others = WIDTHS
-        stages = [nn.Sequential(conv_unit(3, first, kernel=7, stride=4), ResidualUnit(first))]
-        for width_in, width in zip(WIDTHS, others, strict=False):
-            stages.append(nn.Sequential(conv_unit(width_in, width, stride=2), ResidualUnit(width)))
-        self.stages = nn.ModuleList(stages)
+        self.stem = conv_unit(3, STEM, stride=2)
+        self.stages = nn.ModuleList(
+            nn.Sequential(conv_unit(width_in, width, stride=2), ResidualUnit(width))
+            for width_in, width in zip((STEM, *WIDTHS[:-1]), WIDTHS, strict=True)
+        )
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        maps = []
+        x, maps = self.stem(images), []
         for stage in self.stages:
-            images = stage(images)
-            maps.append(images)
+            x = stage(x)
+            maps.append(x)
         return tuple(maps)
