@@ -154,7 +154,7 @@ def test_frozen_weights_never_move_and_count_as_nothing(study, weights, tmp_path
     source = torch.load(weights)
     for name, value in trainer.model.named_parameters():
         if value.requires_grad:
-            assert not torch.equal(value, before[name]) or name.startswith("heads.") or "router" in name
+            assert not torch.equal(value, before[name]) or name.startswith(("heads.", "fusion.")) or "router" in name
         else:
             assert torch.equal(value, source[name.removeprefix("encoder.")])
     stepped = {id(parameter) for group in trainer.optimizer.param_groups for parameter in group["params"]}
