@@ -154,7 +154,7 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
     heads = []
     for task in tasks:
         torch.manual_seed(_name_seed(seed, task.name))
-        kind = HEADS[task.type]
+        kind: Any = HEADS[task.type]
         head = kind(dim=fusion.size(kind.view), classes=task.classes, width=config.head_width)
         heads.append((task.name, head))
     torch.manual_seed(_name_seed(seed, "task embedding"))

@@ -99,8 +99,10 @@ class SharedEncoder(nn.Module):
     def __init__(self, model: M2DINO):
         super().__init__()
         self.encoder, self.task_embedding = model.encoder, model.task_embedding
+        assert model.image_path is not None, "the bench freezes no blocks"
         self.image_path, self.fusion = model.image_path, model.fusion
-        self.views = [model.heads[task.name].view for task in model.tasks]
+        heads: list[Any] = [model.heads[task.name] for task in model.tasks]
+        self.views = [head.view for head in heads]
         self.layers, self.task = model.moe, 0
 
     def forward(self, images: Tensor) -> Tensor:

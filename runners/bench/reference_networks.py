@@ -3,6 +3,8 @@
 They read what agglab's model reads, images B x 3 x S x S, and give what agglab's losses take.
 """
 
+from typing import Any
+
 import timm
 import torch
 import torch.nn.functional as F
@@ -43,8 +45,9 @@ class ResNetDecoder(nn.Module):
 
     def __init__(self, classes: int, width: int = 64):
         super().__init__()
-        self.encoder = timm.create_model("resnet18", pretrained=False, features_only=True)
-        channels = self.encoder.feature_info.channels()
+        encoder: Any = timm.create_model("resnet18", pretrained=False, features_only=True)
+        channels = encoder.feature_info.channels()
+        self.encoder = encoder
         self.lateral = nn.ModuleList(nn.Conv2d(count, width, 1) for count in channels)
         self.smooth = nn.ModuleList(_conv_unit(width, width) for _ in channels)
         self.out = nn.Conv2d(width, classes, 1)

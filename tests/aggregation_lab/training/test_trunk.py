@@ -161,7 +161,8 @@ def test_frozen_weights_never_move_and_count_as_nothing(study, weights, tmp_path
     assert stepped == {id(value) for value in trainer.model.parameters() if value.requires_grad}
     whole = Trainer(spec_for(study[0], weights, "tiny_kind", frozen_blocks=0), *study, tmp_path, torch.device("cpu"))
     whole.ledger.images_seen = trainer.ledger.images_seen
-    assert trainer.flops() == pytest.approx(whole.flops() / 2, rel=0.05, abs=0)
+    # half the blocks, and no image path
+    assert 0.35 * whole.flops() < trainer.flops() < 0.5 * whole.flops()
 
 
 @pytest.mark.slow
