@@ -60,7 +60,6 @@ format: $(READY)
 
 bench: $(READY)
 	env -u OMP_NUM_THREADS $(BIN)/python -m runners.bench
-	$(BIN)/python -m runners.bench.analysis_speed
 
 calibrate: $(READY)
 	$(BIN)/python -m analysis.validation.calibrate

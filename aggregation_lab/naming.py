@@ -1,9 +1,10 @@
-"""Names of tasks, groups and units, and any text of others on its way to a screen.
+"""Names of tasks, groups and units.
 
 A name is kept as it was written but for what nobody sees: its Unicode form (NFC), blanks around it, and the kind of a
 blank. `NA`, `null`, `keys` or `..` are names like any other.
 """
 
+import difflib
 import unicodedata
 from collections.abc import Iterable
 
@@ -13,22 +14,10 @@ LONGEST_NAME = 200
 _MARKS_AT_ENDS = "\ufeff\u200b\u200e\u200f\u2060"  # what a byte order mark or a web page leaves around a word
 
 
-def printable(text: object, keep: str = "") -> str:
-    """`text` with every character that a terminal would obey, or not show, written as its escape (\\x1b, \\u202e).
-
-    Such are control characters, line breaks, zero-width and direction marks, and halves of surrogate pairs; those in
-    `keep` stay.
-    """
-    parts = (char if char.isprintable() or char in keep else _escape(char) for char in str(text))
-    return "".join(parts)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
-
-
 def clean_name(text: str) -> str:
     """The name that `text` means: NFC, every kind of blank a plain one, nothing invisible around it."""
+    if text.isascii():  # nearly every cell of nearly every table
+        return strip_all(text)
     composed = unicodedata.normalize("NFC", text)
     plain = "".join(" " if unicodedata.category(char) == "Zs" else char for char in composed)
     return strip_all(plain)
@@ -51,6 +40,20 @@ def name_fault(name: str) -> str:
     if hidden is not None:
         return f"take out the invisible character U+{ord(hidden):04X}"
     return ""
+
+
+def squashed(text: str) -> str:
+    """The letters and digits of a column's name: what programs add to it or change in it left out."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(char for char in folded if char.isalnum())
+
+
+def closest(name: str, written: Iterable[str], others: Iterable[str] = ()) -> str | None:
+    """Which of the `written` names most likely means `name`: one of its `others`, squashed, or a misspelt one."""
+    by_form = {squashed(text): text for text in written}
+    near = difflib.get_close_matches(squashed(name), by_form, n=1, cutoff=0.75)
+    form = next((form for form in (*others, *near) if form in by_form), None)
+    return by_form[form] if form else None
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:

@@ -214,7 +214,7 @@ def _repeated(frame: pd.DataFrame, key: Sequence[str]) -> pd.Series:
     """Rows whose key stood in an earlier row.
 
     Rows in the order of their key, as `append` leaves them, are compared with their neighbours: much quicker than
-    looking for each among all.
+    looking every one up among all.
     """
     if len(frame) < 2:
         return pd.Series(False, frame.index)

@@ -10,6 +10,8 @@ from aggregation_lab.config import ModelConfig, TrainingConfig, check_frozen
 from aggregation_lab.errors import ModelError
 from aggregation_lab.tasks import Task, TaskType
 
+SPEC = "spec.json"
+"""File in a run's folder that says what the run is."""
 CHECKPOINT = "checkpoint.pt"
 """File in a run's folder from which an unfinished run continues."""
 DONE = "done.json"
@@ -44,7 +46,7 @@ class RunSpec:
     @property
     def id(self) -> str:
         """Twelve hex digits. Clinical groups are labels of a study, not part of a run, and do not enter; nor does
-        the place of a local checkpoint, only its content."""
+        the path of a local checkpoint, only its content."""
         value = self.to_json()
         if self.weights:
             del value["model"]["weights"]
@@ -68,9 +70,9 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "RunSpec":
-        """The spec that `to_json` wrote. Tasks get their own name as group, since a run knows of no groups."""
+        """The spec that `to_json` wrote. Tasks get their name as group, since a run knows of no groups."""
         tasks = tuple(
-            Task(task["name"], TaskType(task["type"]), task["classes"], task["name"], task["laterality"])
+            Task(task["name"], TaskType.of(task["type"]), task["classes"], task["name"], task["laterality"])
             for task in value["tasks"]
         )
         return cls(

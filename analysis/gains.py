@@ -5,16 +5,16 @@ gain = joint - base, oriented so that positive favours the joint aggregation, on
 and is left out of every mean over tasks.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from analysis.frames import frame
+from analysis.frames import part
 from analysis.settings import Scale
-from analysis.statistics.uncertainty import ROUNDING, Estimate, differ, estimate
+from analysis.statistics.uncertainty import ROUNDING, GainEstimate, differ, estimate
 
 
 def contrast_name(joint: str, base: str) -> str:
@@ -49,6 +49,10 @@ class Contrast:
         """What a row of a frame says of its contrast."""
         return {"contrast": self.name, "joint": self.joint, "base": self.base}
 
+    def at(self, fraction: float) -> dict[str, str | float]:
+        """The same of the contrast at one fraction."""
+        return {**self.columns, "fraction": fraction}
+
 
 def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
     """Every aggregation against the first, which is TS if there is one, and AU against CG."""
@@ -65,6 +69,8 @@ class TaskScores:
 
     `arms` has columns aggregation, fraction, seed, run, n_train, one row per arm; `values` one score per arm (A);
     `draws` the scores on resampled subjects (B x A), if there are cases. `unit` is "1" for a unit-free score.
+    `margin` is the loss of unit-free score that counts as none; `improving` tells by (aggregation, fraction) whether
+    validation was still rising when a model's budget ended, where that is known.
     """
 
     task: str
@@ -75,14 +81,16 @@ class TaskScores:
     values: np.ndarray
     draws: np.ndarray | None = None
     subjects: int = 0
+    margin: float = float("nan")
+    improving: Mapping[tuple[str, float], bool] = field(default_factory=dict)
 
     @cached_property
-    def places(self) -> dict[tuple[str, float], dict[int, int]]:
-        """Place of each arm by (aggregation, fraction) and seed."""
+    def arm_index(self) -> dict[tuple[str, float], dict[int, int]]:
+        """Index of each arm by (aggregation, fraction) and seed."""
         found: dict[tuple[str, float], dict[int, int]] = {}
         columns = (self.arms[name].to_list() for name in ("aggregation", "fraction", "seed"))
-        for place, (aggregation, fraction, seed) in enumerate(zip(*columns, strict=True)):
-            found.setdefault((aggregation, fraction), {})[int(seed)] = place
+        for index, (aggregation, fraction, seed) in enumerate(zip(*columns, strict=True)):
+            found.setdefault((aggregation, fraction), {})[int(seed)] = index
         return found
 
 
@@ -99,8 +107,6 @@ class PairedGain:
     group: str
     unit: str
     """Unit of the gains."""
-    score_unit: str
-    """Unit of the scores they come from."""
     n_train: float
     seeds: tuple[int, ...]
     joint_scores: np.ndarray
@@ -114,12 +120,17 @@ class PairedGain:
     unpaired: int
     size: float = 0.0
     """How large the scores are that gains are differences of, in units of the gains."""
+    margin: float = float("nan")
+    """Largest loss that counts as none, in units of the gains; NaN where the margin says nothing about them."""
+    joint_improving: bool | None = None
+    base_improving: bool | None = None
+    """Whether the base model was still improving when its budget ended; None where that is not known."""
 
-    def places(self, seeds: Iterable[int]) -> list[int]:
-        """Where given seeds stand."""
+    def seed_index(self, seeds: Iterable[int]) -> list[int]:
+        """Index of each of these seeds."""
         return [self.seeds.index(seed) for seed in seeds]
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> GainEstimate:
         """Mean over seeds with the variances of `analysis.statistics.uncertainty`."""
         return estimate(self.by_seed, self.draws, self.subjects, self.size)
 
@@ -139,25 +150,27 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
 
     Seeds that one side lacks, or whose score is undefined, are left out and counted in `unpaired`.
     """
-    sides = [scores.places.get((name, fraction), {}) for name in (contrast.joint, contrast.base)]
+    sides = [scores.arm_index.get((name, fraction), {}) for name in (contrast.joint, contrast.base)]
     if not sides[0] or not sides[1]:
         return None
     both = [(seed, sides[0][seed], sides[1][seed]) for seed in sorted(set(sides[0]) & set(sides[1]))]
-    both = [each for each in both if np.isfinite(scores.values[list(each[1:])]).all()]
-    at_joint, at_base = ([each[side] for each in both] for side in (1, 2))
+    both = [match for match in both if np.isfinite(scores.values[list(match[1:])]).all()]
+    at_joint, at_base = ([match[side] for match in both] for side in (1, 2))
     joint, base = scores.values[at_joint], scores.values[at_base]
     draws = None
     if scores.draws is not None:
         draws = _scaled(scores.draws[:, at_joint], scores.draws[:, at_base], scale, pooled_sd(joint, base))
     runs, n_train = scores.arms["run"].to_numpy(object), scores.arms["n_train"].to_numpy(float)
+    joint_improving, base_improving = (
+        scores.improving.get((name, fraction)) for name in (contrast.joint, contrast.base)
+    )
     return PairedGain(
         task=scores.task,
         type=scores.type,
         group=scores.group,
         unit=scores.unit if scale == "absolute" else "1",
-        score_unit=scores.unit,
         n_train=float(n_train[at_base].mean()) if both else float("nan"),
-        seeds=tuple(each[0] for each in both),
+        seeds=tuple(match[0] for match in both),
         joint_scores=joint,
         base_scores=base,
         joint_runs=runs[at_joint],
@@ -168,6 +181,9 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         same_model=bool(both) and bool((runs[at_joint] == runs[at_base]).all()) and runs[at_base[0]] != "",
         unpaired=len(sides[0]) + len(sides[1]) - 2 * len(both),
         size=_size(joint, base) if scale == "absolute" else 1.0,
+        margin=_margin(scores, joint, base, scale),
+        joint_improving=joint_improving,
+        base_improving=base_improving,
     )
 
 
@@ -192,6 +208,20 @@ def _scaled(joint: np.ndarray, base: np.ndarray, scale: Scale, sd: float) -> np.
         return np.where(base != 0, (joint - base) / np.abs(base), np.nan)
 
 
+def _margin(scores: TaskScores, joint: np.ndarray, base: np.ndarray, scale: Scale) -> float:
+    """A task's margin on the scale of its gains.
+
+    Relative gains of unit-free scores take the margin over the base score, those of pixel errors the margin itself.
+    NaN where the margin says nothing about the scale: absolute pixels, or a standardised gain without scatter.
+    """
+    if scores.unit != "1":
+        return scores.margin if scale == "relative" else float("nan")
+    if scale == "absolute":
+        return scores.margin
+    size = abs(float(base.mean())) if scale == "relative" and len(base) else pooled_sd(joint, base)
+    return scores.margin / size if size else float("nan")
+
+
 def pair_all(
     scores: Iterable[TaskScores], contrast: Contrast, fraction: float, scale: Scale = "absolute"
 ) -> list[PairedGain]:
@@ -200,34 +230,51 @@ def pair_all(
     A relative gain over a score of 0, or a standardised one where no seed differs, is undefined; a mean over the other
     seeds alone would be of chosen seeds, so the task has no gain then.
     """
-    found = (pair(each, contrast, fraction, scale) for each in scores)
-    return [each for each in found if each is not None and each.seeds and np.isfinite(each.by_seed).all()]
+    found = (pair(task_scores, contrast, fraction, scale) for task_scores in scores)
+    return [paired for paired in found if paired is not None and paired.seeds and np.isfinite(paired.by_seed).all()]
 
 
-def seed_gains(pairs: Iterable[PairedGain], contrast: Contrast, fraction: float) -> pd.DataFrame:
+def compare(
+    scores: Sequence[TaskScores],
+    compared: Iterable[Contrast],
+    fractions: Sequence[float],
+    scale: Scale = "absolute",
+) -> dict[tuple[Contrast, float], list[PairedGain]]:
+    """`pair_all` for every contrast at every fraction, contrast by contrast."""
+    return {
+        (contrast, fraction): pair_all(scores, contrast, fraction, scale)
+        for contrast in compared
+        for fraction in fractions
+    }
+
+
+def seed_gains(pairs: Iterable[PairedGain]) -> pd.DataFrame:
     """The frame `seed_gains` of one contrast and fraction: a row per task and seed, with the runs it comes from."""
     rows = [
         {
-            **contrast.columns,
-            "fraction": fraction,
-            "task": each.task,
-            "type": each.type,
-            "group": each.group,
+            "task": pair.task,
+            "type": pair.type,
+            "group": pair.group,
             "seed": seed,
-            "n_train": each.n_train,
-            "joint_score": each.joint_scores[place],
-            "base_score": each.base_scores[place],
-            "gain": each.by_seed[place],
-            "joint_run": each.joint_runs[place],
-            "base_run": each.base_runs[place],
+            "n_train": pair.n_train,
+            "joint_score": pair.joint_scores[index],
+            "base_score": pair.base_scores[index],
+            "gain": pair.by_seed[index],
+            "joint_run": pair.joint_runs[index],
+            "base_run": pair.base_runs[index],
         }
-        for each in pairs
-        for place, seed in enumerate(each.seeds)
+        for pair in pairs
+        for index, seed in enumerate(pair.seeds)
     ]
-    return frame("seed_gains", rows)
+    return part("seed_gains", rows)
+
+
+def still_improving(pairs: Iterable[PairedGain]) -> int:
+    """Pairs whose base model was still improving when its budget ended."""
+    return sum(bool(pair.base_improving) for pair in pairs)
 
 
 def common_seeds(pairs: Iterable[PairedGain]) -> list[int]:
     """Seeds that all pairs have, sorted."""
-    sets = [set(each.seeds) for each in pairs]
+    sets = [set(pair.seeds) for pair in pairs]
     return sorted(set.intersection(*sets)) if sets else []

@@ -1,6 +1,6 @@
 """The score tables of one study, read, checked and counted: what every analysis starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from aggregation_lab import results
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.manifest import Manifest, read_manifest
-from aggregation_lab.tasks import METRICS, TYPE_METRICS, TaskType
+from aggregation_lab.tasks import METRICS, find_type
 from analysis.frames import frame
 from analysis.gains import TaskScores
-from analysis.statistics.resampling import TaskCases, Weights, draw_weights, task_cases
+from analysis.statistics.resampling import CaseArrays, Weights, case_arrays, draw_weights
 from analysis.statistics.weighted_metrics import VALUE
 
 _AGREE = 1e-6
@@ -39,14 +39,34 @@ class StudyTables:
     @property
     def aggregations(self) -> list[str]:
         """The baseline, then TS, CG, AU, then the user's, as far as they have scores."""
-        present = set(self.scores["aggregation"]) - {FLOOR}
-        order = {"TS": 0, "CG": 1, "AU": 2} | {self.baseline: -1}
-        return sorted(present, key=lambda name: (order.get(name, 3), name))
+        return aggregation_order(set(self.scores["aggregation"]) - {FLOOR}, self.baseline)
 
     @property
     def fractions(self) -> list[float]:
         """Shares of the training components that have scores, ascending."""
         return sorted(set(self.scores["fraction"]))
+
+    @property
+    def full(self) -> float:
+        """The largest share of the training components that has scores."""
+        return max(self.fractions)
+
+    def improving(self) -> pd.DataFrame:
+        """Columns aggregation, task, fraction, improving: still rising on validation at the end in at least one seed.
+
+        Empty without curves.
+        """
+        keys = ["aggregation", "task", "fraction"]
+        if self.curves is None:
+            return pd.DataFrame(columns=[*keys, "improving"])
+        rows = self.curves.groupby(keys, as_index=False).agg(improving=("still_improving", "any"))
+        return rows.astype({"improving": bool})
+
+
+def aggregation_order(names: Collection[str], baseline: str | None = None) -> list[str]:
+    """The baseline, then TS, CG, AU, then the user's by name."""
+    rank = {"TS": 0, "CG": 1, "AU": 2} | {baseline: -1}
+    return sorted(names, key=lambda name: (rank.get(name, 3), name))
 
 
 def load_study(folder: Path | str) -> StudyTables:
@@ -85,18 +105,16 @@ def check_two(study: StudyTables) -> None:
 
 def primary_of(type_name: str, metrics: Sequence[str]) -> str:
     """The primary metric of a task type among those that have scores."""
-    known = TYPE_METRICS.get(TaskType(type_name), ()) if type_name in set(TaskType) else ()
-    for name in known:
-        if name in metrics:
-            return name
-    return next((name for name in metrics if name != "score"), "score")
+    task_type = find_type(type_name)
+    known = [metric.name for metric in task_type.metrics] if task_type else []
+    return next((name for name in [*known, *metrics] if name in metrics and name != "score"), "score")
 
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
     """The cases of every task as arrays, and one set of resamples of their subjects."""
 
-    tasks: dict[str, TaskCases]
+    tasks: dict[str, CaseArrays]
     weights: Weights
 
 
@@ -106,7 +124,7 @@ def resample(study: StudyTables, draws: int, seed: int) -> Resampled | None:
         return None
     trained = study.cases[study.cases["aggregation"] != FLOOR]
     try:
-        tasks = {str(task): task_cases(rows, str(task)) for task, rows in trained.groupby("task", sort=True)}
+        tasks = {str(task): case_arrays(rows, str(task)) for task, rows in trained.groupby("task", sort=True)}
     except ResultsError as error:
         raise ResultsError(f"{study.manifest.study}: {error}") from error
     subjects = np.concatenate([cases.subjects for cases in tasks.values()])
@@ -121,6 +139,9 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
     """
     found = []
     trained = study.scores[study.scores["aggregation"] != FLOOR]
+    improving: dict[str, dict[tuple[str, float], bool]] = {}
+    for name, task, fraction, known in study.improving().itertuples(index=False, name=None):
+        improving.setdefault(task, {})[name, fraction] = known
     for task, rows in trained.groupby("task", sort=True):
         available = list(rows["metric"].unique())
         name = (
@@ -133,10 +154,10 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
         cases = resampled.tasks.get(str(task)) if resampled else None
         values, draws = own["value"].to_numpy(float), None
         if cases is not None and resampled is not None:
-            place = _places(own, cases)
+            index = _arm_index(own, cases)
             column = VALUE if VALUE in cases.quantities else name
-            draws = cases.draws(resampled.weights, [column])[column][:, place]
-            computed = cases.scores()[column][place]
+            draws = cases.draws(resampled.weights, [column])[column][:, index]
+            computed = cases.scores()[column][index]
             if not cases.left_out:
                 _check_agreement(study, str(task), name, values, computed, own)
             values = computed
@@ -150,6 +171,8 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 values=sign * values,
                 draws=None if draws is None else sign * draws,
                 subjects=cases.n_subjects if cases is not None else 0,
+                margin=study.manifest.margin(str(task)),
+                improving=improving.get(str(task), {}),
             )
         )
     return found
@@ -163,17 +186,17 @@ def unit_of(metric: str, values: np.ndarray) -> str:
     return "1" if ((known >= 0) & (known <= 1)).all() else metric
 
 
-def _places(own: pd.DataFrame, cases: TaskCases) -> np.ndarray:
+def _arm_index(own: pd.DataFrame, cases: CaseArrays) -> np.ndarray:
     """Where each score's arm stands among the arms of the cases. Raises `ResultsError` where it has no cases."""
     arms = pd.MultiIndex.from_frame(cases.arms)
-    place = arms.get_indexer(pd.MultiIndex.from_frame(own[list(cases.arms.columns)]))
-    if (place < 0).any():
-        row = own.iloc[int((place < 0).argmax())]
+    index = arms.get_indexer(pd.MultiIndex.from_frame(own[list(cases.arms.columns)]))
+    if (index < 0).any():
+        row = own.iloc[int((index < 0).argmax())]
         raise ResultsError(
             f"cases table: no rows of {cases.task} under {row['aggregation']}, fraction {row['fraction']:g}, "
             f"seed {row['seed']}, which has a score; collect the study again"
         )
-    return place
+    return index
 
 
 def _check_agreement(

@@ -4,11 +4,10 @@ A small real grid is interrupted at random and continued by the same command, ag
 must equal those of an undisturbed grid bit by bit; then the next grid starts, until enough interruptions were made.
 
 Faults come from outside (signals, damaged files, a second grid) and from inside: a `Fault` in the environment makes the
-grid or one of its workers die or fail at a chosen write.
+grid or one of its workers die or fail at a chosen write (tests/faults.py).
 """
 
 import argparse
-import errno
 import json
 import os
 import random
@@ -29,8 +28,8 @@ from typing import Any
 import pandas as pd
 
 from tests import ROOT
+from tests.faults import FAULT, INSIDE, Fault
 
-FAULT = "AGGLAB_CHAOS"
 MEASURED = ("seconds", "train_seconds", "peak_memory", "started", "resumes", "versions")
 """Columns of the table of runs that tell of time, memory, the interruptions themselves and the state of the code."""
 RUNS = 24
@@ -39,112 +38,15 @@ PATIENCE = 3600.0
 """Seconds after which a grid counts as hanging."""
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What happens inside the `where` process (grid, worker) at the `number`-th write of a file named `file`...
-
-    die: SIGKILL when half of the file is written. full: from then on every write finds no space left; late: only the
-    system's own, in the end, does. readonly: no file can be made from then on. clock: the time of day jumps by a day.
-    It strikes one process; `mark` is the file by which they know.
-    """
-
-    where: str
-    deed: str
-    mark: str
-    file: str = ""
-    number: int = 1
-
-
-def plant(where: str) -> None:
-    """Put the fault of the environment into this process, if it is meant for it."""
-    if FAULT not in os.environ:
-        return
-    fault = Fault(**json.loads(os.environ[FAULT]))
-    if fault.where != where:
-        return
-    if fault.deed == "clock":
-        real_time, jump = time.time, random.Random(fault.mark).choice([-86_400, 86_400])
-        time.time = lambda: real_time() + jump
-        Path(fault.mark).touch()
-        return
-    from aggregation_lab import files
-
-    make, sync, writes = files.temporary_file, os.fsync, Counter[str]()
-
-    def strikes() -> bool:
-        if writes["struck"] or writes["seen"] < fault.number:
-            return bool(writes["struck"])
-        try:
-            Path(fault.mark).touch(exist_ok=False)
-        except FileExistsError:
-            return False  # it has struck another process
-        writes["struck"] = 1
-        return True
-
-    def temporary_file(folder: Path, name: str) -> tuple[int, Path]:
-        writes["seen"] += name.startswith(fault.file)
-        if fault.deed == "readonly" and strikes():
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        handle, path = make(folder, name)
-        if fault.deed == "full" and strikes():
-            os.close(handle)
-            path.unlink()
-            path.symlink_to("/dev/full")
-            handle = os.open(path, os.O_RDWR)
-        names.append(path)
-        return handle, path
-
-    def fsync(handle):
-        if fault.deed == "late" and strikes():
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if fault.deed == "die" and strikes():
-            os.truncate(names[-1], os.path.getsize(names[-1]) // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-        sync(handle)
-
-    names: list[Path] = []
-    files.temporary_file, os.fsync = temporary_file, fsync
-
-
-def load(out: Path):
-    """What workers load: the real thing, and their fault."""
-    from runners.store.study_folder import load_prepared
-
-    plant("worker")
-    return load_prepared(out)
-
-
-def train(*args, **kwargs) -> None:
-    """What workers call: the real training, with a checkpoint after every step, so that there are writes to hit."""
-    from aggregation_lab.training.execution import train_run
-
-    train_run(*args, **kwargs, checkpoint_seconds=0.0)
-
-
-TABLES = ("scores", "cases", "runs", "curves", "routing")
-INSIDE = {
-    "death of a worker while it writes a checkpoint": ("worker", "die", ("checkpoint",)),
-    "death of a worker while it writes results": ("worker", "die", (*TABLES, "done")),
-    "death of the grid while it collects": ("grid", "die", TABLES),
-    "disk full at a write of a worker": ("worker", "full", ("",)),
-    "disk full at a write of the grid": ("grid", "full", ("",)),
-    "disk full, found late by a worker": ("worker", "late", ("",)),
-    "disk full, found late by the grid": ("grid", "late", ("",)),
-    "folder read-only for a worker": ("worker", "readonly", ("",)),
-    "clock of a worker jumps by a day": ("worker", "clock", ("",)),
-    "clock of the grid jumps by a day": ("grid", "clock", ("",)),
-}
-"""Faults inside a process: where, what, and at which files."""
-
 GRID = """
 import functools, sys
 sys.path.insert(0, {project!r})
 if __name__ == "__main__":
     from runners import cli
     from runners.execution import grid
-    from tests import chaos
-    chaos.plant("grid")
-    grid.WorkerConfig = functools.partial(grid.WorkerConfig, load="tests.chaos:load", train="tests.chaos:train")
+    from tests import faults
+    faults.plant("grid")
+    grid.WorkerConfig = functools.partial(grid.WorkerConfig, load="tests.faults:load", train="tests.faults:train")
     cli.main()
 """
 
@@ -337,12 +239,12 @@ class Arena:
     def compare(self, reference: Path) -> None:
         """The same command once more, undisturbed: then everything is there, once, and equal to the reference."""
         from aggregation_lab import results
-        from runners.store.run_store import RunStore, State
-        from runners.store.study_folder import read_plan
+        from runners.store.run_folder import State
+        from runners.store.study_folder import StudyFolder
 
         self.run()
-        runs = read_plan(self.out)
-        assert {status.state for status in RunStore(self.out).statuses(runs).values()} == {State.DONE}
+        runs = StudyFolder(self.out).read_plan()
+        assert {status.state for status in StudyFolder(self.out).runs.statuses(runs).values()} == {State.DONE}
         assert len(list(self.out.glob("runs/*"))) == len(runs) == RUNS
         for name, table in results.TABLES.items():
             mine, other = (results.read_table(out / f"{name}.parquet", table) for out in (self.out, reference))

@@ -18,7 +18,9 @@ from types import SimpleNamespace
 
 from aggregation_lab.errors import AgglabError, TrainingError
 from aggregation_lab.files import write_json
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution.worker import WorkerConfig
+from runners.store.study_folder import StudyFolder
 from tests.waiting import wait_for
 
 BROKEN: list[str] = []
@@ -35,19 +37,19 @@ class Interruption(Exception):
 def config(out: Path, **changes) -> WorkerConfig:
     names = {"load": "load", "train": "train", "interruption": "Interruption"}
     return WorkerConfig(
-        out, threads=1, **{field: f"tests.fake_engine:{name}" for field, name in names.items()} | changes
+        StudyFolder(out), threads=1, **{field: f"tests.fake_engine:{name}" for field, name in names.items()} | changes
     )
 
 
-def load(out: Path) -> SimpleNamespace:
+def load(folder: StudyFolder) -> SimpleNamespace:
     return SimpleNamespace(dataset=None, split=None, cache=None)
 
 
-def load_broken(out: Path) -> None:
+def load_broken(folder: StudyFolder) -> None:
     raise AgglabError("the data are gone")
 
 
-def load_killed(out: Path) -> None:
+def load_killed(folder: StudyFolder) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -70,7 +72,7 @@ def train(spec, dataset, split, cache, folder: Path, *, report, threads, device)
             stay(name, folder, say)
         say()
     write_json(folder / "result.json", {"value": state["value"], "resumes": state["resumes"]})
-    write_json(folder / "done.json", {"run": spec.id, "seconds": 0.1})
+    write_sealed(folder / "done.json", {"run": spec.id, "seconds": 0.1})
     checkpoint.unlink()
     note(folder, f"end {spec.id}")
 

@@ -1,17 +1,21 @@
-"""What the fuzz tests share: how many examples, from which start, and that each one ends in time and in clear words.
+"""What the fuzz tests share: how many examples, from which start, damage, and that each ends in time and clear words.
 
 `FUZZ_EXAMPLES` is the number of examples of each test (50), `FUZZ_SEED` a start other than the fixed one.
 """
 
 import os
+import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, seed, settings
+from hypothesis import strategies as st
 
 from aggregation_lab.errors import AgglabError
+from aggregation_lab.storage.sealed_parquet import parsed
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
 LIMIT = 10.0
@@ -64,3 +68,46 @@ def refused_clearly() -> Iterator[None]:
         lines = str(error).splitlines()
         assert lines and all(line.strip() and line.isprintable() for line in lines), repr(str(error))
         assert max(map(len, lines)) < 2000, f"a line of {max(map(len, lines))} characters"
+
+
+@st.composite
+def damaged(draw: st.DrawFn, contents: Sequence[bytes], pieces: st.SearchStrategy[bytes]) -> bytes:
+    """One of `contents` with some bytes changed, cut, doubled, or one of `pieces` put in; most near its start."""
+    data = bytearray(draw(st.sampled_from(contents)))
+    for _ in range(draw(st.integers(1, 6))):
+        near = draw(st.booleans())
+        where = draw(st.integers(0, min(len(data), 200 if near else len(data)) - 1)) if data else 0
+        kind = draw(st.sampled_from(["set", "set", "set", "cut", "insert", "double"]))
+        if kind == "set" and data:
+            data[where] = draw(st.sampled_from([0, 1, 2, 127, 128, 255]) | st.integers(0, 255))
+        elif kind == "cut":
+            del data[where : where + draw(st.integers(1, 64))]
+        elif kind == "insert":
+            data[where:where] = draw(pieces)
+        else:
+            data[where:where] = data[where : where + draw(st.integers(1, 64))]
+    return bytes(data)
+
+
+def turn_bit(content: bytes, draw: random.Random) -> bytes:
+    """`content` with one bit turned."""
+    turned = bytearray(content)
+    turned[draw.randrange(len(turned))] ^= 1 << draw.randrange(8)
+    return bytes(turned)
+
+
+def flip(file: Path, seed: int = 0) -> None:
+    """Turn one bit; of a Parquet file one that matters, since some of those that describe its content do not."""
+    whole, draw = file.read_bytes(), random.Random(seed)
+    while file.read_bytes() == whole:
+        content = turn_bit(whole, draw)
+        if file.suffix != ".parquet" or not is_table(content):
+            file.write_bytes(content)
+
+
+def is_table(content: bytes) -> bool:
+    try:
+        parsed(content)
+    except ValueError:
+        return False
+    return True

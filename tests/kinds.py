@@ -2,17 +2,21 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import yaml
 from PIL import Image
 
+from aggregation_lab.config import TargetRules
 from aggregation_lab.data.challenge import Dataset, read_dataset
 from aggregation_lab.errors import DataError
 
 HEIGHT, WIDTH, COUNT = 48, 64, 12
+SIDES = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
 TASK = "tiny_task"
 
 Encode = Callable[[np.ndarray], bytes]
@@ -109,3 +113,21 @@ def good(root: Path, **settings: object) -> Dataset:
     dataset = read_dataset(root, **settings)  # type: ignore[arg-type]
     assert not dataset.warnings, "\n".join(map(str, dataset.warnings))
     return dataset
+
+
+def binary(value: int, dtype: type = np.uint8) -> Callable[[int], np.ndarray]:
+    return lambda number: (structure(number) * value).astype(dtype)
+
+
+def png(pixels: Callable[[int], np.ndarray], mode: str = "") -> Callable[[int], bytes]:
+    def encode(number: int) -> bytes:
+        image = Image.fromarray(pixels(number))
+        return encoded(image.convert(mode) if mode else image, "PNG")
+
+    return encode
+
+
+def rule_in(line: str) -> TargetRules:
+    """The rule that a line says to write into the study file, as that file would be read."""
+    name, value = re.search(r"data\.(\w+): (\[.*?\]|\{[^{}]*(?:\{[^{}]*\})?[^{}]*\})", line).groups()  # type: ignore[union-attr]
+    return TargetRules.model_validate({name: yaml.safe_load(value)})

@@ -6,34 +6,34 @@ import pandas as pd
 
 from aggregation_lab import results
 from aggregation_lab.files import file_digest, write_json
-from aggregation_lab.run import DONE
+from aggregation_lab.run import DONE, SPEC
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.planning.plan import PlannedRun
-from runners.planning.study import Study
-from runners.planning.study_file import load_study
+from runners.planning.study_file import read_study_file
+from runners.planning.study_schema import Study
 from runners.store.collect import collect
-from runners.store.prepare import floor_file, prepare
-from runners.store.run_store import SPEC, RunStore
-from runners.store.study_folder import fixed_threads, read_plan
+from runners.store.floor_tables import floor_file
+from runners.store.prepare import prepare
+from runners.store.study_folder import StudyFolder
 from tests.tiny import write_study
 
 
 def make_finished(folder: Path, data: Path) -> Path:
     """`folder`/out with six finished runs and collected tables; `folder`/study.yaml is its study."""
-    file, out = write_study(folder / "study.yaml"), folder / "out"
-    study = load_study(file, data=data)
+    file, out = write_study(folder / "study.yaml"), StudyFolder(folder / "out")
+    study = read_study_file(file, data=data)
     prepare(study, file, out, lambda *_: None)
-    fixed_threads(out, 1)
-    runs = read_plan(out)
+    out.fixed_threads(1)
+    runs = out.read_plan()
     for run in runs:
-        finish(out, study, run)
+        finish(out.path, study, run)
     collect(out, runs)
-    return out
+    return out.path
 
 
 def finish(out: Path, study: Study, run: PlannedRun) -> Path:
     """Write the results of a run as if it had been trained. Returns its folder."""
-    folder, frames = RunStore(out).folder(run), made_up(out, study, run)
+    folder, frames = StudyFolder(out).runs.folder(run), made_up(out, study, run)
     for name, frame in frames.items():
         results.write_table(frame, results.RUN_TABLES[name], folder / f"{name}.parquet")
     write_json(folder / SPEC, run.spec.to_json())
@@ -48,7 +48,7 @@ def made_up(out: Path, study: Study, run: PlannedRun) -> dict[str, pd.DataFrame]
     identity = {"run": run.id, "fraction": run.spec.fraction, "seed": run.spec.seed}
     frames = {}
     for name in ("scores", "cases"):
-        floor = results.read_table(floor_file(out, study, run.spec.fraction, name), results.TABLES[name])
+        floor = results.read_table(floor_file(StudyFolder(out), study, run.spec.fraction, name), results.TABLES[name])
         rows = floor[floor["task"].isin(names)].assign(**identity)
         frames[name] = rows[[column.name for column in results.RUN_TABLES[name].columns]]
     per_task = [{**identity, "task": task.name, "type": str(task.type)} for task in run.spec.tasks]

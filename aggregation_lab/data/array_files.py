@@ -23,7 +23,7 @@ _PIECE = 1 << 22
 
 _State = tuple[int, int, int, int, int]
 _whole: dict[Path, _State] = {}
-"""Files that this process has found whole, as the file system described them then."""
+"""Files that this process knows to be whole, as the file system described them then."""
 
 
 def write_array(path: Path, shape: tuple[int, ...], dtype: str, pieces: Iterable[np.ndarray]) -> None:
@@ -51,10 +51,10 @@ def open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray | 
     try:
         if not is_whole(path):
             return None
-        found = np.load(path, mmap_mode="r" if shape[0] else None, allow_pickle=False)  # an empty one cannot be mapped
+        array = np.load(path, mmap_mode="r" if shape[0] else None, allow_pickle=False)  # an empty one cannot be mapped
     except (OSError, ValueError, EOFError):
         return None
-    return found if found.shape == shape and found.dtype == dtype else None
+    return array if array.shape == shape and array.dtype == dtype else None
 
 
 def is_whole(path: Path) -> bool:
@@ -81,7 +81,7 @@ def check(paths: Iterable[Path]) -> None:
         except OSError:
             whole = False
         if not whole:
-            raise AgglabError(f"{path}: was damaged while it was in use; the same command makes it anew")
+            raise AgglabError(f"{path}: was damaged while it was in use; the same command makes it again")
 
 
 def _begin(path: Path) -> "hashlib._Hash":
@@ -89,5 +89,5 @@ def _begin(path: Path) -> "hashlib._Hash":
 
 
 def _state(handle: int) -> _State:
-    found = os.fstat(handle)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    status = os.fstat(handle)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

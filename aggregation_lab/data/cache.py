@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from aggregation_lab.data.array_files import check, is_whole, open_array, write_array
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.images.decode import decode_image
 from aggregation_lab.data.images.deep_levels import Levels
-from aggregation_lab.data.images.file_scan import Progress
+from aggregation_lab.data.images.file_scan import ProgressCallback
 from aggregation_lab.data.images.masks import decode_mask, parse_values
 from aggregation_lab.errors import AgglabError, DataError
 from aggregation_lab.files import read_bytes
@@ -42,19 +43,27 @@ class ImageCache:
     def __post_init__(self) -> None:
         for name, file, rows in (("images", self.image_file, self.image_row), ("masks", self.mask_file, self.mask_row)):
             if not is_whole(file):
-                raise AgglabError(f"{file}: is damaged; the same run-grid command makes it anew")
+                raise AgglabError(f"{file}: is damaged; the same run-grid command makes it again")
             # an empty array cannot be mapped
             object.__setattr__(self, name, np.load(file, mmap_mode="r" if rows else None, allow_pickle=False))
 
     def __reduce__(self) -> tuple:
         return ImageCache, (self.image_file, self.mask_file, self.image_row, self.mask_row)
 
+    def image_rows(self, cases: pd.DataFrame) -> list[int]:
+        """Rows of `images` that rows of the case table have."""
+        return [self.image_row[content] for content in cases["content"]]
+
+    def mask_rows(self, cases: pd.DataFrame) -> list[int]:
+        """Rows of `masks` that rows of the case table have."""
+        return [self.mask_row[content] for content in cases["mask_content"]]
+
     def check(self) -> None:
         """Raise `AgglabError` where a file has been damaged since it was opened."""
         check((self.image_file, self.mask_file))
 
 
-def open_cache(dataset: Dataset, size: int, folder: Path, progress: Progress | None = None) -> ImageCache:
+def open_cache(dataset: Dataset, size: int, folder: Path, progress: ProgressCallback | None = None) -> ImageCache:
     """The cache of a data set at `size` x `size` pixels, built into `folder` if it is not there, or not whole.
 
     Images are resized bilinearly with antialiasing, masks by nearest neighbour; the aspect ratio is not kept. Files
@@ -74,7 +83,7 @@ def open_cache(dataset: Dataset, size: int, folder: Path, progress: Progress | N
         file = Path(folder) / f"{kind}-{size}-{key}.npy"
         sources = [(dataset.root / path, content) for path, content in zip(paths, contents, strict=True)]
         if open_array(file, (len(sources), *shape), np.uint8) is None:
-            what = f"{file} is damaged, caching {kind} anew" if file.exists() else f"caching {kind}"
+            what = f"{file} is damaged, caching {kind} again" if file.exists() else f"caching {kind}"
             batches = _report(_resized(sources, pixels), len(sources), what, progress)
             write_array(file, (len(sources), *shape), "|u1", (pixels for batch in batches for pixels in batch))
         files.append(file)
@@ -121,7 +130,7 @@ def _resized(sources: Sequence[Source], pixels: Pixels) -> Iterator[list[np.ndar
 
 
 def _report(
-    batches: Iterable[list[np.ndarray]], count: int, what: str, progress: Progress | None
+    batches: Iterable[list[np.ndarray]], count: int, what: str, progress: ProgressCallback | None
 ) -> Iterator[list[np.ndarray]]:
     done = 0
     for batch in batches:

@@ -26,7 +26,7 @@ class View(StrEnum):
 
 
 class SharedMaps(NamedTuple):
-    """`coarse` B x width x S/16 x S/16, the ViT's map with the path's; `path` the image path's maps, () without one."""
+    """`coarse` B x width x S/16 x S/16, the ViT's map with the path's; `path` the image path's maps."""
 
     coarse: Tensor
     path: tuple[Tensor, ...]
@@ -38,21 +38,18 @@ class SharedMaps(NamedTuple):
 
 class Fusion(nn.Module):
     """From coarse to fine: the ViT's map, made larger twice, each time with what the image path saw at that size
-    (feature pyramid, Lin et al. 2017), as far as a view asks for it.
+    (feature pyramid, Lin et al. 2017), as far as a view asks for it."""
 
-    Without an image path (`path` False) the ViT's map is made larger by itself.
-    """
-
-    def __init__(self, *, dim: int, width: int, path: bool = True):
+    def __init__(self, *, dim: int, width: int):
         super().__init__()
         self.width = width
         self.deep = nn.Conv2d(dim, width, 1)
-        self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1, bias=False) for channels in WIDTHS if path)
+        self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1, bias=False) for channels in WIDTHS)
         self.smooth = nn.ModuleList(conv_unit(width, width) for _ in STRIDES)
-        self.summary_size = 2 * (width + (sum(WIDTHS) if path else 0))
+        self.summary_size = 2 * (width + sum(WIDTHS))
 
     def forward(self, deep: Tensor, path: tuple[Tensor, ...]) -> SharedMaps:
-        """`deep` B x dim x S/16 x S/16, the ViT's map; `path` the maps of the image path, () without one."""
+        """`deep` B x dim x S/16 x S/16, the ViT's map; `path` the maps of the image path."""
         return SharedMaps(self._joined(2, self.deep(deep), path), path)
 
     def size(self, view: View) -> int:
@@ -69,7 +66,7 @@ class Fusion(nn.Module):
         return middle if view is View.MIDDLE else self._joined(0, _twice(middle), maps.path)
 
     def _joined(self, level: int, x: Tensor, path: tuple[Tensor, ...]) -> Tensor:
-        return self.smooth[level](x + self.lateral[level](path[level]) if path else x)
+        return self.smooth[level](x + self.lateral[level](path[level]))
 
 
 def _twice(x: Tensor) -> Tensor:

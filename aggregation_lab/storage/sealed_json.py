@@ -29,7 +29,7 @@ def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_sealed(path: Path, *, required: bool = True) -> dict[str, Any]:
-    """The object that `write_sealed` wrote. Without `required`, a file of an early version that has no digest is read.
+    """The object that `write_sealed` wrote. Without `required`, a file that a person wrote may lack it.
 
     Raises `OSError`, and `ValueError` where the content is not what was written.
     """

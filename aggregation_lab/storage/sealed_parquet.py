@@ -68,12 +68,12 @@ def fault(table: pa.Table, label: str | None = None) -> str:
 
     Without a label to ask for, a table that has no digest because it is from elsewhere is taken as it is.
     """
-    found = table.schema.metadata or {}
-    if DIGEST not in found:
+    metadata = table.schema.metadata or {}
+    if DIGEST not in metadata:
         return "" if label is None else "lacks its digest"
-    if found[DIGEST].decode(errors="replace") != content_digest(table):
+    if metadata[DIGEST].decode(errors="replace") != content_digest(table):
         return "is damaged, its content is not what was written"
-    other = label is not None and found.get(LABEL, b"").decode(errors="replace") != label
+    other = label is not None and metadata.get(LABEL, b"").decode(errors="replace") != label
     return "was made from something else" if other else ""
 
 
@@ -89,13 +89,23 @@ def read_frame(path: Path, label: str = "") -> pd.DataFrame:
     return table.to_pandas()
 
 
+def remembered_frame(path: Path | None, label: str) -> pd.DataFrame | None:
+    """What an earlier call wrote with that label; None where it is absent, damaged or was made from something else."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        return read_frame(path, label)
+    except (OSError, ValueError):
+        return None
+
+
 def parsed(content: bytes, label: str | None = None) -> pa.Table:
     """The table in the bytes of a Parquet file. Raises `ValueError` where `fault` has something to say."""
     try:
         table = pq.read_table(BytesIO(content))
-        found = fault(table, label)
+        reason = fault(table, label)
     except Exception as error:  # a damaged file fails in many ways
         raise ValueError(f"is not a readable Parquet file ({' '.join(str(error).splitlines())})") from error
-    if found:
-        raise ValueError(found)
+    if reason:
+        raise ValueError(reason)
     return table

@@ -20,10 +20,10 @@ def csv_text(rows: pd.DataFrame) -> str:
 
 def guarded(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with an apostrophe before every text, in cells and column names, that would be a formula."""
-    texts = [place for place, kind in enumerate(rows.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
+    texts = [index for index, kind in enumerate(rows.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
     changed = rows.rename(columns=_guard)
-    for place in texts:
-        changed.isetitem(place, rows.iloc[:, place].map(_guard).array)
+    for index in texts:
+        changed.isetitem(index, rows.iloc[:, index].map(_guard).array)
     return changed
 
 

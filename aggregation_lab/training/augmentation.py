@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.model.heads.network import Movement
+from aggregation_lab.tasks import Task
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.device import to_device
 
@@ -38,14 +39,13 @@ def augment(batch: Batch, tasks: dict[str, Task], random: torch.Generator) -> Ba
     factor = torch.stack([mirror / scale, 1 / scale], 1)
     drawn = to_device(torch.cat([factor, shift, draws[:, 4:] * 2 - 1], 1), batch.images.device)
     factor, shift, (contrast, brightness) = drawn[:, :2], drawn[:, 2:4], drawn[:, 4:].T
-    grid = _grid(factor, shift, batch.images.shape[-1])
-    images = F.grid_sample(batch.images.float(), grid, align_corners=False)
+    movement = Movement(_grid(factor, shift, batch.images.shape[-1]), factor, shift)
+    images = F.grid_sample(batch.images.float(), movement.grid, align_corners=False)
     images = (
         images * (1 + CONTRAST * contrast)[:, None, None, None] + 255 * BRIGHTNESS * brightness[:, None, None, None]
     )
     targets = {
-        name: _move_target(tasks[name], batch.targets[name], grid[rows], factor[rows], shift[rows])
-        for name, rows in batch.parts
+        name: tasks[name].type.network.move(batch.targets[name], movement.of(rows)) for name, rows in batch.parts
     }
     return replace(batch, images=images.clamp(0, 255), targets=targets)
 
@@ -53,20 +53,3 @@ def augment(batch: Batch, tasks: dict[str, Task], random: torch.Generator) -> Ba
 def _grid(factor: Tensor, shift: Tensor, size: int) -> Tensor:
     theta = torch.diag_embed(factor)
     return F.affine_grid(torch.cat([theta, shift.unsqueeze(-1)], -1), [len(factor), 1, size, size], align_corners=False)
-
-
-def _move_target(task: Task, target: Tensor, grid: Tensor, factor: Tensor, shift: Tensor) -> Tensor:
-    if task.type is TaskType.CLASSIFICATION:
-        return target
-    if task.type is TaskType.SEGMENTATION:
-        moved = F.grid_sample(target.unsqueeze(1).float(), grid, mode="nearest", align_corners=False)
-        return moved.squeeze(1).long()
-    if task.type is TaskType.REGRESSION:
-        return _move_points(target, factor, shift)
-    corners = _move_points(target.unflatten(1, (2, 2)), factor, shift).clamp(0, 1)
-    return torch.cat([corners.amin(1), corners.amax(1)], 1)
-
-
-def _move_points(points: Tensor, factor: Tensor, shift: Tensor) -> Tensor:
-    """B x P x 2 in [0, 1] to where the image's content has moved."""
-    return (((2 * points - 1) - shift.unsqueeze(1)) / factor.unsqueeze(1) + 1) / 2

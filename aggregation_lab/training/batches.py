@@ -15,8 +15,7 @@ from torch import Tensor
 
 from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.cache import ImageCache
-from aggregation_lab.data.geometry import boxes_in_sides, points_in_sides
-from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.tasks import Task
 from aggregation_lab.training.device import to_device
 from aggregation_lab.training.token_cache import TokenCache
 
@@ -27,7 +26,7 @@ RESIDENT_CHUNK = 1024
 
 
 class ImageStore:
-    """What a run reads, by rows of the cache, on the run's device: images, or `tokens` in their place, and masks."""
+    """What a run reads, by rows of the cache, on the run's device: images, masks, and the tokens of a frozen trunk."""
 
     def __init__(
         self,
@@ -36,18 +35,22 @@ class ImageStore:
         device: torch.device,
         tokens: TokenCache | None = None,
     ):
-        image_rows = torch.cat([each.image_rows for each in cases])
-        masked = [each.targets for each in cases if each.task.type is TaskType.SEGMENTATION]
+        image_rows = torch.cat([task_cases.image_rows for task_cases in cases])
+        masked = [task_cases.targets for task_cases in cases if task_cases.task.type.masked]
         mask_rows = torch.cat(masked) if masked else torch.zeros(0, dtype=torch.long)
         self.device = device
         self._files: list[ImageCache | TokenCache] = [cache] if tokens is None else [cache, tokens]
         self._tokens = None if tokens is None else _Rows(tokens, image_rows, device)
-        self._images = _Rows(cache.images, image_rows if tokens is None else image_rows[:0], device)
+        self._images = _Rows(cache.images, image_rows, device)
         self._masks = _Rows(cache.masks, mask_rows, device)
 
     def images(self, rows: Tensor) -> Tensor:
-        """B x C x S x S uint8, C = 1 or 3; with tokens in their place B x N x D float32."""
-        return self._images.take(rows).movedim(-1, 1) if self._tokens is None else self._tokens.take(rows)
+        """B x C x S x S uint8, C = 1 or 3."""
+        return self._images.take(rows).movedim(-1, 1)
+
+    def tokens(self, rows: Tensor) -> Tensor | None:
+        """B x N x D float32; None without a frozen trunk."""
+        return None if self._tokens is None else self._tokens.take(rows)
 
     def masks(self, rows: Tensor) -> Tensor:
         """B x S x S uint8 class indices."""
@@ -71,39 +74,36 @@ class _Rows:
             first = torch.from_numpy(source[wanted[:1].numpy()])
             if len(wanted) * first.nbytes <= RESIDENT_SHARE * free:
                 self._resident = first.new_empty(len(wanted), *first.shape[1:], device=device)
-                for places in torch.arange(len(wanted)).split(RESIDENT_CHUNK):
-                    self._resident[places[0] : places[-1] + 1] = torch.from_numpy(source[wanted[places].numpy()])
-                self._place = torch.zeros(len(source), dtype=torch.long)
-                self._place[wanted] = torch.arange(len(wanted))
+                for chunk in torch.arange(len(wanted)).split(RESIDENT_CHUNK):
+                    self._resident[chunk[0] : chunk[-1] + 1] = torch.from_numpy(source[wanted[chunk].numpy()])
+                self._resident_row = torch.zeros(len(source), dtype=torch.long)
+                self._resident_row[wanted] = torch.arange(len(wanted))
 
     def take(self, rows: Tensor) -> Tensor:
         if self._resident is not None:
-            return self._resident[to_device(self._place[rows], self._device)]
+            return self._resident[to_device(self._resident_row[rows], self._device)]
         return to_device(torch.from_numpy(self._source[rows.numpy()]), self._device)
 
 
 class TaskCases:
-    """The cases of one task in one split, with targets as tensors. Targets in [0, 1] of the image's sides."""
+    """The cases of one task in one split. `targets` are as its type has them, of class maps their rows in the cache."""
 
     def __init__(self, task: Task, cases: pd.DataFrame, cache: ImageCache):
         self.task = task
         self.cases = cases
-        self.image_rows = torch.tensor([cache.image_row[content] for content in cases["content"]])
-        if task.type is TaskType.SEGMENTATION:
-            self.targets = torch.tensor([cache.mask_row[content] for content in cases["mask_content"]])
-        elif task.type is TaskType.CLASSIFICATION:
-            self.targets = torch.tensor(cases["label"].to_numpy(np.int64))
-        elif task.type is TaskType.DETECTION:
-            self.targets = torch.tensor(boxes_in_sides(cases), dtype=torch.float32)
+        self.image_rows = torch.tensor(cache.image_rows(cases))
+        if task.type.masked:
+            self.targets = torch.tensor(cache.mask_rows(cases))
         else:
-            self.targets = torch.tensor(points_in_sides(cases), dtype=torch.float32)
+            targets = torch.tensor(task.type.targets(cases))
+            self.targets = targets.float() if targets.is_floating_point() else targets
 
     def __len__(self) -> int:
         return len(self.cases)
 
     def target(self, rows: Tensor, store: ImageStore) -> Tensor:
-        """Masks B x S x S (int64), labels B, boxes B x 4 or points B x P x 2, on the run's device."""
-        if self.task.type is TaskType.SEGMENTATION:
+        """Targets of some cases on the run's device, class maps as B x S x S (int64)."""
+        if self.task.type.masked:
             return store.masks(self.targets[rows]).long()
         return to_device(self.targets[rows], store.device)
 
@@ -112,8 +112,8 @@ class TaskCases:
 class Sampler:
     """Draws the cases of each step; `sizes` holds the training cases of each task.
 
-    proportional: every pass is one random order of all cases, so each is seen equally often (up to the last pass).
-    uniform, temperature: the task of each place in the batch is drawn first, then one of its cases.
+    proportional: every pass is one random order of all cases, so every one is seen equally often (up to the last pass).
+    uniform, temperature: the task of each item of the batch is drawn first, then one of its cases.
     """
 
     sizes: tuple[int, ...]
@@ -134,11 +134,11 @@ class Sampler:
 
     def _in_passes(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         total, batch = sum(self.sizes), self.training.batch_size
-        places = np.arange(step * batch, (step + 1) * batch)
+        indices = np.arange(step * batch, (step + 1) * batch)
         drawn = np.concatenate(
             [
-                _permutation(self.seed, number, total)[places[places // total == number] % total]
-                for number in np.unique(places // total)
+                _permutation(self.seed, number, total)[indices[indices // total == number] % total]
+                for number in np.unique(indices // total)
             ]
         )
         starts = np.concatenate([[0], np.cumsum(self.sizes)])
@@ -160,22 +160,24 @@ def _permutation(seed: int, number: int, total: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` as `ImageStore.images` has them; `task_index` B; `parts` the rows of each task; `targets` by task."""
+    """`images`, `tokens` as `ImageStore` has them; `task_index` B; `parts` the rows of each task; `targets` by task."""
 
     images: Tensor
     task_index: Tensor
     parts: list[tuple[str, slice]]
     targets: dict[str, Tensor]
+    tokens: Tensor | None = None
 
     def piece(self, rows: slice) -> "Batch":
-        """Some rows of the batch, as a batch of their own."""
+        """Some rows of the batch, as a batch."""
         parts, targets = [], {}
         for name, whole in self.parts:
             start, stop = max(whole.start, rows.start), min(whole.stop, rows.stop)
             if start < stop:
                 parts.append((name, slice(start - rows.start, stop - rows.start)))
                 targets[name] = self.targets[name][start - whole.start : stop - whole.start]
-        return Batch(self.images[rows], self.task_index[rows], parts, targets)
+        tokens = None if self.tokens is None else self.tokens[rows]
+        return Batch(self.images[rows], self.task_index[rows], parts, targets, tokens)
 
 
 def make_batch(drawn: Sequence[tuple[int, np.ndarray]], tasks: Sequence[TaskCases], store: ImageStore) -> Batch:
@@ -191,4 +193,6 @@ def make_batch(drawn: Sequence[tuple[int, np.ndarray]], tasks: Sequence[TaskCase
     index = torch.repeat_interleave(
         torch.tensor([position for position, _ in drawn]), torch.tensor([len(chosen) for _, chosen in drawn])
     )
-    return Batch(store.images(torch.cat(image_rows)), to_device(index, store.device), parts, targets)
+    drawn_rows = torch.cat(image_rows)
+    index = to_device(index, store.device)
+    return Batch(store.images(drawn_rows), index, parts, targets, store.tokens(drawn_rows))

@@ -79,7 +79,7 @@ class HostCopy:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Let the peak start anew: a worker process trains many runs, and each has its own peak."""
+    """Reset the peak: a worker process trains many runs, and each has its own peak."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif sys.platform == "linux":
@@ -95,8 +95,8 @@ def peak_memory(device: torch.device) -> float:
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
     if sys.platform == "linux":
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
-        if found:
-            return float(found.group(1)) * 1024
+        peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
+        if peak:
+            return float(peak.group(1)) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)

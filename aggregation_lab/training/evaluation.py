@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aggregation_lab import metrics
 from aggregation_lab.data.geometry import sides
 from aggregation_lab.model.m2dino import M2DINO
-from aggregation_lab.tasks import TaskType
 from aggregation_lab.training.batches import ImageStore, TaskCases
 from aggregation_lab.training.out_of_memory import with_less_memory
 
@@ -21,7 +19,7 @@ EVALUATION_BATCH = 64
 
 @dataclass(frozen=True)
 class Predictions:
-    """`values`: one normalised prediction per case (see `model.heads`). `usage`: block -> mean gate per expert."""
+    """`values`: one normalised prediction per case (see `cases.task.type`). `usage`: block -> mean gate per expert."""
 
     values: np.ndarray
     usage: dict[int, np.ndarray]
@@ -30,7 +28,7 @@ class Predictions:
 class Evaluator:
     """Runs a model over cases in evaluation mode, at the precision of the run.
 
-    `to_input` makes the model's input of what the store holds.
+    `to_input` makes the model's input of the store's images.
     """
 
     def __init__(self, model: M2DINO, store: ImageStore, to_input: Callable[[Tensor], Tensor], precision: torch.dtype):
@@ -56,30 +54,17 @@ class Evaluator:
         )
 
     def _predict(self, cases: TaskCases, start: int, count: int) -> np.ndarray:
-        inputs = self.to_input(self.store.images(cases.image_rows[start : start + count]))
+        rows = cases.image_rows[start : start + count]
+        inputs, tokens = self.to_input(self.store.images(rows)), self.store.tokens(rows)
         with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
-            return self.model.predict(inputs, cases.task).cpu().numpy()
+            return self.model.predict(inputs, cases.task, tokens).cpu().numpy()
 
     def validation_score(self, cases: TaskCases) -> float:
         """Unit-free score at the training resolution; NaN where it is undefined.
 
         It leaves out what only the final scoring needs: Hausdorff distances and masks of the original size.
         """
-        predicted = self.predict(cases).values
-        task = cases.task
-        if task.type is TaskType.SEGMENTATION:
-            reference = self.store.masks(cases.targets).cpu().numpy()
-            dices = [
-                [metrics.dice(one == index, other == index) for index in range(1, task.classes)]
-                for one, other in zip(predicted, reference, strict=True)
-            ]
-            return float(np.mean(dices))
-        reference = cases.targets.numpy()
-        if task.type is TaskType.CLASSIFICATION:
-            return metrics.auc(predicted, reference)[0]
-        if task.type is TaskType.DETECTION:
-            return float(np.mean([metrics.box_iou(*pair) for pair in zip(predicted, reference, strict=True)]))
-        pixels = sides(cases.cases)
-        errors = np.linalg.norm((predicted - reference) * pixels[:, None], axis=2)
-        relative = metrics.regression_scores(errors, np.hypot(*pixels.T))[1]
-        return max(0.0, 1.0 - relative.value)
+        targets = self.store.masks(cases.targets).cpu() if cases.task.type.masked else cases.targets
+        return cases.task.type.validation_score(
+            self.predict(cases).values, targets.numpy(), cases.task.classes, sides(cases.cases)
+        )

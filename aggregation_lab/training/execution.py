@@ -9,11 +9,11 @@ import torch
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
+from aggregation_lab.errors import is_out_of_memory
 from aggregation_lab.run import CHECKPOINT, RunSpec
-from aggregation_lab.shortage import is_out_of_memory
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.device import pick_device, reset_peak_memory
-from aggregation_lab.training.out_of_memory import memory_errors_told
+from aggregation_lab.training.out_of_memory import memory_errors_explained
 from aggregation_lab.training.recording import write_results
 from aggregation_lab.training.trainer import Progress, Trainer
 
@@ -42,7 +42,7 @@ def train_run(
     chosen = pick_device(device)
     reset_peak_memory(chosen)
     cache.check()
-    with memory_errors_told("the run"):
+    with memory_errors_explained("the run"):
         trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report), folder / CHECKPOINT)
         trainer.train(report, checkpoint_seconds)
         # scoring can be killed, too, or find the disk full
@@ -63,6 +63,6 @@ def _begin(build: Callable[[], Trainer], checkpoint: Path) -> Trainer:
             if is_out_of_memory(error):
                 raise
             aside = checkpoint.replace(checkpoint.with_suffix(".damaged"))
-            print(f"{checkpoint}: cannot be continued ({error}); kept as {aside.name}, the run starts anew")
+            print(f"{checkpoint}: cannot be continued ({error}); kept as {aside.name}, the run starts again")
             return build()
     return trainer

@@ -8,19 +8,21 @@ from torch import Tensor
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.batches import Batch
-from aggregation_lab.training.losses import image_losses
 from aggregation_lab.training.out_of_memory import with_less_memory
 
 
 class Objective:
     """Mean over a batch's images of lambda_t times their loss, and the load balance of top-k routing.
 
+    Under proportional sampling every image so weighs the same and E[L] = sum_t (n_t / n) lambda_t L_t; with
+    `sampling: uniform` it is the paper's L = sum_t lambda_t L_t up to the constant 1/T.
+
     `micro_batch` is how many images go through the model at once: the whole batch until memory runs out, then half as
     many for the rest of the run. `parameters` are those that learn.
     """
 
     def __init__(self, spec: RunSpec, model: M2DINO, to_input: Callable[[Tensor], Tensor], precision: torch.dtype):
-        self.types = {task.name: task.type for task in spec.tasks}
+        self.loss_of = {task.name: task.type.network.loss for task in spec.tasks}
         self.weights, self.balance_weight = spec.training.loss_weights, spec.model.moe.balance_weight
         self.model, self.to_input, self.precision = model, to_input, precision
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -36,10 +38,10 @@ class Objective:
         inputs = self.to_input(batch.images)
         count = share_of or len(inputs)
         with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
-            outputs = self.model(inputs, batch.task_index, batch.parts, depth)
+            outputs = self.model(inputs, batch.task_index, batch.parts, tokens=batch.tokens, depth=depth)
         per_image, total = {}, torch.zeros((), device=inputs.device)
         for name, _ in batch.parts:
-            losses = image_losses(self.types[name], outputs[name], batch.targets[name])
+            losses = self.loss_of[name](outputs[name], batch.targets[name])
             total = total + self.weights.get(name, 1.0) * losses.sum() / count
             per_image[name] = losses.detach()
         balance = self.balance_weight * self.model.balance()
@@ -58,14 +60,14 @@ class Objective:
             self.model.forget()
             for parameter in self.parameters:
                 parameter.grad = None
-            found = []
+            pieces = []
             for start in range(0, count, size):
                 rows = slice(start, min(start + size, count))
                 loss, per_image = self.losses(batch.piece(rows), count, depth[rows])
                 loss.backward()
-                found.append(per_image)
-            return found
+                pieces.append(per_image)
+            return pieces
 
-        found, self.micro_batch = with_less_memory(accumulate, self.micro_batch, batch.images.device, what)
-        means = [torch.cat([piece[name] for piece in found if name in piece]).mean() for name, _ in batch.parts]
+        pieces, self.micro_batch = with_less_memory(accumulate, self.micro_batch, batch.images.device, what)
+        means = [torch.cat([piece[name] for piece in pieces if name in piece]).mean() for name, _ in batch.parts]
         return torch.stack(means)

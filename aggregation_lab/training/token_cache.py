@@ -1,6 +1,6 @@
 """What a frozen trunk makes of each image, computed once and kept in memory-mapped files that all runs share.
 
-The images are divided into shards, one file each. Whoever misses shards computes those that nobody else has in hand:
+The images are divided into shards, one file each. A process computes the missing shards that no other has in hand:
 processes that start together share the work, and a kill costs the shards in hand only. Files are replaced atomically,
 so the locks save work but nothing depends on them.
 """
@@ -84,8 +84,10 @@ def open_tokens(
 
 def _open(file: Path, rows: slice, shape: tuple[int, int], opened: dict[Path, np.ndarray]) -> bool:
     """Whether the shard is among the opened ones, now if not before."""
-    if file not in opened and (found := open_array(file, (rows.stop - rows.start, *shape), np.float32)) is not None:
-        opened[file] = found
+    if file not in opened:
+        array = open_array(file, (rows.stop - rows.start, *shape), np.float32)
+        if array is not None:
+            opened[file] = array
     return file in opened
 
 

@@ -1,20 +1,17 @@
 """Which column of a foreign score table is which: capitals, blanks and dashes mean nothing, other names are mapped."""
 
-import difflib
 import re
-import unicodedata
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
-from aggregation_lab.errors import ResultsError
-from analysis.external.score_file import Sheet, shown
+from aggregation_lab.naming import closest, squashed
+from analysis.external.sheet import Sheet, shown
 
 NEEDED = ("task", "aggregation", "seed", "value")
 OPTIONAL = ("metric", "direction", "fraction", "n_train", "type", "group", "case", "subject", "split")
-_OWN = frozenset({"run", "unit", "n_cases", "n_undefined"})
-"""Other columns of a study's own table, which an analysis does not need."""
+_UNUSED = re.compile(r"run|unit|ncases|nundefined|unnamed\d*")
+"""Other columns of a study's own table, and a table's index, squashed: an analysis does not need them."""
 
 _OTHER_NAMES = {
     "task": ("taskid", "taskname", "dataset"),
@@ -24,13 +21,6 @@ _OTHER_NAMES = {
 }
 """Names that others give a column: suspected where the column is missing, never read unasked."""
 
-
-def squashed(name: str) -> str:
-    """A column name without what programs change in it."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return re.sub(r"[\W_]+", "", folded)
-
-
 _KNOWN = {squashed(name): name for name in (*NEEDED, *OPTIONAL)}
 
 
@@ -39,63 +29,47 @@ def is_known(name: str) -> bool:
     return squashed(name) in _KNOWN
 
 
-def named_columns(
-    sheet: Sheet, mapped: Mapping[str, str], path: Path, *, needed: tuple[str, ...] = NEEDED
-) -> tuple[pd.DataFrame, list[str]]:
-    """The cells under the names of this project, and a note on columns that are not used.
+def named_columns(sheet: Sheet, mapped: Mapping[str, str]) -> pd.DataFrame:
+    """The cells under the names of this project; columns that are not used are noted.
 
     `mapped` gives for one of these names that of the file. Raises `ResultsError` where a column is missing, or where
     two columns have one name.
     """
-    places = _mapped_places(sheet, mapped, path)
-    taken = set(places.values())
-    for place, header in enumerate(sheet.header):
+    indices = {name: _mapped_index(sheet, name, theirs) for name, theirs in mapped.items()}
+    taken = set(indices.values())
+    for index, header in enumerate(sheet.header):
         name = _KNOWN.get(squashed(header))
-        if name is None or place in taken or name in mapped:
+        if name is None or index in taken or name in mapped:
             continue
-        if name in places:
-            both = f"columns {places[name] + 1} and {place + 1} are both called {name}"
-            raise ResultsError(f"{path}: {both}; keep one, or rename the other")
-        places[name] = place
-    missing = [name for name in needed if name not in places]
+        if name in indices:
+            both = f"columns {indices[name] + 1} and {index + 1} are both called {name}"
+            raise sheet.fail(f"{both}; keep one, or rename the other")
+        indices[name] = index
+    free = [header for index, header in enumerate(sheet.header) if index not in indices.values() and header]
+    missing = [name for name in NEEDED if name not in indices]
     if missing:
-        raise ResultsError(f"{path}: {_missing(sheet, missing, places)}")
-    unused = [
-        header
-        for place, header in enumerate(sheet.header)
-        if place not in places.values() and header and squashed(header) not in map(squashed, _OWN)
-    ]
-    unused = [name for name in unused if not re.fullmatch(r"unnamed\d*", squashed(name))]
-    notes = [f"Columns that are not used: {shown(unused)}."] if unused else []
-    cells = sheet.cells[list(places.values())].set_axis(list(places), axis=1)
-    return cells, notes
+        raise sheet.fail(_missing(sheet, missing, free))
+    unused = [header for header in free if not _UNUSED.fullmatch(squashed(header))]
+    if unused:
+        sheet.notes.append(f"Columns that are not used: {shown(unused)}.")
+    return sheet.cells[list(indices.values())].set_axis(list(indices), axis=1)
 
 
-def _mapped_places(sheet: Sheet, mapped: Mapping[str, str], path: Path) -> dict[str, int]:
-    places = {}
-    for name, theirs in mapped.items():
-        same = [place for place, header in enumerate(sheet.header) if header == theirs.strip()]
-        same = same or [place for place, header in enumerate(sheet.header) if squashed(header) == squashed(theirs)]
-        if len(same) != 1:
-            found = "no column" if not same else f"{len(same)} columns"
-            raise ResultsError(
-                f"{path}: --map {name}={shown([theirs])}: {found} of that name; it has {shown(sheet.header)}"
-            )
-        places[name] = same[0]
-    return places
+def _mapped_index(sheet: Sheet, name: str, theirs: str) -> int:
+    same = [index for index, header in enumerate(sheet.header) if header == theirs.strip()]
+    same = same or [index for index, header in enumerate(sheet.header) if squashed(header) == squashed(theirs)]
+    if len(same) != 1:
+        count = "no column" if not same else f"{len(same)} columns"
+        raise sheet.fail(f"--map {name}={shown([theirs])}: {count} of that name; it has {shown(sheet.header)}")
+    return same[0]
 
 
-def _missing(sheet: Sheet, missing: list[str], places: Mapping[str, int]) -> str:
-    free = [header for place, header in enumerate(sheet.header) if place not in places.values() and header]
+def _missing(sheet: Sheet, missing: list[str], free: list[str]) -> str:
     spread = _spread(missing, free)
     if spread:
         return spread
-    how = []
-    for name in missing:
-        like = next((header for header in free if squashed(header) in _OTHER_NAMES.get(name, ())), None)
-        close = difflib.get_close_matches(name, [squashed(header) for header in free], n=1, cutoff=0.75)
-        like = like or next((header for header in free if close and squashed(header) == close[0]), None)
-        how.append(f"--map {name}={shown([like]) if like else 'COLUMN'}")
+    meant = {name: closest(name, free, _OTHER_NAMES.get(name, ())) for name in missing}
+    how = [f"--map {name}={shown([like]) if like else 'COLUMN'}" for name, like in meant.items()]
     return (
         f"misses column {', '.join(missing)}; needed are {', '.join(NEEDED)}, used if there {', '.join(OPTIONAL)}; "
         f"it has {shown(sheet.header)}; if one of these is meant, say so: {' '.join(how)}"

@@ -3,25 +3,18 @@ report are kept for the report."""
 
 import difflib
 import re
-import unicodedata
-from pathlib import Path
+from collections import Counter
 
 import pandas as pd
 
-from aggregation_lab.errors import ResultsError
-from aggregation_lab.tasks import METRICS, TaskType
-from aggregation_lab.text import printable
-from analysis.external.score_file import Sheet, shown
-
-LONGEST_NAME = 200
-"""Most characters of a name."""
+from aggregation_lab.naming import LONGEST_NAME, alike, clean_name
+from aggregation_lab.tasks import METRICS, TaskType, find_type, read_type
+from analysis.external.sheet import Sheet, quoted, shown
 
 _TAKEN = {"type": ("all",), "group": ("all", "any other"), "aggregation": ("undecided", "guideline")}
 """Words that stand for something else in a report."""
 
-_SHORT_TYPES = {"seg": "segmentation", "cls": "classification", "clf": "classification", "det": "detection"}
-_METRICS = {name.casefold(): name for name in METRICS} | {"dice": "DSC", "auroc": "AUC", "acc": "accuracy"}
-
+_OTHER_METRICS = {"dice": "DSC", "auroc": "AUC", "acc": "accuracy"}
 
 _DIRECTIONS = {
     "higher": re.compile("higher(is)?better|higher|maxim(um|ize|ise)|max|↑"),
@@ -38,26 +31,26 @@ def _direction(plain: str, text: str) -> str:
     return next((name for name, words in _DIRECTIONS.items() if words.fullmatch(plain)), text)
 
 
-def clean_names(column: pd.Series, sheet: Sheet, path: Path) -> tuple[pd.Series, list[str]]:
-    """The column with blanks and Unicode forms made alike, and notes on names that a reader may confuse.
+def clean_names(column: pd.Series, sheet: Sheet) -> pd.Series:
+    """The column with blanks and Unicode forms made alike; names that a reader may confuse are noted.
 
     Raises `ResultsError` where a name cannot stand in a table: it holds a line break or another invisible character, is
     too long, or is a word of the report.
     """
-    name, given = str(column.name), list(dict.fromkeys(column))
-    cleaned = {text: _clean(text) for text in given}
-    for text, clean in cleaned.items():
-        fault = _fault(clean, _TAKEN.get(name, ()))
+    kind = str(column.name)
+    cleaned = {text: clean_name(text) for text in column.unique()}
+    for text, name in cleaned.items():
+        fault = _fault(name, _TAKEN.get(kind, ()))
         if fault:
-            row = int((column == text).to_numpy().argmax())
-            raise ResultsError(f"{path}: {sheet.row(row)}: {name} '{printable(clean, 60)}' {fault}; rename it")
-    notes = _merged(name, cleaned) + _alike(name, set(cleaned.values()))
-    return column.map(cleaned), notes
-
-
-def _clean(text: str) -> str:
-    composed = unicodedata.normalize("NFC", text).strip().strip("\ufeff\u200b\u2060").strip()
-    return "".join(" " if unicodedata.category(letter) == "Zs" else letter for letter in composed)
+            sheet.check(column == text, f"{kind} {quoted(name)} {fault}; rename it")
+    merged = [name for name, count in Counter(cleaned.values()).items() if count > 1]
+    if merged:
+        sheet.notes.append(f"Names that differ in blanks or Unicode form only count as one: {kind} {shown(merged)}.")
+    pairs = [" and ".join(names) for names in alike(cleaned.values())]
+    if pairs:
+        what = "Names that differ in capitals, blanks or dashes only count as different ones"
+        sheet.notes.append(f"{what}: {kind} {shown(pairs)}.")
+    return column.map(cleaned)
 
 
 def _fault(name: str, taken: tuple[str, ...]) -> str:
@@ -68,49 +61,26 @@ def _fault(name: str, taken: tuple[str, ...]) -> str:
     return "is a word of the report" if name in taken else ""
 
 
-def _merged(kind: str, cleaned: dict[str, str]) -> list[str]:
-    """Names that became one."""
-    forms: dict[str, int] = {}
-    for clean in cleaned.values():
-        forms[clean] = forms.get(clean, 0) + 1
-    several = [clean for clean, count in forms.items() if count > 1]
-    said = "Names that differ in blanks or Unicode form only count as one"
-    return [f"{said}: {kind} {shown(several)}."] if several else []
-
-
-def _alike(kind: str, names: set[str]) -> list[str]:
-    """Names that stay two, though they look like one."""
-    bare: dict[str, list[str]] = {}
-    for name in sorted(names):
-        key = "".join(letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter not in " _-")
-        bare.setdefault(key, []).append(name)
-    pairs = [" and ".join(members) for members in bare.values() if len(members) > 1]
-    said = "Names that differ in capitals, blanks or dashes only count as different ones"
-    return [f"{said}: {kind} {shown(pairs)}."] if pairs else []
-
-
-def task_types(column: pd.Series, sheet: Sheet, path: Path) -> pd.Series:
+def task_types(column: pd.Series, sheet: Sheet) -> pd.Series:
     """Task types as this project writes them; other words stay. Raises `ResultsError` for what looks like an error."""
-    found = {}
-    for text in dict.fromkeys(column):
+    types = {}
+    for text in column.unique():
         folded = text.casefold()
-        known = next((str(kind) for kind in TaskType if str(kind) == folded), None)
+        known = find_type(folded)
         meant = None if known or not text else _meant(folded)
         if meant:
-            row = int((column == text).to_numpy().argmax())
-            raise ResultsError(
-                f"{path}: {sheet.row(row)}: type '{printable(text, 60)}' is unknown; did you mean {meant}?"
-            )
-        found[text] = known or text
-    return column.map(found)
+            sheet.check(column == text, f"type {quoted(text)} is unknown; did you mean {meant}?")
+        types[text] = str(known or text)
+    return column.map(types)
 
 
 def _meant(word: str) -> str | None:
-    starting = [str(kind) for kind in TaskType if len(word) >= 3 and str(kind).startswith(word)]
-    close = difflib.get_close_matches(word, [str(kind) for kind in TaskType], n=1, cutoff=0.75)
-    return next(iter([*starting, *close]), _SHORT_TYPES.get(word))
+    starting = [task_type for task_type in TaskType if len(word) >= 3 and task_type.startswith(word)]
+    close = difflib.get_close_matches(word, list(TaskType), n=1, cutoff=0.75)
+    return next(iter([*starting, *close]), read_type(word))
 
 
 def metric_names(column: pd.Series) -> pd.Series:
     """Metrics as this project writes them; others stay."""
-    return column.map({text: _METRICS.get(text.casefold(), text) for text in dict.fromkeys(column)})
+    known = {name.casefold(): name for name in METRICS} | _OTHER_METRICS
+    return column.map({text: known.get(text.casefold(), text) for text in column.unique()})

@@ -4,14 +4,11 @@ Read are CSV with commas, semicolons, tabs or bars, also gzipped; Parquet and Fe
 a line. What the file is, its content says, not its name. The text is UTF-8, or UTF-16 with its mark.
 """
 
-import csv
 import gzip
 import io
 import json
-import re
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +17,15 @@ import pyarrow as pa
 from pyarrow import feather, parquet
 
 from aggregation_lab.errors import ResultsError
+from aggregation_lab.storage.delimited_text import Unreadable, decode, read_records
 from aggregation_lab.storage.spreadsheet_csv import unguarded
 from aggregation_lab.text import printable
+from analysis.external.sheet import Sheet
 
-DELIMITERS = (",", ";", "\t", "|")
 LARGEST_FILE = 2**30
 """Most bytes of a table: ten million rows take less."""
 
 _SAVE = "save the table as CSV in UTF-8"
-_OTHERS = (
-    (b"PK\x03\x04", f"is a workbook or another zip archive; open it and {_SAVE}"),
-    (b"\xd0\xcf\x11\xe0", f"is an old workbook; open it and {_SAVE}"),
-    (b"BZh", "is compressed with bzip2; unpack it"),
-    (b"\xfd7zXZ", "is compressed with xz; unpack it"),
-    (b"\x28\xb5\x2f\xfd", "is compressed with zstd; unpack it"),
-    (b"%PDF", "is a PDF, no table"),
-    (b"\x89PNG", "is an image, no table"),
-    (b"\xff\xd8\xff", "is an image, no table"),
-)
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """`cells` holds text, or the values of a typed file, under the `header` as it is written; `lines` says in which
-    line of the file, or in which row of a typed one, each row stands."""
-
-    header: tuple[str, ...]
-    cells: pd.DataFrame
-    lines: tuple[int, ...]
-    delimiter: str = ","
-
-    def row(self, place: int) -> str:
-        """Where a row stands."""
-        return f"row {self.lines[place]}"
 
 
 def read_sheet(path: Path, known: Callable[[str], bool]) -> Sheet:
@@ -62,26 +34,23 @@ def read_sheet(path: Path, known: Callable[[str], bool]) -> Sheet:
     Raises `ResultsError` with one line naming the file and what to do.
     """
     try:
-        return _sheet(_content(path), known)
-    except _Unreadable as error:
-        raise ResultsError(f"{path}: {printable(str(error), 400)}") from error
-
-
-class _Unreadable(Exception):
-    """What is wrong with a file, but for its name."""
+        return Sheet(path, *_table(_content(path), known))
+    except Unreadable as fault:
+        line = "" if fault.line is None else f"line {fault.line} "
+        raise ResultsError(f"{path}: {line}{printable(str(fault), 400)}") from fault
 
 
 def _content(path: Path) -> bytes:
     try:
         if not path.exists():
-            raise _Unreadable("does not exist; give a score table or the output folder of a study")
+            raise Unreadable("does not exist; give a score table or the output folder of a study")
         if not path.is_file():  # opening a pipe would wait for ever
-            raise _Unreadable("is no file; give a score table or the output folder of a study")
+            raise Unreadable("is no file; give a score table or the output folder of a study")
         if path.stat().st_size > LARGEST_FILE:
-            raise _Unreadable(f"has {path.stat().st_size / 2**30:.1f} GiB, too many for a score table")
+            raise Unreadable(f"has {path.stat().st_size / 2**30:.1f} GiB, too many for a score table")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise _Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return _unpacked(data) if data[:2] == b"\x1f\x8b" else data
 
 
@@ -90,41 +59,38 @@ def _unpacked(data: bytes) -> bytes:
         with gzip.open(io.BytesIO(data)) as stream:
             content = stream.read(LARGEST_FILE + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise _Unreadable(f"is a damaged gzip file ({error}); pack it again") from error
+        raise Unreadable(f"is a damaged gzip file ({error}); pack it again") from error
     if len(content) > LARGEST_FILE:
-        raise _Unreadable(f"unpacks to more than {LARGEST_FILE / 2**30:.0f} GiB, too many for a score table")
+        raise Unreadable(f"unpacks to more than {LARGEST_FILE / 2**30:.0f} GiB, too many for a score table")
     return content
 
 
-def _sheet(data: bytes, known: Callable[[str], bool]) -> Sheet:
+Table = tuple[tuple[str, ...], pd.DataFrame, tuple[int, ...]]
+"""Header, cells and lines."""
+
+
+def _table(data: bytes, known: Callable[[str], bool]) -> Table:
     if data[:4] == b"PAR1":
         return _typed(parquet.read_table, data, "Parquet")
     if data[:6] == b"ARROW1" or data[:4] == b"FEA1":
         return _typed(feather.read_table, data, "Feather")
-    for start, said in _OTHERS:
-        if data.startswith(start):
-            raise _Unreadable(said)
-    text = _text(data)
+    text = decode(data)
     return _json(text) if text.lstrip()[:1] in ("{", "[") else _csv(text, known)
 
 
-def _typed(read: Callable[[Any], pa.Table], data: bytes, kind: str) -> Sheet:
+def _typed(read: Callable[[Any], pa.Table], data: bytes, kind: str) -> Table:
     try:
         table = read(io.BytesIO(data))
-        columns = [table.column(place).to_pylist() for place in range(table.num_columns)]
+        columns = [table.column(index).to_pylist() for index in range(table.num_columns)]
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         first = (str(error).splitlines() or ["no reason given"])[0]
-        raise _Unreadable(f"is a damaged {kind} file ({first}); write it again") from error
+        raise Unreadable(f"is a damaged {kind} file ({first}); write it again") from error
     names = [str(name) for name in table.column_names]
     count = table.num_rows
-    kept = [place for place, name in enumerate(names) if not name.startswith("__index_level_")]
-    cells = pd.DataFrame({place: pd.Series(columns[place], dtype=object) for place in kept}, index=range(count))
-    return Sheet(tuple(names[place] for place in kept), _renumbered(cells), tuple(range(1, count + 1)))
-
-
-def _renumbered(cells: pd.DataFrame) -> pd.DataFrame:
-    """Columns by place, each cell as text, empty where it is missing."""
-    return cells.map(_as_text).set_axis(range(cells.shape[1]), axis=1)
+    kept = [index for index, name in enumerate(names) if not name.startswith("__index_level_")]
+    cells = pd.DataFrame({index: pd.Series(columns[index], dtype=object) for index in kept}, index=range(count))
+    cells = cells.map(_as_text).set_axis(range(len(kept)), axis=1)
+    return tuple(names[index] for index in kept), cells, tuple(range(1, count + 1))
 
 
 def _as_text(value: Any) -> str:
@@ -135,89 +101,31 @@ def _as_text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _text(data: bytes) -> str:
-    encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
+def _csv(text: str, known: Callable[[str], bool]) -> Table:
+    delimiter, rows = read_records(text, known, strict=True)
     try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        likely = f", probably {_likely_encoding(data)}" if encoding == "utf-8" else ""
-        found = f"line {line} is not {'UTF-8' if encoding.startswith('utf-8') else 'UTF-16'}{likely}"
-        raise _Unreadable(f"{found}; {_SAVE}") from error
-    if "\0" in text:
-        raise _Unreadable(f"holds NUL bytes: UTF-16 without its mark, or no text at all; {_SAVE}")
-    return text
-
-
-def _likely_encoding(data: bytes) -> str:
-    """The encoding of two bytes a letter that fits, where letters beyond ASCII mostly come in pairs."""
-    runs = re.findall(rb"[\x80-\xff]+", data)
-    if sum(len(run) for run in runs if len(run) > 1) > 0.5 * sum(map(len, runs)):
-        for encoding, title in (("gb18030", "GBK or GB18030"), ("cp932", "Shift-JIS"), ("cp949", "EUC-KR")):
-            try:
-                data.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            return title
-    return "Windows-1252 or Latin-1"
-
-
-def _csv(text: str, known: Callable[[str], bool]) -> Sheet:
-    lines = re.split(r"\r\n|\r|\n", text)
-    start = next((place for place, line in enumerate(lines) if not _before_header(line, known)), len(lines))
-    if start == len(lines):
-        raise _Unreadable("has no rows")
-    delimiter = max(DELIMITERS, key=lambda sign: _known_in(lines[start], sign, known))
-    records = _records("\n".join(lines[start:]), delimiter, start)
+        records = list(rows)
+    except Unreadable as fault:
+        what = "a quote is misplaced or never closed, or a cell is too long"
+        raise Unreadable(f"row {fault.line}: {what} ({fault})") from fault
+    if not records:
+        raise Unreadable("has no rows")
     header = [cell.strip() for cell in records[0][1]]
     while header and not header[-1] and all(len(cells) < len(header) or not cells[-1] for _, cells in records[1:]):
         header.pop()
         records[1:] = [(line, cells[: len(header)]) for line, cells in records[1:]]
     for line, cells in records[1:]:
         if len(cells) != len(header):
-            raise _Unreadable(
+            raise Unreadable(
                 f"row {line} has {len(cells)} cells, the header {len(header)}; quote cells that hold the delimiter "
-                f"{delimiter!r}"
+                f"{delimiter!r}",
             )
     columns = list(zip(*(cells for _, cells in records[1:]), strict=True)) or [()] * len(header)
-    table = pd.DataFrame({place: pd.Series(column, dtype=object) for place, column in enumerate(columns)})
-    return Sheet(tuple(header), table.map(unguarded), tuple(line for line, _ in records[1:]), delimiter)
+    table = pd.DataFrame({index: pd.Series(column, dtype=object) for index, column in enumerate(columns)})
+    return tuple(header), table.map(unguarded), tuple(line for line, _ in records[1:])
 
 
-def _before_header(line: str, known: Callable[[str], bool]) -> bool:
-    """Blank lines, comments, and the line by which Excel is told the delimiter."""
-    bare = line.strip().strip("\"'").lower()
-    if bare.startswith("#"):
-        return not max(_known_in(line, sign, known)[0] for sign in DELIMITERS)
-    return not bare.strip(",;|\t ") or bare.startswith("sep=")
-
-
-def _known_in(line: str, delimiter: str, known: Callable[[str], bool]) -> tuple[int, int]:
-    """How many cells of a header name columns that are looked for, and how many there are."""
-    try:
-        cells = next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return 0, 0
-    return sum(map(known, cells)), len(cells)
-
-
-def _records(text: str, delimiter: str, skipped: int) -> list[tuple[int, list[str]]]:
-    """Records that are not blank, with the line each begins in."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
-    found, begin = [], skipped + 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                found.append((begin, cells))
-            begin = skipped + reader.line_num + 1
-    except csv.Error as error:
-        raise _Unreadable(
-            f"row {begin}: a quote is misplaced or never closed, or a cell is too long ({error})"
-        ) from error
-    return found
-
-
-def _json(text: str) -> Sheet:
+def _json(text: str) -> Table:
     """A list of rows, one row a line, or an object of columns."""
     try:
         value = json.loads(text)
@@ -225,21 +133,21 @@ def _json(text: str) -> Sheet:
         try:
             value = [json.loads(line) for line in text.splitlines() if line.strip()]
         except (ValueError, RecursionError):
-            raise _Unreadable(f"begins like JSON and is none ({error}); {_SAVE}") from error
+            raise Unreadable(f"begins like JSON and is none ({error}); {_SAVE}") from error
     if isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values()):
         if len({len(column) for column in value.values()}) > 1:
-            raise _Unreadable("is JSON whose columns differ in length; make them equally long")
+            raise Unreadable("is JSON whose columns differ in length; make them equally long")
         value = [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
     if not isinstance(value, list) or not value or not all(isinstance(row, dict) for row in value):
-        raise _Unreadable(f"is JSON, but no list of rows; {_how(value)}")
+        raise Unreadable(f"is JSON, but no list of rows; {_how(value)}")
     header = list(dict.fromkeys(name for row in value for name in row))
     nested = next((name for row in value for name, cell in row.items() if isinstance(cell, dict | list)), None)
     if nested is not None:
-        raise _Unreadable(f"is JSON whose rows hold more than one value in {nested}; {_how(None)}")
+        raise Unreadable(f"is JSON whose rows hold more than one value in {nested}; {_how(None)}")
     cells = pd.DataFrame(
-        {place: pd.Series([_as_text(row.get(name)) for row in value]) for place, name in enumerate(header)}
+        {index: pd.Series([_as_text(row.get(name)) for row in value]) for index, name in enumerate(header)}
     )
-    return Sheet(tuple(map(str.strip, header)), cells, tuple(range(1, len(value) + 1)))
+    return tuple(map(str.strip, header)), cells, tuple(range(1, len(value) + 1))
 
 
 def _how(value: Any) -> str:
@@ -254,9 +162,3 @@ def _depth(value: Any) -> int:
     while isinstance(value, dict) and value:
         value, depth = next(iter(value.values())), depth + 1
     return depth
-
-
-def shown(names: Sequence[str], most: int = 12) -> str:
-    """Names of a file in a message."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(printable(name, 40) or "(no name)" for name in names[:most]) + more

@@ -1,15 +1,13 @@
 """Numbers, shares and seeds as people write them in a score table: read where they can mean one thing only."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.errors import ResultsError
 from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import printable
-from analysis.external.score_file import Sheet, shown
+from analysis.external.sheet import Sheet, quoted, shown
 
 LARGEST = 1e9
 """Above, a value is no score and squares of it lose all digits."""
@@ -28,41 +26,32 @@ _EMPTY = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", "–"})
 """What stands for no number in a column of numbers that may have gaps."""
 
 
-def numbers(column: pd.Series, sheet: Sheet, path: Path, *, gaps: bool) -> tuple[pd.Series, list[str]]:
-    """The column as numbers, missing where a gap is allowed, and how it was read.
+def numbers(column: pd.Series, sheet: Sheet, *, gaps: bool) -> pd.Series:
+    """The column as numbers, missing where a gap is allowed; how it was read is noted.
 
     A per cent sign divides by 100. A decimal comma is read where the column has no decimal point and cannot mean
     thousands. Raises `ResultsError` naming the first row that is no number.
     """
-    name, notes = str(column.name), []
+    name = str(column.name)
     texts = column.str.replace("\u2212", "-").str.replace("\u00a0", "").str.strip()
     empty = texts.str.lower().isin(_EMPTY)
-    if not gaps and empty.any():
-        row = int(empty.to_numpy().argmax())
-        raise ResultsError(f"{path}: {sheet.row(row)}: {name} is empty; fill it, or take the row out")
+    if not gaps:
+        sheet.check_filled(empty, name)
     percent = texts.str.endswith("%") | texts.str.endswith("\uff05")
-    if percent.any() and not (percent | empty).all():
-        row = int((~percent & ~empty).to_numpy().argmax())
-        raise ResultsError(f"{path}: {sheet.row(row)}: {name} is without %, which other rows have; write all alike")
     if percent.any():
+        sheet.check(~percent & ~empty, f"{name} is without %, which other rows have; write all alike")
         texts = texts.str.rstrip("%\uff05").str.strip()
-        notes.append(f"{name} is given with % and read as shares: {printable(str(column[~empty].iloc[0]))} is a share.")
+        first = printable(str(column[~empty].iloc[0]))
+        sheet.notes.append(f"{name} is given with % and read as shares: {first} is a share.")
     comma = texts[~empty].map(lambda text: bool(_COMMA.fullmatch(text)))
     if comma.any() and _are_decimal(texts[~empty]):
         texts = texts.str.replace(",", ".")
-        notes.append(f"{name} is read with decimal commas.")
+        sheet.notes.append(f"{name} is read with decimal commas.")
     wrong = ~empty & ~texts.map(lambda text: bool(_NUMBER.fullmatch(text)))
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        said = _no_number(name, column.iloc[row], texts.iloc[row])
-        raise ResultsError(f"{path}: {sheet.row(row)}: {said}")
-    values = np.full(len(texts), np.nan)
-    values[~empty.to_numpy()] = [float(text) for text in texts[~empty]]
-    too_large = np.abs(values) > LARGEST if name != "seed" else np.isinf(values)
-    if too_large.any():
-        row = int(too_large.argmax())
-        raise ResultsError(f"{path}: {sheet.row(row)}: {name} {_quoted(column.iloc[row])} is too large")
-    return pd.Series(values / 100 if percent.any() else values, column.index, name=name), notes
+    sheet.check(wrong, lambda row: _no_number(name, column.iloc[row], texts.iloc[row]))
+    values = texts.where(~empty, "nan").map(float)
+    sheet.check(values.abs() > LARGEST, lambda row: f"{name} {quoted(column.iloc[row])} is too large")
+    return values / 100 if percent.any() else values
 
 
 def _are_decimal(texts: pd.Series) -> bool:
@@ -77,28 +66,21 @@ def _no_number(name: str, cell: str, text: str) -> str:
     if re.fullmatch(r"[+-]?inf(inity)?", text, re.IGNORECASE):
         return f"{name} is not finite; fill it, or take the row out"
     if "," in text:
-        return f"{name} {_quoted(cell)} is not a number; write a decimal point and no sign between thousands"
+        return f"{name} {quoted(cell)} is not a number; write a decimal point and no sign between thousands"
     marked = _MARKED.fullmatch(text)
     if marked and marked["rest"].startswith(("±", "+/-", "+-", "(", "[")):
-        return f"{name} {_quoted(cell)} is not a number; write one row for each seed, not a mean and its scatter"
+        return f"{name} {quoted(cell)} is not a number; write one row for each seed, not a mean and its scatter"
     if marked:
-        return f"{name} {_quoted(cell)} is not a number; write {marked['number']} alone"
-    return f"{name} {_quoted(cell)} is not a number"
+        return f"{name} {quoted(cell)} is not a number; write {marked['number']} alone"
+    return f"{name} {quoted(cell)} is not a number"
 
 
-def _quoted(cell: str) -> str:
-    return f"'{printable(cell, 60)}'"
-
-
-def seeds(column: pd.Series, sheet: Sheet, path: Path) -> tuple[pd.Series, list[str]]:
+def seeds(column: pd.Series, sheet: Sheet) -> pd.Series:
     """Seeds as whole numbers. Names count as numbers: by their number where all are alike (`fold_0`), else in order."""
     texts = column.str.strip()
-    empty = texts == ""
-    if empty.any():
-        row = int(empty.to_numpy().argmax())
-        raise ResultsError(f"{path}: {sheet.row(row)}: seed is empty; fill it, or take the row out")
+    sheet.check_filled(texts == "", "seed")
     if texts.map(lambda text: bool(_NUMBER.fullmatch(text))).all():
-        return _whole(texts, sheet, path), []
+        return _whole(texts, sheet)
     names = list(dict.fromkeys(texts))
     parts = [re.fullmatch(r"(.*?)(\d{1,9})", name, re.DOTALL | re.ASCII) for name in names]
     stems = {part[1].casefold() for part in parts if part}
@@ -106,46 +88,44 @@ def seeds(column: pd.Series, sheet: Sheet, path: Path) -> tuple[pd.Series, list[
     if len(stems) == 1 and len(by_number) == len(names) == len(set(by_number.values())):
         number = by_number
     else:
-        number = {name: place for place, name in enumerate(sorted(names))}
-    said = [f"{name} is {number[name]}" for name in names[:3]]
+        number = {name: rank for rank, name in enumerate(sorted(names))}
+    examples = [f"{name} is {number[name]}" for name in names[:3]]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    note = f"Seeds are names, which count as numbers: {printable(', '.join(said))}{more}."
-    return texts.map(number).astype("int64"), [note]
+    sheet.notes.append(f"Seeds are names, which count as numbers: {printable(', '.join(examples))}{more}.")
+    return texts.map(number).astype("int64")
 
 
-def _whole(texts: pd.Series, sheet: Sheet, path: Path) -> pd.Series:
-    values = np.array([float(text) for text in texts])
-    wrong = (values != np.round(values)) | (np.abs(values) >= _LARGEST_SEED)
-    if wrong.any():
-        row = int(wrong.argmax())
-        seed = printable(texts.iloc[row], 40)
-        raise ResultsError(f"{path}: {sheet.row(row)}: seed {seed} is not a whole number below 2^53")
-    return pd.Series(values.astype("int64"), texts.index)
+def _whole(texts: pd.Series, sheet: Sheet) -> pd.Series:
+    values = texts.map(float)
+    wrong = (values != np.round(values)) | (values.abs() >= _LARGEST_SEED)
+    sheet.check(wrong, lambda row: f"seed {printable(texts.iloc[row], 40)} is not a whole number below 2^53")
+    return values.astype("int64")
 
 
-def shares_of_percent(rows: pd.DataFrame, shares: frozenset[str]) -> tuple[pd.Series, list[str]]:
+def shares_of_percent(rows: pd.DataFrame, shares: frozenset[str], sheet: Sheet) -> pd.Series:
     """Values with those of a metric divided by 100 where they can only be per cent.
 
     Such are all values of a metric in `shares` where every one that is not 0 lies between 2 and 100: a share is at most
     1, and a model of less than 2 per cent stands in no table beside better ones without being noticed.
     """
-    values, read = rows["value"].copy(), []
-    for metric, own in rows.groupby("metric", sort=False)["value"]:
-        size = own.abs()
+    values, converted = rows["value"].copy(), []
+    for metric, of_metric in rows.groupby("metric", sort=False)["value"]:
+        size = of_metric.abs()
         if metric in shares and (size > 0).any() and size[size > 0].between(2, 100).all():
-            values[own.index] = own / 100
-            read.append(str(metric))
-    notes = [f"Values of {shown(read)} lie between 2 and 100 and are read as per cent."] if read else []
-    return values, notes
+            values[of_metric.index] = of_metric / 100
+            converted.append(str(metric))
+    if converted:
+        sheet.notes.append(f"Values of {shown(converted)} lie between 2 and 100 and are read as per cent.")
+    return values
 
 
-def check_scales(rows: pd.DataFrame, path: Path) -> None:
+def check_scales(rows: pd.DataFrame, sheet: Sheet) -> None:
     """Raise `ResultsError` where one arm's values of a metric that is not known look like per cent of another's."""
     unknown = ~rows["metric"].isin(list(METRICS)) & (rows["direction"] == "higher")
     arms = rows[unknown].groupby(["task", "metric", "aggregation"], sort=False)["value"].agg(["min", "median", "max"])
-    for (task, metric), own in arms.groupby(level=["task", "metric"], sort=False):
-        shares = own[(own["min"] >= 0) & (own["max"] <= 1) & (own["median"] > 0)]
-        large = own[(own["min"] > 1) & (own["max"] <= 100)]
+    for (task, metric), by_arm in arms.groupby(level=["task", "metric"], sort=False):
+        shares = by_arm[(by_arm["min"] >= 0) & (by_arm["max"] <= 1) & (by_arm["median"] > 0)]
+        large = by_arm[(by_arm["min"] > 1) & (by_arm["max"] <= 100)]
         if shares.empty or large.empty:
             continue
         ratio = large["median"].iloc[0] / shares["median"].iloc[0]
@@ -155,5 +135,5 @@ def check_scales(rows: pd.DataFrame, path: Path) -> None:
                 f" looks like {form} ({frame['median'].iloc[0]:g})"
                 for frame, form in ((large, "per cent"), (shares, "a share"))
             )
-            where = f"{path}: task {printable(str(task), 60)}: {printable(str(metric), 60)}"
-            raise ResultsError(f"{where} of {high}, that of {low}; write all as shares")
+            where = f"task {printable(str(task), 60)}: {printable(str(metric), 60)}"
+            raise sheet.fail(f"{where} of {high}, that of {low}; write all as shares")

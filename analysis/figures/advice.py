@@ -1,28 +1,23 @@
 """The guideline as a map: which aggregation to train for a task of this type, group and size."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.patches import Patch
 
+from analysis.figures.axes import log_n_axis
+from analysis.figures.canvas import Target, add_legend, panels, say_above
+from analysis.figures.choices import Palette
+from analysis.figures.marks import improving_handle, margin_arrow
 from analysis.figures.selection import fewer_groups
-from analysis.figures.theme import (
-    COLUMN,
-    SMALL,
-    Drawn,
-    add_legend,
-    aggregation_colour,
-    improving_handle,
-    log_n_axis,
-    margin_arrow,
-    new_figure,
-    say_above,
-    themed,
-)
-from analysis.result import Analysis
+from analysis.figures.style import COLUMN, GREY, SMALL
+from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
 from analysis.statistics.verdicts import UNDECIDED
 from analysis.tables.order import records
+
+NEEDS = "guideline: too few tasks, or no n_train"
 
 _NEUTRAL: dict[str, Any] = {"facecolor": "#F2F2F2", "edgecolor": "#B5B5B5", "hatch": "//////", "linewidth": 0.0}
 
@@ -31,27 +26,45 @@ _ROOM = 1.5
 """Ratio of sizes from which a chance fits into a bar."""
 
 
-@themed
-def guideline_map(analysis: Analysis) -> Drawn | None:
+def guideline_map(
+    guidelines: pd.DataFrame,
+    *,
+    ax: Target | None = None,
+    order: Iterable[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    palette: Palette | None = None,
+) -> Target:
     """A bar per type and group over the sizes that were seen, coloured by advice; undecided is hatched grey.
 
     In a bar stands the chance that a new task gains, under the best joint model where TS is advised.
+
+    Args:
+        guidelines: the frame `guidelines`.
+        ax: where to draw.
+        order: task types from top to bottom.
+        labels: what to write instead of the name of a clinical group or aggregation.
+        palette: colours of aggregations, by name or in the order of the legend.
+
+    Returns the Axes. Raises `ResultsError` for a name that is not there.
     """
-    rows = analysis.frames["guidelines"]
+    choices = Choices(ax, None, order, labels, palette)
+    return drawn_on(draw_guidelines, view_of_frames({"guidelines": guidelines}, choices), NEEDS)
+
+
+def draw_guidelines(view: View) -> Drawn | None:
+    """The body of `guideline_map`; None without advice."""
+    rows = view["guidelines"]
     rows = rows[(rows["n_low"] > 0) & (rows["n_high"] > 0)]
     if rows.empty:
         return None
-    rows, said = fewer_groups(rows, "group")
-    order, kind = [], None
-    for row in records(rows.drop_duplicates(["type", "group"])):
-        if row["type"] != kind:
-            order.append((row["type"], ""))
-            kind = row["type"]
-        order.append((row["type"], row["group"]))
-    figure = new_figure(COLUMN, 0.8 + 0.15 * len(order))
-    ax = figure.subplots()
+    rows, line = fewer_groups(rows, "group")
+    lines = _lines(rows, view.ordered(list(rows["type"].unique())))
+    given = view.choices.ax
+    target, (ax,) = panels(given, (1, 1), (COLUMN, 0.8 + 0.15 * len(lines)), view.new_figure)
+    advised = [name for name in view.aggregations if name in set(rows["advice"])]
+    colours = view.colours_of_aggregations(advised)
     for row in records(rows):
-        at = order.index((row["type"], row["group"]))
+        at = lines.index((row["type"], row["group"]))
         low, high = (
             (row["n_low"], row["n_high"])
             if row["n_high"] > row["n_low"]
@@ -60,26 +73,34 @@ def guideline_map(analysis: Analysis) -> Drawn | None:
         look = (
             _NEUTRAL
             if row["advice"] == UNDECIDED
-            else {"facecolor": aggregation_colour(row["advice"], analysis), "edgecolor": "white", "linewidth": 0.4}
+            else {"facecolor": colours.get(row["advice"], GREY), "edgecolor": "white", "linewidth": 0.4}
         )
         ax.barh([at], [high - low], left=low, height=0.78, **look)
         if row["advice"] != UNDECIDED and high > low * _ROOM:
-            said = f"{100 * row['chance']:.0f} %"
-            ax.text((low * high) ** 0.5, at, said, ha="center", va="center", fontsize=SMALL, color="white")
+            chance = f"{100 * row['chance']:.0f} %"
+            ax.text((low * high) ** 0.5, at, chance, ha="center", va="center", fontsize=SMALL, color="white")
     for task_type, group in rows.loc[rows["base_improving"] > 0, ["type", "group"]].drop_duplicates().to_numpy():
-        margin_arrow(ax, order.index((task_type, group)))
-    ax.set_yticks(range(len(order)), [group or kind for kind, group in order])
-    for label, (_, group) in zip(ax.get_yticklabels(), order, strict=True):
+        margin_arrow(ax, lines.index((task_type, group)))
+    ax.set_yticks(range(len(lines)), [group or kind for kind, group in lines])
+    for label, (_, group) in zip(ax.get_yticklabels(), lines, strict=True):
         label.set_fontweight("normal" if group else "bold")
-    ax.set_ylim(len(order) - 0.4, -0.6)
+    ax.set_ylim(len(lines) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     log_n_axis(ax, rows["n_low"].min(), rows["n_high"].max())
     ax.set_xlabel("training cases of the task")
-    advised = [name for name in [*analysis.study.aggregations] if name in set(rows["advice"])]
-    handles: list[Artist] = [Patch(color=aggregation_colour(name, analysis), label=name) for name in advised]
+    handles: list[Artist] = [Patch(color=colours[name], label=name) for name in advised]
     if (rows["advice"] == UNDECIDED).any():
         handles.append(Patch(**_NEUTRAL, label=UNDECIDED))
     handles.append(improving_handle())
-    add_legend(figure, handles, loc="outside lower center", ncols=3)
-    say_above(figure, said)
-    return figure, pd.DataFrame(rows)
+    add_legend(target, given, handles, loc="outside lower center", ncols=3)
+    say_above(target, given, line)
+    return target, rows
+
+
+def _lines(rows: pd.DataFrame, types: Sequence[str]) -> list[tuple[str, str]]:
+    """What each line from top to bottom is: a type alone as a heading, then the type with each of its groups."""
+    lines = []
+    for task_type in types:
+        groups = rows.loc[rows["type"] == task_type, "group"].unique()
+        lines += [(task_type, ""), *((task_type, str(group)) for group in groups)]
+    return lines

@@ -5,19 +5,22 @@ letter that none of them has is written as its escape, such as \\u80ba; what was
 in the CSV beside the figure.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache, partial
 
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
+from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import printable
-from analysis.result import Analysis
+from analysis.figures.choices import check_names
 
 LONGEST = 36
 """Characters of a label; longer ones lose their middle."""
+
+_LONGEST_GIVEN = 200
+"""Of a label that a caller wrote."""
 
 BASE = "DejaVu Sans"
 _OTHERS = (
@@ -59,36 +62,47 @@ def _escape(letter: str) -> str:
 
 def labels(names: Iterable[str]) -> dict[str, str]:
     """A label for each name, no two alike; one that a shorter form would make like another gets a number."""
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     taken = set()
     for name in sorted(set(names), key=lambda name: (label(name) != name, name)):
         shown, number = label(name), 2
         while shown in taken:
             shown, number = f"{label(name, LONGEST - 4)} #{number}", number + 1
-        found[name] = shown
+        result[name] = shown
         taken.add(shown)
-    return found
+    return result
 
 
-def labelled(analysis: Analysis) -> tuple[Analysis, dict[str, str]]:
-    """The analysis with labels in place of names in all its frames, and the name behind each label that differs."""
-    texts = {name: _text_columns(rows) for name, rows in analysis.frames.items()}
-    names = {
-        text
+LABELLED = ("task", "other", "group", "contrast", "joint", "base", "aggregation", "advice", "name")
+"""Columns of names that a caller may have written otherwise."""
+
+
+def labelled(
+    frames: Mapping[str, pd.DataFrame], aggregations: Iterable[str], given: Mapping[str, str]
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """The frames with labels in place of names, and the label of each name that it changes.
+
+    `given` are labels of the caller's. Raises `ResultsError` for a label of nothing, or two alike.
+    """
+    texts = {name: _text_columns(rows) for name, rows in frames.items()}
+    by_column = {
+        (name, column): {text for text in pd.unique(frames[name][column].dropna()) if isinstance(text, str)}
         for name, columns in texts.items()
         for column in columns
-        for text in pd.unique(analysis.frames[name][column].dropna())
-        if isinstance(text, str)
     }
-    arms = {str(name) for name in analysis.study.scores["aggregation"].unique()}
-    changed = {name: shown for name, shown in labels(names | arms).items() if shown != name}
-    if not changed:
-        return analysis, {}
-    frames = {name: _renamed(rows, texts[name], changed) for name, rows in analysis.frames.items()}
-    scores = _renamed(analysis.study.scores, ["aggregation"], changed)
-    baseline = changed.get(str(analysis.study.baseline), analysis.study.baseline)
-    study = replace(analysis.study, scores=scores, baseline=baseline)
-    return replace(analysis, study=study, frames=frames), {shown: name for name, shown in changed.items()}
+    names = {*aggregations}.union(*by_column.values())
+    nameable = {*aggregations}.union(*(values for (_, column), values in by_column.items() if column in LABELLED))
+    nameable -= {"all"}.union(*(values for (_, column), values in by_column.items() if column == "type"))
+    check_names("labels", given, nameable)
+    changed = {name: shown for name, shown in labels(names).items() if shown != name}
+    written = {name: label(str(text), _LONGEST_GIVEN) for name, text in given.items()}
+    shown = [(changed | written).get(name, name) for name in nameable]
+    for text in written.values():
+        if shown.count(text) > 1:
+            raise ResultsError(f"labels: {printable(text)} would stand for two names; give each a label of its own")
+    changed |= written
+    renamed = {name: _renamed(rows, texts[name], changed, written) for name, rows in frames.items()} if changed else {}
+    return {**frames, **renamed}, {name: text for name, text in changed.items() if text != name}
 
 
 def named_again(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
@@ -100,8 +114,13 @@ def _text_columns(rows: pd.DataFrame) -> list[str]:
     return [str(name) for name, column in rows.items() if not pd.api.types.is_numeric_dtype(column)]
 
 
-def _renamed(rows: pd.DataFrame, columns: list[str], names: Mapping[str, str]) -> pd.DataFrame:
-    def other(cell: object) -> object:
-        return names.get(cell, cell) if isinstance(cell, str) else cell
+def _renamed(
+    rows: pd.DataFrame, columns: list[str], names: Mapping[str, str], labelled_only: Collection[str] = ()
+) -> pd.DataFrame:
+    """`labelled_only` are names that other columns than `LABELLED` keep."""
 
-    return rows.assign(**{column: rows[column].map(other) for column in columns})
+    def other(column: str, cell: object) -> object:
+        kept = not isinstance(cell, str) or cell in labelled_only and column not in LABELLED
+        return cell if kept else names.get(str(cell), cell)
+
+    return rows.assign(**{column: rows[column].map(partial(other, column)) for column in columns})

@@ -1,74 +1,144 @@
 """Which experts the tasks of the all-task model use, and which tasks are routed alike."""
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 
-from analysis.figures.selection import fewer_tasks
-from analysis.figures.theme import COLUMN, GREY, SMALL, WIDE, Drawn, group_lines, new_figure, say_above, themed
-from analysis.result import Analysis
+from analysis.figures.canvas import Target, figure_of, panels, say_above
+from analysis.figures.choices import Palette, colormap
+from analysis.figures.marks import group_lines
+from analysis.figures.style import COLUMN, GREY, SMALL, WIDE
+from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+
+NEEDS = "routing of AU"
 
 _JOINT = "AU"
 
 
-@themed
-def routing_usage(analysis: Analysis) -> Drawn | None:
-    """Tasks by block and expert: mean gate weight in AU."""
-    rows = analysis.frames["usage"]
-    rows = rows[rows["aggregation"] == _JOINT].sort_values(["group", "task", "block", "expert"], kind="stable")
+def routing_usage(
+    usage: pd.DataFrame,
+    gains: pd.DataFrame | None = None,
+    *,
+    ax: Target | None = None,
+    tasks: Iterable[str] | None = None,
+    order: Iterable[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    palette: Palette | None = None,
+) -> Target:
+    """Tasks by block and expert: mean gate weight in AU.
+
+    Args:
+        usage: the frame `usage`.
+        gains: the frame `gains`, by which 60 tasks are chosen where there are more.
+        ax: where to draw.
+        tasks: the tasks to show.
+        order: tasks from top to bottom.
+        labels: what to write instead of the name of a task.
+        palette: a colormap of matplotlib by its name, or colours from low to high.
+
+    Returns the Axes. Raises `ResultsError` for a name that is not there.
+    """
+    view = view_of_frames({"usage": usage, "gains": gains}, Choices(ax, tasks, order, labels, palette))
+    return drawn_on(draw_usage, view, NEEDS)
+
+
+def draw_usage(view: View) -> Drawn | None:
+    """The body of `routing_usage`; None without routing."""
+    rows = view["usage"]
+    rows = rows[rows["aggregation"] == _joint(view)]
     if rows.empty:
         return None
-    rows, said = fewer_tasks(rows, analysis.frames["gains"])
+    rows = view.sorted(rows, "block", "expert")
+    rows, line = view.fewer_tasks(rows)
     tasks, groups = _tasks(rows)
     table = rows.pivot(index="task", columns=["block", "expert"], values="share").reindex(index=tasks)
     table = table.sort_index(axis=1)
     blocks = [int(block) for block in table.columns.get_level_values("block")]
     experts = [str(expert) for expert in table.columns.get_level_values("expert")]
-    figure = new_figure(WIDE if len(blocks) > 12 else COLUMN, 0.75 + 0.135 * len(tasks))
-    ax = figure.subplots()
+    size = (WIDE if len(blocks) > 12 else COLUMN, 0.75 + 0.135 * len(tasks))
+    target, (ax,) = panels(view.choices.ax, (1, 1), size, view.new_figure)
     # Zero at the bottom: a share that is twice as large looks twice as strong.
-    image = ax.pcolormesh(table.to_numpy(float), cmap="cividis", vmin=0, vmax=float(np.nanmax(table)))
-    starts = [place for place in range(1, len(blocks)) if blocks[place] != blocks[place - 1]]
-    for place in starts:
-        ax.axvline(place, color="white", lw=2.6)
+    colours = colormap(view.choices.palette, "cividis")
+    image = ax.pcolormesh(table.to_numpy(float), cmap=colours, vmin=0, vmax=float(np.nanmax(table)))
+    starts = [column for column in range(1, len(blocks)) if blocks[column] != blocks[column - 1]]
+    for column in starts:
+        ax.axvline(column, color="white", lw=2.6)
     ax.set_xticks(np.arange(len(experts)) + 0.5, experts)
     for block in sorted(set(blocks)):
-        own = [place for place, name in enumerate(blocks) if name == block]
-        ax.text((own[0] + own[-1] + 1) / 2, -0.25, f"block {block}", ha="center", va="bottom", fontsize=SMALL)
+        columns = [column for column, name in enumerate(blocks) if name == block]
+        ax.text((columns[0] + columns[-1] + 1) / 2, -0.25, f"block {block}", ha="center", va="bottom", fontsize=SMALL)
     ax.set_xlabel("expert")
     _finish(ax, tasks, groups, len(blocks))
-    _bar(figure, ax, image, "mean gate weight")
-    say_above(figure, said)
-    return figure, rows
+    _bar(target, ax, image, "mean gate weight")
+    say_above(target, view.choices.ax, line)
+    return target, rows
 
 
-@themed
-def routing_similarity(analysis: Analysis) -> Drawn | None:
-    """Tasks by tasks: how alike they are routed in AU."""
-    rows = analysis.frames["similarity"]
-    rows = rows[rows["aggregation"] == _JOINT]
+def routing_similarity(
+    similarity: pd.DataFrame,
+    usage: pd.DataFrame | None = None,
+    gains: pd.DataFrame | None = None,
+    *,
+    ax: Target | None = None,
+    tasks: Iterable[str] | None = None,
+    order: Iterable[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    palette: Palette | None = None,
+) -> Target:
+    """Tasks by tasks: how alike they are routed in AU.
+
+    Args:
+        similarity: the frame `similarity`.
+        usage: the frame `usage`, which has the clinical group of each task.
+        gains: the frame `gains`, by which 60 tasks are chosen where there are more.
+        ax: where to draw.
+        tasks: the tasks to show.
+        order: tasks from top to bottom and left to right.
+        labels: what to write instead of the name of a task.
+        palette: a colormap of matplotlib by its name, or colours from low to high.
+
+    Returns the Axes. Raises `ResultsError` for a name that is not there.
+    """
+    choices = Choices(ax, tasks, order, labels, palette)
+    view = view_of_frames({"similarity": similarity, "usage": usage, "gains": gains}, choices)
+    return drawn_on(draw_similarity, view, NEEDS)
+
+
+def draw_similarity(view: View) -> Drawn | None:
+    """The body of `routing_similarity`; None without routing."""
+    rows = view["similarity"]
+    rows = rows[rows["aggregation"] == _joint(view)]
     if rows.empty:
         return None
-    rows, said = fewer_tasks(rows, analysis.frames["gains"])
+    rows, line = view.fewer_tasks(rows)
     rows = rows[rows["other"].isin(rows["task"])]
-    about = analysis.frames["usage"].drop_duplicates("task").set_index("task")["group"]
-    named = rows.assign(group=rows["task"].map(about).fillna("")).sort_values(["group", "task"], kind="stable")
+    about = view["usage"].drop_duplicates("task").set_index("task")["group"]
+    named = view.sorted(rows.assign(group=rows["task"].map(about).fillna("")))
     tasks, groups = _tasks(named)
     table = rows.pivot(index="task", columns="other", values="similarity").reindex(index=tasks, columns=tasks)
     values = table.to_numpy(float, copy=True)
     np.fill_diagonal(values, np.nan)  # a task is like itself: no news, and it would take the top of the scale
     wide = len(tasks) > 12
-    figure = new_figure(WIDE if wide else COLUMN, 1.5 + 0.135 * len(tasks) + (0.6 if wide else 0.0))
-    ax = figure.subplots()
+    size = (WIDE if wide else COLUMN, 1.5 + 0.135 * len(tasks) + (0.6 if wide else 0.0))
+    target, (ax,) = panels(view.choices.ax, (1, 1), size, view.new_figure)
     ax.set_facecolor("#DDDDDD")
-    image = ax.pcolormesh(values, cmap="cividis")
+    image = ax.pcolormesh(values, cmap=colormap(view.choices.palette, "cividis"))
     ax.set_xticks(np.arange(len(tasks)) + 0.5, tasks, rotation=90)
     _finish(ax, tasks, groups, len(tasks))
-    for place in range(1, len(groups)):
-        if groups[place] != groups[place - 1]:
-            ax.plot([place, place], [0, len(tasks)], color="white", lw=1.6)
-    _bar(figure, ax, image, "similarity of routing")
-    say_above(figure, said)
-    return figure, rows
+    for column in range(1, len(groups)):
+        if groups[column] != groups[column - 1]:
+            ax.plot([column, column], [0, len(tasks)], color="white", lw=1.6)
+    _bar(target, ax, image, "similarity of routing")
+    say_above(target, view.choices.ax, line)
+    return target, rows
+
+
+def _joint(view: View) -> str:
+    """The all-task model, as it is called in the frames."""
+    return (view.choices.labels or {}).get(_JOINT, _JOINT)
 
 
 def _tasks(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -77,7 +147,7 @@ def _tasks(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
     return list(first["task"]), list(first["group"])
 
 
-def _finish(ax, tasks: list[str], groups: list[str], width: int) -> None:
+def _finish(ax: Axes, tasks: list[str], groups: list[str], width: int) -> None:
     group_lines(ax, groups, width, "white")
     ax.set_yticks(np.arange(len(tasks)) + 0.5, tasks)
     ax.set_ylim(len(tasks), 0)
@@ -85,8 +155,8 @@ def _finish(ax, tasks: list[str], groups: list[str], width: int) -> None:
     ax.spines[:].set_visible(False)
 
 
-def _bar(figure, ax, image, label: str) -> None:
-    bar = figure.colorbar(image, ax=ax, aspect=30, pad=0.015, fraction=0.05)
+def _bar(target: Target, ax: Axes, image: QuadMesh, label: str) -> None:
+    bar = figure_of(target).colorbar(image, ax=ax, aspect=30, pad=0.015, fraction=0.05)
     bar.set_label(label)
     bar.outline.set_edgecolor(GREY)
     bar.outline.set_linewidth(0.4)

@@ -1,36 +1,28 @@
 """Gain against the number of training cases: across tasks (observation) and within tasks (intervention)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
-from analysis.figures.theme import (
-    COLUMN,
-    INK,
-    SMALL,
-    Drawn,
-    add_legend,
-    error_bars,
-    gain_label,
-    improving_handle,
-    improving_marker,
-    interval_axis,
-    log_n_axis,
-    new_figure,
-    themed,
-    type_look,
-)
-from analysis.result import Analysis
+from analysis.figures.axes import interval_axis, log_n_axis
+from analysis.figures.canvas import Target, add_legend, panels
+from analysis.figures.choices import Palette
+from analysis.figures.marks import Looks, error_bars, improving_handle, improving_marker
+from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL, TYPE_LOOKS
+from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+from analysis.settings import Scale
 from analysis.statistics.verdicts import SAME_MODEL
 from analysis.tables.cells import crossing
 from analysis.tables.order import against_base, at_full, records, unit_free
+
+NEEDS_ACROSS = "gains of tasks that differ in n_train"
+NEEDS_WITHIN = "gains at two fractions or more"
 
 _PANEL = 1.75
 """Inches of height per panel."""
@@ -42,45 +34,101 @@ _TITLE_PAD = 5.0
 """Points above the axis, clear of the heads of intervals that run off it."""
 
 
-@themed
-def scale_across(analysis: Analysis) -> Drawn | None:
-    """One panel per contrast: a point per task with its interval, the mixed model's line and the crossover."""
-    gains = at_full(_comparable(analysis))
+def scale_across(
+    gains: pd.DataFrame,
+    across: pd.DataFrame | None = None,
+    across_line: pd.DataFrame | None = None,
+    *,
+    ax: Target | None = None,
+    tasks: Iterable[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    palette: Palette | None = None,
+    scale: Scale = "absolute",
+) -> Target:
+    """One panel per contrast: a point per task with its interval, the mixed model's line and the crossover.
+
+    Args:
+        gains: the frame `gains`.
+        across: the frame `across`: n* and what is known of the crossover.
+        across_line: the frame `across_line`: the line and its band, those of all tasks.
+        ax: where to draw: several panels are put in the place of an Axes.
+        tasks: the tasks to show.
+        labels: what to write instead of the name of a contrast.
+        palette: colours of task types, by name or in the order of the legend.
+        scale: what the gains are measured in.
+
+    Returns the Axes where there is one contrast, else the figure. Raises `ResultsError` for a name that is not there.
+    """
+    frames = {"gains": gains, "across": across, "across_line": across_line}
+    return drawn_on(draw_across, view_of_frames(frames, Choices(ax, tasks, None, labels, palette), scale), NEEDS_ACROSS)
+
+
+def draw_across(view: View) -> Drawn | None:
+    """The body of `scale_across`; None where there is nothing to compare."""
+    gains = at_full(_comparable(view))
     if gains["n_train"].nunique() < 2:
         return None
     gains = gains[gains["contrast"].isin(against_base(gains))]
-    lines, fits = analysis.frames["across_line"], analysis.frames["across"]
+    lines, fits = view["across_line"], view["across"]
     lines = lines[(lines["scope"] == "all") & lines["contrast"].isin(gains["contrast"])]
     fits = fits[(fits["scope"] == "all") & (fits["method"] == "mixed model")]
     bands = lines.groupby("contrast").agg(low=("low", "min"), high=("high", "max"))
     label = "training cases of the task (different tasks: observation)"
-    return _panels(analysis, gains, lines, fits, _points, label, pd.concat([gains, bands]))
+    return _panels(view, gains, lines, fits, _points, label, pd.concat([gains, bands]))
 
 
-@themed
-def scale_within(analysis: Analysis) -> Drawn | None:
-    """One panel per contrast: each task at every fraction of its data, and the pooled line."""
-    gains = _comparable(analysis)
+def scale_within(
+    gains: pd.DataFrame,
+    within: pd.DataFrame | None = None,
+    within_line: pd.DataFrame | None = None,
+    *,
+    ax: Target | None = None,
+    tasks: Iterable[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    palette: Palette | None = None,
+    scale: Scale = "absolute",
+) -> Target:
+    """One panel per contrast: each task at every fraction of its data, and the pooled line.
+
+    Args:
+        gains: the frame `gains`.
+        within: the frame `within`: n* and what is known of the crossover.
+        within_line: the frame `within_line`: the line and its band, those of all tasks.
+        ax: where to draw: several panels are put in the place of an Axes.
+        tasks: the tasks to show.
+        labels: what to write instead of the name of a contrast.
+        palette: colours of task types, by name or in the order of the legend.
+        scale: what the gains are measured in.
+
+    Returns the Axes where there is one contrast, else the figure. Raises `ResultsError` for a name that is not there.
+    """
+    frames = {"gains": gains, "within": within, "within_line": within_line}
+    return drawn_on(draw_within, view_of_frames(frames, Choices(ax, tasks, None, labels, palette), scale), NEEDS_WITHIN)
+
+
+def draw_within(view: View) -> Drawn | None:
+    """The body of `scale_within`; None where there is nothing to compare."""
+    gains = _comparable(view)
     if gains["fraction"].nunique() < 2:
         return None
-    lines, fits = analysis.frames["within_line"], analysis.frames["within"]
+    lines, fits = view["within_line"], view["within"]
     lines = lines[(lines["level"] == "pooled") & (lines["name"] == "all")]
     fits = fits[(fits["level"] == "pooled") & (fits["name"] == "all")]
-    return _panels(analysis, gains, lines, fits, _curves, "training cases (same tasks, less data: intervention)")
+    return _panels(view, gains, lines, fits, _curves, "training cases (same tasks, less data: intervention)")
 
 
-def _comparable(analysis: Analysis) -> pd.DataFrame:
-    gains = unit_free(analysis.frames["gains"], analysis.settings.scale)
+def _comparable(view: View) -> pd.DataFrame:
+    gains = unit_free(view["gains"], view.scale)
     known = (gains["n_train"] > 0) & gains["gain"].notna()
     return gains[known & (gains["verdict"] != SAME_MODEL)]
 
 
 def _panels(
-    analysis: Analysis,
+    view: View,
     gains: pd.DataFrame,
     lines: pd.DataFrame,
     fits: pd.DataFrame,
-    draw: Callable[[Axes, pd.DataFrame], None],
+    draw: Callable[[Axes, pd.DataFrame, Looks], None],
     label: str,
     limits: pd.DataFrame | None = None,
 ) -> Drawn:
@@ -88,13 +136,14 @@ def _panels(
     names = against_base(gains)
     gains, lines = gains[gains["contrast"].isin(names)], lines[lines["contrast"].isin(names)]
     by_contrast = {row["contrast"]: row for row in records(fits)}
-    figure = new_figure(COLUMN, 0.75 + _PANEL * len(names))
-    axes = figure.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    given, size = view.choices.ax, (COLUMN, 0.75 + _PANEL * len(names))
+    target, axes = panels(given, (len(names), 1), size, view.new_figure, sharex=True, sharey=True)
+    looks = _type_looks(view, gains["type"])
     if limits is not None:
-        interval_axis(list(axes), gains["gain"], limits["low"], limits["high"], vertical=True)
+        interval_axis(axes, gains["gain"], limits["low"], limits["high"], vertical=True)
     for ax, contrast in zip(axes, names, strict=True):
-        own, line = gains[gains["contrast"] == contrast], lines[lines["contrast"] == contrast]
-        draw(ax, own)
+        points, line = gains[gains["contrast"] == contrast], lines[lines["contrast"] == contrast]
+        draw(ax, points, looks)
         if len(line):
             ax.fill_between(
                 line["n"], line["low"].astype(float), line["high"].astype(float), color=INK, alpha=0.15, lw=0
@@ -107,17 +156,17 @@ def _panels(
         if limits is None:
             ax.margins(y=0.12)
         ax.yaxis.set_major_locator(MaxNLocator(5))
-        ax.set_ylabel(gain_label(analysis))
+        ax.set_ylabel(GAIN_LABELS[view.scale])
     log_n_axis(axes[0], gains["n_train"].min(), gains["n_train"].max())
     axes[-1].set_xlabel(label)
-    _legend(figure, gains)
-    return figure, pd.concat([gains.assign(part="task"), lines.assign(part="line")], ignore_index=True)
+    _legend(target, given, looks)
+    return target, pd.concat([gains.assign(part="task"), lines.assign(part="line")], ignore_index=True)
 
 
-def _points(ax: Axes, gains: pd.DataFrame) -> None:
-    for kind, own in gains.groupby("type", sort=True):
-        colour, marker = type_look(str(kind))
-        bars = own[["low", "high", "n_train"]].to_numpy(float)
+def _points(ax: Axes, gains: pd.DataFrame, looks: Looks) -> None:
+    for task_type, points in gains.groupby("type", sort=True):
+        colour, marker = looks[str(task_type)]
+        bars = points[["low", "high", "n_train"]].to_numpy(float)
         if len(bars) > _SINGLE:
             first, last = ax.get_ylim()
             low, high, at = bars[np.isfinite(bars).all(1)].T
@@ -125,17 +174,17 @@ def _points(ax: Axes, gains: pd.DataFrame) -> None:
             bars = bars[:0]
         for low, high, at in bars:
             error_bars(ax, low, high, at, colour, vertical=True, lw=0.7, alpha=0.6)
-        ax.plot(
-            own["n_train"], own["gain"], marker=marker, color=colour, ms=4, mec="white", mew=0.4, ls="none", zorder=3
-        )
-        _arrows(ax, own, INK)
+        style: Any = {"marker": marker, "color": colour, "ms": 4, "mec": "white", "mew": 0.4, "ls": "none", "zorder": 3}
+        ax.plot(points["n_train"], points["gain"], **style)
+        _arrows(ax, points, INK)
 
 
-def _curves(ax: Axes, gains: pd.DataFrame) -> None:
-    for _, own in gains.sort_values("n_train").groupby("task", sort=True):
-        colour, marker = type_look(own["type"].iloc[0])
-        ax.plot(own["n_train"], own["gain"], color=colour, lw=0.7, alpha=0.6, marker=marker, ms=2.6, mew=0, zorder=2)
-        _arrows(ax, own, colour)
+def _curves(ax: Axes, gains: pd.DataFrame, looks: Looks) -> None:
+    for _, curve in gains.sort_values("n_train").groupby("task", sort=True):
+        colour, marker = looks[str(curve["type"].iloc[0])]
+        style: Any = {"color": colour, "lw": 0.7, "alpha": 0.6, "marker": marker, "ms": 2.6, "mew": 0, "zorder": 2}
+        ax.plot(curve["n_train"], curve["gain"], **style)
+        _arrows(ax, curve, colour)
 
 
 def _arrows(ax: Axes, gains: pd.DataFrame, colour: str) -> None:
@@ -163,10 +212,17 @@ def _crossover(ax: Axes, fit: dict[str, Any], seen: tuple[float, float]) -> None
     ax.set_title(text, loc="right", fontsize=SMALL, fontweight="normal", pad=_TITLE_PAD)
 
 
-def _legend(figure: Figure, gains: pd.DataFrame) -> None:
-    handles = []
-    for name in sorted(gains["type"].unique()):
-        colour, marker = type_look(name)
-        handles.append(Line2D([], [], color=colour, marker=marker, ms=4, ls="none", label=name))
+def _type_looks(view: View, types: pd.Series) -> Looks:
+    """Colour and marker of every task type that occurs."""
+    looks = {name: TYPE_LOOKS.get(name, (INK, "o")) for name in sorted(types.unique())}
+    colours = view.colours({name: colour for name, (colour, _) in looks.items()}, list(TYPE_LOOKS))
+    return {name: (colours[name], marker) for name, (_, marker) in looks.items()}
+
+
+def _legend(target: Target, given: Target | None, looks: Looks) -> None:
+    handles = [
+        Line2D([], [], color=colour, marker=marker, ms=4, ls="none", label=name)
+        for name, (colour, marker) in looks.items()
+    ]
     handles += [Line2D([], [], color=INK, lw=1.4, label="fit, 95 % band"), improving_handle()]
-    add_legend(figure, handles, loc="outside lower center", ncols=3)
+    add_legend(target, given, handles, loc="outside lower center", ncols=3)

@@ -6,8 +6,8 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.manifest import DEFAULT_MARGIN
+from analysis.frames import at_full
 from analysis.gains import contrasts
-from analysis.questions.study_quality import improving
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED
 from analysis.study import StudyTables
@@ -82,7 +82,7 @@ def _design(study: StudyTables) -> list[str]:
 
 
 def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
-    full = trained[trained["fraction"] == trained["fraction"].max()]
+    full = at_full(trained)
     fewest = full.groupby("aggregation")["seeds"].max().min()
     found = []
     if fewest == 1 and study.cases is None:
@@ -107,8 +107,8 @@ def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
 
 def _missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     """Tasks that a contrast lacks, or has with fewer seeds than others, at the largest fraction."""
-    full, found = gains[gains["fraction"] == max(study.fractions)], []
-    tasks = set(study.scores.loc[study.scores["fraction"] == max(study.fractions), "task"])
+    full, found = gains[gains["fraction"] == study.full], []
+    tasks = set(study.scores.loc[study.scores["fraction"] == study.full, "task"])
     for name, rows in full.groupby("contrast", sort=False):
         lacking = f"{name}: no seed under both aggregations in {{}}, so it says nothing of these tasks."
         found += _if_any(tasks - set(rows["task"]), len(tasks), lacking)
@@ -119,15 +119,15 @@ def _missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:
 
 def _missing_contrasts(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     """Contrasts of which no gain could be made at the largest fraction."""
-    full = gains[gains["fraction"] == max(study.fractions)]
-    names = [each.name for each in contrasts(study.aggregations) if each.name not in set(full["contrast"])]
+    full = gains[gains["fraction"] == study.full]
+    names = [contrast.name for contrast in contrasts(study.aggregations) if contrast.name not in set(full["contrast"])]
     said = "{} cannot be compared at fraction {:g}: no task has a seed under both aggregations."
-    return [said.format(name, max(study.fractions)) for name in names]
+    return [said.format(name, study.full) for name in names]
 
 
 def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     """Intervals that cover less than both sources of chance, and power for the margin, at the largest fraction."""
-    full = gains[(gains["fraction"] == max(study.fractions)) & (gains["verdict"] != SAME_MODEL)]
+    full = gains[(gains["fraction"] == study.full) & (gains["verdict"] != SAME_MODEL)]
     total = full["task"].nunique()
     found = []
     if study.cases is not None:
@@ -158,7 +158,7 @@ def _training(study: StudyTables) -> list[str]:
     if study.curves is None:
         return ["There are no validation curves: whether the baselines were trained to the end is unknown."]
     found = []
-    for name, part in improving(study).groupby("aggregation"):
+    for name, part in study.improving().groupby("aggregation"):
         consequence = "gains over them are flattered" if name == "TS" else "more training may raise its gains"
         said = f"{name} models were still improving when their budget ended in {{}}: {consequence}."
         found += _if_any(part.loc[part["improving"], "task"], part["task"].nunique(), said)
@@ -171,8 +171,8 @@ def _floors(trained: pd.DataFrame) -> list[str]:
         return ["There is no trivial predictor to compare with: whether the models learned anything is unknown."]
     total = known["task"].nunique()
     learned = set(known.loc[known["beats_floor"], "task"])
-    full = known[(known["fraction"] == known["fraction"].max()) & (known["aggregation"] == "TS")]
-    weak = set(full.loc[~full["beats_floor"], "task"]) & learned
+    full = at_full(known)
+    weak = set(full.loc[~full["beats_floor"] & (full["aggregation"] == "TS"), "task"]) & learned
     nothing = "No model beats the trivial predictor in {}: gains there mean nothing."
     base = "TS does not beat the trivial predictor in {}: gains there are over a baseline that learned nothing."
     return _if_any(set(known["task"]) - learned, total, nothing) + _if_any(weak, total, base)
@@ -193,7 +193,7 @@ def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
 
 
 def _test_sets(study: StudyTables, trained: pd.DataFrame, data: pd.DataFrame) -> list[str]:
-    full = data[data["fraction"] == data["fraction"].max()]
+    full = at_full(data)
     found: list[str] = []
     if study.cases is None and trained["seeds"].max() > 1:
         found = ["No cases: test cases cannot be resampled, so intervals hold for these very test cases."]

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import jensenshannon
 
-from analysis.frames import FRAMES, frame
+from analysis.frames import FRAMES, at_full, frame
 from analysis.study import StudyTables
 
 _UNIT = ["aggregation", "unit"]
@@ -34,7 +34,7 @@ def _largest(study: StudyTables) -> pd.DataFrame:
     rows = study.routing
     if rows is None:
         return pd.DataFrame()
-    return rows[rows["fraction"] == rows["fraction"].max()]
+    return at_full(rows)
 
 
 def _matched(rows: pd.DataFrame) -> pd.DataFrame:

@@ -4,21 +4,51 @@ Spreads are compared by the jackknife and by Pitman-Morgan (`stability`), types 
 permutation (`analysis.questions.type_sensitivity`), gains over tasks as in `analysis.questions.means`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from analysis.gains import PairedGain, contrast_name
+from analysis.gains import Contrast, PairedGain, still_improving
 from analysis.questions.means import poolable, tasks_of_this_kind
 from analysis.questions.stability import DIFFERENCE, spread_difference, spread_p
 from analysis.questions.study_quality import IMPROVING
+from analysis.statistics.verdicts import UNDECIDED
 
-SUPPORTED, CONTRADICTED, UNDECIDED, NOT_TESTABLE = "supported", "contradicted", "undecided", "not testable"
+SUPPORTED, CONTRADICTED, NOT_TESTABLE = "supported", "contradicted", "not testable"
 
-_NOTHING = (float("nan"),) * 4
 _ALPHA = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What findings are judged by: the frames made before, and all pairs by contrast and fraction."""
+
+    frames: Mapping[str, pd.DataFrame]
+    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]]
+
+    @property
+    def full(self) -> float:
+        """The largest fraction."""
+        return max(fraction for _, fraction in self.pairs)
+
+    @property
+    def least(self) -> float:
+        """The smallest fraction."""
+        return min(fraction for _, fraction in self.pairs)
+
+    def at(self, fraction: float, contrast: str) -> Sequence[PairedGain]:
+        """Pairs that can be averaged, of the contrast of that name; empty where it is not compared."""
+        found = [pairs for (own, share), pairs in self.pairs.items() if (own.name, share) == (contrast, fraction)]
+        return poolable(found[0]) if found else []
+
+    def row(self, name: str, /, **wanted: object) -> pd.Series | None:
+        """The first row of a frame in which columns have these values; None where there is none."""
+        rows = self.frames[name]
+        for column, value in wanted.items():
+            rows = rows[rows[column] == value]
+        return rows.iloc[0] if len(rows) else None
 
 
 @dataclass(frozen=True)
@@ -44,8 +74,14 @@ class Part:
         return SUPPORTED if self.low > 0 else CONTRADICTED if self.high < 0 else UNDECIDED
 
     @property
+    def columns(self) -> dict[str, object]:
+        """What the frame `findings` says of it."""
+        names = ("estimate", "low", "high", "p", "verdict", "effect", "evidence")
+        return {"part": self.text} | {name: getattr(self, name) for name in names}
+
+    @property
     def effect(self) -> str:
-        """Estimate and interval in words."""
+        """GainEstimate and interval in words."""
         if not np.isfinite(self.estimate):
             return "not in these data"
         if not np.isfinite(self.low):
@@ -58,120 +94,112 @@ def _signed(value: float) -> str:
     return f"{round(value, 3) + 0.0:+.3f}"  # no minus before zero
 
 
-def slope(frames: Mapping[str, pd.DataFrame], name: str) -> Part:
+def _nothing(text: str, evidence: str) -> Part:
+    return Part(text, *(float("nan"),) * 4, evidence)
+
+
+def _from_row(
+    text: str, evidence: str, row: pd.Series | None, columns: Sequence[str] = ("gain", "low", "high"), sign: float = 1.0
+) -> Part:
+    """A part from the columns of a row that hold its effect and both limits."""
+    if row is None:
+        return _nothing(text, evidence)
+    estimate, *limits = (sign * float(row[name]) for name in columns)
+    low, high = sorted(limits)
+    return Part(text, estimate, low, high, float(row["p"]), evidence, bool(row["base_improving"]))
+
+
+def slope(name: str, evidence: Evidence) -> Part:
     """Change of an aggregation's gain over TS per doubling of data: within tasks where there are fractions, else across
     tasks."""
-    contrast = contrast_name(name, "TS")
-    within = frames["within"]
-    own = within[(within["contrast"] == contrast) & (within["level"] == "pooled") & (within["name"] == "all")]
-    if len(own):
-        return _from_row(f"gain per doubling of a task's data under {name}", own.iloc[0], "slope", "within")
-    across = frames["across"]
-    own = across[(across["contrast"] == contrast) & (across["scope"] == "all") & (across["method"] == "mixed model")]
-    text = f"gain per doubling of data across tasks under {name}"
-    return _from_row(text, own.iloc[0], "slope", "across") if len(own) else Part(text, *_NOTHING, "across")
+    contrast, columns = f"{name}-TS", ("slope", "low", "high")
+    row = evidence.row("within", contrast=contrast, level="pooled", name="all")
+    if row is not None:
+        return _from_row(f"gain per doubling of a task's data under {name}", "within", row, columns)
+    row = evidence.row("across", contrast=contrast, scope="all", method="mixed model")
+    return _from_row(f"gain per doubling of data across tasks under {name}", "across", row, columns)
 
 
-def _from_row(text: str, row: pd.Series, value: str, evidence: str) -> Part:
-    estimate, low, high, p = (float(row[name]) for name in (value, "low", "high", "p"))
-    return Part(text, estimate, low, high, p, evidence, bool(row["base_improving"]))
-
-
-def typical_gain(text: str, pairs: Sequence[PairedGain], rising: set[str], sign: float = 1.0) -> Part:
-    """Median gain of tasks of this kind; `rising` are tasks whose base was still improving."""
-    used = poolable(pairs)
-    if not used:
-        return Part(text, *_NOTHING, "pooled")
-    kind = tasks_of_this_kind(used)
-    low, high = sorted((sign * kind.low, sign * kind.high))
-    improving = any(each.task in rising for each in used)
-    return Part(text, sign * kind.median, low, high, kind.p, "pooled", improving)
+Choice = Callable[[Sequence[PairedGain]], list[PairedGain]]
+"""Which tasks a claim speaks of."""
 
 
 def data_rich(pairs: Sequence[PairedGain]) -> list[PairedGain]:
     """Tasks with more training cases than the median."""
-    return [each for each in poolable(pairs) if each.n_train > _median_size(pairs)]
+    return [pair for pair in pairs if pair.n_train > _median_size(pairs)]
 
 
 def data_poor(pairs: Sequence[PairedGain]) -> list[PairedGain]:
     """Tasks with fewer training cases than the median."""
-    return [each for each in poolable(pairs) if each.n_train < _median_size(pairs)]
+    return [pair for pair in pairs if pair.n_train < _median_size(pairs)]
 
 
 def _median_size(pairs: Sequence[PairedGain]) -> float:
     """NaN, which no size is above or below, where sizes are not known."""
-    return float(np.median([each.n_train for each in poolable(pairs)] or [np.nan]))
+    return float(np.median([pair.n_train for pair in pairs] or [np.nan]))
 
 
-def steadier_over_groups(frames: Mapping[str, pd.DataFrame], *, improving: bool) -> Part:
+def typical_gain(
+    text: str, contrast: str, choice: Choice, evidence: Evidence, *, sign: float = 1.0, fraction: float | None = None
+) -> Part:
+    """Median gain of tasks of this kind, of those that `choice` takes, at full data or at the given fraction."""
+    used = choice(evidence.at(evidence.full if fraction is None else fraction, contrast))
+    if not used:
+        return _nothing(text, "pooled")
+    kind = tasks_of_this_kind(used)
+    low, high = sorted((sign * kind.low, sign * kind.high))
+    return Part(text, sign * kind.median, low, high, kind.p, "pooled", still_improving(used) > 0)
+
+
+def with_little_data(text: str, contrast: str, evidence: Evidence) -> Part:
+    """The typical gain at the smallest fraction, or of data-poor tasks where a study has only one."""
+    least = evidence.least
+    if least == evidence.full:
+        return typical_gain(f"{text} on data-poor tasks", contrast, data_poor, evidence)
+    return typical_gain(f"{text} with {least:.0%} of the data", contrast, list, evidence, fraction=least)
+
+
+def steadier_over_groups(evidence: Evidence) -> Part:
     """Spread of CG over clinical groups minus that of AU, from the frame `stability`."""
-    rows = frames["stability"]
     text = "spread of gains over groups is larger under CG than under AU"
-    own = rows[rows["contrast"] == DIFFERENCE]
-    if own.empty:
-        return Part(text, *_NOTHING, "stability")
-    row, p = own.iloc[0], spread_p(frames["pooled"], "CG-TS", "AU-TS")
-    return Part(
-        text, float(row["spread"]), float(row["spread_low"]), float(row["spread_high"]), p, "stability", improving
-    )
+    row = evidence.row("stability", contrast=DIFFERENCE)
+    if row is None:
+        return _nothing(text, "stability")
+    improving = bool(evidence.frames["gains"]["base_improving"].astype(bool).any())
+    p = spread_p(evidence.frames["pooled"], "CG-TS", "AU-TS")
+    estimate, low, high = (float(row[name]) for name in ("spread", "spread_low", "spread_high"))
+    return Part(text, estimate, low, high, p, "stability", improving)
 
 
-def steadier_over_tasks(cg: Sequence[PairedGain], au: Sequence[PairedGain], rising: set[str]) -> Part:
+def steadier_over_tasks(evidence: Evidence) -> Part:
     """Difference of the spreads over tasks that both contrasts compare."""
     text = "spread of gains over tasks is larger under CG than under AU"
-    of_cg = {each.task: float(each.by_seed.mean()) for each in poolable(cg)}
-    common = [each for each in poolable(au) if each.task in of_cg]
-    first, second = np.array([of_cg[each.task] for each in common]), np.array([each.by_seed.mean() for each in common])
-    found = spread_difference(first, second, np.array([each.group for each in common]))
-    return Part(text, *found, "gains", any(each.task in rising for each in common))
+    of_cg = {pair.task: pair for pair in evidence.at(evidence.full, "CG-TS")}
+    common = [(of_cg[pair.task], pair) for pair in evidence.at(evidence.full, "AU-TS") if pair.task in of_cg]
+    first, second = (np.array([both[side].by_seed.mean() for both in common]) for side in (0, 1))
+    difference = spread_difference(first, second, np.array([pair.group for _, pair in common]))
+    return Part(text, *difference, "gains", any(still_improving(both) for both in common))
 
 
-def segmentation_loses_more(frames: Mapping[str, pd.DataFrame], name: str, fraction: float) -> Part:
+def segmentation_loses_more(name: str, evidence: Evidence) -> Part:
     """Mean gain of the other types over TS minus that of segmentation, from the frame `sensitivity`."""
-    rows, contrast = frames["sensitivity"], contrast_name(name, "TS")
+    row = evidence.row("sensitivity", contrast=f"{name}-TS", fraction=evidence.full, type="segmentation")
     text = f"segmentation loses more than the other types under {name}"
-    own = rows[(rows["contrast"] == contrast) & (rows["fraction"] == fraction) & (rows["type"] == "segmentation")]
-    if own.empty:
-        return Part(text, *_NOTHING, "sensitivity")
-    row = own.iloc[0]
-    return Part(
-        text,
-        -float(row["against_others"]),
-        -float(row["others_high"]),
-        -float(row["others_low"]),
-        float(row["p"]),
-        "sensitivity",
-        bool(row["base_improving"]),
-    )
+    return _from_row(text, "sensitivity", row, ("against_others", "others_low", "others_high"), sign=-1.0)
 
 
-def held_by_all_tasks(frames: Mapping[str, pd.DataFrame], group: str, fraction: float) -> list[Part]:
-    """A group that loses under CG and not, or by less than its margin, under AU."""
-    gains = frames["gains"]
-    own = gains[(gains["group"] == group) & (gains["contrast"] == "AU-TS") & (gains["fraction"] == fraction)]
-    held = group_gain(frames, group, "AU-TS", fraction, f"{group} loses less than the margin under AU")
-    shift = float(own["margin"].mean())  # a mean gain is above minus the mean of its tasks' margins
-    return [
-        group_gain(frames, group, "CG-TS", fraction, f"{group} loses under CG", sign=-1.0),
-        group_gain(frames, group, "AU-CG", fraction, f"{group} does better under AU than under CG"),
-        replace(held, estimate=held.estimate + shift, low=held.low + shift, high=held.high + shift, p=float("nan")),
-    ]
-
-
-def group_gain(
-    frames: Mapping[str, pd.DataFrame], group: str, contrast: str, fraction: float, text: str, sign: float = 1.0
-) -> Part:
+def group_gain(text: str, group: str, contrast: str, evidence: Evidence, *, sign: float = 1.0) -> Part:
     """Mean gain of a group's very tasks."""
-    rows = frames["pooled"]
-    own = rows[
-        (rows["level"] == "group")
-        & (rows["name"] == group)
-        & (rows["contrast"] == contrast)
-        & (rows["fraction"] == fraction)
-        & (rows["tasks"] > 0)
-    ]
-    if own.empty:
-        return Part(text, *_NOTHING, "pooled")
-    part = _from_row(text, own.iloc[0], "gain", "pooled")
-    low, high = sorted((sign * part.low, sign * part.high))
-    return replace(part, estimate=sign * part.estimate, low=low, high=high)
+    row = evidence.row("pooled", level="group", name=group, contrast=contrast, fraction=evidence.full)
+    return _from_row(text, "pooled", row if row is not None and row["tasks"] > 0 else None, sign=sign)
+
+
+def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence) -> Part:
+    """How far the mean gain of a group's very tasks lies above a loss as large as the mean of their margins."""
+    gains = evidence.frames["gains"]
+    tasks = (gains["group"] == group) & (gains["contrast"] == contrast) & (gains["fraction"] == evidence.full)
+    margin = float(gains.loc[tasks, "margin"].mean())
+    part = group_gain(text, group, contrast, evidence)
+    # The p value is that of no gain, not of a loss as large as the margin.
+    shifted = {name: getattr(part, name) + margin for name in ("estimate", "low", "high")}
+    return replace(part, **shifted, p=float("nan"))

@@ -11,123 +11,114 @@ they are the means of the group's very tasks. Data-rich and data-poor are tasks 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
 from analysis.frames import frame
-from analysis.gains import PairedGain
+from analysis.gains import Contrast, PairedGain
 from analysis.questions.finding_parts import (
     CONTRADICTED,
     NOT_TESTABLE,
-    UNDECIDED,
+    Evidence,
     Part,
     data_poor,
     data_rich,
     group_gain,
-    held_by_all_tasks,
+    loss_within_margin,
     segmentation_loses_more,
     slope,
     steadier_over_groups,
     steadier_over_tasks,
     typical_gain,
+    with_little_data,
 )
 from analysis.statistics.uncertainty import DECIDES
+from analysis.statistics.verdicts import UNDECIDED
 
 WHOLE = "the finding"
 
+
+@dataclass(frozen=True)
+class Claim:
+    """What a finding says, and the effects that make it up."""
+
+    text: str
+    parts: tuple[Callable[[Evidence], Part], ...]
+
+
+def _held_under_au(group: str) -> tuple[Callable[[Evidence], Part], ...]:
+    """A group that loses under CG and not, or by less than its margin, under AU."""
+    return (
+        partial(group_gain, f"{group} loses under CG", group, "CG-TS", sign=-1.0),
+        partial(group_gain, f"{group} does better under AU than under CG", group, "AU-CG"),
+        partial(loss_within_margin, f"{group} loses less than the margin under AU", group, "AU-TS"),
+    )
+
+
 CLAIMS = {
-    1: "The effect of aggregation depends on data scale: data-rich tasks gain under CG and AU, data-poor ones lose "
-    "under CG.",
-    2: "AU is steadier than CG over clinical groups and drops less on small data.",
-    3: "Segmentation is the most sensitive task type; regression and classification lose less.",
-    4: "Obstetrics gains under CG and AU; breast and lung do poorly under CG and hold under AU.",
-    5: "AU transfers more steadily than CG over all tasks and regularises where data are scarce.",
+    1: Claim(
+        "The effect of aggregation depends on data scale: data-rich tasks gain under CG and AU, data-poor ones lose "
+        "under CG.",
+        (
+            partial(slope, "CG"),
+            partial(slope, "AU"),
+            partial(typical_gain, "data-rich tasks gain under CG", "CG-TS", data_rich),
+            partial(typical_gain, "data-rich tasks gain under AU", "AU-TS", data_rich),
+            partial(typical_gain, "data-poor tasks lose under CG", "CG-TS", data_poor, sign=-1.0),
+        ),
+    ),
+    2: Claim(
+        "AU is steadier than CG over clinical groups and drops less on small data.",
+        (steadier_over_groups, partial(with_little_data, "AU gains more than CG", "AU-CG")),
+    ),
+    3: Claim(
+        "Segmentation is the most sensitive task type; regression and classification lose less.",
+        (partial(segmentation_loses_more, "CG"), partial(segmentation_loses_more, "AU")),
+    ),
+    4: Claim(
+        "Obstetrics gains under CG and AU; breast and lung do poorly under CG and hold under AU.",
+        (
+            partial(group_gain, "obstetrics gains under CG", "obstetrics", "CG-TS"),
+            partial(group_gain, "obstetrics gains under AU", "obstetrics", "AU-TS"),
+            *_held_under_au("breast"),
+            *_held_under_au("lung"),
+        ),
+    ),
+    5: Claim(
+        "AU transfers more steadily than CG over all tasks and regularises where data are scarce.",
+        (
+            partial(typical_gain, "AU gains over TS, all tasks together", "AU-TS", list),
+            steadier_over_tasks,
+            partial(with_little_data, "AU gains over TS", "AU-TS"),
+        ),
+    ),
 }
+"""The findings by number. A new claim, or a part of one, is an entry here."""
 
 
 def findings(
-    frames: Mapping[str, pd.DataFrame], pairs: Callable[[str, float], Sequence[PairedGain]], fractions: Sequence[float]
+    frames: Mapping[str, pd.DataFrame], pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]]
 ) -> pd.DataFrame:
-    """The frame `findings`: for each finding one row for the whole and one per part.
-
-    `pairs` gives the pairs of a contrast at a fraction, empty where there are none.
-    """
-    full, least = max(fractions), min(fractions)
-    small = {} if least == full else {name: pairs(name, least) for name in ("AU-CG", "AU-TS")}
-    gains = frames["gains"]
-    undertrained = gains[gains["base_improving"].astype(bool)]
-
-    def rising(contrast: str, fraction: float) -> set[str]:
-        rows = undertrained[(undertrained["contrast"] == contrast) & (undertrained["fraction"] == fraction)]
-        return set(rows["task"])
-
-    parts: dict[int, list[Part]] = {
-        1: [
-            slope(frames, "CG"),
-            slope(frames, "AU"),
-            typical_gain("data-rich tasks gain under CG", data_rich(pairs("CG-TS", full)), rising("CG-TS", full)),
-            typical_gain("data-rich tasks gain under AU", data_rich(pairs("AU-TS", full)), rising("AU-TS", full)),
-            typical_gain(
-                "data-poor tasks lose under CG", data_poor(pairs("CG-TS", full)), rising("CG-TS", full), sign=-1.0
-            ),
-        ],
-        2: [
-            steadier_over_groups(frames, improving=len(undertrained) > 0),
-            typical_gain(f"AU gains more than CG with {least:.0%} of the data", small["AU-CG"], rising("AU-CG", least))
-            if small
-            else typical_gain(
-                "AU gains more than CG on data-poor tasks", data_poor(pairs("AU-CG", full)), rising("AU-CG", full)
-            ),
-        ],
-        3: [segmentation_loses_more(frames, name, full) for name in ("CG", "AU")],
-        4: [
-            group_gain(frames, "obstetrics", "CG-TS", full, "obstetrics gains under CG"),
-            group_gain(frames, "obstetrics", "AU-TS", full, "obstetrics gains under AU"),
-            *(part for group in ("breast", "lung") for part in held_by_all_tasks(frames, group, full)),
-        ],
-        5: [
-            typical_gain("AU gains over TS, all tasks together", pairs("AU-TS", full), rising("AU-TS", full)),
-            steadier_over_tasks(
-                pairs("CG-TS", full), pairs("AU-TS", full), rising("CG-TS", full) | rising("AU-TS", full)
-            ),
-            typical_gain(f"AU gains over TS with {least:.0%} of the data", small["AU-TS"], rising("AU-TS", least))
-            if small
-            else typical_gain(
-                "AU gains over TS on data-poor tasks", data_poor(pairs("AU-TS", full)), rising("AU-TS", full)
-            ),
-        ],
-    }
-    if not gains["basis"].isin(DECIDES).any():
-        parts = {number: [_untested(part) for part in own] for number, own in parts.items()}
+    """The frame `findings`: for each finding one row for the whole and one per part, from the frames made before."""
+    evidence = Evidence(frames, pairs)
+    tested = bool(frames["gains"]["basis"].isin(DECIDES).any())
     rows = []
     for number, claim in CLAIMS.items():
-        testable = [part for part in parts[number] if part.verdict != NOT_TESTABLE]
+        parts = [make(evidence) if tested else _untested(make(evidence)) for make in claim.parts]
+        effects = [f"{part.text}: {part.effect}" for part in parts if part.verdict != NOT_TESTABLE]
+        about = {"finding": number, "claim": claim.text}
         rows.append(
             {
-                "finding": number,
-                "claim": claim,
+                **about,
                 "part": WHOLE,
-                "verdict": _whole(parts[number]),
-                "effect": "; ".join(f"{part.text}: {part.effect}" for part in testable) or "not in these data",
-                "evidence": ", ".join(sorted({part.evidence for part in parts[number]})),
+                "verdict": _whole(parts),
+                "effect": "; ".join(effects) or "not in these data",
+                "evidence": ", ".join(sorted({part.evidence for part in parts})),
             }
         )
-        for part in parts[number]:
-            rows.append(
-                {
-                    "finding": number,
-                    "claim": claim,
-                    "part": part.text,
-                    "estimate": part.estimate,
-                    "low": part.low,
-                    "high": part.high,
-                    "p": part.p,
-                    "verdict": part.verdict,
-                    "effect": part.effect,
-                    "evidence": part.evidence,
-                }
-            )
+        rows += [{**about, **part.columns} for part in parts]
     return frame("findings", rows)
 
 

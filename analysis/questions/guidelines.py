@@ -11,7 +11,7 @@ the one with the largest expected gain; TS where nine in ten tasks lose under ev
 otherwise, outside the sizes seen, where fewer than three tasks of the type speak for an aggregation, and with one seed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +22,11 @@ from aggregation_lab.errors import ResultsError
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.questions.means import poolable, seed_part
-from analysis.statistics.combined_variance import Part
+from analysis.statistics.combined_variance import VariancePart
 from analysis.statistics.mixed_model import MixedFit, fit_mixed
 from analysis.statistics.uncertainty import t_interval
+from analysis.statistics.verdicts import UNDECIDED, sd_ratios
 
-UNDECIDED = "undecided"
 ANY_GROUP = "any other"
 FEWEST_TASKS = 5
 """Tasks below which no rule is fitted."""
@@ -87,11 +87,10 @@ class Rule:
     fits: Mapping[str, MixedFit]
     types: tuple[str, ...]
     centre: float
-    sizes: tuple[float, float]
     sizes_by_type: Mapping[str, tuple[float, float]]
     tasks: Mapping[tuple[str, str], int]
     """Tasks that each joint aggregation was fitted on, by aggregation and type; none of which both models are one."""
-    seeds: Mapping[str, Part]
+    seeds: Mapping[str, VariancePart]
     """Variance of each joint aggregation's mean gain by seeds, with its degrees of freedom; NaN with one seed."""
     margins: Mapping[str, float]
     """Median margin of the tasks of a type."""
@@ -118,19 +117,19 @@ class Rule:
     def _advice(self, expected: tuple[Expectation, ...], task_type: str) -> Recommendation:
         enough = {name for name in self.fits if self.tasks.get((name, task_type), 0) >= FEWEST_OF_TYPE}
         few = [f"{name} {self.tasks.get((name, task_type), 0)}" for name in self.fits if name not in enough]
-        gaining = [each for each in expected if each.sure >= CONFIDENCE and each.aggregation in enough]
+        gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE and outcome.aggregation in enough]
         if gaining:
-            best = max(gaining, key=lambda each: each.gain)
+            best = max(gaining, key=lambda outcome: outcome.gain)
             reason = f"a new task gains under {best.aggregation} with a chance of {100 * best.chance:.0f} %"
             return Recommendation(best.aggregation, expected, reason)
         if few:
             reason = f"too few {task_type} tasks to speak for others: {', '.join(few)}"
             return Recommendation(UNDECIDED, expected, reason)
-        if all(each.sure_loss >= CONFIDENCE for each in expected):
-            most = max(each.chance for each in expected)
+        if all(outcome.sure_loss >= CONFIDENCE for outcome in expected):
+            most = max(outcome.chance for outcome in expected)
             reason = f"under every joint model a new task gains with a chance of {100 * most:.0f} % at most"
             return Recommendation(self.base, expected, reason)
-        best = max(expected, key=lambda each: each.chance)
+        best = max(expected, key=lambda outcome: outcome.chance)
         chances = f"gains with a chance of {100 * best.chance:.0f} %"
         harm = "" if np.isnan(best.harm) else f", is harmed with {100 * best.harm:.0f} %"
         reason = f"not sure enough to bet on: under {best.aggregation} a new task {chances}{harm}"
@@ -145,7 +144,7 @@ class Rule:
         # Few seeds know their own scatter badly: their variance counts by as much more as t exceeds the normal.
         se = float(np.sqrt(se**2 + of_seeds * (stats.t.ppf(0.975, seeds_df) / stats.norm.ppf(0.975)) ** 2))
         single = float(np.hypot(se, sd))
-        (low, high), (task_low, task_high) = (t_interval(value, each, df) for each in (se, single))
+        (low, high), (task_low, task_high) = (t_interval(value, spread, df) for spread in (se, single))
         margin = self.margins.get(task_type, float("nan"))
         return Expectation(
             aggregation,
@@ -166,12 +165,7 @@ def _confidence(value: float, se: float, sd: float, df: float) -> float:
 
     As the mean of normal tails over equally likely values of the chi-squared variable, as in `power`.
     """
-    nodes = (np.arange(_NODES) + 0.5) / _NODES
-    scale = np.sqrt(stats.chi2.ppf(nodes, df) / df)
-    return float(stats.norm.cdf(value / se * scale - stats.norm.ppf(SHARE) * sd / se).mean())
-
-
-_NODES = 256
+    return float(stats.norm.cdf(value / se * sd_ratios(df) - stats.norm.ppf(SHARE) * sd / se).mean())
 
 
 def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: float) -> np.ndarray:
@@ -182,15 +176,16 @@ def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: floa
 def rule_rows(
     by_contrast: Mapping[Contrast, Sequence[tuple[float, Sequence[PairedGain]]]], margins: Mapping[str, float]
 ) -> pd.DataFrame:
-    """What rules are fitted to: joint, base, task, type, group, fraction, n_train, gain (mean over seeds), margin, and
-    v_seed with df_seed, the variance by seeds of the mean over the tasks of the aggregation and fraction.
+    """What rules are fitted to: joint, base, task, type, group, fraction, n_train, gain (mean over seeds), margin,
+    base_improving, and v_seed with df_seed, the variance by seeds of the mean over the tasks of the aggregation and
+    fraction.
 
     `margins` by task, on the scale of the gains; a task may lack one.
     """
     parts = []
     for contrast, by_fraction in by_contrast.items():
         for share, pairs in by_fraction:
-            used = [each for each in poolable(pairs) if each.n_train > 0]
+            used = [pair for pair in poolable(pairs) if pair.n_train > 0]
             if not used:
                 continue
             v_seed, df_seed = seed_part(used)
@@ -198,23 +193,24 @@ def rule_rows(
             parts += [
                 common
                 | {
-                    "task": each.task,
-                    "type": each.type,
-                    "group": each.group,
-                    "n_train": each.n_train,
-                    "gain": each.by_seed.mean(),
-                    "margin": margins.get(each.task, float("nan")),
+                    "task": pair.task,
+                    "type": pair.type,
+                    "group": pair.group,
+                    "n_train": pair.n_train,
+                    "gain": pair.by_seed.mean(),
+                    "margin": margins.get(pair.task, float("nan")),
                     "v_seed": v_seed,
                     "df_seed": df_seed,
+                    "base_improving": bool(pair.base_improving),
                 }
-                for each in used
+                for pair in used
             ]
     return pd.DataFrame(parts, columns=_ROWS)
 
 
 _ROWS = [
     *("joint", "base", "task", "type", "group", "fraction", "n_train"),
-    *("gain", "margin", "v_seed", "df_seed"),
+    *("gain", "margin", "v_seed", "df_seed", "base_improving"),
 ]
 
 
@@ -240,7 +236,6 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
         fits=fits,
         types=types,
         centre=centre,
-        sizes=(float(rows["n_train"].min()), float(rows["n_train"].max())),
         sizes_by_type={str(name): (float(low), float(high)) for name, (low, high) in spans.T.items()},
         tasks={
             (str(joint), str(kind)): int(part["task"].nunique())
@@ -256,12 +251,9 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
     )
 
 
-def guideline_table(rule: Rule, rows: pd.DataFrame, improving: Collection[str] = ()) -> pd.DataFrame:
-    """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes.
-
-    `improving` are tasks of which a base model was still improving.
-    """
-    found = []
+def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
+    """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes."""
+    found, improving = [], set(rows.loc[rows["base_improving"], "task"])
     for task_type in rule.types:
         own = rows[rows["type"] == task_type]
         low, high = rule.sizes_by_type[task_type]
@@ -282,7 +274,7 @@ def guideline_table(rule: Rule, rows: pd.DataFrame, improving: Collection[str] =
                         "n_low": float(edges[start]),
                         "n_high": float(edges[min(stop, len(edges) - 1)]),
                         "advice": middle.advice,
-                        "expected": "; ".join(str(each) for each in middle.expected),
+                        "expected": "; ".join(str(outcome) for outcome in middle.expected),
                         "chance": best.chance if best else float("nan"),
                         "harm": best.harm if best else float("nan"),
                         "tasks": len(tasks),
@@ -295,5 +287,5 @@ def guideline_table(rule: Rule, rows: pd.DataFrame, improving: Collection[str] =
 
 def _best(found: Recommendation) -> Expectation | None:
     """The aggregation advised, or else the one with the best chance of gain."""
-    advised = [each for each in found.expected if each.aggregation == found.advice]
-    return max(advised or found.expected, key=lambda each: each.chance, default=None)
+    advised = [outcome for outcome in found.expected if outcome.aggregation == found.advice]
+    return max(advised or found.expected, key=lambda outcome: outcome.chance, default=None)

@@ -9,12 +9,14 @@ an interval: chance in training is not known.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
-from analysis.gains import PairedGain
+from analysis.frames import part
+from analysis.gains import PairedGain, still_improving
 from analysis.questions.shared_variance import both_variance, case_draws, seed_covariance, shared_cases
 from analysis.questions.typical_task import Typical, typical_gain
-from analysis.statistics.combined_variance import Part
+from analysis.statistics.combined_variance import VariancePart
 from analysis.statistics.uncertainty import satterthwaite, two_part_test
 
 FEWEST_TASKS = 3
@@ -26,7 +28,7 @@ _POOL = 0.25
 
 def poolable(pairs: Iterable[PairedGain]) -> list[PairedGain]:
     """Pairs that can be averaged: unit-free, of two different models."""
-    return [each for each in pairs if each.unit == "1" and not each.same_model]
+    return [pair for pair in pairs if pair.unit == "1" and not pair.same_model]
 
 
 def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float]:
@@ -36,7 +38,7 @@ def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float
     scatter over seeds has few degrees of freedom and is kept apart from that of the cases (`two_part_test`). NaN limits
     and p where no task has two seeds.
     """
-    value = float(np.mean([each.by_seed.mean() for each in pairs]))
+    value = float(np.mean([pair.by_seed.mean() for pair in pairs]))
     v_seed, df = seed_part(pairs)
     if not np.isfinite(v_seed):
         return value, *(float("nan"),) * 3
@@ -50,24 +52,24 @@ def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float
 
 def tasks_of_this_kind(pairs: Sequence[PairedGain]) -> Typical:
     """The median gain of tasks of this kind, these being a sample of them: see `analysis.questions.typical_task`."""
-    means = np.array([each.by_seed.mean() for each in pairs])
-    return typical_gain(means, np.array([each.group for each in pairs]), moved_together(pairs))
+    means = np.array([pair.by_seed.mean() for pair in pairs])
+    return typical_gain(means, np.array([pair.group for pair in pairs]), moved_together(pairs))
 
 
-def seed_part(pairs: Sequence[PairedGain]) -> Part:
+def seed_part(pairs: Sequence[PairedGain]) -> VariancePart:
     """Variance of the mean over tasks by seeds, and its df; NaN where no task has two."""
-    cov, df = seed_covariance([each.by_seed[:, None] for each in pairs], [each.seeds for each in pairs])
+    cov, df = seed_covariance([pair.by_seed[:, None] for pair in pairs], [pair.seeds for pair in pairs])
     return float(cov[0, 0]), df
 
 
-def moved_together(pairs: Sequence[PairedGain]) -> list[Part]:
+def moved_together(pairs: Sequence[PairedGain]) -> list[VariancePart]:
     """What moves all tasks at once: seeds, with a little of each task's own scatter, and test subjects in common."""
     draws = case_draws(pairs)
     return [seed_part(pairs)] + ([] if draws is None else [(shared_cases(draws), _case_df(pairs))])
 
 
 def _case_df(pairs: Sequence[PairedGain]) -> float:
-    return max(1.0, sum(each.subjects for each in pairs) - 1.0)
+    return max(1.0, sum(pair.subjects for pair in pairs) - 1.0)
 
 
 def mean_over_tasks(means: np.ndarray, groups: np.ndarray) -> tuple[float, float, float]:
@@ -89,13 +91,13 @@ def mean_over_tasks(means: np.ndarray, groups: np.ndarray) -> tuple[float, float
 
 def _task_variance(means: np.ndarray, groups: np.ndarray) -> tuple[list[float], list[float]]:
     count = len(means)
-    names, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    names, group_index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     plain = [float(means.var(ddof=1)) / count], [count - 1.0]
     if len(names) < 2 or len(names) == count:
         return plain
-    centres = np.bincount(place, means) / sizes
+    centres = np.bincount(group_index, means) / sizes
     between = float((sizes * (centres - means.mean()) ** 2).sum()) / (len(names) - 1)
-    within = float(((means - centres[place]) ** 2).sum()) / (count - len(names))
+    within = float(((means - centres[group_index]) ** 2).sum()) / (count - len(names))
     if within > 0 and stats.f.sf(between / within, len(names) - 1, count - len(names)) >= _POOL:
         return plain
     typical = (count - (sizes**2).sum() / count) / (len(names) - 1)
@@ -103,18 +105,24 @@ def _task_variance(means: np.ndarray, groups: np.ndarray) -> tuple[list[float], 
     return [share * between, (1 / count - share) * within], [len(names) - 1.0, float(count - len(names))]
 
 
-def pooled_row(level: str, name: str, pairs: Sequence[PairedGain], improving: set[str]) -> dict[str, object]:
-    """One row of the frame `pooled` but for contrast and fraction; `pairs` are all pairs of the level.
+def pooled(pairs: Sequence[PairedGain]) -> pd.DataFrame:
+    """The frame `pooled` of one contrast and fraction: overall, by type and by group."""
+    scopes = [("overall", "all", list(pairs))] if pairs else []
+    for level in ("type", "group"):
+        for value in sorted({getattr(pair, level) for pair in pairs}):
+            scopes.append((level, value, [pair for pair in pairs if getattr(pair, level) == value]))
+    return part("pooled", [pooled_row(*scope) for scope in scopes])
 
-    `improving` are tasks whose base model was still improving.
-    """
+
+def pooled_row(level: str, name: str, pairs: Sequence[PairedGain]) -> dict[str, object]:
+    """One row of the frame `pooled` but for contrast and fraction; `pairs` are all pairs of the level."""
     used = poolable(pairs)
     row: dict[str, object] = {
         "level": level,
         "name": name,
         "tasks": len(used),
-        "same_model": sum(each.same_model for each in pairs),
-        "base_improving": sum(each.task in improving for each in used),
+        "same_model": sum(pair.same_model for pair in pairs),
+        "base_improving": still_improving(used),
     }
     if not used:
         return row
@@ -130,5 +138,5 @@ def pooled_row(level: str, name: str, pairs: Sequence[PairedGain], improving: se
         "low_new": kind.low,
         "high_new": kind.high,
         "p_new": kind.p,
-        "sd_tasks": float(np.std([each.by_seed.mean() for each in used], ddof=1)) if len(used) > 1 else float("nan"),
+        "sd_tasks": float(np.std([pair.by_seed.mean() for pair in used], ddof=1)) if len(used) > 1 else float("nan"),
     }

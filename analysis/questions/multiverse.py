@@ -16,29 +16,22 @@ variances moderated as verdicts have them. Source of the idea: Steegen et al., P
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import replace
+from itertools import groupby, product
 from typing import get_args
 
 import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from aggregation_lab.tasks import METRICS, TaskType
+from aggregation_lab.tasks import METRICS, TaskType, find_type
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
-from analysis.questions.task_gains import moderated, scaled_margin, testable
+from analysis.questions.families import family
 from analysis.settings import Correction, Scale, Settings
-from analysis.statistics.resampling import ARM, TaskCases, Weights
-from analysis.statistics.verdicts import VERDICTS, judge
+from analysis.statistics.resampling import ARM, CaseArrays, Weights
+from analysis.statistics.verdicts import VERDICTS
 from analysis.study import Resampled, StudyTables, primary_of, task_scores
-
-ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
-    TaskType.CLASSIFICATION: ("F1_macro", "MCC", "accuracy"),
-    TaskType.SEGMENTATION: ("HD",),
-    TaskType.REGRESSION: ("MRE",),
-}
-"""Metrics of a type beside its unit-free score."""
 
 MOST_CONTRASTS = 24
 """Contrasts that are judged under other choices; the first of more."""
@@ -73,15 +66,7 @@ Variant = tuple[str, str]
 MAIN: Variant = ("score", COUNTED)
 
 
-@dataclass(frozen=True, eq=False)
-class _Gain:
-    """A task's gain under one variant and scale."""
-
-    pair: PairedGain
-    margin: float
-
-
-Key = tuple[Contrast, str]
+TaskContrast = tuple[Contrast, str]
 """A task under a contrast."""
 
 
@@ -94,19 +79,15 @@ def multiverse(
     aggregations train the same model are left out. Without cases, metrics come from the table `scores`, uncertain
     through seeds alone, and the rule for empty masks cannot be changed.
     """
-    fraction = study.fractions[-1]
+    fraction = study.full
     scores = task_variants(study, resampled, fraction)
     parts = []
     compared = contrasts(study.aggregations)[:MOST_CONTRASTS]
     for scale in SCALES:
-        found: dict[Key, dict[Variant, _Gain]] = {}
+        found: dict[TaskContrast, dict[Variant, PairedGain]] = {}
         for contrast, (task, variants) in product(compared, scores.items()):
             paired = {name: pair(scored, contrast, fraction, scale) for name, scored in variants.items()}
-            own = {
-                name: _Gain(gain, scaled_margin(gain, study.manifest.margin(task), scale))
-                for name, gain in paired.items()
-                if gain is not None and _usable(name, gain)
-            }
+            own = {name: gain for name, gain in paired.items() if gain is not None and _usable(name, gain)}
             if MAIN in own:
                 found[contrast, task] = own
         parts += [rows.assign(fraction=fraction, scale=scale) for rows in _analyses(found, settings)]
@@ -130,17 +111,18 @@ def task_variants(
     """
     rows = study.scores[(study.scores["fraction"] == fraction) & (study.scores["aggregation"] != FLOOR)]
     thin = replace(study, scores=rows.reset_index(drop=True))
-    found: dict[str, dict[Variant, TaskScores]] = {each.task: {MAIN: each} for each in task_scores(thin, None)}
+    found: dict[str, dict[Variant, TaskScores]] = {scored.task: {MAIN: scored} for scored in task_scores(thin, None)}
     main, higher = {}, {}
     for task, own in rows.groupby("task"):
         metrics = list(own["metric"].unique())
         name = "score" if "score" in metrics else primary_of(str(own["type"].iloc[0]), metrics)
         main[str(task)] = name
         higher[str(task)] = bool((own.loc[own["metric"] == name, "direction"] == "higher").all())
-    for metric in sorted({name for names in ALTERNATIVES.values() for name in names}):
-        for each in task_scores(thin, None, metric):
-            if metric in ALTERNATIVES.get(each.type, ()) and metric != main[each.task]:
-                found[each.task][metric, COUNTED] = each
+    for metric in sorted({name for task_type in TaskType for name in task_type.alternatives}):
+        for scored in task_scores(thin, None, metric):
+            task_type = find_type(scored.type)
+            if task_type and metric in task_type.alternatives and metric != main[scored.task]:
+                found[scored.task][metric, COUNTED] = scored
     if resampled is None:
         return found
     return {
@@ -152,17 +134,17 @@ def task_variants(
 
 
 def _from_cases(
-    variants: Mapping[Variant, TaskScores], main: str, higher: bool, cases: TaskCases, weights: Weights
+    variants: Mapping[Variant, TaskScores], main: str, higher: bool, cases: CaseArrays, weights: Weights
 ) -> dict[Variant, TaskScores]:
     """Every variant of a task from its cases; metrics that its cases do not give are left out.
 
     `higher`: of the main metric more is better, which a metric of another trainer does not tell by its name.
     """
-    place = pd.MultiIndex.from_frame(cases.arms).get_indexer(pd.MultiIndex.from_frame(variants[MAIN].arms[ARM]))
+    index = pd.MultiIndex.from_frame(cases.arms).get_indexer(pd.MultiIndex.from_frame(variants[MAIN].arms[ARM]))
     own = replace(
         cases,
-        arms=cases.arms.iloc[place].reset_index(drop=True),
-        quantities={name: values[place] for name, values in cases.quantities.items()},
+        arms=cases.arms.iloc[index].reset_index(drop=True),
+        quantities={name: values[index] for name, values in cases.quantities.items()},
     )
     present = own.quantities.get("present")
     rules = (COUNTED, LEFT_OUT) if present is not None and not present[0].all() else (COUNTED,)
@@ -170,20 +152,20 @@ def _from_cases(
     for rule in rules:
         values = own.scores(count_empty=rule == COUNTED)
         draws = own.draws(weights, count_empty=rule == COUNTED)
-        for (metric, _), each in variants.items():
+        for (metric, _), scored in variants.items():
             name = main if metric == MAIN[0] else metric
             if name in values:
                 better = METRICS[name].higher_is_better if name in METRICS else higher
                 sign = 1.0 if better else -1.0
                 found[metric, rule] = replace(
-                    each, values=sign * values[name], draws=sign * draws[name], subjects=own.n_subjects
+                    scored, values=sign * values[name], draws=sign * draws[name], subjects=own.n_subjects
                 )
     return found
 
 
-def _analyses(found: Mapping[Key, Mapping[Variant, _Gain]], settings: Settings) -> Iterator[pd.DataFrame]:
+def _analyses(found: Mapping[TaskContrast, Mapping[Variant, PairedGain]], settings: Settings) -> Iterator[pd.DataFrame]:
     """Verdicts of all contrasts on one scale under every variant, margin and correction."""
-    types = {key: variants[MAIN].pair.type for key, variants in found.items()}
+    types = {key: variants[MAIN].type for key, variants in found.items()}
     changes = dict.fromkeys(
         (types[key], name) if name != MAIN else ("", MAIN) for key, variants in found.items() for name in variants
     )
@@ -191,47 +173,18 @@ def _analyses(found: Mapping[Key, Mapping[Variant, _Gain]], settings: Settings) 
         judged = np.array(
             [variant == MAIN or types[key] == changed and variant in variants for key, variants in found.items()]
         )
-        family = {
-            key: variants[variant if chosen else MAIN]
-            for (key, variants), chosen in zip(found.items(), judged, strict=True)
+        chosen = {
+            key: variants[variant if changes_it else MAIN]
+            for (key, variants), changes_it in zip(found.items(), judged, strict=True)
         }
-        gains = pd.DataFrame(_moderated(family), columns=["gain", "se", "df"])
-        margin = np.array([gain.margin for gain in family.values()])
+        members = family([pair for _, pair in own] for _, own in groupby(chosen.items(), lambda item: item[0][0]))
+        about = pd.DataFrame(
+            [contrast.columns | {"task": task, "type": pair.type} for (contrast, task), pair in chosen.items()]
+        ).assign(metric=variant[0], empty_masks=variant[1], gain=[estimate.value for estimate in members.estimates])
+        margin = np.array([pair.margin for pair in members.pairs])
         for factor, correction in product(MARGIN_FACTORS, CORRECTIONS):
-            verdicts = judge(
-                gains["gain"].to_numpy(),
-                gains["se"].to_numpy(),
-                gains["df"].to_numpy(),
-                margin * factor,
-                correction=correction,
-                alpha=settings.alpha,
-            )
-            rows = verdicts.assign(
-                contrast=[contrast.name for contrast, _ in family],
-                joint=[contrast.joint for contrast, _ in family],
-                base=[contrast.base for contrast, _ in family],
-                task=[task for _, task in family],
-                type=list(types.values()),
-                metric=variant[0],
-                empty_masks=variant[1],
-                margin_factor=factor,
-                correction=correction,
-                gain=gains["gain"],
-                margin=margin * factor,
-            )
-            yield rows[judged]
-
-
-def _moderated(family: Mapping[Key, _Gain]) -> list[tuple[float, float, float]]:
-    """Gain, standard error and degrees of freedom of a family, as verdicts have them."""
-    estimates: dict[Key, tuple[float, float, float]] = {}
-    for contrast in dict.fromkeys(contrast for contrast, _ in family):
-        pairs = [gain.pair for (own, _), gain in family.items() if own == contrast]
-        estimates |= {
-            (contrast, pair.task): (estimate.value, testable(pair, estimate), estimate.df)
-            for pair, estimate in zip(pairs, moderated(pairs), strict=True)
-        }
-    return [estimates[key] for key in family]
+            rows = about.join(members.judge(margin * factor, correction, settings.alpha))
+            yield rows.assign(margin_factor=factor, correction=correction, margin=margin * factor)[judged]
 
 
 def _summary(long: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:

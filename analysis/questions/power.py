@@ -10,7 +10,7 @@ there is none, one-sided at alpha / 2, the estimate has to stand out from a valu
 below 1e-6 here, the power is the same, and so are the seeds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from analysis.frames import frame
+from analysis.frames import part
 from analysis.gains import Contrast, PairedGain
-from analysis.questions.task_gains import moderated, testable
+from analysis.questions.families import moderated, testable
 from analysis.settings import Settings
-from analysis.statistics.uncertainty import DECIDES, Estimate, satterthwaite
+from analysis.statistics.uncertainty import DECIDES, GainEstimate, satterthwaite
 from analysis.statistics.verdicts import SAME_MODEL, power
 from analysis.study import StudyTables
 
@@ -32,7 +32,7 @@ WANTED = 0.8
 MOST_SEEDS = 100
 """Seeds beyond which a task is out of reach."""
 
-CASES, SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
+MORE_CASES, MORE_SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
 NO_SCATTER, NO_MARGIN = "no scatter to plan from", "no margin in this unit"
 ONE_SUBJECT = "test subjects: fewer than two can be resampled"
 
@@ -40,38 +40,29 @@ _FARTHEST = 1e5
 """Effect in standard errors within which the detectable one is sought."""
 
 
-def power_frame(
-    pairs: Sequence[PairedGain],
-    contrast: Contrast,
-    fraction: float,
-    margins: Callable[[str], float],
-    hours_per_seed: float,
-    settings: Settings,
-) -> pd.DataFrame:
+def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, settings: Settings) -> pd.DataFrame:
     """The frame `power` of one contrast at one fraction.
 
-    `margins` gives a task's margin on the scale of the pairs, `hours_per_seed` what one more seed costs (NaN if
-    unknown). Seed variances are moderated over unit-free tasks, as verdicts have them; a task in another unit has no
-    margin. `limit`: nothing where the seeds at hand will do, `seeds` where more would, `test cases`
-    where no number of seeds would, else why nothing can be said. Without cases their part is unknown and left out.
+    `hours_per_seed` is what one more seed costs (NaN if unknown). Seed variances are moderated over unit-free tasks, as
+    verdicts have them; a task in another unit has no margin. `limit`: nothing where the seeds at hand will do, `seeds`
+    where more would, `test cases` where no number of seeds would, else why nothing can be said. Without cases their
+    part is unknown and left out.
     """
     rows = []
-    for each, (found, seed_df) in zip(pairs, seed_parts(pairs), strict=True):
-        margin = margins(each.task) if each.unit == "1" else float("nan")
+    for pair, (found, seed_df) in zip(pairs, seed_parts(pairs), strict=True):
         row = {
-            **contrast.columns,
-            "task": each.task,
-            "type": each.type,
-            "group": each.group,
-            "margin": margin,
-            "seeds": len(each.seeds),
+            "task": pair.task,
+            "type": pair.type,
+            "group": pair.group,
+            "margin": pair.margin,
+            "seeds": len(pair.seeds),
             "hours_per_seed": hours_per_seed,
         }
-        rows.append(row | _plan(each, found, seed_df, margin, hours_per_seed, settings.alpha))
-    return frame("power", rows)
+        rows.append(row | _plan(pair, found, seed_df, hours_per_seed, settings.alpha))
+    return part("power", rows)
 
 
-def seed_parts(pairs: Sequence[PairedGain]) -> list[tuple[Estimate, float]]:
+def seed_parts(pairs: Sequence[PairedGain]) -> list[tuple[GainEstimate, float]]:
     """Of each pair the moderated estimate, and the degrees of freedom of its seed variance."""
     # Without a part from cases, the degrees of freedom that come back are those of the seed variance.
     alone = moderated([replace(pair, draws=None) for pair in pairs])
@@ -79,7 +70,7 @@ def seed_parts(pairs: Sequence[PairedGain]) -> list[tuple[Estimate, float]]:
 
 
 def _plan(
-    pair: PairedGain, found: Estimate, seed_df: float, margin: float, hours_per_seed: float, alpha: float
+    pair: PairedGain, found: GainEstimate, seed_df: float, hours_per_seed: float, alpha: float
 ) -> dict[str, object]:
     """What is known and needed for one task."""
     if pair.same_model:
@@ -92,24 +83,25 @@ def _plan(
         limit = ONE_SEED if seeds < 2 else NO_SCATTER
         return known | {"detectable": detectable(found.se, case_df, alpha), "limit": limit}
     variance = found.v_seed * seeds
-    prior_df = seed_df - (seeds - 1)
+    prior_df = seed_df - (seeds - 1)  # what other tasks lend, which more seeds do not change
     known["sd_seed"] = np.sqrt(variance)
     se, df = standard_error(variance, found.v_case, np.array([seeds]), prior_df, case_df)
     known["detectable"] = detectable(float(se[0]), float(df[0]), alpha)
     if not se[0] > 0:
         return known | {"limit": NO_SCATTER}
-    if not np.isfinite(margin):
+    if not np.isfinite(pair.margin):
         return known | {"limit": NO_MARGIN}
     tried = np.arange(2, MOST_SEEDS + 1)
     se, df = standard_error(variance, found.v_case, tried, prior_df, case_df)
-    enough = power(np.full(len(tried), margin), se, df, alpha) >= WANTED
+    enough = power(np.full(len(tried), pair.margin), se, df, alpha) >= WANTED
     needed = float(tried[enough.argmax()]) if enough.any() else float("nan")
-    at_best = power(np.array([margin]), np.array([np.sqrt(found.v_case)]), np.array([case_df]), alpha)[0]
+    # With ever more seeds the error falls to that of the test cases, whose degrees of freedom it then has.
+    at_best = power(np.array([pair.margin]), np.array([np.sqrt(found.v_case)]), np.array([case_df]), alpha)[0]
     return known | {
         "seeds_to_detect": needed,
         "seeds_to_exclude": needed,
         "hours": hours_per_seed * max(0.0, needed - seeds) if enough.any() else float("nan"),
-        "limit": "" if needed <= seeds else CASES if at_best < WANTED else SEEDS,
+        "limit": "" if needed <= seeds else MORE_CASES if at_best < WANTED else MORE_SEEDS,
     }
 
 
@@ -166,18 +158,18 @@ def _sentence(contrast: str, rows: pd.DataFrame) -> str:
         return f"{contrast}: one seed shows no scatter between seeds; train at least one more to plan."
     needed = rows["seeds_to_detect"].astype(float)
     parts = [f"the seeds at hand will do for {int((rows['limit'] == '').sum())} of {total} tasks"]
-    more = needed[(rows["limit"] == SEEDS) & needed.notna()]
+    more = needed[(rows["limit"] == MORE_SEEDS) & needed.notna()]
     if len(more):
         hours = rows.loc[more.index, "hours"].astype(float).max()
         cost = f", {hours:.1f} worker hours more" if np.isfinite(hours) else ""
         parts.append(f"{more.max():.0f} seeds would do for {len(more)} more{cost}")
-    beyond = int(((rows["limit"] == SEEDS) & needed.isna()).sum())
+    beyond = int(((rows["limit"] == MORE_SEEDS) & needed.isna()).sum())
     if beyond:
         parts.append(f"{beyond} need more than {MOST_SEEDS} seeds")
-    cases = int((rows["limit"] == CASES).sum())
+    cases = int((rows["limit"] == MORE_CASES).sum())
     if cases:
         parts.append(f"{cases} need more test cases, whatever the seeds")
-    unknown = total - int(rows["limit"].isin(["", SEEDS, CASES]).sum())
+    unknown = total - int(rows["limit"].isin(["", MORE_SEEDS, MORE_CASES]).sum())
     if unknown:
         parts.append(f"for {unknown} nothing can be said")
     asked = (

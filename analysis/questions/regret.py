@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.frames import frame
+from analysis.frames import at_full, frame
 from analysis.gains import TaskScores
 from analysis.questions.guidelines import FEWEST_TASKS, UNDECIDED, Rule, fit_rule
 from analysis.questions.means import mean_over_tasks
@@ -57,10 +57,10 @@ def regret_table(rows: pd.DataFrame, scores: Sequence[TaskScores], aggregations:
 def _by_task(rows: pd.DataFrame) -> tuple[str, str]:
     """Name and column of what leaves tasks out one by one;
     very many tasks are left out in sets."""
-    places = {name: place for place, name in enumerate(sorted(set(rows["task"])))}
-    if len(places) <= _SETS:
+    order = {name: index for index, name in enumerate(sorted(set(rows["task"])))}
+    if len(order) <= _SETS:
         return "leave one task out", "task"
-    rows["set"] = [places[name] % _SETS for name in rows["task"]]
+    rows["set"] = [order[name] % _SETS for name in rows["task"]]
     return f"leave one of {_SETS} sets of tasks out", "set"
 
 
@@ -73,12 +73,12 @@ def _inside(rule: Rule, row: pd.Series) -> float:
 def _full_scores(scores: Sequence[TaskScores], aggregations: Sequence[str]) -> pd.DataFrame:
     """Mean score over seeds at the largest fraction: tasks x aggregations, complete rows only."""
     table = {}
-    for each in scores:
-        if each.unit != "1":
+    for task in scores:
+        if task.unit != "1":
             continue
-        arms = each.arms.assign(value=each.values)
-        arms = arms[arms["fraction"] == arms["fraction"].max()]
-        table[each.task] = arms.groupby("aggregation")["value"].mean()
+        arms = task.arms.assign(value=task.values)
+        arms = at_full(arms)
+        table[task.task] = arms.groupby("aggregation")["value"].mean()
     return pd.DataFrame(table).T.reindex(columns=list(aggregations)).dropna()
 
 

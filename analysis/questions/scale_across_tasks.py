@@ -5,13 +5,13 @@ by ordinary least squares with cluster-robust errors beside it (clusters: clinic
 fewer than eight groups). The crossover is where the line of the mixed model meets zero.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain
+from analysis.frames import part
+from analysis.gains import PairedGain, still_improving
 from analysis.questions.means import moved_together, poolable
 from analysis.statistics.cluster_robust import clustered_fit
 from analysis.statistics.fitted_line import Line
@@ -23,30 +23,24 @@ FEWEST_TASKS = 4
 _FEWEST_CLUSTERS = 8
 
 
-def across_tasks(
-    pairs: Sequence[PairedGain], contrast: Contrast, fraction: float, improving: Collection[str] = ()
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The frames `across`, `across_line` and `influence` of one contrast: all tasks, and each type with enough.
-
-    `improving` are the tasks whose base was still improving.
-    """
+def across_tasks(pairs: Sequence[PairedGain]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The frames `across`, `across_line` and `influence` of one contrast: all tasks, and each type with enough."""
     rows = by_task_and_seed(pairs)
     fits, lines, influence = [], [], []
-    scopes = [("all", rows)] + [(str(name), part) for name, part in rows.groupby("type", sort=True)]
+    scopes = [("all", rows)] + [(str(name), of_type) for name, of_type in rows.groupby("type", sort=True)]
     if len(scopes) == 2:
         scopes = scopes[:1]
-    for scope, part in scopes:
-        if part["task"].nunique() < FEWEST_TASKS or part["n_train"].nunique() < 3:
+    for scope, members in scopes:
+        if members["task"].nunique() < FEWEST_TASKS or members["n_train"].nunique() < 3:
             continue
-        scope_tasks = set(part["task"])
-        line, mixed = mixed_line(part, _level_parts([each for each in poolable(pairs) if each.task in scope_tasks]))
+        scope_tasks = set(members["task"])
+        used = [pair for pair in poolable(pairs) if pair.task in scope_tasks]
+        line, mixed = mixed_line(members, _level_parts(used))
         shared = {
-            **contrast.columns,
-            "fraction": fraction,
             "scope": scope,
-            "tasks": part["task"].nunique(),
-            "groups": part["group"].nunique(),
-            "base_improving": len(set(part["task"]).intersection(improving)),
+            "tasks": members["task"].nunique(),
+            "groups": members["group"].nunique(),
+            "base_improving": still_improving(used),
         }
         low, high, p = line.slope_interval()
         fits.append(
@@ -60,12 +54,12 @@ def across_tasks(
                 "note": mixed.note,
             }
         )
-        fits.append(shared | clustered_line(part, line.more))
-        lines.append(pd.DataFrame({**contrast.columns, "scope": scope, **line.grid()}))
+        fits.append(shared | clustered_line(members, line.more))
+        lines.append(pd.DataFrame({"scope": scope, **line.grid()}))
         if scope == "all":
-            influence = leave_one_out(part, contrast, line)
-    drawn = pd.concat(lines, ignore_index=True) if lines else frame("across_line", [])
-    return frame("across", fits), drawn, frame("influence", influence)
+            influence = leave_one_out(members, line)
+    drawn = pd.concat(lines, ignore_index=True) if lines else part("across_line", [])
+    return part("across", fits), drawn, part("influence", influence)
 
 
 def by_task_and_seed(pairs: Sequence[PairedGain]) -> pd.DataFrame:
@@ -73,15 +67,15 @@ def by_task_and_seed(pairs: Sequence[PairedGain]) -> pd.DataFrame:
     parts = [
         pd.DataFrame(
             {
-                "task": each.task,
-                "type": each.type,
-                "group": each.group,
-                "n_train": each.n_train,
-                "seed": each.seeds,
-                "gain": each.by_seed,
+                "task": pair.task,
+                "type": pair.type,
+                "group": pair.group,
+                "n_train": pair.n_train,
+                "seed": pair.seeds,
+                "gain": pair.by_seed,
             }
         )
-        for each in poolable(pairs)
+        for pair in poolable(pairs)
     ]
     columns = ["task", "type", "group", "n_train", "seed", "gain"]
     found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
@@ -95,10 +89,10 @@ def _centred(rows: pd.DataFrame) -> tuple[np.ndarray, float]:
     return x - centre, centre
 
 
-Parts = tuple[tuple[np.ndarray, float], ...]
+Covariances = tuple[tuple[np.ndarray, float], ...]
 
 
-def _level_parts(pairs: Sequence[PairedGain]) -> Parts:
+def _level_parts(pairs: Sequence[PairedGain]) -> Covariances:
     """What moves all tasks of a line at once moves its level: covariances with their degrees of freedom.
 
     NaN, level and slope, where chance in training is not known.
@@ -106,7 +100,7 @@ def _level_parts(pairs: Sequence[PairedGain]) -> Parts:
     return tuple((np.diag([variance, 0.0 * variance]), df) for variance, df in moved_together(pairs))
 
 
-def mixed_line(rows: pd.DataFrame, more: Parts = ()) -> tuple[Line, MixedFit]:
+def mixed_line(rows: pd.DataFrame, more: Covariances = ()) -> tuple[Line, MixedFit]:
     """The mixed model's line over one scope; `more` is what the scatter of its rows does not show."""
     x, centre = _centred(rows)
     design = np.column_stack([np.ones(len(x)), x])
@@ -124,7 +118,7 @@ def mixed_line(rows: pd.DataFrame, more: Parts = ()) -> tuple[Line, MixedFit]:
     return line, fit
 
 
-def clustered_line(rows: pd.DataFrame, more: Parts = ()) -> dict[str, object]:
+def clustered_line(rows: pd.DataFrame, more: Covariances = ()) -> dict[str, object]:
     """Ordinary least squares on the same rows; errors robust to clusters (CR2; Bell and McCaffrey 2002).
 
     `more` is what the scatter of its rows does not show.
@@ -152,7 +146,7 @@ def clustered_line(rows: pd.DataFrame, more: Parts = ()) -> dict[str, object]:
     )
 
 
-def leave_one_out(rows: pd.DataFrame, contrast: Contrast, line: Line) -> list[dict[str, object]]:
+def leave_one_out(rows: pd.DataFrame, line: Line) -> list[dict[str, object]]:
     """The least-squares slope of task means without each task in turn, and its change in standard errors."""
     se = line.slope_se()
     means = rows.groupby("task", as_index=False).agg(gain=("gain", "mean"), n_train=("n_train", "first"))
@@ -160,12 +154,11 @@ def leave_one_out(rows: pd.DataFrame, contrast: Contrast, line: Line) -> list[di
     y = means["gain"].to_numpy()
     whole = float(np.polyfit(x, y, 1)[0])
     found = []
-    for place, task in enumerate(means["task"]):
-        kept = np.arange(len(x)) != place
+    for index, task in enumerate(means["task"]):
+        kept = np.arange(len(x)) != index
         without = float(np.polyfit(x[kept], y[kept], 1)[0])
         found.append(
             {
-                **contrast.columns,
                 "task": task,
                 "slope_without": without,
                 "change": without - whole,

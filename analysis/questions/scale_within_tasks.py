@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain, common_seeds
+from analysis.frames import part
+from analysis.gains import PairedGain, common_seeds
 from analysis.questions.means import mean_over_tasks, poolable
 from analysis.questions.shared_variance import seed_covariance, shared_cases
 from analysis.statistics.fitted_line import Line
@@ -41,75 +41,73 @@ class TaskLine:
     subjects: int
 
 
-def within_tasks(
-    by_fraction: Sequence[tuple[float, Sequence[PairedGain]]], contrast: Contrast, improving: set[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The frames `within` and `within_line` of one contrast from its pairs at every fraction; empty with one fraction.
-
-    `improving` are tasks of which a base model was still improving at one of the fractions.
-    """
+def within_tasks(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames `within` and `within_line` of one contrast, of its pairs by fraction; empty with one fraction."""
     if len(by_fraction) < 2:
-        return frame("within", []), frame("within_line", [])
+        return part("within", []), part("within_line", [])
     lines = task_lines(by_fraction)
+    improving = {pair.task for _, pairs in by_fraction for pair in pairs if pair.base_improving}
     rows, drawn = [], []
-    for each in lines:
-        about = {"level": "task", "name": each.task, "type": each.type, "group": each.group, "tasks": 1}
-        rows.append(_row(contrast, about, each.line, improving))
-        drawn.append(_drawn(contrast, "task", each.task, each.line, each.fractions))
-    types = sorted({each.type for each in lines})
-    scopes = [("all", lines)] + [(name, [each for each in lines if each.type == name]) for name in types]
+    for member in lines:
+        about = {"level": "task", "name": member.task, "type": member.type, "group": member.group, "tasks": 1}
+        rows.append(_row(about, member.line, improving & {member.task}))
+        drawn.append(_drawn("task", member.task, member.line, member.fractions))
+    types = sorted({member.type for member in lines})
+    scopes = [("all", lines)] + [(name, [member for member in lines if member.type == name]) for name in types]
     for name, members in scopes if len(types) > 1 else scopes[:1]:
         pooled = pooled_line(members)
         if pooled is None:
             continue
         about = {"level": "pooled", "name": name, "type": name, "group": "all", "tasks": len(members)}
-        rows.append(_row(contrast, about, pooled, improving & {each.task for each in members}))
-        drawn.append(_drawn(contrast, "pooled", name, pooled, members[0].fractions))
-    return frame("within", rows), pd.concat(drawn, ignore_index=True) if drawn else frame("within_line", [])
+        rows.append(_row(about, pooled, improving & {member.task for member in members}))
+        drawn.append(_drawn("pooled", name, pooled, members[0].fractions))
+    return part("within", rows), pd.concat(drawn, ignore_index=True) if drawn else part("within_line", [])
 
 
 def task_lines(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> list[TaskLine]:
     """A line for every task that was compared at two fractions or more, with seeds that all of them have."""
     found = []
-    places = [(share, {each.task: each for each in poolable(pairs)}) for share, pairs in by_fraction]
-    for task in sorted(set().union(*(members for _, members in places))):
-        points = [(share, members[task]) for share, members in places if task in members]
-        seeds = common_seeds(each for _, each in points)
-        if len({each.n_train for _, each in points if each.n_train > 0}) > 1 and seeds and _sized(points):
+    by_task = [(share, {pair.task: pair for pair in poolable(pairs)}) for share, pairs in by_fraction]
+    for task in sorted(set().union(*(members for _, members in by_task))):
+        points = [(share, members[task]) for share, members in by_task if task in members]
+        seeds = common_seeds(pair for _, pair in points)
+        if len({pair.n_train for _, pair in points if pair.n_train > 0}) > 1 and seeds and _sized(points):
             found.append(fit_task(points, seeds))
     return found
 
 
 def _sized(points: Sequence[tuple[float, PairedGain]]) -> bool:
     """Whether every size is known."""
-    return all(each.n_train > 0 for _, each in points)
+    return all(pair.n_train > 0 for _, pair in points)
 
 
 def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -> TaskLine:
     """The line of one task through its pairs at several fractions."""
     first = points[0][1]
-    x = np.log2([each.n_train for _, each in points])
+    x = np.log2([pair.n_train for _, pair in points])
     centre = float(x.mean())
     spread = float(((x - centre) ** 2).sum())
     hat = np.vstack([np.full(len(x), 1 / len(x)), (x - centre) / spread])  # level and slope of any gains over x
-    picks = [each.places(seeds) for _, each in points]
-    gains = np.stack([each.by_seed[pick] for (_, each), pick in zip(points, picks, strict=True)], axis=1)
+    picks = [pair.seed_index(seeds) for _, pair in points]
+    gains = np.stack([pair.by_seed[pick] for (_, pair), pick in zip(points, picks, strict=True)], axis=1)
     by_seed = gains @ hat.T
     level, slope = by_seed.mean(0)
     count, sizes = len(seeds), len(x)
     of_slope, of_level, slope_df = np.full((2, 2), np.nan), np.zeros((2, 2)), 1.0
     if differ(by_seed, 1.0):
+        # What neither the seed's own level (its mean over sizes) nor the mean over seeds explains.
         rest = gains - by_seed[:, :1] - gains.mean(0) + gains.mean()
         slope_df = (count - 1.0) * (sizes - 1.0)
         of_slope = np.diag([0.0, float((rest**2).sum()) / slope_df / (count * spread)])
         of_level = np.diag([by_seed[:, 0].var(ddof=1) / count, 0.0])
     more = [(of_level, max(1.0, count - 1.0))]
-    drawn = [each.draws[:, pick] for (_, each), pick in zip(points, picks, strict=True) if each.draws is not None]
+    drawn = [pair.draws[:, pick] for (_, pair), pick in zip(points, picks, strict=True) if pair.draws is not None]
     both = None
     if len(drawn) == sizes and first.subjects > 1:
         both = np.stack(drawn, axis=2) @ hat.T
         both = both[np.isfinite(both).all((1, 2))]
         case, together = _case_covariance(both, first.subjects)
+        # Few seeds can agree by chance: they then add at least what seeds and cases do together.
         lacking = np.maximum(0.0, together - np.diag(of_slope) - np.diag(of_level))
         more.append((case + np.diag(np.nan_to_num(lacking)), first.subjects - 1.0))
     line = Line(
@@ -149,6 +147,7 @@ def _case_covariance(draws: np.ndarray, subjects: int) -> tuple[np.ndarray, np.n
         each = np.mean([np.cov(draws[:, s].T) for s in range(seeds)], axis=0)
         both = (each - alone) / (seeds - 1)
         alone, together = alone - both, np.maximum(0.0, np.diag(both)) * factor
+    # The difference of two covariances can have a negative eigenvalue, a variance below 0 in some direction.
     values, vectors = np.linalg.eigh(alone * factor)
     return (vectors * np.maximum(values, 0.0)) @ vectors.T, together
 
@@ -158,46 +157,43 @@ def pooled_line(members: Sequence[TaskLine]) -> Line | None:
 
     None with fewer than three tasks, or where the tasks were not seen at the same fractions.
     """
-    if len(members) < 3 or len({tuple(each.fractions) for each in members}) > 1:
+    if len(members) < 3 or len({tuple(member.fractions) for member in members}) > 1:
         return None
-    groups = np.array([each.group for each in members])
-    own = np.array([each.by_seed.mean(0) for each in members])
+    groups = np.array([member.group for member in members])
+    own = np.array([member.by_seed.mean(0) for member in members])
     found = [mean_over_tasks(own[:, k], groups) for k in (0, 1)]
     (level, level_se, level_df), (slope, slope_se, slope_df) = found
     together = float(np.corrcoef(own.T)[0, 1]) * level_se * slope_se
     cov = np.array([[level_se**2, together], [together, slope_se**2]])
-    centre, x_min, x_max = (float(np.mean([getattr(each.line, name) for each in members])) for name in _RANGE)
+    centre, x_min, x_max = (float(np.mean([getattr(member.line, name) for member in members])) for name in _RANGE)
     more = _moved_together(members)
     return Line(level, slope, cov, min(level_df, slope_df), centre, x_min, x_max, more=more)
 
 
 def _moved_together(members: Sequence[TaskLine]) -> tuple[tuple[np.ndarray, float], ...]:
     """Covariances of the mean level and slope that the scatter of tasks does not show: seeds, and cases in common."""
-    seeds = seed_covariance([each.by_seed for each in members], [each.seeds for each in members])
-    draws = [each.draws for each in members if each.draws is not None]
-    if len(draws) < len(members) or len({len(each) for each in draws}) > 1:
+    seeds = seed_covariance([member.by_seed for member in members], [member.seeds for member in members])
+    draws = [member.draws for member in members if member.draws is not None]
+    if len(draws) < len(members) or len({len(task_draws) for task_draws in draws}) > 1:
         return (seeds,)
-    cases = np.diag([shared_cases(np.column_stack([each[:, k] for each in draws])) for k in (0, 1)])
-    return seeds, (cases, max(1.0, sum(each.subjects for each in members) - 1.0))
+    cases = np.diag([shared_cases(np.column_stack([task_draws[:, k] for task_draws in draws])) for k in (0, 1)])
+    return seeds, (cases, max(1.0, sum(member.subjects for member in members) - 1.0))
 
 
 _RANGE = ("centre", "x_min", "x_max")
 
 
-def _row(contrast: Contrast, about: dict[str, object], line: Line, improving: set[str]) -> dict[str, object]:
+def _row(about: dict[str, object], line: Line, improving: set[str]) -> dict[str, object]:
     low, high, p = line.slope_interval()
     return (
-        {**contrast.columns, "slope": line.slope, "low": low, "high": high, "p": p}
+        {"slope": line.slope, "low": low, "high": high, "p": p}
         | about
-        | {"n_min": 2**line.x_min, "n_max": 2**line.x_max, "base_improving": bool(improving & {about["name"]})}
+        | {"n_min": 2**line.x_min, "n_max": 2**line.x_max, "base_improving": bool(improving)}
         | line.crossover()
-        | ({"base_improving": bool(improving)} if about["level"] == "pooled" else {})
     )
 
 
-def _drawn(contrast: Contrast, level: str, name: str, line: Line, fractions: np.ndarray) -> pd.DataFrame:
+def _drawn(level: str, name: str, line: Line, fractions: np.ndarray) -> pd.DataFrame:
     grid = line.grid()
     share = fractions.max() * grid["n"] / grid["n"].max()
-    return pd.DataFrame({**contrast.columns, "level": level, "name": name, **grid, "fraction": share})[
-        ["contrast", "joint", "base", "level", "name", "n", "fraction", "fit", "low", "high"]
-    ]
+    return pd.DataFrame({"level": level, "name": name, **grid, "fraction": share})

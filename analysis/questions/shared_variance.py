@@ -46,7 +46,7 @@ def seed_covariance(values: Sequence[np.ndarray], seeds: Sequence[Sequence[int]]
 
 
 def _squares(weights: dict[int, float]) -> float:
-    return sum(each**2 for each in weights.values())
+    return sum(weight**2 for weight in weights.values())
 
 
 def case_draws(pairs: Sequence[PairedGain]) -> np.ndarray | None:
@@ -54,11 +54,11 @@ def case_draws(pairs: Sequence[PairedGain]) -> np.ndarray | None:
 
     Scaled so that their variance is that of n and not n - 1 subjects. None where a task has no resamples.
     """
-    if not pairs or any(each.draws is None or each.subjects < 2 for each in pairs):
+    if not pairs or any(pair.draws is None or pair.subjects < 2 for pair in pairs):
         return None
-    drawn = np.column_stack([each.draws.mean(1) for each in pairs if each.draws is not None])
+    drawn = np.column_stack([pair.draws.mean(1) for pair in pairs if pair.draws is not None])
     drawn = drawn[np.isfinite(drawn).all(1)]
-    factor = np.sqrt([each.subjects / (each.subjects - 1) for each in pairs])
+    factor = np.sqrt([pair.subjects / (pair.subjects - 1) for pair in pairs])
     return (drawn - drawn.mean(0)) * factor if len(drawn) > 1 else None
 
 
@@ -74,8 +74,8 @@ def shared_cases(draws: np.ndarray) -> float:
 def both_variance(pairs: Sequence[PairedGain]) -> float:
     """Variance of the mean over tasks by what seeds and cases do together, which both of their variances hold."""
     total = 0.0
-    for each in pairs:
-        if each.draws is not None and len(each.seeds) > 1 and each.subjects > 1:
-            of_mean, of_seeds = case_variances(each.draws, each.subjects)
-            total += (of_seeds - of_mean) / (len(each.seeds) - 1)
+    for pair in pairs:
+        if pair.draws is not None and len(pair.seeds) > 1 and pair.subjects > 1:
+            of_mean, of_seeds = case_variances(pair.draws, pair.subjects)
+            total += (of_seeds - of_mean) / (len(pair.seeds) - 1)
     return max(0.0, total) / len(pairs) ** 2 if np.isfinite(total) else 0.0

@@ -34,16 +34,16 @@ def stability(pooled: pd.DataFrame, gains: pd.DataFrame, contrasts: Sequence[Con
     scopes: list[tuple[str, list[float]]] = [("all fractions", sorted(set(cells["fraction"])))]
     if len(scopes[0][1]) > 1:
         scopes += [(f"fraction {share:g}", [share]) for share in scopes[0][1]]
-    names = [each.name for each in contrasts]
+    names = [contrast.name for contrast in contrasts]
     rows = []
     for scope, shares in scopes:
         chosen = cells[cells["fraction"].isin(shares)]
-        for each in contrasts:
-            name = each.name
+        for contrast in contrasts:
+            name = contrast.name
             own = chosen[chosen["contrast"] == name]
             if own["name"].nunique() >= FEWEST_GROUPS:
                 tasks = gains[(gains["contrast"] == name) & gains["fraction"].isin(shares)]
-                rows.append({**each.columns, "scope": scope} | _one(own, tasks[tasks["verdict"] != SAME_MODEL]))
+                rows.append({**contrast.columns, "scope": scope} | _one(own, tasks[tasks["verdict"] != SAME_MODEL]))
         if {"CG-TS", "AU-TS"} <= set(names):
             both = chosen.pivot_table(index=["name", "fraction"], columns="contrast", values="gain")
             both = both.reindex(columns=["CG-TS", "AU-TS"]).dropna()

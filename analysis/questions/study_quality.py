@@ -7,23 +7,11 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from analysis.frames import FRAMES, frame, ordered
+from analysis.frames import FRAMES, at_full, frame, ordered
 from analysis.study import StudyTables, primary_of, unit_of
 
 IMPROVING = "↗"
 """Stands beside a gain whose base model was still improving when its budget ended: the gain may be too large."""
-
-
-def improving(study: StudyTables) -> pd.DataFrame:
-    """Columns aggregation, task, fraction, improving: still rising on validation at the end in at least one seed.
-
-    Empty without curves.
-    """
-    keys = ["aggregation", "task", "fraction"]
-    if study.curves is None:
-        return pd.DataFrame(columns=[*keys, "improving"])
-    found = study.curves.groupby(keys, as_index=False).agg(improving=("still_improving", "any"))
-    return found.astype({"improving": bool})
 
 
 def data(study: StudyTables) -> pd.DataFrame:
@@ -91,9 +79,9 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     found["beats_floor"] = _or_none(above > 0, above.notna())
     verdicts = gains[gains["base"] == study.aggregations[0]].set_index(["joint", *keys[1:]])["verdict"]
     found["verdict"] = _at(verdicts, found, keys).astype(object).fillna("").astype(str)
-    rising = _at(improving(study).set_index(keys)["improving"], found, keys).astype(object)
+    rising = _at(study.improving().set_index(keys)["improving"], found, keys).astype(object)
     found["still_improving"] = _or_none(rising.eq(True), rising.notna() | is_floor)
-    order = {name: place for place, name in enumerate([*study.aggregations, FLOOR])}
+    order = {name: index for index, name in enumerate([*study.aggregations, FLOOR])}
     found = found.assign(order=found["aggregation"].map(order)).sort_values(["order", "fraction", "task"])
     return found[list(FRAMES["scores"])].reset_index(drop=True)
 
@@ -150,20 +138,11 @@ def _flops_ratio(runs: pd.DataFrame, scores: pd.DataFrame, keys: list[str]) -> p
     return sums["flops"] / sums["base"].where(sums["base"] > 0)
 
 
-def _tasks(joined: str, known: set[str]) -> tuple[str, ...]:
-    """The tasks that "+" joins; a task's own name may hold one."""
-    if joined in known or "+" not in joined:
-        return (joined,)
-    ends = [place for place, char in enumerate(joined) if char == "+" and joined[:place] in known]
-    splits = ((joined[:end], *_tasks(joined[end + 1 :], known)) for end in ends)
-    return next((tasks for tasks in splits if known.issuperset(tasks)), (joined,))
-
-
 def learning_curves(study: StudyTables) -> pd.DataFrame:
     """The frame `learning_curves` at the largest fraction; empty without curves."""
     if study.curves is None or study.curves.empty:
         return frame("learning_curves", [])
-    curves = study.curves[study.curves["fraction"] == study.curves["fraction"].max()]
+    curves = at_full(study.curves)
     last = curves.groupby(["aggregation", "task", "seed"])["step"].transform("max")
     curves = curves.assign(share=curves["step"] / last.where(last > 0))
     return curves.sort_values(["aggregation", "task", "seed", "step"])[list(FRAMES["learning_curves"])].reset_index(

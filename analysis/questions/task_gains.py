@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain, pooled_sd
-from analysis.settings import Scale, Settings
-from analysis.statistics.moderated_variance import moderate
-from analysis.statistics.uncertainty import DECIDES, SEEDS_AND_CASES, Estimate
-from analysis.statistics.verdicts import SAME_MODEL, judge
+from analysis.gains import Contrast, PairedGain
+from analysis.questions.families import family
+from analysis.settings import Settings
+from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
+from analysis.statistics.verdicts import SAME_MODEL
 from analysis.study import StudyTables, primary_of, unit_of
 
 HEADLINE, SMALLER = "full data", "smaller fractions"
@@ -18,10 +18,7 @@ HEADLINE, SMALLER = "full data", "smaller fractions"
 
 
 def task_gains(
-    study: StudyTables,
-    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
-    settings: Settings,
-    improving: pd.DataFrame,
+    study: StudyTables, pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]], settings: Settings
 ) -> pd.DataFrame:
     """The frame `gains` of every contrast and fraction of `pairs`.
 
@@ -29,70 +26,39 @@ def task_gains(
     fractions together are another.
     """
     full = {contrast: share for (contrast, share), members in sorted(pairs.items(), key=_share) if members}
-    parts = []
-    for family in (HEADLINE, SMALLER):
-        rows, limits = [], []
-        for (contrast, share), members in pairs.items():
-            if (share == full.get(contrast)) != (family == HEADLINE):
-                continue
-            estimates = moderated(members)
-            of_task = dict(list(study.scores[study.scores["fraction"] == share].groupby("task")))
-            still = improving[improving["fraction"] == share].set_index(["aggregation", "task"])["improving"].to_dict()
-            for pair, estimate in zip(members, estimates, strict=True):
-                margin = scaled_margin(pair, study.manifest.margin(pair.task), settings.scale)
-                rows.append(
-                    {**contrast.columns, "fraction": share, "family": family, "margin": margin}
-                    | _row(pair, estimate, settings)
-                    | {
-                        "base_improving": still.get((contrast.base, pair.task)),
-                        "joint_improving": still.get((contrast.joint, pair.task)),
-                    }
-                    | _raw(of_task[pair.task], contrast)
-                )
-                limits.append(testable(pair, estimate))
-        if rows:
-            parts.append(_judged(rows, np.array(limits), settings))
-    return frame("gains", [row for part in parts for row in part])
+    rows = []
+    for name in (HEADLINE, SMALLER):
+        chosen = {key: pairs[key] for key in pairs if pairs[key] and (key[1] == full[key[0]]) == (name == HEADLINE)}
+        if chosen:
+            rows += _family_rows(study, chosen, settings, name)
+    return frame("gains", rows)
+
+
+def _family_rows(
+    study: StudyTables, pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]], settings: Settings, name: str
+) -> list[dict[str, object]]:
+    """Rows of one family with their verdicts."""
+    members = family(pairs.values())
+    margins = np.array([pair.margin for pair in members.pairs])
+    verdicts = members.judge(margins, settings.correction, settings.alpha).to_dict("records")
+    about = [key for key, of_key in pairs.items() for _ in of_key]
+    scores = dict(list(study.scores.groupby(["fraction", "task"])))
+    return [
+        {**contrast.at(share), "family": name}
+        | _row(pair, estimate, settings)
+        | _raw(scores[share, pair.task], contrast)
+        | {str(column): value for column, value in verdict.items()}
+        for (contrast, share), pair, estimate, verdict in zip(
+            about, members.pairs, members.estimates, verdicts, strict=True
+        )
+    ]
 
 
 def _share(item: tuple[tuple[Contrast, float], object]) -> float:
     return item[0][1]
 
 
-def moderated(pairs: Sequence[PairedGain]) -> list[Estimate]:
-    """Estimates of one contrast and fraction; tasks lend scatter over seeds to tasks of their type.
-
-    A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself.
-    """
-    types = [pair.type if pair.unit == "1" and not pair.same_model else f"{pair.task} alone" for pair in pairs]
-    return moderate(
-        [pair.estimate() for pair in pairs],
-        [len(pair.seeds) for pair in pairs],
-        [pair.subjects for pair in pairs],
-        types,
-    )
-
-
-def testable(pair: PairedGain, estimate: Estimate) -> float:
-    """Standard error that a verdict may rest on; NaN where there is none.
-
-    One seed tells nothing of the chance of training. Test cases of one subject, or whose metric is undefined on
-    resamples, tell nothing of the chance of subjects: with them a verdict would hold for that subject alone.
-    """
-    lone = pair.draws is not None and not estimate.has_cases
-    return float("nan") if pair.same_model or lone or estimate.basis not in DECIDES else estimate.se
-
-
-def _judged(rows: list[dict[str, object]], se: np.ndarray, settings: Settings) -> list[dict[str, object]]:
-    """Rows of one family with their verdicts."""
-    gain, df, margin = (np.array([row[name] for row in rows], float) for name in ("gain", "df", "margin"))
-    verdicts = judge(gain, se, df, margin, correction=settings.correction, alpha=settings.alpha)
-    records = [{str(name): value for name, value in row.items()} for row in verdicts.to_dict("records")]
-    judged = [row | verdict for row, verdict in zip(rows, records, strict=True)]
-    return [row | {"verdict": SAME_MODEL} if row["basis"] == SAME_MODEL else row for row in judged]
-
-
-def _row(pair: PairedGain, estimate: Estimate, settings: Settings) -> dict[str, object]:
+def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[str, object]:
     """One task's gain with its interval, before any verdict."""
     nothing = float("nan")
     low, high = (nothing, nothing) if pair.same_model else estimate.interval(1 - settings.alpha)
@@ -116,22 +82,10 @@ def _row(pair: PairedGain, estimate: Estimate, settings: Settings) -> dict[str, 
         "case_share": estimate.v_case / variance if known else nothing,
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
         "undefined_draws": pair.undefined_draws,
+        "margin": pair.margin,
+        "base_improving": pair.base_improving,
+        "joint_improving": pair.joint_improving,
     }
-
-
-def scaled_margin(pair: PairedGain, margin: float, scale: Scale) -> float:
-    """A task's margin on the scale of its gains.
-
-    Relative gains of unit-free scores take the margin over the base score, those of pixel errors the margin itself.
-    NaN where the margin says nothing about the scale: absolute pixels, or a standardised gain without scatter.
-    """
-    if scale == "absolute":
-        return margin if pair.unit == "1" else float("nan")
-    if scale == "relative":
-        base = abs(float(pair.base_scores.mean()))
-        return margin if pair.score_unit != "1" else margin / base if base else float("nan")
-    spread = pooled_sd(pair.joint_scores, pair.base_scores)
-    return margin / spread if spread > 0 and pair.score_unit == "1" else float("nan")
 
 
 def _raw(rows: pd.DataFrame, contrast: Contrast) -> dict[str, object]:

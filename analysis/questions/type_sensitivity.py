@@ -7,14 +7,14 @@ exchangeable under no effect of type. Intervals of differences are Welch's (1947
 """
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain
+from analysis.frames import part
+from analysis.gains import PairedGain, still_improving
 from analysis.questions.means import poolable, these_tasks
 from analysis.statistics.verdicts import HARM
 
@@ -26,39 +26,30 @@ _ROUNDING = 1e-9
 _ONE_SEED = {"p": float("nan"), "note": "one seed: chance in training is not known"}
 
 
-def type_sensitivity(
-    pairs: Sequence[PairedGain],
-    verdicts: pd.Series,
-    contrast: Contrast,
-    fraction: float,
-    seed: int,
-    improving: Collection[str] = (),
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The frames `sensitivity` and `type_test` of one contrast and fraction; `verdicts` by task,
-    `improving` the tasks whose base was still improving.
+def type_sensitivity(pairs: Sequence[PairedGain], verdicts: pd.Series, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames `sensitivity` and `type_test` of one contrast and fraction; `verdicts` by task.
 
     A type's interval is that of its very tasks. The difference to the other types is Welch's.
     """
     used = poolable(pairs)
-    about = {**contrast.columns, "fraction": fraction}
     if not used:
-        return frame("sensitivity", []), frame("type_test", [])
-    means = np.array([each.by_seed.mean() for each in used])
-    types = np.array([each.type for each in used])
-    groups = np.array([each.group for each in used])
+        return part("sensitivity", []), part("type_test", [])
+    means = np.array([pair.by_seed.mean() for pair in used])
+    types = np.array([pair.type for pair in used])
+    groups = np.array([pair.group for pair in used])
     shuffled = _shuffles(types, groups, seed)
-    seeded = any(each.differs for each in used)  # one seed: chance in training is not known, nothing is tested
+    seeded = any(pair.differs for pair in used)  # one seed: chance in training is not known, nothing is tested
     rows = []
     for name in sorted(set(types)):
         own = types == name
-        value, low, high, _ = these_tasks([each for each in used if each.type == name])
+        of_type = [pair for pair in used if pair.type == name]
+        value, low, high, _ = these_tasks(of_type)
         difference, others_low, others_high = _welch(means[own], means[~own])
         if not seeded:
             others_low = others_high = float("nan")
-        tasks = [each.task for each in used if each.type == name]
+        tasks = [pair.task for pair in of_type]
         rows.append(
-            about
-            | {
+            {
                 "type": name,
                 "tasks": len(tasks),
                 "gain": value,
@@ -70,22 +61,22 @@ def type_sensitivity(
                 "others_low": others_low,
                 "others_high": others_high,
                 "p": _difference_p(means, own, shuffled == name) if seeded else float("nan"),
-                "base_improving": len(set(tasks).intersection(improving)),
+                "base_improving": still_improving(of_type),
             }
         )
-    test = about | _type_test(means, types, shuffled) | ({} if seeded else _ONE_SEED)
-    return frame("sensitivity", rows), frame("type_test", [test])
+    test = _type_test(means, types, shuffled) | ({} if seeded else _ONE_SEED)
+    return part("sensitivity", rows), part("type_test", [test])
 
 
 def _shuffles(types: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
     """Types shuffled over tasks, SHUFFLES x tasks: within groups where that leaves something to shuffle."""
     random = np.random.default_rng(seed)
     mixed = [np.flatnonzero(groups == name) for name in sorted(set(groups))]
-    mixed = [place for place in mixed if len(set(types[place])) > 1]
-    blocks = mixed if sum(len(place) for place in mixed) >= 0.8 * len(types) else [np.arange(len(types))]
+    mixed = [members for members in mixed if len(set(types[members])) > 1]
+    blocks = mixed if sum(len(members) for members in mixed) >= 0.8 * len(types) else [np.arange(len(types))]
     shuffled = np.tile(types, (SHUFFLES, 1))
-    for place in blocks:
-        shuffled[:, place] = random.permuted(shuffled[:, place], axis=1)
+    for members in blocks:
+        shuffled[:, members] = random.permuted(shuffled[:, members], axis=1)
     return shuffled
 
 

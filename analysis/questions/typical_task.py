@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special, stats
 
-from analysis.statistics.combined_variance import Part, reach
+from analysis.statistics.combined_variance import VariancePart, reach
 
 _F_QUANTILE = 0.35
 
@@ -36,7 +36,7 @@ class Typical:
     p: float
 
 
-def typical_gain(means: np.ndarray, groups: np.ndarray, together: list[Part]) -> Typical:
+def typical_gain(means: np.ndarray, groups: np.ndarray, together: list[VariancePart]) -> Typical:
     """`means` has one gain per task, `groups` their clinical groups, `together` what moves all tasks at once."""
     median, gaining = float(np.median(means)), int((means > 0).sum())
     size = effective_tasks(means, groups)
@@ -49,15 +49,15 @@ def typical_gain(means: np.ndarray, groups: np.ndarray, together: list[Part]) ->
 def effective_tasks(means: np.ndarray, groups: np.ndarray) -> float:
     """The number of independent tasks that say as much of the median as these do."""
     count = len(means)
-    names, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    names, group_index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) == count or count < 2:
         return float(count)
     if len(names) == 1:  # how groups differ is not known from one: its tasks stand for it
         return float(count)
     scores = stats.norm.ppf((stats.rankdata(means) - 0.5) / count)
-    centres = np.bincount(place, scores) / sizes
+    centres = np.bincount(group_index, scores) / sizes
     between = (sizes * (centres - scores.mean()) ** 2).sum() / (len(names) - 1)
-    within = ((scores - centres[place]) ** 2).sum() / (count - len(names))
+    within = ((scores - centres[group_index]) ** 2).sum() / (count - len(names))
     typical_size = (count - (sizes**2).sum() / count) / (len(names) - 1)
     if within <= 0:
         return float(len(names))
@@ -72,7 +72,7 @@ def _fewest(level: float) -> float:
     return float(np.log2(2 / (1 - level)))
 
 
-def _interval(means: np.ndarray, size: float, together: list[Part], level: float) -> tuple[float, float]:
+def _interval(means: np.ndarray, size: float, together: list[VariancePart], level: float) -> tuple[float, float]:
     rank = optimize.brentq(
         lambda rank: special.betainc(rank, size + 1 - rank, 0.5) - (0.5 + level / 2), 1e-9, (size + 1) / 2
     )
@@ -84,7 +84,7 @@ def _interval(means: np.ndarray, size: float, together: list[Part], level: float
     return median - float(low), median + float(high)
 
 
-def _p(means: np.ndarray, size: float, together: list[Part]) -> float:
+def _p(means: np.ndarray, size: float, together: list[VariancePart]) -> float:
     """One minus the level at which the interval reaches 0, no less than the tasks can show."""
     least = max(_LEAST_P, float(2 ** (1 - size)))
 

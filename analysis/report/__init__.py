@@ -8,9 +8,9 @@ from analysis.figures import write_figures
 from analysis.report.citation import BIBTEX
 from analysis.report.claims import claims
 from analysis.report.folder import whole_folder
-from analysis.report.grid import MOST_ROWS
 from analysis.report.methods import methods_markdown
 from analysis.report.page import render
+from analysis.report.page_table import MOST_ROWS
 from analysis.report.pictures import pictures
 from analysis.result import Analysis
 from analysis.tables import write_tables

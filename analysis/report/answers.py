@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import pandas as pd
 
+from analysis.frames import at_full
 from analysis.questions.finding_parts import NOT_TESTABLE
 from analysis.questions.findings import WHOLE
 from analysis.report import words
-from analysis.report.grid import Cell, Grid, grid
+from analysis.report.page_table import Cell, PageTable, page_table
 from analysis.report.trace import GainLinks, answered
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import CASES
@@ -33,7 +34,7 @@ MOST_NAMED: Final = 60
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerdictTasks:
     """The tasks of one contrast that share a verdict."""
 
     name: str
@@ -44,6 +45,7 @@ class Verdict:
 
     @property
     def count(self) -> int:
+        """All tasks, named or not."""
         return len(self.tasks) + self.more
 
 
@@ -56,11 +58,11 @@ class Answer:
     title: str
     sentence: str
     mean: str
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[VerdictTasks, ...]
 
 
 @dataclass(frozen=True)
-class Part:
+class FindingPart:
     """One tested part of a finding."""
 
     part: str
@@ -78,7 +80,7 @@ class Finding:
     claim: str
     verdict: str
     sentence: str
-    parts: tuple[Part, ...]
+    parts: tuple[FindingPart, ...]
 
 
 def answers(analysis: Analysis) -> list[Answer]:
@@ -87,13 +89,13 @@ def answers(analysis: Analysis) -> list[Answer]:
     found = []
     for name in answered(gains):
         rows = gains[gains["contrast"] == name]
-        rows = rows[rows["fraction"] == rows["fraction"].max()].sort_values(["gain", "task"], ascending=[False, True])
+        rows = at_full(rows).sort_values(["gain", "task"], ascending=[False, True])
         joint, base = str(rows["joint"].iloc[0]), str(rows["base"].iloc[0])
         groups = []
         for verdict in SAID:
             same = rows[rows["verdict"] == verdict].to_dict("records")
             named = tuple(_task(row, links) for row in same[:MOST_NAMED])
-            groups.append(Verdict(verdict, words.slug(verdict), named, len(same) - len(named)))
+            groups.append(VerdictTasks(verdict, words.slug(verdict), named, len(same) - len(named)))
         title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
         sentence = _counted(rows["verdict"], float(rows["fraction"].iloc[0]))
         found.append(
@@ -115,7 +117,7 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     shown = flagged(f"{row['task']} {gain}{unit}", row["base_improving"])
     supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
     title = f"{limits}{supported if row['unit_free'] else ''}. {runs}"
-    return Cell(shown, title=title, href=links.place(row["task"]))
+    return Cell(shown, title=title, href=links.target(row["task"]))
 
 
 def _counted(verdicts: pd.Series, fraction: float) -> str:
@@ -142,18 +144,18 @@ def _limits(low: float, high: float, whose: str) -> str:
     return f" (95\u00a0% interval for {whose} {limits})" if limits else ""
 
 
-def verdict_counts(analysis: Analysis) -> Grid:
+def verdict_counts(analysis: Analysis) -> PageTable:
     """Tasks by verdict, for every contrast and fraction."""
     gains = analysis.frames["gains"]
     found = pd.crosstab([gains["contrast"], gains["fraction"]], gains["verdict"]).reset_index()
-    order = found["contrast"].map({name: place for place, name in enumerate(dict.fromkeys(gains["contrast"]))})
+    order = found["contrast"].map({name: index for index, name in enumerate(dict.fromkeys(gains["contrast"]))})
     found = found.assign(order=order).sort_values(["order", "fraction"], ascending=[True, False], ignore_index=True)
     columns = [
         Column("contrast", lambda row: row["contrast"], "contrast"),
         Column("fraction", lambda row: f"{row['fraction']:g}", "fraction"),
         *(_count(name) for name in SAID if name in found),
     ]
-    return grid(build("verdicts", "Tasks by verdict", found, columns, note="", raw=found, of="gains"))
+    return page_table(build("verdicts", "Tasks by verdict", found, columns, note="", raw=found, of="gains"))
 
 
 def _count(name: str) -> Column:
@@ -163,11 +165,11 @@ def _count(name: str) -> Column:
 def findings(analysis: Analysis) -> list[Finding]:
     """The paper's findings in their order: the verdict on the whole, the part that decides it, and all parts."""
     found = []
-    for place, rows in analysis.frames["findings"].groupby("finding", sort=True):
+    for finding, rows in analysis.frames["findings"].groupby("finding", sort=True):
         is_whole = rows["part"] == WHOLE
         whole = (rows[is_whole] if is_whole.any() else rows).iloc[0]
         parts = tuple(
-            Part(
+            FindingPart(
                 str(row["part"]),
                 words.minus(text(row["effect"])),
                 p_value(row["p"]),
@@ -177,7 +179,13 @@ def findings(analysis: Analysis) -> list[Finding]:
             for row in rows[~is_whole].to_dict("records")
         )
         found.append(
-            Finding(str(place), str(whole["claim"]), str(whole["verdict"]), _decided(parts, whole["verdict"]), parts)
+            Finding(
+                str(finding),
+                str(whole["claim"]),
+                str(whole["verdict"]),
+                _decided(parts, whole["verdict"]),
+                parts,
+            )
         )
     return found
 
@@ -199,7 +207,7 @@ def _evidence(frames: str) -> tuple[Cell, ...]:
     return tuple(Cell(_SECTIONS[name][0], href=_SECTIONS[name][1]) for name in named if name in _SECTIONS)
 
 
-def _decided(parts: Sequence[Part], verdict: str) -> str:
+def _decided(parts: Sequence[FindingPart], verdict: str) -> str:
     """One sentence: how many parts say what, and the first of those that decide."""
     tested = [part.verdict for part in parts if part.verdict != NOT_TESTABLE]
     if not tested:

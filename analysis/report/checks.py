@@ -6,6 +6,7 @@ from typing import cast
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
+from analysis.frames import at_full
 from analysis.questions.caveats import MATCHED
 from analysis.report import words
 from analysis.result import Analysis
@@ -28,7 +29,7 @@ class Check:
 def checks(analysis: Analysis) -> list[Check]:
     """The trust line of the header."""
     return [_finished(analysis), _leakage(analysis), _compute(analysis), _convergence(analysis), _floor(analysis)] + [
-        each for each in (_multiverse(analysis), _warnings(analysis)) if each
+        check for check in (_multiverse(analysis), _warnings(analysis)) if check
     ]
 
 
@@ -78,7 +79,7 @@ def _compute(analysis: Analysis) -> Check:
 def _full(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """Rows of one aggregation at full data."""
     own = rows[rows["aggregation"] == name]
-    return own[own["fraction"] == own["fraction"].max()]
+    return at_full(own)
 
 
 def _convergence(analysis: Analysis) -> Check:

@@ -106,10 +106,10 @@ def _put(new: Path, target: Path) -> None:
 def _move_rest(old: Path, target: Path) -> None:
     """What is left of the old folder goes into the new one, where nothing of that name is."""
     for path in sorted(old.rglob("*")):
-        place = target / path.relative_to(old)
-        if (path.is_symlink() or path.is_file()) and not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(path, place)
+        destination = target / path.relative_to(old)
+        if (path.is_symlink() or path.is_file()) and not destination.exists():
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(path, destination)
 
 
 def _sweep(target: Path) -> None:

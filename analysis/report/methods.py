@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from aggregation_lab.tasks import UNIT_FREE, TaskType
+from aggregation_lab.tasks import find_type
+from analysis.frames import at_full
 from analysis.report import words
 from analysis.report.citation import PAPER, cited
 from analysis.report.statistics import statistics
@@ -19,14 +20,14 @@ from analysis.result import Analysis
 def methods(analysis: Analysis) -> list[str]:
     """The paragraphs, in the order in which a paper has them."""
     paragraphs = [_data(analysis), _models(analysis), _scores(analysis), *statistics(analysis), _versions(analysis)]
-    return [each for each in paragraphs if each]
+    return [paragraph for paragraph in paragraphs if paragraph]
 
 
 def methods_markdown(analysis: Analysis) -> str:
     """The paragraphs and their sources as a Markdown file."""
     paragraphs = methods(analysis)
     sources = cited(" ".join(paragraphs))
-    return "\n\n".join(["# Methods", *paragraphs, "## Sources", "\n".join(f"- {each}" for each in sources)]) + "\n"
+    return "\n\n".join(["# Methods", *paragraphs, "## Sources", "\n".join(f"- {source}" for source in sources)]) + "\n"
 
 
 def _setting(settings: Mapping[str, Any], path: str) -> Any:
@@ -44,14 +45,14 @@ def _sentence(settings: Mapping[str, Any], template: str, *paths: str) -> str:
 
 
 def _joined(sentences: Sequence[str]) -> str:
-    return " ".join(each for each in sentences if each)
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _data(analysis: Analysis) -> str:
     study, data = analysis.study, analysis.frames["data"]
     if data.empty:
         return ""
-    full = data[data["fraction"] == data["fraction"].max()]
+    full = at_full(data)
     types = ", ".join(f"{amount} {name}" for name, amount in full["type"].value_counts().sort_index().items())
     groups = words.count(full["group"].nunique(), "clinical group")
     sentences = [f"The study {study.manifest.study} holds {words.count(len(full), 'task')} in {groups} ({types})."]
@@ -62,7 +63,7 @@ def _data(analysis: Analysis) -> str:
         sentences.append(f"They are scored on {_span(test)} test cases each.")
     shares = _setting(study.manifest.settings, "data.shares")
     if shares:
-        parts = " : ".join(f"{100 * each:g}" for each in shares)
+        parts = " : ".join(f"{100 * share:g}" for share in shares)
         sentences.append(
             f"One split over all tasks ({parts} for train, validation and test) keeps copies, near-duplicates and "
             "images of one patient or video together, whatever task they serve."
@@ -144,14 +145,14 @@ _EXPERTS = ("model.moe.experts", "model.moe.kind", "model.moe.blocks")
 
 
 def _scores(analysis: Analysis) -> str:
-    types = [name for name in sorted(set(analysis.frames["data"]["type"])) if name in set(TaskType)]
+    types = list(filter(None, map(find_type, sorted(set(analysis.frames["data"]["type"])))))
     if not types:
         return ""
-    scores = words.listed([f"{UNIT_FREE[TaskType(name)]} for {name}" for name in types])
-    diagonal = ", MRE_relative being the error over the image diagonal" if TaskType.REGRESSION in types else ""
+    scores = words.listed([f"{task_type.unit_free} for {task_type}" for task_type in types])
+    notes = "".join(f", {task_type.note}" for task_type in types if task_type.note)
     raw = "Raw metrics are in original pixels. " if analysis.study.manifest.settings else ""
     return (
-        f"{raw}Gains and means use one unit-free score in [0, 1] per task type: {scores}{diagonal}. Tasks without it "
+        f"{raw}Gains and means use one unit-free score in [0, 1] per task type: {scores}{notes}. Tasks without it "
         "keep their own unit and stay out of every mean."
     )
 

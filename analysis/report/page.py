@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis.frames import FRAMES
+from analysis.frames import FRAMES, at_full
 from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
-from analysis.report.grid import MOST_ROWS, Grid, grid
 from analysis.report.methods import methods
+from analysis.report.page_table import MOST_ROWS, PageTable, page_table
 from analysis.report.pictures import Picture
 from analysis.report.reasons import why_empty
 from analysis.report.trace import MOST_ANSWERS, MOST_TASKS, GainLinks, run_table, seed_tables
@@ -88,7 +88,7 @@ def about(analysis: Analysis) -> str:
     study, data = analysis.study, analysis.frames["data"]
     parts = []
     if len(data):
-        full = data[data["fraction"] == data["fraction"].max()]
+        full = at_full(data)
         types = words.count(full["type"].nunique(), "type")
         parts.append(
             f"{words.count(len(full), 'task')} of {types} in {words.count(full['group'].nunique(), 'clinical group')}"
@@ -104,13 +104,14 @@ def about(analysis: Analysis) -> str:
     return " · ".join(parts)
 
 
-def grids(analysis: Analysis, tables: Sequence[Path]) -> dict[str, Grid]:
+def grids(analysis: Analysis, tables: Sequence[Path]) -> dict[str, PageTable]:
     """All tables of the page by name; tables without rows are missing."""
     links = GainLinks(analysis)
     written: dict[str, list[str]] = {}
     for path in tables:
         written.setdefault(path.stem, []).append(path.as_posix())
-    found = {table.name: grid(table, links, files=written.get(table.name, ())) for table in paper_tables(analysis)}
+    shown = paper_tables(analysis)
+    found = {table.name: page_table(table, links, files=written.get(table.name, ())) for table in shown}
     found |= {"verdicts": answers.verdict_counts(analysis)} if len(analysis.frames["gains"]) else {}
     found |= {"within_tasks": _within_tasks(analysis, links)} if len(analysis.frames["within"]) else {}
     found |= {"influence": _influence(analysis, links)} if len(analysis.frames["influence"]) else {}
@@ -119,7 +120,7 @@ def grids(analysis: Analysis, tables: Sequence[Path]) -> dict[str, Grid]:
     return found | ({"runs": runs} if runs.rows else {})
 
 
-def _within_tasks(analysis: Analysis, links: GainLinks) -> Grid:
+def _within_tasks(analysis: Analysis, links: GainLinks) -> PageTable:
     """The lines of single tasks."""
     frame = analysis.frames["within"]
     rows = frame[frame["level"] == "task"].rename(columns={"name": "task"}).reset_index(drop=True)
@@ -137,7 +138,7 @@ def _within_tasks(analysis: Analysis, links: GainLinks) -> Grid:
         "slope: change of gain per doubling of the task's own training cases. n*: training cases at which the gain "
         "crosses zero, named only where the slope differs from 0."
     )
-    return grid(
+    return page_table(
         build("within_tasks", "Each task's own line", rows, columns, note=note, raw=rows, of="within"),
         links,
         files=_files(rows, "within"),
@@ -148,7 +149,7 @@ def _slope(row: Mapping[str, Any]) -> str:
     return flagged(limits(row, "slope", digits=4), row["base_improving"])
 
 
-def _influence(analysis: Analysis, links: GainLinks) -> Grid:
+def _influence(analysis: Analysis, links: GainLinks) -> PageTable:
     """Which single task moves the slope over tasks, the strongest first."""
     rows = analysis.frames["influence"]
     strength = rows["change_in_se"].astype(float).abs()
@@ -161,7 +162,7 @@ def _influence(analysis: Analysis, links: GainLinks) -> Grid:
         Column("in standard errors", lambda row: number(row["change_in_se"], 2, signed=True), "change_in_se"),
     ]
     table = build("influence", "Slope across tasks without one task", rows, columns, note="", raw=rows, of="influence")
-    return grid(table, links, files=_files(rows, "influence"))
+    return page_table(table, links, files=_files(rows, "influence"))
 
 
 def _files(rows: pd.DataFrame, name: str) -> list[str]:
@@ -169,11 +170,11 @@ def _files(rows: pd.DataFrame, name: str) -> list[str]:
     return [f"tables/{name}.csv"] if len(rows) > MOST_ROWS else []
 
 
-def _excluded(analysis: Analysis) -> Grid:
+def _excluded(analysis: Analysis) -> PageTable:
     rows: pd.DataFrame = analysis.frames["excluded"]
     columns = [
         Column("table", lambda row: row["table"], "table"),
         Column("rows", lambda row: f"{int(row['rows']):,}", "rows"),
         Column("reason", lambda row: row["reason"], "reason"),
     ]
-    return grid(build("excluded", "Rows left out", rows, columns, note="", raw=rows, of="excluded"))
+    return page_table(build("excluded", "Rows left out", rows, columns, note="", raw=rows, of="excluded"))

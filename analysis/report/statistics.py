@@ -24,7 +24,7 @@ def statistics(analysis: Analysis) -> list[str]:
     scale = _scale(analysis)
     paragraphs += [scale] if scale else []
     paragraphs.append(_rest(analysis))
-    return [each for each in paragraphs if each]
+    return [paragraph for paragraph in paragraphs if paragraph]
 
 
 def _gains(analysis: Analysis) -> str:
@@ -72,7 +72,7 @@ def _verdicts(settings: Settings, analysis: Analysis) -> str:
     how = corrections.get(settings.correction)
     corrected = f"corrected {how} over {families(gains)}" if how else "not corrected for the number of tasks"
     margins = sorted(set(gains["margin"].dropna()))
-    spread = " to ".join(f"{each:g}" for each in dict.fromkeys([*margins[:1], *margins[-1:]])) or "not known"
+    spread = " to ".join(f"{margin:g}" for margin in dict.fromkeys([*margins[:1], *margins[-1:]])) or "not known"
     fixed = (
         "fixed in the study file before the runs" if analysis.study.manifest.margins else "a default, not chosen before"
     )

@@ -8,17 +8,17 @@ import pandas as pd
 from aggregation_lab import results
 from aggregation_lab.aggregation import FLOOR
 from analysis.report import words
-from analysis.report.grid import MOST_ROWS, Cell, Grid, grid
+from analysis.report.page_table import MOST_ROWS, Cell, PageTable, page_table
 from analysis.result import Analysis
 from analysis.tables.cells import MISSING, count, number, text
 from analysis.tables.paper import Column, build
 
-Key = tuple[str, float, str]
+GainKey = tuple[str, float, str]
 """Contrast, fraction, task."""
 
 
 @dataclass(frozen=True)
-class Pair:
+class RunPair:
     """The two runs of one seed of a gain."""
 
     seed: int
@@ -26,26 +26,26 @@ class Pair:
     base_run: str
 
 
-def pairs_by_gain(seed_gains: pd.DataFrame) -> dict[Key, list[Pair]]:
+def pairs_by_gain(seed_gains: pd.DataFrame) -> dict[GainKey, list[RunPair]]:
     """The runs behind every gain."""
-    found: dict[Key, list[Pair]] = {}
+    found: dict[GainKey, list[RunPair]] = {}
     columns = ["contrast", "fraction", "task", "seed", "joint_run", "base_run"]
     for contrast, fraction, task, seed, joint, base in seed_gains[columns].itertuples(index=False, name=None):
-        found.setdefault((contrast, float(fraction), task), []).append(Pair(int(seed), str(joint), str(base)))
+        found.setdefault((contrast, float(fraction), task), []).append(RunPair(int(seed), str(joint), str(base)))
     return found
 
 
-def source(pairs: Sequence[Pair]) -> str:
+def source(pairs: Sequence[RunPair]) -> str:
     """The runs of a gain as a hint."""
     return "; ".join(
-        f"seed {each.seed}: run {each.joint_run} minus run {each.base_run}" if each.joint_run else f"seed {each.seed}"
-        for each in pairs
+        f"seed {pair.seed}: run {pair.joint_run} minus run {pair.base_run}" if pair.joint_run else f"seed {pair.seed}"
+        for pair in pairs
     )
 
 
-def run_ids(pairs: Sequence[Pair]) -> list[str]:
+def run_ids(pairs: Sequence[RunPair]) -> list[str]:
     """Sorted; a source that names no runs has none."""
-    return sorted({run for each in pairs for run in (each.joint_run, each.base_run)} - {""})
+    return sorted({run for pair in pairs for run in (pair.joint_run, pair.base_run)} - {""})
 
 
 def runs_by_contrast(seed_gains: pd.DataFrame) -> dict[str, list[str]]:
@@ -106,7 +106,7 @@ class GainLinks:
             return replace(cell, title=behind, href=words.anchor("task", task)) if behind else cell
         return cell
 
-    def place(self, task: str) -> str:
+    def target(self, task: str) -> str:
         """The place on the page that a task leads to; nothing where its seeds are not shown."""
         return words.anchor("task", task) if task in self._tasks else ""
 
@@ -115,7 +115,7 @@ class GainLinks:
         return source(self._pairs.get((contrast, fraction, task), ()))
 
 
-def seed_tables(analysis: Analysis) -> list[tuple[str, str, Grid]]:
+def seed_tables(analysis: Analysis) -> list[tuple[str, str, PageTable]]:
     """For each task its anchor, its name and the gains of single seeds, linked to their runs."""
     rows = analysis.frames["seed_gains"]
     rows = rows[rows["task"].isin(shown_tasks(analysis))].sort_values(
@@ -132,9 +132,9 @@ def seed_tables(analysis: Analysis) -> list[tuple[str, str, Grid]]:
         Column("base run", lambda row: text(row["base_run"]), "base_run"),
     ]
     found = []
-    for place, (task, part) in enumerate(rows.groupby("task", sort=True)):
-        table = build(f"seeds-{place}", f"{task}: gains by seed", part, columns, note="", raw=part, of="seed_gains")
-        found.append((words.anchor("task", task), str(task), grid(table, _run_link)))
+    for index, (task, part) in enumerate(rows.groupby("task", sort=True)):
+        table = build(f"seeds-{index}", f"{task}: gains by seed", part, columns, note="", raw=part, of="seed_gains")
+        found.append((words.anchor("task", task), str(task), page_table(table, _run_link)))
     return found
 
 
@@ -146,7 +146,7 @@ def _run_link(title: str, row: Mapping[str, str], cell: Cell) -> Cell:
 _DEVICE = ("device", "precision", "versions", "started")
 
 
-def run_table(analysis: Analysis) -> Grid:
+def run_table(analysis: Analysis) -> PageTable:
     """Every run once, with the aggregations and units it counts in. Without a table `runs`, from the scores.
 
     Of very many runs those come first to which the page leads, and all of them are there.
@@ -173,7 +173,7 @@ def run_table(analysis: Analysis) -> Grid:
         columns += [_plain(name, meanings[name]) for name in _DEVICE]
     table = build("runs", "Every run behind this page", rows, columns, note="", raw=rows, of="seed_gains")
     anchors = [words.anchor("run", run) for run in rows["run"]]
-    return grid(table, anchors=anchors, most=max(MOST_ROWS, int(linked.sum())))
+    return page_table(table, anchors=anchors, most=max(MOST_ROWS, int(linked.sum())))
 
 
 def _plain(name: str, meaning: str) -> Column:

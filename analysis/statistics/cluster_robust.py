@@ -30,7 +30,7 @@ def clustered_fit(y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> tuple[n
     # Variance (c, d) of the clusters' errors if the rest is white: own part on the diagonal, less what the fit shares.
     lengths = np.array([(weight**2).sum(1) for weight in weights])  # clusters x P
     shared = np.array([weight @ x[own] for weight, own in zip(weights, np.split(order, starts[1:]), strict=True)])
-    df = np.array([_degrees(lengths[:, place], shared[:, place], bread) for place in range(x.shape[1])])
+    df = np.array([_degrees(lengths[:, column], shared[:, column], bread) for column in range(x.shape[1])])
     return beta, cov, df
 
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import optimize, stats
 
-Part = tuple[float, float]
+VariancePart = tuple[float, float]
 """A variance and its degrees of freedom."""
 
 
-def reach(parts: Sequence[Part], level: float = 0.95) -> float:
+def reach(parts: Sequence[VariancePart], level: float = 0.95) -> float:
     """Half width of the two-sided interval; NaN where a variance is unknown or all of them are 0."""
     variances, dfs = np.array(parts, float).T
     if not np.isfinite(variances).all() or variances.sum() <= 0:
@@ -23,7 +23,7 @@ def reach(parts: Sequence[Part], level: float = 0.95) -> float:
     return float(np.sqrt((stats.t.ppf(0.5 + level / 2, dfs) ** 2 * variances).sum()))
 
 
-def p_value(value: float, parts: Sequence[Part]) -> float:
+def p_value(value: float, parts: Sequence[VariancePart]) -> float:
     """Two-sided p of 0: one minus the level at which the interval reaches 0. NaN where there is no interval."""
     if not np.isfinite(reach(parts)):
         return float("nan")

@@ -7,7 +7,7 @@ from scipy import stats
 
 from analysis.statistics.combined_variance import p_value, reach
 
-STARTS, STOPS, NONE, UNDETERMINED = "starts paying", "stops paying", "none in range", "undetermined"
+STARTS, STOPS, NO_CROSSING, UNDETERMINED = "starts paying", "stops paying", "none in range", "undetermined"
 
 LIMITS_LEVEL = 0.99
 """Level of the limits of a crossover.
@@ -86,7 +86,7 @@ class Line:
                 "n_star_high": float("nan") if possible[-1] else float(2 ** x[possible].max()),
                 "crossover": STARTS if self.slope > 0 else STOPS,
             }
-        return {**unknown, "crossover": UNDETERMINED if ((low <= 0) & (high >= 0)).any() else NONE}
+        return {**unknown, "crossover": UNDETERMINED if ((low <= 0) & (high >= 0)).any() else NO_CROSSING}
 
     def grid(self, points: int = 60) -> dict[str, np.ndarray]:
         """Columns n, fit, low, high over the range, for drawing."""

@@ -76,20 +76,21 @@ def fit_mixed(y: np.ndarray, x: np.ndarray, group: np.ndarray, task: np.ndarray)
     A fit that does not converge is returned with `converged` False and the reason; one group, or one row per task,
     drops the effect that cannot be told from the rest.
     """
-    scale = float(y.std()) or 1.0
-    names, place = np.unique(np.asarray(group, str), return_inverse=True)
+    scale = float(y.std()) or 1.0  # the search for variances stops by tolerances that suit values of size 1
+    names, group_index = np.unique(np.asarray(group, str), return_inverse=True)
     tasks, task_of = np.unique(np.asarray(task, str), return_inverse=True)
-    nested = Nested(task_of, place[np.unique(task_of, return_index=True)[1]])
+    nested = Nested(task_of, group_index[np.unique(task_of, return_index=True)[1]])
     repeated = len(tasks) < len(y)
     grouped = len(names) > 1 and bool(np.bincount(nested.group_of_task).max() > 1)
     shares, converged, note = _variances(y / scale, x, nested, repeated=repeated, grouped=grouped)
     var_group, var_task, var_rest = (share * scale**2 for share in shares)
-    z = (place[:, None] == np.arange(len(names))).astype(float)
+    z = (group_index[:, None] == np.arange(len(names))).astype(float)
     both = np.hstack([x, z])
     prior = np.zeros(both.shape[1])
-    prior[x.shape[1] :] = 1 / max(var_group, _EDGE * var_rest)
+    prior[x.shape[1] :] = 1 / max(var_group, _EDGE * var_rest)  # a variance of 0 has no inverse
     # Task effects and the rest are folded into one covariance R, so that the equations hold groups only.
     products = nested.within(np.column_stack([both, y]), var_task / var_rest) / var_rest
+    # Types that only one group has leave directions without information, which an inverse would blow up.
     cov_all = np.linalg.pinv(products[:-1, :-1] + np.diag(prior))
     solution = cov_all @ products[:-1, -1]
     size = x.shape[1]

@@ -28,7 +28,7 @@ import numpy as np
 from scipy import special, stats
 
 from analysis.statistics.matched_t import matched_t
-from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, Estimate
+from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, GainEstimate
 
 _SPREADS = np.array([0.1, 0.3, 0.6, 1.0, 1.5, 2.2, 3.0])
 """Values of tau, the standard deviation of log variances within a type."""
@@ -41,14 +41,14 @@ _LEAST = 1e-5
 
 
 def moderate(
-    estimates: Sequence[Estimate], seeds: Sequence[int], subjects: Sequence[int], types: Sequence[str]
-) -> list[Estimate]:
+    estimates: Sequence[GainEstimate], seeds: Sequence[int], subjects: Sequence[int], types: Sequence[str]
+) -> list[GainEstimate]:
     """The estimates of one contrast and fraction with moderated seed variances; `types` tells which tasks are alike.
 
     A task with one pair, or whose gains do not vary at all, borrows from its type. Where no task of the type has two
     pairs that differ, its estimates stay as they are.
     """
-    variance = np.array([each.v_seed * count for each, count in zip(estimates, seeds, strict=True)], float)
+    variance = np.array([estimate.v_seed * count for estimate, count in zip(estimates, seeds, strict=True)], float)
     # A variance far below all others is rounding of the scores, and tells nothing.
     known = variance > _LEAST * np.median(variance[variance > 0]) if (variance > 0).any() else variance > 0
     df = np.where(known, np.array(seeds, float) - 1, 0.0)
@@ -113,7 +113,7 @@ def _hyper_weights(log_marginal: np.ndarray, types: np.ndarray) -> np.ndarray:
     return np.exp(joint - special.logsumexp(joint, axis=(1, 2), keepdims=True))[index]
 
 
-def _total(estimate: Estimate, seeds: int, subjects: int, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _total(estimate: GainEstimate, seeds: int, subjects: int, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values that V can take, (sigma, cases) flattened, and the probability of each value of the part from cases."""
     of_seeds = sigma / seeds
     if not estimate.has_cases:

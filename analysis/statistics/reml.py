@@ -62,13 +62,14 @@ def reml(
         inner = products[:size, :size]
         rest = products[size, size] - products[:size, size] @ np.linalg.solve(inner, products[:size, size])
         determinants = np.log(whole).sum() + np.log(weight).sum() + np.linalg.slogdet(inner)[1]
-        return float(determinants), max(float(rest), 1e-12 * free)
+        return float(determinants), max(float(rest), 1e-12 * free)  # its logarithm stays finite where a fit is exact
 
     def deviance(logs: np.ndarray) -> float:
         determinants, rest = parts(logs)
         return determinants + free * float(np.log(rest))
 
     effects = int(tasks) + int(groups)
+    # The deviance is flat near an absent effect: the default tolerances stop before the optimum.
     how = {"method": "L-BFGS-B", "bounds": [(0.0, _LARGEST)] * effects, "options": {"ftol": 1e-12, "gtol": 1e-7}}
     for start in _STARTS:
         best = optimize.minimize(deviance, np.full(effects, np.log1p(start)), **how)

@@ -13,7 +13,8 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
-from analysis.statistics.weighted_metrics import Quantities, weighted_scores
+from aggregation_lab.tasks.task_type import ArmValues
+from analysis.statistics.weighted_metrics import weighted_scores
 
 ARM = ["aggregation", "fraction", "seed"]
 """What tells one trained model of a task from another."""
@@ -24,14 +25,14 @@ _CHUNK = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """How often each subject is drawn: `counts` has a row per resample and a column per subject of `place`."""
+    """How often each subject is drawn: `counts` has a row per resample, and each subject its `column`."""
 
     counts: np.ndarray
-    place: Mapping[str, int]
+    column: Mapping[str, int]
 
     def of(self, subjects: np.ndarray) -> np.ndarray:
         """Column of each subject."""
-        return np.array([self.place[subject] for subject in subjects], int)
+        return np.array([self.column[subject] for subject in subjects], int)
 
 
 def draw_weights(subjects: Iterable[str], draws: int, seed: int) -> Weights:
@@ -42,14 +43,14 @@ def draw_weights(subjects: Iterable[str], draws: int, seed: int) -> Weights:
     """
     ordered = sorted(set(subjects))
     counts = np.random.default_rng(seed).poisson(1.0, (len(ordered), draws)).astype(np.uint8)
-    return Weights(counts.T, {subject: place for place, subject in enumerate(ordered)})
+    return Weights(counts.T, {subject: column for column, subject in enumerate(ordered)})
 
 
 @dataclass(frozen=True, eq=False)
-class TaskCases:
+class CaseArrays:
     """The test cases of one task as arrays. `arms` has a row per arm (columns ARM); `subjects` has one id per case.
 
-    `quantities` are A x N x K, see `analysis.statistics.weighted_metrics`.
+    `quantities` are A x N x K, see `ArmValues`.
     """
 
     task: str
@@ -57,7 +58,7 @@ class TaskCases:
     arms: pd.DataFrame
     cases: np.ndarray
     subjects: np.ndarray
-    quantities: Quantities
+    quantities: ArmValues
     left_out: int
     """Cases that lack a value in some arm and are left out of all."""
 
@@ -87,7 +88,7 @@ class TaskCases:
         return {name: np.concatenate([part[name] for part in parts]) for name in metrics or parts[0]}
 
 
-def task_cases(rows: pd.DataFrame, task: str) -> TaskCases:
+def case_arrays(rows: pd.DataFrame, task: str) -> CaseArrays:
     """Rows of the table `cases` of one task as arrays; the floor is no arm.
 
     Raises `ResultsError` where no case has every quantity in every arm.
@@ -106,7 +107,7 @@ def task_cases(rows: pd.DataFrame, task: str) -> TaskCases:
     subject = np.empty(len(cases), dtype=object)
     subject[case] = rows["subject"].to_numpy()
     names = cells.get_level_values(0)
-    return TaskCases(
+    return CaseArrays(
         task=task,
         type=str(rows["type"].iloc[0]),
         arms=pd.DataFrame(list(arms), columns=ARM),

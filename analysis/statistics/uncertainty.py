@@ -31,7 +31,7 @@ DECIDES = frozenset({SEEDS_AND_CASES, SEEDS, BORROWED_AND_CASES, BORROWED})
 
 
 @dataclass(frozen=True)
-class Estimate:
+class GainEstimate:
     """A mean and what limits it. `v_seed` and `v_case` are variances of `value`; `basis` says which are known.
 
     `v_both` is what seeds and cases do together: part of `v_seed`, and the least it can be. `v_mean` is the variance
@@ -101,7 +101,7 @@ def differ(gains: np.ndarray, size: float = 0.0) -> bool:
     return float(np.ptp(gains, axis=0).max()) > ROUNDING * max(size, float(np.abs(gains).max()))
 
 
-def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int = 0, size: float = 0.0) -> Estimate:
+def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int = 0, size: float = 0.0) -> GainEstimate:
     """The mean of per-seed gains (S values) with its two variances.
 
     `draws` are the gains of the same seeds on resampled subjects (B x S), NaN where undefined; `subjects` is how many
@@ -115,17 +115,17 @@ def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int =
     v_seed = float(gains.var(ddof=1)) / seeds if seeds_known else 0.0
     if draws is None or subjects < 2:
         if not seeds_known:
-            return Estimate(value, 0.0, 0.0, 1.0, NONE)
-        return Estimate(value, v_seed, 0.0, seeds - 1.0, SEEDS)
+            return GainEstimate(value, 0.0, 0.0, 1.0, NONE)
+        return GainEstimate(value, v_seed, 0.0, seeds - 1.0, SEEDS)
     v_mean, v_each = case_variances(draws, subjects)
     if not np.isfinite(v_mean):
         return estimate(gains, size=size)
     if not seeds_known:
-        return Estimate(value, 0.0, v_mean, subjects - 1.0, CASES, v_mean=v_mean)
+        return GainEstimate(value, 0.0, v_mean, subjects - 1.0, CASES, v_mean=v_mean)
     v_both = max(0.0, (v_each - v_mean) / (seeds - 1))
     v_case = max(0.0, v_mean - v_both)
     df = satterthwaite(np.array([v_seed, v_case]), np.array([seeds - 1.0, subjects - 1.0]))
-    return Estimate(value, v_seed, v_case, df, SEEDS_AND_CASES, v_both, v_mean)
+    return GainEstimate(value, v_seed, v_case, df, SEEDS_AND_CASES, v_both, v_mean)
 
 
 def case_variances(draws: np.ndarray, subjects: int) -> tuple[float, float]:

@@ -140,8 +140,14 @@ def _scatter(df: np.ndarray) -> np.ndarray:
 @cache
 def _scatter_table() -> tuple[np.ndarray, np.ndarray]:
     df = np.geomspace(0.5, 1e6, 500)
-    nodes = (np.arange(_NODES) + 0.5) / _NODES
-    return np.log(df), np.sqrt(stats.chi2.ppf(nodes, df[:, None]) / df[:, None])
+    return np.log(df), sd_ratios(df[:, None])
 
 
 _NODES = 256
+
+
+def sd_ratios(df: np.ndarray | float) -> np.ndarray:
+    """sqrt(X / df) of equally likely values of X, chi-squared with df: a standard deviation estimated on df over the
+    true one. One more axis in place of the last of `df`."""
+    nodes = (np.arange(_NODES) + 0.5) / _NODES
+    return np.sqrt(stats.chi2.ppf(nodes, df) / df)

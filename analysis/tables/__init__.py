@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aggregation_lab.files import write_text
-from analysis.result import Analysis
+from analysis.named_frames import NamedFrames
 from analysis.tables import questions, tasks
 from analysis.tables.latex import latex
 from analysis.tables.markup import html, markdown
 from analysis.tables.paper import PaperTable
 
-__all__ = ["TABLES", "PaperTable", "html", "latex", "markdown", "paper_tables", "write_tables"]
+__all__ = ["TABLES", "PaperTable", "html", "latex", "markdown", "paper_table", "paper_tables", "write_tables"]
 
-TABLES: dict[str, Callable[[Analysis], PaperTable | None]] = {
+TABLES: dict[str, Callable[[NamedFrames], PaperTable | None]] = {
     "findings": questions.findings_table,
     "data": tasks.data_table,
     "scores": tasks.scores_table,
@@ -40,21 +40,24 @@ _FRAMES = {
 }
 
 
-def paper_tables(analysis: Analysis) -> list[PaperTable]:
+def paper_table(analysis: NamedFrames, name: str) -> PaperTable | None:
+    """One table of `TABLES`; None where its frame is empty, or the study has nothing to put into it."""
+    return TABLES[name](analysis) if len(analysis.frames[_FRAMES.get(name, name)]) else None
+
+
+def paper_tables(analysis: NamedFrames) -> list[PaperTable]:
     """All tables of an analysis; those of which the frame is empty are left out."""
-    filled = {name: make for name, make in TABLES.items() if len(analysis.frames[_FRAMES.get(name, name)])}
-    made = [make(analysis) for make in filled.values()]
-    return [table for table in made if table is not None]
+    return [table for name in TABLES if (table := paper_table(analysis, name)) is not None]
 
 
-def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
+def write_tables(analysis: NamedFrames, folder: Path) -> list[Path]:
     """Write each table as `<name>.csv`, `.md`, `.tex` and `.html`; each file whole or not at all.
 
     Raises `AgglabError` where the folder cannot be written.
     """
     written = []
     for table in paper_tables(analysis):
-        forms = {"csv": table.csv(), "md": markdown(table), "tex": latex(table), "html": html(table)}
+        forms = {"csv": table.to_csv(), "md": table.to_markdown(), "tex": table.to_latex(), "html": table.to_html()}
         for ending, content in forms.items():
             path = folder / f"{table.name}.{ending}"
             write_text(path, content)

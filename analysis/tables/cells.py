@@ -32,6 +32,7 @@ def number(value: float, digits: int = 3, *, signed: bool = False) -> str:
 
 
 def count(value: float) -> str:
+    """A whole number."""
     return number(value, 0)
 
 
@@ -41,6 +42,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def percent(value: float) -> str:
+    """A share in whole per cent."""
     return MISSING if pd.isna(value) else f"{number(100 * value, 0)}%"
 
 
@@ -97,4 +99,5 @@ def flagged(text: str, improving: Any) -> str:
 
 
 def text(value: Any) -> str:
+    """Text, or a dash where there is none."""
     return MISSING if value is None or pd.isna(value) or value == "" else str(value)

@@ -65,7 +65,7 @@ _ACTIVE = re.compile(r"[\\`|$<&]|~~|\*(?=\S)|(?<=\S)\*|(?<!\w)_|_(?!\w)")
 
 def _plain(cell: str) -> str:
     """A cell that Markdown shows as it stands here, on one line."""
-    return _ACTIVE.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), printable(cell, 10_000))
+    return _ACTIVE.sub(lambda match: _ENTITIES.get(match[0], f"\\{match[0]}"), printable(cell, 10_000))
 
 
 _ENTITIES = {"<": "&lt;", "&": "&amp;", "\\": "&#92;", "|": "\\|", "~~": "\\~\\~"}

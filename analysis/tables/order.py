@@ -4,20 +4,16 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.frames import at_full as at_full
 from analysis.settings import Scale
-
-
-def at_full(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the largest fraction."""
-    return rows[rows["fraction"] == rows["fraction"].max()]
 
 
 def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     """Contrasts as they come, and in each the tasks by clinical group and name."""
     keys = [name for name in ("contrast", "group", "task") if name in rows]
     if "contrast" in rows:
-        place = {name: number for number, name in enumerate(rows["contrast"].unique())}
-        rows = rows.assign(contrast=pd.Categorical(rows["contrast"], categories=list(place), ordered=True))
+        rank = {name: index for index, name in enumerate(rows["contrast"].unique())}
+        rows = rows.assign(contrast=pd.Categorical(rows["contrast"], categories=list(rank), ordered=True))
     return rows.sort_values(keys, kind="stable", ignore_index=True)
 
 

@@ -44,9 +44,30 @@ class PaperTable:
     meanings: Mapping[str, str] = field(default_factory=dict)
     numeric: frozenset[str] = frozenset()
 
-    def csv(self) -> str:
+    def to_csv(self) -> str:
         """The machine form: every digit, columns named as in `analysis.frames`, no name a formula."""
         return csv_text(self.raw)
+
+    def to_markdown(self) -> str:
+        """Title, pipe table and note."""
+        from analysis.tables.markup import markdown
+
+        return markdown(self)
+
+    def to_html(self) -> str:
+        """A `<figure>` with one semantic table."""
+        from analysis.tables.markup import html
+
+        return html(self)
+
+    def to_latex(self) -> str:
+        """A `table*` with booktabs that fits two columns of a paper."""
+        from analysis.tables.latex import latex
+
+        return latex(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
 
 def build(

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.result import Analysis
+from analysis.named_frames import NamedFrames
 from analysis.tables.cells import (
     BEYOND,
     IMPROVING,
@@ -33,7 +33,8 @@ _LINE_NOTE = (
 )
 
 
-def pooled_table(analysis: Analysis) -> PaperTable:
+def pooled_table(analysis: NamedFrames) -> PaperTable:
+    """Mean gains over all tasks, types and groups: of these very tasks, and of tasks of their kind."""
     raw = analysis.frames["pooled"]
     columns = [
         CONTRAST,
@@ -69,7 +70,8 @@ def _counted(cell: str, row: Row) -> str:
     return cell if pd.isna(improving) or not improving else f"{flagged(cell, improving)} {count(improving)}"
 
 
-def types_table(analysis: Analysis) -> PaperTable:
+def types_table(analysis: NamedFrames) -> PaperTable:
+    """Mean gain of each task type, shares of harmed tasks, and its difference from the other types."""
     raw = analysis.frames["sensitivity"]
     columns = [
         CONTRAST,
@@ -102,7 +104,8 @@ _N_STAR = Column("n* [99%]", crossing, "n_star")
 _CROSSOVER = Column("crossover", lambda row: text(row["crossover"]), "crossover")
 
 
-def across_table(analysis: Analysis) -> PaperTable:
+def across_table(analysis: NamedFrames) -> PaperTable:
+    """Slopes of gain against training cases over different tasks, with crossovers."""
     raw = analysis.frames["across"]
     columns = [
         CONTRAST,
@@ -121,7 +124,7 @@ def across_table(analysis: Analysis) -> PaperTable:
     )
 
 
-def within_table(analysis: Analysis) -> PaperTable | None:
+def within_table(analysis: NamedFrames) -> PaperTable | None:
     """Pooled lines; the tasks' own are in the CSV. None where no line was pooled."""
     raw = analysis.frames["within"]
     rows = raw[raw["level"] == "pooled"]
@@ -147,7 +150,8 @@ def within_table(analysis: Analysis) -> PaperTable | None:
     )
 
 
-def stability_table(analysis: Analysis) -> PaperTable:
+def stability_table(analysis: NamedFrames) -> PaperTable:
+    """Spread, worst cell and share of losses over clinical groups and fractions."""
     raw = analysis.frames["stability"]
     columns = [
         CONTRAST,
@@ -177,7 +181,8 @@ def _negative(row: Row) -> str:
     return share if MISSING in (low, high) else f"{share} [{low}, {high}]"
 
 
-def guidelines_table(analysis: Analysis) -> PaperTable:
+def guidelines_table(analysis: NamedFrames) -> PaperTable:
+    """Which aggregation to train, by task type, clinical group and training cases."""
     raw = analysis.frames["guidelines"]
     columns = [
         Column("type", lambda row: row["type"], "type"),
@@ -199,7 +204,8 @@ def guidelines_table(analysis: Analysis) -> PaperTable:
     return build("guidelines", "Which aggregation to train", raw, columns, note=note, raw=raw, of="guidelines")
 
 
-def regret_table(analysis: Analysis) -> PaperTable:
+def regret_table(analysis: NamedFrames) -> PaperTable:
+    """What following the guideline loses on tasks left out, against simple rules."""
     raw = analysis.frames["regret"]
     columns = [
         Column("rule", lambda row: row["rule"], "rule"),
@@ -213,7 +219,7 @@ def regret_table(analysis: Analysis) -> PaperTable:
     return build("regret", "What the guideline is worth", raw, columns, note=note, raw=raw, of="regret")
 
 
-def ledger_table(analysis: Analysis) -> PaperTable | None:
+def ledger_table(analysis: NamedFrames) -> PaperTable | None:
     """None where the source of the scores says nothing about its runs."""
     raw = analysis.frames["ledger"]
     if raw["runs"].isna().all():
@@ -240,7 +246,8 @@ def _passes(row: Row) -> str:
     return low if low == high else f"{low} {MISSING} {high}"
 
 
-def findings_table(analysis: Analysis) -> PaperTable:
+def findings_table(analysis: NamedFrames) -> PaperTable:
+    """The five findings of arXiv 2603.18123 on these data, part by part."""
     raw = analysis.frames["findings"]
     rows = raw.assign(again=raw.duplicated(["finding", "claim"]))
     columns = [

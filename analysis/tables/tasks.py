@@ -9,7 +9,7 @@ import pandas as pd
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.tasks import METRICS
 from analysis.frames import FRAMES
-from analysis.result import Analysis
+from analysis.named_frames import NamedFrames
 from analysis.settings import SCALES
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import VERDICTS
@@ -46,7 +46,8 @@ def _percent(name: str, row: Row) -> str:
     return percent(row[name])
 
 
-def data_table(analysis: Analysis) -> PaperTable:
+def data_table(analysis: NamedFrames) -> PaperTable:
+    """Tasks with their type, group, training cases at every fraction, test cases, subjects and margin."""
     raw = analysis.frames["data"]
     full = at_full(raw)
     shares = sorted(set(raw["fraction"]))
@@ -68,7 +69,8 @@ def data_table(analysis: Analysis) -> PaperTable:
     return build("data", "Tasks and their data", rows, columns, note=note, raw=raw, of="data")
 
 
-def scores_table(analysis: Analysis) -> PaperTable:
+def scores_table(analysis: NamedFrames) -> PaperTable:
+    """Primary metric of every task at full data, a column per aggregation, mean ± sd over seeds, with the floor."""
     raw = analysis.frames["scores"]
     full = at_full(raw[raw["aggregation"] != FLOOR])
     first = full.drop_duplicates("task").set_index("task")
@@ -120,7 +122,8 @@ def _is(value: Any, wanted: bool) -> bool:
     return value is not None and not pd.isna(value) and bool(value) is wanted
 
 
-def gains_table(analysis: Analysis) -> PaperTable:
+def gains_table(analysis: NamedFrames) -> PaperTable:
+    """Gains at full data by task and contrast: raw metrics, adjusted interval, p values, margin, verdict."""
     raw = analysis.frames["gains"]
     rows = by_task(at_full(with_unit(analysis.frames["gains"], analysis.settings.scale)))
     columns = [
@@ -158,7 +161,7 @@ def _gain(row: Row) -> str:
     return gain if row["unit_free"] else f"{gain} {row['unit']}".rstrip()
 
 
-def fractions_table(analysis: Analysis) -> PaperTable | None:
+def fractions_table(analysis: NamedFrames) -> PaperTable | None:
     """Gains at every fraction, one column each; None where there is one fraction only."""
     raw = analysis.frames["gains"]
     shares = sorted(set(raw["fraction"]))
@@ -174,11 +177,11 @@ def fractions_table(analysis: Analysis) -> PaperTable | None:
     }
 
     def cell(share: float, row: Row) -> str:
-        own = cells.get((row["contrast"], row["task"], share))
-        if own is None:
+        gain = cells.get((row["contrast"], row["task"], share))
+        if gain is None:
             return MISSING
-        value = _gain(own)
-        return flagged(f"{value} {VERDICT_MARKS.get(own['verdict'], '')}".rstrip(), own["base_improving"])
+        value = _gain(gain)
+        return flagged(f"{value} {VERDICT_MARKS.get(gain['verdict'], '')}".rstrip(), gain["base_improving"])
 
     columns = [TASK, Column("contrast", lambda row: row["contrast"], "contrast"), TYPE, GROUP]
     columns += [
@@ -190,7 +193,8 @@ def fractions_table(analysis: Analysis) -> PaperTable | None:
     )
 
 
-def power_table(analysis: Analysis) -> PaperTable:
+def power_table(analysis: NamedFrames) -> PaperTable:
+    """What the seeds at hand can show for every task and contrast, and how many more it takes."""
     raw = analysis.frames["power"]
     columns = [
         TASK,
@@ -213,7 +217,8 @@ def power_table(analysis: Analysis) -> PaperTable:
     return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw, of="power")
 
 
-def multiverse_table(analysis: Analysis) -> PaperTable:
+def multiverse_table(analysis: NamedFrames) -> PaperTable:
+    """Share of other analyses that give each verdict, by task and contrast."""
     raw = analysis.frames["multiverse"]
     columns = [
         TASK,

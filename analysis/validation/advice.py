@@ -1,35 +1,24 @@
 """Advice for a new task: how often it is given, and how often the task advised on would lose by it."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy import stats
 
-from analysis.gains import TaskScores, contrasts, pair_all
+from analysis.gains import contrasts, pair_all
 from analysis.questions.guidelines import ANY_GROUP, UNDECIDED, Rule, fit_rule, rule_rows
-from analysis.validation.means import thinned
-from analysis.validation.scenario import Scenario
-from analysis.validation.simulate import Design, Simulated
+from analysis.validation.design import Design
+from analysis.validation.scenario import Scenario, simulate_thinned
+from analysis.validation.simulate import Simulated
 
 _SIZES = 3
 
 
 def count_advice(simulated: Simulated, seed: int) -> dict[str, float]:
     """Advice on new tasks of every type, at three sizes, in a known and in a new group."""
-    return _count(simulated, simulated.scores(0, seed))
-
-
-def count_advice_thinned(simulated: Simulated, seed: int) -> dict[str, float]:
-    """The same with a quarter of all runs missing at random, and every fifth task with one pair."""
-    return _count(simulated, thinned(simulated.scores(0, seed), seed))
-
-
-def _count(simulated: Simulated, scores: Sequence[TaskScores]) -> dict[str, float]:
-    design = simulated.design
+    design, scores = simulated.design, simulated.scores(0, seed)
     pairs = {
-        each: [(share, pair_all(scores, each, share)) for share in design.fractions]
-        for each in contrasts(["TS", *design.levels])
-        if each.base == "TS"
+        contrast: [(share, pair_all(scores, contrast, share)) for share in design.fractions]
+        for contrast in contrasts(design.aggregations)
+        if contrast.base == "TS"
     }
     rule = fit_rule(rule_rows(pairs, {}))
     questions = [] if rule is None else _questions(rule)
@@ -92,7 +81,7 @@ def scenarios() -> list[Scenario]:
         # A known group can truly gain, and is advised then.
         Scenario("advice: mean 0, groups differ", _grouped(base), count_advice, {"wrong_of_advised": (0.0, 0.1)}),
         Scenario("advice: mean 0, 2 seeds, joint seeds", _joint(base), count_advice, never),
-        Scenario("advice: a quarter of the runs missing", base.with_(seeds=4), count_advice_thinned, never),
+        Scenario("advice: a quarter of the runs missing", base.with_(seeds=4), count_advice, never, simulate_thinned),
         Scenario("advice: one seed", base.with_(seeds=1), count_advice, {"advised": (0.0, 0.0)}),
         Scenario("advice: mean 0.01, sd 0.01", _small(base), count_advice, rare),
         Scenario("advice: mean 0.06 and 0.03, sd 0.015", clear, count_advice, _LARGE),

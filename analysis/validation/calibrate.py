@@ -96,7 +96,7 @@ TABLE = Path(__file__).parents[2] / "docs" / "calibration_table.md"
 
 def main(studies: int = 500, *chosen: str) -> None:
     """Run every scenario, or those whose name holds one of `chosen`, and write the table; a line each on the way."""
-    wanted = [each for each in scenarios() if not chosen or any(part in each.name for part in chosen)]
+    wanted = [scenario for scenario in scenarios() if not chosen or any(part in scenario.name for part in chosen)]
     results: dict[str, pd.DataFrame] = {}
     for scenario in wanted:
         results[scenario.name] = table = run_scenario(scenario, studies, workers=os.cpu_count() or 1)

@@ -2,59 +2,34 @@
 
 import numpy as np
 
-from analysis.gains import pair_all
-from analysis.questions.scale_across_tasks import across_tasks
-from analysis.questions.scale_within_tasks import within_tasks
-from analysis.validation.scenario import CONTRAST, Scenario
-from analysis.validation.simulate import Design, Simulated
+from analysis.validation.design import Design
+from analysis.validation.scale import holds, scale_frames, task_crossings
+from analysis.validation.scenario import Scenario, mean_of_known
+from analysis.validation.simulate import Simulated
 
 DRAWS = 60
 
 
 def count_crossovers(simulated: Simulated, seed: int) -> dict[str, float]:
     """Across tasks, of the pooled line within tasks, and of single tasks; with the coverage of the slopes."""
-    design = simulated.design
-    scores, slope = simulated.scores(DRAWS, seed), design.slopes["AU"]
-    by_fraction = [(share, pair_all(scores, CONTRAST, share)) for share in design.fractions]
-    across, _, _ = across_tasks(by_fraction[-1][1], CONTRAST, max(design.fractions))
-    within, _ = within_tasks(by_fraction, CONTRAST, set())
+    across, within, _ = scale_frames(simulated, DRAWS, seed)
+    slope = simulated.design.slopes["AU"]
     mixed = across[(across["scope"] == "all") & (across["method"] == "mixed model")].iloc[0].to_dict()
     pooled = within[(within["level"] == "pooled") & (within["name"] == "all")].iloc[0].to_dict()
     single = within[within["level"] == "task"].to_dict("records")
-    star = design.n_ref if slope else np.nan
-    stars = _own_crossings(simulated)
+    star = simulated.design.n_ref if slope else np.nan
+    stars = task_crossings(simulated)
     return {
         "reported_across": float(np.isfinite(mixed["n_star"])),
-        "holds_across": _holds(mixed, star),
+        "holds_across": holds(mixed, star),
         "slope_across": float(mixed["low"] <= slope <= mixed["high"]),
         "reported_pooled": float(np.isfinite(pooled["n_star"])),
-        "holds_pooled": _holds(pooled, star),
+        "holds_pooled": holds(pooled, star),
         "slope_pooled": float(pooled["low"] <= slope <= pooled["high"]),
         "reported_task": float(np.mean([np.isfinite(row["n_star"]) for row in single])),
-        "holds_task": _mean([_holds(row, stars[row["name"]]) for row in single]),
+        "holds_task": mean_of_known([holds(row, stars[row["name"]]) for row in single]),
         "slope_task": float(np.mean([row["low"] <= slope <= row["high"] for row in single])),
     }
-
-
-def _own_crossings(simulated: Simulated) -> dict[str, float]:
-    """Where each task's own true line meets zero; NaN without a slope."""
-    truth, slope = simulated.truth[simulated.truth["fraction"] == 1.0], simulated.design.slopes["AU"]
-    return {
-        row["task"]: float(row["n_train"] * 2 ** (-row["gain"] / slope)) if slope else np.nan
-        for row in truth.to_dict("records")
-    }
-
-
-def _holds(row: dict, star: float) -> float:
-    """Whether the limits of a reported crossover hold the true one, a missing limit being open; NaN without report."""
-    if not np.isfinite(row["n_star"]) or not np.isfinite(star):
-        return np.nan
-    return float(not (row["n_star_low"] > star or row["n_star_high"] < star))
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else np.nan
 
 
 def scenarios() -> list[Scenario]:
@@ -68,13 +43,13 @@ def scenarios() -> list[Scenario]:
         subjects=40,
         seeds=3,
     )
-    holds = {name: (0.93, 1.0) for name in ("holds_across", "holds_pooled", "holds_task")}
+    bounds = {name: (0.93, 1.0) for name in ("holds_across", "holds_pooled", "holds_task")}
     found = [
         Scenario(
             f"crossover: {slope} per doubling, {seeds} seeds, {tasks} tasks",
             base.with_(slopes={"AU": slope}, seeds=seeds, tasks=tasks, groups=groups),
             count_crossovers,
-            holds,
+            bounds,
         )
         for slope, seeds, tasks, groups in (
             *((slope, 3, 27, 8) for slope in (0.005, 0.01, 0.02)),

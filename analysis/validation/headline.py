@@ -5,14 +5,17 @@ the wrong sign or no effect behind it. Conditions: one seed, missing runs, types
 subjects, missed structures, and three contrasts at three fractions.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
-from analysis.gains import Contrast, PairedGain, contrasts, pair_all
-from analysis.questions.task_gains import moderated, testable
-from analysis.statistics.verdicts import BENEFIT, HARM, UNDECIDED, judge
+from analysis.gains import Contrast, PairedGain, compare, contrasts
+from analysis.questions.families import family, moderated, testable
+from analysis.statistics.verdicts import BENEFIT, HARM, UNDECIDED
+from analysis.validation.design import Design
 from analysis.validation.learner import train_study
 from analysis.validation.scenario import DRAWS, MARGIN, Scenario
-from analysis.validation.simulate import Design, Simulated
+from analysis.validation.simulate import Simulated
 
 NULL = Design(tasks=16, seeds=3, subjects=40, seed_sd=0.03, levels={"AU": 0.0})
 """No effect in any task."""
@@ -28,38 +31,32 @@ def count_headline(simulated: Simulated, seed: int) -> dict[str, float]:
     """False and any verdicts of one study, and coverage by task type of the first contrast at full data."""
     design = simulated.design
     scores = simulated.scores(DRAWS, seed)
-    compared = contrasts(["TS", *design.levels])
-    full = max(design.fractions)
-    families: dict[bool, list[tuple[Contrast, float, list[PairedGain]]]] = {True: [], False: []}
-    for contrast in compared:
-        for share in design.fractions:
-            families[share == full].append((contrast, share, pair_all(scores, contrast, share)))
-    headline, smaller = (_family(simulated, families[is_full]) for is_full in (True, False))
+    compared = contrasts(design.aggregations)
+    pairs = compare(scores, compared, design.fractions)
+    headline, smaller = (
+        _family(simulated, {key: pairs[key] for key in pairs if (key[1] == design.full) == is_full})
+        for is_full in (True, False)
+    )
     return {
-        "false_headline": float(any(row[2] for row in headline)),
-        "false_anywhere": float(any(row[2] for row in headline + smaller)),
-        "decided": float(np.mean([row[3] for row in headline])) if headline else 0.0,
-        **_coverage(simulated, pair_all(scores, compared[0], full)),
+        "false_headline": float(any(false for false, _ in headline)),
+        "false_anywhere": float(any(false for false, _ in headline + smaller)),
+        "decided": float(np.mean([decides for _, decides in headline])) if headline else 0.0,
+        **_coverage(simulated, pairs[compared[0], design.full]),
     }
 
 
 def _family(
-    simulated: Simulated, members: list[tuple[Contrast, float, list[PairedGain]]]
-) -> list[tuple[str, str, bool, bool]]:
-    """Of each verdict of a family: contrast, task, whether it is false, whether it decides anything."""
-    keys, limits, true = [], [], []
-    for contrast, share, pairs in members:
-        for pair, estimate in zip(pairs, moderated(pairs), strict=True):
-            keys.append((contrast.name, pair.task))
-            limits.append((estimate.value, testable(pair, estimate), estimate.df))
-            true.append(_true_gain(simulated, contrast, share, pair.task))
-    if not keys:
+    simulated: Simulated, pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]]
+) -> list[tuple[bool, bool]]:
+    """Of each verdict of a family: whether it is false, whether it decides anything."""
+    members = family(pairs.values())
+    if not members.pairs:
         return []
-    value, se, df = np.array(limits).T
-    verdicts = judge(value, se, df, np.full(len(value), MARGIN))["verdict"]
+    true = [_true_gain(simulated, *key, pair.task) for key, of_key in pairs.items() for pair in of_key]
+    verdicts = members.judge(np.full(len(true), MARGIN))["verdict"]
     return [
-        (*key, (verdict == HARM and gain >= 0) or (verdict == BENEFIT and gain <= 0), verdict != UNDECIDED)
-        for key, verdict, gain in zip(keys, verdicts, true, strict=True)
+        ((verdict == HARM and gain >= 0) or (verdict == BENEFIT and gain <= 0), verdict != UNDECIDED)
+        for verdict, gain in zip(verdicts, true, strict=True)
     ]
 
 

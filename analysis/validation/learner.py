@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import SGDClassifier
 
-from analysis.statistics.resampling import ARM, TaskCases
+from analysis.statistics.resampling import ARM, CaseArrays
 from analysis.statistics.weighted_metrics import VALUE
-from analysis.validation.simulate import Design, Simulated
+from analysis.validation.cases import cases_of
+from analysis.validation.design import Design
+from analysis.validation.simulate import Simulated
 
 _FEATURES = 12
 _PASSES = 3
@@ -37,8 +39,8 @@ def train_study(design: Design, seed: int) -> Simulated:
     return Simulated(design, tuple(tasks), about, truth)
 
 
-def _task(design: Design, task: str, type_name: str, arms: pd.DataFrame, random: np.random.Generator) -> TaskCases:
-    subject = np.repeat(np.arange(design.subjects), design.cases_per_subject)
+def _task(design: Design, task: str, type_name: str, arms: pd.DataFrame, random: np.random.Generator) -> CaseArrays:
+    subject = design.subject_of_case
     weights = random.normal(0, 1, _FEATURES) * random.uniform(0.3, 1.2)
     centres = random.normal(0, 1, (design.subjects, _FEATURES))
     features = centres[subject] + random.normal(0, 0.5, (len(subject), _FEATURES))
@@ -54,9 +56,7 @@ def _task(design: Design, task: str, type_name: str, arms: pd.DataFrame, random:
             random_state=int(random.integers(2**31)),
         )  # fmt: skip
         right[index] = learner.fit(train, train_labels).predict(features) == labels
-    names = np.array([f"{task}/{number:05d}" for number in range(len(subject))], dtype=object)
-    subjects = np.array([f"{task}/s{number:05d}" for number in subject], dtype=object)
-    return TaskCases(task, type_name, arms, names, subjects, {VALUE: right[:, :, None]}, left_out=0)
+    return cases_of(design, task, type_name, arms, {VALUE: right[:, :, None]})
 
 
 def _labels(features: np.ndarray, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -1,15 +1,13 @@
 """Means over tasks and the typical task: coverage where tasks collapse, seeds and subjects are shared, runs missing."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import numpy as np
 from scipy import stats
 
-from analysis.gains import PairedGain, TaskScores, pair_all
+from analysis.gains import pair_all
 from analysis.questions.means import tasks_of_this_kind, these_tasks
-from analysis.validation.scenario import CONTRAST, Scenario
-from analysis.validation.simulate import Design, Simulated
+from analysis.validation.design import Design
+from analysis.validation.scenario import CONTRAST, Scenario, simulate_thinned
+from analysis.validation.simulate import Simulated
 
 DRAWS = 100
 
@@ -24,31 +22,9 @@ def typical_truth(design: Design) -> float:
 
 def count_means(simulated: Simulated, seed: int) -> dict[str, float]:
     """Coverage of both intervals, and whether a median that is 0 is called a gain or a loss."""
-    return _count(simulated, pair_all(simulated.scores(DRAWS, seed), CONTRAST, 1.0))
-
-
-def count_thinned(simulated: Simulated, seed: int) -> dict[str, float]:
-    """The same with a quarter of all runs missing at random, and every fifth task with one pair."""
-    return _count(simulated, pair_all(thinned(simulated.scores(DRAWS, seed), seed), CONTRAST, 1.0))
-
-
-def thinned(scores: Sequence[TaskScores], seed: int) -> list[TaskScores]:
-    """Scores without a quarter of the runs; of every fifth task only one seed is left."""
-    random = np.random.default_rng(seed)
-    found = []
-    for number, each in enumerate(scores):
-        kept = random.random(len(each.values)) >= 0.25
-        if number % 5 == 0:
-            kept = (each.arms["seed"] == number % each.arms["seed"].nunique()).to_numpy()
-        draws = None if each.draws is None else each.draws[:, kept]
-        arms = each.arms[kept].reset_index(drop=True)
-        found.append(replace(each, arms=arms, values=each.values[kept], draws=draws))
-    return found
-
-
-def _count(simulated: Simulated, pairs: Sequence[PairedGain]) -> dict[str, float]:
+    pairs = pair_all(simulated.scores(DRAWS, seed), CONTRAST, 1.0)
     truth = simulated.truth[simulated.truth["contrast"] == CONTRAST.name].set_index("task")["gain"]
-    true = float(truth.loc[[each.task for each in pairs]].mean())
+    true = float(truth.loc[[pair.task for pair in pairs]].mean())
     _, low, high, _ = these_tasks(pairs)
     kind, expected = tasks_of_this_kind(pairs), typical_truth(simulated.design)
     given = bool(np.isfinite(kind.low))
@@ -86,7 +62,7 @@ def scenarios() -> list[Scenario]:
     ]
     thin = base.with_(joint_seed_sd=0.01, seeds=4)
     found += [
-        Scenario("means: a quarter of the runs missing", thin, count_thinned, both),
+        Scenario("means: a quarter of the runs missing", thin, count_means, both, draw=simulate_thinned),
         Scenario("means: one seed", base.with_(seeds=1), count_means, {"mean_claimed": (0.0, 0.0)}),
     ]
     return found

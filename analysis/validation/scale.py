@@ -6,22 +6,27 @@ import pandas as pd
 from analysis.gains import pair_all
 from analysis.questions.scale_across_tasks import across_tasks
 from analysis.questions.scale_within_tasks import within_tasks
+from analysis.validation.design import Design
 from analysis.validation.scenario import BASE, CONTRAST, DRAWS, Scenario, mean_of_known, share
-from analysis.validation.simulate import Design, Simulated
+from analysis.validation.simulate import Simulated
+
+
+def scale_frames(simulated: Simulated, draws: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The frames `across`, `within` and `within_line` of one study."""
+    scores = simulated.scores(draws, seed)
+    by_fraction = [(share, pair_all(scores, CONTRAST, share)) for share in simulated.design.fractions]
+    across, _, _ = across_tasks(by_fraction[-1][1])
+    return across, *within_tasks(by_fraction)
 
 
 def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:
     """Slopes and crossovers, within tasks and across them, of one study with several fractions."""
-    design = simulated.design
-    scores = simulated.scores(DRAWS, seed)
-    by_fraction = [(share, pair_all(scores, CONTRAST, share)) for share in design.fractions]
-    across, _, _ = across_tasks(by_fraction[-1][1], CONTRAST, max(design.fractions))
-    within, lines = within_tasks(by_fraction, CONTRAST, set())
-    slope, star = design.slopes["AU"], _true_crossing(design)
+    across, within, lines = scale_frames(simulated, DRAWS, seed)
+    slope, star = simulated.design.slopes["AU"], _true_crossing(simulated.design)
     mixed, ols = across[across["scope"] == "all"].set_index("method").loc[["mixed model", "OLS"]].to_dict("records")
     own = within[within["level"] == "task"]
     pooled = within[(within["level"] == "pooled") & (within["name"] == "all")].iloc[0]
-    task_stars = _task_crossings(simulated)
+    task_stars = task_crossings(simulated)
     return {
         "slope_mixed": mixed["slope"] - slope,
         "slope_ols": ols["slope"] - slope,
@@ -30,9 +35,9 @@ def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:
         "coverage_ols": float(ols["low"] <= slope <= ols["high"]),
         "coverage_within": float(pooled["low"] <= slope <= pooled["high"]),
         "coverage_task_slope": share(((own["low"] <= slope) & (own["high"] >= slope)).to_numpy()),
-        "crossover_across": _crossing(mixed, star),
+        "crossover_across": holds(mixed, star),
         "crossover_found": float(np.isfinite(mixed["n_star"])),
-        "crossover_task": mean_of_known([_crossing(row, task_stars[row["name"]]) for row in own.to_dict("records")]),
+        "crossover_task": mean_of_known([holds(row, task_stars[row["name"]]) for row in own.to_dict("records")]),
         "band_task": mean_of_known(
             [
                 _in_band(lines[(lines["level"] == "task") & (lines["name"] == name)], at)
@@ -46,18 +51,20 @@ def _true_crossing(design: Design) -> float:
     return float(design.n_ref * 2 ** (-design.levels["AU"] / design.slopes["AU"]))
 
 
-def _task_crossings(simulated: Simulated) -> dict[str, float]:
-    """n at which each task's own true line meets zero."""
-    truth = simulated.truth[simulated.truth["fraction"] == 1.0]
-    slope = simulated.design.slopes["AU"]
-    return {row["task"]: float(row["n_train"] * 2 ** (-row["gain"] / slope)) for row in truth.to_dict("records")}
+def task_crossings(simulated: Simulated) -> dict[str, float]:
+    """n at which each task's own true line meets zero; NaN without a slope."""
+    truth, slope = simulated.truth[simulated.truth["fraction"] == 1.0], simulated.design.slopes["AU"]
+    return {
+        row["task"]: float(row["n_train"] * 2 ** (-row["gain"] / slope)) if slope else np.nan
+        for row in truth.to_dict("records")
+    }
 
 
-def _crossing(row: dict, star: float) -> float:
-    """Whether the limits of a reported crossover hold the true one; NaN where none is reported."""
-    if not np.isfinite(row["n_star"]):
+def holds(row: dict, star: float) -> float:
+    """Whether the limits of a reported crossover hold the true one, a missing limit being open; NaN without report."""
+    if not np.isfinite(row["n_star"]) or not np.isfinite(star):
         return np.nan
-    return float(not (row["n_star_low"] > star or row["n_star_high"] < star))  # a missing limit is open
+    return float(not (row["n_star_low"] > star or row["n_star_high"] < star))
 
 
 def _in_band(line: pd.DataFrame, at: float) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.gains import Contrast, PairedGain
-from analysis.validation.simulate import Design, Simulated, simulate
+from analysis.validation.design import Design
+from analysis.validation.simulate import Simulated, simulate
 
 MARGIN = 0.02
 DRAWS = 300
@@ -31,6 +32,11 @@ class Scenario:
     count: Callable[[Simulated, int], dict[str, float]]
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     draw: Callable[[Design, int], Simulated] = simulate
+
+
+def simulate_thinned(design: Design, seed: int) -> Simulated:
+    """A study of which a quarter of all scores is missing, see `Simulated.thinned`."""
+    return simulate(design, seed).thinned(seed)
 
 
 def run_scenario(scenario: Scenario, studies: int, workers: int = 1) -> pd.DataFrame:

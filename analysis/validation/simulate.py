@@ -1,80 +1,19 @@
-"""Synthetic studies of which the truth is known: what the statistics are tested and calibrated on.
+"""Synthetic studies of which the truth is known: what the statistics are tested and calibrated on (`design`)."""
 
-A case's score is a sum of independent normal parts, so the gain that another choice of seeds and test subjects would
-show on average is known exactly:
-
-    base level of the task + gain of the aggregation + seed of the run (+ seed of the whole joint model)
-    + subject + subject x aggregation + case noise of the run
-
-    gain of task t under aggregation a at n cases = level_a + slope_a log2(n / n_ref) + group + task
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.tasks import TaskType
 from analysis.gains import TaskScores
-from analysis.statistics.resampling import ARM, TaskCases, draw_weights
-from analysis.statistics.weighted_metrics import VALUE
+from analysis.statistics.resampling import ARM, CaseArrays, draw_weights
 from analysis.study import StudyTables
-
-
-@dataclass(frozen=True)
-class Design:
-    """What is simulated. Standard deviations and gains are on the unit-free score."""
-
-    tasks: int = 27
-    groups: int = 8
-    seeds: int = 5
-    subjects: int = 100
-    """Test subjects per task."""
-    cases_per_subject: int = 1
-    fractions: tuple[float, ...] = (1.0,)
-    levels: Mapping[str, float] = field(default_factory=lambda: {"CG": 0.0, "AU": 0.0})
-    """Mean gain over TS at n_ref."""
-    slopes: Mapping[str, float] = field(default_factory=dict)
-    """Change of gain per doubling of n."""
-    type_effects: Mapping[str, float] = field(default_factory=dict)
-    """Added to the gain of tasks of a type."""
-    group_sd: float = 0.0
-    task_sd: float = 0.0
-    seed_sd: float = 0.01
-    """Of each run; of a paired gain it is sqrt(2) times as much."""
-    seed_sd_of: Mapping[str, float] = field(default_factory=dict)
-    """The same for tasks of a type, instead of `seed_sd`."""
-    missing: float = 0.0
-    """Share of runs that are missing at random: a run of TS lacks one task, a joint run lacks all."""
-    failures: float = 0.0
-    """Share of subjects whose cases a model misses altogether: their score falls by `FAILURE`, which skews the mean."""
-    joint_seed_sd: float = 0.0
-    """Of a joint run, common to all its tasks."""
-    subject_sd: float = 0.12
-    interaction_sd: float = 0.06
-    noise_sd: float = 0.06
-    shared_cases: float = 0.0
-    """Above 0 the same subjects serve all tasks, and this share of subject x aggregation is common to them."""
-    collapse_share: float = 0.0
-    """Chance of a task to collapse under the joint aggregations, each by itself."""
-    collapse_loss: float = 0.5
-    n_range: tuple[float, float] = (150.0, 5000.0)
-    n_ref: float = 800.0
-    types: tuple[str, ...] = tuple(str(each) for each in TaskType)
-    auc: bool = False
-    """Score by AUC instead of a mean: cases then have a class and a probability."""
-
-    def with_(self, **changes: object) -> "Design":
-        """The same design but for some fields."""
-        return replace(self, **changes)  # type: ignore[arg-type]
-
-
-FAILURE = 0.5
-"""What a missed case loses of its score."""
+from analysis.validation.cases import auc_cases, mean_cases, score_parts, thinned, without_missing
+from analysis.validation.design import Design
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +22,7 @@ class Simulated:
     task, fraction, n_train, gain."""
 
     design: Design
-    tasks: tuple[TaskCases, ...]
+    tasks: tuple[CaseArrays, ...]
     about: pd.DataFrame
     truth: pd.DataFrame
     group_gains: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -111,12 +50,16 @@ class Simulated:
             )
         return found
 
+    def thinned(self, seed: int) -> "Simulated":
+        """The same study with a quarter of all scores missing at random, and every fifth task with one pair."""
+        return replace(self, tasks=tuple(thinned(self.tasks, np.random.default_rng(seed))))
+
     def tables(self) -> StudyTables:
         """The study as tables, of a trainer that scores cases by one value each."""
         scores, rows = [], []
         for cases, row in zip(self.tasks, self.about.to_dict("records"), strict=True):
             columns = (cases.arms[ARM].to_numpy(), _runs(cases), cases.scores()["score"])
-            for place, ((name, fraction, seed), run, value) in enumerate(zip(*columns, strict=True)):
+            for arm, ((name, fraction, seed), run, value) in enumerate(zip(*columns, strict=True)):
                 common = {
                     "run": run,
                     "aggregation": name,
@@ -139,24 +82,16 @@ class Simulated:
                         "n_undefined": 0,
                     }
                 )
+                subjects = {"case": cases.cases, "subject": cases.subjects}
                 for quantity, values in cases.quantities.items():
-                    for index in range(values.shape[2]):
+                    for index, column in enumerate(values[arm].T):
                         rows.append(
-                            pd.DataFrame(
-                                common
-                                | {
-                                    "case": cases.cases,
-                                    "subject": cases.subjects,
-                                    "quantity": quantity,
-                                    "index": index,
-                                    "value": values[place, :, index],
-                                }
-                            )
+                            pd.DataFrame({**common, **subjects, "quantity": quantity, "index": index, "value": column})
                         )
         return StudyTables(Manifest("simulated"), pd.DataFrame(scores), pd.concat(rows, ignore_index=True))
 
 
-def _runs(cases: TaskCases) -> np.ndarray:
+def _runs(cases: CaseArrays) -> np.ndarray:
     """A name for the run behind each arm."""
     arms = zip(*(cases.arms[name].to_list() for name in ARM), strict=True)
     return np.array(
@@ -167,73 +102,64 @@ def _runs(cases: TaskCases) -> np.ndarray:
 def simulate(design: Design, seed: int) -> Simulated:
     """Draw one study. The same design and seed give the same study."""
     random = np.random.default_rng(seed)
-    about = _about(design, random)
-    aggregations = ["TS", *design.levels]
-    arms = pd.DataFrame(list(product(aggregations, design.fractions, range(design.seeds))), columns=ARM)
-    effects = {
-        name: (random.normal(0, design.group_sd, design.groups), random.normal(0, design.task_sd, design.tasks))
-        for name in design.levels
-    }
-    if design.collapse_share:
-        effects = {
-            name: (of_group, of_task - design.collapse_loss * (random.random(design.tasks) < design.collapse_share))
-            for name, (of_group, of_task) in effects.items()
-        }
+    about = describe_tasks(design, random)
+    arms = pd.DataFrame(list(product(design.aggregations, design.fractions, range(design.seeds))), columns=ARM)
+    effects = _effects(design, random)
     names, fractions = arms["aggregation"].to_numpy(object), arms["fraction"].to_numpy(float)
-    joint = names != "TS"
-    shared = random.normal(0, design.joint_seed_sd, len(arms)) * joint
+    shared = random.normal(0, design.joint_seed_sd, len(arms)) * (names != "TS")
     model = pd.factorize(pd.MultiIndex.from_frame(arms[["aggregation", "fraction"]]))[0]
-    first = {each: int((model == each).argmax()) for each in range(model.max() + 1)}
-    base = {fractions[place]: place for place in first.values() if names[place] == "TS"}
     common = random.normal(0, 1, (model.max() + 1, design.subjects)) if design.shared_cases else None
-    tasks, truth = [], []
+    draw = auc_cases if design.auc else mean_cases
+    tasks, gains_of = [], {}
     for number, row in enumerate(about.to_dict("records")):
         gains = np.zeros(len(arms))
         for name, (of_group, of_task) in effects.items():
             size = np.log2(row["n_full"] * fractions / design.n_ref)
             gain = design.levels[name] + design.slopes.get(name, 0.0) * size + design.type_effects.get(row["type"], 0.0)
-            gains = np.where(names == name, gain + of_group[row["place"]] + of_task[number], gains)
+            gains = np.where(names == name, gain + of_group[row["group_index"]] + of_task[number], gains)
         level = random.uniform(0.6, 0.8)
         run = shared + random.normal(0, design.seed_sd_of.get(row["type"], design.seed_sd), len(arms))
-        draw = _auc_cases if design.auc else _mean_cases
-        tasks.append(
-            draw(
-                design,
-                row["task"],
-                row["type"],
-                arms,
-                level + gains + run,
-                _parts(design, model, random, common),
-                random,
-            )
-        )
-        for place in first.values():
-            if joint[place]:
-                share = fractions[place]
-                gain = gains[place] - gains[base[share]]
-                truth.append((f"{names[place]}-TS", row["task"], share, row["n_full"] * share, float(gain)))
-    columns = ["contrast", "task", "fraction", "n_train", "gain"]
+        parts = score_parts(design, model, random, common)
+        tasks.append(draw(design, row["task"], row["type"], arms, level + gains + run, parts, random))
+        gains_of[row["task"]] = gains
+    kept = without_missing(design, tasks, random) if design.missing else tasks
     groups = {name: of_group for name, (of_group, _) in effects.items()}
-    kept = _without_missing(design, tasks, random) if design.missing else tasks
-    return Simulated(design, tuple(kept), about, pd.DataFrame(truth, columns=columns), groups)
+    return Simulated(design, tuple(kept), about, _truth(about, arms, gains_of), groups)
 
 
-def _without_missing(design: Design, tasks: Sequence[TaskCases], random: np.random.Generator) -> list[TaskCases]:
-    """Every task without the arms of missing runs; of a joint run all tasks are missing."""
-    joint = (tasks[0].arms["aggregation"] != "TS").to_numpy()
-    joint_missing = random.random(len(joint)) < design.missing
-    kept = []
-    for cases in tasks:
-        there = ~np.where(joint, joint_missing, random.random(len(joint)) < design.missing)
-        quantities = {name: values[there] for name, values in cases.quantities.items()}
-        kept.append(replace(cases, arms=cases.arms[there].reset_index(drop=True), quantities=quantities))
-    return kept
+Effects = dict[str, tuple[np.ndarray, np.ndarray]]
+"""What each clinical group and each task adds to the gain, by joint aggregation."""
 
 
-def _about(design: Design, random: np.random.Generator) -> pd.DataFrame:
+def _effects(design: Design, random: np.random.Generator) -> Effects:
+    effects = {
+        name: (random.normal(0, design.group_sd, design.groups), random.normal(0, design.task_sd, design.tasks))
+        for name in design.levels
+    }
+    if not design.collapse_share:
+        return effects
+    return {
+        name: (of_group, of_task - design.collapse_loss * (random.random(design.tasks) < design.collapse_share))
+        for name, (of_group, of_task) in effects.items()
+    }
+
+
+def _truth(about: pd.DataFrame, arms: pd.DataFrame, gains: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """True gains over TS, whose own are 0."""
+    models = arms.drop_duplicates(["aggregation", "fraction"])
+    joint = models[models["aggregation"] != "TS"]
+    rows = [
+        (f"{name}-TS", row["task"], share, row["n_full"] * share, float(gains[row["task"]][index]))
+        for row in about.to_dict("records")
+        for index, name, share in joint[["aggregation", "fraction"]].itertuples(name=None)
+    ]
+    return pd.DataFrame(rows, columns=["contrast", "task", "fraction", "n_train", "gain"])
+
+
+def describe_tasks(design: Design, random: np.random.Generator) -> pd.DataFrame:
     """Tasks spread over groups of uneven size and over types, sizes even on a logarithmic scale."""
     shares = random.dirichlet(np.full(design.groups, 3.0))
-    place = np.concatenate(
+    group_index = np.concatenate(
         [np.arange(design.groups), random.choice(design.groups, design.tasks - design.groups, p=shares)]
     )
     low, high = np.log(design.n_range)
@@ -242,62 +168,8 @@ def _about(design: Design, random: np.random.Generator) -> pd.DataFrame:
         {
             "task": [f"task{number:02d}" for number in range(design.tasks)],
             "type": [types[number % len(types)] for number in range(design.tasks)],
-            "group": [f"group{number}" for number in place],
-            "place": place,
+            "group": [f"group{number}" for number in group_index],
+            "group_index": group_index,
             "n_full": np.exp(random.uniform(low, high, design.tasks)),
         }
     )
-
-
-def _parts(design: Design, model: np.ndarray, random: np.random.Generator, common: np.ndarray | None) -> np.ndarray:
-    """What subjects and cases add to each score, A x N: subject, subject x model, noise of the run.
-
-    `model` numbers the aggregation at a fraction behind each arm: its seeds share the subject's part. `common` is what
-    subjects that serve all tasks bring to each of them.
-    """
-    subject = np.repeat(np.arange(design.subjects), design.cases_per_subject)
-    own = random.normal(0, design.interaction_sd, (model.max() + 1, design.subjects))
-    if design.failures:
-        missed = random.random(own.shape) < design.failures
-        own = own - FAILURE * (missed - design.failures)  # no change of the mean
-    if common is not None:
-        own = np.sqrt(1 - design.shared_cases) * own + np.sqrt(design.shared_cases) * design.interaction_sd * common
-    own = own[model]
-    noise = random.normal(0, design.noise_sd, (len(model), len(subject)))
-    return random.normal(0, design.subject_sd, design.subjects)[subject] + own[:, subject] + noise
-
-
-def _cases(
-    design: Design, task: str, type_name: str, arms: pd.DataFrame, quantities: dict[str, np.ndarray]
-) -> TaskCases:
-    subject = np.repeat(np.arange(design.subjects), design.cases_per_subject)
-    names = np.array([f"{task}/{number:05d}" for number in range(len(subject))], dtype=object)
-    owner = "all" if design.shared_cases else task
-    subjects = np.array([f"{owner}/s{number:05d}" for number in subject], dtype=object)
-    return TaskCases(task, type_name, arms, names, subjects, quantities, left_out=0)
-
-
-def _mean_cases(design, task, type_name, arms, score, parts, random) -> TaskCases:
-    return _cases(design, task, type_name, arms, {VALUE: (score[:, None] + parts)[:, :, None]})
-
-
-_AUC_PARTS = 8.0
-"""Scale of subject, interaction and noise parts against a class distance of about 1 in the AUC model."""
-
-
-def _auc_cases(design, task, type_name, arms, score, parts, random) -> TaskCases:
-    """Two classes whose latent scores lie so far apart that the expected AUC is `score`."""
-    labels = np.repeat(random.permutation(design.subjects) % 2, design.cases_per_subject)
-    latent = parts * _AUC_PARTS + _distance(design, score)[:, None] * labels
-    second = stats.logistic.cdf(latent)
-    quantities = {
-        "probability": np.stack([1 - second, second], axis=2),
-        "label": np.broadcast_to(labels[None, :, None], (*second.shape, 1)),
-    }
-    return _cases(design, task, type_name, arms, quantities)
-
-
-def _distance(design: Design, auc: np.ndarray) -> np.ndarray:
-    """Distance of two normal classes with a given AUC: AUC = Phi(d / (sqrt(2) sd))."""
-    sd = _AUC_PARTS * np.sqrt(design.subject_sd**2 + design.interaction_sd**2 + design.noise_sd**2)
-    return stats.norm.ppf(np.clip(auc, 0.02, 0.98)) * np.sqrt(2) * sd

@@ -3,10 +3,10 @@
 import numpy as np
 
 from analysis.gains import pair_all
+from analysis.questions.families import family
 from analysis.questions.means import tasks_of_this_kind, these_tasks
-from analysis.questions.task_gains import moderated
 from analysis.statistics.uncertainty import percentile_interval
-from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, judge
+from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS
 from analysis.validation.scenario import BASE, CONTRAST, DRAWS, MARGIN, Scenario, share, true_gains
 from analysis.validation.simulate import Simulated
 
@@ -15,12 +15,11 @@ def count_verdicts(simulated: Simulated, seed: int) -> dict[str, float]:
     """Coverage of intervals per task and pooled, false and true verdicts, of one study at full data."""
     pairs = pair_all(simulated.scores(DRAWS, seed), CONTRAST, 1.0)
     true = true_gains(simulated, pairs, 1.0)
-    found = moderated(pairs)
-    value, se, df = (np.array([getattr(each, name) for each in found]) for name in ("value", "se", "df"))
-    verdict = judge(value, se, df, np.full(len(value), MARGIN))["verdict"].to_numpy()
-    raw = judge(value, se, df, np.full(len(value), MARGIN), correction="none")
-    intervals = np.array([each.interval() for each in found])
-    plain = np.array([percentile_interval(each.draws, seed) for each in pairs if each.draws is not None])
+    members, margin = family([pairs]), np.full(len(pairs), MARGIN)
+    verdict = members.judge(margin)["verdict"].to_numpy()
+    raw = members.judge(margin, "none")
+    intervals = np.array([estimate.interval() for estimate in members.estimates])
+    plain = np.array([percentile_interval(pair.draws, seed) for pair in pairs if pair.draws is not None])
     _, low, high, _ = these_tasks(pairs)
     kind = tasks_of_this_kind(pairs)
     expected = simulated.design.levels["AU"]

@@ -9,23 +9,17 @@ from pathlib import Path
 
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.recording import versions
-from runners.bench.bare import bare
-from runners.bench.experts import experts
-from runners.bench.frozen import frozen
-from runners.bench.growth import growth
-from runners.bench.loading import loading
-from runners.bench.more_data import more_data
-from runners.bench.overhead import overhead
-from runners.bench.peers import peers
-from runners.bench.scoring import scoring
+from runners.bench.analysis_speed import analysis
+from runners.bench.grid import overhead, peers
+from runners.bench.growth import growth, more_data
+from runners.bench.measuring import Table
 from runners.bench.setting import PASSES, SHARE, Setting
-from runners.bench.tables import Table
-from runners.bench.workers import workers
+from runners.bench.training import bare, experts, frozen, loading, scoring, workers
 from runners.planning import cost
 
 PARTS: dict[str, Callable[[Setting], Table]] = {
     part.__name__: part
-    for part in (bare, experts, frozen, loading, workers, scoring, peers, overhead, growth, more_data)
+    for part in (bare, experts, frozen, loading, workers, scoring, peers, overhead, growth, more_data, analysis)
 }
 DATA = "AGGLAB_BENCH_DATA"
 
@@ -33,9 +27,9 @@ DATA = "AGGLAB_BENCH_DATA"
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("runners.bench", description="What a study costs, as ratios.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all")
-    place = os.environ.get(DATA)
+    folder = os.environ.get(DATA)
     parser.add_argument(
-        "--data", type=Path, default=Path(place) if place else None,
+        "--data", type=Path, default=Path(folder) if folder else None,
         help=f"folder in the challenge's layout, such as us-mini; else ${DATA}, else phantoms",
     )  # fmt: skip
     parser.add_argument("--share", type=float, default=SHARE, help="share of the rows of --data")

@@ -3,20 +3,18 @@
 In LibMTL's multi-input mode a step takes one batch of every task, so a unit of T tasks takes 1/T of agglab's steps
 with T times the images in each. LibMTL is no dependency of agglab; `pip install LibMTL==1.1.5` makes the peer run.
 
-Release 1.1.5 does not run as it is beside the torch that agglab needs. What is mended here, from outside:
+Release 1.1.5 does not run as it is beside the torch that agglab needs. What is fixed here, from outside:
 
 - `torchvision.models.utils`, which it imports, is gone: its one function is taken from torch.hub;
 - its trainer takes `cuda:0` without asking: the device is set before the model is built;
 - it calls `.next()` on the iterators of DataLoaders: the loaders are wrapped in some that have it.
 
-    python -m runners.bench.libmtl OUT RESULT      # OUT: the finished study of agglab that it repeats
+    python -m runners.bench.libmtl RESULT OUT      # OUT: the finished study of agglab that it repeats
 """
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -33,21 +31,12 @@ from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
-from aggregation_lab.training.losses import image_losses
-from runners.bench.files_on_disk import CaseFiles, passes
-from runners.bench.plain import Trained, task_files
-from runners.planning import cost
-from runners.store.study_folder import Prepared, load_prepared, read_plan
+from runners.bench.plain import CaseFiles, in_batches, input_statistics, passes, repeat_study, task_files
+from runners.store.prepared_data import Prepared
 
-
-def mend_imports() -> None:
-    """Give LibMTL the module of an older torchvision that it imports."""
-    module: Any = ModuleType("torchvision.models.utils")
-    module.load_state_dict_from_url = torch.hub.load_state_dict_from_url
-    sys.modules.setdefault(module.__name__, module)
-
-
-mend_imports()
+old_utils: Any = ModuleType("torchvision.models.utils")
+old_utils.load_state_dict_from_url = torch.hub.load_state_dict_from_url
+sys.modules.setdefault(old_utils.__name__, old_utils)
 
 from LibMTL import Trainer  # noqa: E402
 from LibMTL.architecture import HPS  # noqa: E402
@@ -62,8 +51,7 @@ class Loader:
     def __init__(self, files: CaseFiles, model: M2DINO, batches: list[list[int]], augmented: bool, workers: int):
         self.task, self.augmented = files.task, augmented
         self.random = torch.Generator().manual_seed(0)
-        statistics = model.encoder.pretrained_cfg
-        self.mean, self.std = (torch.tensor(statistics[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+        self.mean, self.std = input_statistics(model, torch.device("cpu"))
         self.loader = DataLoader(files, batch_sampler=batches, num_workers=workers, persistent_workers=workers > 0)
 
     def __len__(self) -> int:
@@ -99,10 +87,8 @@ class SharedEncoder(nn.Module):
     def __init__(self, model: M2DINO):
         super().__init__()
         self.encoder, self.task_embedding = model.encoder, model.task_embedding
-        assert model.image_path is not None, "the bench freezes no blocks"
         self.image_path, self.fusion = model.image_path, model.fusion
-        heads: list[Any] = [model.heads[task.name] for task in model.tasks]
-        self.views = [head.view for head in heads]
+        self.views = [model.views[task.name] for task in model.tasks]
         self.layers, self.task = model.moe, 0
 
     def forward(self, images: Tensor) -> Tensor:
@@ -136,7 +122,7 @@ class TaskLoss(AbsLoss):
         self.type = task_type
 
     def compute_loss(self, prediction: Any, target: Tensor) -> Tensor:
-        return image_losses(self.type, prediction, target).mean()
+        return self.type.network.loss(prediction, target).mean()
 
     def _update_loss(self, prediction: Any, target: Tensor) -> Tensor:
         """As LibMTL's, which asks a prediction for its size: that of a detection head has several parts."""
@@ -166,7 +152,7 @@ class AnyDeviceTrainer(Trainer):
         super()._prepare_model(*parts)
 
 
-def train_unit(spec: RunSpec, prepared: Prepared, steps: int, workers: int) -> tuple[int, int]:
+def train_unit(spec: RunSpec, prepared: Prepared, steps: int, *, workers: int) -> tuple[int, int]:
     """One run by LibMTL with as many validations as agglab makes. Returns its steps and training images."""
     training, tasks = spec.training, spec.tasks
     model = build_m2dino(spec.model, tasks, spec.seed)
@@ -184,20 +170,20 @@ def train_unit(spec: RunSpec, prepared: Prepared, steps: int, workers: int) -> t
         weight_args={},
         arch_args={},
     )
-    own_steps = max(1, round(steps / len(tasks)))
+    joint_steps = max(1, round(steps / len(tasks)))
     random = np.random.default_rng(spec.seed)
     files = {part: task_files(spec, prepared, part) for part in ("train", "val", "test")}
 
     def loaders(part: str) -> dict[str, Loader]:
         made = {}
-        for each in files[part]:
+        for cases in files[part]:
             if part == "train":
-                places, size = passes(len(each), own_steps * training.batch_size, random), training.batch_size
+                drawn = passes(len(cases), joint_steps * training.batch_size, random)
+                made[cases.task.name] = Loader(cases, model, in_batches(drawn, training.batch_size), True, workers)
             else:
-                places, size = list(range(len(each))), EVALUATION_BATCH
-            batches = [places[start : start + size] for start in range(0, len(places), size)]
-            # in evaluation, starting a process per task would cost more than it reads ahead
-            made[each.task.name] = Loader(each, model, batches, part == "train", workers if part == "train" else 0)
+                # starting a process per task would cost more than it reads ahead
+                batches = in_batches(range(len(cases)), EVALUATION_BATCH)
+                made[cases.task.name] = Loader(cases, model, batches, False, workers=0)
         return made
 
     validation = loaders("val")
@@ -205,23 +191,12 @@ def train_unit(spec: RunSpec, prepared: Prepared, steps: int, workers: int) -> t
     for _ in range(training.evaluations - 1):
         trainer.test(validation, epoch=0)
     trainer.test(loaders("test"), epoch=0)
-    return own_steps, own_steps * training.batch_size * len(tasks)
+    return joint_steps, joint_steps * training.batch_size * len(tasks)
 
 
 def _task_entry(loss: TaskLoss) -> dict[str, Any]:
     return {"metrics": ["loss"], "metrics_fn": LossAsMetric(loss), "loss_fn": loss, "weight": [0]}
 
 
-def repeat_study(out: Path, workers: int) -> Trained:
-    """Every run of the study in `out`, one after the other."""
-    prepared, done = load_prepared(out), Trained()
-    for planned in read_plan(out):
-        steps, images = train_unit(planned.spec, prepared, planned.steps, workers)
-        done.runs, done.steps, done.images = done.runs + 1, done.steps + steps, done.images + images
-    return done
-
-
 if __name__ == "__main__":
-    torch.set_num_threads(cost.cores())
-    done = repeat_study(Path(sys.argv[1]), workers=1)
-    Path(sys.argv[2]).write_text(json.dumps(asdict(done)), encoding="utf-8")
+    repeat_study(partial(train_unit, workers=1), *sys.argv[1:])

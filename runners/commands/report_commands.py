@@ -18,8 +18,8 @@ from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.study import StudyTables, load_study
 from runners.execution.progress import say
-from runners.store import study_folder
 from runners.store.collect import collect
+from runners.store.study_folder import StudyFolder
 
 _SHOWN = 20
 """Most contrasts that get a line."""
@@ -58,8 +58,9 @@ def open_scores(source: str, how: Reading) -> StudyTables:
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        if (path / "plan.json").is_file():
-            collect(path, study_folder.read_plan(path))
+        folder = StudyFolder(path)
+        if folder.plan_file.is_file():
+            collect(folder, folder.read_plan())
         return rebased(load_study(path), how)
     return read_scores(path if path.exists() else SHIPPED.get(source, path), how.baseline, how.mapped)
 
@@ -75,7 +76,7 @@ def rebased(study: StudyTables, how: Reading) -> StudyTables:
 
 
 def analysed(source: str, how: Reading, settings: Settings, console: Console) -> Analysis:
-    """The analysis of a source, each of its steps shown while it runs."""
+    """The analysis of a source; its steps are shown while it runs."""
     study = open_scores(source, how)
     with console.status("reading the scores") as status:
         return analyse(study, settings, progress=lambda step: status.update(step))
@@ -129,12 +130,12 @@ def show_recommendation(
     """Print the advice for a new task, with the expected gains it rests on."""
     advice = analysed(source, how, settings, console).recommend(n_train, task_type, group)
     say_plainly(console, f"{advice.advice}: {advice.reason}")
-    for each in advice.expected:
+    for arm in advice.expected:
         say_plainly(
             console,
-            f"  {each.aggregation}: a new task gains with a chance of {100 * each.chance:.0f} %{_harm(each.harm)}; "
-            f"expected gain {each.gain:+.3f}, 95 % interval [{each.low:+.3f}, {each.high:+.3f}], "
-            f"one such task [{each.task_low:+.3f}, {each.task_high:+.3f}]",
+            f"  {arm.aggregation}: a new task gains with a chance of {100 * arm.chance:.0f} %{_harm(arm.harm)}; "
+            f"expected gain {arm.gain:+.3f}, 95 % interval [{arm.low:+.3f}, {arm.high:+.3f}], "
+            f"one such task [{arm.task_low:+.3f}, {arm.task_high:+.3f}]",
         )
     return 0
 

@@ -5,7 +5,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from aggregation_lab.aggregation import FLOOR
-from aggregation_lab.tasks import METRICS, TaskType, primary_metric
+from aggregation_lab.tasks import METRICS, TaskType
 
 
 def scoreboard(
@@ -16,7 +16,7 @@ def scoreboard(
     Columns: task, type, group, metric, direction, aggregation, mean, sd (missing with one seed), seeds, floor,
     beats_floor. Undefined values are left out of the mean; `seeds` counts the others.
     """
-    primary = scores["type"].map(lambda name: metric or primary_metric(TaskType(name)).name)
+    primary = scores["type"].map(lambda name: metric or TaskType.of(name).primary.name)
     rows = scores[(scores["split"] == "test") & (scores["fraction"] == fraction) & (scores["metric"] == primary)]
     keys = ["group", "task", "type", "metric", "direction", "aggregation"]
     table = rows.groupby(keys, as_index=False)["value"].agg(mean="mean", sd="std", seeds="count")

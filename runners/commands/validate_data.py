@@ -8,11 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from aggregation_lab.errors import DataError
-from aggregation_lab.tasks import TaskType
 from runners.execution.progress import preparation, say
-from runners.planning.study import DataConfig
-from runners.planning.study_file import find_study, load_study, naming
-from runners.store.prepare import find_split
+from runners.planning.study_file import faults_in, find_study, read_study_file
+from runners.planning.study_schema import DataConfig
+from runners.store.prepare import find_split, read_folder
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
@@ -23,21 +22,11 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
 
     Raises `StudyError` where the study file cannot be used, or its aggregations do not fit the tasks of the folder.
     """
-    from aggregation_lab.data.challenge import read_dataset
-
     file = find_study(study) if study else None
-    loaded = load_study(file, data=root) if file else None
+    loaded = read_study_file(file, data=root) if file else None
     settings = loaded.data if loaded else DataConfig()
     try:
-        dataset = read_dataset(
-            root.expanduser(),
-            tasks=settings.tasks,
-            groups=settings.groups,
-            subjects=settings.subjects,
-            laterality=settings.laterality,
-            rules=settings,
-            progress=preparation(console),
-        )
+        dataset = read_folder(root.expanduser(), settings, preparation(console))
     except DataError as error:
         return _refuse(root, error, console)
     try:
@@ -45,7 +34,7 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
     except DataError as error:  # why there is no split, the warnings may tell
         return _refuse(root, DataError(str(error), error.problems + dataset.warnings), console)
     if loaded and file:
-        with naming(file):
+        with faults_in(file):
             loaded.partitions(dataset.tasks)
     console.print(_task_table(dataset, split.table))
     _say_sharing(dataset, settings.shares, console)
@@ -80,12 +69,11 @@ def _task_table(dataset: "Dataset", split) -> Table:
     for name, task in dataset.tasks.items():
         rows = dataset.cases["task"] == name
         counts = parts[rows].value_counts()
-        points = {TaskType.REGRESSION: f"{task.classes} points", TaskType.DETECTION: "box"}
         table.add_row(
             name,
             str(task.type),
             task.group,
-            points.get(task.type, str(task.classes)),
+            task.type.size(task.classes),
             str(int(rows.sum())),
             *(str(int(counts.get(part, 0))) for part in ("train", "val", "test")),
             str(dataset.cases.loc[rows, "subject"].nunique()),
@@ -117,17 +105,17 @@ def _say_sharing(dataset: "Dataset", shares: tuple[float, float, float], console
     say(console, f"{found.near_duplicates} pairs of near-duplicates, {found.mirrored} of them mirrored")
     say(console, f"{found.components} components, the largest of {found.largest_component} images")
     say(console, _known_patients(dataset))
-    leaking = found.table[(found.table["copies"] > 0) | (found.table["kin"] > 0)]
+    leaking = found.table[(found.table["copies"] > 0) | (found.table["related"] > 0)]
     if leaking.empty:
         say(console, "independent splits per task would leak none of what is known to belong together")
         return
-    title = "Test images that a split per task would leak: trained on by another task; kin of a training image"
+    title = "Test images that a split per task would leak: trained on by another task; related to a training image"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("task", no_wrap=True)
-    for name in ("shared", "test", "other task", "kin"):
+    for name in ("shared", "test", "other task", "related"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in leaking.to_dict("records"):
         copies = f"{row['copies']:.1f} ({row['copies_share']:.0%})"
-        kin = f"{row['kin']:.1f} ({row['kin_share']:.0%})"
-        table.add_row(row["task"], str(row["shared"]), f"{row['test']:.1f}", copies, kin)
+        related = f"{row['related']:.1f} ({row['related_share']:.0%})"
+        table.add_row(row["task"], str(row["shared"]), f"{row['test']:.1f}", copies, related)
     console.print(table)

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from aggregation_lab.naming import printable
+from aggregation_lab.text import escaped
 
 
 class Terminal(Console):
@@ -19,7 +19,12 @@ class Terminal(Console):
         super().__init__(markup=False, emoji=False, highlight=False, **settings)
 
     def render_str(self, text: str, **settings: Any) -> Text:
-        return super().render_str(printable(text, keep="\n"), **settings)
+        return super().render_str(escaped(text, keep="\n"), **settings)
+
+
+def screen() -> Terminal:
+    """The terminal that standard output is; 140 columns where it is something else."""
+    return Terminal(width=None if sys.stdout.isatty() else 140)
 
 
 def show_all_characters() -> None:

@@ -2,26 +2,28 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
-from runners.execution.device_slots import device_type, places, threads_each
+from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.engines import run_here, run_on_slurm
-from runners.execution.pool import Outcome, run_pool
-from runners.execution.progress import GridProgress, preparation, say, say_warnings
+from runners.execution.pool import run_pool
+from runners.execution.progress import GridDisplay, preparation, say, say_warnings
+from runners.execution.run_watch import Outcome
 from runners.execution.slurm import queue, submit
 from runners.execution.slurm.job import ArrayJob
 from runners.execution.time_estimate import learn
 from runners.execution.worker import WorkerConfig
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 from runners.planning.plan import PlannedRun, select
-from runners.planning.study import Study
-from runners.store import study_folder
+from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
-from runners.store.prepare import Plan, check_model, prepare
-from runners.store.run_store import SET_ASIDE, RunStore, State, Status
+from runners.store.prepare import check_model, prepare
+from runners.store.run_folder import State, Status, counted
+from runners.store.run_store import SET_ASIDE, RunStore
+from runners.store.study_folder import StudyFolder
 
 TAKEN = {
     Rerun.MISSING: {State.PENDING, State.FAILED},
@@ -35,142 +37,137 @@ MOST_REPEATS = 3
 
 
 @dataclass(frozen=True)
-class Grid:
-    """A prepared study: its plan, the `chosen` runs of it, where they are trained and with what."""
+class GridCall:
+    """One call of `run-grid`: all `runs` of the study, those `chosen`, where they are trained and with what.
+
+    `repeated` counts by id how often a run was trained again because its tables were damaged.
+    """
 
     study: Study
-    out: Path
     runs: Sequence[PlannedRun]
     chosen: Sequence[PlannedRun]
-    store: RunStore
     config: WorkerConfig
-    places: Sequence[str | None]
+    devices: Sequence[str | None]
     options: GridOptions
     console: Console
+    repeated: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def folder(self) -> StudyFolder:
+        return self.config.folder
 
     def train(self, todo: Sequence[PlannedRun]) -> Outcome:
         """Train `todo`, the most expensive first, with progress on screen and tables kept up to date."""
         if not todo:
             return Outcome()
-        estimate = learn(self.store, self.runs)
-        ordered = sorted(todo, key=lambda run: -estimate.cost(run))
-        with GridProgress(ordered, self.console, lambda: collect(self.out, self.runs)) as progress:
+        ordered = learn(self.folder.runs, self.runs).largest_first(todo)
+        with GridDisplay(ordered, self.console, lambda: collect(self.folder, self.runs)) as progress:
             if self.options.engine is EngineName.DEBUG:
-                return run_here(ordered, self.store, self.config, progress, fail_fast=self.options.fail_fast)
+                return run_here(ordered, self.config, progress)
             if self.options.engine is EngineName.SLURM:
-                job = ArrayJob(
-                    self.out, self.config.threads, self.options.jobs, self.options.device, self.options.fail_fast
-                )
-                return run_on_slurm(ordered, self.store, self.study, job, progress)
-            return run_pool(
-                ordered, self.store, self.config, progress, places=self.places, fail_fast=self.options.fail_fast
-            )
+                return run_on_slurm(ordered, self.study, ArrayJob(self.config, self.options.jobs), progress)
+            return run_pool(ordered, self.config, progress, devices=self.devices)
 
-    def collect(self, repeated: Counter[str]) -> list[PlannedRun]:
+    def collect(self) -> list[PlannedRun]:
         """Write the tables. Runs of which a table is damaged are set aside and returned; the tables lack them.
 
         One that another grid has set aside and claimed meanwhile is left to it, and returned to be waited for.
-        `repeated` counts by id how often runs were damaged: a disk that damages one again and again ends the grid.
-        Raises `DamagedResult` then.
+        Raises `DamagedResult` where the disk damages one run again and again.
         """
         damaged: list[PlannedRun] = []
         while True:
             try:
-                collect(self.out, self.runs)
+                collect(self.folder, self.runs)
                 return damaged
-            except DamagedResult as found:
-                repeated[found.run.id] += 1
-                if repeated[found.run.id] > MOST_REPEATS:
+            except DamagedResult as error:
+                self.repeated[error.run.id] += 1
+                if self.repeated[error.run.id] > MOST_REPEATS:
                     raise
-                for folder in self.store.set_aside([found.run]):
-                    kept = f"kept in {SET_ASIDE}/{folder.name}"
-                    say(self.console, f"{found.path}: is damaged; {kept}, its run is trained again")
-                damaged.append(found.run)
+                for moved in self.folder.runs.set_aside([error.run]):
+                    kept = f"kept in {SET_ASIDE}/{moved.name}"
+                    say(self.console, f"{error.path}: is damaged; {kept}, its run is trained again")
+                damaged.append(error.run)
 
 
-def run_study(study: Study, file: Path, out: Path, options: GridOptions, console: Console) -> int:
+def run_study(study: Study, file: Path, folder: StudyFolder, options: GridOptions, console: Console) -> int:
     """Prepare, train what `options` ask for, collect. Returns the exit code: 0, 1, or 130 after Ctrl-C.
 
     Raises `ModelError` before any worker starts where the model cannot be built, and `AgglabError` at the end where
     the tables cannot be written.
     """
-    grid, todo = _open(study, file, out, options, console)
+    call, todo = _open(study, file, folder, options, console)
     failed: dict[str, str] = {}
-    repeated = Counter[str]()
     while True:
-        outcome = grid.train(todo)
+        outcome = call.train(todo)
         failed.update(outcome.failed)
-        todo = grid.collect(repeated)
+        todo = call.collect()
         if not todo or outcome.interrupted:
             break
-    finished = conclude(out, grid.chosen, grid.store.statuses(grid.runs), failed, console)
-    if outcome.interrupted and options.engine is EngineName.SLURM:
-        say(console, queue.parting_words(out))
-        return INTERRUPTED
-    if outcome.interrupted:
+    finished = conclude(folder, call.chosen, folder.runs.statuses(call.runs), failed, console)
+    if not outcome.interrupted:
+        return 0 if finished else 1
+    if options.engine is EngineName.SLURM:
+        say(console, queue.last_message(folder))
+    else:
         command = "the same command without --rerun all" if options.rerun is Rerun.ALL else "the same command"
         say(console, f"interrupted; {command} continues where it stopped")
-        return INTERRUPTED
-    return 0 if finished else 1
+    return INTERRUPTED
 
 
-def _open(study: Study, file: Path, out: Path, options: GridOptions, console: Console) -> tuple[Grid, list[PlannedRun]]:
+def _open(
+    study: Study, file: Path, folder: StudyFolder, options: GridOptions, console: Console
+) -> tuple[GridCall, list[PlannedRun]]:
     """A prepared grid and the runs it takes up; other grids may be at work in the same folder."""
     on_cluster = options.engine is EngineName.SLURM
     if on_cluster:
-        submit.check_folder(out)
+        submit.check_folder(folder)
         submit.check_available()
     device = None if on_cluster else device_type(options.device)
 
     def waiting() -> None:
-        say(console, f"another run-grid prepares {out}; waiting for it")
+        say(console, f"another run-grid prepares {folder}; waiting for it")
 
-    with study_folder.locked(out, study_folder.PREPARING, waiting):
-        plan: Plan = prepare(study, file, out, preparation(console))
-        say_warnings(console, plan.warnings)
-        for note in plan.notes:
-            say(console, note)
-        store = RunStore(out)
+    with folder.preparing(waiting):
+        plan = prepare(study, file, folder, preparation(console))
+        say_warnings(console, plan.warnings, plan.notes)
         chosen = select(plan.runs, options.only)
-        states = store.statuses(plan.runs)
+        states = folder.runs.statuses(plan.runs)
         taken = [run for run in chosen if states[run.id].state in TAKEN[options.rerun]]
         if taken:
             check_model(study, taken[0].spec.tasks[:1])
-        if options.rerun is Rerun.ALL:
-            store.set_aside(taken)
-        else:
-            _set_aside_damaged(store, taken, states, console)
-        states |= store.present(taken)  # others may have claimed some meanwhile, which then stay theirs
+        states |= _take_up(taken, states, folder.runs, options.rerun, console)
         taken = [run for run in taken if states[run.id].state is not State.RUNNING]
         elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
-        store.forget_failures(taken)
-        where = places(study, device, options, console) if device is not None else []
-        each = submit.threads_each(study.slurm, options.jobs) if on_cluster else threads_each(len(where))
-        threads = study_folder.fixed_threads(out, each)
-    config = WorkerConfig(out, threads=threads)
+        devices = worker_devices(study, device, options, console) if device is not None else []
+        threads = submit.threads_per_worker(study.slurm, options.jobs) if on_cluster else share_of_cores(len(devices))
+        config = WorkerConfig(folder, folder.fixed_threads(threads), options.device, options.fail_fast)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0
-    others = f", {len(elsewhere)} in the hands of others" if elsewhere else ""
-    width = f"Slurm array of {study.slurm.tasks}" if on_cluster else f"{len(where)} at a time"
-    counts = f"{len(plan.runs)} runs, {done} finished, {len(taken)} to do{others}, {width}"
-    say(console, f"{out}: {counts}")
-    grid = Grid(study, out, plan.runs, chosen, store, config, where, options, console)
-    return grid, [*taken, *elsewhere]
+    others = f", {len(elsewhere)} claimed by others" if elsewhere else ""
+    width = f"Slurm array of {study.slurm.tasks}" if on_cluster else f"{len(devices)} at a time"
+    say(console, f"{folder}: {len(plan.runs)} runs, {done} finished, {len(taken)} to do{others}, {width}")
+    return GridCall(study, plan.runs, chosen, config, devices, options, console), [*taken, *elsewhere]
 
 
-def _set_aside_damaged(
-    store: RunStore, runs: Sequence[PlannedRun], states: dict[str, Status], console: Console
-) -> None:
-    """Keep results that cannot be used, such as those of another run, out of the way of those that take their place."""
+def _take_up(
+    runs: Sequence[PlannedRun], states: dict[str, Status], store: RunStore, rerun: Rerun, console: Console
+) -> dict[str, Status]:
+    """Move away what keeps `runs` from being trained, and say which of it nobody has asked to repeat.
+
+    Returns their states after that: others may have claimed some meanwhile, which then stay theirs.
+    """
     for run in runs:
-        if states[run.id].damaged:
-            for folder in store.set_aside([run]):
-                say(
-                    console, f"{run.title}: {states[run.id].reason}; what is there is kept in {SET_ASIDE}/{folder.name}"
-                )
+        if rerun is Rerun.ALL or states[run.id].damaged:
+            for moved in store.set_aside([run]):
+                if rerun is not Rerun.ALL:
+                    kept = f"what is there is kept in {SET_ASIDE}/{moved.name}"
+                    say(console, f"{run.title}: {states[run.id].reason}; {kept}")
+    after = store.present(runs)
+    store.forget_failures([run for run in runs if after[run.id].state is not State.RUNNING])
+    return after
 
 
 def conclude(
-    out: Path,
+    folder: StudyFolder,
     chosen: Sequence[PlannedRun],
     states: dict[str, Status],
     failed: dict[str, str],
@@ -178,17 +175,16 @@ def conclude(
 ) -> bool:
     """Say what is left to do and why. Returns whether every chosen run is finished.
 
-    A run that still has a living claim is in the hands of another grid.
+    A run that still has a living claim is claimed by another grid.
     """
     for run in chosen:
         status = states[run.id]
         if status.state in (State.FAILED, State.STALE, State.RUNNING) and run.id not in failed:
             say(console, f"{status.state}  {run.title}: {status.reason}")
-    counts = Counter(states[run.id].state for run in chosen)
-    text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    say(console, f"{text}; tables in {out}")
-    if counts[State.FAILED]:
+    ends = [states[run.id].state for run in chosen]
+    say(console, f"{counted(ends)}; tables in {folder}")
+    if State.FAILED in ends:
         say(console, "tracebacks are in each run's error.json and log.txt")
-    if counts[State.STALE]:
-        say(console, "stale runs keep their old result, which the tables leave out; --rerun stale trains them anew")
-    return counts[State.DONE] == len(chosen)
+    if State.STALE in ends:
+        say(console, "stale runs keep their old result, which the tables leave out; --rerun stale trains them again")
+    return set(ends) <= {State.DONE}

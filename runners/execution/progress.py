@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from aggregation_lab.errors import AgglabError
-from aggregation_lab.naming import printable
+from aggregation_lab.text import escaped
 from runners.planning.plan import PlannedRun
+from runners.store.run_files import RunProgress
 
 HEARTBEAT = 30.0
 """Seconds between the plain lines that say the grid still works."""
@@ -24,7 +24,7 @@ WARNINGS_SHOWN = 5
 """Most warnings on the data that a grid or a plan shows."""
 
 
-class GridProgress:
+class GridDisplay:
     """A `Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
 
     def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], None]):
@@ -32,7 +32,7 @@ class GridProgress:
         self._total = sum(run.flops for run in runs) or 1.0
         self._count = len(runs)
         self._ended: dict[str, PlannedRun] = {}
-        self._active: dict[str, tuple[PlannedRun, Mapping[str, Any]]] = {}
+        self._active: dict[str, tuple[PlannedRun, RunProgress | None]] = {}
         self._start = self._spoken = time.monotonic()
         self._next_collection = 0.0
         self._bar = Progress(
@@ -46,7 +46,7 @@ class GridProgress:
         self._bar_task = self._bar.add_task("grid", total=self._count, eta="")
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> "GridProgress":
+    def __enter__(self) -> "GridDisplay":
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -56,9 +56,9 @@ class GridProgress:
 
     def started(self, run: PlannedRun) -> None:
         self._ended.pop(run.id, None)  # another grid may take up a run that failed here
-        self._active[run.id] = run, {}
+        self._active[run.id] = run, None
 
-    def progressed(self, run: PlannedRun, progress: Mapping[str, Any]) -> None:
+    def progressed(self, run: PlannedRun, progress: RunProgress) -> None:
         self._active[run.id] = run, progress
 
     def paused(self, run: PlannedRun) -> None:
@@ -79,7 +79,7 @@ class GridProgress:
 
     def failed(self, run: PlannedRun, message: str) -> None:
         self._end(run)
-        line = printable(f"  {self._counter()}  {run.title}: {message}", keep="\n")
+        line = escaped(f"  {self._counter()}  {run.title}: {message}", keep="\n")
         self._say(Text.assemble(("FAILED", "red"), line))
 
     def noted(self, message: str) -> None:
@@ -104,7 +104,7 @@ class GridProgress:
 
     def _eta(self) -> str:
         """Time left, were the rest to go at the pace so far; runs in hand count by the share of their steps."""
-        partial = sum(run.flops * at["step"] / at["steps"] for run, at in self._active.values() if at)
+        partial = sum(run.flops * at.step / at.steps for run, at in self._active.values() if at)
         share = (sum(run.flops for run in self._ended.values()) + partial) / self._total
         elapsed = time.monotonic() - self._start
         if share <= 0 or elapsed < 1:
@@ -115,18 +115,18 @@ class GridProgress:
         self._bar.update(self._bar_task, completed=len(self._ended), eta=self._eta())
         lines = Table.grid(padding=(0, 2))
         for run, progress in self._active.values():
-            lines.add_row("  ", Text(printable(run.title)), _where(progress))
+            lines.add_row("  ", Text(escaped(run.title)), _where(progress))
         return Group(self._bar, lines)
 
 
-def _where(progress: Mapping[str, Any]) -> str:
-    if not progress:
+def _where(progress: RunProgress | None) -> str:
+    if progress is None:
         return "starts"
-    if progress["phase"] != "training":
-        return progress["phase"]
-    loss = f"  loss {progress['loss']:.3f}" if math.isfinite(progress["loss"]) else ""
-    score = f"  val {progress['score']:.3f}" if math.isfinite(progress["score"]) else ""
-    return f"step {progress['step']}/{progress['steps']}{loss}{score}"
+    if progress.phase != "training":
+        return progress.phase
+    loss = f"  loss {progress.loss:.3f}" if math.isfinite(progress.loss) else ""
+    score = f"  val {progress.score:.3f}" if math.isfinite(progress.score) else ""
+    return f"step {progress.step}/{progress.steps}{loss}{score}"
 
 
 def duration(seconds: float) -> str:
@@ -139,16 +139,18 @@ def duration(seconds: float) -> str:
 
 def say(console: Console, line: str | Text) -> None:
     """Print one line as it is: no markup, no colours on numbers, no breaks."""
-    shown = printable(line, keep="\n") if isinstance(line, str) else line
+    shown = escaped(line, keep="\n") if isinstance(line, str) else line
     console.print(shown, soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
-def say_warnings(console: Console, warnings: Sequence[object]) -> None:
-    """The first warnings, and how many more there are."""
+def say_warnings(console: Console, warnings: Sequence[object], notes: Sequence[str] = ()) -> None:
+    """The first warnings, and how many more there are; all notes."""
     for warning in warnings[:WARNINGS_SHOWN]:
         say(console, f"warning  {warning}")
     if len(warnings) > WARNINGS_SHOWN:
         say(console, f"and {len(warnings) - WARNINGS_SHOWN} more; `agglab validate` lists all")
+    for note in notes:
+        say(console, note)
 
 
 def preparation(console: Console) -> Callable[[str, int, int], None]:

@@ -2,20 +2,32 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from runners.planning.plan import PlannedRun
-from runners.store.run_store import RunStore, State, Status
+from runners.store.run_files import RunProgress
+from runners.store.run_folder import State, Status
+from runners.store.run_store import RunStore
 
 LOOK_SHARE = 0.05
 """Largest share of time that goes into looking: a network file system takes its time for a thousand folders."""
+
+
+@dataclass
+class Outcome:
+    """How a grid ended: run ids that finished and messages of those that failed."""
+
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 class Watcher(Protocol):
     """Sees what happens in a grid: the progress display, and the collection of tables."""
 
     def started(self, run: PlannedRun) -> None: ...
-    def progressed(self, run: PlannedRun, progress: Mapping[str, Any]) -> None: ...
+    def progressed(self, run: PlannedRun, progress: RunProgress) -> None: ...
     def paused(self, run: PlannedRun) -> None: ...
     def finished(self, run: PlannedRun, seconds: float) -> None: ...
     def failed(self, run: PlannedRun, message: str) -> None: ...
@@ -23,8 +35,8 @@ class Watcher(Protocol):
     def ticked(self) -> None: ...
 
 
-class Watch:
-    """Looks at the runs again and again and tells the watcher what has changed. Ended runs are not looked at twice."""
+class RunWatch:
+    """Looks at the runs again and again and reports what has changed. Finished runs are not looked at twice."""
 
     def __init__(self, runs: Sequence[PlannedRun], store: RunStore, watcher: Watcher):
         self._runs, self._store, self._watcher = {run.id: run for run in runs}, store, watcher
@@ -37,13 +49,20 @@ class Watch:
         if at_once or start >= self._next:
             unsettled = [run for run in self._runs.values() if self._known[run.id].state is not State.DONE]
             for run_id, status in self._store.present(unsettled).items():
-                self._tell(self._runs[run_id], self._known[run_id], status)
+                self._report(self._runs[run_id], self._known[run_id], status)
                 self._known[run_id] = status
             now = time.monotonic()
             self._next = now + (now - start) / LOOK_SHARE
         return {run_id: status.state for run_id, status in self._known.items()}
 
-    def _tell(self, run: PlannedRun, before: Status, now: Status) -> None:
+    def outcome(self, unrecorded: Mapping[str, str], interrupted: bool) -> Outcome:
+        """How the runs fare at the end; `unrecorded` holds failures that could not be written into a run's folder."""
+        states = self._store.present(list(self._runs.values()))
+        done = [run for run, status in states.items() if status.state is State.DONE]
+        failed = {run: status.reason for run, status in states.items() if status.state is State.FAILED}
+        return Outcome(done, {run: unrecorded[run] for run in unrecorded if run not in done} | failed, interrupted)
+
+    def _report(self, run: PlannedRun, before: Status, now: Status) -> None:
         changed = now.state is not before.state
         if now.state is not State.PENDING and changed and before.state is not State.RUNNING:
             self._watcher.started(run)

@@ -9,7 +9,7 @@ from runners.store.run_store import RunStore
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TimeEstimate:
     """Seconds of a run on one worker: `overhead` + operations / `rate`. `finished` runs taught them; 0 is a guess."""
 
     overhead: float
@@ -18,6 +18,9 @@ class Estimate:
 
     def cost(self, run: PlannedRun) -> float:
         return self.overhead + run.flops / self.rate
+
+    def largest_first(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+        return sorted(runs, key=lambda run: -self.cost(run))
 
     def by_aggregation(self, runs: Iterable[PlannedRun]) -> dict[str, float]:
         """Seconds of one worker for each aggregation; a run that two of them share counts for both."""
@@ -28,11 +31,11 @@ class Estimate:
         return total
 
 
-def learn(store: RunStore, runs: Sequence[PlannedRun], guess: float = 1.0) -> Estimate:
+def learn(store: RunStore, runs: Sequence[PlannedRun], guess: float = 1.0) -> TimeEstimate:
     """Fit the finished runs' seconds; `guess` is the rate, in operations per second, while there are none."""
     states = store.present(runs)
     taken = [(run.flops, seconds) for run in runs if (seconds := states[run.id].seconds)]
     if not taken:
-        return Estimate(0.0, guess, 0)
+        return TimeEstimate(0.0, guess, 0)
     overhead, slope = cost.line(taken)
-    return Estimate(overhead, 1.0 / slope, len(taken))
+    return TimeEstimate(overhead, 1.0 / slope, len(taken))

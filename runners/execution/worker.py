@@ -1,7 +1,7 @@
 """A worker: takes runs from the store and trains them, one after the other, until none is left to take.
 
 It keeps the data open and its process warm for all of them. What it does is written in the run folders; its parent, if
-it has one, hears only what cannot be written there.
+it has one, receives only what cannot be written there.
 """
 
 import os
@@ -19,7 +19,9 @@ from aggregation_lab.files import cannot_be_written
 from runners.execution.worker_process import describe, imported, output_to
 from runners.planning.plan import PlannedRun
 from runners.store.claims import Claim
-from runners.store.run_store import LOG, RunStore, State, claimed, record_failure
+from runners.store.run_files import RunProgress
+from runners.store.run_folder import LOG, State, claimed, record_failure
+from runners.store.study_folder import StudyFolder
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAUSE = 0.2
@@ -28,53 +30,52 @@ PAUSE = 0.2
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker is made of. `load`, `train` and `interruption`, the exception that makes `train` leave a checkpoint
-    and end, are `module:name`, imported in the worker."""
+    """What a worker is made of. With `fail_fast` it ends at its first failure. `load`, `train` and `interruption`, the
+    exception that makes `train` leave a checkpoint and end, are `module:name`, imported in the worker."""
 
-    out: Path
+    folder: StudyFolder
     threads: int
     device: str | None = None
-    load: str = "runners.store.study_folder:load_prepared"
+    fail_fast: bool = False
+    load: str = "runners.store.prepared_data:load_prepared"
     train: str = "aggregation_lab.training.execution:train_run"
     interruption: str = "aggregation_lab.training.trainer:RunInterrupted"
 
 
 class End(Enum):
-    """Why a worker ends: nothing is left to take, it was told to stop, or its process can no longer be trusted."""
+    """Why a worker ends: nothing is left to take, it was asked to stop, or its process can no longer be trusted."""
 
     NOTHING_LEFT = "nothing left"
     STOPPED = "stopped"
-    BROKEN = "broken"
+    PROCESS_FAILED = "process failed"
 
 
 @dataclass
 class Worker:
-    """`runs` in the order in which they should be taken. `stop` is asked after every step; `unrecorded` hears of a
-    failure that the run's folder does not hold, such as that it cannot be written. With `fail_fast` the worker ends at
-    its first failure."""
+    """`runs` in the order in which they should be taken. `stop` is asked after every step; `unrecorded` is called with
+    a failure that the run's folder does not hold, such as that it cannot be written."""
 
     config: WorkerConfig
     runs: Sequence[PlannedRun]
     stop: Callable[[], bool]
     unrecorded: Callable[[PlannedRun, str], None]
-    fail_fast: bool = False
     given_up: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         os.environ.update({name: str(self.config.threads) for name in THREAD_VARIABLES})
-        self._prepared = imported(self.config.load)(self.config.out)
+        self._prepared = imported(self.config.load)(self.config.folder)
         self._train = imported(self.config.train)
         self._interruption = imported(self.config.interruption)
-        self._store = RunStore(self.config.out)
+        self._store = self.config.folder.runs
 
     def work(self) -> End:
         """Train what is to be had."""
         while not self.stop():
             states = self._store.present([run for run in self.runs if run.id not in self.given_up])
-            open_ = [run for run in self.runs if run.id in states and states[run.id].state is State.PENDING]
-            if not open_:
+            pending = [run for run in self.runs if run.id in states and states[run.id].state is State.PENDING]
+            if not pending:
                 return End.NOTHING_LEFT
-            end = self._first_of(open_)
+            end = self._first_of(pending)
             if end is not None:
                 return end
         return End.STOPPED
@@ -117,17 +118,17 @@ class Worker:
             if reporter.interrupted:
                 return None if claim.lost else End.STOPPED
             trustworthy = isinstance(error, AgglabError)
-            claim.beat()  # a run that another has taken over, or set aside, fails in ways that are not its own
+            claim.beat()  # a run that another has taken over, or set aside, fails because of that
             if claim.lost:
-                return None if trustworthy else End.BROKEN
+                return None if trustworthy else End.PROCESS_FAILED
             message = describe(error)
             try:
                 record_failure(folder, message, traceback.format_exc())
             except AgglabError:
                 self._give_up(run, message)
             if not trustworthy:
-                return End.BROKEN
-            return End.STOPPED if self.fail_fast else None
+                return End.PROCESS_FAILED
+            return End.STOPPED if self.config.fail_fast else None
 
     def _give_up(self, run: PlannedRun, message: str) -> None:
         self.given_up.add(run.id)
@@ -135,7 +136,7 @@ class Worker:
 
 
 class _Reporter:
-    """Called by the run after every step: shows progress, hears the order to stop, and ends a run that was lost."""
+    """Called by the run after every step: shows progress, sees the order to stop, and ends a run that was lost."""
 
     LOOK_EVERY = 0.1
     """Least seconds between two looks at the order to stop."""
@@ -149,13 +150,7 @@ class _Reporter:
         if now - self._looked < self.LOOK_EVERY:
             return
         self._looked = now
-        self._claim.progress = {
-            "step": progress.step,
-            "steps": progress.steps,
-            "loss": progress.loss,
-            "score": progress.score,
-            "phase": progress.phase,
-        }
+        self._claim.progress = RunProgress.model_validate(progress)
         if self._claim.lost or self._stop():
             self.interrupted = True
             raise self._interruption

@@ -11,8 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.errors import AgglabError
-from aggregation_lab.shortage import ADVICE, is_out_of_memory
+from aggregation_lab.errors import LESS_MEMORY, AgglabError, is_out_of_memory
 
 _REMEDIES = {
     errno.ENOSPC: "; free space",
@@ -64,7 +63,7 @@ def describe(error: BaseException) -> str:
     if isinstance(error, AgglabError):
         return " ".join(lines)
     if is_out_of_memory(error):
-        return f"out of memory ({lines[0] if lines else type(error).__name__}); {ADVICE}"
+        return f"out of memory ({lines[0] if lines else type(error).__name__}); {LESS_MEMORY}"
     if isinstance(error, OSError) and error.strerror:
         remedy = _REMEDIES.get(error.errno or 0, "")
         return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}{remedy}"

@@ -1,12 +1,14 @@
-"""What a run will cost, by estimate: operations, seconds, memory. Finished runs teach the seconds."""
+"""What a run will cost, by estimate: operations, seconds, memory. Finished runs give the seconds."""
 
 import heapq
 import os
 import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from aggregation_lab.config import ModelConfig, TrainingConfig
 
@@ -34,14 +36,16 @@ _SHAPES = {
 
 def shape(encoder: str) -> tuple[int, int]:
     """Channels and blocks of a DINOv3 ViT by its name."""
-    found = re.search("|".join(_SHAPES), encoder)
-    return _SHAPES[found.group()] if found else _SHAPES["small"]
+    size = re.search("|".join(_SHAPES), encoder)
+    return _SHAPES[size.group()] if size else _SHAPES["small"]
 
 
-def _trained_shape(model: ModelConfig) -> tuple[int, int]:
-    """Channels of the encoder, and its blocks that are trained."""
+def _trained_parts(model: ModelConfig, training: TrainingConfig) -> tuple[int, int, int, int]:
+    """What is trained of an encoder: channels, blocks, FFNs (experts that copy one count each), tokens of an image."""
     width, blocks = shape(model.encoder)
-    return width, max(0, blocks - model.frozen_blocks)
+    blocks = max(0, blocks - model.frozen_blocks)
+    widened = min(model.moe.blocks, blocks) if model.moe.kind == "copy" and model.moe.experts else 0
+    return width, blocks, blocks + widened * (model.moe.experts - 1), (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
 
 
 def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
@@ -49,13 +53,9 @@ def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
 
     Frozen blocks cost nothing here: they run once per image and grid.
     """
-    width, blocks = _trained_shape(model)
-    tokens = (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
-    attention = 4 * tokens * width**2 + 2 * tokens**2 * width
-    ffn = 8 * tokens * width**2
-    widened = min(model.moe.blocks, blocks) if model.moe.kind == "copy" and model.moe.experts else 0
-    products = blocks * (attention + ffn) + widened * (model.moe.experts - 1) * ffn
-    return 3 * 2.0 * products
+    width, blocks, ffns, tokens = _trained_parts(model, training)
+    attention, ffn = 4 * tokens * width**2 + 2 * tokens**2 * width, 8 * tokens * width**2
+    return 3 * 2.0 * (blocks * attention + ffns * ffn)
 
 
 def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
@@ -63,10 +63,7 @@ def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
 
     Frozen blocks are weights alone; their kept output is mapped from disk.
     """
-    width, blocks = _trained_shape(model)
-    tokens = (training.image_size // PATCH) ** 2 + EXTRA_TOKENS
-    widened = min(model.moe.blocks, blocks) if model.moe.kind == "copy" and model.moe.experts else 0
-    ffns = blocks + widened * (model.moe.experts - 1)
+    width, blocks, ffns, tokens = _trained_parts(model, training)
     weights = blocks * 4 * width**2 + ffns * 8 * width**2
     frozen = model.frozen_blocks * 12 * width**2
     return PROCESS_BYTES + 4 * frozen + 16 * weights + ACTIVATION_BYTES * training.batch_size * tokens * width * ffns
@@ -79,8 +76,8 @@ def available_bytes() -> float:
         text = Path("/proc/meminfo").read_text(encoding="utf-8")
     except OSError:
         return min(allowed, float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
-    found = re.search(r"MemAvailable:\s+(\d+) kB", text)
-    return min(allowed, float(found.group(1)) * 1024 if found else float("inf"))
+    available = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    return min(allowed, float(available.group(1)) * 1024 if available else float("inf"))
 
 
 def cores() -> int:
@@ -90,7 +87,7 @@ def cores() -> int:
 
 
 def _from_slurm(name: str) -> float:
-    """A number that Slurm tells its jobs; infinity where it tells none."""
+    """A number in a variable that Slurm sets for its jobs; infinity where there is none."""
     text = os.environ.get(name, "")
     return float(text) if re.fullmatch(r"[1-9][0-9]{0,15}", text) else float("inf")
 
@@ -118,20 +115,26 @@ def line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return float(intercept), float(slope / scale)
 
 
-def matrix_rate(device: str, threads: int, seconds: float = 0.3) -> float:
+def matrix_rate(device: str, threads: int, seconds: float = 0.1) -> float:
     """Operations per second of a plain matrix product on `device` with `threads`, measured for about `seconds`."""
-    import time
+    if device != "cpu":
+        return _rate(4096, _product_of_torch(device, 4096), seconds)
+    matrix = np.ones((768, 768), np.float32)
+    with threadpool_limits(threads, user_api="blas"):
+        return _rate(768, lambda: matrix @ matrix, seconds)
 
+
+def _product_of_torch(device: str, side: int) -> Callable[[], object]:
     import torch
 
-    torch.set_num_threads(threads)
-    on_accelerator = torch.device(device).type != "cpu"
-    side = 4096 if on_accelerator else 768
-    dtype = torch.bfloat16 if on_accelerator else torch.float32
-    matrix = torch.ones(side, side, device=device, dtype=dtype)
-    float((matrix @ matrix)[0, 0])
+    matrix = torch.ones(side, side, device=device, dtype=torch.bfloat16)
+    return lambda: float((matrix @ matrix)[0, 0])  # reading a value waits for the product
+
+
+def _rate(side: int, product: Callable[[], object], seconds: float) -> float:
+    product()
     start, products = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
-        float((matrix @ matrix)[0, 0])  # reading a value waits for the product
+        product()
         products += 1
     return products * 2.0 * side**3 / (time.perf_counter() - start)

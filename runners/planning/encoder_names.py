@@ -19,13 +19,13 @@ def known_encoders() -> dict[str, tuple[str, ...]]:
     """Names of timm's DINOv3 ViTs, each with the names of its weights."""
     timm = find_spec("timm")
     source = Path(timm.origin).parent / "models" / "eva.py" if timm and timm.origin else None
-    found = _WEIGHTS.findall(source.read_text(encoding="utf-8")) if source and source.is_file() else []
-    if not found:  # another release of timm may keep them elsewhere
+    listed = _WEIGHTS.findall(source.read_text(encoding="utf-8")) if source and source.is_file() else []
+    if not listed:  # another release of timm may keep them elsewhere
         import timm as library
 
-        found = [(name, "") for name in library.list_models("*dinov3*")]
+        listed = [(name, "") for name in library.list_models("*dinov3*")]
     weights: dict[str, tuple[str, ...]] = {}
-    for name, tag in found:
+    for name, tag in listed:
         weights[name] = (*weights.get(name, ()), *([tag] if tag else []))
     return weights
 

@@ -22,11 +22,11 @@ MOST_SEEDS = 1000
 
 def unknown_tasks(names: Iterable[str], known: Iterable[str], owner: str) -> str:
     """Says which tasks nobody knows, and which were meant or may be had instead."""
-    wanted, there = sorted(names), sorted(known)
-    close = difflib.get_close_matches(wanted[0], there, n=1)
-    listed = ", ".join(printable(name, 60) for name in there[:40]) + ("..." if len(there) > 40 else "")
+    unknown, tasks = sorted(names), sorted(known)
+    close = difflib.get_close_matches(unknown[0], tasks, n=1)
+    listed = ", ".join(printable(name, 60) for name in tasks[:40]) + ("..." if len(tasks) > 40 else "")
     hint = f"did you mean {printable(close[0])}?" if close else f"{owner} has {listed}"
-    return f"unknown task {', '.join(printable(name, 60) for name in wanted[:5])}; {hint}"
+    return f"unknown task {', '.join(printable(name, 60) for name in unknown[:5])}; {hint}"
 
 
 # ---- one value ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from aggregation_lab.errors import StudyError
 from aggregation_lab.run import RunSpec
 from aggregation_lab.text import printable
 from runners.planning.cost import flops_per_image
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
@@ -27,7 +27,7 @@ MOST_RUNS = 50_000
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run and the places where it counts: `labels` holds (aggregation, unit).
+    """One run and the units it counts as: `labels` holds (aggregation, unit).
 
     `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate.
     """
@@ -111,7 +111,7 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
     per_image = flops_per_image(study.model, study.training)
     labels: dict[RunKey, list[tuple[str, str]]] = {}
     aggregations = study.partitions(dataset.tasks)
-    planned = sum(len(each.units) for each in aggregations) * len(study.fractions) * len(study.seeds)
+    planned = sum(len(aggregation.units) for aggregation in aggregations) * len(study.fractions) * len(study.seeds)
     if planned > MOST_RUNS:
         advice = "take fewer aggregations, fractions or seeds"
         raise StudyError(f"fractions, seeds: make {planned} runs, {MOST_RUNS} are the most; {advice}")
@@ -121,7 +121,7 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
                 for seed in study.seeds:
                     labels.setdefault((unit.tasks, fraction, seed), []).append((aggregation.name, unit.name))
     runs = []
-    for (names, fraction, seed), places in labels.items():
+    for (names, fraction, seed), counted_as in labels.items():
         counts = {name: digests.train_cases(name, fraction) for name in names}
         weights = {task: weight for task, weight in study.training.loss_weights.items() if task in names}
         training = study.training.model_copy(update={"loss_weights": weights})
@@ -130,7 +130,7 @@ def plan_runs(study: Study, dataset: "Dataset", split: "Split") -> list[PlannedR
         spec = RunSpec(tasks, fraction, seed, study.model, training, data, checkpoint)
         steps = training.steps(sum(counts.values()))
         images = steps * training.batch_size
-        runs.append(PlannedRun(spec, tuple(places), sum(counts.values()), steps, images, images * per_image))
+        runs.append(PlannedRun(spec, tuple(counted_as), sum(counts.values()), steps, images, images * per_image))
     return runs
 
 

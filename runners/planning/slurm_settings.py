@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from aggregation_lab.config import Config
 from aggregation_lab.text import printable
 
-OURS = {
+FIELD_OF = {
     "array": "slurm.tasks",
     "partition": "slurm.partition",
     "time": "slurm.hours",
@@ -20,9 +20,9 @@ OURS = {
 }
 """Directives of sbatch that have a field of their own."""
 FIXED = ("error", "job-name", "nodes", "ntasks", "ntasks-per-node", "open-mode", "output", "signal")
-"""Directives that agglab sets: its tasks are processes of one node, it reads their logs and hears the time limit."""
+"""Directives that agglab sets: tasks are processes of one node, their logs are read, the time limit is announced."""
 # fmt: off
-TAKEN = frozenset({
+ALLOWED = frozenset({
     "account", "acctg-freq", "batch", "bb", "begin", "clusters", "comment", "constraint", "contiguous",
     "core-spec", "cores-per-socket", "cpu-freq", "cpus-per-gpu", "deadline", "delay-boot", "dependency",
     "distribution", "exclude", "exclusive", "extra", "extra-node-info", "gpu-bind", "gpu-freq", "gpus",
@@ -90,12 +90,12 @@ class SlurmSettings(Config):
         named: dict[str, Directive] = {}
         for key, value in directives.items():
             name = key.removeprefix("--").replace("_", "-")
-            if name in OURS:
-                raise ValueError(f"{name} has a field of its own; set {OURS[name]}")
+            if name in FIELD_OF:
+                raise ValueError(f"{name} has a field of its own; set {FIELD_OF[name]}")
             if name in FIXED:
                 raise ValueError(f"{name} is set by agglab; leave it out")
-            if name not in TAKEN:
-                close = difflib.get_close_matches(name, TAKEN, n=1)
+            if name not in ALLOWED:
+                close = difflib.get_close_matches(name, ALLOWED, n=1)
                 hint = f"did you mean {close[0]}?" if close else "it takes long names such as account, qos, constraint"
                 raise ValueError(f"{printable(key, 60)} is no option of sbatch that a study may set; {hint}")
             if name in named:

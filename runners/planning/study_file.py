@@ -14,12 +14,12 @@ from aggregation_lab.errors import ModelError, StudyError
 from aggregation_lab.text import printable
 from runners.planning.encoder_names import encoder_fault
 from runners.planning.plain_yaml import read_yaml
-from runners.planning.study import Study
+from runners.planning.study_schema import Study
 from runners.planning.user_paths import absolute_path, data_path, input_path
 
 SHIPPED = Path(__file__).parents[1] / "studies"
 MOST_FAULTS = 20
-"""Faults of a file that are told; a file with more has one cause that is plain by then."""
+"""Faults of a file that are reported; a file with more has one cause that is plain by then."""
 
 
 def find_study(name: str) -> Path:
@@ -35,7 +35,7 @@ def find_study(name: str) -> Path:
     raise StudyError(f"{name}: no such study file; {hint}")
 
 
-def load_study(path: Path, *, data: Path | None = None) -> Study:
+def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     """Read and check a study file; `data` takes the place of data.root.
 
     Raises `StudyError` with one line per fault.
@@ -51,7 +51,7 @@ def load_study(path: Path, *, data: Path | None = None) -> Study:
 
 
 @contextmanager
-def naming(file: Path) -> Iterator[None]:
+def faults_in(file: Path) -> Iterator[None]:
     """Errors that name a field of the study name its file, too."""
     try:
         yield
@@ -75,8 +75,8 @@ def parse_study(raw: dict[str, Any], source: str) -> Study:
         fields = [field for field in lines if not any(other.startswith(f"{field}.") for other in lines)]
         more = error.error_count() - MOST_FAULTS
         last = [f"and {more} more faults"] if more > 0 else []
-        told = [*(lines[field] for field in fields), *last]
-        raise StudyError("\n".join(f"{source}: {line}" for line in told)) from error
+        reported = [*(lines[field] for field in fields), *last]
+        raise StudyError("\n".join(f"{source}: {line}" for line in reported)) from error
 
 
 def _with_paths(study: Study, file: Path, data: Path | None) -> Study:
@@ -155,7 +155,7 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
             return []
         annotation: Any = info.annotation
         candidates = [annotation, *typing.get_args(annotation)]
-        nested = [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]
+        nested = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not nested:
             return []
         model = nested[0]

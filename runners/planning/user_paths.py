@@ -39,7 +39,7 @@ def output_path(path: Path, source: str = "--out") -> Path:
 
 
 def data_path(path: Path, source: str = "--data", folder: Path = Path()) -> Path:
-    """The folder of the data; that a missing one is a fault of the data is told when it is read.
+    """The folder of the data; that a missing one is a fault of the data is reported when it is read.
 
     Raises `StudyError` where `path` is something else than a folder.
     """
@@ -50,11 +50,11 @@ def data_path(path: Path, source: str = "--data", folder: Path = Path()) -> Path
 
 
 def input_path(path: Path | str, source: str, folder: Path, *, folders: bool = False) -> Path:
-    """A file to read, or with `folders` a folder; that it is missing is told when it is read.
+    """A file to read, or with `folders` a folder; that it is missing is reported when it is read.
 
     Raises `StudyError` where it is something else, such as a pipe or a device, which could be read forever.
     """
-    found = absolute_path(path, source, folder)
-    if found.exists() and not (found.is_file() or (folders and found.is_dir())):
-        raise StudyError(f"{source}: {found} is no regular file; give one")
-    return found
+    file = absolute_path(path, source, folder)
+    if file.exists() and not (file.is_file() or (folders and file.is_dir())):
+        raise StudyError(f"{source}: {file} is no regular file; give one")
+    return file

@@ -7,23 +7,22 @@ A claim is taken by linking a finished file to the next number, which succeeds f
 systems too. Numbers only grow while a claim is dead or released, and a file goes away only when a higher one stands, so
 a contender with an old view of the folder finds its number taken, or a higher one beside it, and steps back. A holder
 that was taken for dead sees the higher number at its next beat, and stops. So does one whose folder was set aside and
-made anew: the claim that has its number there, if any, does not hold its token.
+made again: the claim that has its number there, if any, does not hold its token.
 """
 
-import json
 import os
 import re
 import secrets
-import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from aggregation_lab import files
 from aggregation_lab.files import cannot_be_written, open_regular, read_bytes
+from runners.store.process_identity import birth, machine, slurm_job
+from runners.store.run_files import ClaimContent, RunProgress
 
 BEAT_EVERY = 2.0
 """Seconds between two heartbeats; progress is written with them."""
@@ -34,25 +33,25 @@ _NAME = re.compile(r"claim-(\d+)\.json")
 
 def latest(names: Iterable[str]) -> int:
     """Highest number of the claims among the file names of a folder; 0 where there is none."""
-    return max((int(found.group(1)) for name in names if (found := _NAME.fullmatch(name))), default=0)
+    return max((int(match.group(1)) for name in names if (match := _NAME.fullmatch(name))), default=0)
 
 
-def living(folder: Path, number: int) -> dict[str, Any] | None:
+def living(folder: Path, number: int) -> ClaimContent | None:
     """Content of claim `number` while its holder lives; None where it has let go or is gone.
 
     Processes of this machine are asked for; those of others, and of other containers, are known by their heartbeat.
     """
     path = folder / f"claim-{number}.json"
     try:
-        text = _text(path)
+        text = read_bytes(path)
         changed = path.stat().st_mtime
     except OSError:
         return None
     if not text:
         return None
     claim = _content(text)
-    if (claim["host"], claim["namespace"]) == _place():
-        return claim if claim["birth"] == _birth(claim["process"]) else None
+    if _is_of_this_machine(claim):
+        return claim if claim.birth == birth(claim.process) else None
     # Both times come from the clock of the file system, whatever the clock of this machine says.
     return claim if abs(_now(folder) - changed) < HEARTBEAT_LOST else None
 
@@ -60,10 +59,14 @@ def living(folder: Path, number: int) -> dict[str, Any] | None:
 def holder(folder: Path, number: int) -> int | None:
     """Process of this machine that holds or held claim `number` without having let go; None for any other."""
     try:
-        claim = _content(_text(folder / f"claim-{number}.json"))
+        claim = _content(read_bytes(folder / f"claim-{number}.json"))
     except OSError:
         return None
-    return claim["process"] if (claim["host"], claim["namespace"]) == _place() else None
+    return claim.process if _is_of_this_machine(claim) else None
+
+
+def _is_of_this_machine(claim: ClaimContent) -> bool:
+    return (claim.host, claim.namespace) == machine()
 
 
 class Claim:
@@ -75,10 +78,10 @@ class Claim:
 
     def __init__(self, folder: Path, number: int, token: str):
         self.number = number
-        self.progress: Mapping[str, Any] = {}
+        self.progress: RunProgress | None = None
         self.lost = False
         self._folder, self._path = folder, folder / f"claim-{number}.json"
-        self._token, self._written = token, _about_us({}, token)
+        self._token, self._written = token, _about_us(None, token)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep_alive, daemon=True)
 
@@ -91,7 +94,7 @@ class Claim:
         self._thread.join()
         try:
             # What is read is what is emptied, wherever its folder goes meanwhile.
-            with open(self._path, "r+", encoding="utf-8", opener=open_regular) as file:
+            with open(self._path, "r+b", opener=open_regular) as file:
                 if self._is_ours(file.read()):
                     file.truncate(0)  # needs no space, so a full disk does not keep the claim alive
         except OSError:
@@ -102,7 +105,7 @@ class Claim:
             self.beat()
 
     def beat(self) -> None:
-        """Show that the holder lives and how far it is, and find out whether the claim is still its own."""
+        """Show that the holder lives and how far it is, and find out whether it still has the claim."""
         try:
             if self._still_ours():
                 self._write()
@@ -124,13 +127,13 @@ class Claim:
 
     def _still_ours(self) -> bool:
         try:
-            found = latest(os.listdir(self._folder)), _text(self._path)
+            highest, text = latest(os.listdir(self._folder)), read_bytes(self._path)
         except FileNotFoundError:
             return False  # nobody takes the highest claim away, but with its folder
-        return not self.lost and found[0] <= self.number and self._is_ours(found[1])
+        return not self.lost and highest <= self.number and self._is_ours(text)
 
-    def _is_ours(self, text: str) -> bool:
-        return bool(_content(text)["token"] == self._token)
+    def _is_ours(self, text: bytes) -> bool:
+        return _content(text).token == self._token
 
 
 def take(folder: Path) -> Claim | None:
@@ -146,11 +149,11 @@ def take(folder: Path) -> Claim | None:
         number, token = before + 1, secrets.token_hex(16)
         if not _link(folder, number, token):
             return None
-        found = os.listdir(folder)
-        if latest(found) > number:
+        names = os.listdir(folder)
+        if latest(names) > number:
             (folder / f"claim-{number}.json").unlink(missing_ok=True)
             return None
-        for name in found:
+        for name in names:
             if 0 < latest([name]) < number:
                 with suppress(OSError):  # a lower claim counts for nothing, whatever it is
                     (folder / name).unlink()
@@ -165,113 +168,44 @@ def _link(folder: Path, number: int, token: str) -> bool:
     """Whether the claim with `number` could be put there: nobody was faster, swept the unfinished file or moved the
     folder away."""
     try:
-        with _temporary(folder, _about_us({}, token)) as temporary:
+        with _temporary(folder, _about_us(None, token)) as temporary:
             os.link(temporary, folder / f"claim-{number}.json")
     except (FileExistsError, FileNotFoundError):
         return False
     return True
 
 
-class _temporary:
+@contextmanager
+def _temporary(folder: Path, text: bytes) -> Iterator[Path]:
     """A file with `text` that vanishes at the end of the block if it still has its name."""
-
-    def __init__(self, folder: Path, text: str):
-        self._folder, self._text = folder, text
-
-    def __enter__(self) -> Path:
-        handle, self._path = files.temporary_file(self._folder, "claim")
-        try:
-            with open(handle, "w", encoding="utf-8") as stream:
-                stream.write(self._text)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+    handle, path = files.temporary_file(folder, "claim")
+    try:
+        with open(handle, "wb") as stream:
+            stream.write(text)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
-def _about_us(progress: Mapping[str, Any], token: str) -> str:
-    host, namespace = _place()
+def _about_us(progress: RunProgress | None, token: str) -> bytes:
+    host, namespace = machine()
     process = os.getpid()
-    who = {"host": host, "namespace": namespace, "process": process, "birth": _birth(process), "token": token}
-    return json.dumps({**who, "job": slurm_job(), "progress": dict(progress)})
+    born, job = birth(process) or "", slurm_job()
+    claim = ClaimContent(
+        host=host, namespace=namespace, process=process, birth=born, token=token, job=job, progress=progress
+    )
+    return claim.model_dump_json(exclude_none=True).encode()
 
 
-def slurm_job() -> str:
-    """The Slurm job that this process runs in, as its logs are named: JOB, or ARRAY_TASK; "" outside of Slurm."""
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
-
-
-def _text(path: Path) -> str:
-    return read_bytes(path).decode(errors="replace")
-
-
-def _content(text: str) -> dict[str, Any]:
-    """What a claim says. A damaged one is nobody's on this machine, and lives by its heartbeat; early ones have no
-    token."""
-    nobody = {"host": "", "namespace": "", "process": 0, "birth": "", "token": "", "job": "", "progress": {}}
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return nobody
-    if not isinstance(value, dict):
-        return nobody
-    claim = nobody | value
-    texts = all(isinstance(claim[name], str) for name in ("host", "namespace", "birth", "token", "job"))
-    if not texts or not _is_process(claim["process"]):
-        return nobody
-    return claim | {"progress": claim["progress"] if isinstance(claim["progress"], dict) else {}}
-
-
-def _is_process(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
-
-
-def is_progress(value: Mapping[str, Any]) -> bool:
-    """Whether the value is what a worker says of its run: numbers and a phase."""
-    step, steps = value.get("step"), value.get("steps")
-    counted = isinstance(step, int) and isinstance(steps, int) and 0 <= step <= steps < 2**53 and steps > 0
-    measured = all(isinstance(value.get(name), int | float) for name in ("loss", "score"))
-    return counted and measured and isinstance(value.get("phase"), str)
-
-
-def _place() -> tuple[str, str]:
-    """Machine and process namespace: containers of one machine can share its name, but not its process numbers."""
-    try:
-        return socket.gethostname(), os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return socket.gethostname(), ""
-
-
-def _birth(process: int) -> str | None:
-    """Start time of a process in clock ticks since boot, which tells it from a later one of the same number.
-
-    None where it does not exist (any more), "" where the system does not tell.
-    """
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return "" if not Path("/proc/self").exists() else None
-    return None if fields[0] == "Z" else fields[19]
+def _content(text: bytes) -> ClaimContent:
+    """What a claim says. A damaged one is nobody's on this machine, and lives by its heartbeat."""
+    return ClaimContent.parse(text) or ClaimContent()
 
 
 def _now(folder: Path) -> float:
     """The clock of the file system that holds `folder`."""
     try:
-        handle, path = files.temporary_file(folder, "claim")
+        with _temporary(folder, b"") as path:
+            return path.stat().st_mtime
     except OSError:
         return time.time()
-    try:
-        return os.fstat(handle).st_mtime
-    finally:
-        os.close(handle)
-        path.unlink(missing_ok=True)

@@ -8,23 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregation_lab.errors import DataError, ResultsError, StudyError
+from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.files import read_bytes, sweep, write_atomic
-from aggregation_lab.run import RECIPE
 from aggregation_lab.tasks import Task
 from aggregation_lab.text import printable
 from runners.planning import cost
 from runners.planning.plan import PlannedRun, dataset_digest, plan_runs
-from runners.planning.study import DataConfig, PhantomSettings, Study
-from runners.store import study_folder
+from runners.planning.study_schema import DataConfig, PhantomSettings, Study
+from runners.store.floor_tables import write_floor
+from runners.store.identity import Identity
+from runners.store.ownership import check_owner, check_same
+from runners.store.prepared_data import save_dataset
+from runners.store.study_folder import StudyFolder
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.rows.problems import Problem
     from aggregation_lab.data.splits.split import Split
-    from aggregation_lab.results import Table
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
+"""Takes what is done, how many of it are ready, and how many there are."""
 
 SCAN = "scan.parquet"
 _WRITTEN = {
@@ -37,7 +40,7 @@ _WRITTEN = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedStudy:
     """The runs of a study, what is less than wished in its data and their split, and what was put right."""
 
     runs: list[PlannedRun]
@@ -45,31 +48,42 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def prepare(study: Study, source: Path, out: Path, progress: Progress) -> Plan:
-    """Bring `out` to where runs can start and return the plan; what is there already is checked and kept.
+def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
+    """Bring `folder` to where runs can start and return the plan; what is there already is checked and kept.
 
-    `source` is the study file, kept as a copy. The caller holds the folder's lock. Raises `StudyError` where `out`
-    belongs to another study, another data set or another split, and `DataError` where the data cannot be used.
+    `source` is the study file, kept as a copy. The caller holds the lock `preparing`. Raises `StudyError` where
+    `folder` belongs to another study, another data set or another split, and `DataError` where the data cannot be used.
     """
     from aggregation_lab.data.cache import open_cache
 
-    study_folder.check_owner(out, study)
-    for folder, names in _WRITTEN.items():
-        sweep(out / folder, names)
-    known = study_folder.read_identity(out) or study_folder.Identity(study, None, None)
-    if known.dataset is None:
-        study_folder.write_identity(out, study, dataset=None, split=None)
-    dataset = read_data(study, out, study_folder.cache_folder(out), progress)
-    digest, split, notes = _checked(study, dataset, out, known)
-    runs = plan_runs(study, dataset, split)
-    split.save(out)
-    cache = open_cache(dataset, study.training.image_size, study_folder.cache_folder(out), progress)
-    study_folder.save_dataset(out, dataset)
-    write_floor(study, dataset, split, cache, out, progress)
-    write_atomic(out / "study.yaml", lambda stream: stream.write(source.read_bytes()))
-    study_folder.write_plan(out, runs)
-    study_folder.write_identity(out, study, dataset=digest, split=split.digest)
-    return Plan(runs, (*dataset.warnings, *split.warnings), notes)
+    check_owner(folder, study)
+    for name, patterns in _WRITTEN.items():
+        sweep(folder.path / name, patterns)
+    known = folder.find_identity()
+    if known is None or known.dataset is None:
+        Identity(study).write(folder.identity_file)
+    dataset = read_data(study, folder.data, folder.cache, progress)
+    plan, split = _plan(study, folder, dataset)
+    split.save(folder.path)
+    cache = open_cache(dataset, study.training.image_size, folder.cache, progress)
+    save_dataset(folder, dataset)
+    write_floor(folder, study, dataset, split, cache, progress)
+    write_atomic(folder.path / "study.yaml", lambda stream: stream.write(source.read_bytes()))
+    folder.write_plan(plan.runs)
+    Identity(study, dataset_digest(dataset), split.digest).write(folder.identity_file)
+    return plan
+
+
+def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
+    """The plan that `prepare` would make, leaving no trace in `folder`. Raises as `prepare` does."""
+    check_owner(folder, study)
+    with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
+        memory = Path(scratch)
+        for remembered in folder.cache.glob("scan*.parquet"):
+            with suppress(OSError):  # what cannot be read is not remembered
+                (memory / remembered.name).write_bytes(read_bytes(remembered))
+        dataset = read_data(study, folder.data if folder.data.is_dir() else memory / "data", memory, progress)
+        return _plan(study, folder, dataset)[0]
 
 
 def check_model(study: Study, tasks: Sequence[Task]) -> None:
@@ -79,30 +93,30 @@ def check_model(study: Study, tasks: Sequence[Task]) -> None:
     build_m2dino(study.model, tasks)
 
 
-def _checked(
-    study: Study, dataset: "Dataset", out: Path, known: study_folder.Identity
-) -> tuple[str, "Split", tuple[str, ...]]:
-    """Digest and split of the data, and what to tell of them. Raises `StudyError` where `out` was made from another
-    data set or split."""
-    digest = dataset_digest(dataset)
-    study_folder.check_same(out, "data set", known.dataset, digest)
+def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[PlannedStudy, "Split"]:
+    """The runs of the study on its data, and the split. Raises `StudyError` where `folder` was made from other ones."""
+    known, notes = folder.find_identity() or Identity(study), tuple[str, ...]()
+    check_same(folder, "data set", known.dataset, dataset_digest(dataset))
     if known.split is None or study.data.split is not None:
-        split, notes = find_split(study.data, dataset), ()
-        study_folder.check_same(out, "split", known.split, split.digest)
-        return digest, split, notes
-    return digest, *_kept_split(study.data, dataset, out, known.split)
+        split = find_split(study.data, dataset)
+        check_same(folder, "split", known.split, split.digest)
+    else:
+        split, notes = _kept_split(study.data, dataset, folder, known.split)
+    return PlannedStudy(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings), notes), split
 
 
-def _kept_split(settings: DataConfig, dataset: "Dataset", out: Path, digest: str) -> tuple["Split", tuple[str, ...]]:
-    """The split in `out`; where it is lost or damaged, the same one drawn again, and a line that says so.
+def _kept_split(
+    settings: DataConfig, dataset: "Dataset", folder: StudyFolder, digest: str
+) -> tuple["Split", tuple[str, ...]]:
+    """The split in `folder`; where it is lost or damaged, the same one drawn again, and a line that says so.
 
     Raises `StudyError` where it is lost and the data or their reading have changed so that another one is drawn.
     """
-    from aggregation_lab.data.splits.split import SPLIT_FILE, draw_split
+    from aggregation_lab.data.splits.split import SPLIT_FILE, Split, draw_split
 
-    file = out / SPLIT_FILE
+    file = folder.path / SPLIT_FILE
     try:
-        split = find_split(settings, dataset, out)
+        split = Split.load(folder.path, dataset)
         if split.digest == digest:
             return split, ()
         fault = "is not the split that the runs so far were made with"
@@ -115,28 +129,34 @@ def _kept_split(settings: DataConfig, dataset: "Dataset", out: Path, digest: str
     return again, (f"{file}: {fault}; drawn again, equal to the one that was there",)
 
 
-def read_data(study: Study, out: Path, memory: Path, progress: Progress) -> "Dataset":
-    """The study's data set; its phantoms are written to `out`/data first where it has no data of its own.
+def read_data(study: Study, phantoms: Path, memory: Path, progress: ProgressCallback) -> "Dataset":
+    """The study's data set; its phantoms are written to the folder `phantoms` first where it has no data of its own.
 
     `memory` is the folder in which the scan of the files is remembered. Raises `DataError` where the data cannot be
     used, and `StudyError` where the study alone is at fault, because it names what they lack.
     """
+    if study.data.root is None:
+        make_phantoms(phantoms, study.data.phantoms, progress)
+    with _faults_of_the_study():
+        return read_folder(study.data.root or phantoms, study.data, progress, memory / SCAN)
+
+
+def read_folder(
+    root: Path, settings: DataConfig, progress: ProgressCallback, scan_file: Path | None = None
+) -> "Dataset":
+    """The data folder `root` as the settings say that it is to be read. Raises `DataError`."""
     from aggregation_lab.data.challenge import read_dataset
 
-    root = study.data.root or out / "data"
-    if study.data.root is None:
-        make_phantoms(root, study.data.phantoms, progress)
-    with _faults_of_the_study():
-        return read_dataset(
-            root,
-            tasks=study.data.tasks,
-            groups=study.data.groups,
-            subjects=study.data.subjects,
-            laterality=study.data.laterality,
-            rules=study.data,
-            scan_file=memory / SCAN,
-            progress=progress,
-        )
+    return read_dataset(
+        root,
+        tasks=settings.tasks,
+        groups=settings.groups,
+        subjects=settings.subjects,
+        laterality=settings.laterality,
+        rules=settings,
+        scan_file=scan_file,
+        progress=progress,
+    )
 
 
 @contextmanager
@@ -152,7 +172,7 @@ def _faults_of_the_study() -> Iterator[None]:
         raise StudyError("\n".join(lines)) from error
 
 
-def make_phantoms(folder: Path, settings: PhantomSettings, progress: Progress) -> None:
+def make_phantoms(folder: Path, settings: PhantomSettings, progress: ProgressCallback) -> None:
     """Write phantoms into `folder`, or leave it as it is where it holds them.
 
     Raises `DataError` where it holds something else.
@@ -163,62 +183,10 @@ def make_phantoms(folder: Path, settings: PhantomSettings, progress: Progress) -
     write_phantoms(folder, config, partial(progress, "drawing phantoms"), workers=cost.cores())
 
 
-def find_split(settings: DataConfig, dataset: "Dataset", kept: Path | None = None) -> "Split":
-    """The study's split file, else the split in the folder `kept` where one was drawn, else a new one."""
+def find_split(settings: DataConfig, dataset: "Dataset") -> "Split":
+    """The study's split file, else a new split."""
     from aggregation_lab.data.splits.split import Split, draw_split
 
-    file = settings.split or kept
-    if file is None:
+    if settings.split is None:
         return draw_split(dataset, shares=settings.shares, seed=settings.split_seed)
-    return Split.load(file, dataset)
-
-
-def write_floor(study: Study, dataset: "Dataset", split: "Split", cache, out: Path, progress: Progress) -> None:
-    """Scores of the trivial predictors at every fraction, computed once, and again where a table is damaged."""
-    from aggregation_lab import results
-    from aggregation_lab.floor import floor_tables
-
-    label = floor_label(dataset_digest(dataset), split.digest)
-    for index, fraction in enumerate(study.fractions):
-        files = {table: floor_file(out, study, fraction, table.name) for table in (results.SCORES, results.CASES)}
-        damaged = [file for table, file in files.items() if not _is_floor(file, table, label)]
-        if not damaged:
-            continue
-        lost = f"{damaged[0]} is damaged or of other data, " if damaged[0].exists() else ""
-        progress(f"{lost}scoring the floor", index, len(study.fractions))
-        for frame, (table, file) in zip(floor_tables(dataset, split, fraction, cache), files.items(), strict=True):
-            results.write_table(frame, table, file, label)
-
-
-def _is_floor(file: Path, table: "Table", label: str) -> bool:
-    from aggregation_lab import results
-
-    try:
-        results.read_table(file, table, label)
-    except ResultsError:
-        return False
-    return True
-
-
-def floor_label(dataset: str | None, split: str | None) -> str:
-    """What the floor's tables say that they were made from: the digests of data set and split."""
-    return f"floor of {dataset} split {split}"
-
-
-def floor_file(out: Path, study: Study, fraction: float, table: str) -> Path:
-    """Where the floor's rows lie; the name holds all that changes them within one folder."""
-    return out / "floor" / f"f{fraction:g}-{study.training.image_size}px-recipe{RECIPE}-{table}.parquet"
-
-
-def plan_only(study: Study, out: Path, progress: Progress) -> Plan:
-    """The plan that `prepare` would make, leaving no trace in `out`. Raises as `prepare` does."""
-    study_folder.check_owner(out, study)
-    known = study_folder.read_identity(out) or study_folder.Identity(study, None, None)
-    with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
-        memory = Path(scratch)
-        for remembered in study_folder.cache_folder(out).glob("scan*.parquet"):
-            with suppress(OSError):  # what cannot be read is not remembered
-                (memory / remembered.name).write_bytes(read_bytes(remembered))
-        dataset = read_data(study, out if (out / "data").is_dir() else memory, memory, progress)
-        _, split, notes = _checked(study, dataset, out, known)
-        return Plan(plan_runs(study, dataset, split), (*dataset.warnings, *split.warnings), notes)
+    return Split.load(settings.split, dataset)

@@ -9,20 +9,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.figures import FIGURES, write_figures
-from analysis.figures.forest import gains_forest, gains_heat_map
-from analysis.figures.scale import scale_across, scale_within
-from analysis.figures.theme import (
-    AGGREGATION_COLOURS,
-    COLUMN,
-    SMALL,
-    TYPE_LOOKS,
-    VERDICT_LOOKS,
-    WIDE,
-    improving_marker,
-    interval_axis,
-    save,
-)
+from analysis.figures import FIGURES, by_name, save, write_figures
+from analysis.figures.axes import interval_axis
+from analysis.figures.marks import improving_marker
+from analysis.figures.style import AGGREGATION_COLOURS, COLUMN, SMALL, TYPE_LOOKS, VERDICT_LOOKS, WIDE
 from analysis.result import Analysis
 from analysis.settings import Settings
 from tests.fake_analysis import empty_analysis, fake_analysis, holey_analysis
@@ -30,8 +20,8 @@ from tests.fake_analysis import empty_analysis, fake_analysis, holey_analysis
 WHOLE = fake_analysis()
 
 
-def by_name(name: str):
-    return next(figure for figure in FIGURES if figure.name == name)
+gains_forest, gains_heat_map = by_name("gains_forest").draw, by_name("gains_heat_map").draw
+scale_across, scale_within = by_name("scale_across").draw, by_name("scale_within").draw
 
 
 def texts(figure) -> list:
@@ -220,6 +210,11 @@ def test_scale_figures_say_which_is_observation_and_which_intervention():
         assert len(ticks) >= 2 and not any("$" in tick for tick in ticks)
         shown = [axes.get_title("right") for axes in figure.axes]
         assert "n* = 1200 [500, 2600], stops paying" in shown and "crossover: undetermined" in shown
+
+
+def test_nothing_stands_above_a_guideline_map_that_shows_all_groups():
+    figure, _ = by_name("guideline_map").draw(WHOLE)
+    assert figure.get_suptitle() == ""
 
 
 def test_undecided_advice_is_hatched_and_never_looks_like_an_aggregation():

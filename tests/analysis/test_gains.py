@@ -11,7 +11,6 @@ from aggregation_lab import results
 from analysis.gains import Contrast, TaskScores, contrasts, pair, pair_all
 from analysis.pipeline import analyse
 from analysis.questions.means import mean_over_tasks, these_tasks
-from analysis.questions.study_quality import improving
 from analysis.questions.task_gains import task_gains
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import estimate, two_part_test
@@ -40,7 +39,7 @@ def analysed(study: StudyTables, **changes: pd.DataFrame) -> pd.DataFrame:
     changed = StudyTables(study.manifest, **tables)
     scores = task_scores(changed, resample(changed, QUICK.draws, QUICK.seed))
     pairs = {(each, 1.0): pair_all(scores, each, 1.0) for each in contrasts(changed.aggregations)}
-    found = task_gains(changed, pairs, QUICK, improving(changed))
+    found = task_gains(changed, pairs, QUICK)
     return found.sort_values(["contrast", "task"], ignore_index=True)
 
 
@@ -302,5 +301,5 @@ def test_resamples_come_with_the_subject_and_stay_when_a_task_goes(study):
     kept = StudyTables(study.manifest, study.scores, study.cases[study.cases["task"] == "task02"])
     part = resample(kept, 50, 7)
     subjects = whole.tasks["task02"].subjects
-    assert set(part.weights.place) == set(subjects)
+    assert set(part.weights.column) == set(subjects)
     assert whole.weights.counts.mean() == pytest.approx(1.0, abs=0.05)

@@ -18,9 +18,9 @@ from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.data.splits.split import draw_split
 from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.model.m2dino import build_m2dino
-from aggregation_lab.naming import alike, clean_name, name_fault, printable
+from aggregation_lab.naming import alike, clean_name, name_fault
 from aggregation_lab.tasks import Task, TaskType, near_type, read_type
-from analysis.questions.study_quality import _tasks
+from aggregation_lab.text import escaped
 from runners.commands.scoreboard import on_screen
 from runners.console.terminal import Terminal
 from runners.execution.progress import say, say_warnings
@@ -133,8 +133,8 @@ def test_a_task_that_is_not_there_has_a_near_one(tiny_original: Path) -> None:
 
 @given(st.text())
 def test_what_is_printed_can_be_shown(text: str) -> None:
-    assert printable(text).isprintable()
-    assert printable(clean_name(text)) == clean_name(text) or name_fault(clean_name(text))
+    assert escaped(text).isprintable()
+    assert escaped(clean_name(text)) == clean_name(text) or name_fault(clean_name(text))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -201,13 +201,6 @@ def test_types_are_read_where_they_are_certain(text: str, kind: TaskType | None)
 def test_near_types() -> None:
     assert near_type("segmentaton") is TaskType.SEGMENTATION and near_type("Detections") is TaskType.DETECTION
     assert near_type("captioning") is None
-
-
-def test_tasks_with_a_plus_are_parted_by_what_is_known() -> None:
-    assert _tasks("a+b+c+d", {"a+b", "c", "d"}) == ("a+b", "c", "d")
-    assert _tasks("a+b", {"a", "b"}) == ("a", "b")
-    assert _tasks("a+b", {"a+b", "a", "b"}) == ("a+b",)
-    assert _tasks("x+y", {"a"}) == ("x+y",)
 
 
 def test_a_study_names_tasks_in_the_form_of_the_data(tmp_path: Path) -> None:

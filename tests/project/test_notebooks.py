@@ -61,6 +61,33 @@ def test_clean(path):
             assert (cell.execution_count, cell.outputs) == (None, []), cell.id
 
 
+SHORT = {
+    "gains_forest": "02_transfer_plots forest",
+    "gains_heat_map": "02_transfer_plots heat",
+    "labels=": "02_transfer_plots custom",
+    "scale_within": "03_data_scale_and_guidelines within-figure",
+    "scale_across": "03_data_scale_and_guidelines across-figure",
+}
+"""Cells that show how short a figure is, by what they must have in them."""
+
+
+@pytest.mark.parametrize("wanted", SHORT)
+def test_a_figure_is_at_most_five_lines(wanted):
+    notebook, cell = SHORT[wanted].split()
+    source = next(
+        found.source for found in nbformat.read(FOLDER / f"{notebook}.ipynb", as_version=4).cells if found.id == cell
+    )
+    assert wanted in source and ".figure(" in source
+    assert len([line for line in source.splitlines() if line.strip()]) <= 5
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_notebooks_use_the_front_door(path):
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert "import aggregation_lab as agg" in code
+    assert not re.findall(r"analysis\.(?:figures|tables|pipeline|study|report)\b", code) and ".frames[" not in code
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
 def test_runs_and_shows_figures(path, alone):

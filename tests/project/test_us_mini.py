@@ -89,4 +89,4 @@ def test_tasks_keep_their_shares_and_classes(us_mini: Dataset, split: Split) -> 
 def test_independent_splits_would_leak(us_mini: Dataset) -> None:
     table = leakage(us_mini).table.set_index("task")
     assert table.loc["breast_lesion_det", "copies_share"] > 0.8
-    assert table.loc["lung_disease_3cls", "copies"] == 0 and table.loc["lung_disease_3cls", "kin_share"] > 0.8
+    assert table.loc["lung_disease_3cls", "copies"] == 0 and table.loc["lung_disease_3cls", "related_share"] > 0.8

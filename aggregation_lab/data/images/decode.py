@@ -70,7 +70,7 @@ def decode_image(data: bytes, levels: Levels | None = None) -> Image.Image:
 
 def read_picture(data: bytes) -> Picture:
     """The picture in the bytes. Raises `ValueError` as `decode_image` does."""
-    with open_file(data) as opened:
+    with decoded_file(data) as opened:
         image, transparent = opened.image, False
         if is_deep(image):
             _check_black(opened.file)
@@ -115,8 +115,8 @@ def _on_black(image: Image.Image) -> tuple[Image.Image, bool]:
 
 
 @dataclass(frozen=True)
-class OpenFile:
-    """A decoded file before its mode is looked at: the first picture, turned, and what the file says of itself.
+class DecodedFile:
+    """A decoded file before its mode is read: the first picture, turned, and what the file says of itself.
 
     `raw` names the form in which the file keeps its pixels, in Pillow's words.
     """
@@ -134,7 +134,7 @@ class OpenFile:
 
 
 @contextmanager
-def open_file(data: bytes) -> Iterator[OpenFile]:
+def decoded_file(data: bytes) -> Iterator[DecodedFile]:
     """The decoded first picture; while the block lasts no other large one is decoded.
 
     Raises `ValueError` where the bytes are no whole image or too large a one.
@@ -165,7 +165,7 @@ def _formats() -> tuple[str, ...]:
     return tuple(form for form in FORMATS if form in Image.OPEN)
 
 
-def _load(image: Image.Image) -> OpenFile:
+def _load(image: Image.Image) -> DecodedFile:
     raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))  # gone once the pixels are there
     try:
         frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))  # phones add previews
@@ -177,7 +177,7 @@ def _load(image: Image.Image) -> OpenFile:
         raise ValueError(_reason(error)) from error
     # Pillow turns TIFF files itself
     upright = image if turn is None or image.format == "TIFF" else image.transpose(turn)
-    return OpenFile(upright, image, frames, turn is not None, raw)
+    return DecodedFile(upright, image, frames, turn is not None, raw)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

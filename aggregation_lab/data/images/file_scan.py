@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,19 +17,19 @@ from aggregation_lab.data.images.deep_levels import scaled, strips, usual_levels
 from aggregation_lab.data.images.foreign_formats import foreign_fault, foreign_format, stand_in_fault
 from aggregation_lab.data.images.masks import MOST_VALUES, read_mask
 from aggregation_lab.files import read_bytes
-from aggregation_lab.storage.sealed_parquet import read_frame, write_frame
+from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 
 THUMBNAIL = 32
 """Side of the thumbnails near-duplicates are found with, in pixels."""
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
 VERSION = 3
 """Of what a scan finds in the same file, thumbnails included: what an earlier version has left is not used."""
 
+KINDS = ("image", "mask")
 _BATCH = 256  # files in flight at once, so that memory stays bounded
-
 
 LARGEST_FILE = 2**30
 """Bytes of the largest file that is read."""
@@ -42,8 +43,8 @@ class Scan:
 
     Of images: `grey`, `thumbnail` (THUMBNAIL x THUMBNAIL grey bytes), `depth` ("" for 8 bits, else "whole" or
     "float" numbers), the values `low` and `high` of the darkest and brightest pixel, and `dark` and `bright`, which
-    1% of the pixels lie below and above. Of masks: `values`, the values found, "0,255", and `palette`, the colour of
-    each of them in a palette file, "0:000000,1:ff0000". `notes` names what else is worth a word, see `NOTES`.
+    1% of the pixels lie below and above. Of masks: `values`, the values in use, "0,255", and `palette`, the colour of
+    each of them in a palette file, "0:000000,1:ff0000". `notes` names what else a reader should know, see `NOTES`.
     """
 
     content: str = ""
@@ -61,6 +62,10 @@ class Scan:
     notes: str = ""
     fault: str = ""
 
+    def has(self, note: str) -> bool:
+        """Whether it has one of NOTES."""
+        return note in self.notes.split(",")
+
 
 NOTES = ("frames", "turned", "transparent", "top_bytes", "undefined", "lossy", "photograph", "framed")
 """What `Scan.notes` holds, with commas: several pictures in a file, EXIF orientation applied, pixels shine through,
@@ -74,7 +79,7 @@ def scan_files(
     masks: Iterable[str],
     *,
     memory: Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[dict[str, Scan], dict[str, Scan]]:
     """Scans of image and of mask files, by path relative to `root`; every file is decoded in full.
 
@@ -82,20 +87,17 @@ def scan_files(
     Threads serve: Pillow and hashlib let go of the interpreter lock, and no process needs to start.
     """
     known = _remembered(memory)
-    wanted = [("image", path) for path in sorted(set(images))] + [("mask", path) for path in sorted(set(masks))]
+    wanted = [(kind, path) for kind, paths in zip(KINDS, (images, masks), strict=True) for path in sorted(set(paths))]
     keys = {item: _key(item[0], root / item[1]) for item in wanted}
     fresh = [item for item in wanted if keys[item] not in known]
     damaged = memory is not None and memory.exists() and not known
-    what = f"{memory} is damaged or of another agglab, reading images anew" if damaged else "reading images"
+    what = f"{memory} is damaged or of another agglab, reading images again" if damaged else "reading images"
     for item, scan in _scan_all(root, fresh, what, progress):
         known[keys[item]] = scan
     if memory is not None and fresh:
         _remember(memory, {keys[item]: known[keys[item]] for item in wanted})
-    found = {item: known[keys[item]] for item in wanted}
-    return (
-        {path: scan for (kind, path), scan in found.items() if kind == "image"},
-        {path: scan for (kind, path), scan in found.items() if kind == "mask"},
-    )
+    scans = {kind: {path: known[key] for (of_kind, path), key in keys.items() if of_kind == kind} for kind in KINDS}
+    return scans["image"], scans["mask"]
 
 
 Key = tuple[str, str, int, int]
@@ -110,7 +112,7 @@ def _key(kind: str, path: Path) -> Key:
 
 
 def _scan_all(
-    root: Path, items: list[tuple[str, str]], what: str, progress: Progress | None
+    root: Path, items: list[tuple[str, str]], what: str, progress: ProgressCallback | None
 ) -> Iterator[tuple[tuple[str, str], Scan]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), _BATCH):
@@ -144,54 +146,41 @@ def _scan_mask(content: str, data: bytes) -> Scan:
     values = mask.values
     if len(values) > MOST_VALUES:
         raise ValueError(f"holds more than {MOST_VALUES} different values; a mask holds a class index per pixel")
-    facts = {
-        "turned": mask.turned,
-        "lossy": mask.lossy,
-        "photograph": mask.is_photograph,
-        "framed": len(values) == 2 and mask.is_framed,
-    }
-    height, width = mask.pixels.shape
-    return Scan(
-        content,
-        height,
-        width,
-        values=",".join(map(str, values)),
-        palette=mask.palette,
-        notes=",".join(name for name, holds in facts.items() if holds),
+    notes = _names(
+        turned=mask.turned,
+        lossy=mask.lossy,
+        photograph=mask.is_photograph,
+        framed=len(values) == 2 and mask.is_framed,
     )
+    height, width = mask.pixels.shape
+    return Scan(content, height, width, values=",".join(map(str, values)), palette=mask.palette, notes=notes)
+
+
+def _names(**facts: bool) -> str:
+    """The names of the facts that hold."""
+    return ",".join(name for name, holds in facts.items() if holds)
 
 
 def _scan_image(content: str, data: bytes) -> Scan:
     picture = read_picture(data)
     extent = _deep_extent(picture) if picture.deep else _extent(picture)
     image = picture.image
-    if picture.deep:  # by a range of its own: that is good enough for a thumbnail, and the task's is not known yet
+    if picture.deep:  # by the range of this image: that is enough for a thumbnail, and the task's is not known yet
         image = scaled(image, usual_levels(extent.depth, extent.low, extent.high)[0])
-    facts = {
-        "frames": picture.frames > 1,
-        "turned": picture.turned,
-        "transparent": picture.transparent,
-        "top_bytes": picture.top_bytes,
-        "undefined": extent.undefined,
-    }
-    thumbnail = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
-    return Scan(
-        content,
-        image.height,
-        image.width,
-        image.mode == "L",
-        thumbnail,
-        extent.depth,
-        extent.low,
-        extent.high,
-        extent.dark,
-        extent.bright,
-        notes=",".join(name for name, holds in facts.items() if holds),
+    notes = _names(
+        frames=picture.frames > 1,
+        turned=picture.turned,
+        transparent=picture.transparent,
+        top_bytes=picture.top_bytes,
+        undefined=extent.undefined,
     )
+    thumbnail = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
+    return Scan(content, image.height, image.width, image.mode == "L", thumbnail, *extent[:5], notes=notes)
 
 
-@dataclass(frozen=True)
-class _Extent:
+class _Extent(NamedTuple):
+    """The fields of `Scan` on the values of an image, and whether pixels are no numbers."""
+
     depth: str
     low: float
     high: float
@@ -233,14 +222,8 @@ def _remember(memory: Path, scans: dict[Key, Scan]) -> None:
 
 
 def _remembered(memory: Path | None) -> dict[Key, Scan]:
-    """What an earlier call left in `memory`; nothing where it is absent, damaged or of another version."""
-    if memory is None or not memory.is_file():
-        return {}
-    try:
-        frame = read_frame(memory, _LABEL)
-    except (OSError, ValueError):
-        return {}
-    return {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
+    frame = remembered_frame(memory, _LABEL)
+    return {} if frame is None else {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
 
 
 _COLUMNS = ["kind", "path", "size", "mtime_ns", *Scan.__dataclass_fields__]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from aggregation_lab.data.images.decode import is_grey, open_file
+from aggregation_lab.data.images.decode import decoded_file, is_grey
 from aggregation_lab.data.images.deep_levels import is_deep, strips
 
 MOST_VALUES = 256
@@ -72,7 +72,7 @@ def decode_mask(data: bytes, values: Mapping[int, int] | None = None) -> Image.I
 def read_mask(data: bytes) -> Mask:
     """The mask in the bytes. Single-channel files give their values, palette files their indices, colour files with
     three equal channels their grey. Raises `ValueError` as `decode_mask` does."""
-    with open_file(data) as opened:
+    with decoded_file(data) as opened:
         if opened.frames > 1:
             raise ValueError(f"holds {opened.frames} pictures; a mask is one, so save the right one alone")
         image = opened.image

@@ -17,11 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.fft import dctn
-from scipy.ndimage import gaussian_filter
 
-from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION, Progress
-from aggregation_lab.storage.sealed_parquet import read_frame, write_frame
+from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION, ProgressCallback
+from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 
 HASH_BITS = 12
 """Largest number of differing bits, of 64, at which a pair is looked at closely."""
@@ -33,11 +31,9 @@ _FINE = 2.0  # sigma in thumbnail pixels: structure coarser than this is taken o
 _FLOOR = 4.0  # grey levels: contrast below this is noise of compression, not structure
 _ROWS = 512  # images compared with all others at a time: bounds memory
 
-PAIR_COLUMNS = ("first", "second", "mirrored", "correlation")
-
 
 def near_duplicates(
-    images: pd.DataFrame, *, memory: Path | None = None, progress: Progress | None = None
+    images: pd.DataFrame, *, memory: Path | None = None, progress: ProgressCallback | None = None
 ) -> pd.DataFrame:
     """Pairs of near-duplicate images, one row each, in the order of their content.
 
@@ -50,12 +46,12 @@ def near_duplicates(
     digest = hashlib.sha256(
         "".join([*contents, f"{HASH_BITS} {CORRELATION} {_FINE} {_FLOOR} {VERSION}"]).encode()
     ).hexdigest()
-    remembered = _remembered(memory, digest)
+    remembered = remembered_frame(memory, digest)
     if remembered is not None:
         return remembered
     thumbnails = np.frombuffer(b"".join(ordered["thumbnail"]), np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
-    found = [pair for block in _search(thumbnails, progress) for pair in block]
-    frame = pd.DataFrame(found, columns=["i", "j", "mirrored", "correlation"])
+    confirmed = [pair for block in _search(thumbnails, progress) for pair in block]
+    frame = pd.DataFrame(confirmed, columns=["i", "j", "mirrored", "correlation"])
     frame = frame.sort_values("correlation", ascending=False).drop_duplicates(["i", "j"]).sort_values(["i", "j"])
     pairs = pd.DataFrame(
         {
@@ -70,16 +66,7 @@ def near_duplicates(
     return pairs
 
 
-def _remembered(memory: Path | None, digest: str) -> pd.DataFrame | None:
-    if memory is None or not memory.is_file():
-        return None
-    try:
-        return read_frame(memory, digest)
-    except (OSError, ValueError):  # damaged, or of other images: search again
-        return None
-
-
-def _search(thumbnails: np.ndarray, progress: Progress | None) -> Iterator[list[tuple[int, int, bool, float]]]:
+def _search(thumbnails: np.ndarray, progress: ProgressCallback | None) -> Iterator[list[tuple[int, int, bool, float]]]:
     """Confirmed pairs (i < j), block by block. thumbnails: N x 32 x 32 uint8."""
     plain, mirrored = _hashes(thumbnails)
     fine = _fine_structure(thumbnails)
@@ -108,6 +95,8 @@ def _search(thumbnails: np.ndarray, progress: Progress | None) -> Iterator[list[
 
 def _hashes(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """64-bit hashes of the images and of their mirrored copies. N x 32 x 32 -> two arrays of N uint64."""
+    from scipy.fft import dctn  # slow to import, and of no use where the pairs are remembered
+
     odd = np.where(np.arange(8) % 2, -1.0, 1.0)
     plain, mirrored = [], []
     for block in _blocks(thumbnails):
@@ -125,6 +114,8 @@ def _bits(low: np.ndarray) -> np.ndarray:
 
 def _fine_structure(thumbnails: np.ndarray) -> np.ndarray:
     """Unit vectors of locally normalised detail; zero for an image without any. N x 32 x 32 -> N x 1024 float32."""
+    from scipy.ndimage import gaussian_filter
+
     parts = []
     for block in _blocks(thumbnails):
         detail = block - gaussian_filter(block, (0, _FINE, _FINE))

@@ -7,13 +7,10 @@ from dataclasses import replace
 
 import pandas as pd
 
-from aggregation_lab.config import yaml_key
 from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.interpretation.mask_classes import TaskMasks
 from aggregation_lab.data.rows.cases import Case, Shape
-from aggregation_lab.data.rows.problems import Findings
-from aggregation_lab.data.rows.row_problems import RowFindings
-from aggregation_lab.tasks import TaskType
+from aggregation_lab.data.rows.problems import Problems, rule
 
 SPLIT_PARTS = 3
 """A task needs at least this many subjects: one each for train, val and test."""
@@ -23,10 +20,9 @@ LARGEST_SUBJECT = 0.3
 
 
 def check_files(
-    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], findings: Findings
+    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], problems: Problems
 ) -> None:
     """Report files that cannot be used, one line per CSV and fault, and what their reader should know."""
-    gathered = RowFindings(findings)
     seen: set[tuple[str, str]] = set()
     for case in cases:
         for path, scan, field in _files(case, images, masks):
@@ -35,10 +31,10 @@ def check_files(
             seen.add((path, field))
             if scan.fault:
                 kind = re.sub(r"\d+", "0", scan.fault)  # sizes differ, the fault is the same
-                gathered.error(case.row, field, f"{path} {scan.fault}", f"{field} {kind}")
-            for note in scan.notes.split(","):
-                if note in _NOTES:
-                    gathered.warning(case.row, field, f"{path} {_NOTES[note]}", f"{field} {note}")
+                problems.row_error(case.row, field, f"{path} {scan.fault}", f"{field} {kind}")
+            for note, message in _NOTES.items():
+                if scan.has(note):
+                    problems.row_warning(case.row, field, f"{path} {message}", f"{field} {note}")
 
 
 def _files(case: Case, images: Mapping[str, Scan], masks: Mapping[str, Scan]) -> Iterable[tuple[str, Scan, str]]:
@@ -59,51 +55,49 @@ def without_images_as_masks(
     cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan]
 ) -> dict[str, Scan]:
     """The scans of masks, those with a fault that are the image they belong to."""
-    own = {
+    mistaken = {
         case.mask
         for case in cases
         if case.mask and masks[case.mask].content == images[case.image].content and masks[case.mask].content
         if case.mask == case.image or masks[case.mask].values.count(",") > 1
     }
     fault = "is the image itself; name its mask"
-    return {path: replace(scan, fault=fault) if path in own else scan for path, scan in masks.items()}
+    return {path: replace(scan, fault=fault) if path in mistaken else scan for path, scan in masks.items()}
 
 
-def check_shared_masks(cases: Iterable[Case], images: Mapping[str, Scan], findings: Findings) -> None:
+def check_shared_masks(cases: Iterable[Case], images: Mapping[str, Scan], problems: Problems) -> None:
     """Warn of a mask file that several different images of a task have."""
     images_of: dict[tuple[str, str], dict[str, Case]] = defaultdict(dict)
     for case in cases:
         if case.mask:
             images_of[case.task, case.mask].setdefault(images[case.image].content, case)
-    gathered = RowFindings(findings)
     for (task, mask), sharing in images_of.items():
         for case in list(sharing.values())[1:]:
             message = f"{mask} is the mask of {len(sharing)} different images of task {task}; check the paths"
-            gathered.warning(case.row, "mask_path", message, f"shared {task}")
+            problems.row_warning(case.row, "mask_path", message, f"shared {task}")
 
 
 def check_mask_sizes(
-    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], findings: Findings
+    cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], problems: Problems
 ) -> None:
     """Report masks of another size than their image, one line per CSV."""
-    gathered = RowFindings(findings)
     for case in cases:
         if not case.mask or images[case.image].fault or masks[case.mask].fault:
             continue
         image, mask = images[case.image], masks[case.mask]
         if (mask.height, mask.width) != (image.height, image.width):
             sizes = f"is {mask.width} x {mask.height} pixels, its image {image.width} x {image.height}"
-            turned = "turned" in image.notes and (mask.width, mask.height) == (image.height, image.width)
+            turned = image.has("turned") and (mask.width, mask.height) == (image.height, image.width)
             advice = (
                 "turn the mask as the image's EXIF orientation says" if turned else "give a mask of the image's size"
             )
-            gathered.error(case.row, "mask_path", f"{case.mask} {sizes}; {advice}", f"size {turned}")
+            problems.row_error(case.row, "mask_path", f"{case.mask} {sizes}; {advice}", f"size {turned}")
 
 
-def check_agreement(cases: Iterable[Case], masks: TaskMasks, findings: Findings) -> None:
+def check_agreement(cases: Iterable[Case], masks: TaskMasks, problems: Problems) -> None:
     """Report image files that stand in one task with contradicting targets, or twice with the same.
 
-    A repeated row is a warning: it counts as a case of its own and so weighs its image twice. Several boxes for one
+    A repeated row is a warning: it counts as one more case and so weighs its image twice. Several boxes for one
     image are a warning too: the challenge writes one box per row, and an image may show two lesions, but the one box
     a model predicts cannot match both.
     """
@@ -118,17 +112,16 @@ def check_agreement(cases: Iterable[Case], masks: TaskMasks, findings: Findings)
         other = same or next(iter(others.values()))
         others.setdefault(target, case)
         where = f"{other.row.file} line {other.row.line}"
-        place = (case.row.file, case.row.line)
         if same:
             message = f"{case.image} has the same target in {where} of task {case.task} and counts as two cases"
-            findings.warning(*place, "image_path", f"{message}; keep one row")
+            problems.row_warning(case.row, "image_path", f"{message}; keep one row")
         elif case.box:
             message = f"{case.image} has another box in {where}; one predicted box cannot match both"
-            findings.warning(*place, "x_min..y_max", message)
+            problems.row_warning(case.row, "x_min..y_max", message)
         else:
             field = "mask" if case.label >= 0 else "mask_path" if case.mask else "point_1_xy"
             message = f"{case.image} has another target in {where} of task {case.task}; keep the right row"
-            findings.error(*place, field, message)
+            problems.row_error(case.row, field, message)
 
 
 def _target(case: Case, masks: TaskMasks) -> object:
@@ -141,57 +134,58 @@ def check_enough(
     shapes: Mapping[str, Shape],
     masks: TaskMasks,
     subjects: Mapping[str, str],
-    findings: Findings,
+    problems: Problems,
 ) -> None:
     """Report tasks with too few subjects to split or one overwhelming subject, and classes without a case."""
     members: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         members[case.task].append(case)
     for task, shape in sorted(shapes.items()):
-        found = members[task]
-        sizes = Counter(subjects[image] for image in {case.image for case in found})
+        task_cases = members[task]
+        sizes = Counter(subjects[image] for image in {case.image for case in task_cases})
         count = len(sizes)
-        if count < SPLIT_PARTS and (found or not findings.errors):  # where none is usable, why is told
-            message = f"has {len(found)} usable case(s) of {count} subject(s); a split needs {SPLIT_PARTS} subjects"
-            findings.error("task", None, task, f"{message}: add cases or leave the task out")
+        if count < SPLIT_PARTS and (task_cases or not problems.errors):  # where none is usable, the reason is reported
+            message = (
+                f"has {len(task_cases)} usable case(s) of {count} subject(s); a split needs {SPLIT_PARTS} subjects"
+            )
+            problems.error("task", None, task, f"{message}: add cases or leave the task out")
         largest, size = max(sizes.items(), key=lambda item: (item[1], item[0]), default=("", 0))
         if size > max(3, LARGEST_SUBJECT * sum(sizes.values())):
             message = f"has {size} of {sum(sizes.values())} images in subject {largest}; if that is not one patient"
-            findings.warning("task", None, task, f"{message}, give a rule in `subjects`")
-        if found and shape.type in (TaskType.CLASSIFICATION, TaskType.SEGMENTATION):
-            _check_classes(task, shape, found, masks.get(task, {}), findings)
+            problems.warning("task", None, task, f"{message}, give a rule in `subjects`")
+        if task_cases:
+            _check_classes(task, shape, task_cases, masks.get(task, {}), problems)
 
 
 def _check_classes(
-    task: str, shape: Shape, cases: Iterable[Case], masks: Mapping[str, Scan], findings: Findings
+    task: str, shape: Shape, cases: Iterable[Case], masks: Mapping[str, Scan], problems: Problems
 ) -> None:
-    """Report classes that no case has; every segmentation mask has background."""
-    if shape.type is TaskType.CLASSIFICATION:
-        present = {str(case.label) for case in cases}
-        if "-1" in present:  # a label that is none, which is told
+    """Report classes that no case has, where the task's type wants them all."""
+    if shape.type.first_class is None:
+        return
+    shown: set[int] = set()
+    for case in cases:
+        mask = masks[case.mask] if case.mask else None
+        if mask is not None and mask.fault:  # which is reported
             return
-    else:
-        if any(masks[case.mask].fault for case in cases):  # which is told
-            return
-        present = {"0"}.union(*(masks[case.mask].values.split(",") for case in cases))
-        if any(not 0 <= int(value) < shape.classes for value in present - {""}):  # which is told
-            return
-    absent = ", ".join(str(number) for number in range(shape.classes) if str(number) not in present)
-    if shape.type is TaskType.CLASSIFICATION and len(present) == 1:
-        findings.error("task", None, task, f"has only class {present.pop()}; add cases of another class")
+        shown.update(shape.type.classes_shown(case.label, mask.values if mask else ""))
+    if any(number not in range(shape.classes) for number in shown):  # which is reported
+        return
+    absent = [number for number in range(shape.type.first_class, shape.classes) if number not in shown]
+    if shape.type.needs_two_classes and len(shown) == 1:
+        problems.error("task", None, task, f"has only class {shown.pop()}; add cases of another class")
     elif absent:
-        counted = f"{absent}" == "0" and shape.type is TaskType.CLASSIFICATION
-        remedy = _from_one(task, shape.classes) if counted else ""
-        findings.warning("task", None, task, f"has no case of class {absent}, of {shape.classes} classes{remedy}")
+        listed = ", ".join(map(str, absent))
+        remedy = _from_one(task, shape.classes) if absent == [0] else ""
+        problems.warning("task", None, task, f"has no case of class {listed}, of {shape.classes} classes{remedy}")
 
 
 def _from_one(task: str, classes: int) -> str:
-    values = ", ".join(f"{label}: {label - 1}" for label in range(1, classes))
-    rule = f"data.label_values: {{{yaml_key(task)}: {{{values}}}}} in the study file"
-    return f"; if labels count from 1, set num_classes to {classes - 1} and write {rule}"
+    values = rule("label_values", task, {label: label - 1 for label in range(1, classes)})
+    return f"; if labels count from 1, set num_classes to {classes - 1} and write {values} in the study file"
 
 
-def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.DataFrame, findings: Findings) -> None:
+def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.DataFrame, problems: Problems) -> None:
     """Warn of byte-equal copies and near-duplicates that one classification task labels differently.
 
     Such pairs are a fact of public sources; a split keeps them together, so they do not make a folder unusable.
@@ -200,7 +194,7 @@ def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.Da
     for case in cases:
         if case.label >= 0:
             labelled[images[case.image].content][case.task].append(case)
-    found: list[tuple[str, int, str]] = []
+    lines: list[tuple[str, int, str]] = []
     same = [(content, content, "copy") for content in labelled]
     near = [(first, second, "near-duplicate") for first, second in zip(pairs["first"], pairs["second"], strict=True)]
     for first, second, kind in same + near:
@@ -211,6 +205,6 @@ def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.Da
             for right in labelled[second].get(task, ()):
                 if left.label != right.label and left.image != right.image:
                     other = f"its {kind} {left.image} has {left.label}; they stay in one split"
-                    found.append((right.row.file, right.row.line, f"{right.image} has label {right.label} but {other}"))
-    for file, line, message in sorted(found):
-        findings.warning(file, line, "mask", message)
+                    lines.append((right.row.file, right.row.line, f"{right.image} has label {right.label} but {other}"))
+    for file, line, message in sorted(lines):
+        problems.warning(file, line, "mask", message)

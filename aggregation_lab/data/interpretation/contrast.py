@@ -6,8 +6,7 @@ from aggregation_lab.data.images.deep_levels import Levels
 from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.interpretation.grey_levels import TaskLevels
 from aggregation_lab.data.rows.cases import Case
-from aggregation_lab.data.rows.problems import Findings
-from aggregation_lab.data.rows.row_problems import RowFindings
+from aggregation_lab.data.rows.problems import Problems
 
 CONTRAST = 3
 """Grey levels, of 255, between the darkest and brightest 1% of an image: with no more it shows hardly anything."""
@@ -24,10 +23,9 @@ def check_contrast(
     images: Mapping[str, Scan],
     levels: Mapping[str, Levels],
     ranges: Iterable[TaskLevels],
-    findings: Findings,
+    problems: Problems,
 ) -> None:
     """Report images that are (nearly) of one grey when read, one line per CSV, and unusual ranges of values."""
-    gathered = RowFindings(findings)
     brightest: dict[str, float] = {}
     first: dict[tuple[str, str], Case] = {}
     for case in cases:
@@ -37,14 +35,14 @@ def check_contrast(
         scan = images[case.image]
         if scan.fault:
             continue
-        if "top_bytes" in scan.notes and brightest[case.task] < TOP_BIT:
+        if scan.has("top_bytes") and brightest[case.task] < TOP_BIT:
             message = f"{case.image} is a colour image whose 16 bits are not used up, and only the top 8 can be read"
-            gathered.error(case.row, "image_path", f"{message}; save it with 8 bits per channel, or grey", "colour")
+            problems.row_error(case.row, "image_path", f"{message}; save it with 8 bits per channel, or grey", "colour")
             continue
         fault = _fault(scan, levels.get(case.image, _EIGHT_BITS))
         if fault:
-            gathered.warning(case.row, "image_path", f"{case.image} {fault}", fault.split()[0])
-    _check_ranges(ranges, findings)
+            problems.row_warning(case.row, "image_path", f"{case.image} {fault}", fault.split()[0])
+    _check_ranges(ranges, problems)
 
 
 def _fault(scan: Scan, levels: Levels) -> str:
@@ -68,9 +66,9 @@ def _is_dim(scan: Scan, levels: Levels) -> bool:
     )
 
 
-def _check_ranges(ranges: Iterable[TaskLevels], findings: Findings) -> None:
+def _check_ranges(ranges: Iterable[TaskLevels], problems: Problems) -> None:
     for group in ranges:
-        if group.own:
+        if group.unusual:
             shown = f"images of more than 8 bits hold values from {group.levels.black:g} to {group.levels.white:g}"
             message = f"{shown}; these become black and white in all of them"
-            findings.warning("task", None, ", ".join(group.tasks), message)
+            problems.warning("task", None, ", ".join(group.tasks), message)

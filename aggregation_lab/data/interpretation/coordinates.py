@@ -9,8 +9,7 @@ import numpy as np
 from aggregation_lab.config import TargetRules, yaml_key
 from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.rows.cases import Case
-from aggregation_lab.data.rows.problems import Findings
-from aggregation_lab.data.rows.row_problems import RowFindings
+from aggregation_lab.data.rows.problems import Problems, rule
 
 UNIT = 1.5
 """Coordinates of a whole CSV that stay below this are shares of the image's sides, not pixels."""
@@ -19,7 +18,7 @@ ENOUGH = 8
 
 
 def pixel_cases(
-    cases: Sequence[Case], images: Mapping[str, Scan], rules: TargetRules, findings: Findings
+    cases: Sequence[Case], images: Mapping[str, Scan], rules: TargetRules, problems: Problems
 ) -> list[Case]:
     """The cases with boxes (x_min, y_min, x_max, y_max) and points in pixels, as the rules say.
 
@@ -32,14 +31,13 @@ def pixel_cases(
     for case in cases:
         if (case.box or case.points) and not images[case.image].fault:
             tasks.setdefault((case.task, case.row.file), []).append(case)
-    faults = RowFindings(findings)
     for (task, _), members in tasks.items():
         group = _group(task, members, images)
         if task not in rules.coordinates and group.in_shares:
             others = all(_group(task, other, images).in_shares for (name, _), other in tasks.items() if name == task)
-            _refuse_shares(group, others, faults)
+            _refuse_shares(group, others, problems)
         else:
-            moved |= dict(zip(map(id, members), _check(group, rules, faults), strict=True))
+            moved |= dict(zip(map(id, members), _check(group, rules, problems), strict=True))
     return [moved.get(id(case), case) for case in cases]
 
 
@@ -76,41 +74,41 @@ def _group(task: str, cases: list[Case], images: Mapping[str, Scan]) -> _Group:
     return _Group(task, cases, np.array(sides, float))
 
 
-def _refuse_shares(group: _Group, everywhere: bool, faults: RowFindings) -> None:
+def _refuse_shares(group: _Group, everywhere: bool, problems: Problems) -> None:
     """Report a CSV whose coordinates lie in [0, 1]; a rule for the task helps where all its CSV files are so."""
     advice = "write pixels here as in the task's other CSV files"
     if everywhere:
-        advice = f"write data.coordinates: {{{yaml_key(group.task)}: normalised}} in the study file"
+        advice = f"write {rule('coordinates', group.task, 'normalised')} in the study file"
     message = f"no coordinate of task {group.task} is above {group.values.max():g}, so these are not pixels; {advice}"
     for case in group.cases:
-        faults.error(case.row, group.field, message, f"normalised {group.task}")
+        problems.row_error(case.row, group.field, message, f"normalised {group.task}")
 
 
-def _check(group: _Group, rules: TargetRules, faults: RowFindings) -> list[Case]:
+def _check(group: _Group, rules: TargetRules, problems: Problems) -> list[Case]:
     """The group's cases in pixels, or as they are where that is not known."""
     values = group.values
     unit = rules.coordinates.get(group.task)
     if unit is None:
-        _suspect_rows(group, values, faults)
+        _suspect_rows(group, values, problems)
     if unit == "normalised":
         values = values * group.sides[:, None]
     if group.boxes:
-        return _boxes(group, values, rules.box_format.get(group.task), faults)
-    _suspect_points(group, values, unit, faults)
+        return _boxes(group, values, rules.box_format.get(group.task), problems)
+    _suspect_points(group, values, unit, problems)
     return [
         replace(case, points=tuple((float(x), float(y)) for x, y in points))
         for case, points in zip(group.cases, values, strict=True)
     ]
 
 
-def _boxes(group: _Group, values: np.ndarray, form: str | None, faults: RowFindings) -> list[Case]:
+def _boxes(group: _Group, values: np.ndarray, form: str | None, problems: Problems) -> list[Case]:
     first, second = values[:, 0], values[:, 1]
     if form == "xywh":
         second = first + second
     elif form == "cxcywh":
         first, second = first - second / 2, first + second / 2
     bad = np.asarray((second <= first).any(1))
-    if form is None and _suspect_boxes(group, values, bad, faults):
+    if form is None and _suspect_boxes(group, values, bad, problems):
         return group.cases
     moved = []
     for case, corners, inverted in zip(group.cases, np.hstack([first, second]).tolist(), bad.tolist(), strict=True):
@@ -119,21 +117,21 @@ def _boxes(group: _Group, values: np.ndarray, form: str | None, faults: RowFindi
             none = len(set(case.box or ())) == 1
             advice = "if the image has no object, take the row out" if none else "min must be below max"
             message = f"box ({shown}) is inverted or empty; {advice}"
-            faults.error(case.row, "x_min..y_max", message, f"inverted {group.task} {none}")
+            problems.row_error(case.row, "x_min..y_max", message, f"inverted {group.task} {none}")
         moved.append(replace(case, box=(corners[0], corners[1], corners[2], corners[3])))
     return moved
 
 
-def _suspect_rows(group: _Group, values: np.ndarray, faults: RowFindings) -> None:
+def _suspect_rows(group: _Group, values: np.ndarray, problems: Problems) -> None:
     """Report single rows in [0, 1] among rows in pixels."""
     small = (np.abs(values) <= UNIT).all((1, 2)) & values.any((1, 2)) & (values >= 0).all((1, 2))
     for case, is_small in zip(group.cases, small, strict=True):
         if is_small:
             message = f"has no coordinate above {UNIT:g}, unlike other rows of task {group.task}; write pixels"
-            faults.warning(case.row, group.field, message, f"small {group.task}")
+            problems.row_warning(case.row, group.field, message, f"small {group.task}")
 
 
-def _suspect_boxes(group: _Group, values: np.ndarray, inverted: np.ndarray, faults: RowFindings) -> bool:
+def _suspect_boxes(group: _Group, values: np.ndarray, inverted: np.ndarray, problems: Problems) -> bool:
     """Report boxes that look like corner or centre with width and height; True where that is sure.
 
     Read so, all of them lie in their images; read as two corners, some are inverted, or all have their centre in the
@@ -156,47 +154,48 @@ def _suspect_boxes(group: _Group, values: np.ndarray, inverted: np.ndarray, faul
     for case in group.cases:
         if several:
             message = f"{int(inverted.sum())} of {len(values)} boxes of task {group.task} are inverted as two corners"
-            faults.error(case.row, group.field, f"{message}; {advice}", f"format {group.task}")
+            problems.row_error(case.row, group.field, f"{message}; {advice}", f"format {group.task}")
         else:
             message = f"all boxes of task {group.task} lie about the upper left quarter of their images"
-            faults.warning(
+            problems.row_warning(
                 case.row, group.field, f"{message}; {advice}, and xyxy if all is well", f"format {group.task}"
             )
     return bool(several)
 
 
-def _suspect_points(group: _Group, values: np.ndarray, unit: str | None, faults: RowFindings) -> None:
+def _suspect_points(group: _Group, values: np.ndarray, unit: str | None, problems: Problems) -> None:
     zero = (values == 0).all(2)
     for case, at_zero in zip(group.cases, zero, strict=True):
         if at_zero.any():
             column = f"point_{int(at_zero.argmax()) + 1}_xy"
             message = "is [0, 0]; if that marks a missing point, write data.missing_point: [0, 0] in the study file"
-            faults.warning(case.row, column, f"{message} (cases with one are then left out)", f"zero {group.task}")
+            problems.row_warning(
+                case.row, column, f"{message} (cases with one are then left out)", f"zero {group.task}"
+            )
     inside = ((values <= group.sides[:, None] / 2) | zero[..., None]).all()
     if unit is None and inside and len(values) >= ENOUGH and not zero.all():
         message = f"all points of task {group.task} lie in the upper left quarter of their images"
-        rule = f"data.coordinates: {{{yaml_key(group.task)}: pixels}}"
-        advice = f"check their unit, and write {rule} in the study file if it is right"
-        faults.warning(group.cases[0].row, "point_1_xy", f"{message}; {advice}", f"quarter {group.task}")
+        pixels = rule("coordinates", group.task, "pixels")
+        advice = f"check their unit, and write {pixels} in the study file if it is right"
+        problems.row_warning(group.cases[0].row, "point_1_xy", f"{message}; {advice}", f"quarter {group.task}")
 
 
-def check_bounds(cases: Sequence[Case], images: Mapping[str, Scan], findings: Findings) -> None:
+def check_bounds(cases: Sequence[Case], images: Mapping[str, Scan], problems: Problems) -> None:
     """Report boxes and points outside their images, one line per CSV, task and field."""
-    faults = RowFindings(findings)
     for case in cases:
         image = images[case.image]
         if image.fault or _is_inverted(case):
             continue
         for field, value, inside in _bounds(case, image):
             if not inside:
-                turned = "; the image is turned by its EXIF orientation" if "turned" in image.notes else ""
+                turned = "; the image is turned by its EXIF orientation" if image.has("turned") else ""
                 size = f"outside {case.image} of {image.width} x {image.height} pixels{turned}"
                 kind = f"outside {case.task} {field} {value if _marks_missing(value) else ''}"
-                faults.error(case.row, field, f"is {value}, {size}; {_advice(case, value)}", kind)
+                problems.row_error(case.row, field, f"is {value}, {size}; {_advice(case, value)}", kind)
 
 
 def _is_inverted(case: Case) -> bool:
-    """Whether the box is one that is told already."""
+    """Whether the box is reported already."""
     return case.box is not None and (case.box[2] <= case.box[0] or case.box[3] <= case.box[1])
 
 
@@ -208,8 +207,8 @@ def _marks_missing(value: str) -> bool:
 def _advice(case: Case, value: str) -> str:
     if not _marks_missing(value):
         return "correct the box" if case.box else "correct the point"
-    rule = f"data.missing_point: [{value.strip('()')}]"
-    return f"if that marks a missing point, write {rule} in the study file (cases with one are then left out)"
+    marker = f"data.missing_point: [{value.strip('()')}]"
+    return f"if that marks a missing point, write {marker} in the study file (cases with one are then left out)"
 
 
 def _bounds(case: Case, image: Scan) -> list[tuple[str, str, bool]]:

@@ -1,6 +1,6 @@
 """Which values of deep images (more than 8 bits) become black and white: decided for a task, not for a file.
 
-A range of each file's own would change intensities between the images of a task; the range of the file format (65535)
+A range for each file would change intensities between the images of a task; the range of the file format (65535)
 makes exports of 10 or 12 bits nearly black. So all deep images of a task share the smallest range in use that holds
 their values. Tasks that share a deep image share its range, because a model sees it once for both.
 """
@@ -16,11 +16,11 @@ from aggregation_lab.data.rows.cases import Case
 
 @dataclass(frozen=True)
 class TaskLevels:
-    """Levels of the deep images of some tasks of one depth; `own` where no usual range fits them."""
+    """Levels of the deep images of some tasks of one depth; `unusual` where no usual range fits them."""
 
     tasks: tuple[str, ...]
     levels: Levels
-    own: bool
+    unusual: bool
 
 
 def find_levels(cases: Iterable[Case], images: Mapping[str, Scan]) -> tuple[dict[str, Levels], list[TaskLevels]]:
@@ -40,9 +40,9 @@ def find_levels(cases: Iterable[Case], images: Mapping[str, Scan]) -> tuple[dict
             members = [path for content, names in contents.items() if names & tasks for path in paths[depth, content]]
             low = min(images[path].low for path in members)
             high = max(images[path].high for path in members)
-            usual, own = usual_levels(depth, low, high)
-            ranges.append(TaskLevels(tuple(sorted(tasks)), usual, own))
-            levels.update(dict.fromkeys(members, usual))
+            levels_of_tasks, unusual = usual_levels(depth, low, high)
+            ranges.append(TaskLevels(tuple(sorted(tasks)), levels_of_tasks, unusual))
+            levels.update(dict.fromkeys(members, levels_of_tasks))
     return levels, ranges
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aggregation_lab.config import TargetRules, value_span, yaml_key
+from aggregation_lab.config import TargetRules, value_span
 from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.images.masks import write_values
 from aggregation_lab.data.rows.cases import Case, Shape
-from aggregation_lab.data.rows.problems import Findings
-from aggregation_lab.data.rows.row_problems import RowFindings
+from aggregation_lab.data.rows.problems import Problems, rule
 
 FULL = (255, 65535)
 """Values that mean white; where a task has two classes and nothing but these and 0, they mean class 1."""
@@ -25,7 +24,7 @@ def class_masks(
     shapes: Mapping[str, Shape],
     masks: Mapping[str, Scan],
     rules: TargetRules,
-    findings: Findings,
+    problems: Problems,
 ) -> TaskMasks:
     """The masks of each task, read as classes; values that mean no class are reported once for the task."""
     members: dict[str, dict[str, Case]] = {}
@@ -35,9 +34,9 @@ def class_masks(
     read = {}
     for task, first in members.items():
         scans = [_Used(case, masks[path]) for path, case in first.items() if not masks[path].fault]
-        _check_palettes(task, scans, findings)
-        _check_lossy(scans, findings)
-        values = _read_values(task, shapes[task].classes, scans, rules.mask_values.get(task), findings)
+        _check_palettes(task, scans, problems)
+        _check_lossy(scans, problems)
+        values = _read_values(task, shapes[task].classes, scans, rules.mask_values.get(task), problems)
         read[task] = {path: _as_classes(masks[path], values) for path in first}
     return read
 
@@ -55,45 +54,45 @@ class _Used:
 def _as_classes(scan: Scan, values: Mapping[int, int] | None) -> Scan:
     if values is None or scan.fault:
         return scan
-    own = {int(value): values[int(value)] for value in scan.values.split(",") if int(value) in values}
-    classes = ",".join(map(str, sorted(set(own.values()))))
-    return replace(scan, content=f"{scan.content}@{write_values(own)}", values=classes or "0")
+    class_of = {int(value): values[int(value)] for value in scan.values.split(",") if int(value) in values}
+    classes = ",".join(map(str, sorted(set(class_of.values()))))
+    return replace(scan, content=f"{scan.content}@{write_values(class_of)}", values=classes or "0")
 
 
 def _read_values(
-    task: str, classes: int, masks: Sequence[_Used], rule: Mapping[str, int] | None, findings: Findings
+    task: str, classes: int, masks: Sequence[_Used], given: Mapping[str, int] | None, problems: Problems
 ) -> dict[int, int] | None:
     """Class by value of the task; None where values are classes. What cannot be read is reported."""
     in_use = set().union(*(mask.values for mask in masks))
-    if rule is not None:
-        values = {value: index for text, index in rule.items() for value in value_span(text)}
+    if given is not None:
+        values = {value: index for text, index in given.items() for value in value_span(text)}
         beyond = sorted(set(values.values()) - set(range(classes)))
         if beyond:
             message = f"data.mask_values: gives class {beyond[0]}, but the task has classes 0 to {classes - 1}"
-            findings.error("task", None, task, message)
-        _report(task, in_use - set(values), masks, f"which data.mask_values.{task} does not name; add it", findings)
+            problems.error("task", None, task, message)
+        _report(task, in_use - set(values), masks, f"which data.mask_values.{task} does not name; add it", problems)
         return values
     if classes == 2 and (in_use <= {0, 1} or in_use <= {0, *FULL}):
-        _warn_inverted(task, in_use, masks, findings)
+        _warn_inverted(task, in_use, masks, problems)
     if all(0 <= value < classes for value in in_use):
         if in_use and 0 not in in_use:
-            _warn_no_background(task, classes, in_use, masks, findings)
+            _warn_no_background(task, classes, in_use, masks, problems)
         return None
     if classes == 2 and in_use <= {0, *FULL}:
         return {0: 0} | dict.fromkeys(FULL, 1)
     advice = f"task {task} takes class indices 0 to {classes - 1}; {_remedy(task, classes, in_use, masks)}"
-    _report(task, {value for value in in_use if not 0 <= value < classes}, masks, advice, findings)
+    _report(task, {value for value in in_use if not 0 <= value < classes}, masks, advice, problems)
     return None
 
 
-def _report(task: str, wrong: set[int], masks: Sequence[_Used], advice: str, findings: Findings) -> None:
+def _report(task: str, wrong: set[int], masks: Sequence[_Used], advice: str, problems: Problems) -> None:
     bad = [mask for mask in masks if mask.values & wrong]
     if not bad:
         return
     row, path = bad[0].case.row, bad[0].case.mask
     count = f" ({len(bad)} masks of the task)" if len(bad) > 1 else ""
     shown = _shown(wrong & bad[0].values)
-    findings.error(row.file, row.line, "mask_path", f"{path} holds the {shown}{count}; {advice}")
+    problems.row_error(row, "mask_path", f"{path} holds the {shown}{count}; {advice}")
 
 
 def _shown(values: set[int]) -> str:
@@ -107,7 +106,6 @@ def _remedy(task: str, classes: int, in_use: set[int], masks: Sequence[_Used]) -
     """A line for the study file that reads these values, as far as they let it be guessed."""
     inside = {value: value for value in in_use if 0 <= value < classes}
     beyond = sorted(in_use - set(inside))
-    name = yaml_key(task)
     if classes == 2 and in_use <= {0, 1, *FULL} and not any({1, *beyond} <= mask.values for mask in masks):
         pairs = inside | dict.fromkeys(beyond, 1)
         why = f"some masks hold 1 and others {beyond[0]}; if both are the structure, write"
@@ -116,41 +114,39 @@ def _remedy(task: str, classes: int, in_use: set[int], masks: Sequence[_Used]) -
         why = f"if {beyond[0]} marks pixels without a label, count them as background by"
     elif len(in_use) <= classes:
         pairs, why = {value: index for index, value in enumerate(sorted(in_use))}, "say what the values mean by"
-    elif any("photograph" in mask.scan.notes.split(",") for mask in masks):
+    elif any(mask.scan.has("photograph") for mask in masks):
         return "most pixels lie between dark and bright as in a photograph, so name the masks, not the images"
     elif classes == 2 and max(in_use) > 127:
-        return f"write data.mask_values: {{{name}: {{'0-127': 0, '128-{max(in_use)}': 1}}}} in the study file"
+        halves = {"'0-127'": 0, f"'128-{max(in_use)}'": 1}
+        return f"write {rule('mask_values', task, halves)} in the study file"
     elif len(in_use) <= _FEW:
         pairs = inside | dict.fromkeys(beyond, classes - 1)
         why = f"say what every value means; to count {_shown(set(beyond))} as class {classes - 1}, write"
     else:
-        return f"say in the study file what every value means, as in data.mask_values: {{{name}: {{0: 0, 255: 1}}}}"
-    values = ", ".join(f"{value}: {index}" for value, index in sorted(pairs.items()))
-    return f"{why} data.mask_values: {{{name}: {{{values}}}}} in the study file"
+        example = rule("mask_values", task, {0: 0, 255: 1})
+        return f"say in the study file what every value means, as in {example}"
+    return f"{why} {rule('mask_values', task, dict(sorted(pairs.items())))} in the study file"
 
 
-def _warn_inverted(task: str, in_use: set[int], masks: Sequence[_Used], findings: Findings) -> None:
+def _warn_inverted(task: str, in_use: set[int], masks: Sequence[_Used], problems: Problems) -> None:
     """Say that class 1 lies around class 0 in all masks: so it is where black means the structure."""
     full = [mask for mask in masks if len(mask.values) > 1]
-    if len(full) < _ENOUGH or not all("framed" in mask.scan.notes.split(",") for mask in full):
+    if len(full) < _ENOUGH or not all(mask.scan.has("framed") for mask in full):
         return
-    row, name = full[0].case.row, yaml_key(task)
-    rule = f"data.mask_values: {{{name}: {{0: 1, {', '.join(f'{value}: 0' for value in sorted(in_use - {0}))}}}}}"
+    row, swapped = full[0].case.row, rule("mask_values", task, {0: 1} | dict.fromkeys(sorted(in_use - {0}), 0))
     message = f"class 1 of task {task} fills the border and most of all its masks, as background does"
-    findings.warning(
-        row.file, row.line, "mask_path", f"{message}; if they are inverted, write {rule} in the study file"
-    )
+    problems.row_warning(row, "mask_path", f"{message}; if they are inverted, write {swapped} in the study file")
 
 
-def _warn_no_background(task: str, classes: int, in_use: set[int], masks: Sequence[_Used], findings: Findings) -> None:
-    row, name = masks[0].case.row, yaml_key(task)
-    values = ", ".join(f"{value}: {index}" for index, value in enumerate(sorted(in_use)))
-    remedy = f"if classes count from {min(in_use)}, write data.mask_values: {{{name}: {{{values}}}}} in the study file"
+def _warn_no_background(task: str, classes: int, in_use: set[int], masks: Sequence[_Used], problems: Problems) -> None:
+    row = masks[0].case.row
+    values = rule("mask_values", task, {value: index for index, value in enumerate(sorted(in_use))})
+    remedy = f"if classes count from {min(in_use)}, write {values} in the study file"
     message = f"no mask of task {task} holds class 0, the background, of {classes} classes; {remedy}"
-    findings.warning(row.file, row.line, "mask_path", message)
+    problems.row_warning(row, "mask_path", message)
 
 
-def _check_palettes(task: str, masks: Sequence[_Used], findings: Findings) -> None:
+def _check_palettes(task: str, masks: Sequence[_Used], problems: Problems) -> None:
     """Report palette files that give one colour two indices: a writer has renumbered the colours of each file."""
     index_of: dict[str, tuple[str, Case]] = {}
     for mask in masks:
@@ -161,13 +157,12 @@ def _check_palettes(task: str, masks: Sequence[_Used], findings: Findings) -> No
                 row = mask.case.row
                 message = f"{mask.case.mask} has colour #{colour} as {index}, {case.mask} of task {task} as {other}"
                 advice = "save the masks as single-channel images of class indices"
-                findings.error(row.file, row.line, "mask_path", f"{message}; {advice}")
+                problems.row_error(row, "mask_path", f"{message}; {advice}")
                 return
 
 
-def _check_lossy(masks: Sequence[_Used], findings: Findings) -> None:
-    lossy = RowFindings(findings)
+def _check_lossy(masks: Sequence[_Used], problems: Problems) -> None:
     for mask in masks:
-        if "lossy" in mask.scan.notes.split(","):
+        if mask.scan.has("lossy"):
             message = f"{mask.case.mask} is compressed with loss, which changes classes at borders; save masks as PNG"
-            lossy.warning(mask.case.row, "mask_path", message, "lossy")
+            problems.row_warning(mask.case.row, "mask_path", message, "lossy")

@@ -26,7 +26,7 @@ def fetal_plane(tissue: Tissue, appearance: str) -> Truth:
 
 @dataclass(frozen=True)
 class Source:
-    """One data set: its folder under `place`, its anatomy, and the names of its files.
+    """One data set: its name below `folder`, its anatomy, and the names of its files.
 
     `file` is formatted with appearance, subject, frame, number (both from 1) and plane (the appearance's number).
     `weights` are the appearances' shares. `mixed`: the images of one subject differ in appearance.
@@ -34,7 +34,7 @@ class Source:
     """
 
     name: str
-    place: str
+    folder: str
     draw: Callable[[Tissue, str], Truth]
     probe: str
     file: str

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aggregation_lab.data.phantoms.shapes import Below, Blob, Both, Point, Tube, outline
+from aggregation_lab.data.phantoms.shapes import Below, Blob, Both, Point, Tube
 from aggregation_lab.data.phantoms.tissue import FLUID, Tissue, Truth
 
 POSITIONS = ("LOA", "LOP", "LOT", "NOA", "NOP", "ROA", "ROP", "ROT")
@@ -13,13 +13,10 @@ DIRECTIONS = {"NA": 0, "LA": 45, "LT": 90, "LP": 135, "NP": 180, "RP": 225, "RT"
 
 def womb(tissue: Tissue) -> None:
     """Abdominal wall, uterine wall and a pool of amniotic fluid."""
-    rng, height = tissue.rng, tissue.height
     tissue.fill(None, -3, mottle=3, grain=0.1, stretch=1.5)
     tissue.strands(Both(Below(-1.0), Below(0.13), without=True), 10, grain=0.05, stretch=8)
-    pool = Blob(
-        rng.uniform(0.45, 0.55), 0.56 * height, rng.uniform(0.4, 0.48), rng.uniform(0.36, 0.42) * height,
-        rng.uniform(-0.15, 0.15), outline(rng, 0.1),
-    )  # fmt: skip
+    y, height = 0.56 * tissue.height, (0.36, 0.42, tissue.height)
+    pool = tissue.blob((0.45, 0.55), y, (0.4, 0.48), height, (-0.15, 0.15), rough=0.1)
     tissue.fill(pool, FLUID + 8, mottle=2)
     tissue.rim(pool, 2, width=0.008)
 
@@ -46,15 +43,10 @@ def brain(tissue: Tissue, head: Blob, front: float = 1.0) -> None:
     for side in (-1, 1):
         middle = along(start, end, 0.5)
         offset = side * head.b * 0.2
-        place = (middle[0] - np.sin(head.angle) * offset, middle[1] + np.cos(head.angle) * offset)
-        tissue.fill(Blob(*place, head.a * 0.17, head.b * 0.16, head.angle + 0.4 * side), -14, mottle=2, edge=0.02)
-        tissue.fill(
-            Blob(*head.point(side * 2.2 if front > 0 else side * 0.9, 0.55), head.a * 0.2, head.b * 0.1, head.angle),
-            0,
-            mottle=4,
-            grain=0.03,
-            edge=0.02,
-        )
+        thalamus = (middle[0] - np.sin(head.angle) * offset, middle[1] + np.cos(head.angle) * offset)
+        tissue.fill(Blob(*thalamus, head.a * 0.17, head.b * 0.16, head.angle + 0.4 * side), -14, mottle=2, edge=0.02)
+        plexus = head.point(side * 2.2 if front > 0 else side * 0.9, 0.55)
+        tissue.fill(Blob(*plexus, head.a * 0.2, head.b * 0.1, head.angle), 0, mottle=4, grain=0.03, edge=0.02)
 
 
 def fetal_head(tissue: Tissue, appearance: str) -> Truth:
@@ -62,26 +54,25 @@ def fetal_head(tissue: Tissue, appearance: str) -> Truth:
     rng, height = tissue.rng, tissue.height
     womb(tissue)
     a = rng.uniform(0.2, 0.29)
-    head = Blob(
-        rng.uniform(0.46, 0.54),
-        rng.uniform(0.48, 0.58) * height,
-        a,
-        a * rng.uniform(0.72, 0.82),
-        rng.uniform(-0.6, 0.6),
-    )
+    head = tissue.blob((0.46, 0.54), (0.48, 0.58, height), a, (0.72, 0.82, a), (-0.6, 0.6))
     skull(tissue, head)
     brain(tissue, head, 1.0 if rng.random() < 0.5 else -1.0)
     return Truth({"head": head})
+
+
+def _direction(tissue: Tissue, position: str) -> float:
+    """Where the occiput or sacrum points in this position, give or take 14 degrees; in radians, 0 to the right."""
+    clockwise = np.radians(DIRECTIONS[position[0] + position[2]] + tissue.rng.uniform(-14, 14))
+    return float(clockwise - np.pi / 2)
 
 
 def head_position(tissue: Tissue, appearance: str) -> Truth:
     """Transverse head; the orbits lie at the face, opposite to the occiput whose direction is the appearance."""
     rng, height = tissue.rng, tissue.height
     womb(tissue)
-    clockwise = np.radians(DIRECTIONS[appearance.replace("O", "")] + rng.uniform(-14, 14))
-    towards = float(clockwise - np.pi / 2)
+    towards = _direction(tissue, appearance)
     a = rng.uniform(0.24, 0.28)
-    head = Blob(rng.uniform(0.47, 0.53), 0.54 * height, a, a * rng.uniform(0.74, 0.82), towards)
+    head = tissue.blob((0.47, 0.53), 0.54 * height, a, (0.74, 0.82, a), towards)
     skull(tissue, head)
     start, end = head.point(np.pi, 0.45), head.point(0.0, 0.9)
     tissue.fill(Tube(start, end, 0.005), 1, mottle=3)
@@ -101,10 +92,9 @@ def sacral_position(tissue: Tissue, appearance: str) -> Truth:
     """Breech: transverse fetal pelvis; the sacral spine (three bright centres with a shadow) gives the direction."""
     rng, height = tissue.rng, tissue.height
     womb(tissue)
-    clockwise = np.radians(DIRECTIONS[appearance.replace("S", "")] + rng.uniform(-14, 14))
-    towards = float(clockwise - np.pi / 2)
+    towards = _direction(tissue, appearance)
     a = rng.uniform(0.23, 0.27)
-    trunk = Blob(rng.uniform(0.47, 0.53), 0.54 * height, a, a * rng.uniform(0.88, 0.98), towards, outline(rng, 0.04))
+    trunk = tissue.blob((0.47, 0.53), 0.54 * height, a, (0.88, 0.98, a), towards, rough=0.04)
     tissue.fill(trunk, -7, mottle=3, grain=0.05)
     tissue.rim(trunk, 4, width=0.008, power=0.8, patchy=3)
     _spine(tissue, trunk, 0.0)
@@ -112,7 +102,7 @@ def sacral_position(tissue: Tissue, appearance: str) -> Truth:
         wing = Tube(trunk.point(side * 0.5, 0.66), trunk.point(side * 1.05, 0.74), 0.01, 0.02 * side)
         tissue.fill(wing, 11)
         tissue.absorb(wing, 260)
-    bladder = Blob(*trunk.point(np.pi, 0.42), a * 0.2, a * 0.15, towards, outline(rng, 0.1))
+    bladder = tissue.blob(*trunk.point(np.pi, 0.42), a * 0.2, a * 0.15, towards, rough=0.1)
     tissue.fill(bladder, FLUID)
     return Truth({"trunk": trunk})
 
@@ -133,20 +123,15 @@ def fetal_abdomen(tissue: Tissue, appearance: str) -> Truth:
     a = rng.uniform(0.23, 0.28)
     towards = float(rng.uniform(0, 2 * np.pi))
     side = 1 if rng.random() < 0.5 else -1
-    trunk = Blob(rng.uniform(0.47, 0.53), 0.54 * height, a, a * rng.uniform(0.88, 0.98), towards, outline(rng, 0.03))
+    trunk = tissue.blob((0.47, 0.53), 0.54 * height, a, (0.88, 0.98, a), towards, rough=0.03)
     inner = Blob(trunk.x, trunk.y, a * 0.9, trunk.b * 0.9, towards, trunk.outline)
     tissue.fill(trunk, -8, mottle=3, grain=0.05)
     tissue.rim(trunk, 6, width=0.009, power=0.8, patchy=3)
-    liver = Blob(
-        *trunk.point(np.pi - side * 0.75, 0.33), a * 0.58, trunk.b * 0.5, towards - side * 0.4, outline(rng, 0.06)
+    liver = tissue.blob(
+        *trunk.point(np.pi - side * 0.75, 0.33), a * 0.58, trunk.b * 0.5, towards - side * 0.4, rough=0.06
     )
-    stomach = Blob(
-        *trunk.point(side * 1.25, 0.5),
-        a * rng.uniform(0.2, 0.28),
-        a * 0.17,
-        towards + rng.uniform(-0.5, 0.5),
-        outline(rng, 0.12),
-    )
+    length, turn = a * rng.uniform(0.2, 0.28), towards + rng.uniform(-0.5, 0.5)
+    stomach = tissue.blob(*trunk.point(side * 1.25, 0.5), length, a * 0.17, turn, rough=0.12)
     vein = Tube(trunk.point(np.pi, 0.72), trunk.point(np.pi - side * 0.5, 0.16), a * 0.06, side * -0.02)
     artery = Blob(*trunk.point(side * 0.3, 0.4), a * 0.085, a * 0.085)
     body = Both(Both(liver, inner), stomach, without=True)
@@ -169,21 +154,17 @@ def fetal_chest(tissue: Tissue, appearance: str) -> Truth:
     womb(tissue)
     a = rng.uniform(0.22, 0.27)
     towards = float(rng.uniform(0, 2 * np.pi))
-    trunk = Blob(rng.uniform(0.47, 0.53), 0.54 * height, a, a * rng.uniform(0.86, 0.96), towards, outline(rng, 0.03))
+    trunk = tissue.blob((0.47, 0.53), 0.54 * height, a, (0.86, 0.96, a), towards, rough=0.03)
     tissue.fill(trunk, -5, mottle=2, grain=0.04)
     tissue.rim(trunk, 6, width=0.009, power=0.8, patchy=3)
     side = 1 if rng.random() < 0.5 else -1
-    heart = Blob(
-        *trunk.point(np.pi - side * 0.5, 0.2),
-        a * rng.uniform(0.42, 0.5),
-        a * rng.uniform(0.32, 0.38),
-        towards + side * 0.75,
-        outline(rng, 0.05),
+    heart = tissue.blob(
+        *trunk.point(np.pi - side * 0.5, 0.2), (0.42, 0.5, a), (0.32, 0.38, a), towards + side * 0.75, rough=0.05
     )
     tissue.fill(heart, -4, mottle=2, grain=0.03)
     tissue.rim(heart, 3, width=0.006, power=0.5)
     for turn, share in ((0.72, 0.48), (-0.72, 0.48), (np.pi - 0.72, 0.5), (np.pi + 0.72, 0.5)):
-        chamber = Blob(*heart.point(turn, share), heart.a * 0.36, heart.b * 0.34, heart.angle, outline(rng, 0.08))
+        chamber = tissue.blob(*heart.point(turn, share), heart.a * 0.36, heart.b * 0.34, heart.angle, rough=0.08)
         tissue.fill(chamber, FLUID + 4, edge=0.01)
     _spine(tissue, trunk, 0.0)
     for turn in (0.6, -0.6, 1.15, -1.15, 1.8, -1.8):
@@ -201,7 +182,7 @@ def femur(tissue: Tissue, appearance: str) -> Truth:
     x, y = rng.uniform(0.42, 0.58), rng.uniform(0.4, 0.55) * height
     reach = (length / 2 * float(np.cos(turn)), length / 2 * float(np.sin(turn)))
     start, end = (x - reach[0], y - reach[1]), (x + reach[0], y + reach[1])
-    thigh = Blob(x, y + rng.uniform(-0.02, 0.03), length * 0.72, rng.uniform(0.1, 0.15), turn, outline(rng, 0.1))
+    thigh = tissue.blob(x, y + rng.uniform(-0.02, 0.03), length * 0.72, (0.1, 0.15), turn, rough=0.1)
     tissue.fill(thigh, -8, mottle=3, grain=0.04, stretch=3, edge=0.015)
     tissue.strands(thigh, 6, grain=0.04, stretch=3)
     tissue.rim(thigh, -1, width=0.007, power=0.7)
@@ -209,5 +190,5 @@ def femur(tissue: Tissue, appearance: str) -> Truth:
     tissue.fill(shaft, 15, mottle=2, edge=0.012)
     tissue.absorb(shaft, rng.uniform(700, 1100))
     for centre in (along(start, end, -0.1), along(start, end, 1.1)):
-        tissue.fill(Blob(*centre, 0.035, 0.04, 0.0, outline(rng, 0.1)), -16, mottle=2, edge=0.015)
+        tissue.fill(tissue.blob(*centre, 0.035, 0.04, 0.0, rough=0.1), -16, mottle=2, edge=0.015)
     return Truth({"shaft": shaft}, (start, end))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aggregation_lab.data.phantoms.fetal import along, skull, womb
-from aggregation_lab.data.phantoms.shapes import Above, Below, Blob, Both, Point, Tube, outline
+from aggregation_lab.data.phantoms.shapes import Above, Below, Blob, Both, Point, Tube
 from aggregation_lab.data.phantoms.tissue import FLUID, Tissue, Truth
 
 
@@ -14,22 +14,9 @@ def intrapartum(tissue: Tissue, appearance: str) -> Truth:
     tissue.fill(None, -6, mottle=5, grain=0.12, stretch=1.5)
     tissue.strands(Both(Below(-1.0), Below(0.3 * height), without=True), 9, grain=0.07, stretch=5)
     turn = rng.uniform(0.0, 0.9)
-    symphysis = Blob(
-        rng.uniform(0.41, 0.45),
-        rng.uniform(0.29, 0.34) * height,
-        rng.uniform(0.075, 0.095),
-        rng.uniform(0.03, 0.04),
-        turn,
-        outline(rng, 0.04),
-    )
+    symphysis = tissue.blob((0.41, 0.45), (0.29, 0.34, height), (0.075, 0.095), (0.03, 0.04), turn, rough=0.04)
     a = rng.uniform(0.19, 0.28)
-    head = Blob(
-        rng.uniform(0.54, 0.66),
-        rng.uniform(0.68, 0.78) * height,
-        a,
-        a * rng.uniform(0.68, 0.88),
-        rng.uniform(-0.5, 1.0),
-    )
+    head = tissue.blob((0.54, 0.66), (0.68, 0.78, height), a, (0.68, 0.88, a), (-0.5, 1.0))
     skull(tissue, head)
     tissue.fill(symphysis, -12, mottle=2)
     tissue.rim(symphysis, 7, width=0.007, power=0.5)
@@ -61,14 +48,10 @@ def cervix(tissue: Tissue, appearance: str) -> Truth:
     thick = rng.uniform(0.075, 0.1)
     centre = along(inner, outer, 0.5)
     tube = Tube(inner, outer, thick, bow)
-    head = Blob(
-        inner[0] - rng.uniform(0.2, 0.26),
-        inner[1] + rng.uniform(0.06, 0.14),
-        rng.uniform(0.18, 0.22),
-        rng.uniform(0.16, 0.2),
-        rng.uniform(-0.3, 0.3),
+    head = tissue.blob(
+        inner[0] - rng.uniform(0.2, 0.26), inner[1] + rng.uniform(0.06, 0.14), (0.18, 0.22), (0.16, 0.2), (-0.3, 0.3)
     )
-    fluid = Blob(inner[0] - 0.09, inner[1] + 0.02, 0.12, 0.13, 0.2, outline(rng, 0.12))
+    fluid = tissue.blob(inner[0] - 0.09, inner[1] + 0.02, 0.12, 0.13, 0.2, rough=0.12)
     tissue.fill(fluid, FLUID + 6)
     skull(tissue, head)
     body = Both(tube, fluid, without=True)
@@ -78,9 +61,7 @@ def cervix(tissue: Tissue, appearance: str) -> Truth:
     gland = Tube(inner, outer, 0.022, bow)
     tissue.fill(gland, -18, mottle=2, edge=0.014)
     tissue.fill(canal, 4, edge=0.008)
-    bladder = Blob(
-        centre[0] + rng.uniform(-0.25, -0.1), 0.13 * height, rng.uniform(0.07, 0.11), 0.035, 0.0, outline(rng, 0.1)
-    )
+    bladder = tissue.blob(centre[0] + rng.uniform(-0.25, -0.1), 0.13 * height, (0.07, 0.11), 0.035, 0.0, rough=0.1)
     tissue.fill(bladder, FLUID)
     lips = Both(body, canal, without=True)
     anterior, posterior = Both(lips, Above(canal)), Both(lips, Above(canal), without=True)
@@ -96,7 +77,7 @@ def other_plane(tissue: Tissue, appearance: str) -> Truth:
     tissue.rim(placenta, 3, width=0.006)
     for _ in range(rng.integers(2, 6)):
         x, y = rng.uniform(0.25, 0.75), rng.uniform(0.3, 0.55) * height
-        part = Blob(x, y, rng.uniform(0.03, 0.07), rng.uniform(0.025, 0.05), rng.uniform(0, 3), outline(rng, 0.15))
+        part = tissue.blob(x, y, (0.03, 0.07), (0.025, 0.05), (0, 3), rough=0.15)
         tissue.fill(part, -5, mottle=3)
         tissue.rim(part, 2, width=0.006, power=0.5)
         if rng.random() < 0.5:

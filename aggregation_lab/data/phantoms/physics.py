@@ -36,7 +36,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Settings:
+class MachineSettings:
     """Controls of the machine: gain and dynamic range in dB, what TGC leaves over at full depth, electronic noise."""
 
     gain: float = 28.0
@@ -46,7 +46,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Grid:
+class BeamGrid:
     """Beam samples and pixels of one probe at one size; all coordinates in canvas units.
 
     x, y, depth (0..1 down the beam), beam (-1..1 across): R x B. pixel_x, pixel_y, visible: H x W.
@@ -67,7 +67,7 @@ class Grid:
 
 
 @lru_cache(maxsize=64)
-def beam_grid(probe: Probe, size: int) -> Grid:
+def beam_grid(probe: Probe, size: int) -> BeamGrid:
     """The sampling of `probe` for pictures `size` pixels wide. Shared by all images of a probe."""
     height = round(size * probe.height)
     pixel_y, pixel_x = (np.mgrid[0:height, 0:size].astype(np.float32) + 0.5) / size
@@ -89,7 +89,7 @@ def beam_grid(probe: Probe, size: int) -> Grid:
     depth = (along - start) / (reach - start)
     blur = 0.006 * np.sqrt(1 + ((depth - probe.focus) / 0.45) ** 2) * (1.15 if probe.half_angle else 1.0)
     width = 2 * probe.half_angle * 0.55 if probe.half_angle else 1.0
-    return Grid(
+    return BeamGrid(
         x=x.astype(np.float32), y=y.astype(np.float32),
         depth=np.broadcast_to(depth, x.shape), beam=np.broadcast_to(across, x.shape),
         step=float((reach - start) / (samples - 1)), lateral_sigma=(blur * beams / width).astype(np.float32),
@@ -100,7 +100,7 @@ def beam_grid(probe: Probe, size: int) -> Grid:
     )  # fmt: skip
 
 
-def envelope(rng: np.random.Generator, amplitude: Field, specular: Field, grid: Grid) -> Field:
+def envelope(rng: np.random.Generator, amplitude: Field, specular: Field, grid: BeamGrid) -> Field:
     """Echo envelope (R x B) of random scatterers of RMS `amplitude` plus smooth reflectors of amplitude `specular`.
 
     Even tissue of amplitude 1 has a mean square envelope of 1 and a mean-to-standard-deviation ratio of 1.91.
@@ -121,7 +121,7 @@ def envelope(rng: np.random.Generator, amplitude: Field, specular: Field, grid: 
 
 
 def picture(
-    rng: np.random.Generator, echo: Field, specular: Field, loss: Field, grid: Grid, settings: Settings
+    rng: np.random.Generator, echo: Field, specular: Field, loss: Field, grid: BeamGrid, settings: MachineSettings
 ) -> NDArray[np.uint8]:
     """The B-mode image (H x W, uint8) of tissue with `echo` level (dB), `specular` amplitude and `loss` (dB/unit)."""
     # Beams have width, so shadows have soft edges.

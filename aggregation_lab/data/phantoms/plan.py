@@ -73,7 +73,7 @@ class Picture:
             appearance=self.appearance, subject=self.subject + 1, frame=self.frame + 1,
             number=self.subject * source.frames + self.frame + 1, plane=source.appearances.index(self.appearance) + 1,
         )  # fmt: skip
-        return f"{source.place}/{source.name}/{name}"
+        return f"{source.folder}/{source.name}/{name}"
 
     @property
     def mask_path(self) -> str:
@@ -111,13 +111,13 @@ def pictures(config: PhantomConfig, task: str) -> dict[str, list[Picture]]:
         count = remaining if position == len(plan.sources) - 1 else min(remaining, round(total * share))
         remaining -= count
         source, serial = SOURCES[name], 0
-        found: list[Picture] = []
-        while len(found) < count:
+        suitable: list[Picture] = []
+        while len(suitable) < count:
             subject, frame = divmod(serial, source.frames)
             picture = Picture(name, subject, frame, appearance(source, config.seed, subject, frame))
             if not plan.appearances or picture.appearance in plan.appearances:
-                found.append(picture)
+                suitable.append(picture)
             serial += 1
-        if found:
-            chosen[name] = found
+        if suitable:
+            chosen[name] = suitable
     return chosen

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation_lab.data.phantoms.catalogue import SOURCES
-from aggregation_lab.data.phantoms.physics import Grid, Probe, Settings, beam_grid, picture
+from aggregation_lab.data.phantoms.physics import BeamGrid, MachineSettings, Probe, beam_grid, picture
 from aggregation_lab.data.phantoms.plan import Picture, random
 from aggregation_lab.data.phantoms.tissue import Pose, Tissue, Truth
 
@@ -29,7 +29,7 @@ class View:
     image: NDArray[np.uint8]
     truth: Truth
     pose: Pose
-    grid: Grid
+    grid: BeamGrid
 
     def mask(self, structures: tuple[str, ...]) -> NDArray[np.uint8]:
         """Class indices (H x W): k where the k-th structure is (later ones win), 0 elsewhere and outside the beam."""
@@ -62,7 +62,7 @@ def render(shown: Picture, size: int, seed: int) -> View:
     frame = random(seed, source.key, "frame", shown.subject, shown.frame)
     probes = PROBES[source.probe]
     probe = probes[int(subject.integers(len(probes)))]
-    settings = Settings(
+    settings = MachineSettings(
         gain=subject.uniform(31, 39) + frame.normal(0, 0.7),
         dynamic_range=subject.uniform(56, 66),
         slope=subject.uniform(-14, 1),
@@ -86,7 +86,7 @@ def render(shown: Picture, size: int, seed: int) -> View:
     return View(image, truth, pose, grid)
 
 
-def _scale_marks(image: NDArray[np.uint8], grid: Grid) -> None:
+def _scale_marks(image: NDArray[np.uint8], grid: BeamGrid) -> None:
     """The grey bar and depth ticks that machines put beside the sector; never over tissue."""
     height, width = image.shape
     bar = np.zeros_like(image)

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-from aggregation_lab.data.phantoms.physics import Grid
-from aggregation_lab.data.phantoms.shapes import Field, Point, Shape
+from aggregation_lab.data.phantoms.physics import BeamGrid
+from aggregation_lab.data.phantoms.shapes import Blob, Field, Point, Shape, outline
 
 FLUID = -42.0
 """Echo level of fluid in dB; soft tissue is about 0."""
+
+Number = float | tuple[float, float] | tuple[float, float, float]
+"""A number, or (low, high) to draw it between, or (low, high, times) for a multiple of what is drawn."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Tissue:
     `rng` is the subject's: every frame of a subject draws the same anatomy.
     """
 
-    def __init__(self, grid: Grid, pose: Pose, height: float, rng: np.random.Generator):
+    def __init__(self, grid: BeamGrid, pose: Pose, height: float, rng: np.random.Generator):
         self.x, self.y = pose.to_body(grid.x, grid.y)
         self.beam, self.depth, self.step = grid.beam, grid.depth, grid.step
         self.height, self.rng = height, rng
@@ -58,6 +61,27 @@ class Tissue:
         self.specular = np.zeros_like(self.x)
         self.loss = np.zeros_like(self.x)
         self._known: dict[int, tuple[Shape, Field]] = {}
+
+    def draw(self, number: Number) -> float:
+        if not isinstance(number, tuple):
+            return number
+        low, high, *times = number
+        return self.rng.uniform(low, high) * (times[0] if times else 1)
+
+    def blob(
+        self,
+        x: Number,
+        y: Number,
+        a: Number,
+        b: Number,
+        angle: Number = 0.0,
+        *,
+        rough: float = 0.0,
+        spikes: float = 0.0,
+    ) -> Blob:
+        """A blob of numbers drawn in this order, its outline last (smooth where `rough` is 0)."""
+        x, y, a, b, angle = (self.draw(number) for number in (x, y, a, b, angle))
+        return Blob(x, y, a, b, angle, outline(self.rng, rough, spikes) if rough else ())
 
     def distance(self, shape: Shape) -> Field:
         if id(shape) not in self._known:
@@ -70,8 +94,8 @@ class Tissue:
         tile = ndimage.gaussian_filter(self.rng.standard_normal((40, 40)), 1.0, mode="wrap").astype(np.float32)
         tile /= tile.std()
         scale = np.float32(2.0 / grain)
-        places = (self.y * scale, self.x * (scale / np.float32(stretch)))
-        return ndimage.map_coordinates(tile, places, order=1, mode="grid-wrap")
+        coordinates = (self.y * scale, self.x * (scale / np.float32(stretch)))
+        return ndimage.map_coordinates(tile, coordinates, order=1, mode="grid-wrap")
 
     def fill(
         self, shape: Shape | None, level: float, *, mottle: float = 0.0, grain: float = 0.06, stretch: float = 1.0,

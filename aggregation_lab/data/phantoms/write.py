@@ -76,10 +76,10 @@ def _is_filled(out: Path, document: dict[str, Any]) -> bool:
     if not any(out.iterdir()):
         return False
     try:
-        found = read_json(out / "relatedness.json")
+        present = read_json(out / "relatedness.json")
     except (OSError, ValueError):
         raise DataError(f"{out}: holds other files; choose a new or empty folder for the phantoms") from None
-    if found != document:
+    if present != document:
         raise DataError(f"{out}: holds phantoms of another configuration; remove them or choose another folder")
     return True
 
@@ -96,8 +96,8 @@ def _write_train(train: Path, config: PhantomConfig, progress: Callable[[int, in
         (train / shown.path).parent.mkdir(parents=True, exist_ok=True)
     rows: dict[tuple[Picture, str], Row] = {}
     write = partial(_write_picture, train, config)
-    for done, ((shown, _), found) in enumerate(zip(jobs, _run(write, jobs, workers), strict=True), start=1):
-        rows.update({(shown, task): row for task, row in found.items()})
+    for done, ((shown, _), by_task) in enumerate(zip(jobs, _run(write, jobs, workers), strict=True), start=1):
+        rows.update({(shown, task): row for task, row in by_task.items()})
         if progress is not None:
             progress(done, len(jobs))
     (train / "csv_files").mkdir()

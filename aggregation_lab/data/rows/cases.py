@@ -5,27 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aggregation_lab.config import TargetRules
+from aggregation_lab.data.rows.columns import BOX_COLUMNS, missing_hint
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row
 from aggregation_lab.data.rows.labels import Labels
 from aggregation_lab.data.rows.point_text import finite_number, is_empty_point, read_point
-from aggregation_lab.data.rows.problems import Findings
-from aggregation_lab.data.rows.row_problems import RowFindings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.naming import name_fault
 from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType, near_type, read_type
-
-BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
-LOWEST_CLASSES = {TaskType.SEGMENTATION: 2, TaskType.CLASSIFICATION: 2, TaskType.REGRESSION: 1, TaskType.DETECTION: 1}
-
-RULED_TYPES = {
-    "mask_values": (TaskType.SEGMENTATION,),
-    "label_values": (TaskType.CLASSIFICATION,),
-    "box_format": (TaskType.DETECTION,),
-    "coordinates": (TaskType.DETECTION, TaskType.REGRESSION),
-}
-"""Task types that the rules of `TargetRules` by task are for."""
-
-Box = tuple[float, float, float, float]
-Points = tuple[tuple[float, float], ...]
+from aggregation_lab.tasks.targets import Box, Points
 
 
 @dataclass(frozen=True)
@@ -51,37 +38,37 @@ class Shape:
 
 
 def parse_rows(
-    rows: Iterable[Row], findings: Findings, rules: TargetRules | None = None
+    rows: Iterable[Row], problems: Problems, rules: TargetRules | None = None
 ) -> tuple[list[Case], dict[str, Shape]]:
-    """Cases of all rows that can be understood, and the shape of each task. Faults go to `findings`.
+    """Cases of all rows that can be understood, and the shape of each task. Faults go to `problems`.
 
     Boxes and points are as the file has them, see `coordinates.pixel_cases`; rows with a missing point are left out.
     """
     rules = rules or TargetRules()
-    labels, faults, missing = Labels(rules.label_values), RowFindings(findings), RowFindings(findings)
+    labels, left_out = Labels(rules.label_values), list[Row]()
     shapes = {
         name: Shape(known.task.type, known.task.classes, "the challenge") for name, known in CHALLENGE_TASKS.items()
     }
     cases, seen = [], set()
     for row in rows:
-        shape = _shape(row, shapes, faults)
+        shape = _shape(row, shapes, problems)
         if shape is None:
             continue
         seen.add(task_name(row))
-        case = _case(row, shape, rules, labels, missing, faults)
+        case = _case(row, shape, rules, labels, left_out, problems)
         if case is not None:
             cases.append(case)
-    labels.report(findings)
-    if rules.missing_point is not None and not missing:
+    labels.report(problems)
+    if rules.missing_point is not None and not left_out:
         shown = rules.missing_point if isinstance(rules.missing_point, str) else list(rules.missing_point)
-        findings.warning("missing_point", None, None, f"is {shown}, but no point of the data is; check the rule")
+        problems.warning("missing_point", None, None, f"is {shown}, but no point of the data is; check the rule")
     return cases, {name: shape for name, shape in shapes.items() if name in seen}
 
 
 def relative_path(text: str) -> str | None:
     """A path relative to csv_files as one relative to the train folder; None where it leaves that folder.
 
-    Judged by the text: a link inside the folder is the user's own and is followed.
+    Judged by the text: a link inside the folder was made by the user and is followed.
     """
     path = posixpath.normpath(posixpath.join(CSV_FOLDER, text))
     return None if posixpath.isabs(path) or path.split("/")[0] in ("..", ".") or "\0" in path else path
@@ -92,22 +79,22 @@ def task_name(row: Row) -> str:
     return (row.cell("task_id") or "").strip()
 
 
-def _shape(row: Row, shapes: dict[str, Shape], faults: RowFindings) -> Shape | None:
+def _shape(row: Row, shapes: dict[str, Shape], problems: Problems) -> Shape | None:
     """The shape of the row's task; None, reported, where the row does not say it or says another."""
     task, type_text = task_name(row), (row.cell("task_name") or "").strip()
     fault = name_fault(task) if "/" not in task else "write a task name without '/'"
     if fault:
-        faults.error(row, "task_id", f"is {task[:80]!r}; {fault}", f"task_id {task}")
+        problems.row_error(row, "task_id", f"is {task[:80]!r}; {fault}", f"task_id {task}")
         return None
     task_type = read_type(type_text)
     if task_type is None:
         near = near_type(type_text)
-        takes = f"did you mean {near}?" if near else "it takes segmentation, classification, detection or Regression"
-        faults.error(row, "task_name", f"is {type_text!r}; {takes}", f"task_name {type_text}")
+        takes = f"did you mean {near}?" if near else _takes()
+        problems.row_error(row, "task_name", f"is {type_text!r}; {takes}", f"task_name {type_text}")
         return None
     classes: int | None = 1
-    if task_type is not TaskType.DETECTION:  # the challenge does not keep num_classes of detection rows
-        classes = _classes(row, task_type, faults)
+    if task_type.classes_given:
+        classes = _classes(row, task_type, problems)
     if classes is None:
         return None
     shape = shapes.setdefault(task, Shape(task_type, classes, f"{row.file} line {row.line}"))
@@ -115,50 +102,68 @@ def _shape(row: Row, shapes: dict[str, Shape], faults: RowFindings) -> Shape | N
         if got != expected:
             advice = "make them agree, or rename the task if it is another"
             message = f"is {got} but task {task} has {expected} in {shape.said_by}; {advice}"
-            faults.error(row, field, message, f"{field} {task} {got}")
+            problems.row_error(row, field, message, f"{field} {task} {got}")
             return None
     return shape
 
 
-def _classes(row: Row, task_type: TaskType, faults: RowFindings) -> int | None:
-    text = _required(row, "num_classes", task_type, faults)
+def _takes() -> str:
+    *others, last = (task_type.written for task_type in TaskType)
+    return f"it takes {', '.join(others)} or {last}"
+
+
+def _classes(row: Row, task_type: TaskType, problems: Problems) -> int | None:
+    text = _required(row, "num_classes", task_type, problems)
     classes = _integer(text) if text else None
-    lowest = LOWEST_CLASSES[task_type]
+    lowest = task_type.fewest_classes
     if text and (classes is None or not lowest <= classes <= 256):
         message = f"is {text!r}; write a whole number from {lowest} to 256"
-        faults.error(row, "num_classes", message, f"num_classes {text}")
+        problems.row_error(row, "num_classes", message, f"num_classes {text}")
         return None
     return classes
 
 
 def _case(
-    row: Row, shape: Shape, rules: TargetRules, labels: Labels, missing: RowFindings, faults: RowFindings
+    row: Row, shape: Shape, rules: TargetRules, labels: Labels, left_out: list[Row], problems: Problems
 ) -> Case | None:
-    task, image = task_name(row), _path(row, "image_path", shape.type, faults)
-    target: dict[str, object] | None = None
-    if shape.type is TaskType.SEGMENTATION:
-        mask = _path(row, "mask_path", shape.type, faults)
-        target = {"mask": mask} if mask else None
-    elif shape.type is TaskType.CLASSIFICATION:
-        text = _required(row, "mask", shape.type, faults)
-        label = labels.read(row, task, shape.classes, text) if text else None
-        target = {"label": label} if label is not None else None
-    elif shape.type is TaskType.DETECTION:
-        box = _box(row, faults)
-        target = {"box": box} if box else None
-    else:
-        points = _points(row, shape.classes, rules, missing, faults)
-        target = {"points": points} if points else None
-    return Case(row, task, image, **target) if image and target else None  # type: ignore[arg-type]
+    image = _path(row, "image_path", shape.type, problems)
+    target = shape.type.read_target(_RowCells(row, shape, rules, labels, left_out, problems))
+    return Case(row, task_name(row), image, **{shape.type.target: target}) if image and target is not None else None
 
 
-def _required(row: Row, column: str, task_type: TaskType, faults: RowFindings) -> str:
+@dataclass(frozen=True)
+class _RowCells:
+    """The target's cells of one row, as `TargetCells` has them."""
+
+    row: Row
+    shape: Shape
+    rules: TargetRules
+    labels: Labels
+    left_out: list[Row]
+    problems: Problems
+
+    def path(self, column: str) -> str | None:
+        return _path(self.row, column, self.shape.type, self.problems) or None
+
+    def label(self, column: str) -> int | None:
+        text = _required(self.row, column, self.shape.type, self.problems)
+        return self.labels.read(self.row, task_name(self.row), self.shape.classes, text) if text else None
+
+    def box(self) -> Box | None:
+        return _box(self.row, self.shape.type, self.problems)
+
+    def points(self) -> Points | None:
+        return _points(self.row, self.shape, self.rules, self.left_out, self.problems)
+
+
+def _required(row: Row, column: str, task_type: TaskType, problems: Problems) -> str:
     """Text of a cell a row of this type must have; "" where it is missing, which is reported (a column once)."""
     text = row.cell(column)
     if text is None:
-        faults.findings.error(row.file, 1, column, f"is missing; {task_type} rows need this column")
+        hint = missing_hint(column, row.others)
+        problems.error(row.file, 1, column, f"is missing{hint}; {task_type} rows need this column")
     elif not text:
-        faults.error(row, column, f"is empty; {task_type} rows need a value", f"empty {column}")
+        problems.row_error(row, column, f"is empty; {task_type} rows need a value", f"empty {column}")
     return text or ""
 
 
@@ -167,53 +172,55 @@ def _integer(text: str) -> int | None:
     return int(number) if number is not None and number.is_integer() else None
 
 
-def _path(row: Row, column: str, task_type: TaskType, faults: RowFindings) -> str:
+def _path(row: Row, column: str, task_type: TaskType, problems: Problems) -> str:
     """The path relative to the train folder; "" where it is missing or leaves that folder, which is reported."""
-    text = _required(row, column, task_type, faults)
+    text = _required(row, column, task_type, problems)
     if not text:
         return ""
     path = relative_path(text)
     if path is None:
         advice = "write a path relative to csv_files that stays inside the train folder"
-        faults.error(row, column, f"{text!r} leaves the data folder; {advice}", f"leaves {column}")
+        problems.row_error(row, column, f"{text!r} leaves the data folder; {advice}", f"leaves {column}")
     return path or ""
 
 
-def _box(row: Row, faults: RowFindings) -> Box | None:
-    texts = [_required(row, column, TaskType.DETECTION, faults) for column in BOX_COLUMNS]
+def _box(row: Row, task_type: TaskType, problems: Problems) -> Box | None:
+    texts = [_required(row, column, task_type, problems) for column in BOX_COLUMNS]
     numbers = [finite_number(text) for text in texts]
     for column, text, number in zip(BOX_COLUMNS, texts, numbers, strict=True):
         if text and number is None:
-            faults.error(row, column, f"is {text!r}; write a number in pixels", f"number {column}")
+            problems.row_error(row, column, f"is {text!r}; write a number in pixels", f"number {column}")
     if any(number is None for number in numbers):
         return None
     x_min, y_min, x_max, y_max = (number for number in numbers if number is not None)
     return x_min, y_min, x_max, y_max
 
 
-def _points(row: Row, count: int, rules: TargetRules, missing: RowFindings, faults: RowFindings) -> Points | None:
+def _points(row: Row, shape: Shape, rules: TargetRules, left_out: list[Row], problems: Problems) -> Points | None:
     points: list[tuple[float, float]] = []
+    count = shape.classes
     for number in range(1, count + 1):
         column = f"point_{number}_xy"
         text = row.cell(column)
         if text is None:
-            _required(row, column, TaskType.REGRESSION, faults)
+            _required(row, column, shape.type, problems)
             continue
         point, empty = read_point(text), is_empty_point(text)
         if (empty and rules.missing_point == "empty") or (point is not None and point == rules.missing_point):
-            missing.warning(row, column, _LEFT_OUT, f"missing {task_name(row)}")
+            left_out.append(row)
+            problems.row_warning(row, column, _LEFT_OUT, f"missing {task_name(row)}")
             return None
         if point is not None:
             points.append(point)
         elif empty:
             advice = "if the point is missing, write data.missing_point: empty in the study file"
-            faults.error(row, column, f"is empty; Regression rows need a value, or {advice}", "empty point")
+            problems.row_error(row, column, f"is empty; Regression rows need a value, or {advice}", "empty point")
         else:
-            faults.error(row, column, f'is {text!r}; write JSON text "[x, y]" in pixels', "point")
+            problems.row_error(row, column, f'is {text!r}; write JSON text "[x, y]" in pixels', "point")
     beyond = f"point_{count + 1}_xy"
     if row.cell(beyond) and not is_empty_point(row.cell(beyond) or ""):
         message = f"is filled, but num_classes is {count}, so only {count} point(s) of task {task_name(row)} are used"
-        faults.warning(row, beyond, f"{message}; num_classes is the number of points", f"beyond {task_name(row)}")
+        problems.row_warning(row, beyond, f"{message}; num_classes is the number of points", f"beyond {task_name(row)}")
     return tuple(points) if len(points) == count else None
 
 

@@ -2,28 +2,27 @@
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.naming import closest, squashed
 
 COMMON_COLUMNS = ("task_id", "task_name", "image_path")
 SUBJECT_COLUMN = "subject_id"
+BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 
 _COLUMNS = (
     *COMMON_COLUMNS,
     "num_classes",
     "mask_path",
     "mask",
-    "x_min",
-    "y_min",
-    "x_max",
-    "y_max",
+    *BOX_COLUMNS,
     SUBJECT_COLUMN,
 )
-_BESIDE = frozenset({"height", "width", "filepath", ""})  # the challenge's own, and a table's index: never needed
-_PATIENT = ("patientid", "patient", "subject", "participantid", "participant")  # each surely tells the patient
+_BOXES = ("bbox", "box", "boundingbox", "bboxes", "xyxy", "xywh")  # four numbers in one column
+_BESIDE = frozenset({"height", "width", "filepath", ""})  # of the challenge, and a table's index: never needed
+_PATIENT = ("patientid", "patient", "subject", "participantid", "participant")  # these surely name the patient
 _PATIENT_WORDS = ("patient", "subject", "participant", "患者", "病人", "受试者")
 _MAYBE_PATIENT = re.compile(
     "(case|study|exam|sid|pid|person|video|clip|series|sequence|visit|donor|accession)(id|number)?|id|mrn|individual"
@@ -33,7 +32,7 @@ _OTHER_NAMES = {
     "task_id": ("task", "taskname", "dataset"),
     "task_name": ("tasktype", "type"),
     "image_path": ("image", "img", "imgpath", "imagefile", "imagename", "filename", "file", "path"),
-    "mask_path": ("maskfile", "label_path", "labelpath", "segmentation", "segpath", "gtpath"),
+    "mask_path": ("maskfile", "labelpath", "segmentation", "segpath", "gtpath"),
     "mask": ("label", "class", "target", "classid", "y"),
     "num_classes": ("classes", "numclass", "nclasses", "numpoints"),
     "x_min": ("xmin", "x1", "left"),
@@ -46,32 +45,32 @@ _OTHER_NAMES = {
 
 @dataclass(frozen=True)
 class Header:
-    """Where the columns of a CSV stand: `places` by column, and the `others` as they are written."""
+    """The index of each column of a CSV, and the `others` as they are written."""
 
-    places: Mapping[str, int]
+    index_of: Mapping[str, int]
     others: tuple[str, ...]
 
 
-def read_header(cells: Sequence[str], name: str, line: int, findings: Findings) -> Header | None:
+def read_header(cells: Sequence[str], name: str, line: int, problems: Problems) -> Header | None:
     """The columns of a header; None, reported, where one is missing or stands twice.
 
-    Capitals, blanks, dashes and quotes around a name mean nothing. A column that surely tells the patient serves as
-    `subject_id` where there is none, which is said; other columns are named once.
+    Capitals, blanks, dashes and quotes around a name mean nothing. A column that surely names the patient
+    serves as `subject_id` where there is none, which is reported; other columns are named once.
     """
-    places: dict[str, int] = {}
+    index_of: dict[str, int] = {}
     others: dict[str, int] = {}
     repeated: dict[str, None] = {}
-    for place, cell in enumerate(cells):
+    for index, cell in enumerate(cells):
         column = known_column(cell)
         if column is None:
-            others.setdefault(cell, place)
-        elif column in places:
+            others.setdefault(cell, index)
+        elif column in index_of:
             repeated[column] = None
         else:
-            places[column] = place
+            index_of[column] = index
     for column in repeated:
-        findings.error(name, line, column, "stands twice in the header; keep one")
-    missing = [column for column in COMMON_COLUMNS if column not in places]
+        problems.error(name, line, column, "stands twice in the header; keep one")
+    missing = [column for column in COMMON_COLUMNS if column not in index_of]
     if len(missing) == len(COMMON_COLUMNS):
         shown = ", ".join(cells)[:80]
         needed = f"every CSV needs the columns {', '.join(COMMON_COLUMNS)}"
@@ -79,80 +78,80 @@ def read_header(cells: Sequence[str], name: str, line: int, findings: Findings) 
             needed = "the whole line is one cell in quotes; take the quotes around lines away"
         else:
             needed += " in its first line, or after lines that begin with #"
-        findings.error(name, line, None, f"is no table of cases, its header is {shown!r}; {needed}")
+        problems.error(name, line, None, f"is no table of cases, its header is {shown!r}; {needed}")
         return None
     for column in missing:
-        close = _close(column, others)
-        hint = f" (did you mean {close!r}?)" if close else ""
-        findings.error(name, line, column, f"is missing{hint}; every CSV needs this column")
-    _read_patient(places, others, name, line, findings)
-    _tell_others(places, others, name, line, findings)
-    return None if missing or repeated else Header(places, tuple(others))
+        problems.error(name, line, column, f"is missing{missing_hint(column, others)}; every CSV needs this column")
+    _read_patient(index_of, others, name, line, problems)
+    _report_others(index_of, others, name, line, problems)
+    return None if missing or repeated else Header(index_of, tuple(others))
+
+
+def missing_hint(column: str, others: Iterable[str]) -> str:
+    """What may be meant to be a missing column, in brackets; "" where none of the other columns is."""
+    by_form = {squashed(other): other for other in others}
+    point = re.fullmatch(r"point_(\d+)_xy", column)
+    pair = [by_form[form] for form in (f"point{point[1]}x", f"point{point[1]}y") if form in by_form] if point else []
+    box = next((by_form[form] for form in _BOXES if form in by_form), None)
+    if len(pair) == 2:
+        return f' (write {pair[0]!r} and {pair[1]!r} as one column of "[x, y]")'
+    if box and column in BOX_COLUMNS:
+        return f" (write the four numbers of {box!r} as {', '.join(BOX_COLUMNS)})"
+    meant = closest(column, others, _OTHER_NAMES.get(column, ()))
+    return f" (did you mean {meant!r}?)" if meant else ""
 
 
 def known_column(cell: str) -> str | None:
     """The column that a header cell names; None where it is none of the layout's."""
-    squashed = squash(cell)
-    point = re.fullmatch(r"point(\d{1,4})xy", squashed, re.ASCII)
-    return f"point_{int(point[1])}_xy" if point else _SQUASHED.get(squashed)
-
-
-def squash(cell: str) -> str:
-    """A header cell without what programs add to it or change in it."""
-    folded = unicodedata.normalize("NFKC", cell).casefold()
-    return "".join(char for char in folded if char.isalnum())
+    form = squashed(cell)
+    point = re.fullmatch(r"point(\d{1,4})xy", form, re.ASCII)
+    return f"point_{int(point[1])}_xy" if point else _SQUASHED.get(form)
 
 
 _SQUASHED = {column.replace("_", ""): column for column in _COLUMNS}
 
 
-def _close(column: str, others: Iterable[str]) -> str | None:
-    """Which of `others` is most likely meant to be `column`."""
-    by_form = {squash(other): other for other in others}
-    named = next((by_form[form] for form in _OTHER_NAMES.get(column, ()) if form in by_form), None)
-    close = difflib.get_close_matches(column.replace("_", ""), by_form, n=1, cutoff=0.8)
-    return named or (by_form[close[0]] if close else None)
-
-
-def _read_patient(places: dict[str, int], others: dict[str, int], name: str, line: int, findings: Findings) -> None:
-    if SUBJECT_COLUMN in places:
+def _read_patient(index_of: dict[str, int], others: dict[str, int], name: str, line: int, problems: Problems) -> None:
+    if SUBJECT_COLUMN in index_of:
         return
-    by_form = {squash(other): other for other in others}
+    by_form = {squashed(other): other for other in others}
     sure = next((by_form[form] for form in _PATIENT if form in by_form), None)
     if sure is not None:
-        places[SUBJECT_COLUMN] = others.pop(sure)
-        findings.warning(name, line, sure, f"is read as {SUBJECT_COLUMN}; rename it if it does not tell the patient")
+        index_of[SUBJECT_COLUMN] = others.pop(sure)
+        problems.warning(name, line, sure, f"is read as {SUBJECT_COLUMN}; rename it if it does not tell the patient")
         return
-    maybe = [other for form, other in by_form.items() if _may_tell_patient(form)]
+    maybe = [other for form, other in by_form.items() if _may_be_patient(form)]
     if maybe:
-        told = f"may tell the patient, and is not used; rename it to {SUBJECT_COLUMN} if it does"
-        findings.warning(name, line, ", ".join(maybe), told)
+        message = f"may tell the patient, and is not used; rename it to {SUBJECT_COLUMN} if it does"
+        problems.warning(name, line, ", ".join(maybe), message)
         for other in maybe:
             del others[other]
 
 
-def _may_tell_patient(form: str) -> bool:
+def _may_be_patient(form: str) -> bool:
     near = difflib.SequenceMatcher(None, form, "subjectid").ratio() > 0.75
     return near or bool(_MAYBE_PATIENT.fullmatch(form)) or any(word in form for word in _PATIENT_WORDS)
 
 
-def _tell_others(places: Mapping[str, int], others: dict[str, int], name: str, line: int, findings: Findings) -> None:
+def _report_others(
+    index_of: Mapping[str, int], others: dict[str, int], name: str, line: int, problems: Problems
+) -> None:
     """Name the columns that are not used: what looks like a split or a misspelt column as a warning."""
-    splits = [other for other in others if _SPLITS.fullmatch(squash(other))]
+    splits = [other for other in others if _SPLITS.fullmatch(squashed(other))]
     if splits:
         how = "one split is drawn over all tasks; data.split of a study takes one of yours"
-        findings.warning(name, line, ", ".join(splits), f"is not used: {how}")
+        problems.warning(name, line, ", ".join(splits), f"is not used: {how}")
     for column in _COLUMNS:
-        close = difflib.get_close_matches(column.replace("_", ""), list(map(squash, others)), n=1, cutoff=0.8)
-        if close and column not in places and column not in COMMON_COLUMNS:
-            other = next(other for other in others if squash(other) == close[0])
-            findings.warning(name, line, other, f"is not used; did you mean {column}?")
+        close = difflib.get_close_matches(column.replace("_", ""), list(map(squashed, others)), n=1, cutoff=0.8)
+        if close and column not in index_of and column not in COMMON_COLUMNS:
+            other = next(other for other in others if squashed(other) == close[0])
+            problems.warning(name, line, other, f"is not used; did you mean {column}?")
             splits.append(other)
-    rest = [other for other in others if other not in splits and squash(other) not in _BESIDE]
-    rest = [other for other in rest if not re.fullmatch(r"unnamed\d+", squash(other))]
+    rest = [other for other in others if other not in splits and squashed(other) not in _BESIDE]
+    rest = [other for other in rest if not re.fullmatch(r"unnamed\d+", squashed(other))]
     if rest:
         shown = ", ".join(rest[:20]) + (f" and {len(rest) - 20} more" if len(rest) > 20 else "")
-        findings.note(
+        problems.note(
             name,
             line,
             None,

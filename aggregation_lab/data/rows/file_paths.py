@@ -18,9 +18,9 @@ from aggregation_lab.data.images.foreign_formats import ending_format, foreign_f
 from aggregation_lab.data.rows.cases import relative_path
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row
 from aggregation_lab.data.rows.layout import OTHER_PARTS
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.naming import clean_name, strip_all
-from aggregation_lab.tasks import TaskType, read_type
+from aggregation_lab.tasks import read_type
 
 _HINTS = 20  # nearest names that are looked for: each takes a look at a whole folder
 _LONGEST = 4096  # characters of a path; nearest names of a longer text would be sought for minutes
@@ -28,7 +28,7 @@ _NAMES = 5000  # names of a folder that are compared
 
 
 @dataclass(frozen=True)
-class Found:
+class PathReading:
     """The text of a cell as the file is named, how it differs from what was written, and what is wrong with it."""
 
     text: str
@@ -36,66 +36,67 @@ class Found:
     fault: str = ""
 
 
-def find_files(train: Path, rows: Sequence[Row], findings: Findings) -> list[Row]:
+def find_files(train: Path, rows: Sequence[Row], problems: Problems) -> list[Row]:
     """The rows with their paths as the files are named; rows whose file cannot be an image are reported and left out.
 
     Reports once per CSV what had to be read otherwise. A path that fits no file stays as it is.
     """
-    finder = PathFinder(train)
-    read: dict[str, list[tuple[Row, str, Found]]] = {}
+    reader = PathReader(train)
+    changed: dict[str, list[tuple[Row, str, PathReading]]] = {}
     result = []
     for row in rows:
         cells, usable = dict(row.cells), True
         for column in _path_columns(row):
-            found = finder.find(cells[column])
-            if found.fault:
-                findings.error(row.file, row.line, column, found.fault)
+            reading = reader.read(cells[column])
+            if reading.fault:
+                problems.row_error(row, column, reading.fault)
                 usable = False
-            elif found.how:
-                read.setdefault(row.file, []).append((row, column, found))
-            cells[column] = found.text
+            elif reading.how:
+                changed.setdefault(row.file, []).append((row, column, reading))
+            cells[column] = reading.text
         if usable:
             result.append(row if cells == row.cells else replace(row, cells=cells))
-    for file, cases in read.items():
-        how = ", ".join(dict.fromkeys(difference for _, _, found in cases for difference in found.how))
-        row, column, found = cases[0]
+    for file, cases in changed.items():
+        how = ", ".join(dict.fromkeys(difference for _, _, reading in cases for difference in reading.how))
+        row, column, reading = cases[0]
         count = (
             f"{len(cases)} paths are not written as their files are named"
             if len(cases) > 1
             else ("a path is not written as its file is named")
         )
-        example = f"{row.cells[column]!r} is read as {found.text}"
+        example = f"{row.cells[column]!r} is read as {reading.text}"
         message = f"{count} ({how}); first {example}; correct the CSV"
-        findings.warning(file, row.line, column, message)
+        problems.warning(file, row.line, column, message)
     return result
 
 
 def _path_columns(row: Row) -> list[str]:
-    """Columns that name a file: `mask_path` for segmentation only, detection rows may carry the path of a source."""
-    masked = read_type(row.cell("task_name") or "") is TaskType.SEGMENTATION
+    """Columns that name a file: `mask_path` where masks are targets only, detection rows may carry that of a source."""
+    task_type = read_type(row.cell("task_name") or "")
+    masked = task_type is not None and task_type.masked
     return [column for column in ("image_path", *(["mask_path"] if masked else [])) if row.cell(column)]
 
 
-class PathFinder:
+class PathReader:
     """Finds the files of one train folder by what may have been meant."""
 
     def __init__(self, train: Path):
         self._train = train
         self._folders: dict[str, dict[str, list[str]]] = {}
-        self._known: dict[str, Found] = {}
+        self._known: dict[str, PathReading] = {}
         self._hints = _HINTS
 
-    def find(self, text: str) -> Found:
+    def read(self, text: str) -> PathReading:
         if text not in self._known:
-            self._known[text] = self._find(text)
+            self._known[text] = self._read(text)
         return self._known[text]
 
-    def _find(self, text: str) -> Found:
+    def _read(self, text: str) -> PathReading:
         if len(text) > _LONGEST:
-            return Found(text, fault=f"is a path of {len(text):,} characters; systems allow {_LONGEST:,} at most")
+            return PathReading(text, fault=f"is a path of {len(text):,} characters; systems allow {_LONGEST:,} at most")
         written = relative_path(text)
         if written is not None and self._is_there(written):
-            return Found(text, fault=self._unusable(written))
+            return PathReading(text, fault=self._unusable(written))
         for meant, how in _meanings(text):
             path = relative_path(meant)
             files = self._files(path.split("/")) if path else []
@@ -103,14 +104,14 @@ class PathFinder:
                 files, how = self._files_below(meant), (*how, "the folders before it")
             if len(files) > 1:
                 shown = " or ".join(files[:3])
-                return Found(
+                return PathReading(
                     text, fault=f"{text!r} is no file, and {len(files)} are alike: {shown}; write the right one"
                 )
             if files:
                 how = tuple(dict.fromkeys((*how, *_differences(meant, files[0]))))
-                return Found(posixpath.relpath(files[0], CSV_FOLDER), how, self._unusable(files[0]))
+                return PathReading(posixpath.relpath(files[0], CSV_FOLDER), how, self._unusable(files[0]))
         near = self._nearest(written) if written else ""
-        return Found(text, fault=f"{text!r} does not exist; did you mean {near}?" if near else "")
+        return PathReading(text, fault=f"{text!r} does not exist; did you mean {near}?" if near else "")
 
     def _is_there(self, path: str) -> bool:
         try:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregation_lab.config import yaml_key
-from aggregation_lab.data.rows.csv_rows import Row
-from aggregation_lab.data.rows.problems import Findings
-from aggregation_lab.data.rows.table_text import UNKNOWN
+from aggregation_lab.data.rows.csv_rows import UNKNOWN, Row
+from aggregation_lab.data.rows.problems import Problems, rule
 from aggregation_lab.naming import clean_name
 
 
@@ -37,7 +36,7 @@ class Labels:
             return -1
         return label
 
-    def report(self, findings: Findings) -> None:
+    def report(self, problems: Problems) -> None:
         """One error for each task with labels that are no class: the first row, the number of others, the remedy."""
         for task, known in self._tasks.items():
             if not known.unknown:
@@ -47,7 +46,7 @@ class Labels:
             if task in self._values:
                 takes = f"label is {text!r}; data.label_values.{task} gives it no class below {known.classes}"
             rows = f" ({len(known.unknown)} rows of task {task})" if len(known.unknown) > 1 else ""
-            findings.error(row.file, row.line, "mask", f"{takes}{rows}{self._remedy(task, known)}")
+            problems.row_error(row, "mask", f"{takes}{rows}{self._remedy(task, known)}")
 
     def _remedy(self, task: str, known: _TaskLabels) -> str:
         if task in self._values:
@@ -58,9 +57,8 @@ class Labels:
             unlabelled = all(text.casefold() in UNKNOWN or _whole(text) == -1 for _, text in known.unknown)
             return "; if it stands for no label, take such rows out" if unlabelled else ""
         why = "the labels count from 1" if [_whole(text) for text in texts] == [*range(1, known.classes + 1)] else ""
-        values = ", ".join(f"{yaml_key(text)}: {names.index(text.casefold())}" for text in texts)
-        rule = f"data.label_values: {{{yaml_key(task)}: {{{values}}}}}"
-        return f"; {why or 'to name classes'}, write {rule} in the study file"
+        values = {yaml_key(text): names.index(text.casefold()) for text in texts}
+        return f"; {why or 'to name classes'}, write {rule('label_values', task, values)} in the study file"
 
 
 def _whole(text: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 
 _LOOKED_AT = 5000  # files of an unknown folder that are looked at
 OTHER_PARTS = ("val", "valid", "validation", "test")
@@ -22,13 +22,13 @@ def find_train_folder(root: Path) -> Path | None:
     return next((folder for folder in candidates if (folder / CSV_FOLDER).is_dir()), None)
 
 
-def tell_other_parts(root: Path, train: Path, findings: Findings) -> None:
+def report_other_parts(root: Path, train: Path, problems: Problems) -> None:
     """Say that folders beside, or in, the train folder which hold another part of the data are not read."""
     parents = {root, train} if train.name != "train" else {root, train, train.parent}
     parts = sorted({parent / name for parent in parents for name in OTHER_PARTS if (parent / name).is_dir()})
     for part in parts:
         advice = "the split is drawn from the train folder; move the rows there, or name a split of yours as data.split"
-        findings.warning(os.path.relpath(part, train), None, None, f"is not used: {advice}")
+        problems.warning(os.path.relpath(part, train), None, None, f"is not used: {advice}")
 
 
 def advise(root: Path) -> str:
@@ -40,8 +40,8 @@ def advise(root: Path) -> str:
     if any(part in {"imagesTr", "labelsTr"} for file in files for part in file.split(os.sep)):
         return f"{wanted} (this is nnU-Net's layout: {_WRITE})"
     if tables:
-        place = tables[0] or "this very folder"
-        return f"{wanted} (CSV files lie in {place}: move them there, and write image paths relative to them)"
+        folder = tables[0] or "this very folder"
+        return f"{wanted} (CSV files lie in {folder}: move them there, and write image paths relative to them)"
     if kinds["picture"] and any(file.lower().endswith(".json") for file in files):
         return f"{wanted} (this holds JSON annotations, as COCO does: {_WRITE})"
     medical = [kind for kind in dict.fromkeys(_MEDICAL.values()) if kinds[kind]]

@@ -1,13 +1,17 @@
 """Faults of a data folder: each one line, all of them gathered before any is reported."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from aggregation_lab.config import yaml_key
 from aggregation_lab.errors import DataError
-from aggregation_lab.naming import printable
+from aggregation_lab.text import escaped
+
+if TYPE_CHECKING:
+    from aggregation_lab.data.rows.csv_rows import Row
 
 Level = Literal["error", "warning", "note"]
 
@@ -31,14 +35,14 @@ class Problem:
     level: Level = "error"
 
     def __str__(self) -> str:
-        place = [self.file]
-        place += [f"line {self.row}"] if self.row is not None else []
-        place += [self.field] if self.field else []
-        line = printable(" ".join(f"{', '.join(place)}: {self.message}".splitlines()))
+        where = [self.file]
+        where += [f"line {self.row}"] if self.row is not None else []
+        where += [self.field] if self.field else []
+        line = escaped(" ".join(f"{', '.join(where)}: {self.message}".splitlines()))
         return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
-class Findings:
+class Problems:
     """Gathers problems in the order they are found; a problem found twice counts once.
 
     Rows of one file with the same fault share a line: a column of wrong paths is one fault, not ten thousand. Two
@@ -53,6 +57,12 @@ class Findings:
 
     def warning(self, file: str, row: int | None, field: str | None, message: str, kind: str = "") -> None:
         self._problems[Problem(file, row, field, message, "warning")] = kind
+
+    def row_error(self, row: "Row", field: str, message: str, kind: str = "") -> None:
+        self.error(row.file, row.line, field, message, kind)
+
+    def row_warning(self, row: "Row", field: str, message: str, kind: str = "") -> None:
+        self.warning(row.file, row.line, field, message, kind)
 
     def note(self, file: str, row: int | None, field: str | None, message: str) -> None:
         self._problems[Problem(file, row, field, message, "note")] = ""
@@ -86,7 +96,7 @@ class Findings:
             return
         first, *others = errors
         more = f" (and {len(others)} more; `agglab validate` lists all)" if others else ""
-        raise DataError(f"{printable(source)}: {first}{more}", errors + self.warnings)
+        raise DataError(f"{escaped(source)}: {first}{more}", errors + self.warnings)
 
 
 def _words(message: str) -> str:
@@ -103,6 +113,13 @@ def _folded(same: Sequence[Problem]) -> Problem:
         return first
     rows = f"and {len(rest)} more such row{'s' if len(rest) > 1 else ''}: {lines(rest)}"
     return replace(first, message=f"{first.message} ({rows})")
+
+
+def rule(setting: str, task: str, value: str | Mapping[str, int] | Mapping[int, int]) -> str:
+    """A rule for one task as it stands in a study file: "data.mask_values: {task: {0: 0, 255: 1}}"."""
+    if not isinstance(value, str):
+        value = f"{{{', '.join(f'{key}: {index}' for key, index in value.items())}}}"
+    return f"data.{setting}: {{{yaml_key(task)}: {value}}}"
 
 
 def lines(rows: Sequence[int]) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from aggregation_lab.data.rows.cases import Case
-from aggregation_lab.data.rows.problems import Findings, lines
+from aggregation_lab.data.rows.problems import Problems, lines
 
 
-def without_repeats(cases: Sequence[Case], findings: Findings) -> list[Case]:
+def without_repeats(cases: Sequence[Case], problems: Problems) -> list[Case]:
     """The cases, each once: same task, files and target are one case, wherever they stand.
 
     Says, per CSV, which rows repeat others, and where all of them do, of which CSV it is a copy. Of two CSVs with the
@@ -23,14 +23,14 @@ def without_repeats(cases: Sequence[Case], findings: Findings) -> list[Case]:
     for file, pairs in sorted(repeated.items()):
         others = sorted({original.row.file for _, original in pairs})
         if len(pairs) == sizes[file] and others != [file]:
-            told = f"is a copy: all its rows are in {' and '.join(others)} too and count once"
-            findings.warning(file, None, None, f"{told}; take one of the files away")
+            copy = f"is a copy: all its rows are in {' and '.join(others)} too and count once"
+            problems.warning(file, None, None, f"{copy}; take one of the files away")
             continue
         case, original = pairs[0]
         where = lines([case.row.line for case, _ in pairs])
         what = f"{len(pairs)} rows repeat others" if len(pairs) > 1 else "a row repeats another"
         message = f"{what} and count{'' if len(pairs) > 1 else 's'} once ({where}; {case.image} of task {case.task} "
         message += f"has the same target in {original.row.file} line {original.row.line}); keep one row"
-        findings.warning(file, case.row.line, None, message)
+        problems.warning(file, case.row.line, None, message)
     kept = set(map(id, first.values()))
     return [case for case in cases if id(case) in kept]

@@ -12,11 +12,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from aggregation_lab.data.challenge import Dataset
-from aggregation_lab.data.rows.problems import Findings, Problem
+from aggregation_lab.data.rows.problems import Problem, Problems
 from aggregation_lab.data.splits.stratification import SPLITS, case_classes, case_labels, nested_ranks, stratify
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes, write_json, write_text
-from aggregation_lab.tasks import TaskType
 
 SPLIT_FILE = "split.csv"
 EXPORT_FILE = "splits_final.json"
@@ -97,11 +96,11 @@ def draw_split(dataset: Dataset, *, shares: Sequence[float] = (0.7, 0.15, 0.15),
     component_of = find_components(dataset)
     component = dataset.cases["content"].map(component_of).to_numpy()
     labels = case_labels(dataset)
-    names = sorted({label for found in labels for label in found})
+    names = sorted({label for case in labels for label in case})
     column = {label: number for number, label in enumerate(names)}
     counts = np.zeros((component.max() + 1, len(names)), dtype=int)
-    for row, found in zip(component, labels, strict=True):
-        for label in found:
+    for row, case in zip(component, labels, strict=True):
+        for label in case:
             counts[row, column[label]] += 1
     order = _random_order(component_of, seed)
     part = stratify(counts, np.asarray(shares, dtype=float), order)
@@ -133,9 +132,15 @@ def find_components(dataset: Dataset) -> dict[str, int]:
     right = [*dataset.cases["subject"].map(subject_node), *pairs["second"].map(content_node)]
     size = len(contents) + len(subjects)
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
-    _, found = connected_components(graph, directed=False)
+    _, component = connected_components(graph, directed=False)
     number: dict[int, int] = {}
-    return {content: number.setdefault(int(found[node]), len(number)) for content, node in content_node.items()}
+    return {content: number.setdefault(int(component[node]), len(number)) for content, node in content_node.items()}
+
+
+def crossing(cases: pd.DataFrame, column: str) -> pd.Index:
+    """Values of a column, such as `component`, that have cases in two parts or more of `split`: the worst first."""
+    parts = cases.groupby(column)["split"].nunique().sort_values(ascending=False, kind="stable")
+    return parts.index[parts > 1]
 
 
 def _random_order(component_of: dict[str, int], seed: int) -> np.ndarray:
@@ -149,7 +154,7 @@ def _random_order(component_of: dict[str, int], seed: int) -> np.ndarray:
 
 def _check_parts(dataset: Dataset, table: pd.DataFrame, source: Path, advice: str) -> tuple[Problem, ...]:
     """Raise on tasks that cannot be trained or scored, with `advice`; return what is less than wished."""
-    findings = Findings()
+    problems = Problems()
     classes = pd.Series(case_classes(dataset), index=dataset.cases.index, dtype=object)
     frame = dataset.cases.assign(classes=classes).merge(table, on="case")
     for name, task in dataset.tasks.items():
@@ -158,22 +163,22 @@ def _check_parts(dataset: Dataset, table: pd.DataFrame, source: Path, advice: st
         empty = [part for part in SPLITS if part not in sizes]
         if empty:
             held = f"its {len(rows)} cases form {rows['component'].nunique()} components"
-            findings.error("split", None, name, f"has no case in {', '.join(empty)}: {held}; {advice}")
+            problems.error("split", None, name, f"has no case in {', '.join(empty)}: {held}; {advice}")
             continue
         shown = rows[["split", "component", "classes"]].explode("classes").dropna()
         for part in SPLITS:
             present = set(shown.loc[shown["split"] == part, "classes"])
             absent = sorted(set(shown["classes"]) - present)
             listed = ", ".join(map(str, absent))
-            if task.type is TaskType.CLASSIFICATION and part == "test" and len(present) < 2:
+            if task.type.needs_two_classes and part == "test" and len(present) < 2:
                 message = f"has only class {present.pop()} in test; add cases of class {listed}"
-                findings.error("split", None, name, message)
+                problems.error("split", None, name, message)
             elif absent:
                 components = shown.loc[shown["classes"].isin(absent), "component"].nunique()
                 held = f"class {listed} has {components} component(s)"
-                findings.warning("split", None, name, f"has no case of class {listed} in {part}: {held}")
-    findings.raise_errors(source)
-    return findings.warnings
+                problems.warning("split", None, name, f"has no case of class {listed} in {part}: {held}")
+    problems.raise_errors(source)
+    return problems.warnings
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -204,7 +209,7 @@ def _check_match(split: Split, dataset: Dataset, file: Path) -> None:
             raise DataError(f"{file}: {what} {len(cases)} case(s){tail}, first {min(cases)}; draw the split again")
     frame = dataset.cases.merge(split.table, on="case")
     frame["component"] = frame["content"].map(find_components(dataset))
-    parts = frame.groupby("component")["split"].nunique()
-    if (parts > 1).any():
-        parted = frame.loc[frame["component"] == parts.idxmax(), "case"].min()
-        raise DataError(f"{file}: parts the component of case {parted}, images leak; draw the split again")
+    parted = crossing(frame, "component")
+    if len(parted):
+        first = frame.loc[frame["component"] == parted[0], "case"].min()
+        raise DataError(f"{file}: parts the component of case {first}, images leak; draw the split again")

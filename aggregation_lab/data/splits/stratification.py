@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aggregation_lab.tasks import TaskType
-
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
 
@@ -17,23 +15,18 @@ _GOLDEN = (5**0.5 - 1) / 2
 def case_labels(dataset: "Dataset") -> list[tuple[str, ...]]:
     """What each case counts for: its task, and within it its classes."""
     classes = zip(dataset.cases["task"], case_classes(dataset), strict=True)
-    return [(task, *(f"{task}/{number}" for number in found)) for task, found in classes]
+    return [(task, *(f"{task}/{number}" for number in numbers)) for task, numbers in classes]
 
 
 def case_classes(dataset: "Dataset") -> list[tuple[int, ...]]:
-    """Class (classification) or structures shown (segmentation, without background) of each case, else nothing."""
+    """Classes or structures that each case shows, as its task's type counts them."""
     values = dict(zip(dataset.masks["mask_content"], dataset.masks["values"], strict=True))
     types = {name: task.type for name, task in dataset.tasks.items()}
-    classes = []
     columns = (dataset.cases[column] for column in ("task", "label", "mask_content"))
-    for task, label, mask in zip(*columns, strict=True):
-        found: tuple[int, ...] = ()
-        if types[task] is TaskType.CLASSIFICATION:
-            found = (label,)
-        elif types[task] is TaskType.SEGMENTATION:
-            found = tuple(value for value in map(int, values[mask].split(",")) if value != 0)
-        classes.append(found)
-    return classes
+    return [
+        types[task].classes_shown(label, values[mask] if types[task].masked else "")
+        for task, label, mask in zip(*columns, strict=True)
+    ]
 
 
 def stratify(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -41,8 +34,8 @@ def stratify(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> np.nd
 
     counts: components x labels, cases of each label; shares: parts, sum 1; order: components, random in [0, 1).
 
-    Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML PKDD 2011), with components in the place of
-    single examples: the label with the fewest components left is dealt out first, its largest components before
+    Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML PKDD 2011), with components instead of single
+    examples: the label with the fewest components left is dealt out first, its largest components before
     the small ones, each into the part that is furthest behind its quota among those that can still hold it. A part
     wants at least one component of every label that has as many components as there are parts.
     """

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aggregation_lab.data.rows.columns import SUBJECT_COLUMN
-from aggregation_lab.data.rows.csv_rows import Row
-from aggregation_lab.data.rows.problems import Findings, lines
-from aggregation_lab.data.rows.table_text import UNKNOWN
+from aggregation_lab.data.rows.csv_rows import UNKNOWN, Row
+from aggregation_lab.data.rows.problems import Problems, lines
 from aggregation_lab.naming import clean_name
 
 _LONG_NUMBER = re.compile(r"\d(\.\d+)?e\+?\d+", re.ASCII)  # 1.2E+11: a spreadsheet has thrown digits away
@@ -26,7 +25,7 @@ class SubjectIds:
     of_image: dict[str, str] = field(default_factory=dict)
     _spellings: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, row: Row, image: str, findings: Findings) -> None:
+    def add(self, row: Row, image: str, problems: Problems) -> None:
         """Take the row's cell; two subjects for one image are an error."""
         text = row.cells.get(SUBJECT_COLUMN)
         subject = "" if text is None else subject_key(text)
@@ -36,20 +35,20 @@ class SubjectIds:
         if self.of_image.setdefault(image, subject) != subject:
             other = min(self._spellings[self.of_image[image]])
             message = f"is {spelling} but another row of {image} has {other}"
-            findings.error(row.file, row.line, SUBJECT_COLUMN, message)
+            problems.row_error(row, SUBJECT_COLUMN, message)
         self._spellings.setdefault(subject, set()).add(spelling)
 
     def name(self, subject: str) -> str:
         """The subject as it is written; the shortest way where there are several."""
         return min(self._spellings[subject], key=lambda text: (len(text), text))
 
-    def tell_spellings(self, findings: Findings) -> None:
+    def report_spellings(self, problems: Problems) -> None:
         """Say which ids are one subject in spite of how they are written, and which may be one and are not."""
         several = [sorted(spellings) for _, spellings in sorted(self._spellings.items()) if len(spellings) > 1]
         if several:
             more = f" and {len(several) - 1} more such" if len(several) > 1 else ""
             message = f"{' and '.join(several[0])}{more} are read as one subject; write each subject's id in one way"
-            findings.warning("subjects", None, SUBJECT_COLUMN, message)
+            problems.warning("subjects", None, SUBJECT_COLUMN, message)
         close: dict[str, list[str]] = {}
         for subject in sorted(self._spellings):
             close.setdefault(_looks(subject), []).append(self.name(subject))
@@ -60,7 +59,7 @@ class SubjectIds:
                 f"{', '.join(doubtful[0][:4])}{more} differ only in zeros, blanks or dashes and count as different"
             )
             advice = "write the id in one way if they are one, or the same patient leaks"
-            findings.warning("subjects", None, SUBJECT_COLUMN, f"{message} patients; {advice}")
+            problems.warning("subjects", None, SUBJECT_COLUMN, f"{message} patients; {advice}")
 
 
 def _looks(subject: str) -> str:
@@ -81,7 +80,7 @@ def _without_fraction(text: str) -> str:
     return re.sub(r"^(\d+)\.0+$", r"\1", text, flags=re.ASCII)
 
 
-def tell_unknown(rows: Iterable[Row], findings: Findings) -> None:
+def report_unknown(rows: Iterable[Row], problems: Problems) -> None:
     """Say once per CSV how many rows of a `subject_id` column name no subject, and which ids are cut numbers."""
     for file, members in _by_file(rows).items():
         unknown = [row for row in members if not subject_key(row.cells[SUBJECT_COLUMN])]
@@ -90,14 +89,14 @@ def tell_unknown(rows: Iterable[Row], findings: Findings) -> None:
             shown = ", ".join(map(repr, written[:5])) + (" or empty" if any(_empty(row) for row in unknown) else "")
             count = f"{len(unknown)} of {len(members)} rows name no subject ({shown.removeprefix(' or ')})"
             so = "each such image counts as a subject of its own unless a rule finds one in its name"
-            findings.warning(file, unknown[0].line, SUBJECT_COLUMN, f"{count}; {so}")
+            problems.warning(file, unknown[0].line, SUBJECT_COLUMN, f"{count}; {so}")
         cut = [row for row in members if _LONG_NUMBER.fullmatch(row.cells[SUBJECT_COLUMN].lower())]
         if cut:
             where = lines([row.line for row in cut])
             message = (
                 f"a spreadsheet has cut long numbers ({cut[0].cells[SUBJECT_COLUMN]}, {where}); write them as text"
             )
-            findings.warning(file, cut[0].line, SUBJECT_COLUMN, message)
+            problems.warning(file, cut[0].line, SUBJECT_COLUMN, message)
 
 
 def _empty(row: Row) -> bool:
@@ -112,7 +111,7 @@ def _by_file(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return files
 
 
-def tell_shared(of_image: Mapping[str, str], folder_of: Mapping[str, str], findings: Findings) -> None:
+def report_shared(of_image: Mapping[str, str], folder_of: Mapping[str, str], problems: Problems) -> None:
     """Say which ids stand in more than one source folder."""
     folders: dict[str, set[str]] = {}
     for image, subject in of_image.items():
@@ -125,11 +124,11 @@ def tell_shared(of_image: Mapping[str, str], folder_of: Mapping[str, str], findi
             f"{ids} in more than one source folder ({', '.join(sources[:5])}; first {shared[0].partition('/')[2]}) and "
             "count as the same patients; put the data set's name before the ids if they are not"
         )
-        findings.warning("subjects", None, SUBJECT_COLUMN, message)
+        problems.warning("subjects", None, SUBJECT_COLUMN, message)
 
 
-def tell_unlisted(
-    of_image: Mapping[str, str], folder_of: Mapping[str, str], unlisted: Iterable[str], findings: Findings
+def report_unlisted(
+    of_image: Mapping[str, str], folder_of: Mapping[str, str], unlisted: Iterable[str], problems: Problems
 ) -> None:
     """Say which source folders have `unlisted` images, of CSVs without the column, beside images with an id."""
     listed = {folder_of[image] for image in of_image}
@@ -141,4 +140,4 @@ def tell_unlisted(
             f"{len(bare[folder])} images of {folder or 'the folder'} have none, first {bare[folder][0]}, while others "
             f"have one; the same patient may count as two; give each CSV of these images the column {SUBJECT_COLUMN}"
         )
-        findings.warning("subjects", None, SUBJECT_COLUMN, message)
+        problems.warning("subjects", None, SUBJECT_COLUMN, message)

@@ -18,9 +18,9 @@ from fnmatch import fnmatchcase
 from aggregation_lab.data.rows.cases import Case, relative_path
 from aggregation_lab.data.rows.columns import SUBJECT_COLUMN
 from aggregation_lab.data.rows.csv_rows import Row
-from aggregation_lab.data.rows.problems import Findings
+from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.data.subjects.regular_expressions import Expression
-from aggregation_lab.data.subjects.subject_ids import SubjectIds, tell_shared, tell_unknown, tell_unlisted
+from aggregation_lab.data.subjects.subject_ids import SubjectIds, report_shared, report_unknown, report_unlisted
 
 BEFORE_LAST_UNDERSCORE = r"([^/]+)_[^/_]*$"
 
@@ -71,45 +71,47 @@ def source_folder(image: str) -> str:
     return folders[0] if folders else ""
 
 
-def user_rules(subjects: Mapping[str, str], findings: Findings) -> tuple[SubjectRule, ...]:
+def user_rules(subjects: Mapping[str, str], problems: Problems) -> tuple[SubjectRule, ...]:
     """Rules of a study file, pattern -> expression; an expression that does not compile is reported."""
     rules = []
     for pattern, expression in subjects.items():
         try:
             rules.append(SubjectRule(pattern, (pattern,), Expression(expression)))
         except ValueError as error:
-            findings.error("subjects", None, pattern, str(error))
+            problems.error("subjects", None, pattern, str(error))
     return tuple(rules)
 
 
 def assign_subjects(
-    cases: Iterable[Case], rows: Iterable[Row], rules: tuple[SubjectRule, ...], findings: Findings
+    cases: Iterable[Case], rows: Iterable[Row], rules: tuple[SubjectRule, ...], problems: Problems
 ) -> dict[str, str]:
     """Subject of every image of `cases`, by path; `rows` are all rows of the folder, also those of other tasks.
 
     A `subject_id` cell wins and means the same subject in every folder; then come `rules`, then `CHALLENGE_RULES`; an
-    image without any is its own subject: its own path. Reports a rule that fits nothing, two subject ids for one image,
+    image without any is a subject by itself: its path. Reports a rule that fits nothing, two subject ids for one image,
     and what had to be decided about the ids.
     """
-    names, listed = _read_names(rows, findings)
-    rules = tuple(rule for rule in rules if _ends(rule, names, findings))
+    names, listed = _read_names(rows, problems)
+    rules = tuple(rule for rule in rules if _ends(rule, names, problems))
     for rule in rules:
         fitting = [image for image in sorted(names) if rule.fits(names[image])]
         if not fitting:
             known = "a CSV, source folder or task"
-            findings.error("subjects", None, rule.name, f"fits nothing in the data; write the name of {known}")
+            problems.error("subjects", None, rule.name, f"fits nothing in the data; write the name of {known}")
         silent = [image for image in fitting if image not in listed and rule.subject(image) is None]
         if silent:
-            message = f"finds nothing in {len(silent)} of {len(fitting)} file names, first {silent[0]}; mend the rule"
-            findings.warning("subjects", None, rule.name, message)
+            message = (
+                f"finds nothing in {len(silent)} of {len(fitting)} file names, first {silent[0]}; correct the rule"
+            )
+            problems.warning("subjects", None, rule.name, message)
     result = {}
     for image in sorted({case.image for case in cases}):
-        found = (rule.subject(image) for rule in (*rules, *CHALLENGE_RULES) if rule.fits(names[image]))
-        result[image] = listed.get(image) or next((text for text in found if text), image)
+        texts = (rule.subject(image) for rule in (*rules, *CHALLENGE_RULES) if rule.fits(names[image]))
+        result[image] = listed.get(image) or next((text for text in texts if text), image)
     return result
 
 
-def _ends(rule: SubjectRule, names: Mapping[str, Iterable[str]], findings: Findings) -> bool:
+def _ends(rule: SubjectRule, names: Mapping[str, Iterable[str]], problems: Problems) -> bool:
     """Whether the searches of a rule come to an end; one that takes too long is reported."""
     image = ""
     try:
@@ -118,12 +120,12 @@ def _ends(rule: SubjectRule, names: Mapping[str, Iterable[str]], findings: Findi
                 rule.subject(image)
     except TimeoutError:
         advice = "write it without repetitions inside of repetitions"
-        findings.error("subjects", None, rule.name, f"its expression searches {image} without end; {advice}")
+        problems.error("subjects", None, rule.name, f"its expression searches {image} without end; {advice}")
         return False
     return True
 
 
-def _read_names(rows: Iterable[Row], findings: Findings) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
+def _read_names(rows: Iterable[Row], problems: Problems) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
     """Names that go with each image, by path, and the subjects that a `subject_id` column gives."""
     rows = list(rows)
     folder_names: dict[str, set[str]] = {}
@@ -135,13 +137,13 @@ def _read_names(rows: Iterable[Row], findings: Findings) -> tuple[dict[str, froz
             continue
         folder = folder_of.setdefault(image, source_folder(image))
         folder_names.setdefault(folder, {folder}).update((row.source, row.cell("task_id") or ""))
-        ids.add(row, image, findings)
+        ids.add(row, image, problems)
         if SUBJECT_COLUMN not in row.cells:
             unlisted.add(image)
-    tell_unknown(rows, findings)
-    ids.tell_spellings(findings)
+    report_unknown(rows, problems)
+    ids.report_spellings(problems)
     listed = {image: f"{_LISTED}{ids.name(subject)}" for image, subject in ids.of_image.items()}
-    tell_shared(listed, folder_of, findings)
-    tell_unlisted(listed, folder_of, unlisted, findings)
+    report_shared(listed, folder_of, problems)
+    report_unlisted(listed, folder_of, unlisted, problems)
     frozen = {folder: frozenset(names) for folder, names in folder_names.items()}
     return {image: frozen[folder] for image, folder in folder_of.items()}, listed

@@ -1,7 +1,9 @@
 """Classification: a small perceptron on the summary of all levels."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aggregation_lab.model.heads.network import Network
 from aggregation_lab.model.shared_maps import View
 
 
@@ -22,3 +24,11 @@ class ClassificationHead(nn.Module):
     def predict(self, output: Tensor) -> Tensor:
         """B x classes probabilities."""
         return output.softmax(1)
+
+
+def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy. B x C logits, B labels -> B."""
+    return F.cross_entropy(logits, labels, reduction="none")
+
+
+NETWORK = Network(ClassificationHead, classification_loss, move=lambda labels, movement: labels)

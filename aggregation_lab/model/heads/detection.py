@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from aggregation_lab.model.heads.heat_maps import cell_centres
+from aggregation_lab.model.heads.heat_maps import cell_centres, heat_map_loss
+from aggregation_lab.model.heads.network import Movement, Network
 from aggregation_lab.model.shared_maps import View
 
 
@@ -40,3 +41,38 @@ class DetectionHead(nn.Module):
     def predict(self, output: Detections) -> Tensor:
         """B x 4 box in [0, 1]."""
         return output.box.clamp(0, 1)
+
+
+def detection_loss(output: Detections, boxes: Tensor) -> Tensor:
+    """The centre's heat map, and L1 + GIoU for the image's box. B x 4 boxes in [0, 1] -> B."""
+    middle = boxes.unflatten(1, (2, 2)).mean(1, keepdim=True)
+    distance = (output.box - boxes).abs().mean(1)
+    return heat_map_loss(output.centre, middle) + 2 * distance + giou_loss(output.box, boxes)
+
+
+def giou_loss(one: Tensor, other: Tensor) -> Tensor:
+    """1 - GIoU (Rezatofighi et al. 2019) of boxes (x_min, y_min, x_max, y_max), B x 4 twice -> B.
+
+    torchvision's picks out the pairs that overlap, and an accelerator makes the host wait for every such choice.
+    """
+    width, height = _sides(torch.maximum(one[:, :2], other[:, :2]), torch.minimum(one[:, 2:], other[:, 2:]))
+    overlap = width.clamp(min=0) * height.clamp(min=0)
+    areas = [width * height for width, height in (_sides(box[:, :2], box[:, 2:]) for box in (one, other))]
+    union = areas[0] + areas[1] - overlap
+    width, height = _sides(torch.minimum(one[:, :2], other[:, :2]), torch.maximum(one[:, 2:], other[:, 2:]))
+    hull = width * height
+    tiny = 1e-7  # two boxes without area still have a loss
+    return 1 - (overlap / (union + tiny) - (hull - union) / (hull + tiny))
+
+
+def _sides(low: Tensor, high: Tensor) -> tuple[Tensor, ...]:
+    return (high - low).unbind(1)
+
+
+def move_boxes(boxes: Tensor, movement: Movement) -> Tensor:
+    """The upright boxes around the moved ones, cut at the image's border. B x 4 -> B x 4."""
+    corners = movement.points(boxes.unflatten(1, (2, 2))).clamp(0, 1)
+    return torch.cat([corners.amin(1), corners.amax(1)], 1)
+
+
+NETWORK = Network(DetectionHead, detection_loss, move_boxes)

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from aggregation_lab.model.heads.heat_maps import mean_position
+from aggregation_lab.model.heads.heat_maps import heat_map_loss, mean_position
+from aggregation_lab.model.heads.network import Network
 from aggregation_lab.model.shared_maps import View
 
 
@@ -22,3 +23,15 @@ class RegressionHead(nn.Module):
     def predict(self, output: Tensor) -> Tensor:
         """B x points x 2 as (x, y) in [0, 1]."""
         return mean_position(output)
+
+
+def regression_loss(logits: Tensor, points: Tensor) -> Tensor:
+    """The heat maps themselves, and L1 on the points read out of them, times ten to stand beside it.
+
+    L1 alone moves the mean of a map that is still flat: a short training learns next to nothing (docs/recipe.md).
+    B x P x h x w logits, B x P x 2 points in [0, 1] -> B.
+    """
+    return heat_map_loss(logits, points) + 10 * (mean_position(logits) - points).abs().mean((1, 2))
+
+
+NETWORK = Network(RegressionHead, regression_loss, move=lambda points, movement: movement.points(points))

@@ -1,8 +1,10 @@
 """Segmentation: classes of the shared map's cells, brought to the size of the image."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aggregation_lab.model.heads.network import Network
 from aggregation_lab.model.shared_maps import View
 
 
@@ -22,3 +24,19 @@ class SegmentationHead(nn.Module):
     def predict(self, output: Tensor) -> Tensor:
         """B x size x size class indices, uint8."""
         return output.argmax(1).byte()
+
+
+def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Soft Dice over the foreground classes plus cross-entropy. B x C x S x S logits, B x S x S indices -> B."""
+    cross_entropy = F.cross_entropy(logits, masks, reduction="none").mean((1, 2))
+    probabilities = logits.softmax(1)[:, 1:]
+    classes = torch.arange(1, logits.shape[1], device=masks.device).view(-1, 1, 1)
+    reference = (masks.unsqueeze(1) == classes).to(probabilities.dtype)
+    overlap = (probabilities * reference).sum((2, 3))
+    total = probabilities.sum((2, 3)) + reference.sum((2, 3))
+    # one pixel of smoothing: an absent structure that is predicted absent costs nothing
+    dice = (2 * overlap + 1) / (total + 1)
+    return cross_entropy + (1 - dice).mean(1)
+
+
+NETWORK = Network(SegmentationHead, segmentation_loss, move=lambda masks, movement: movement.class_maps(masks))

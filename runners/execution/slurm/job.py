@@ -10,24 +10,26 @@ submitit let at SIGUSR2. A job that Slurm itself queues again starts from the sa
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from aggregation_lab.errors import AgglabError
 from runners.console.terminal import Terminal
-from runners.execution.device_slots import device_type, places
-from runners.execution.pool import Outcome, run_pool, stop_signals
-from runners.execution.progress import GridProgress, say
+from runners.execution.device_slots import device_type, worker_devices
+from runners.execution.pool import run_pool
+from runners.execution.progress import GridDisplay, say
+from runners.execution.run_watch import Outcome
 from runners.execution.slurm.queue import read_orders
+from runners.execution.stop_signals import stop_signals
 from runners.execution.time_estimate import learn
 from runners.execution.worker import WorkerConfig
 from runners.options import GridOptions
 from runners.planning.plan import PlannedRun
-from runners.store import study_folder
 from runners.store.collect import collect
-from runners.store.run_store import RunStore, State
+from runners.store.run_folder import State
+from runners.store.run_store import RunStore
+from runners.store.study_folder import StudyFolder
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -35,18 +37,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArrayJob:
-    """A job as submitit pickles and calls it. `threads` of each worker; the rest as in `GridOptions`.
+    """A job as submitit pickles and calls it: `jobs` workers as `config` has them, None as many as fit.
 
-    With `fail_fast` a job ends at the first failure of any ordered run, whichever job has it: those that start later
-    take nothing, and the workers of those at work stop after their step, with a checkpoint. Only a failure that could
-    not be recorded in the run's folder ends no more than its own job.
+    With `config.fail_fast` a job ends at the first failure of any ordered run, whichever job has it: those that start
+    later take nothing, and the workers of those at work stop after their step, with a checkpoint. Only a failure that
+    could not be recorded in the run's folder ends no more than its own job.
     """
 
-    out: Path
-    threads: int
+    config: WorkerConfig
     jobs: int | None = None
-    device: str | None = None
-    fail_fast: bool = False
+
+    @property
+    def folder(self) -> StudyFolder:
+        return self.config.folder
 
     def __call__(self) -> None:
         """Work; queue again where the time limit comes first. Raises `AgglabError` where workers cannot start."""
@@ -73,21 +76,21 @@ class ArrayJob:
 
     def _work(self, signals: Sequence[int]) -> bool:
         """Train what is to be had. Returns whether a signal came before the end."""
-        console, store, given_up = Terminal(width=140), RunStore(self.out), set[str]()
-        study, options = study_folder.read_study(self.out), GridOptions(self.jobs, device=self.device)
-        where = places(study, device_type(self.device), options, console)
+        console, store, given_up = Terminal(width=140), self.folder.runs, set[str]()
+        study, options = self.folder.read_study(), GridOptions(self.jobs, device=self.config.device)
+        devices = worker_devices(study, device_type(self.config.device), options, console)
         while todo := self._open_runs(store, given_up):
             if signals:
                 return True
-            say(console, f"{self.out}: {len(todo)} runs to do, {len(where)} at a time")
-            outcome = self._train(todo, store, where, console)
+            say(console, f"{self.folder}: {len(todo)} runs to do, {len(devices)} at a time")
+            outcome = self._train(todo, devices, console)
             given_up |= outcome.failed.keys()
             if outcome.interrupted:
                 return True
-            if self.fail_fast and outcome.failed:
+            if self.config.fail_fast and outcome.failed:
                 break
         try:
-            collect(self.out, study_folder.read_plan(self.out))
+            collect(self.folder, self.folder.read_plan())
         except AgglabError as error:
             say(console, f"tables not updated: {error}")  # whoever calls run-grid or scores next writes them
         return False
@@ -95,23 +98,17 @@ class ArrayJob:
     def _open_runs(self, store: RunStore, given_up: set[str]) -> list[PlannedRun]:
         """Runs that are ordered and that nobody has taken, most expensive first. Orders may have come meanwhile.
 
-        With `fail_fast` none, once one has failed; else those in other hands too, for the pool to see them fail.
+        With `fail_fast` none, once one has failed; else those too that others have claimed, to see them fail.
         """
-        plan, ordered = study_folder.read_plan(self.out), read_orders(self.out) - given_up
-        estimate = learn(store, plan)
-        runs = sorted((run for run in plan if run.id in ordered), key=lambda run: -estimate.cost(run))
+        plan, ordered = self.folder.read_plan(), read_orders(self.folder) - given_up
+        runs = learn(store, plan).largest_first(run for run in plan if run.id in ordered)
         states = {run: status.state for run, status in store.present(runs).items()}
-        if State.PENDING not in states.values() or (self.fail_fast and State.FAILED in states.values()):
+        if State.PENDING not in states.values() or (self.config.fail_fast and State.FAILED in states.values()):
             return []
-        watched = (State.PENDING, State.RUNNING) if self.fail_fast else (State.PENDING,)
+        watched = (State.PENDING, State.RUNNING) if self.config.fail_fast else (State.PENDING,)
         return [run for run in runs if states[run.id] in watched]
 
-    def _train(
-        self, todo: Sequence[PlannedRun], store: RunStore, where: Sequence[str | None], console: Console
-    ) -> Outcome:
-        """What runs in other hands needs no waiting for: Slurm queues a job that dies with its node again."""
-        config = WorkerConfig(self.out, threads=self.threads)
-        with GridProgress(todo, console, collect=lambda: None) as progress:
-            return run_pool(
-                todo, store, config, progress, places=where, fail_fast=self.fail_fast, wait_for_others=False
-            )
+    def _train(self, todo: Sequence[PlannedRun], devices: Sequence[str | None], console: Console) -> Outcome:
+        """Runs that others have claimed need no waiting for: Slurm queues a job that dies with its node again."""
+        with GridDisplay(todo, console, collect=lambda: None) as progress:
+            return run_pool(todo, self.config, progress, devices=devices, wait_for_others=False)

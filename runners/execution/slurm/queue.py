@@ -9,9 +9,8 @@ from pathlib import Path
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
+from runners.store.study_folder import StudyFolder
 
-FOLDER = "slurm"
-"""Folder of an output folder for what submitit writes: job scripts, what each job starts from, and the jobs' logs."""
 WAITING = ("PD", "RD", "RF", "RH", "RQ", "SE")
 """States of `squeue` in which a job waits, be it for resources, a hold to end or its next start."""
 
@@ -42,9 +41,9 @@ class Queue:
         return "; ".join(parts) + reasons
 
 
-def jobs_left(out: Path) -> Queue | None:
-    """What the cluster still has of the arrays of `out`; None where `squeue` does not answer."""
-    names = {file.name.removesuffix("_submission.sh") for file in (out / FOLDER).glob("[0-9]*_submission.sh")}
+def jobs_left(folder: StudyFolder) -> Queue | None:
+    """What the cluster still has of the arrays of `folder`; None where `squeue` does not answer."""
+    names = {file.name.removesuffix("_submission.sh") for file in folder.slurm.glob("[0-9]*_submission.sh")}
     known = {name for name in names if name.isdecimal()}
     if not known:
         return Queue()
@@ -64,26 +63,26 @@ def jobs_left(out: Path) -> Queue | None:
     return Queue(dict(running), dict(waiting), tuple(reasons))
 
 
-def log_file(out: Path, job: str) -> Path:
+def log_file(folder: StudyFolder, job: str) -> Path:
     """Where the job prints that claims name `job`."""
-    return out / FOLDER / f"{job}_0_log.out"
+    return folder.slurm / f"{job}_0_log.out"
 
 
-def parting_words(out: Path) -> str:
-    """What to tell whoever stops watching."""
-    left = jobs_left(out)
+def last_message(folder: StudyFolder) -> str:
+    """What to say to a user who stops watching."""
+    left = jobs_left(folder)
     stop = f"the jobs go on: `scancel {' '.join(left.arrays)}` stops them, " if left and left.jobs else ""
     return f"no longer watching; {stop}the same command watches again"
 
 
-def write_orders(out: Path, runs: Set[str]) -> None:
-    """Let the jobs of `out` train the runs of these ids, the jobs that are at work already included."""
-    write_sealed(out / FOLDER / "orders.json", {"runs": sorted(runs)})
+def write_orders(folder: StudyFolder, runs: Set[str]) -> None:
+    """Let the jobs of `folder` train the runs of these ids, the jobs that are at work already included."""
+    write_sealed(folder.slurm / "orders.json", {"runs": sorted(runs)})
 
 
-def read_orders(out: Path) -> set[str]:
+def read_orders(folder: StudyFolder) -> set[str]:
     """The ids of the runs that are ordered. Raises `StudyError` where the file that says so is damaged."""
-    file = out / FOLDER / "orders.json"
+    file = folder.slurm / "orders.json"
     try:
         return set(read_sealed(file)["runs"])
     except FileNotFoundError:

@@ -6,7 +6,6 @@ import math
 import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,14 +14,14 @@ from aggregation_lab.errors import StudyError
 from aggregation_lab.text import printable
 from runners.execution.device_slots import MOST_PER_DEVICE
 from runners.execution.slurm.job import ArrayJob
-from runners.execution.slurm.queue import FOLDER, jobs_left, read_orders, write_orders
+from runners.execution.slurm.queue import jobs_left, read_orders, write_orders
 from runners.planning.plain_yaml import parse_yaml, plain_scalar
 from runners.planning.plan import PlannedRun
 from runners.planning.slurm_settings import SlurmSettings
-from runners.planning.study import Study
 from runners.planning.study_file import parse_study
-from runners.store import study_folder
-from runners.store.run_store import RunStore, State
+from runners.planning.study_schema import Study
+from runners.store.run_folder import State
+from runners.store.study_folder import StudyFolder
 
 NUMBERS = ("tasks", "hours", "gpus", "cpus", "memory_gb")
 """Fields of the section that take a number."""
@@ -68,11 +67,13 @@ def _plain(key: str, text: str) -> Any:
     return text if is_number and key not in NUMBERS else value
 
 
-def check_folder(out: Path) -> None:
-    """Raise `StudyError` where sbatch would read the path of `out` as another one."""
-    strange = next((char for char in str(out) if char in "%'\"\\"), None)
+def check_folder(folder: StudyFolder) -> None:
+    """Raise `StudyError` where sbatch would read the path of `folder` as another one."""
+    strange = next((char for char in str(folder) if char in "%'\"\\"), None)
     if strange:
-        raise StudyError(f"--engine slurm: {out} holds {strange}, which sbatch replaces in paths; choose another --out")
+        raise StudyError(
+            f"--engine slurm: {folder} holds {strange}, which sbatch replaces in paths; choose another --out"
+        )
 
 
 def parameters(settings: SlurmSettings, name: str) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def parameters(settings: SlurmSettings, name: str) -> dict[str, Any]:
     return {key: value for key, value in wanted.items() if value is not None}
 
 
-def threads_each(settings: SlurmSettings, jobs: int | None) -> int:
+def threads_per_worker(settings: SlurmSettings, jobs: int | None) -> int:
     """Threads of each worker of a job that has `jobs` workers; None is one per core, or several per GPU."""
     return max(1, settings.cpus // (jobs or settings.gpus * MOST_PER_DEVICE or settings.cpus))
 
@@ -105,12 +106,12 @@ def ensure_jobs(study: Study, job: ArrayJob, runs: Sequence[PlannedRun]) -> None
 
     Raises `StudyError` where the cluster does not answer or refuses the jobs.
     """
-    with study_folder.locked(job.out, study_folder.PREPARING):
-        left = jobs_left(job.out)
+    with job.folder.preparing():
+        left = jobs_left(job.folder)
         if left is None:
             raise StudyError("--engine slurm: squeue does not answer; try again when the cluster does")
-        write_orders(job.out, {run.id for run in runs} | (read_orders(job.out) if left.jobs else set()))
-        states = RunStore(job.out).present(runs).values()
+        write_orders(job.folder, {run.id for run in runs} | (read_orders(job.folder) if left.jobs else set()))
+        states = job.folder.runs.present(runs).values()
         pending = sum(status.state is State.PENDING for status in states)
         useful = math.ceil(pending / (job.jobs or 1)) + sum(left.running.values())
         missing = min(study.slurm.tasks, useful) - left.jobs
@@ -124,7 +125,7 @@ def submit(study: Study, job: ArrayJob, width: int) -> None:
     from submitit.core.utils import FailedJobError
     from submitit.helpers import clean_env
 
-    executor = SlurmExecutor(job.out / FOLDER, max_num_timeout=NO_END)
+    executor = SlurmExecutor(job.folder.slurm, max_num_timeout=NO_END)
     executor.update_parameters(**parameters(study.slurm, study.name))
     try:
         # Called from inside a job, that job's own settings must not leak into the array.

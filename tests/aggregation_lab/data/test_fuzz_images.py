@@ -11,7 +11,7 @@ from PIL import Image
 
 from aggregation_lab.data.images.decode import read_picture
 from aggregation_lab.data.images.masks import read_mask
-from tests.fuzzing import fuzzed, in_time
+from tests.fuzzing import damaged, fuzzed, in_time
 from tests.kinds import HEIGHT, WIDTH, encoded, labelled, picture, problems, structure, write_file
 
 
@@ -42,27 +42,11 @@ def _files() -> list[bytes]:
 FILES = _files()
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """A file with some bytes changed, cut, doubled, or another's behind it; most damage is near its start."""
-    data = bytearray(draw(st.sampled_from(FILES)))
-    for _ in range(draw(st.integers(1, 6))):
-        near = draw(st.booleans())
-        where = draw(st.integers(0, min(len(data), 200 if near else len(data)) - 1)) if data else 0
-        kind = draw(st.sampled_from(["set", "set", "set", "cut", "insert", "double"]))
-        if kind == "set" and data:
-            data[where] = draw(st.sampled_from([0, 1, 2, 127, 128, 255]) | st.integers(0, 255))
-        elif kind == "cut":
-            del data[where : where + draw(st.integers(1, 64))]
-        elif kind == "insert":
-            data[where:where] = draw(st.binary(max_size=16))
-        else:
-            data[where:where] = data[where : where + draw(st.integers(1, 64))]
-    return bytes(data)
+DAMAGED = damaged(FILES, st.binary(max_size=16))
 
 
 @fuzzed
-@given(damaged() | st.binary(max_size=200))
+@given(DAMAGED | st.binary(max_size=200))
 def test_bytes_are_an_image_or_one_line(data: bytes) -> None:
     with in_time(), warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -76,7 +60,7 @@ def test_bytes_are_an_image_or_one_line(data: bytes) -> None:
 
 
 @fuzzed
-@given(damaged() | st.binary(max_size=200))
+@given(DAMAGED | st.binary(max_size=200))
 def test_bytes_are_a_mask_or_one_line(data: bytes) -> None:
     with in_time(), warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -94,7 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @fuzzed
-@given(data=damaged())
+@given(data=DAMAGED)
 def test_a_folder_with_one_damaged_file_is_read_or_refused(folder: Path, data: bytes) -> None:
     with in_time():
         write_file(folder, "im00", data)

@@ -149,6 +149,18 @@ REFUSED: dict[str, tuple[Change, tuple[str, ...]]] = {
         text(FIRST, lambda t: t.replace("image_path", "img", 1)),
         (FIRST, "did you mean 'img'?"),
     ),
+    "label column by another name": (
+        text(FIRST, lambda t: t.replace(",mask", ",label", 1)),
+        (FIRST, "mask", "did you mean 'label'?"),
+    ),
+    "a point in two columns": (
+        text(REG, lambda t: t.replace("point_1_xy", "point_1_x", 1).replace("point_2_xy", "point_1_y", 1)),
+        (REG, "point_1_xy", "write 'point_1_x' and 'point_1_y' as one column"),
+    ),
+    "a box in one column": (
+        text(DET, lambda t: t.replace("x_min", "bbox", 1)),
+        (DET, "x_min", "write the four numbers of 'bbox' as x_min, y_min, x_max, y_max"),
+    ),
     "column twice in other letters": (
         text(FIRST, lambda t: t.replace("num_classes", "MASK", 1)),
         (FIRST, "mask", "twice"),

@@ -223,13 +223,13 @@ def test_leakage_of_shared_and_of_separate_images() -> None:
     assert found.images == 300 and found.shared_images == 200 and found.components == 300
     assert table.loc["a", "copies_share"] == pytest.approx(0.7, abs=0.05)
     assert table.loc["a", "copies"] == pytest.approx(0.7 * 30, abs=2)
-    assert table.loc["c", ["copies", "kin", "shared"]].sum() == 0
+    assert table.loc["c", ["copies", "related", "shared"]].sum() == 0
 
 
-def test_leakage_counts_kin_of_the_same_task() -> None:
+def test_leakage_counts_related_images_of_the_same_task() -> None:
     """Two frames per patient in one task: the other frame is in training with probability of about 0.7."""
     cases = [("a", image, image // 2, 0) for image in range(400)]
     found = leakage(make_dataset(cases, [(0, 1)]), draws=50)
     row = found.table.iloc[0]
-    assert row["copies"] == 0 and row["kin_share"] == pytest.approx(0.7, abs=0.03)
+    assert row["copies"] == 0 and row["related_share"] == pytest.approx(0.7, abs=0.03)
     assert (found.near_duplicates, found.mirrored, found.largest_component) == (1, 0, 2)

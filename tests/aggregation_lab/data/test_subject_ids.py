@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from aggregation_lab.data.challenge import Dataset, read_dataset
-from aggregation_lab.data.rows.columns import squash
+from aggregation_lab.naming import squashed
 from runners.commands.validate_data import validate_data
 from runners.console.terminal import Terminal
 from tests.changes import DET, FIRST, KINDS, REG, SECOND, SEG, both, column, tables
@@ -23,7 +23,7 @@ def test_a_column_that_surely_tells_the_patient_is_read(tiny_data: Path, title: 
     kinds = dataset.cases[dataset.cases["task"] == "tiny_kind"]
     assert set(kinds["subject"]) == {f"subject_id/p{number}" for number in range(8)}
     told = [str(warning) for warning in dataset.warnings]
-    assert len(told) == (0 if squash(title) == "subjectid" else 2)
+    assert len(told) == (0 if squashed(title) == "subjectid" else 2)
     assert all("is read as subject_id" in line for line in told)
 
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from aggregation_lab.config import TrainingConfig
-from aggregation_lab.model.heads.detection import Detections
+from aggregation_lab.model.heads.detection import Detections, detection_loss
 from aggregation_lab.model.heads.heat_maps import SPREAD, cell_centres, heat_map_loss, mean_position
+from aggregation_lab.model.heads.segmentation import segmentation_loss
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
 from aggregation_lab.training.augmentation import augment
 from aggregation_lab.training.batches import Batch, Sampler
-from aggregation_lab.training.losses import detection_loss, image_losses, segmentation_loss
 
 SEG = Task("seg", TaskType.SEGMENTATION, 2, "g")
 DET = Task("det", TaskType.DETECTION, 1, "g")
@@ -139,6 +139,7 @@ def test_losses_fall_towards_the_truth():
     bad = Detections(-good.centre, torch.tensor([[0.7, 0.8, 0.9, 0.9]]))
     assert detection_loss(good, boxes) < 0.01 < detection_loss(bad, boxes)
     points = torch.tensor([[[0.4, 0.45], [0.8, 0.3]], [[0.2, 0.5], [0.6, 0.6]]])
-    losses = [image_losses(TaskType.REGRESSION, logits, points) for logits in (gaussian(points), gaussian(1 - points))]
+    regression = TaskType.REGRESSION.network.loss
+    losses = [regression(logits, points) for logits in (gaussian(points), gaussian(1 - points))]
     assert losses[0].max() < 0.02 < losses[1].min()
-    assert image_losses(TaskType.CLASSIFICATION, torch.tensor([[9.0, -9.0]]), torch.tensor([0])).item() < 0.01
+    assert TaskType.CLASSIFICATION.network.loss(torch.tensor([[9.0, -9.0]]), torch.tensor([0])).item() < 0.01

@@ -14,10 +14,10 @@ from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.splits.split import draw_split
 from aggregation_lab.errors import TrainingError
+from aggregation_lab.model.heads.detection import giou_loss
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.device import HostCopy
 from aggregation_lab.training.loss_monitor import CHECK_EVERY, LossWatch
-from aggregation_lab.training.losses import giou_loss
 from aggregation_lab.training.trainer import Trainer
 
 

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from aggregation_lab import results, shortage
+from aggregation_lab import results
 from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
 from aggregation_lab.data.cache import ImageCache, open_cache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split, draw_split
-from aggregation_lab.errors import TrainingError
+from aggregation_lab.errors import TrainingError, is_out_of_memory
 from aggregation_lab.model.encoder import build_encoder
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import CHECKPOINT, DONE, RunSpec
@@ -271,4 +271,4 @@ def test_what_allocators_of_the_machine_raise_is_known(allocate):
     ],
 )
 def test_errors_without_a_type_are_known_by_their_words(error, is_one):
-    assert shortage.is_out_of_memory(error) is is_one
+    assert is_out_of_memory(error) is is_one

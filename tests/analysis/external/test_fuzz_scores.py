@@ -80,7 +80,7 @@ def tried(path, **how) -> bool:
             assert str(error).isprintable(), error
             return False
         for table in paper_tables(analysis):
-            assert table.csv() and latex(table) and markdown(table)
+            assert table.to_csv() and latex(table) and markdown(table)
         return True
 
 

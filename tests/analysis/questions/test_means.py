@@ -22,7 +22,6 @@ from analysis.questions.typical_task import effective_tasks, typical_gain
 from analysis.settings import Settings
 from analysis.statistics.combined_variance import p_value, reach
 from analysis.validation import advice, crossover, means
-from analysis.validation.means import thinned
 from analysis.validation.scenario import Scenario, run_scenario
 from analysis.validation.simulate import Design, simulate
 
@@ -149,8 +148,8 @@ def test_subjects_that_serve_all_tasks_are_noticed():
 
 
 def test_missing_runs_leave_intervals():
-    scores = simulate(Design(levels={"AU": 0.05}, seeds=4), 3).scores(100, 0)
-    pairs = pair_all(thinned(scores, 3), AU_TS, 1.0)
+    scores = simulate(Design(levels={"AU": 0.05}, seeds=4), 3).thinned(3).scores(100, 0)
+    pairs = pair_all(scores, AU_TS, 1.0)
     value, low, high, p = these_tasks(pairs)
     assert low < 0.05 < high and low < value < high and p < 0.05
     assert tasks_of_this_kind(pairs).low > 0
@@ -167,15 +166,15 @@ def one_seed():
 
 
 def test_one_seed_claims_nothing_of_several_tasks(one_seed):
-    row = pooled_row("overall", "all", pair_all(one_seed, AU_TS, 1.0), set())
+    row = pooled_row("overall", "all", pair_all(one_seed, AU_TS, 1.0))
     assert row["gain"] > 0.1 and row["gaining"] >= 10
     assert np.isnan([row[name] for name in ("low", "high", "p", "low_new", "high_new", "p_new")]).all()
 
 
 def test_one_seed_names_no_crossover_and_no_slope_within_tasks(one_seed):
     by_fraction = [(share, pair_all(one_seed, AU_TS, share)) for share in ONE.fractions]
-    across, _, _ = across_tasks(by_fraction[-1][1], AU_TS, 1.0)
-    within, _ = within_tasks(by_fraction, AU_TS, set())
+    across, _, _ = across_tasks(by_fraction[-1][1])
+    within, _ = within_tasks(by_fraction)
     assert across["n_star"].isna().all() and within["n_star"].isna().all()
     assert within[["low", "high", "p"]].isna().all(axis=None)
 
@@ -191,7 +190,7 @@ def test_one_seed_supports_and_contradicts_nothing(one_seed):
     pairs = pair_all(one_seed, AU_TS, 1.0)
     empty = ("within", "across", "stability", "sensitivity", "pooled")
     frames = {name: frame(name, []) for name in empty} | {"gains": _gains(pairs)}
-    verdicts = findings(frames, lambda name, share: pairs if name == "AU-TS" else [], [1.0])["verdict"]
+    verdicts = findings(frames, {(AU_TS, 1.0): pairs})["verdict"]
     assert set(verdicts) == {NOT_TESTABLE}
 
 

@@ -11,8 +11,8 @@ from aggregation_lab.metrics import task_scores as metric_scores
 from aggregation_lab.tasks import METRICS, TaskType
 from analysis.frames import FRAMES, frame
 from analysis.gains import Contrast, pair_all
+from analysis.questions.families import moderated
 from analysis.questions.multiverse import CHOICES, COUNTED, LEFT_OUT, multiverse
-from analysis.questions.task_gains import moderated
 from analysis.settings import Settings
 from analysis.statistics.verdicts import VERDICTS, judge
 from analysis.study import StudyTables, resample, task_scores

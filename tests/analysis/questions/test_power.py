@@ -1,25 +1,27 @@
 """Plans agree with noncentral t tables, with simulation, and say what stands in the way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from aggregation_lab.manifest import Manifest
-from analysis.frames import FRAMES
+from analysis.frames import FRAMES, stacked
 from analysis.gains import Contrast, PairedGain
+from analysis.questions.families import moderated
 from analysis.questions.power import (
-    CASES,
+    MORE_CASES,
+    MORE_SEEDS,
     NO_MARGIN,
     ONE_SEED,
     ONE_SUBJECT,
-    SEEDS,
     detectable,
     hours_per_seed,
     plan_sentence,
     power_frame,
 )
-from analysis.questions.task_gains import moderated
 from analysis.settings import Settings
 from analysis.statistics.verdicts import SAME_MODEL
 from analysis.study import StudyTables
@@ -35,7 +37,6 @@ def paired(gains, draws=None, subjects=0, task="a", unit="1", same=False) -> Pai
         type="segmentation",
         group="g",
         unit=unit,
-        score_unit=unit,
         n_train=100.0,
         seeds=tuple(range(len(gains))),
         joint_scores=0.7 + gains,
@@ -63,7 +64,8 @@ def case_draws(se: float, seeds: int, subjects: int) -> np.ndarray:
 
 
 def plan(pairs, margin=0.02, hours=2.0) -> pd.DataFrame:
-    found = power_frame(pairs, AU_TS, 1.0, lambda task: margin, hours, Settings())
+    pairs = [replace(pair, margin=margin if pair.unit == "1" else np.nan) for pair in pairs]
+    found = stacked("power", [(AU_TS.columns, power_frame(pairs, hours, Settings()))])
     assert list(found.columns) == list(FRAMES["power"])
     return found
 
@@ -80,7 +82,7 @@ def test_seeds_alone_follow_the_one_sample_t_test():
     assert row["seeds_to_detect"] == row["seeds_to_exclude"] == by_hand
     assert row["sd_seed"] == pytest.approx(0.014, rel=2e-3, abs=0)  # variances lie on a grid
     assert np.isnan(row["se_cases"])
-    assert row["hours"] == 2.0 * (by_hand - 3) and row["limit"] == SEEDS
+    assert row["hours"] == 2.0 * (by_hand - 3) and row["limit"] == MORE_SEEDS
 
 
 def test_the_seeds_found_exclude_a_loss_in_four_of_five_simulated_studies():
@@ -120,14 +122,14 @@ def test_cases_and_seeds_together():
 def test_too_few_test_cases_cannot_be_mended_by_seeds():
     found = plan([paired(scattered(0.0, 0.01, 5), case_draws(0.02, 5, 40), 40)])
     row = found.iloc[0]
-    assert row["limit"] == CASES and np.isnan(row["seeds_to_detect"]) and np.isnan(row["hours"])
+    assert row["limit"] == MORE_CASES and np.isnan(row["seeds_to_detect"]) and np.isnan(row["hours"])
     assert "more test cases, whatever the seeds" in plan_sentence(found)
 
 
 def test_more_than_a_hundred_seeds_are_out_of_reach():
     found = plan([paired(scattered(0.0, 0.3, 5))])
     row = found.iloc[0]
-    assert row["limit"] == SEEDS and np.isnan(row["seeds_to_detect"])
+    assert row["limit"] == MORE_SEEDS and np.isnan(row["seeds_to_detect"])
     assert "1 need more than 100 seeds" in plan_sentence(found)
 
 

@@ -31,7 +31,7 @@ def pairs_of(design: Design, seed: int = 0):
 def sensitivity_of(design: Design, seed: int = 0):
     pairs = pairs_of(design, seed)
     verdicts = pd.Series(NO_VERDICT, index=[each.task for each in pairs])
-    return type_sensitivity(pairs, verdicts, AU_TS, 1.0, 0)
+    return type_sensitivity(pairs, verdicts, 0)
 
 
 # ---- types -------------------------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_few_tasks_of_a_type_speak_for_no_others(clear):
     found = fewer.recommend(n, "detection")
     assert found.advice == UNDECIDED and found.reason == "too few detection tasks to speak for others: CG 2"
     assert fewer.recommend(n, "segmentation").advice == "CG"
-    table = guideline_table(fewer, paid, improving={detection[0]})
+    table = guideline_table(fewer, paid.assign(base_improving=paid["task"] == detection[0]))
     own = table[table["type"] == "detection"]
     assert set(own["tasks"]) == {4} and set(own["base_improving"]) == {1}
 

@@ -1,5 +1,7 @@
 """Data scale: lines, crossovers and mixed models against statsmodels, closed forms and simulated truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +19,7 @@ from analysis.questions.scale_across_tasks import (
 )
 from analysis.questions.scale_within_tasks import task_lines, within_tasks
 from analysis.statistics.cluster_robust import clustered_fit
-from analysis.statistics.fitted_line import LIMITS_LEVEL, NONE, STARTS, STOPS, UNDETERMINED, Line
+from analysis.statistics.fitted_line import LIMITS_LEVEL, NO_CROSSING, STARTS, STOPS, UNDETERMINED, Line
 from analysis.statistics.mixed_model import fit_mixed
 from analysis.validation.simulate import Design, simulate
 
@@ -71,7 +73,7 @@ def test_crossover_and_its_limits_are_fiellers():
 
 def test_directions_and_abstentions():
     assert line(0.02, -0.03).crossover()["crossover"] == STOPS
-    assert line(0.2, 0.03).crossover()["crossover"] == NONE
+    assert line(0.2, 0.03).crossover()["crossover"] == NO_CROSSING
     assert line(0.001, 0.002).crossover()["crossover"] == UNDETERMINED
     # the line meets zero just below the sizes seen, or just above zero in them: nobody knows
     assert line(0.1, 0.03).crossover()["crossover"] == UNDETERMINED
@@ -167,7 +169,7 @@ def test_least_squares_has_cluster_robust_errors(rows):
 
 
 def test_both_fits_are_reported_with_their_line(by_fraction):
-    fits, lines, influence = across_tasks(by_fraction[-1][1], AU_TS, 1.0)
+    fits, lines, influence = across_tasks(by_fraction[-1][1])
     whole = fits[fits["scope"] == "all"]
     assert list(whole["method"]) == ["mixed model", "OLS"]
     assert (whole["low"] < 0.03).all() and (whole["high"] > 0.03).all()
@@ -176,14 +178,14 @@ def test_both_fits_are_reported_with_their_line(by_fraction):
 
 def test_influence_is_the_change_of_slope_without_the_task(rows):
     fitted, _ = mixed_line(rows)
-    found = pd.DataFrame(leave_one_out(rows, AU_TS, fitted)).set_index("task")
+    found = pd.DataFrame(leave_one_out(rows, fitted)).set_index("task")
     means = rows.groupby("task").agg(gain=("gain", "mean"), n=("n_train", "first")).drop("task05")
     slope = np.polyfit(np.log2(means["n"]), means["gain"], 1)[0]
     assert found.loc["task05", "slope_without"] == pytest.approx(slope, rel=1e-6, abs=1e-9)
 
 
 def test_too_few_tasks_give_no_line(by_fraction):
-    fits, lines, influence = across_tasks(by_fraction[-1][1][:3], AU_TS, 1.0)
+    fits, lines, influence = across_tasks(by_fraction[-1][1][:3])
     assert fits.empty and lines.empty and influence.empty
 
 
@@ -214,7 +216,10 @@ def test_slope_error_from_seeds_alone_is_the_classical_one():
 
 
 def test_pooled_slope_is_the_mean_of_the_tasks(by_fraction):
-    frame, lines = within_tasks(by_fraction, AU_TS, {"task00"})
+    improving = [
+        (share, [replace(pair, base_improving=pair.task == "task00") for pair in pairs]) for share, pairs in by_fraction
+    ]
+    frame, lines = within_tasks(improving)
     tasks = frame[frame["level"] == "task"]
     pooled = frame[(frame["level"] == "pooled") & (frame["name"] == "all")].iloc[0]
     assert pooled["slope"] == pytest.approx(tasks["slope"].mean(), rel=1e-6, abs=1e-9)
@@ -225,5 +230,5 @@ def test_pooled_slope_is_the_mean_of_the_tasks(by_fraction):
 
 
 def test_one_fraction_gives_no_line_within(by_fraction):
-    frame, lines = within_tasks(by_fraction[-1:], AU_TS, set())
+    frame, lines = within_tasks(by_fraction[-1:])
     assert frame.empty and lines.empty

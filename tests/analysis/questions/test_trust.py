@@ -138,7 +138,7 @@ def test_still_improving_in_any_seed_counts(study: StudyTables):
     found = study_quality.scores(study, NO_GAINS)
     rising = found[found["still_improving"]]
     assert rising[["aggregation", "fraction", "task"]].to_numpy().tolist() == [["TS", 1.0, "kind"]]
-    state = study_quality.improving(study)
+    state = study.improving()
     assert state["improving"].sum() == 1 and state["improving"].dtype == bool and len(state) == 12
 
 
@@ -282,7 +282,7 @@ def test_bare_scores_leave_gaps_and_say_so():
     assert found["floor"].isna().all() and found["sd"].isna().all() and found["score"].notna().all()
     ledger = study_quality.ledger(study)
     assert len(ledger) == 3 and ledger.drop(columns=["aggregation", "fraction"]).isna().all(axis=None)
-    assert study_quality.improving(study).empty and study_quality.learning_curves(study).empty
+    assert study.improving().empty and study_quality.learning_curves(study).empty
     assert (study_quality.data(study)["subjects"] == 0).all()
     said = " ".join(warnings_of(study))
     for part in (

@@ -67,9 +67,9 @@ MANIFEST = Manifest(
 )
 
 
-def traced(tasks: int = 10) -> Analysis:
+def traced(tasks: int = 10, aggregations: tuple[str, ...] = ("TS", "CG", "AU")) -> Analysis:
     """The made-up analysis with settings, digests and a ledger of its runs."""
-    analysis = fake_analysis(tasks)
+    analysis = fake_analysis(tasks, aggregations=aggregations)
     study = replace(analysis.study, manifest=MANIFEST, runs=_runs_of(analysis.frames["seed_gains"]))
     return replace(analysis, study=study, warnings=("TS baselines were still improving in 3 of 10 tasks.",))
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from analysis.report import write_report
+from analysis.report.page import render
 from tests.analysis.report.test_report import emptied, traced
 from tests.waiting import PATIENCE, wait_for
 
@@ -231,6 +232,53 @@ def test_nothing_hangs_over_the_edge(browser, page, empty_page, width):
         browser.run("document.querySelectorAll('details').forEach(part => { part.open = true; })")
         assert browser.run("document.documentElement.scrollWidth <= innerWidth")
         assert browser.run("document.body.getBoundingClientRect().width") <= width
+    browser.resize(1280)
+
+
+TABLES = """
+Array.from(document.querySelectorAll('table'), table => {
+  const box = table.closest('.scroll'), bar = box.offsetHeight - box.clientHeight;
+  return {id: table.id, over: table.getBoundingClientRect().width - box.clientWidth,
+          scrolls: getComputedStyle(box).overflowX === 'auto' && bar > 6};
+})
+"""
+"""By how much each table is wider than its box, and whether the box has a bar to scroll with that takes room."""
+
+OPEN = "document.querySelectorAll('details').forEach(part => { part.open = true; })"
+
+
+@pytest.fixture(scope="module")
+def wide_page(tmp_path_factory) -> Path:
+    """A report of twelve aggregations, without its figures."""
+    analysis = traced(12, ("TS", "CG", "AU", *(f"partition_{number}" for number in range(9))))
+    folder = tmp_path_factory.mktemp("wide")
+    (folder / "index.html").write_text(render(analysis, {}, []))
+    return folder / "index.html"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_table_that_does_not_fit_has_a_bar_to_scroll_with(browser, page, wide_page, width):
+    browser.resize(width)
+    wider = []
+    for path in (page, wide_page):
+        browser.open(path)
+        browser.run(OPEN)
+        tables = browser.run(TABLES)
+        wider += [table for table in tables if table["over"] > 1]
+        assert len(tables) > 20 and [table for table in wider if not table["scrolls"]] == []
+    assert "table-scores" in {table["id"] for table in wider}
+    browser.resize(1280)
+
+
+def test_on_paper_every_table_fits(browser, page, wide_page):
+    """A4 across less its margins: nobody can scroll there."""
+    browser.resize(1017)
+    for path in (page, wide_page):
+        browser.open(path)
+        browser.run(OPEN)
+        browser.call("Emulation.setEmulatedMedia", media="print")
+        assert [table for table in browser.run(TABLES) if table["over"] > 1] == []
+        browser.call("Emulation.setEmulatedMedia", media="")
     browser.resize(1280)
 
 

@@ -8,19 +8,12 @@ from pathlib import Path
 import pytest
 
 from aggregation_lab.data.challenge import read_dataset
-from runners.bench.bare import bare
-from runners.bench.experts import experts
-from runners.bench.frozen import frozen
-from runners.bench.growth import exponents, growth
-from runners.bench.loading import loading
-from runners.bench.more_data import more_data
-from runners.bench.overhead import MEASURED, overhead
-from runners.bench.peers import peers
-from runners.bench.scoring import LABEL, scoring
-from runners.bench.setting import Setting
-from runners.bench.subset import cut_down
-from runners.bench.tables import Table
-from runners.bench.workers import workers
+from runners.bench.analysis_speed import analysis
+from runners.bench.grid import MEASURED, overhead, peers
+from runners.bench.growth import exponents, growth, more_data
+from runners.bench.measuring import Table
+from runners.bench.setting import Setting, cut_down
+from runners.bench.training import SCORING, bare, experts, frozen, loading, scoring, workers
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +25,7 @@ def setting(tmp_path_factory) -> Setting:
         rounds=1,
         growth_seeds=(1, 2),
         data_sizes=(((1, 24), (2, 24)),),
+        analysis_size=(3, 120, 200),
     )
 
 
@@ -40,7 +34,7 @@ def figures(table: Table) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", [bare, experts, frozen, loading, workers, growth, more_data])
+@pytest.mark.parametrize("part", [bare, experts, frozen, loading, workers, growth, more_data, analysis])
 def test_a_part_gives_finite_figures(part, setting):
     found = figures(part(setting))
     assert found and all(math.isfinite(figure) for figure in found)
@@ -49,7 +43,7 @@ def test_a_part_gives_finite_figures(part, setting):
 @pytest.mark.slow
 def test_scoring_is_a_share_of_the_run(setting):
     table = scoring(setting, {"passes": 0.05, "min_steps": 3, "evaluations": 3})
-    (share,) = [value for label, value, _ in table.rows if label == LABEL]
+    (share,) = [value for label, value, _ in table.rows if label == SCORING]
     assert 0 < share < 1
 
 

@@ -14,9 +14,8 @@ from aggregation_lab.data.splits.split import draw_split
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.batches import make_batch
 from aggregation_lab.training.trainer import Trainer
-from runners.bench.files_on_disk import draw_batches
-from runners.bench.plain import PlainRun
-from runners.store.study_folder import Prepared
+from runners.bench.plain import PlainRun, draw_batches
+from runners.store.prepared_data import Prepared
 
 CPU = torch.device("cpu")
 

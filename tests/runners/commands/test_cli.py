@@ -14,9 +14,10 @@ import pytest
 
 from aggregation_lab import results
 from runners.cli import main
-from runners.planning.study_file import load_study
-from runners.store.run_store import RunStore, State
-from runners.store.study_folder import read_plan, write_identity
+from runners.planning.study_file import read_study_file
+from runners.store.identity import Identity
+from runners.store.run_folder import State
+from runners.store.study_folder import StudyFolder
 from tests import ROOT
 from tests.tiny import STUDY, write_study
 from tests.waiting import PATIENCE, wait_for
@@ -52,7 +53,7 @@ def unstarted(finished, tiny_original, tmp_path) -> Path:
     """
     out = tmp_path / "out"
     out.mkdir()
-    write_identity(out, load_study(finished / "study.yaml", data=tiny_original), dataset=None, split=None)
+    Identity(read_study_file(finished / "study.yaml", data=tiny_original)).write(StudyFolder(out).identity_file)
     shutil.copy(finished / "out" / "threads.json", out)
     return out
 
@@ -178,7 +179,7 @@ def test_ctrl_c_ends_with_130_and_leaves_no_process(finished, tiny_original, tmp
 
 
 def states(out: Path):
-    return RunStore(out).statuses(read_plan(out))
+    return StudyFolder(out).runs.statuses(StudyFolder(out).read_plan())
 
 
 @pytest.mark.slow
@@ -283,7 +284,7 @@ def test_dry_run_and_plan_leave_nothing_behind(tmp_path, tiny_original, capsys):
 def test_a_failing_run_is_told_at_once_and_gives_exit_code_1(copy, tiny_original, capsys):
     out = copy / "out"
     shutil.rmtree(next(out.glob("runs/tiny_head_det-*")))
-    run = next(run for run in read_plan(out) if run.labels[0] == ("TS", "tiny_head_det"))
+    run = next(run for run in StudyFolder(out).read_plan() if run.labels[0] == ("TS", "tiny_head_det"))
     folder = out / "runs" / run.folder_name
     (folder / "scores.parquet").mkdir(parents=True)  # in the way of the real trainer's table
     grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu"]

@@ -1,15 +1,22 @@
 """Options with odd values: one line that names the option, exit code 2, and nothing is written."""
 
 import os
+import re
+import subprocess
+import sys
 
 import pytest
 
+from aggregation_lab import __version__
 from aggregation_lab.errors import StudyError
 from runners.execution.slurm.submit import check_folder, parameters
 from runners.planning import cost
-from runners.planning.slurm_settings import TAKEN, SlurmSettings
+from runners.planning.slurm_settings import ALLOWED, SlurmSettings
+from runners.store.study_folder import StudyFolder
+from tests import ROOT
 from tests.runners.commands.test_cli import agglab
 from tests.tiny import write_study
+from tests.waiting import PATIENCE
 
 GRID = ("plan", "STUDY", "--data", "DATA", "--out", "OUT", "--device", "cpu")
 ODD = [
@@ -142,16 +149,25 @@ def test_a_value_stays_within_its_line_of_the_job_script():
 
 
 def test_no_option_that_runs_something_else_is_taken():
-    assert TAKEN.isdisjoint(
+    assert ALLOWED.isdisjoint(
         {"wrap", "export", "export-file", "chdir", "input", "output", "error", "get-user-env", "uid"}
     )
-    assert TAKEN.isdisjoint(
+    assert ALLOWED.isdisjoint(
         {"array", "time", "test-only", "parsable", "wait", "job-name", "prolog", "task-prolog", "bcast"}
     )
 
 
 @pytest.mark.parametrize("name", ["50%a", "it's", 'a"b', "a\\b"])
 def test_a_folder_that_sbatch_would_read_otherwise_is_refused(tmp_path, name):
-    check_folder(tmp_path / "with blanks & signs")
+    check_folder(StudyFolder(tmp_path / "with blanks & signs"))
     with pytest.raises(StudyError, match="which sbatch replaces in paths; choose another --out"):
-        check_folder(tmp_path / name / "out")
+        check_folder(StudyFolder(tmp_path / name / "out"))
+
+
+def test_the_version_is_shown_without_loading_torch(capsys):
+    code, text, _ = agglab(capsys, "--version")
+    assert code == 0
+    assert re.fullmatch(rf"agglab {re.escape(__version__)}, Python 3\.\d+\.\d+\S*, torch \d+\.\d+\S*\n", text)
+    asked = "import sys; from runners.cli import versions; versions(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout == "False\n"

@@ -69,7 +69,7 @@ def test_labels_are_short_and_told_apart():
 
 def test_no_cell_is_a_formula_and_every_table_reads_back(odd):
     for table in paper_tables(odd):
-        text = pd.read_csv(__import__("io").StringIO(table.csv()), dtype=str, keep_default_na=False)
+        text = pd.read_csv(__import__("io").StringIO(table.to_csv()), dtype=str, keep_default_na=False)
         for column in text:
             numeric = pd.to_numeric(text[column], errors="coerce").notna()
             assert not text.loc[~numeric, column].str.match(r"[=+\-@\t\r]").any(), (table.name, column)

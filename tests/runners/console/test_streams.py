@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.execution.pool import stop_signals
-from runners.store.run_store import RunStore, State
+from runners.execution.stop_signals import stop_signals
+from runners.store.run_folder import State
+from runners.store.study_folder import StudyFolder
 from tests import ROOT, fake_engine
 from tests.made_study import make_finished
 from tests.runners.execution.test_grid import Witness, grid, undisturbed, wait_for
@@ -58,13 +59,12 @@ if __name__ == "__main__":
     from tests.tiny import planned
     from runners.console.streams import lasting
     from runners.execution.pool import run_pool
-    from runners.execution.progress import GridProgress
-    from runners.store.run_store import RunStore
+    from runners.execution.progress import GridDisplay
     runs, out = [planned(name, steps=5) for name in {names!r}], Path({out!r})
     with lasting():
-        with GridProgress(runs, Console(), lambda: None) as progress:
+        with GridDisplay(runs, Console(), lambda: None) as progress:
             print("begins", flush=True)
-            run_pool(runs, RunStore(out), fake_engine.config(out), progress, places=[None])
+            run_pool(runs, fake_engine.config(out), progress, devices=[None])
 """
 
 
@@ -79,14 +79,14 @@ def test_runs_do_not_fail_when_the_output_of_their_grid_is_lost(tmp_path, redire
     command, out = script(tmp_path, "one", "two")
     assert shell(f"{command} {redirected}").returncode == 0
     runs = [planned(name, steps=5) for name in ("one", "two")]
-    assert {status.state for status in RunStore(out).present(runs).values()} == {State.DONE}
+    assert {status.state for status in StudyFolder(out).runs.present(runs).values()} == {State.DONE}
     assert [result_of(out, run) for run in runs] == [{"value": undisturbed(run), "resumes": 0} for run in runs]
 
 
 def test_a_terminal_that_is_gone_stops_the_grid_in_order(tmp_path):
     command, out = script(tmp_path, "held", "two")
     runs = [planned(name, steps=5) for name in ("held", "two")]
-    store = RunStore(out)
+    store = StudyFolder(out).runs
     process = subprocess.Popen(["bash", "-c", f"exec env {command}"], stdout=subprocess.PIPE, start_new_session=True)
     wait_for(lambda: fake_engine.stays(store.folder(runs[0])))
     process.stdout.close()

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from aggregation_lab.files import write_json
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution import device_slots
 from runners.execution.time_estimate import learn
 from runners.options import EngineName, GridOptions
 from runners.planning import cost
-from runners.planning.study import Study
-from runners.store.run_store import RunStore
+from runners.planning.study_schema import Study
+from runners.store.study_folder import StudyFolder
 from tests.tiny import planned
 
 
 def finish(store, run, seconds):
-    write_json(store.folder(run) / "done.json", {"run": run.id, "seconds": seconds})
+    write_sealed(store.folder(run) / "done.json", {"run": run.id, "seconds": seconds})
 
 
 def near(value: float):
@@ -26,7 +26,7 @@ def near(value: float):
 
 
 def test_finished_runs_teach_overhead_and_rate(tmp_path):
-    store = RunStore(tmp_path)
+    store = StudyFolder(tmp_path).runs
     runs = [planned(name, steps=steps) for name, steps in zip("abcd", (10, 20, 40, 80), strict=True)]
     assert learn(store, runs, guess=4.0).cost(runs[0]) == 2.5
     for run in runs[:3]:
@@ -37,7 +37,7 @@ def test_finished_runs_teach_overhead_and_rate(tmp_path):
 
 
 def test_by_aggregation_counts_a_shared_run_for_both(tmp_path):
-    store, run = RunStore(tmp_path), planned("a", steps=10)
+    store, run = StudyFolder(tmp_path).runs, planned("a", steps=10)
     shared = type(run)(run.spec, (("TS", "a"), ("CG", "b")), *list(vars(run).values())[2:6])
     assert learn(store, [], guess=1.0).by_aggregation([run, shared]) == {"TS": 20.0, "CG": 10.0}
 
@@ -55,7 +55,7 @@ def test_largest_first_keeps_the_last_worker_short():
 
 def where(options, device="cpu", **study):
     screen = StringIO()
-    found = device_slots.places(Study(name="x", **study), device, options, Console(file=screen, width=200))
+    found = device_slots.worker_devices(Study(name="x", **study), device, options, Console(file=screen, width=200))
     return found, screen.getvalue()
 
 

@@ -18,10 +18,9 @@ from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.data.array_files import open_array, write_array
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.splits.split import draw_split
-from aggregation_lab.errors import AgglabError
+from aggregation_lab.errors import AgglabError, is_out_of_memory
 from aggregation_lab.files import write_json, write_text
 from aggregation_lab.run import CHECKPOINT, DONE, RunSpec
-from aggregation_lab.shortage import is_out_of_memory
 from aggregation_lab.storage.sealed_parquet import read_frame, write_frame
 from aggregation_lab.training.checkpoint import read_checkpoint, write_checkpoint
 from aggregation_lab.training.execution import train_run

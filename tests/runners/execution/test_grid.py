@@ -14,12 +14,14 @@ from aggregation_lab.errors import AgglabError, TrainingError
 from runners.execution import grid as runners_grid
 from runners.execution.engines import run_here
 from runners.execution.pool import run_pool
-from runners.execution.progress import GridProgress
+from runners.execution.progress import GridDisplay
 from runners.execution.worker import End, Worker
 from runners.options import GridOptions, Rerun
-from runners.planning.study import Study
-from runners.store.prepare import Plan
-from runners.store.run_store import RunStore, State, Status, claimed
+from runners.planning.study_schema import Study
+from runners.store.prepare import PlannedStudy
+from runners.store.run_folder import State, Status, claimed
+from runners.store.run_store import RunStore
+from runners.store.study_folder import StudyFolder
 from tests import ROOT, fake_engine
 from tests.tiny import planned
 from tests.waiting import wait_for
@@ -57,13 +59,13 @@ class Witness:
         return [run for event, run in self.events if event == kind]
 
 
-def grid(runs, out, witness=None, jobs=1, **changes):
-    config = fake_engine.config(out)
-    return run_pool(runs, RunStore(out), config, witness or Witness(), places=[None] * jobs, **changes)
+def grid(runs, out, witness=None, jobs=1, fail_fast=False, **changes):
+    config = fake_engine.config(out, fail_fast=fail_fast)
+    return run_pool(runs, config, witness or Witness(), devices=[None] * jobs, **changes)
 
 
 def result(out, run):
-    return json.loads((RunStore(out).folder(run) / "result.json").read_text())
+    return json.loads((StudyFolder(out).runs.folder(run) / "result.json").read_text())
 
 
 def test_in_the_order_given_and_all_done(tmp_path):
@@ -73,12 +75,12 @@ def test_in_the_order_given_and_all_done(tmp_path):
     assert fake_engine.trace(tmp_path, "start") == [run.id for run in runs]
     assert sorted(witness.order("finished")) == sorted(outcome.done) == sorted(run.id for run in runs)
     assert not outcome.failed and not outcome.interrupted
-    assert {status.state for status in RunStore(tmp_path).statuses(runs).values()} == {State.DONE}
+    assert {status.state for status in StudyFolder(tmp_path).runs.statuses(runs).values()} == {State.DONE}
 
 
 def test_debug_engine_trains_in_this_process(tmp_path):
     runs, witness = [planned("raises", steps=9), planned("b", steps=6), planned("a", steps=2)], Witness()
-    outcome = run_here(runs, RunStore(tmp_path), fake_engine.config(tmp_path), witness)
+    outcome = run_here(runs, fake_engine.config(tmp_path), witness)
     assert sorted(outcome.done) == sorted(run.id for run in runs[1:]) == sorted(witness.order("finished"))
     assert list(outcome.failed) == [runs[0].id] == witness.order("failed")
     trace = (tmp_path / "trace.txt").read_text().splitlines()
@@ -91,9 +93,9 @@ def test_failing_runs_do_not_stop_the_others(tmp_path):
     assert outcome.done == [good.id]
     assert outcome.failed[raises.id].startswith("step 3: the loss of task raises is nan")
     assert outcome.failed[crashes.id] == "ValueError: a bug"
-    states = RunStore(tmp_path).statuses([raises, crashes, good])
+    states = StudyFolder(tmp_path).runs.statuses([raises, crashes, good])
     assert states[crashes.id].state is State.FAILED and states[crashes.id].reason == "ValueError: a bug"
-    folder = RunStore(tmp_path).folder(crashes)
+    folder = StudyFolder(tmp_path).runs.folder(crashes)
     assert "in misbehave" in "".join(json.loads((folder / "error.json").read_text())["traceback"])
     assert "in misbehave" in (folder / "log.txt").read_text()
 
@@ -103,7 +105,7 @@ def test_tables_that_cannot_be_written_do_not_stop_the_grid(tmp_path):
         raise AgglabError("scores.parquet: is damaged")
 
     runs, screen = [planned("a"), planned("b")], StringIO()
-    with GridProgress(runs, Console(file=screen, width=200), collect) as progress:
+    with GridDisplay(runs, Console(file=screen, width=200), collect) as progress:
         outcome = grid(runs, tmp_path, progress)
     assert len(outcome.done) == 2
     assert "tables not updated: scores.parquet: is damaged\n" in screen.getvalue()
@@ -123,7 +125,7 @@ def test_a_run_whose_workers_always_die_fails_and_the_others_go_on(tmp_path):
     outcome = grid([doomed, good], tmp_path)
     assert outcome.done == [good.id]
     assert "killed by SIGKILL" in outcome.failed[doomed.id] and "3 times" in outcome.failed[doomed.id]
-    assert RunStore(tmp_path).present([doomed])[doomed.id].state is State.FAILED
+    assert StudyFolder(tmp_path).runs.present([doomed])[doomed.id].state is State.FAILED
 
 
 def undisturbed(run):
@@ -146,7 +148,7 @@ def once_it_stays(out, run, number):
     sent = []
 
     def interrupt():
-        if not sent and fake_engine.stays(RunStore(out).folder(run)):
+        if not sent and fake_engine.stays(StudyFolder(out).runs.folder(run)):
             sent.append(number)
             os.kill(os.getpid(), number)
 
@@ -159,7 +161,7 @@ def test_stop_signal_ends_cleanly_and_resume_equals(tmp_path, number):
     runs = [planned("held"), planned("waits", steps=3)]
     outcome = grid(runs, tmp_path, Witness(once_it_stays(tmp_path, runs[0], number)))
     assert outcome.interrupted and not outcome.done and not outcome.failed
-    states = RunStore(tmp_path).statuses(runs)
+    states = StudyFolder(tmp_path).runs.statuses(runs)
     assert states[runs[0].id].state is State.PENDING and "checkpoint" in states[runs[0].id].reason
     assert states[runs[1].id].state is State.PENDING
     assert signal.getsignal(number) == before
@@ -172,14 +174,14 @@ def test_a_worker_that_ignores_the_stop_is_killed_after_the_grace(tmp_path):
     run = planned("deaf")
     outcome = grid([run], tmp_path, Witness(once_it_stays(tmp_path, run, signal.SIGINT)), grace=0.0)
     assert outcome.interrupted and not outcome.failed
-    assert RunStore(tmp_path).statuses([run])[run.id].state is State.PENDING
+    assert StudyFolder(tmp_path).runs.statuses([run])[run.id].state is State.PENDING
 
 
 def test_workers_that_cannot_start_end_the_grid(tmp_path):
     for load, message in (("load_broken", "the data are gone"), ("load_killed", "SIGKILL"), ("no_such", "no_such")):
         config = fake_engine.config(tmp_path, load=f"tests.fake_engine:{load}")
         with pytest.raises(AgglabError, match=message):
-            run_pool([planned("a")], RunStore(tmp_path), config, Witness(), places=[None])
+            run_pool([planned("a")], config, Witness(), devices=[None])
 
 
 def load_unlucky(out):
@@ -195,12 +197,12 @@ def train_robbed(spec, dataset, split, cache, folder, **_):
 def test_workers_that_always_die_with_nothing_in_hand_end_the_grid(tmp_path):
     config, witness = fake_engine.config(tmp_path, load="tests.runners.execution.test_grid:load_unlucky"), Witness()
     with pytest.raises(AgglabError, match="3 workers in a row ended with exit code 7 with no run in hand"):
-        run_pool([planned("a")], RunStore(tmp_path), config, witness, places=[None])
+        run_pool([planned("a")], config, witness, devices=[None])
     assert witness.notes == ["a worker process ended with exit code 7 with no run in hand"] * 2
 
 
 def test_a_run_whose_folder_was_taken_away_has_not_failed(tmp_path):
-    run, store = planned("a"), RunStore(tmp_path)
+    run, store = planned("a"), StudyFolder(tmp_path).runs
     config = fake_engine.config(tmp_path, train="tests.runners.execution.test_grid:train_robbed")
     worker = Worker(config, [run], lambda: (tmp_path / "aside").exists(), unrecorded=None)
     assert worker.work() is End.STOPPED
@@ -208,23 +210,29 @@ def test_a_run_whose_folder_was_taken_away_has_not_failed(tmp_path):
 
 
 def test_rerun_all_leaves_a_run_that_was_claimed_meanwhile_to_its_holder(tmp_path, monkeypatch):
-    runs, store, screen = [planned("a"), planned("b")], RunStore(tmp_path), StringIO()
+    runs, store, screen = [planned("a"), planned("b")], StudyFolder(tmp_path).runs, StringIO()
     held = claimed(store.folder(runs[0]), runs[0])
-    monkeypatch.setattr(runners_grid, "prepare", lambda *_: Plan(runs, ()))
+    monkeypatch.setattr(runners_grid, "prepare", lambda *_: PlannedStudy(runs, ()))
     monkeypatch.setattr(runners_grid, "check_model", lambda *_: held.__enter__())  # after the look at the states
     options = GridOptions(1, rerun=Rerun.ALL, device="cpu")
-    arguments = Study(name="mine"), tmp_path / "study.yaml", tmp_path, options, Console(file=screen, width=200)
+    arguments = (
+        Study(name="mine"),
+        tmp_path / "study.yaml",
+        StudyFolder(tmp_path),
+        options,
+        Console(file=screen, width=200),
+    )
     todo = runners_grid._open(*arguments)[1]
     assert [run.id for run in todo] == [runs[1].id, runs[0].id]
-    assert "2 runs, 0 finished, 1 to do, 1 in the hands of others" in screen.getvalue()
+    assert "2 runs, 0 finished, 1 to do, 1 claimed by others" in screen.getvalue()
     assert store.present(runs)[runs[0].id].state is State.RUNNING
     held.__exit__(None, None, None)
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_ends_the_grid(tmp_path):
     runs = [planned("a"), planned("b")]
-    RunStore(tmp_path).root.mkdir()
-    RunStore(tmp_path).folder(runs[0]).touch()  # a file where the run's folder should be
+    StudyFolder(tmp_path).runs.root.mkdir()
+    StudyFolder(tmp_path).runs.folder(runs[0]).touch()  # a file where the run's folder should be
     witness = Witness()
     outcome = grid(runs, tmp_path, witness)
     assert outcome.done == [runs[1].id] and list(outcome.failed) == [runs[0].id] == witness.order("failed")
@@ -248,7 +256,7 @@ def test_sigkill_of_the_grid_ends_its_workers_and_resume_equals(tmp_path):
     script.write_text(GRID_IN_A_PROCESS.format(project=str(ROOT), out=str(out)))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, script], env=environment)
-    store = RunStore(out)
+    store = StudyFolder(out).runs
     wait_for(lambda: all(fake_engine.stays(store.folder(run)) for run in runs))
     assert {status.state for status in store.statuses(runs).values()} == {State.RUNNING}
     process.kill()

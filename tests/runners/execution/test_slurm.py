@@ -15,17 +15,18 @@ import pytest
 from aggregation_lab.errors import StudyError
 from runners import cli
 from runners.execution import engines
-from runners.execution.pool import Outcome
+from runners.execution.run_watch import Outcome
 from runners.execution.slurm import job as slurm_job
 from runners.execution.slurm import queue, submit
 from runners.execution.slurm.job import ArrayJob
 from runners.execution.slurm.queue import Queue
 from runners.execution.slurm.submit import overridden, parameters
+from runners.execution.worker import WorkerConfig
 from runners.planning.slurm_settings import SlurmSettings
-from runners.planning.study import Study
-from runners.planning.study_file import load_study
-from runners.store import study_folder
-from runners.store.run_store import RunStore, State, claimed, record_failure
+from runners.planning.study_file import read_study_file
+from runners.planning.study_schema import Study
+from runners.store.run_folder import State, claimed, record_failure
+from runners.store.study_folder import StudyFolder
 from tests import ROOT, fake_engine
 from tests.runners.execution.test_grid import Witness
 from tests.tiny import STUDY, planned, write_study
@@ -67,11 +68,11 @@ def test_what_is_not_asked_for_is_left_to_the_cluster():
     [({"gpus": 0, "cpus": 8}, None, 1), ({"gpus": 0, "cpus": 8}, 2, 4), ({"gpus": 1, "cpus": 8}, None, 2)],
 )
 def test_threads_share_the_cores_of_a_job(settings, jobs, threads):
-    assert submit.threads_each(SlurmSettings(**settings), jobs) == threads
+    assert submit.threads_per_worker(SlurmSettings(**settings), jobs) == threads
 
 
 def test_flags_replace_fields_of_the_section(tmp_path):
-    study = load_study(write_study(tmp_path / "study.yaml", slurm={"hours": 2, "directives": {"account": "lab"}}))
+    study = read_study_file(write_study(tmp_path / "study.yaml", slurm={"hours": 2, "directives": {"account": "lab"}}))
     changed = overridden(study, ["hours=0.5", "partition=short", "directives.qos=low"]).slurm
     assert (changed.hours, changed.partition) == (0.5, "short")
     assert changed.directives == {"account": "lab", "qos": "low"}
@@ -121,8 +122,8 @@ def test_the_section_changes_no_run(tmp_path, tiny_original):
 
     plans = []
     for number, section in enumerate(({}, {"hours": 9, "gpus": 4, "directives": {"account": "lab"}})):
-        study = load_study(write_study(tmp_path / f"{number}.yaml", slurm=section), data=tiny_original)
-        plans.append([run.id for run in plan_only(study, tmp_path / "out", lambda *_: None).runs])
+        study = read_study_file(write_study(tmp_path / f"{number}.yaml", slurm=section), data=tiny_original)
+        plans.append([run.id for run in plan_only(study, StudyFolder(tmp_path / "out"), lambda *_: None).runs])
     assert plans[0] == plans[1]
 
 
@@ -154,16 +155,16 @@ def test_the_queue_counts_our_jobs_only(tmp_path, monkeypatch):
     out = tmp_path / "out"
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     fake_squeue(tmp_path, "exit 1")
-    assert queue.jobs_left(out) == Queue()  # nothing was ever submitted, so nobody is asked
+    assert queue.jobs_left(StudyFolder(out)) == Queue()  # nothing was ever submitted, so nobody is asked
     (out / "slurm").mkdir(parents=True)
     for array in (9, 12):
         (out / "slurm" / f"{array}_submission.sh").touch()
-    assert queue.jobs_left(out) is None
+    assert queue.jobs_left(StudyFolder(out)) is None
     fake_squeue(tmp_path, "printf '12|R|None\\n12|PD|Resources\\n12|PD|None\\n9|CG|None\\n77|PD|Priority\\n'")
-    left = queue.jobs_left(out)
+    left = queue.jobs_left(StudyFolder(out))
     assert left == Queue({"12": 1, "9": 1}, {"12": 2}, ("Resources",)) and left.jobs == 4
     assert str(left) == "Slurm array 9: 1 running; Slurm array 12: 1 running, 2 waiting (Resources)"
-    assert queue.parting_words(out) == (
+    assert queue.last_message(StudyFolder(out)) == (
         "no longer watching; the jobs go on: `scancel 9 12` stops them, the same command watches again"
     )
 
@@ -174,8 +175,8 @@ def test_watching_ends_when_no_job_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(queue, "jobs_left", lambda out: left.pop(0))
     monkeypatch.setattr(engines, "ASK_EVERY", 0.0)
     runs, witness = [planned("a"), planned("b")], Witness()
-    job = ArrayJob(tmp_path, threads=1)
-    outcome = engines.run_on_slurm(runs, RunStore(tmp_path), Study(name="mine"), job, witness)
+    job = ArrayJob(WorkerConfig(StudyFolder(tmp_path), threads=1))
+    outcome = engines.run_on_slurm(runs, Study(name="mine"), job, witness)
     assert outcome == Outcome() and not left
     assert witness.notes == [
         "Slurm array 12: 1 running",
@@ -188,24 +189,23 @@ def array(tmp_path, monkeypatch):
     """A job array of fake training with `fail_fast`, and its runs."""
     runs = [planned("held"), planned("other")]
     for name, found in {"read_plan": runs, "read_study": Study(name="mine")}.items():
-        monkeypatch.setattr(study_folder, name, lambda out, found=found: found)
+        monkeypatch.setattr(StudyFolder, name, lambda folder, found=found: found)
     monkeypatch.setattr(slurm_job, "collect", lambda *arguments: None)
-    monkeypatch.setattr(slurm_job, "WorkerConfig", lambda out, threads: fake_engine.config(out))
-    queue.write_orders(tmp_path, {run.id for run in runs})
-    return ArrayJob(tmp_path, threads=1, jobs=1, device="cpu", fail_fast=True), runs
+    queue.write_orders(StudyFolder(tmp_path), {run.id for run in runs})
+    return ArrayJob(fake_engine.config(tmp_path, device="cpu", fail_fast=True), jobs=1), runs
 
 
 def test_a_job_that_starts_after_a_failure_takes_nothing(array, monkeypatch):
     job, (held, other) = array
-    store = RunStore(job.out)
+    store = job.folder.runs
     record_failure(store.folder(other), "nan")
     assert not job._work([]) and not store.folder(held).exists()
-    assert replace(job, fail_fast=False)._open_runs(store, set()) == [held]
+    assert replace(job, config=replace(job.config, fail_fast=False))._open_runs(store, set()) == [held]
 
 
 def test_a_job_at_work_stops_at_the_failure_of_another(array):
     job, (held, other) = array
-    store = RunStore(job.out)
+    store = job.folder.runs
 
     def fail():
         wait_for(lambda: fake_engine.stays(store.folder(held)))
@@ -224,7 +224,7 @@ def test_a_job_at_work_stops_at_the_failure_of_another(array):
 
 def test_runs_in_other_hands_alone_are_nothing_to_do(array):
     job, runs = array
-    store = RunStore(job.out)
+    store = job.folder.runs
     with claimed(store.folder(runs[0]), runs[0]), claimed(store.folder(runs[1]), runs[1]):
         assert job._open_runs(store, set()) == []
 
@@ -264,7 +264,7 @@ class Grid:
         for process in self.processes:
             process.kill()
             process.communicate()
-        left = queue.jobs_left(self.out)
+        left = queue.jobs_left(StudyFolder(self.out))
         if left and left.jobs:
             subprocess.run(["scancel", *left.arrays], check=True)
 
@@ -277,10 +277,10 @@ class Observed:
 
     def statuses(self):
         try:
-            runs = study_folder.read_plan(self.out)
+            runs = StudyFolder(self.out).read_plan()
         except StudyError:
             return {}
-        store = RunStore(self.out)
+        store = StudyFolder(self.out).runs
         statuses = {run.title: status for run in runs for status in [store.present([run])[run.id]]}
         for run in runs:
             if statuses[run.title].state is State.DONE:
@@ -326,7 +326,7 @@ def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, t
     blows = {"0": ["scancel"], "1": ["scontrol", "requeue"], "2": time_limit}
     while blows:
         for job in seen.wait_for_jobs(blows):
-            assert f"log: {queue.log_file(out, job)}\n" in status(capsys, out)
+            assert f"log: {queue.log_file(StudyFolder(out), job)}\n" in status(capsys, out)
             subprocess.run([*blows.pop(job.split("_")[1]), job], check=True)
     array = job.split("_")[0]
 
@@ -339,9 +339,11 @@ def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, t
     text = second.communicate(timeout=PATIENCE)[0]
     assert second.returncode == 0 and "5 done; tables in" in text, text
     assert [file.name for file in (out / "slurm").glob("[0-9]*.sh")] == [f"{array}_submission.sh"]
-    runs = {run.title: run for run in study_folder.read_plan(out)}
+    runs = {run.title: run for run in StudyFolder(out).read_plan()}
     for title, result in seen.first_results.items():
-        assert (RunStore(out).folder(runs[title]) / "done.json").read_text() == result, f"{title} was trained twice"
+        assert (StudyFolder(out).runs.folder(runs[title]) / "done.json").read_text() == result, (
+            f"{title} was trained twice"
+        )
     # Each of the three let its run go with a checkpoint; killed before, a run would have started anew.
     assert pd.read_parquet(out / "runs.parquet")["resumes"].sum() == 3
 
@@ -356,9 +358,9 @@ def test_cancelled_requeued_and_timed_out_jobs_end_equal_to_a_local_grid(grid, t
 def test_a_refused_array_is_told_in_one_line(cluster, tmp_path, capsys):
     study = Study(name="mine", slurm=SlurmSettings(gpus=0, cpus=1, partition="nowhere"))
     with pytest.raises(StudyError) as refused:
-        submit.submit(study, ArrayJob(tmp_path, threads=1), 2)
+        submit.submit(study, ArrayJob(WorkerConfig(StudyFolder(tmp_path), threads=1)), 2)
     assert str(refused.value) == (
         "--engine slurm: sbatch refuses the job array (invalid partition specified: nowhere); "
         "change the study's slurm section, or --slurm"
     )
-    assert capsys.readouterr().err == "" and queue.jobs_left(tmp_path) == Queue()
+    assert capsys.readouterr().err == "" and queue.jobs_left(StudyFolder(tmp_path)) == Queue()

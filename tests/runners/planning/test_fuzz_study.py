@@ -12,8 +12,8 @@ from aggregation_lab.data.splits.split import draw_split
 from runners.execution.slurm.submit import overridden, parameters
 from runners.planning.plain_yaml import parse_yaml
 from runners.planning.plan import plan_runs
-from runners.planning.study import Study
-from runners.planning.study_file import SHIPPED, load_study, parse_study
+from runners.planning.study_file import SHIPPED, parse_study, read_study_file
+from runners.planning.study_schema import Study
 from tests.fuzzing import fuzzed, refused_clearly
 from tests.tiny import STUDY
 
@@ -67,7 +67,7 @@ def replaced(value, way: tuple, new: object):
 def plan(tiny_dataset):
     """Reads a study file and plans its runs on the tiny data."""
     split = draw_split(tiny_dataset)
-    return lambda file: plan_runs(load_study(file), tiny_dataset, split)
+    return lambda file: plan_runs(read_study_file(file), tiny_dataset, split)
 
 
 def try_out(folder: Path, content: bytes, plan) -> None:

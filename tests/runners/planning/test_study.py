@@ -10,14 +10,14 @@ from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.tasks import CHALLENGE_TASKS
 from runners.planning.cost import makespan
 from runners.planning.plan import plan_runs, select
-from runners.planning.study import BUDGETS, Study
-from runners.planning.study_file import SHIPPED, find_study, load_study, parse_study
+from runners.planning.study_file import SHIPPED, find_study, parse_study, read_study_file
+from runners.planning.study_schema import BUDGETS, Study
 from tests.tiny import STUDY, write_study
 
 
 @pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda file: file.stem)
 def test_shipped_studies_load_and_say_what_to_expect(file):
-    assert load_study(file).name == file.stem
+    assert read_study_file(file).name == file.stem
     head = file.read_text()
     assert all(f"# {word}" in head for word in ("command:", "expected time:", "expected scores:"))
 
@@ -74,7 +74,7 @@ def test_files_that_are_no_study(tmp_path, text, message):
     file = tmp_path / "s.yaml"
     file.write_text(text)
     with pytest.raises(StudyError, match=message):
-        load_study(file)
+        read_study_file(file)
 
 
 def test_unknown_study_suggests_a_shipped_one():
@@ -89,17 +89,17 @@ def test_budget_sets_what_the_file_leaves_open():
 
 
 def test_resolved_study_reads_back_as_itself(tmp_path):
-    study = load_study(write_study(tmp_path / "s.yaml"))
+    study = read_study_file(write_study(tmp_path / "s.yaml"))
     assert Study.model_validate_json(study.model_dump_json()) == study
 
 
 def test_paths_start_at_the_study_file(tmp_path):
     file = tmp_path / "s.yaml"
     file.write_text(yaml.safe_dump({"name": "x", "data": {"root": "images"}, "model": {"weights": "w.safetensors"}}))
-    study = load_study(file)
+    study = read_study_file(file)
     assert study.data.root == tmp_path / "images"
     assert Path(study.model.weights) == tmp_path / "w.safetensors"
-    assert load_study(file, data=Path("elsewhere")).data.root == Path("elsewhere").resolve()
+    assert read_study_file(file, data=Path("elsewhere")).data.root == Path("elsewhere").resolve()
 
 
 def test_margin_of_task_type_and_default():

@@ -17,7 +17,7 @@ from runners.planning import plan as planning
 from runners.planning.encoder_names import encoder_fault, known_encoders
 from runners.planning.plain_yaml import plain_scalar
 from runners.planning.plan import plan_runs
-from runners.planning.study_file import find_study, load_study, naming, parse_study
+from runners.planning.study_file import faults_in, find_study, parse_study, read_study_file
 from tests.fuzzing import in_time
 from tests.tiny import write_study
 
@@ -25,7 +25,7 @@ from tests.tiny import write_study
 def refusal(file: Path) -> str:
     """The only line of the error of a study file, without the file's name, with which it begins."""
     with in_time(), pytest.raises(StudyError) as caught:
-        load_study(file)
+        read_study_file(file)
     text = str(caught.value)
     assert text.startswith(f"{file}: ") and "\n" not in text and text.isprintable()
     return text.removeprefix(f"{file}: ")
@@ -196,7 +196,7 @@ def test_aliases_that_multiply_are_refused(tmp_path):
 def test_many_faults_are_told_up_to_a_number(tmp_path):
     file = written(tmp_path, "name: x\nmargins:\n" + "".join(f"  task_{number}: 7\n" for number in range(9000)))
     with in_time(), pytest.raises(StudyError) as caught:
-        load_study(file)
+        read_study_file(file)
     lines = str(caught.value).splitlines()
     assert len(lines) == 21 and lines[-1] == f"{file}: and 8980 more faults"
 
@@ -226,18 +226,18 @@ def test_words_mean_what_they_mean_in_yaml_1_2(text, value):
 )  # fmt: skip
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_what_is_certain_is_read(tmp_path, text, encoding):
-    assert load_study(written(tmp_path, text.encode(encoding))).name
+    assert read_study_file(written(tmp_path, text.encode(encoding))).name
 
 
 def test_keys_are_text_as_they_are_written(tmp_path):
-    study = load_study(written(tmp_path, "name: x\ndata: {groups: {010: no, 1_0: 'yes', 5: '05'}}"))
+    study = read_study_file(written(tmp_path, "name: x\ndata: {groups: {010: no, 1_0: 'yes', 5: '05'}}"))
     assert study.data.groups == {"010": "no", "1_0": "yes", "5": "05"}
 
 
 def test_names_have_one_form_wherever_they_stand(tmp_path):
     two = "fœtale\u0301"
     text = f"name: x\ndata: {{groups: {{{two}: ' {two}\u00a0b '}}, tasks: [{two}, b]}}\nmargins: {{{two}: 0.1}}"
-    study = load_study(written(tmp_path, f"{text}\naggregations: {{mine: {{{two}: [{two}, b]}}}}"))
+    study = read_study_file(written(tmp_path, f"{text}\naggregations: {{mine: {{{two}: [{two}, b]}}}}"))
     one = "fœtal\u00e9"
     assert study.data.groups == {one: f"{one} b"} and study.data.tasks == (one, "b")
     assert study.margins == {one: 0.1} and study.aggregations == {"mine": {one: (one, "b")}}
@@ -253,10 +253,10 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path):
         for odd in (pipe, link, tmp_path, tmp_path / "socket", Path("/dev/zero")):
             assert refusal(odd) == "is no regular file; give a study file"
             with in_time(), pytest.raises(StudyError, match="model.weights: .* is no regular file"):
-                load_study(write_study(tmp_path / "s.yaml", model={"weights": str(odd)}))
+                read_study_file(write_study(tmp_path / "s.yaml", model={"weights": str(odd)}))
             if not odd.is_dir():
                 with in_time(), pytest.raises(StudyError, match="data.split: .* is no regular file"):
-                    load_study(write_study(tmp_path / "s.yaml", data={"split": str(odd)}))
+                    read_study_file(write_study(tmp_path / "s.yaml", data={"split": str(odd)}))
     assert refusal(dead).startswith("cannot be read")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
@@ -332,7 +332,7 @@ def test_an_expression_finds_what_re_finds():
 
 
 def plan(dataset, **changes):
-    with naming(Path("my.yaml")):
+    with faults_in(Path("my.yaml")):
         return plan_runs(parse_study({"name": "x"} | changes, "s"), dataset, draw_split(dataset))
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from runners.store import claims
 from runners.store.claims import HEARTBEAT_LOST, Claim, latest, living, take
+from runners.store.process_identity import machine
+from runners.store.run_files import RunProgress
 from tests.waiting import wait_for
 
 
@@ -21,12 +23,15 @@ def state(folder: Path):
     return living(folder, latest(os.listdir(folder)))
 
 
+def progress(step):
+    return RunProgress(step=step, steps=9, loss=0.5, score=0.5, phase="training")
+
+
 def claim_of(process, host=None, birth="1", namespace=None):
-    place = claims._place()
     return json.dumps(
         {
             "host": host or socket.gethostname(),
-            "namespace": place[1] if namespace is None else namespace,
+            "namespace": machine()[1] if namespace is None else namespace,
             "process": process,
             "birth": birth,
         }
@@ -37,7 +42,7 @@ def test_one_holder_at_a_time(tmp_path):
     claim = take(tmp_path)
     assert claim is not None and take(tmp_path) is None
     with claim:
-        assert state(tmp_path)["process"] == os.getpid()
+        assert state(tmp_path).process == os.getpid()
         assert take(tmp_path) is None
     assert state(tmp_path) is None
     second = take(tmp_path)
@@ -78,9 +83,9 @@ def test_the_clock_of_this_machine_does_not_matter(tmp_path, monkeypatch):
 
 def test_heartbeat_carries_progress_and_finds_out_that_the_claim_is_lost(tmp_path):
     claim = take(tmp_path)
-    claim.progress = {"step": 3}
+    claim.progress = progress(3)
     claim.beat()
-    assert state(tmp_path)["progress"] == {"step": 3} and not claim.lost
+    assert state(tmp_path).progress == progress(3) and not claim.lost
     long_ago = time.time() - 3600
     os.utime(tmp_path / "claim-1.json", (long_ago, long_ago))
     claim.beat()
@@ -93,8 +98,8 @@ def test_heartbeat_carries_progress_and_finds_out_that_the_claim_is_lost(tmp_pat
 def test_the_thread_keeps_a_claim_alive(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "BEAT_EVERY", 0.02)
     with take(tmp_path) as claim:
-        claim.progress = {"step": 1}
-        wait_for(lambda: state(tmp_path)["progress"] == {"step": 1})
+        claim.progress = progress(1)
+        wait_for(lambda: state(tmp_path).progress == progress(1))
 
 
 def test_a_contender_with_an_old_view_steps_back(tmp_path, monkeypatch):
@@ -111,15 +116,15 @@ def test_a_contender_with_an_old_view_steps_back(tmp_path, monkeypatch):
     assert real(tmp_path) == ["claim-3.json"]
 
 
-@pytest.mark.parametrize("progress", [{}, {"step": 1}])  # a beat that only touches the claim, and one that writes it
-def test_the_claim_of_a_folder_made_anew_is_not_ours(tmp_path, progress):
+@pytest.mark.parametrize("at", [None, progress(1)])  # a beat that only touches the claim, and one that writes it
+def test_the_claim_of_a_folder_made_anew_is_not_ours(tmp_path, at):
     folder, aside = tmp_path / "run", tmp_path / "aside"
     with take(folder) as claim:
         folder.rename(aside)
         other = take(folder)
         text = (folder / "claim-1.json").read_text()
         assert other.number == claim.number
-        claim.progress = progress
+        claim.progress = at
         claim.beat()
         assert claim.lost
         other.beat()
@@ -140,7 +145,7 @@ def test_a_holder_whose_folder_vanished_has_lost_its_claim(tmp_path):
 
 def test_a_full_disk_does_not_lose_a_claim(tmp_path, monkeypatch):
     claim = take(tmp_path)
-    claim.progress = {"step": 1}
+    claim.progress = progress(1)
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")

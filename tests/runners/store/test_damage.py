@@ -6,28 +6,22 @@ import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from aggregation_lab import results
-from aggregation_lab.data.array_files import open_array, write_array
-from aggregation_lab.data.cache import open_cache
-from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.errors import AgglabError, ResultsError
-from aggregation_lab.storage.sealed_parquet import parsed
-from aggregation_lab.training import token_cache
-from aggregation_lab.training.token_cache import TokenCache, open_tokens
 from analysis.study import load_study
 from runners.execution import grid as grids
-from runners.execution.pool import Outcome
+from runners.execution.run_watch import Outcome
 from runners.execution.worker_process import output_to
 from runners.store.collect import collect
-from runners.store.run_store import RunStore, State
-from runners.store.study_folder import load_prepared, read_plan, read_study
+from runners.store.prepared_data import load_prepared
+from runners.store.run_folder import State
+from runners.store.study_folder import StudyFolder
+from tests.fuzzing import flip, in_time
 from tests.made_study import finish, make_finished
 from tests.runners.commands.test_cli import agglab, refused
-from tests.runners.store.test_fuzz_state import patience
 from tests.tiny import STUDY, write_study
 
 
@@ -44,10 +38,10 @@ def out(made, tmp_path, monkeypatch) -> Path:
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     folder = tmp_path / "out"
 
-    def train(runs, store, config, watcher, **_):
+    def train(runs, config, watcher, **_):
         for run in runs:
-            if store.present([run])[run.id].state is not State.DONE:
-                finish(folder, read_study(folder), run)
+            if StudyFolder(folder).runs.present([run])[run.id].state is not State.DONE:
+                finish(folder, StudyFolder(folder).read_study(), run)
         return Outcome([run.id for run in runs])
 
     monkeypatch.setattr(grids, "run_pool", train)
@@ -57,24 +51,6 @@ def out(made, tmp_path, monkeypatch) -> Path:
 
 def grid(out: Path, data: Path, *more: object) -> list[object]:
     return ["run-grid", out.parent / "study.yaml", "--data", data, "--out", out, "--device", "cpu", "--jobs", 1, *more]
-
-
-def flip(file: Path, seed: int = 0) -> None:
-    """Turn one bit; of a Parquet file one that matters, since some of those that describe its content do not."""
-    whole, draw = file.read_bytes(), random.Random(seed)
-    while file.read_bytes() == whole:
-        content = bytearray(whole)
-        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-        if file.suffix != ".parquet" or not is_table(content):
-            file.write_bytes(content)
-
-
-def is_table(content: bytes) -> bool:
-    try:
-        parsed(bytes(content))
-    except ValueError:
-        return False
-    return True
 
 
 def tables(out: Path) -> dict[str, pd.DataFrame]:
@@ -132,8 +108,8 @@ def test_workers_refuse_what_was_damaged_after_the_preparation(out, pattern):
     for seed in range(3):
         whole = file.read_bytes()
         flip(file, seed)
-        with pytest.raises(AgglabError, match=f"{file.name}: .*the same run-grid command writes it anew"):
-            load_prepared(out)
+        with pytest.raises(AgglabError, match=f"{file.name}: .*the same run-grid command writes it again"):
+            load_prepared(StudyFolder(out))
         file.write_bytes(whole)
 
 
@@ -168,8 +144,8 @@ def test_a_damaged_collected_table_is_refused_by_the_analysis(out):
 
 
 def test_results_of_another_run_are_named_set_aside_and_trained_again(out, tiny_original, capsys):
-    before, store = tables(out), RunStore(out)
-    mine, other = (run for run in read_plan(out) if run.labels[0][1] in ("tiny_head", "tiny_kind"))
+    before, store = tables(out), StudyFolder(out).runs
+    mine, other = (run for run in StudyFolder(out).read_plan() if run.labels[0][1] in ("tiny_head", "tiny_kind"))
     shutil.rmtree(store.folder(mine))
     shutil.copytree(store.folder(other), store.root / mine.folder_name)
     status = store.present([mine])[mine.id]
@@ -181,8 +157,8 @@ def test_results_of_another_run_are_named_set_aside_and_trained_again(out, tiny_
 
 
 def test_a_table_of_another_run_is_damage(out, tiny_original, capsys):
-    before, store = tables(out), RunStore(out)
-    mine, other = (store.folder(run) for run in read_plan(out)[:2])
+    before, store = tables(out), StudyFolder(out).runs
+    mine, other = (store.folder(run) for run in StudyFolder(out).read_plan()[:2])
     shutil.copy(other / "scores.parquet", mine / "scores.parquet")
     code, text, _ = agglab(capsys, *grid(out, tiny_original))
     assert code == 0 and f"{mine / 'scores.parquet'}: is damaged; kept in runs-set-aside" in text
@@ -197,7 +173,7 @@ def test_the_floor_of_other_data_is_scored_again(out, tiny_original, capsys, tmp
     assert agglab(capsys, *command)[0] == 1
     for file in (tmp_path / "other" / "out" / "floor").iterdir():
         shutil.copy(file, out / "floor" / file.name)
-    assert "the same run-grid command makes the floor anew" in refused(capsys, "scores", out)[1]
+    assert "the same run-grid command makes the floor again" in refused(capsys, "scores", out)[1]
     code, text, _ = agglab(capsys, *grid(out, tiny_original))
     assert code == 0 and "is damaged or of other data, scoring the floor" in text
     assert_same(tables(out), before)
@@ -205,7 +181,7 @@ def test_the_floor_of_other_data_is_scored_again(out, tiny_original, capsys, tmp
 
 @pytest.mark.parametrize("taken", ["folder", "file", "dangling"])
 def test_a_name_that_is_taken_in_the_set_aside_folder_does_not_stop_a_grid(out, tiny_original, capsys, taken):
-    before, store, run = tables(out), RunStore(out), read_plan(out)[0]
+    before, store, run = tables(out), StudyFolder(out).runs, StudyFolder(out).read_plan()[0]
     folder = store.folder(run)
     names = [out / "runs-set-aside" / f"{folder.name}.{number}" for number in (1, 2)]
     names[0].parent.mkdir()
@@ -225,16 +201,16 @@ def test_a_name_that_is_taken_in_the_set_aside_folder_does_not_stop_a_grid(out, 
 
 
 def test_a_disk_that_damages_a_table_again_and_again_ends_the_grid(out, tiny_original, capsys, monkeypatch):
-    run, trained = read_plan(out)[0], []
+    run, trained = StudyFolder(out).read_plan()[0], []
 
-    def train(runs, store, config, watcher, **_):
+    def train(runs, config, watcher, **_):
         trained.extend(runs)
         for each in runs:
-            flip(finish(out, read_study(out), each) / "scores.parquet")
+            flip(finish(out, StudyFolder(out).read_study(), each) / "scores.parquet")
         return Outcome([each.id for each in runs])
 
     monkeypatch.setattr(grids, "run_pool", train)
-    flip(RunStore(out).folder(run) / "scores.parquet")
+    flip(StudyFolder(out).runs.folder(run) / "scores.parquet")
     code, error = refused(capsys, *grid(out, tiny_original))
     assert code == 1 and "scores.parquet: is damaged" in error
     assert len(trained) == grids.MOST_REPEATS
@@ -252,8 +228,8 @@ def test_a_lost_split_is_drawn_again(out, tiny_original, capsys, deed):
         file.write_bytes(whole.replace(b",train,", b",val,", 1))
     if deed == "folder":
         file.mkdir()
-    with pytest.raises(AgglabError, match="the same run-grid command writes it anew"):
-        collect(out, read_plan(out))
+    with pytest.raises(AgglabError, match="the same run-grid command writes it again"):
+        collect(StudyFolder(out), StudyFolder(out).read_plan())
     if deed == "folder":
         assert "split.csv: cannot be written" in refused(capsys, *grid(out, tiny_original))[1]
         return
@@ -289,63 +265,9 @@ def test_files_of_another_output_folder_are_not_taken(out, tiny_original, capsys
     for name in ("prepared/cases.parquet", "prepared/tasks.json", "split.csv"):
         whole = (out / name).read_bytes()
         shutil.copy(other / name, out / name)
-        with pytest.raises(AgglabError, match="the same run-grid command writes it anew"):
-            load_prepared(out)
+        with pytest.raises(AgglabError, match="the same run-grid command writes it again"):
+            load_prepared(StudyFolder(out))
         (out / name).write_bytes(whole)
-
-
-def test_an_array_made_from_something_else_is_foreign(tmp_path):
-    """Whole, and of the right shape, but written under another name, which says what it was made from."""
-    mine, other = tmp_path / "images-16-aaaa.npy", tmp_path / "images-16-bbbb.npy"
-    write_array(mine, (3,), "|u1", [np.array([1, 2, 3])])
-    shutil.copy(mine, other)
-    assert open_array(mine, (3,), np.uint8).tolist() == [1, 2, 3]
-    assert open_array(other, (3,), np.uint8) is None
-    assert open_array(mine, (4,), np.uint8) is None and open_array(mine, (3,), np.float32) is None
-
-
-def open_trunk(folder: Path, computed: list[slice]) -> TokenCache:
-    def compute(rows: slice) -> np.ndarray:
-        computed.append(rows)
-        return np.arange(rows.start, rows.stop, dtype=np.float32)[:, None, None].repeat(2, 1)
-
-    return open_tokens(folder, token_cache.SHARD + 3, (2, 1), compute, lambda ready: None)
-
-
-def test_a_damaged_trunk_is_computed_again_shard_by_shard(tmp_path, capsys):
-    computed: list[slice] = []
-    rows = np.array([0, 5, token_cache.SHARD + 1])
-    assert open_trunk(tmp_path, computed)[rows][:, 0, 0].tolist() == rows.tolist()
-    flip(tmp_path / f"{token_cache.SHARD:07d}.npy")
-    computed.clear()
-    trunk = open_trunk(tmp_path, computed)
-    assert computed == [slice(token_cache.SHARD, token_cache.SHARD + 3)]
-    assert f"{token_cache.SHARD:07d}.npy: is damaged; it is computed again" in capsys.readouterr().out
-    assert trunk[rows][:, 0, 0].tolist() == rows.tolist()
-    trunk.check()
-    flip(tmp_path / "0000000.npy")
-    with pytest.raises(AgglabError, match=r"0000000.npy: was damaged while it was in use"):
-        trunk.check()
-
-
-def test_a_trunk_that_never_comes_back_as_it_was_written_ends_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(token_cache, "open_array", lambda *_: None)
-    with pytest.raises(AgglabError, match="is never read back as it was written; the disk"):
-        open_trunk(tmp_path, [])
-
-
-def test_pixels_damaged_between_two_runs_of_one_process_are_noticed(tiny_original, tmp_path):
-    dataset = read_dataset(tiny_original)
-    cache = open_cache(dataset, 16, tmp_path)
-    cache.check()
-    flip(cache.image_file)
-    with pytest.raises(AgglabError, match=r"images-16-.*: was damaged while it was in use; the same command"):
-        cache.check()
-    for file in (cache.image_file, cache.mask_file):
-        file.touch()
-    again = open_cache(dataset, 16, tmp_path)
-    again.check()
-    assert again.image_file == cache.image_file
 
 
 def test_files_and_folders_are_as_private_as_the_umask_asks(tiny_original, tmp_path, capsys):
@@ -355,7 +277,7 @@ def test_files_and_folders_are_as_private_as_the_umask_asks(tiny_original, tmp_p
             folder = tmp_path / str(number)
             folder.mkdir()
             out = make_finished(folder, tiny_original)
-            RunStore(out).set_aside(read_plan(out)[:1])
+            StudyFolder(out).runs.set_aside(StudyFolder(out).read_plan()[:1])
         finally:
             os.umask(before)
         modes = {path: path.stat().st_mode & 0o777 for path in out.rglob("*")}
@@ -375,7 +297,7 @@ def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(out, tiny_or
     else:
         file.symlink_to("/dev/zero")
     for command in (["status", out], ["scores", out], grid(out, tiny_original)):
-        with patience():
+        with in_time():
             code, _, errors = agglab(capsys, *command)
         assert code in (0, 1, 2)
         assert len(errors.splitlines()) <= (code > 0)
@@ -383,7 +305,7 @@ def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(out, tiny_or
 
 def test_a_log_that_is_a_pipe_is_told(tmp_path):
     os.mkfifo(tmp_path / "log.txt")
-    with patience(), pytest.raises(OSError), output_to(tmp_path / "log.txt"):
+    with in_time(), pytest.raises(OSError), output_to(tmp_path / "log.txt"):
         raise AssertionError("the log was opened")
 
 

@@ -4,23 +4,18 @@ import json
 import os
 import random
 import shutil
-import signal
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.execution import grid as grids
-from runners.execution.pool import Outcome
+from runners.execution.run_watch import Outcome
+from tests.fuzzing import fuzzed, in_time, turn_bit
 from tests.made_study import make_finished
 from tests.runners.commands.test_cli import agglab
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
-SEED = os.environ.get("FUZZ_SEED")
-PATIENCE = 10.0
-"""Seconds that a command may take."""
 STATE = ("*.json", "*.csv", "*.parquet", "*.yaml", "prepared/*", "cache/*", "floor/*", "runs/*/*", ".*.lock")
 ODD = [None, True, -1, 0, 3, 10**30, 1.5, float("nan"), float("inf"), "", "\ud800", "x" * 300, [], [[]], {}, {"a": []}]
 PLANTED = ("claim-1.json", "error.json", "checkpoint.pt")
@@ -34,30 +29,15 @@ def made(tmp_path_factory, tiny_original) -> Path:
     return folder
 
 
-@contextmanager
-def patience():
-    def too_long(*_):
-        raise TimeoutError(f"takes longer than {PATIENCE:g} s")
-
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def mutate(file: Path, draw: random.Random) -> str:
     """Change the file somehow; says how."""
-    content = bytearray(file.read_bytes())
+    content = file.read_bytes()
     if file.suffix == ".json" and content and draw.random() < 0.6:
         return mutate_json(file, draw)
     contents = ["flip", "cut", "empty", "rubbish", "deep", "twice"]
     deed = draw.choice([*contents, "folder", "dangling", "endless", "pipe", "gone"])
     if deed == "flip" and content:
-        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-        file.write_bytes(content)
+        file.write_bytes(turn_bit(content, draw))
     elif deed in ("folder", "dangling", "endless", "pipe", "gone"):
         file.unlink()
         if deed == "folder":
@@ -129,12 +109,7 @@ def commands(folder: Path, data: Path) -> list[list[object]]:
     ]
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=SEED is None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@fuzzed
 @given(number=st.integers(0, 2**32 - 1), count=st.integers(1, 3))
 def check_mutations(made, tiny_original, tmp_path_factory, capsys, number, count):
     draw, folder = random.Random(number), tmp_path_factory.mktemp("mutated")
@@ -145,7 +120,7 @@ def check_mutations(made, tiny_original, tmp_path_factory, capsys, number, count
         file = plant(folder / "out", draw) if draw.random() < 0.2 else draw.choice(files)
         changed.append(f"{file.relative_to(folder)}: {mutate(file, draw)}")
     for command in commands(folder, tiny_original):
-        with patience():
+        with in_time():
             code, text, errors = agglab(capsys, *command)
         assert code in (0, 1, 2), (changed, command)
         assert "Traceback" not in text + errors, (changed, command, errors)
@@ -158,5 +133,4 @@ def check_mutations(made, tiny_original, tmp_path_factory, capsys, number, count
 def test_mutated_state_files_are_read_or_told(made, tiny_original, tmp_path_factory, capsys, monkeypatch):
     monkeypatch.setattr(grids, "run_pool", lambda *_, **options: Outcome())
     monkeypatch.setattr(grids, "check_model", lambda *_: None)
-    check = check_mutations if SEED is None else seed(int(SEED))(check_mutations)
-    check(made, tiny_original, tmp_path_factory, capsys)
+    check_mutations(made, tiny_original, tmp_path_factory, capsys)

@@ -10,12 +10,14 @@ import pytest
 from rich.console import Console
 
 from aggregation_lab.data.splits.split import draw_split
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.commands.scoreboard import on_screen
 from runners.execution import grid as grids
-from runners.execution.pool import Outcome
 from runners.execution.progress import say_warnings
-from runners.planning.study_file import load_study
+from runners.execution.run_watch import Outcome
+from runners.planning.study_file import read_study_file
 from runners.store.prepare import prepare as prepare_study
+from runners.store.study_folder import StudyFolder
 from tests.runners.commands.test_cli import agglab, refused
 from tests.tiny import STUDY, write_study
 
@@ -30,7 +32,7 @@ def made(tmp_path_factory, tiny_original) -> Path:
 
 
 def prepare(study: Path, data: Path, out: Path) -> None:
-    prepare_study(load_study(study, data=data), study, out, lambda *_: None)
+    prepare_study(read_study_file(study, data=data), study, StudyFolder(out), lambda *_: None)
 
 
 @pytest.fixture
@@ -75,7 +77,10 @@ DAMAGES = [
 @pytest.mark.parametrize(("content", "message"), DAMAGES, ids=["list", "keys", "format", "no study", "settings"])
 def test_a_foreign_or_damaged_identity_is_one_line(prepared, tiny_original, capsys, content, message):
     file = prepared / "out" / "study.json"
-    file.write_text(json.dumps(content))
+    if isinstance(content, dict):
+        write_sealed(file, content)
+    else:
+        file.write_text(json.dumps(content))
     for command in (["status", prepared / "out"], grid(prepared, tiny_original), grid(prepared, tiny_original)[:6]):
         code, error = refused(capsys, *command)
         assert code == 2 and str(file) in error and message in error and "choose another --out" in error

@@ -13,8 +13,11 @@ from rich.console import Console
 
 from aggregation_lab.errors import AgglabError
 from aggregation_lab.files import write_json
+from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution.grid import conclude
-from runners.store.run_store import RunStore, State, Status, claimed, difference, record_failure
+from runners.store.run_folder import State, Status, claimed, record_failure
+from runners.store.run_store import RunStore, difference
+from runners.store.study_folder import StudyFolder
 from tests.tiny import planned
 
 RUN = planned("lung", seed=3)
@@ -22,7 +25,7 @@ RUN = planned("lung", seed=3)
 
 @pytest.fixture
 def store(tmp_path):
-    return RunStore(tmp_path)
+    return StudyFolder(tmp_path).runs
 
 
 def status(store, run=RUN):
@@ -31,7 +34,7 @@ def status(store, run=RUN):
 
 def finish(store, run):
     write_json(store.folder(run) / "spec.json", run.spec.to_json())
-    write_json(store.folder(run) / "done.json", {"run": run.id, "seconds": 1.0})
+    write_sealed(store.folder(run) / "done.json", {"run": run.id, "seconds": 1.0})
 
 
 def test_the_life_of_a_run(store):
@@ -131,7 +134,7 @@ def test_only_finished_runs_conclude_well(tmp_path):
     def concluded(state):
         screen = StringIO()
         states = {RUN.id: Status(state, "process 1 on elsewhere")}
-        return conclude(tmp_path, [RUN], states, {}, Console(file=screen, width=200)), screen.getvalue()
+        return conclude(StudyFolder(tmp_path), [RUN], states, {}, Console(file=screen, width=200)), screen.getvalue()
 
     assert concluded(State.DONE)[0]
     assert not any(concluded(state)[0] for state in State if state is not State.DONE)
@@ -148,7 +151,7 @@ FILES = ("spec.json", "claim-1.json", "error.json", "checkpoint.pt", "done.json"
 )
 @given(contents=st.fixed_dictionaries({}, optional={file: st.sampled_from(["", "{", "[]", "{}"]) for file in FILES}))
 def test_no_wreckage_makes_a_state_unreadable(tmp_path_factory, contents):
-    store = RunStore(tmp_path_factory.mktemp("out"))
+    store = StudyFolder(tmp_path_factory.mktemp("out")).runs
     folder = store.folder(RUN)
     folder.mkdir(parents=True)
     for file, text in contents.items():
@@ -157,6 +160,11 @@ def test_no_wreckage_makes_a_state_unreadable(tmp_path_factory, contents):
     claim = contents.get("claim-1.json")  # a damaged one lives by its heartbeat, an empty one was let go
     assert status(store).state is (State.RUNNING if claim else State.PENDING)
     assert status(store, later).state in (State.PENDING, State.STALE)
+
+
+def test_a_failure_that_names_a_path_of_no_text_is_recorded(store):
+    record_failure(store.folder(RUN), "a\udcff.png: is damaged", "line\udcff")
+    assert status(store) == Status(State.FAILED, "a\\udcff.png: is damaged")
 
 
 @pytest.mark.parametrize("content", ["{", '{"message": 3}', "null", "[" * 100_000])
@@ -187,7 +195,7 @@ def test_a_claim_of_other_types_is_read(store, claim):
     store.folder(RUN).mkdir(parents=True)
     mine = {"host": "", "namespace": "", "process": 1, "birth": "", "token": "", "job": "", "progress": {}}
     (store.folder(RUN) / "claim-1.json").write_text(json.dumps(mine | claim))
-    assert status(store).state is State.RUNNING and status(store).progress == {}
+    assert status(store).state is State.RUNNING and status(store).progress is None
     assert store.held_by(1, [RUN]) == []
 
 
@@ -199,7 +207,7 @@ def test_a_folder_in_place_of_a_file_is_no_state(store, name):
 
 def test_what_a_run_took_is_a_number_of_seconds(store):
     for seconds in (None, "long", -1, True, 1e300, [2]):
-        write_json(store.folder(RUN) / "done.json", {"run": RUN.id, "seconds": seconds})
+        write_sealed(store.folder(RUN) / "done.json", {"run": RUN.id, "seconds": seconds})
         assert status(store) == Status(State.DONE, seconds=0.0)
 
 

@@ -1,0 +1,68 @@
+"""Whether what a study says of its data fits the tasks that are there."""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+
+from aggregation_lab.config import TargetRules
+from aggregation_lab.data.rows.cases import Shape
+from aggregation_lab.data.rows.csv_rows import UNKNOWN
+from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.naming import alike, name_fault
+from aggregation_lab.tasks import TaskType
+
+
+def _ruled_types() -> dict[str, list[str]]:
+    """The rules of `TargetRules` by task, and the types of task that each is for."""
+    rules = dict.fromkeys(rule for task_type in TaskType for rule in task_type.rules)
+    return {rule: [task_type.name for task_type in TaskType if rule in task_type.rules] for rule in rules}
+
+
+def check_settings(
+    present: Collection[str],
+    tasks: Collection[str],
+    groups: Mapping[str, str],
+    laterality: Collection[str],
+    rules: TargetRules,
+    problems: Problems,
+) -> None:
+    """Report names of tasks that are not `present`, groups that cannot be named so, and names that look alike."""
+    named = {"tasks": tasks, "groups": groups, "laterality": laterality}
+    for setting, names in (named | {setting: getattr(rules, setting) for setting in _ruled_types()}).items():
+        _check_names(setting, names, present, problems)
+    _check_group_names(groups, problems)
+    _report_alike("task", present, problems)
+    for name in sorted(name for name in present if name and name.casefold() in UNKNOWN):
+        problems.note("task", None, name, "is taken as a name like any other; fill in the cells if it stands for none")
+    _report_alike("groups", groups.values(), problems)
+
+
+def _check_names(setting: str, names: Collection[str], present: Collection[str], problems: Problems) -> None:
+    for name in names:
+        if name not in present:
+            close = difflib.get_close_matches(name, present, n=1, cutoff=0.7)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(present))}"
+            problems.error(setting, None, name, f"is no task of the data; {hint}")
+
+
+def _check_group_names(groups: Mapping[str, str], problems: Problems) -> None:
+    for task, group in groups.items():
+        fault = name_fault(group)
+        if fault:
+            problems.error("groups", None, task, f"is {group[:80]!r}; {fault}")
+
+
+def _report_alike(what: str, names: Iterable[str], problems: Problems) -> None:
+    """Say which names are different ones although a slip of the pen may be all that parts them."""
+    for same in alike(names):
+        shown = " and ".join(map(repr, same))
+        message = f"{shown} differ only in capitals, blanks or dashes and stay apart; write one name if they are one"
+        problems.warning(what, None, None, message)
+
+
+def check_ruled_types(rules: TargetRules, shapes: Mapping[str, Shape], problems: Problems) -> None:
+    """Report rules for tasks of a type that they say nothing of."""
+    for setting, types in _ruled_types().items():
+        for name in getattr(rules, setting):
+            if name in shapes and shapes[name].type not in types:
+                message = f"is a {shapes[name].type} task; {setting} is for {' and '.join(types)} tasks"
+                problems.error(setting, None, name, message)

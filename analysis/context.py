@@ -1,0 +1,68 @@
+"""What every statistic of an analysis may ask for: the study, its paired gains, and the frames made so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from analysis.frames import FRAMES, frame
+from analysis.gains import Contrast, PairedGain, TaskScores, compare, contrasts
+from analysis.questions import guidelines
+from analysis.settings import Settings
+from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """`pairs` has every contrast at every fraction, contrast by contrast; `frames` fill as the steps go."""
+
+    study: StudyTables
+    settings: Settings
+    resampled: Resampled | None
+    scores: Sequence[TaskScores]
+    pairs: dict[tuple[Contrast, float], list[PairedGain]]
+    frames: dict[str, pd.DataFrame] = field(default_factory=lambda: {name: frame(name, []) for name in FRAMES})
+
+    @property
+    def contrasts(self) -> list[Contrast]:
+        """Those of `analysis.gains.contrasts`, in their order."""
+        return list(dict.fromkeys(contrast for contrast, _ in self.pairs))
+
+    @property
+    def against_base(self) -> list[Contrast]:
+        """The contrasts with the common base, which is TS if there is one."""
+        return [contrast for contrast in self.contrasts if contrast.base == self.study.aggregations[0]]
+
+    def at_full(self, contrast: Contrast) -> list[PairedGain]:
+        """Pairs of a contrast at the largest fraction of the study."""
+        return self.pairs[contrast, self.study.full]
+
+    def by_fraction(self, contrast: Contrast) -> list[tuple[float, list[PairedGain]]]:
+        """Pairs of a contrast at every fraction that has some."""
+        return [(fraction, pairs) for (own, fraction), pairs in self.pairs.items() if own == contrast and pairs]
+
+    def gains(self, contrast: Contrast, fraction: float) -> pd.DataFrame:
+        """Rows of the frame `gains` of one contrast and fraction, by task."""
+        rows = self.frames["gains"]
+        return rows[(rows["contrast"] == contrast.name) & (rows["fraction"] == fraction)].set_index("task")
+
+    @cached_property
+    def rule_rows(self) -> pd.DataFrame:
+        """What the rule is fitted to; asks for the frame `gains`."""
+        margins = {str(task): float(values.median()) for task, values in self.frames["gains"].groupby("task")["margin"]}
+        return guidelines.rule_rows({contrast: self.by_fraction(contrast) for contrast in self.against_base}, margins)
+
+    @cached_property
+    def rule(self) -> guidelines.Rule | None:
+        """The guideline; None where too few tasks, or too many aggregations, are compared."""
+        return guidelines.fit_rule(self.rule_rows) if len(self.against_base) <= guidelines.MOST_ARMS else None
+
+
+def prepare(study: StudyTables, settings: Settings) -> Context:
+    """Resample the test subjects and pair the seeds. Raises `ResultsError` where there is nothing to compare."""
+    check_two(study)
+    resampled = resample(study, settings.draws, settings.seed)
+    scores = task_scores(study, resampled)
+    pairs = compare(scores, contrasts(study.aggregations), study.fractions, settings.scale)
+    return Context(study, settings, resampled, scores, pairs)

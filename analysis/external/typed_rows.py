@@ -1,0 +1,155 @@
+"""From the named cells of a score table to typed rows, every optional column filled; and what speaks against them."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.results import SEEDLESS
+from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS, TaskType
+from aggregation_lab.text import printable
+from analysis.external.names import clean_names, directions, metric_names, task_types
+from analysis.external.sheet import Sheet, shown
+from analysis.external.values import check_scales, numbers, seeds, shares_of_percent
+from analysis.statistics.weighted_metrics import VALUE
+
+UNKNOWN = "unknown"
+"""Type and group of tasks of which none is given."""
+
+KEY = ["task", "aggregation", "fraction", "seed", "metric"]
+"""Columns that tell one score of a task from another."""
+
+_SHARES = frozenset({"score", "DSC", "IoU", "AUC", "accuracy", "F1_macro", "F1_weighted", "MCC"})
+_UNIT_FREE = ("score", "F1_macro", "F1_weighted", "accuracy", "MRE_relative")
+
+
+def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
+    """The rows with every optional column filled; how they were read is noted. Raises `ResultsError`."""
+    rows = pd.DataFrame(index=cells.index)
+    for name in ("task", "aggregation", "type", "group", "metric", "direction", "split"):
+        if name in cells:
+            rows[name] = clean_names(cells[name], sheet)
+    for name in ("task", "aggregation"):
+        sheet.check_filled(rows[name] == "", name)
+    if "case" in cells and (cells["case"].str.strip() != "").any():
+        rows["case"] = cells["case"].str.strip()
+        _check_cases(rows, sheet)
+        subject = cells["subject"].str.strip() if "subject" in cells else rows["case"]
+        rows["subject"] = subject.where(subject != "", rows["case"])
+    elif "case" in cells:
+        sheet.notes.append("The column case is empty: each row counts as a task's score.")
+    trained = rows["aggregation"] != FLOOR
+    rows["seed"] = SEEDLESS
+    if trained.any():
+        rows.loc[trained, "seed"] = seeds(cells.loc[trained, "seed"], sheet.rows(trained.to_numpy()))
+    rows["value"] = numbers(cells["value"], sheet, gaps=False)
+    for name, missing in (("fraction", 1.0), ("n_train", np.nan)):
+        rows[name] = numbers(cells[name], sheet, gaps=True).fillna(missing) if name in cells else missing
+    _fill_types_and_groups(rows, sheet)
+    _fill_metrics(rows, sheet)
+    _check_sizes(rows, sheet)
+    rows["value"] = shares_of_percent(rows, _SHARES, sheet)
+    _check_ranges(rows, sheet)
+    check_scales(rows, sheet)
+    # an unknown metric can be averaged over tasks if its values lie in [0, 1]
+    bounded = rows.groupby("metric")["value"].transform(lambda values: values.between(0, 1).all()).astype(bool)
+    unit_free = [*_UNIT_FREE, *(task_type.unit_free for task_type in TaskType)]
+    rows["unit_free"] = rows["metric"].isin(unit_free) | (~rows["metric"].isin(list(METRICS)) & bounded)
+    _check_repeats(rows, sheet)
+    _check_tasks(rows, sheet)
+    return rows
+
+
+def _check_cases(rows: pd.DataFrame, sheet: Sheet) -> None:
+    empty = (rows["case"] == "").to_numpy()
+    if empty.any():
+        lines = [str(sheet.lines[index]) for index in np.flatnonzero(empty)]
+        tasks = shown(list(rows["task"][empty].unique()), 5)
+        raise sheet.fail(
+            f"case is empty in {len(lines)} of {len(rows)} rows (rows {shown(lines, 5)}; tasks {tasks}); name every "
+            "test case, or take the column out where rows are scores of tasks"
+        )
+
+
+def _fill_types_and_groups(rows: pd.DataFrame, sheet: Sheet) -> None:
+    """Empty cells get what other rows of the task say, else what is known of the challenge's tasks."""
+    if "type" in rows:
+        rows["type"] = task_types(rows["type"], sheet)
+    for name, of_task in (("type", lambda task: str(task.type)), ("group", lambda task: task.group)):
+        known = {task: of_task(CHALLENGE_TASKS[task].task) for task in rows["task"].unique() if task in CHALLENGE_TASKS}
+        if name in rows:
+            given = rows[rows[name] != ""].drop_duplicates("task", keep="first")
+            known |= dict(zip(given["task"], given[name], strict=True))
+        default = rows["task"].map({task: known.get(task, UNKNOWN) for task in rows["task"].unique()})
+        rows[name] = rows[name].where(rows[name] != "", default) if name in rows else default
+
+
+def _fill_metrics(rows: pd.DataFrame, sheet: Sheet) -> None:
+    """The metric, `value` where none is named, and its direction. Raises `ResultsError` where that is not known."""
+    metric = metric_names(rows["metric"]) if "metric" in rows else pd.Series("", rows.index)
+    rows["metric"] = metric.where(metric != "", VALUE)
+    stated = directions(rows["direction"]) if "direction" in rows else pd.Series("", rows.index)
+    known = rows["metric"].map(lambda name: METRICS[name].direction if name in METRICS else "")
+    usual = known.where(rows["metric"] != VALUE, "higher")
+    rows["direction"] = stated.where(stated != "", usual)
+    against = (stated != "") & (usual != "") & (stated != usual) & (rows["metric"] != VALUE)
+    for wrong, text in (
+        (rows["direction"] == "", "has no known direction; add a column direction with higher or lower"),
+        (~rows["direction"].isin(["higher", "lower"]), "has a direction that is neither higher nor lower"),
+        (against, "has the other direction; take the column direction out, or give the metric a name of its own"),
+    ):
+        sheet.check(wrong, partial(_of_metric, rows["metric"], text))
+
+
+def _of_metric(metric: pd.Series, text: str, row: int) -> str:
+    return f"metric {printable(metric.iloc[row], 60)} {text}"
+
+
+def _check_sizes(rows: pd.DataFrame, sheet: Sheet) -> None:
+    fraction, n_train = rows["fraction"], rows["n_train"]
+    outside = ~fraction.between(0, 1, inclusive="right")
+    sheet.check(outside, "fraction must be in (0, 1]; a quarter is 0.25 or 25%")
+    sheet.check(n_train <= 0, "n_train must be greater than 0; leave it empty where it is not known")
+    partial = n_train.notna() & (n_train % 1 != 0)
+    sheet.check(partial, "n_train is a number of cases; write a whole number, without a sign between thousands")
+
+
+def _check_ranges(rows: pd.DataFrame, sheet: Sheet) -> None:
+    """Values of known metrics lie where these metrics can: a DSC of 71.3 is a percentage, and no gain of 0.02."""
+    metric, value = rows["metric"], rows["value"]
+    low = metric.map(lambda name: -1.0 if name == "MCC" else 0.0 if name in METRICS else -np.inf)
+    high = metric.map(lambda name: 1.0 if name in _SHARES else np.inf)
+
+    def reason(row: int) -> str:
+        span = f"[{low.iloc[row]:g}, {high.iloc[row]:g}]; give shares, not per cent"
+        wanted = span if metric.iloc[row] in _SHARES else "[0, inf)"
+        return f"{metric.iloc[row]} {value.iloc[row]:g} lies outside {wanted}"
+
+    sheet.check((value < low) | (value > high), reason)
+
+
+def _check_repeats(rows: pd.DataFrame, sheet: Sheet) -> None:
+    key = [*KEY, *(name for name in ("case", "split") if name in rows)]
+    repeated = rows.duplicated(key)
+
+    def reason(row: int) -> str:
+        first = int((rows[key] == rows[key].iloc[row]).all(axis=1).to_numpy().argmax())
+        named = ", ".join(f"{name} {printable(str(rows[name].iloc[row]), 60)}" for name in key)
+        return f"repeats {named} of {sheet.row(first)}; {int(repeated.sum())} such row(s), each may stand once"
+
+    sheet.check(repeated, reason)
+
+
+def _check_tasks(rows: pd.DataFrame, sheet: Sheet) -> None:
+    """Raise `ResultsError` where the rows of one task disagree on what it is."""
+    metrics = rows.groupby("task")["metric"].nunique()
+    if metrics.max() > 1 and "case" in rows:
+        raise sheet.fail(f"task {metrics.idxmax()} has cases of several metrics; keep one metric per task")
+    for name, keys in (("type", ["task"]), ("group", ["task"]), ("direction", ["task", "metric"])):
+        several = rows.groupby(keys)[name].nunique()
+        if several.max() > 1:
+            largest = several.idxmax()
+            task = largest[0] if isinstance(largest, tuple) else largest
+            values = shown(sorted(set(rows.loc[rows["task"] == task, name])), 5)
+            raise sheet.fail(f"task {task} has more than one {name} ({values}); give it one")

@@ -1,0 +1,86 @@
+"""Gains by task and contrast as a heat map."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Colormap
+
+from analysis.figures.axes import stacked
+from analysis.figures.canvas import Target, figure_of, panels, say_above
+from analysis.figures.choices import Palette, colormap
+from analysis.figures.forest import NEEDS
+from analysis.figures.marks import group_lines
+from analysis.figures.style import COLUMN, DIVERGING, GAIN_LABELS, INK, SMALL, WIDE
+from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+from analysis.settings import Scale
+from analysis.tables.cells import IMPROVING, VERDICT_MARKS, number
+from analysis.tables.order import at_full, records, unit_free
+
+
+def gains_heat_map(
+    gains: pd.DataFrame,
+    *,
+    ax: Target | None = None,
+    tasks: Iterable[str] | None = None,
+    order: Iterable[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    palette: Palette | None = None,
+    scale: Scale = "absolute",
+) -> Target:
+    """Heat map of gains at full data, tasks by contrasts; in a cell stand the gain and the mark of its verdict.
+
+    Args:
+        gains: the frame `gains`.
+        ax: where to draw.
+        tasks: the tasks to show; without them the 60 with the surest gains.
+        order: tasks from top to bottom.
+        labels: what to write instead of the name of a task or contrast.
+        palette: a colormap of matplotlib by its name, or colours from loss to gain.
+        scale: what the gains are measured in.
+
+    Returns the Axes. Raises `ResultsError` for a name that is not there.
+    """
+    view = view_of_frames({"gains": gains}, Choices(ax, tasks, order, labels, palette), scale)
+    return drawn_on(draw_heat_map, view, NEEDS)
+
+
+def draw_heat_map(view: View) -> Drawn | None:
+    """The body of `gains_heat_map`; None without a gain."""
+    gains = view.sorted(at_full(unit_free(view["gains"], view.scale)))
+    if gains.empty:
+        return None
+    gains, line = view.fewer_tasks(gains, gains)
+    names = [name for name in dict.fromkeys(view["gains"]["contrast"]) if name in set(gains["contrast"])]
+    tasks = list(gains["task"].unique())
+    values = gains.pivot(index="task", columns="contrast", values="gain").reindex(index=tasks, columns=names)
+    reach = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
+    size = (COLUMN if len(names) <= 3 else WIDE, 0.75 + 0.155 * len(tasks))
+    target, (ax,) = panels(view.choices.ax, (1, 1), size, view.new_figure)
+    colours = colormap(view.choices.palette, DIVERGING)
+    image = ax.pcolormesh(values.to_numpy(float), cmap=colours, vmin=-reach, vmax=reach, ec="white", lw=0.6)
+    for row in records(gains):
+        x, y = names.index(row["contrast"]) + 0.5, tasks.index(row["task"]) + 0.5
+        arrow = IMPROVING if bool(row["base_improving"]) else " "
+        text = f"{number(row['gain'], signed=True)} {VERDICT_MARKS.get(row['verdict'], '')}{arrow}"
+        ax.text(x, y, text, ha="center", va="center", fontsize=SMALL, color=_ink(row["gain"], reach, colours))
+    group_lines(ax, gains.drop_duplicates("task")["group"].tolist(), len(names))
+    ax.set_yticks(np.arange(len(tasks)) + 0.5, tasks)
+    ax.set_xticks(np.arange(len(names)) + 0.5, [stacked(name, len(names)) for name in names])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.invert_yaxis()
+    ax.xaxis.tick_top()
+    bar = figure_of(target).colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
+    bar.set_label(GAIN_LABELS[view.scale])
+    bar.outline.set_visible(False)
+    say_above(target, view.choices.ax, line)
+    return target, gains
+
+
+def _ink(gain: float, reach: float, colours: Colormap | str) -> str:
+    """White on a dark cell: of our colormap the ends, of another what its lightness says (ITU-R BT.709)."""
+    if colours is DIVERGING or not isinstance(colours, Colormap):
+        return "white" if abs(gain) > 0.66 * reach else INK
+    red, green, blue, _ = colours((gain / reach + 1) / 2)
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 else INK

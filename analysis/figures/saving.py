@@ -1,0 +1,34 @@
+"""Figures as files: PDF, SVG, PNG and the numbers they show."""
+
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+
+from aggregation_lab.files import write_atomic, write_text
+from aggregation_lab.storage.spreadsheet_csv import csv_text
+from analysis.figures.style import RC
+
+
+def save(figure: Figure, data: pd.DataFrame, stem: str, folder: Path) -> list[Path]:
+    """Write PDF, SVG, PNG (300 dpi) and the CSV of what is shown; each file whole or not at all, without dates.
+
+    Raises `AgglabError` where the folder cannot be written.
+    """
+    written = [folder / f"{stem}.csv"]
+    write_text(written[0], csv_text(data))
+    with matplotlib.rc_context(RC):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is found once, not again for every format
+        for ending, metadata in (("pdf", {"CreationDate": None}), ("svg", {"Date": None}), ("png", {})):
+            content = BytesIO()
+            figure.savefig(content, format=ending, dpi=300, metadata=metadata)
+            written.append(folder / f"{stem}.{ending}")
+            _write(written[-1], content.getvalue())
+    return written
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomic(path, lambda stream: stream.write(content))

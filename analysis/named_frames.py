@@ -1,0 +1,85 @@
+"""The frames of an analysis by name: what tables and figures are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from aggregation_lab.text import near_names
+from analysis.frames import FRAMES
+from analysis.settings import Settings
+from analysis.study import StudyTables
+
+
+class FrameAttributes:
+    """Every frame as an attribute; what its columns mean stands in `analysis.frames.FRAMES`."""
+
+    frames: Mapping[str, pd.DataFrame]
+
+    seed_gains: pd.DataFrame
+    """One row per contrast, fraction, task and seed: the gain and both runs."""
+    gains: pd.DataFrame
+    """One row per contrast, fraction and task: gain, intervals, verdict."""
+    scores: pd.DataFrame
+    """One row per aggregation, fraction and task: primary metric and floor."""
+    pooled: pd.DataFrame
+    """Mean gains over all tasks, by type and by clinical group."""
+    across: pd.DataFrame
+    """Gain against n_train over different tasks: slopes and crossovers."""
+    across_line: pd.DataFrame
+    """The lines of `across` with their bands."""
+    influence: pd.DataFrame
+    """Slopes of `across` without one task."""
+    within: pd.DataFrame
+    """Gain against n_train within tasks: slopes and crossovers."""
+    within_line: pd.DataFrame
+    """The lines of `within` with their bands."""
+    sensitivity: pd.DataFrame
+    """Gains by task type, and shares of harmed tasks."""
+    type_test: pd.DataFrame
+    """Test of the type effect over all tasks."""
+    stability: pd.DataFrame
+    """Spread of group means over groups and fractions."""
+    guidelines: pd.DataFrame
+    """Which aggregation for which type, group and n_train."""
+    regret: pd.DataFrame
+    """What the guideline is worth on tasks left out."""
+    ledger: pd.DataFrame
+    """What training cost, by aggregation and fraction."""
+    power: pd.DataFrame
+    """What the seeds at hand can show, and how many more it takes."""
+    multiverse: pd.DataFrame
+    """Verdicts under other choices of analysis."""
+    usage: pd.DataFrame
+    """Mean weight of each expert by task and block."""
+    similarity: pd.DataFrame
+    """How alike two tasks are routed."""
+    learning_curves: pd.DataFrame
+    """Validation scores during training."""
+    findings: pd.DataFrame
+    """The five findings of arXiv 2603.18123 on these data."""
+    excluded: pd.DataFrame
+    """Rows left out, and why."""
+    data: pd.DataFrame
+    """One row per task and fraction: cases, subjects, margin."""
+
+    if not TYPE_CHECKING:  # so that a type checker reports a name that is none of these
+
+        def __getattr__(self, name: str) -> Any:
+            if name in FRAMES:
+                return self.frames[name]
+            suggestion = "" if name.startswith("_") else near_names(name, dir(self))
+            raise AttributeError(f"{type(self).__name__} has no attribute {name}{suggestion}", name=name, obj=self)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *FRAMES})
+
+
+@dataclass(frozen=True, eq=False)
+class NamedFrames(FrameAttributes):
+    """The frames computed from a study, under which settings; `frames` has them by name, for code that loops."""
+
+    study: StudyTables
+    settings: Settings
+    frames: Mapping[str, pd.DataFrame]

@@ -1,0 +1,65 @@
+"""Families of verdicts: gains that are judged together, and the scatter over seeds that their tasks share."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from analysis.gains import PairedGain
+from analysis.settings import Correction
+from analysis.statistics.moderated_variance import moderate
+from analysis.statistics.uncertainty import DECIDES, GainEstimate
+from analysis.statistics.verdicts import SAME_MODEL, judge
+
+
+def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
+    """Estimates of one contrast and fraction; tasks lend scatter over seeds to tasks of their type.
+
+    A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself.
+    """
+    types = [pair.type if pair.unit == "1" and not pair.same_model else f"{pair.task} alone" for pair in pairs]
+    return moderate(
+        [pair.estimate() for pair in pairs],
+        [len(pair.seeds) for pair in pairs],
+        [pair.subjects for pair in pairs],
+        types,
+    )
+
+
+def testable(pair: PairedGain, estimate: GainEstimate) -> float:
+    """Standard error that a verdict may rest on; NaN where there is none.
+
+    One seed tells nothing of the chance of training. Test cases of one subject, or whose metric is undefined on
+    resamples, tell nothing of the chance of subjects: with them a verdict would hold for that subject alone.
+    """
+    lone = pair.draws is not None and not estimate.has_cases
+    return float("nan") if pair.same_model or lone or estimate.basis not in DECIDES else estimate.se
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Pairs that are judged together, with their moderated estimates."""
+
+    pairs: tuple[PairedGain, ...]
+    estimates: tuple[GainEstimate, ...]
+
+    @cached_property
+    def se(self) -> np.ndarray:
+        """The standard error of each that a verdict may rest on, NaN where there is none."""
+        return np.array(list(map(testable, self.pairs, self.estimates)), float)
+
+    def judge(self, margin: np.ndarray, correction: Correction = "BH", alpha: float = 0.05) -> pd.DataFrame:
+        """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has the margin of each."""
+        gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
+        rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
+        rows.loc[[pair.same_model for pair in self.pairs], "verdict"] = SAME_MODEL
+        return rows
+
+
+def family(comparisons: Iterable[Sequence[PairedGain]]) -> Family:
+    """The family of several comparisons: the pairs of one contrast and fraction each, which share their scatter."""
+    compared = list(comparisons)
+    return Family(tuple(chain(*compared)), tuple(chain.from_iterable(map(moderated, compared))))

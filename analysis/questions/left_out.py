@@ -1,0 +1,49 @@
+"""What an analysis leaves out, counted: the frame `excluded`."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.frames import frame
+from analysis.gains import Contrast, PairedGain, TaskScores
+from analysis.settings import Scale
+from analysis.study import Resampled, StudyTables
+
+
+def excluded(
+    study: StudyTables,
+    scores: Sequence[TaskScores],
+    resampled: Resampled | None,
+    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
+    scale: Scale,
+) -> pd.DataFrame:
+    """The frame `excluded`: what the source left out, undefined and unpaired scores, cases, tasks in other units."""
+    rows = study.excluded.to_dict("records")
+    lacking = "a seed under both aggregations"
+    if scale != "absolute":
+        lacking += f", or with an undefined {scale} gain"
+    undefined = sum(int(np.isnan(task.values).sum()) for task in scores)
+    rows.append({"table": "scores", "rows": undefined, "reason": "undefined score (no pair made of it)"})
+    for (contrast, fraction), members in pairs.items():
+        said = f"{contrast.name} at fraction {fraction:g}"
+        unpaired = sum(pair.unpaired for pair in members)
+        rows.append({"table": "scores", "rows": unpaired, "reason": f"{said}: seed on one side only"})
+        lone = _never_paired(scores, contrast, fraction, {pair.task for pair in members})
+        reason = f"{said}: tasks without {lacking}: {', '.join(lone)}"
+        rows.append({"table": "scores", "rows": sum(lone.values()), "reason": reason})
+    cases = sum(task.left_out for task in resampled.tasks.values()) if resampled else 0
+    rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})
+    other = [task.task for task in scores if task.unit != "1"]
+    reason = f"tasks without a unit-free score, left out of every mean over tasks: {', '.join(other)}"
+    rows.append({"table": "scores", "rows": len(other), "reason": reason})
+    return frame("excluded", [row for row in rows if row["rows"]])
+
+
+def _never_paired(
+    scores: Sequence[TaskScores], contrast: Contrast, fraction: float, paired: Collection[str]
+) -> dict[str, int]:
+    """Tasks of which a contrast has no pair, and how many scores of theirs stay unused by it."""
+    sides = [(name, fraction) for name in (contrast.joint, contrast.base)]
+    counts = {task.task: sum(len(task.arm_index.get(side, {})) for side in sides) for task in scores}
+    return {task: count for task, count in counts.items() if count and task not in paired}

@@ -1,0 +1,108 @@
+"""A table on the page: the text of a `PaperTable`, with values to sort by, badges, and links to sources.
+
+The templates turn a `PageTable` into HTML; nothing here knows HTML.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pandas as pd
+
+from analysis.questions.finding_parts import CONTRADICTED, NOT_TESTABLE, SUPPORTED
+from analysis.report import words
+from analysis.statistics.verdicts import SAME_MODEL, VERDICTS
+from analysis.tables import PaperTable
+
+MOST_ROWS: Final = 400
+"""Rows of a table that stand on the page; all of them stand in its files."""
+
+_LONG: Final = 8
+"""Rows from which a table gets a box to filter it."""
+
+BADGES: Final = frozenset({*VERDICTS, SAME_MODEL, SUPPORTED, CONTRADICTED, NOT_TESTABLE})
+"""Words that are shown as badges wherever they fill a cell."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`sort` is what the column sorts by, empty where unknown; `title` a hint; `href` a place on the page; `badge` the
+    CSS class of a verdict."""
+
+    text: str
+    sort: str = ""
+    title: str = ""
+    href: str = ""
+    badge: str = ""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a column; `meaning` is shown as a hint."""
+
+    title: str
+    meaning: str
+    numeric: bool
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """`anchors` are ids of the rows, if links lead to them; `files` are the table's files beside the page."""
+
+    id: str
+    title: str
+    note: str
+    heads: tuple[Head, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    anchors: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def long(self) -> bool:
+        """Whether a box to filter the rows helps."""
+        return len(self.rows) > _LONG
+
+
+Link = Callable[[str, Mapping[str, str], Cell], Cell]
+"""Takes a column's title, the texts of the row and the cell; gives the cell with its links."""
+
+
+def page_table(
+    table: PaperTable,
+    link: Link | None = None,
+    anchors: Sequence[str] = (),
+    files: Sequence[str] = (),
+    id: str = "",
+    most: int = MOST_ROWS,
+) -> PageTable:
+    """A table as it stands on the page, its first `most` rows."""
+    titles = list(table.frame.columns)
+    heads = tuple(Head(title, table.meanings.get(title, ""), title in table.numeric) for title in titles)
+    values = table.sort[:most].to_dict("records")
+    rows = []
+    for texts, sorts in zip(table.frame[:most].to_dict("records"), values, strict=True):
+        row = {str(title): str(text) for title, text in texts.items()}
+        cells = [_cell(row[title], sorts[title]) for title in titles]
+        rows.append(tuple(link(title, row, cell) if link else cell for title, cell in zip(titles, cells, strict=True)))
+    note = f"{_cut(len(table.frame), files, most)}{table.note}"
+    anchors = anchors[:most]
+    return PageTable(id or f"table-{table.name}", table.title, note, heads, tuple(rows), tuple(anchors), tuple(files))
+
+
+def _cut(rows: int, files: Sequence[str], most: int) -> str:
+    if rows <= most:
+        return ""
+    where = ", all of them in the files below" if files else ""
+    return f"The first {most:,} of {rows:,} rows{where}. "
+
+
+def _cell(text: str, sort: Any) -> Cell:
+    cell = Cell(text, "" if pd.isna(sort) else _sort_value(sort))
+    return replace(cell, badge=words.slug(text)) if text in BADGES else cell
+
+
+def _sort_value(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(float(value)) if math.isfinite(value) else ""
+    return str(value)

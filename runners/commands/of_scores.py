@@ -1,0 +1,96 @@
+"""Commands on score tables: report, analyze, recommend, power. What they do is imported when they are called."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aggregation_lab.errors import StudyError
+from runners.commands.arguments import (
+    BaselineOption,
+    CorrectionOption,
+    DrawsOption,
+    MapOption,
+    OutArgument,
+    ReportOption,
+    ScaleOption,
+    SourceArgument,
+)
+from runners.console.terminal import screen
+
+if TYPE_CHECKING:
+    from analysis.settings import Settings
+
+
+def report(
+    out: OutArgument,
+    to: ReportOption = None,
+    baseline: BaselineOption = None,
+    scale: ScaleOption = "absolute",
+    correction: CorrectionOption = "BH",
+    draws: DrawsOption = 2000,
+) -> None:
+    """Analyse a study and write its report: answers, tables, figures, methods; OUT/report where --to is not given."""
+    from runners.commands import report_commands
+
+    folder = to or out / "report"
+    how, settings = report_commands.reading(baseline, ()), analysis_settings(scale, correction, draws)
+    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen()))
+
+
+def analyze(
+    scores: SourceArgument,
+    to: ReportOption = None,
+    baseline: BaselineOption = None,
+    mapped: MapOption = None,
+    scale: ScaleOption = "absolute",
+    correction: CorrectionOption = "BH",
+    draws: DrawsOption = 2000,
+) -> None:
+    """The same report from anybody's score table: task, aggregation, seed, value, and more columns if there."""
+    from runners.commands import report_commands
+
+    folder = to or Path(f"{Path(scores).stem}_report")
+    how, settings = report_commands.reading(baseline, mapped or ()), analysis_settings(scale, correction, draws)
+    raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen()))
+
+
+def recommend(
+    source: SourceArgument,
+    n_train: Annotated[float, typer.Option("--n-train", help="Training cases of the new task.")],
+    task_type: Annotated[str, typer.Option("--type", help="segmentation, classification, detection or regression.")],
+    group: Annotated[str | None, typer.Option("--group", help="Clinical group; a new one where not given.")] = None,
+    baseline: BaselineOption = None,
+    mapped: MapOption = None,
+    draws: DrawsOption = 500,
+) -> None:
+    """Which aggregation for a new task, by what was found here; it may abstain."""
+    from runners.commands import report_commands
+
+    how, settings = report_commands.reading(baseline, mapped or ()), analysis_settings("absolute", "BH", draws)
+    raise typer.Exit(report_commands.show_recommendation(source, n_train, task_type, group, how, settings, screen()))
+
+
+def power(
+    source: SourceArgument,
+    baseline: BaselineOption = None,
+    mapped: MapOption = None,
+    draws: DrawsOption = 2000,
+) -> None:
+    """What the seeds at hand can show, and how many it takes for the margins."""
+    from runners.commands import report_commands
+
+    how, settings = report_commands.reading(baseline, mapped or ()), analysis_settings("absolute", "BH", draws)
+    raise typer.Exit(report_commands.show_power(source, how, settings, screen()))
+
+
+def analysis_settings(scale: str, correction: str, draws: int) -> "Settings":
+    from analysis.settings import Settings
+
+    for option, value, allowed in (
+        ("--scale", scale, ("absolute", "relative", "standardised")),
+        ("--correction", correction, ("BH", "Holm", "none")),
+    ):
+        if value not in allowed:
+            raise StudyError(f"{option} {value}: is unknown; it takes {', '.join(allowed)}")
+    return Settings(scale=scale, correction=correction, draws=draws)  # type: ignore[arg-type]

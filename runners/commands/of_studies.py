@@ -1,0 +1,98 @@
+"""Commands on a study: run-grid, plan, status, scores. What they do is imported when they are called."""
+
+from typing import Annotated
+
+import typer
+
+from aggregation_lab.errors import StudyError
+from runners.commands.arguments import (
+    DataOption,
+    DeviceOption,
+    JobsOption,
+    OnlyOption,
+    OutArgument,
+    OutOption,
+    RerunOption,
+    StudyArgument,
+)
+from runners.console.terminal import screen
+from runners.options import EngineName, GridOptions, Rerun
+
+
+def run_grid(
+    study: StudyArgument,
+    data: DataOption = None,
+    out: OutOption = None,
+    jobs: JobsOption = None,
+    only: OnlyOption = None,
+    rerun: RerunOption = Rerun.MISSING,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, train nothing.")] = False,
+    device: DeviceOption = None,
+    engine: Annotated[
+        EngineName,
+        typer.Option(
+            "--engine", help="local: processes of this machine; slurm: jobs of a cluster; debug: this process."
+        ),
+    ] = EngineName.LOCAL,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option("--slurm", metavar="KEY=VALUE", help="A field of the study's slurm section, such as hours=12."),
+    ] = None,
+) -> None:
+    """Train what is missing of a study, in parallel, and write its tables.
+
+    Exit code 0: all chosen runs are finished; 1: some are not; 2: the study is at fault; 130: interrupted.
+    """
+    from runners.commands.show_plan import show_plan
+    from runners.commands.study_commands import open_study
+    from runners.execution.grid import run_study
+    from runners.execution.slurm.submit import overridden
+    from runners.planning.study_file import faults_in
+
+    options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
+    opened, file, folder = open_study(study, data, out)
+    if slurm and engine is not EngineName.SLURM:
+        raise StudyError("--slurm: needs --engine slurm")
+    opened = overridden(opened, slurm or ())
+    with faults_in(file):
+        if dry_run:
+            raise typer.Exit(show_plan(opened, folder, options, screen()))
+        raise typer.Exit(run_study(opened, file, folder, options, screen()))
+
+
+def plan(
+    study: StudyArgument,
+    data: DataOption = None,
+    out: OutOption = None,
+    jobs: JobsOption = None,
+    only: OnlyOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Show a study's runs, images and time, and what is finished already; nothing is written."""
+    from runners.commands.show_plan import show_plan
+    from runners.commands.study_commands import open_study
+    from runners.planning.study_file import faults_in
+
+    options = GridOptions(jobs, tuple(only or ()), device=device)
+    opened, file, folder = open_study(study, data, out)
+    with faults_in(file):
+        raise typer.Exit(show_plan(opened, folder, options, screen()))
+
+
+def status(out: OutArgument) -> None:
+    """Show the state of every run that is not finished, with the reason."""
+    from runners.commands import study_commands
+
+    raise typer.Exit(study_commands.show_status(out, screen()))
+
+
+def scores(
+    out: OutArgument,
+    metric: Annotated[str | None, typer.Option("--metric", help="score, DSC, AUC ...; else each task's own.")] = None,
+    fraction: Annotated[float | None, typer.Option("--fraction", help="One fraction only.")] = None,
+) -> None:
+    """Print the per-task table of the aggregations beside the floor, and write it as scoreboard.csv."""
+    from runners.commands import study_commands
+
+    raise typer.Exit(study_commands.show_scores(out, metric, fraction, screen()))

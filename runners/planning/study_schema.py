@@ -1,0 +1,160 @@
+"""A study file: which data, which aggregations, fractions and seeds, which model, how it is trained."""
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from aggregation_lab.aggregation import PARADIGMS, Aggregation, user_partition
+from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
+from aggregation_lab.errors import StudyError
+from aggregation_lab.manifest import DEFAULT_MARGIN
+from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
+from runners.planning.fields import (
+    Aggregations,
+    AnyTasks,
+    FilePath,
+    Fractions,
+    Groups,
+    Margins,
+    Name,
+    Seed,
+    Seeds,
+    Subjects,
+    Tasks,
+    unknown_tasks,
+)
+from runners.planning.slurm_settings import SlurmSettings
+
+BUDGETS: dict[str, dict[str, float]] = {
+    "smoke": {"passes": 1, "min_steps": 4, "evaluations": 3},
+    "small": {"passes": 11, "min_steps": 100, "evaluations": 6},
+    "full": {"passes": 60, "min_steps": 400, "evaluations": 12},
+}
+"""What the one dial sets in `training`; fields written in the study file win."""
+
+
+class PhantomSettings(Config):
+    """Speckle phantoms that stand in for data: written to OUT/data where neither data.root nor --data is given."""
+
+    tasks: Tasks | None = None
+    """Challenge task ids; empty takes the phantoms' own selection."""
+    scale: float = Field(0.04, gt=0, le=1)
+    """Images per task as a share of the challenge's."""
+    minimum: int = Field(32, ge=1, le=10_000)
+    """Least images of a task, whatever the scale."""
+    maximum: int = Field(160, ge=1, le=10_000)
+    """Most images of a task, whatever the scale."""
+    image_size: int = Field(128, ge=32, le=1024)
+    """Longer side of the images in pixels."""
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _drawable(self) -> "PhantomSettings":
+        unknown = [name for name in self.tasks or () if name not in CHALLENGE_TASKS]
+        if unknown:
+            raise ValueError(f"tasks holds {unknown_tasks(unknown, CHALLENGE_TASKS, 'the challenge')}")
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum is {self.minimum} but maximum {self.maximum}; it takes minimum <= maximum")
+        return self
+
+
+class FolderConfig(Config):
+    """Where the images are, how they are grouped and how they are divided."""
+
+    root: FilePath | None = None
+    """Folder in the challenge's layout; relative paths start at the study file. Empty: phantoms."""
+    phantoms: PhantomSettings = PhantomSettings()
+    tasks: Tasks | None = None
+    """Tasks of the study; empty takes every task of the folder."""
+    groups: Groups = Field(default_factory=dict)
+    """Clinical group by task, where it differs from the default."""
+    subjects: Subjects = Field(default_factory=dict)
+    """Regular expression that finds the subject in a file name, by source or task."""
+    laterality: AnyTasks = ()
+    """Tasks whose target tells left from right: never mirrored. The challenge's own are known."""
+    shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    """Shares of train, val and test."""
+    split_seed: Seed = 0
+    """Seed of the one split over all tasks."""
+    split: FilePath | None = None
+    """A split drawn before, to be used again; relative paths start at the study file."""
+
+    @field_validator("shares")
+    @classmethod
+    def _whole(cls, shares: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+            raise ValueError("takes three shares greater than 0 that add up to 1: train, val, test")
+        return shares
+
+
+class DataConfig(TargetRules, FolderConfig):
+    """The data of a study: where they are, and how their targets are written."""
+
+
+class Study(Config):
+    """A study file, checked. Everything that decides a result is in here, before anything is trained."""
+
+    name: Name
+    """Letters, digits, dot, dash, underscore."""
+    data: DataConfig = DataConfig()
+    aggregations: Aggregations = {"TS": None, "CG": None, "AU": None}
+    """TS, CG, AU by name, and partitions of one's own as {unit: [tasks]}."""
+    fractions: Fractions = (1.0,)
+    """Shares of the training components."""
+    seeds: Seeds = (0,)
+    """A list of seeds, or how many."""
+    budget: Literal["smoke", "small", "full"] = "small"
+    """One dial for the length of training; see BUDGETS."""
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    margins: Margins = Field(default_factory=dict)
+    """Largest loss of unit-free score that counts as no loss, by task or task type; `default` for the others (0.02).
+    Fixed here before the runs, used by the analysis."""
+    slurm: SlurmSettings = SlurmSettings()
+    """What `--engine slurm` asks the cluster for; no run's id depends on it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_budget(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        training = value.get("training")
+        preset = BUDGETS.get(str(value.get("budget", "small")), {})
+        if training is None or isinstance(training, dict):
+            value = {**value, "training": {**preset, **(training or {})}}
+        return value
+
+    @field_validator("training")
+    @classmethod
+    def _fits_the_model(cls, training: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
+        if "model" in info.data:  # else the model has a fault of its own, which is reported
+            check_frozen(info.data["model"], training)
+        return training
+
+    def margin(self, task: Task) -> float:
+        """Margin of a task: its own, else its type's, else the default."""
+        for key in (task.name, str(task.type), "default"):
+            if key in self.margins:
+                return self.margins[key]
+        return DEFAULT_MARGIN
+
+    def partitions(self, tasks: dict[str, Task]) -> list[Aggregation]:
+        """The aggregations over the data's tasks.
+
+        Raises `StudyError` where the study names a task the data lacks, or a partition is none.
+        """
+        types = {str(task_type) for task_type in TaskType}
+        named = {
+            "data.groups": set(self.data.groups),
+            "training.loss_weights": set(self.training.loss_weights),
+            "margins": set(self.margins) - types - {"default"},
+        }
+        for field, names in named.items():
+            unknown = names - set(tasks)
+            if unknown:
+                raise StudyError(f"{field}: {unknown_tasks(unknown, tasks, 'the study')}")
+        ordered = [tasks[name] for name in sorted(tasks)]
+        return [
+            PARADIGMS[name](ordered) if units is None else user_partition(name, units, ordered)
+            for name, units in self.aggregations.items()
+        ]

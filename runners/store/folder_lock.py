@@ -1,0 +1,44 @@
+"""Locks of an output folder, each held for moments: runs themselves are claimed one by one."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aggregation_lab.errors import StudyError
+from aggregation_lab.files import cannot_be_written
+
+PREPARING, COLLECTING = ".preparing.lock", ".collecting.lock"
+LOCKS = (PREPARING, COLLECTING)
+
+
+@contextmanager
+def locked(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock `file`; `waiting` is called once where another process holds it.
+
+    Raises `StudyError` where the folder is read-only, `AgglabError` where the disk is full.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waiting()
+            lock.acquire()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise cannot_be_written(file.parent, error) from error
+        reason = error.strerror or str(error)
+        if os.path.lexists(file):
+            advice = "make it writable or delete it, or choose another --out"
+            raise StudyError(f"{file}: cannot be used ({reason}); {advice}") from error
+        advice = "choose another --out, or work on a copy that can be written"
+        raise StudyError(f"{file.parent}: cannot be written ({reason}); {advice}") from error
+    try:
+        yield
+    finally:
+        lock.release()

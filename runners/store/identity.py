@@ -1,0 +1,55 @@
+"""study.json: what an output folder belongs to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aggregation_lab.errors import StudyError
+from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
+from runners.planning.study_file import parse_study
+from runners.planning.study_schema import Study
+
+FORMAT = 1
+"""Number of the form of study.json."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What an output folder belongs to; the digests are None until they are known."""
+
+    study: Study
+    dataset: str | None = None
+    split: str | None = None
+
+    def write(self, file: Path) -> None:
+        settings = self.study.model_dump(mode="json")
+        # A list, because JSON objects are written with sorted keys and the order of aggregations is the reader's.
+        settings["aggregations"] = [{name: units} for name, units in settings["aggregations"].items()]
+        write_sealed(file, {"format": FORMAT, "study": settings, "dataset": self.dataset, "split": self.split})
+
+
+def read_identity(file: Path) -> Identity | None:
+    """The content of `file`; None where it is not there. Raises `StudyError` where it is damaged or foreign."""
+    damaged = f"{file}: was not written by agglab, or is damaged"
+    try:
+        value = read_sealed(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StudyError(f"{file}: cannot be read ({error.strerror}); choose another --out") from error
+    except ValueError as error:
+        raise StudyError(f"{damaged} ({error}); restore it, or choose another --out") from error
+    digests = value.get("dataset"), value.get("split")
+    typed = all(isinstance(digest, str | None) for digest in digests)
+    if not typed or value.keys() != {"format", "study", "dataset", "split"}:
+        raise StudyError(f"{damaged}; choose another --out")
+    if value["format"] != FORMAT:
+        raise StudyError(
+            f"{file}: has format {value['format']}, this agglab reads {FORMAT}; choose another --out, "
+            "or use the agglab that made it"
+        )
+    try:
+        study = parse_study(value["study"], str(file))
+    except StudyError as error:
+        first = str(error).splitlines()[0]
+        raise StudyError(f"{first}; its settings are not valid in this agglab, choose another --out") from error
+    return Identity(study, *digests)

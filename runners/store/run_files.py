@@ -1,0 +1,86 @@
+"""What the small JSON files of a run say. One that is damaged, or holds other types, says nothing."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+
+from runners.planning.plan import RunKey
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, from_attributes=True, ser_json_inf_nan="constants")
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self | None:
+        """None where the text is not what this file says."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return None
+
+
+def _or_else(default: Any) -> WrapValidator:
+    """A field that is read as `default` where it holds another type, without making the whole file damaged."""
+
+    def read(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            return default
+
+    return WrapValidator(read)
+
+
+class RunProgress(_Content):
+    """How far a worker has come with its run; NaN before the first loss and score."""
+
+    step: int = Field(ge=0, lt=2**53)
+    steps: int = Field(gt=0, lt=2**53)
+    loss: float
+    score: float
+    phase: str
+
+
+class ClaimContent(_Content):
+    """claim-N.json. As it is by default, a claim belongs to nobody on this machine."""
+
+    host: str = ""
+    namespace: str = ""
+    process: int = Field(0, gt=0, lt=2**31)
+    birth: str = ""
+    token: str = ""
+    job: str = ""
+    progress: Annotated[RunProgress | None, _or_else(None)] = None
+
+
+class Failure(_Content):
+    """error.json."""
+
+    message: str
+    when: str = ""
+    job: str = ""
+    traceback: tuple[str, ...] = ()
+
+
+class Done(_Content):
+    """done.json: the id of the run, what it took, and the SHA-256 of the tables that it wrote."""
+
+    run: str
+    seconds: Annotated[float, Field(ge=0, lt=1e12), _or_else(0.0)] = 0.0
+    digests: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
+
+
+class _TaskName(_Content):
+    name: str
+
+
+class SpecKey(_Content):
+    """What of spec.json stays when the study's settings change."""
+
+    tasks: list[_TaskName]
+    fraction: float
+    seed: int
+
+    @property
+    def key(self) -> RunKey:
+        return tuple(task.name for task in self.tasks), self.fraction, self.seed

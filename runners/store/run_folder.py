@@ -1,0 +1,149 @@
+"""The folder of one run. Its state is read off its files, never stored, so no crash can make it lie.
+
+    spec.json       what the run is
+    claim-N.json    a worker has it, or had it (runners.store.claims)
+    checkpoint.pt   where an interrupted run continues
+    error.json      why it failed, with the traceback; log.txt has what it printed
+    done.json       finished; its tables lie beside it
+
+done wins over a living claim, that over an error, that over nothing. A claim whose holder has ended counts for nothing.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from aggregation_lab.files import cannot_be_written, read_bytes, sweep, write_json
+from aggregation_lab.run import CHECKPOINT, DONE, SPEC
+from aggregation_lab.storage.sealed_json import read_sealed
+from runners.planning.plan import PlannedRun
+from runners.store import claims
+from runners.store.process_identity import slurm_job
+from runners.store.run_files import Done, Failure, RunProgress
+
+ERROR, LOG = "error.json", "log.txt"
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    STALE = "stale"
+
+
+def counted(states: Sequence[State]) -> str:
+    """How many there are of each, such as `3 done, 1 failed`."""
+    return ", ".join(f"{states.count(state)} {state}" for state in State if state in states)
+
+
+@dataclass(frozen=True)
+class Status:
+    """State of a run, and why; `progress` of a run under way is what its worker last said of it.
+
+    `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took. `damaged`: there
+    is a result, but not to be used.
+    """
+
+    state: State
+    reason: str = ""
+    progress: RunProgress | None = None
+    job: str = ""
+    seconds: float = 0.0
+    damaged: bool = False
+
+
+def run_state(folder: Path, run_id: str) -> Status:
+    """State of the run in `folder`, which need not exist; never stale."""
+    try:
+        names = set(os.listdir(folder))
+    except OSError:
+        return Status(State.PENDING)
+    done, fault = _read_done(folder, run_id) if DONE in names else (None, "")
+    if done:
+        return Status(State.DONE, seconds=done.seconds)
+    number = claims.latest(names)
+    claim = claims.living(folder, number) if number else None
+    if claim is not None:
+        job = f", Slurm job {claim.job}" if claim.job else ""
+        step = f"step {claim.progress.step}/{claim.progress.steps}, " if claim.progress else ""
+        reason = f"{step}process {claim.process} on {claim.host or 'another machine'}{job}"
+        return Status(State.RUNNING, reason, claim.progress, claim.job)
+    failure = _read_failure(folder)
+    if failure:
+        return Status(State.FAILED, failure.message, job=failure.job)
+    if fault:
+        return Status(State.PENDING, f"its {DONE} {fault}; it is trained again", damaged=True)
+    if CHECKPOINT in names:
+        return Status(State.PENDING, "interrupted; continues from its checkpoint")
+    return Status(State.PENDING, "interrupted before its first checkpoint" if number else "")
+
+
+def read_done(folder: Path, run_id: str) -> Done | None:
+    """What the finished run in `folder` left; a `done.json` that is damaged or of another run says nothing."""
+    return _read_done(folder, run_id)[0]
+
+
+def _read_done(folder: Path, run_id: str) -> tuple[Done | None, str]:
+    """What `done.json` says, or nothing and what is wrong with it."""
+    try:
+        done = Done.model_validate(read_sealed(folder / DONE))
+    except FileNotFoundError:
+        return None, ""
+    except OSError as error:
+        return None, f"cannot be read ({error.strerror})"
+    except ValueError:
+        return None, "is damaged"
+    return (done, "") if done.run == run_id else (None, f"is of another run, {done.run[:40]}")
+
+
+def _read_failure(folder: Path) -> Failure | None:
+    try:
+        return Failure.parse(read_bytes(folder / ERROR))
+    except OSError:
+        return None
+
+
+@contextmanager
+def claimed(folder: Path, run: PlannedRun) -> Iterator[claims.Claim | None]:
+    """Claim a run's folder for this process; None where the run is not to be had: another has it, or it has ended.
+
+    Removes what an earlier attempt left half written. Raises `AgglabError` where the folder cannot be written.
+    """
+    claim = claims.take(folder)
+    if claim is None:
+        yield None
+        return
+    with claim:
+        try:
+            ended = bool(read_done(folder, run.id) or _read_failure(folder))  # since the caller last looked
+            if not ended:
+                sweep(folder, ("*",))
+                if not (folder / SPEC).is_file():
+                    write_json(folder / SPEC, run.spec.to_json())
+        except FileNotFoundError:
+            ended = True  # here: another grid has set the folder aside at this moment
+        except OSError as error:
+            raise cannot_be_written(folder, error) from error
+        yield None if ended else claim
+
+
+def record_failure(folder: Path, message: str, trace: str = "") -> None:
+    """Mark the run as failed. The caller holds its claim."""
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    # A path in the message may hold bytes that are no text, which neither JSON nor a terminal takes.
+    message, trace = (text.encode(errors="backslashreplace").decode() for text in (message, trace))
+    failure = Failure(message=message, when=when, job=slurm_job(), traceback=tuple(trace.splitlines()))
+    write_json(folder / ERROR, failure.model_dump())
+
+
+def latest_holder(folder: Path) -> int | None:
+    """Process of this machine that has claimed the run and not let go, be it alive or dead; None for any other."""
+    try:
+        return claims.holder(folder, claims.latest(os.listdir(folder)))
+    except OSError:
+        return None  # another grid has set it aside at this moment, or it is no folder
