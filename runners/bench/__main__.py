@@ -13,20 +13,23 @@ from runners.bench.analysis_speed import analysis
 from runners.bench.grid import overhead, peers
 from runners.bench.growth import growth, more_data
 from runners.bench.measuring import Table
+from runners.bench.recipe.scores import recipe
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.training import bare, experts, frozen, loading, scoring, workers
 from runners.planning import cost
 
 PARTS: dict[str, Callable[[Setting], Table]] = {
     part.__name__: part
-    for part in (bare, experts, frozen, loading, workers, scoring, peers, overhead, growth, more_data, analysis)
+    for part in (bare, experts, frozen, loading, workers, scoring, peers, overhead, growth, more_data, analysis, recipe)
 }
+ON_REQUEST = (recipe.__name__,)
+"""Parts that say something after many passes only, and so run where they are named."""
 DATA = "AGGLAB_BENCH_DATA"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("runners.bench", description="What a study costs, as ratios.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all but the last")
     folder = os.environ.get(DATA)
     parser.add_argument(
         "--data", type=Path, default=Path(folder) if folder else None,
@@ -34,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )  # fmt: skip
     parser.add_argument("--share", type=float, default=SHARE, help="share of the rows of --data")
     parser.add_argument("--passes", type=float, default=PASSES, help="passes over them")
+    parser.add_argument("--size", type=int, default=Setting.size, help="side of the images, pixels")
     options = parser.parse_args(arguments)
     for name in options.parts:
         if name not in PARTS:
@@ -42,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{time.strftime('%Y-%m-%d', time.gmtime())}, {versions()}, {cost.cores()} cores, {pick_device()}", flush=True
     )
     with tempfile.TemporaryDirectory(prefix="agglab-bench-") as scratch:
-        setting = Setting(Path(scratch), options.data, options.share, options.passes)
-        for name in options.parts or PARTS:
+        setting = Setting(Path(scratch), options.data, options.share, options.passes, options.size)
+        for name in options.parts or [name for name in PARTS if name not in ON_REQUEST]:
             start = time.monotonic()
             table = PARTS[name](setting)
             print(f"\n{table}\n\n({name}: {time.monotonic() - start:.0f} s)", flush=True)

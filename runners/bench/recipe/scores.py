@@ -1,0 +1,99 @@
+"""Scores of the model under TS and of plain networks on the same images, passes and schedule."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab.config import ModelConfig, TrainingConfig
+from aggregation_lab.data.cache import open_cache
+from aggregation_lab.data.challenge import read_dataset
+from aggregation_lab.data.splits.split import draw_split
+from aggregation_lab.floor import floor_prediction
+from aggregation_lab.run import RunSpec
+from aggregation_lab.scoring import case_rows, score_rows
+from aggregation_lab.tasks import Task
+from aggregation_lab.training.batches import TaskCases
+from aggregation_lab.training.device import pick_device
+from aggregation_lab.training.evaluation import Evaluator
+from aggregation_lab.training.objective import Objective
+from aggregation_lab.training.optimizer import make_optimizer
+from aggregation_lab.training.trainer import Trainer
+from runners.bench.measuring import Cell, Table
+from runners.bench.recipe.plain_models import RESNET, UNET, PlainModel, plain_models
+from runners.bench.setting import Setting, write_bench_study
+from runners.planning.study_file import read_study_file
+from runners.store.prepared_data import Prepared
+
+OURS = "agglab"
+MODELS = (OURS, UNET, RESNET)
+BETTER = "agglab / better peer"
+COLUMNS = ("test score - floor's", "floor", *MODELS, BETTER, *(f"{name} s" for name in MODELS))
+GOAL = 0.97
+"""What the model reaches of the better peer, at least."""
+
+
+def recipe(setting: Setting) -> Table:
+    """Each task trained by itself, by the model and by plain networks; then the mean of each task type."""
+    file, data = write_bench_study(setting)
+    study, dataset = read_study_file(file), read_dataset(data)
+    prepared = Prepared(dataset, draw_split(dataset), open_cache(dataset, setting.size, setting.scratch / "cache"))
+    rows = pd.DataFrame(
+        [
+            {"name": task.name, "type": str(task.type), **_side_by_side(task, prepared, study.model, study.training)}
+            for task in dataset.tasks.values()
+        ]
+    )
+    means = rows.drop(columns="name").groupby("type", as_index=False).mean()
+    every = pd.concat([rows, means.assign(name="mean, " + means["type"])])
+    every[BETTER] = every[OURS] / every.reindex(columns=[UNET, RESNET]).max(axis=1)
+    note = (
+        f"Random start, TS, one split and seed, {setting.passes:g} passes of {setting.share:.0%} of the rows, "
+        f"{setting.size} px, {study.training.learning_rate:g} as everybody's learning rate, {pick_device()}. Scores are "
+        f"unit-free; goal of the means: {BETTER} >= {GOAL}. s: seconds of training steps."
+    )
+    return Table("Recipe", COLUMNS, tuple(_cells(row) for _, row in every.iterrows()), note)
+
+
+def _cells(row: pd.Series) -> tuple[Cell, ...]:
+    figures = row.reindex(COLUMNS[1:])
+    return (str(row["name"]), *("" if pd.isna(figure) else float(figure) for figure in figures))
+
+
+def _side_by_side(task: Task, prepared: Prepared, model: ModelConfig, training: TrainingConfig) -> dict[str, float]:
+    """Test scores minus the floor's, and seconds of training, of every model that there is for the task."""
+    spec = RunSpec((task,), 1.0, 0, model, training, data="bench")
+    trainers = {OURS: _trainer(spec, prepared)}
+    for name, plain in plain_models(task).items():
+        trainers[name] = _trainer(spec, prepared)
+        put_into(trainers[name], plain)
+    test = trainers[OURS].test_cases[0]
+    floor = floor_prediction(task, trainers[OURS].train_cases[0].cases, prepared.cache)
+    root = prepared.dataset.root
+    found = {"floor": unit_free_score(test, np.repeat(floor[None], len(test), axis=0), root)}
+    for name, trainer in trainers.items():
+        trainer.train(lambda progress: None, checkpoint_seconds=float("inf"))
+        found[name] = unit_free_score(test, trainer.evaluator.predict(test).values, root) - found["floor"]
+        found[f"{name} s"] = trainer.ledger.train_seconds
+    return found
+
+
+def _trainer(spec: RunSpec, prepared: Prepared) -> Trainer:
+    return Trainer(spec, prepared.dataset, prepared.split, prepared.cache, Path(), pick_device())
+
+
+def put_into(trainer: Trainer, plain: PlainModel) -> None:
+    """Let a run of one task train another network, from everything else as it is."""
+    model: Any = plain.to(trainer.device)
+    trainer.model = model
+    trainer.evaluator = Evaluator(model, trainer.store, trainer.to_input, trainer.precision)
+    trainer.optimizer = make_optimizer(model, trainer.config, trainer.device)
+    trainer.objective = Objective(trainer.spec, model, trainer.to_input, trainer.precision)
+    trainer.objective.loss_of = dict.fromkeys(trainer.tasks, plain.loss)
+
+
+def unit_free_score(cases: TaskCases, values: np.ndarray, root: Path) -> float:
+    """The unit-free score of normalised predictions, one per case, in pixels of the original images."""
+    scores = score_rows(cases.task, case_rows(cases.task, cases.cases, values, root)).set_index("metric")["value"]
+    return float(scores.get("score", scores[cases.task.type.primary.name]))
