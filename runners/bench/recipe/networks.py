@@ -1,6 +1,6 @@
 """Plain networks that the recipe is measured against (docs/recipe.md): a small U-Net and a ResNet18, random start.
 
-They read what agglab's model reads, images B x 3 x S x S with S a multiple of 32.
+They read what agglab's model reads, images B x 3 x S x S with S a multiple of 16.
 """
 
 from typing import Any

@@ -47,11 +47,12 @@ def recipe(setting: Setting) -> Table:
     )
     means = rows.drop(columns="name").groupby("type", as_index=False).mean()
     every = pd.concat([rows, means.assign(name="mean, " + means["type"])])
-    every[BETTER] = every[OURS] / every.reindex(columns=[UNET, RESNET]).max(axis=1)
+    better = every[[UNET, RESNET]].max(axis=1)
+    every[BETTER] = every[OURS] / better.where(better > 0)  # no share of what a peer has not gained
     note = (
-        f"Random start, TS, one split and seed, {setting.passes:g} passes of {setting.share:.0%} of the rows, "
-        f"{setting.size} px, {study.training.learning_rate:g} as everybody's learning rate, {pick_device()}. Scores are "
-        f"unit-free; goal of the means: {BETTER} >= {GOAL}. s: seconds of training steps."
+        f"Random start, TS, one split and seed, {setting.described}, {setting.passes:g} passes, {setting.size} px, "
+        f"learning rate {study.training.learning_rate:g} for all, {pick_device()}. Scores are unit-free; goal of the "
+        f"means: {BETTER} >= {GOAL}. s: seconds of training steps."
     )
     return Table("Recipe", COLUMNS, tuple(_cells(row) for _, row in every.iterrows()), note)
 
