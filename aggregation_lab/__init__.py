@@ -14,6 +14,8 @@ Importing it imports nothing heavy; a name is imported when it is first used. On
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from aggregation_lab.version import __version__ as __version__
+
 if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` imports them
     from aggregation_lab.aggregation import Aggregation, Unit, all_task_unified, clinically_grouped, task_specific
     from aggregation_lab.errors import AgglabError
@@ -25,8 +27,6 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` im
     from analysis.report import write_report
     from analysis.settings import Settings
     from analysis.study import load_study
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CHALLENGE_TASKS",
@@ -62,21 +62,21 @@ _MODULES: Final = {
 }
 """Names by the module that they are imported from at their first use (PEP 562)."""
 
-_HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 if not TYPE_CHECKING:  # so that a type checker reports a name that is none of these
 
     def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
+        if name not in _MODULE_OF:
             from aggregation_lab.text import near_names
 
             meant = "" if name.startswith("_") else near_names(name, __all__)
             raise AttributeError(f"module {__name__} has no attribute {name}{meant}", name=name)
-        if _HOMES[name].startswith("analysis"):
+        if _MODULE_OF[name].startswith("analysis"):
             from aggregation_lab.shadowing import check_packages
 
             check_packages()
-        value = getattr(import_module(_HOMES[name]), name)
+        value = getattr(import_module(_MODULE_OF[name]), name)
         globals()[name] = value
         return value
 

@@ -33,7 +33,7 @@ class Aggregation:
     units: tuple[Unit, ...]
 
     def __post_init__(self) -> None:
-        home: dict[str, str] = {}
+        unit_of: dict[str, str] = {}
         for unit in self.units:
             fault = name_fault(unit.name)
             if fault:
@@ -41,12 +41,12 @@ class Aggregation:
             if not unit.tasks:
                 raise StudyError(f"aggregations.{self.name}.{unit.name}: has no task; give it one or take it out")
             for task in unit.tasks:
-                if task in home:
+                if task in unit_of:
                     raise StudyError(
-                        f"aggregations.{self.name}: task {task} stands in {home[task]} and in {unit.name}; "
+                        f"aggregations.{self.name}: task {task} stands in {unit_of[task]} and in {unit.name}; "
                         "a partition holds it once"
                     )
-                home[task] = unit.name
+                unit_of[task] = unit.name
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def user_partition(name: str, units: Mapping[str, Sequence[str]], tasks: Iterabl
     Raises `StudyError` where it names an unknown task, repeats one or misses one.
     """
     known = {task.name for task in tasks}
-    aggregation = Aggregation(name, tuple(Unit(unit, tuple(members)) for unit, members in units.items()))
+    aggregation = Aggregation(name, tuple(Unit(unit, tuple(sorted(members))) for unit, members in units.items()))
     unknown = sorted(set(aggregation.tasks) - known)
     missing = sorted(known - set(aggregation.tasks))
     if unknown:
@@ -91,4 +91,4 @@ def user_partition(name: str, units: Mapping[str, Sequence[str]], tasks: Iterabl
         raise StudyError(
             f"aggregations.{name}: misses task {', '.join(missing)}; a partition holds every task of the study"
         )
-    return Aggregation(name, tuple(Unit(unit.name, tuple(sorted(unit.tasks))) for unit in aggregation.units))
+    return aggregation

@@ -6,7 +6,7 @@ class AgglabError(Exception):
 
 
 class DataError(AgglabError):
-    """The data folder cannot be used as it is. `problems` holds every finding, not just the first."""
+    """The data folder cannot be used as it is. `problems` holds every problem, not just the first."""
 
     def __init__(self, message: str, problems: tuple = ()):
         super().__init__(message)
@@ -43,7 +43,7 @@ _MEMORY_WORDS = (
     "can't start new thread",
     "ALLOC_FAILED",
 )
-"""What errors without a type of their own say: the CPU's allocator, the system (mapping files and libraries, starting
+"""Messages of errors without a special type: the CPU's allocator, the system (mapping files and libraries, starting
 threads), oneDNN, MPS, cuBLAS and cuDNN."""
 
 

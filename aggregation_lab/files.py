@@ -20,7 +20,7 @@ _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 
 
 def cannot_be_written(path: Path, error: OSError) -> AgglabError:
-    """What to tell of a file or folder that refuses: a full disk, a limit, missing permission, something in its way."""
+    """The error for a file or folder that cannot be written: a full disk, a limit, missing permission, a file there."""
     return AgglabError(f"{path}: cannot be written ({error.strerror or error}); {_remedy(path, error.errno)}")
 
 
@@ -80,7 +80,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sweep(folder: Path, names: Iterable[str]) -> None:
-    """Remove what processes that were killed left of half-written files `names`. Nobody else may be writing them.
+    """Remove half-written files `names` that killed processes left. No other process may be writing them.
 
     Raises `AgglabError` where one cannot be removed.
     """
@@ -93,8 +93,7 @@ def sweep(folder: Path, names: Iterable[str]) -> None:
 
 
 def open_file(path: Path) -> BufferedReader:
-    """A regular file, open for reading. Raises `OSError`, also for a pipe or a device: those would be waited for, or
-    read, without end."""
+    """A regular file, open for reading. Raises `OSError`, also for a pipe or a device, which could be read forever."""
     return open(path, "rb", opener=open_regular)
 
 

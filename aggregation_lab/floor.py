@@ -1,7 +1,7 @@
 """The trivial floor of each task: a model that does not beat it has learned nothing.
 
-Majority class with the training frequencies as probabilities, mean box, mean points, and the mean mask cut where
-it fits the training masks best.
+Majority class with the training frequencies as probabilities, mean box, mean points, and the mean mask at the threshold
+with the best Dice on the training masks.
 """
 
 from typing import Any
@@ -15,13 +15,6 @@ from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
 from aggregation_lab.scoring import case_rows, score_rows
-from aggregation_lab.tasks import Task
-
-
-def floor_prediction(task: Task, train: pd.DataFrame, cache: ImageCache) -> np.ndarray:
-    """The one normalised prediction made for every case, from the training cases alone."""
-    targets = cache.masks[cache.mask_rows(train)] if task.type.masked else task.type.targets(train)
-    return task.type.floor(targets, task.classes)
 
 
 def floor_tables(
@@ -33,7 +26,8 @@ def floor_tables(
     for task in dataset.tasks.values():
         train = by_case.loc[split.cases("train", task.name, fraction)]
         test = by_case.loc[split.cases("test", task.name)]
-        prediction = floor_prediction(task, train, cache)
+        targets = cache.masks[cache.mask_rows(train)] if task.type.masked else task.type.targets(train)
+        prediction = task.type.floor(targets, task.classes)
         rows = case_rows(task, test, np.repeat(prediction[None], len(test), axis=0), dataset.root)
         labels: dict[str, Any] = {
             "run": FLOOR,

@@ -1,4 +1,4 @@
-"""What an analysis must know of a study and its score tables do not hold: margins, settings, digests, leakage.
+"""What an analysis needs besides the score tables of a study: margins, settings, digests, leakage.
 
 `manifest.json` lies beside the tables. A table from another trainer has none; `Manifest(study)` stands in.
 """

@@ -1,7 +1,7 @@
 """Names of tasks, groups and units.
 
-A name is kept as it was written but for what nobody sees: its Unicode form (NFC), blanks around it, and the kind of a
-blank. `NA`, `null`, `keys` or `..` are names like any other.
+A name is kept as written except for what nobody sees: its Unicode form (NFC), blanks around it, and the kind of a
+blank. `NA`, `null`, `keys` or `..` are ordinary names.
 """
 
 import difflib
@@ -31,7 +31,7 @@ def strip_all(text: str, others: str = "") -> str:
 
 
 def name_fault(name: str) -> str:
-    """What to do about a `name` that cannot name anything; "" where it can."""
+    """What to do about an invalid `name`; "" where it is valid."""
     if not name:
         return "write a name"
     if len(name) > LONGEST_NAME:
@@ -43,7 +43,7 @@ def name_fault(name: str) -> str:
 
 
 def squashed(text: str) -> str:
-    """The letters and digits of a column's name: what programs add to it or change in it left out."""
+    """The letters and digits of a column's name in small letters, to compare spellings."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(char for char in folded if char.isalnum())
 
@@ -60,10 +60,7 @@ def alike(names: Iterable[str]) -> list[list[str]]:
     """Sets of different names that differ only in case, blanks, dashes or Unicode form; each set sorted."""
     sets: dict[str, set[str]] = {}
     for name in names:
-        sets.setdefault(_bare(name), set()).add(name)
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        bare = "".join(char for char in folded if not char.isspace() and char not in "_-")
+        sets.setdefault(bare, set()).add(name)
     return [sorted(members) for _, members in sorted(sets.items()) if len(members) > 1]
-
-
-def _bare(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(char for char in folded if not char.isspace() and char not in "_-")

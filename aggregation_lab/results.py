@@ -50,7 +50,7 @@ class Table:
         return pa.schema(fields, {"agglab_table": self.name, "agglab_schema": SCHEMA_VERSION})
 
     def without(self, *names: str) -> "Table":
-        """The same table lacking some columns: a run is written before it is known to which aggregations it counts."""
+        """The same table lacking some columns: a run is written before its aggregations are known."""
         return Table(
             self.name,
             tuple(column for column in self.columns if column.name not in names),
@@ -60,9 +60,11 @@ class Table:
 
 TEXT, INT, FLOAT, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
-_RUN = Column("run", TEXT, "identity of the run: hash of everything that defines its result")
-_AGGREGATION = Column("aggregation", TEXT, "TS, CG, AU, floor, or a partition of the user's")
-_UNIT = Column("unit", TEXT, "unit of the aggregation the run trained")
+_RUN = (
+    Column("run", TEXT, "identity of the run: hash of everything that defines its result"),
+    Column("aggregation", TEXT, "TS, CG, AU, floor, or a partition of the user's"),
+    Column("unit", TEXT, "unit of the aggregation the run trained"),
+)
 _TASK = (
     Column("task", TEXT, "task id"),
     Column("type", TEXT, "segmentation, classification, detection or regression"),
@@ -76,9 +78,7 @@ _DESIGN = (
 SCORES = Table(
     "scores",
     (
-        _RUN,
-        _AGGREGATION,
-        _UNIT,
+        *_RUN,
         *_TASK,
         *_DESIGN,
         Column("n_train", INT, "training cases of this task at this fraction"),
@@ -95,9 +95,7 @@ SCORES = Table(
 CASES = Table(
     "cases",
     (
-        _RUN,
-        _AGGREGATION,
-        _UNIT,
+        *_RUN,
         *_TASK,
         *_DESIGN,
         Column("split", TEXT, "val or test"),
@@ -113,9 +111,7 @@ CASES = Table(
 RUNS = Table(
     "runs",
     (
-        _RUN,
-        _AGGREGATION,
-        _UNIT,
+        *_RUN,
         Column("tasks", TEXT, "task ids of the unit, joined by +"),
         *_DESIGN,
         Column("steps", INT, "optimiser steps"),
@@ -139,9 +135,7 @@ RUNS = Table(
 CURVES = Table(
     "curves",
     (
-        _RUN,
-        _AGGREGATION,
-        _UNIT,
+        *_RUN,
         *_TASK,
         *_DESIGN,
         Column("step", INT, "optimiser steps done"),
@@ -156,9 +150,7 @@ CURVES = Table(
 ROUTING = Table(
     "routing",
     (
-        _RUN,
-        _AGGREGATION,
-        _UNIT,
+        *_RUN,
         *_TASK,
         *_DESIGN,
         Column("block", INT, "transformer block, counted from 0"),
@@ -171,7 +163,7 @@ ROUTING = Table(
 TABLES = {table.name: table for table in (SCORES, CASES, RUNS, CURVES, ROUTING)}
 
 STUDY_LABELS = ("aggregation", "unit", "group")
-"""Columns that a study adds: a run does not know to which aggregations it counts, nor the study's clinical groups."""
+"""Columns that a study adds: a run knows neither its aggregations nor the study's clinical groups."""
 
 RUN_TABLES = {name: table.without(*STUDY_LABELS) for name, table in TABLES.items()}
 """The tables as a run writes them into its folder."""
@@ -211,10 +203,9 @@ def validate(frame: pd.DataFrame, table: Table, source: str = "") -> pa.Table:
 
 
 def _repeated(frame: pd.DataFrame, key: Sequence[str]) -> pd.Series:
-    """Rows whose key stood in an earlier row.
+    """Rows whose key occurs in an earlier row.
 
-    Rows in the order of their key, as `append` leaves them, are compared with their neighbours: much quicker than
-    looking every one up among all.
+    Rows in the order of their key, as `append` leaves them, are compared with their neighbours, which is much faster.
     """
     if len(frame) < 2:
         return pd.Series(False, frame.index)

@@ -1,8 +1,8 @@
-"""Whether Python imports this project's packages, or other people's files of the same names.
+"""Whether Python imports this project's packages, or a user's files of the same names.
 
-`analysis` and `runners` are names that anybody may give a script or a folder. Such a file hides the package of that
-name wherever its folder comes first on Python's path: in a notebook, under `python -m`, with `PYTHONPATH=.`. A folder
-without `__init__.py` hides it, too, where this project is installed as editable; modules of both are mixed then.
+A script or folder named `analysis` or `runners` hides the package of that name where its folder comes first on Python's
+path: in a notebook, under `python -m`, with `PYTHONPATH=.`. A folder without `__init__.py` hides it, too, where this
+project is installed as editable; modules of both are then mixed.
 """
 
 import sys

@@ -5,16 +5,15 @@ from collections.abc import Iterable
 
 
 def escaped(text: object, keep: str = "") -> str:
-    """`text` with every character that a terminal would obey, or not show, written as its escape (\\x1b, \\u202e).
+    """`text` with every character that a terminal would interpret, or not show, written as its escape (\\x1b, \\u202e).
 
     Such are control characters, line breaks, zero-width and direction marks, and halves of surrogate pairs; those in
     `keep` stay.
     """
-    return "".join(char if char.isprintable() or char in keep else _escape(char) for char in str(text))
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in str(text)
+    )
 
 
 def printable(text: str, most: int = 200) -> str:

@@ -34,13 +34,9 @@ class Context:
         """The contrasts with the common base, which is TS if there is one."""
         return [contrast for contrast in self.contrasts if contrast.base == self.study.aggregations[0]]
 
-    def at_full(self, contrast: Contrast) -> list[PairedGain]:
-        """Pairs of a contrast at the largest fraction of the study."""
-        return self.pairs[contrast, self.study.full]
-
     def by_fraction(self, contrast: Contrast) -> list[tuple[float, list[PairedGain]]]:
         """Pairs of a contrast at every fraction that has some."""
-        return [(fraction, pairs) for (own, fraction), pairs in self.pairs.items() if own == contrast and pairs]
+        return [(fraction, pairs) for (key, fraction), pairs in self.pairs.items() if key == contrast and pairs]
 
     def gains(self, contrast: Contrast, fraction: float) -> pd.DataFrame:
         """Rows of the frame `gains` of one contrast and fraction, by task."""

@@ -31,7 +31,7 @@ Frames = tuple[pd.DataFrame, ...]
 
 @dataclass(frozen=True)
 class Step:
-    """One statistic: what is said while it is computed, the frames it makes, and how; it may ask for earlier ones."""
+    """One statistic: the progress message, the frames it makes, and how; it may read earlier frames."""
 
     progress: str
     frames: tuple[str, ...]
@@ -131,9 +131,9 @@ def analyse(
 
 def _bounds(context: Context) -> list[str]:
     """What is not computed where there are very many aggregations."""
-    said, compared = [], len(context.contrasts)
+    notes, compared = [], len(context.contrasts)
     if compared > MOST_CONTRASTS:
-        said.append(f"Other choices of analysis were tried for the first {MOST_CONTRASTS} of {compared} contrasts.")
+        notes.append(f"Other choices of analysis were tried for the first {MOST_CONTRASTS} of {compared} contrasts.")
     if compared > guidelines.MOST_ARMS:
-        said.append(f"No guideline: the best of more than {guidelines.MOST_ARMS} aggregations is mostly the luckiest.")
-    return said
+        notes.append(f"No guideline: the best of more than {guidelines.MOST_ARMS} aggregations is mostly the luckiest.")
+    return notes

@@ -58,8 +58,7 @@ class Analysis(NamedFrames):
 
         Args:
             name: one of `analysis.figures.FIGURES`, or of the functions in `analysis.figures`.
-            ax: where to draw; a new figure of the right size where none is given. A figure of several panels is put
-                in the place of an Axes.
+            ax: where to draw; a new figure of the right size where none is given. Several panels replace an Axes.
             tasks: the tasks to show; means and fitted lines stay those of the whole study.
             order: tasks in the order in which they are to stand; others follow.
             labels: what to write instead of the name of a task, clinical group, contrast or aggregation.

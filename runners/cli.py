@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aggregation_lab import __version__
 from aggregation_lab.errors import AgglabError, ModelError, StudyError, is_out_of_memory
 from aggregation_lab.shadowing import ShadowedError, check_packages
 from aggregation_lab.text import escaped, printable
+from aggregation_lab.version import __version__
 from runners.commands.of_data import phantoms, validate
 from runners.commands.of_scores import analyze, power, recommend, report
 from runners.commands.of_studies import plan, run_grid, scores, status
-from runners.console.streams import lasting, reader_is_gone
+from runners.console.streams import reader_is_gone, robust_streams
 from runners.console.terminal import show_all_characters
 from runners.execution.worker_process import describe
 from runners.options import INTERRUPTED
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     A model that cannot be built is a fault of the study's `model` section; options that mean nothing give 2, too. A
     reader of the output that goes away, as `head` does, is no error.
     """
-    with lasting() as (output, _):
+    with robust_streams() as (output, _):
         show_all_characters()
         code = _exit_code(list(sys.argv[1:] if arguments is None else arguments))
         output.flush()

@@ -17,7 +17,7 @@ class Rerun(StrEnum):
 
 
 class EngineName(StrEnum):
-    """Where workers run: processes of this machine, jobs of a cluster, or this very process."""
+    """Where workers run: processes of this machine, jobs of a cluster, or this process."""
 
     LOCAL = "local"
     SLURM = "slurm"

@@ -52,7 +52,7 @@ if __name__ == "__main__":
 
 
 @dataclass
-class Arena:
+class GridUnderTest:
     """One grid and what is done to it. `counts` are interruptions by kind."""
 
     study: Path
@@ -101,12 +101,12 @@ class Arena:
 
     # ---- what is done to it --------------------------------------------------------------------------------------
 
-    def assault(self) -> None:
+    def interrupt_once(self) -> None:
         """Start the grid, sometimes twice, with a fault inside; kill workers; kill or stop it; damage what it left."""
-        name, (where, deed, files) = self.random.choice(list(INSIDE.items()))
+        name, (where, action, files) = self.random.choice(list(INSIDE.items()))
         with tempfile.TemporaryDirectory() as folder:
             mark = Path(folder) / "struck"
-            fault = Fault(where, deed, str(mark), self.random.choice(files), self.random.randint(1, 2))
+            fault = Fault(where, action, str(mark), self.random.choice(files), self.random.randint(1, 2))
             grids = [self.start(fault)]
             if self.random.random() < 0.25:
                 grids.append(self.start())
@@ -122,9 +122,9 @@ class Arena:
             for process in grids:
                 self.stop(process)
         self.damage("runs/*/checkpoint.pt")
-        for deed, chance in self.deeds.items():
+        for action, chance in self.damages.items():
             if self.random.random() < chance:
-                deed()
+                action()
 
     def kill_a_worker(self, grid: subprocess.Popen[str]) -> None:
         self.until_work_begins(grid)
@@ -141,7 +141,7 @@ class Arena:
         self.wait(grid)
 
     @property
-    def deeds(self) -> dict[Callable[[], None], float]:
+    def damages(self) -> dict[Callable[[], None], float]:
         """What is done to the files that a stopped grid has left, and how likely."""
         cut = ("runs/*/*.parquet", "runs/*/done.json", "floor/*.parquet", "cache/scan*", "prepared/*.parquet")
         turned = ("cache/images-*.npy", "cache/masks-*.npy", "cache/trunk-*/*.npy")
@@ -254,7 +254,7 @@ class Arena:
         assert not list(self.out.rglob(".*.part")), "half-written files are left"
 
 
-def storm(folder: Path, interruptions: int, seed: int) -> Counter[str]:
+def interrupt_repeatedly(folder: Path, interruptions: int, seed: int) -> Counter[str]:
     """Make at least so many interruptions, over as many grids as it takes. Returns how often each kind struck."""
     from numpy.random import default_rng
 
@@ -270,16 +270,16 @@ def storm(folder: Path, interruptions: int, seed: int) -> Counter[str]:
             break
         sizes = {"fractions": [0.5, 1.0], "seeds": 2}
         study = write_study(folder / f"{name}.yaml", model=model, training=training, **sizes)
-        calm = Arena(study, data, folder / f"{name}-reference", draw)
+        reference = GridUnderTest(study, data, folder / f"{name}-reference", draw)
         if turn < 2:
-            calm.run()
-        arena = Arena(study, data, folder / "grid", draw)
-        while counts.total() + arena.counts.total() < interruptions and not arena.complete():
-            arena.assault()
-            print(f"{counts.total() + arena.counts.total()} interruptions, {dict(arena.counts)}", flush=True)
-        arena.compare(calm.out)
-        counts += arena.counts
-        shutil.rmtree(arena.out)
+            reference.run()
+        grid = GridUnderTest(study, data, folder / "grid", draw)
+        while counts.total() + grid.counts.total() < interruptions and not grid.complete():
+            grid.interrupt_once()
+            print(f"{counts.total() + grid.counts.total()} interruptions, {dict(grid.counts)}", flush=True)
+        grid.compare(reference.out)
+        counts += grid.counts
+        shutil.rmtree(grid.out)
     return counts
 
 
@@ -318,7 +318,7 @@ def main() -> None:
     options = parser.parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="agglab-chaos-") as folder:
-        counts = storm(Path(folder), options.interruptions, options.seed)
+        counts = interrupt_repeatedly(Path(folder), options.interruptions, options.seed)
     text = report(counts, time.monotonic() - start)
     print(text)
     if options.write:

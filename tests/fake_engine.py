@@ -1,8 +1,8 @@
 """A stand-in for training that takes no time: counts steps, keeps a checkpoint, and misbehaves by task name.
 
 `raises` stops with a `TrainingError`, `crashes` with a bug that breaks its process for later runs, `killed` dies by
-SIGKILL at its third step, once, `doomed` always. `held` stays at its third step, with a checkpoint, until `let_go` is
-called, or until it is told to stop; `deaf` stays there, too, and does not listen to its orders. Starts and ends of runs
+SIGKILL at its third step, once, `doomed` always. `held` waits at its third step, with a checkpoint, until `release` is
+called, or until it has to stop; `deaf` waits there, too, and ignores the order to stop. Starts and ends of runs
 are lines of `trace.txt` in the output folder.
 """
 
@@ -27,7 +27,7 @@ BROKEN: list[str] = []
 """Names of runs that have broken this process, as an error of CUDA would."""
 
 GO = "go"
-"""File in the output folder that lets go of the runs that stay."""
+"""File in the output folder that releases the runs that wait."""
 
 
 class Interruption(Exception):
@@ -68,7 +68,7 @@ def train(spec, dataset, split, cache, folder: Path, *, report, threads, device)
         write_json(checkpoint, state)
         say = partial(report, SimpleNamespace(step=state["step"], steps=steps, loss=0.5, score=0.5, phase="training"))
         if state["step"] >= 3:
-            misbehave(name, folder)
+            fail_or_wait(name, folder)
             stay(name, folder, say)
         say()
     write_json(folder / "result.json", {"value": state["value"], "resumes": state["resumes"]})
@@ -83,13 +83,13 @@ def stay(name: str, folder: Path, say: Callable[[], None]) -> None:
         wait_for(lambda: (folder.parents[1] / GO).exists() or (name.startswith("held") and say()))
 
 
-def let_go(out: Path) -> None:
+def release(out: Path) -> None:
     """Runs that stay go on."""
     (out / GO).touch()
 
 
-def stays(folder: Path) -> bool:
-    """Whether the run of the folder has come to the step at which it stays."""
+def is_held(folder: Path) -> bool:
+    """Whether the run of the folder has reached the step at which it waits."""
     checkpoint = folder / "checkpoint.pt"
     return checkpoint.is_file() and json.loads(checkpoint.read_text())["step"] == 3
 
@@ -105,7 +105,7 @@ def trace(out: Path, kind: str) -> list[str]:
     return [line.split()[1] for line in lines if line.split()[0] == kind]
 
 
-def misbehave(name: str, folder: Path) -> None:
+def fail_or_wait(name: str, folder: Path) -> None:
     if name == "raises":
         raise TrainingError("step 3: the loss of task raises is nan; lower training.learning_rate")
     if name == "crashes":

@@ -19,11 +19,11 @@ class Fault:
 
     die: SIGKILL when half of the file is written. full: from then on every write finds no space left; late: only the
     system's own, in the end, does. readonly: no file can be made from then on. clock: the time of day jumps by a day.
-    It strikes one process; `mark` is the file by which they know.
+    It applies to one process; `mark` is the file by which the others know.
     """
 
     where: str
-    deed: str
+    action: str
     mark: str
     file: str = ""
     number: int = 1
@@ -36,7 +36,7 @@ def plant(where: str) -> None:
     fault = Fault(**json.loads(os.environ[FAULT]))
     if fault.where != where:
         return
-    if fault.deed == "clock":
+    if fault.action == "clock":
         real_time, jump = time.time, random.Random(fault.mark).choice([-86_400, 86_400])
         time.time = lambda: real_time() + jump
         Path(fault.mark).touch()
@@ -45,22 +45,22 @@ def plant(where: str) -> None:
 
     make, sync, writes = files.temporary_file, os.fsync, Counter[str]()
 
-    def strikes() -> bool:
+    def applies() -> bool:
         if writes["struck"] or writes["seen"] < fault.number:
             return bool(writes["struck"])
         try:
             Path(fault.mark).touch(exist_ok=False)
         except FileExistsError:
-            return False  # it has struck another process
+            return False  # it has applied to another process
         writes["struck"] = 1
         return True
 
     def temporary_file(folder: Path, name: str) -> tuple[int, Path]:
         writes["seen"] += name.startswith(fault.file)
-        if fault.deed == "readonly" and strikes():
+        if fault.action == "readonly" and applies():
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         handle, path = make(folder, name)
-        if fault.deed == "full" and strikes():
+        if fault.action == "full" and applies():
             os.close(handle)
             path.unlink()
             path.symlink_to("/dev/full")
@@ -69,9 +69,9 @@ def plant(where: str) -> None:
         return handle, path
 
     def fsync(handle):
-        if fault.deed == "late" and strikes():
+        if fault.action == "late" and applies():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if fault.deed == "die" and strikes():
+        if fault.action == "die" and applies():
             os.truncate(names[-1], os.path.getsize(names[-1]) // 2)
             os.kill(os.getpid(), signal.SIGKILL)
         sync(handle)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from aggregation_lab.data.array_files import check, is_whole, open_array, write_array
+from aggregation_lab.data.array_files import check, is_intact, open_array, write_array
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.images.decode import decode_image
 from aggregation_lab.data.images.deep_levels import Levels
@@ -42,7 +42,7 @@ class ImageCache:
 
     def __post_init__(self) -> None:
         for name, file, rows in (("images", self.image_file, self.image_row), ("masks", self.mask_file, self.mask_row)):
-            if not is_whole(file):
+            if not is_intact(file):
                 raise AgglabError(f"{file}: is damaged; the same run-grid command makes it again")
             # an empty array cannot be mapped
             object.__setattr__(self, name, np.load(file, mmap_mode="r" if rows else None, allow_pickle=False))
@@ -64,7 +64,7 @@ class ImageCache:
 
 
 def open_cache(dataset: Dataset, size: int, folder: Path, progress: ProgressCallback | None = None) -> ImageCache:
-    """The cache of a data set at `size` x `size` pixels, built into `folder` if it is not there, or not whole.
+    """The cache of a data set at `size` x `size` pixels, built into `folder` where it is missing or damaged.
 
     Images are resized bilinearly with antialiasing, masks by nearest neighbour; the aspect ratio is not kept. Files
     carry a digest of the contents they hold, so other data or sizes get files of their own.
@@ -84,8 +84,7 @@ def open_cache(dataset: Dataset, size: int, folder: Path, progress: ProgressCall
         sources = [(dataset.root / path, content) for path, content in zip(paths, contents, strict=True)]
         if open_array(file, (len(sources), *shape), np.uint8) is None:
             what = f"{file} is damaged, caching {kind} again" if file.exists() else f"caching {kind}"
-            batches = _report(_resized(sources, pixels), len(sources), what, progress)
-            write_array(file, (len(sources), *shape), "|u1", (pixels for batch in batches for pixels in batch))
+            write_array(file, (len(sources), *shape), "|u1", _resized(sources, pixels, what, progress))
         files.append(file)
         rows.append({content: row for row, content in enumerate(contents)})
     return ImageCache(files[0], files[1], rows[0], rows[1])
@@ -112,7 +111,9 @@ def _mask_pixels(size: int) -> Pixels:
     return pixels
 
 
-def _resized(sources: Sequence[Source], pixels: Pixels) -> Iterator[list[np.ndarray]]:
+def _resized(
+    sources: Sequence[Source], pixels: Pixels, what: str, progress: ProgressCallback | None
+) -> Iterator[np.ndarray]:
     def load(source: Source) -> np.ndarray:
         path, content = source
         try:
@@ -126,15 +127,7 @@ def _resized(sources: Sequence[Source], pixels: Pixels) -> Iterator[list[np.ndar
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(sources), _BATCH):
-            yield list(pool.map(load, sources[start : start + _BATCH]))
-
-
-def _report(
-    batches: Iterable[list[np.ndarray]], count: int, what: str, progress: ProgressCallback | None
-) -> Iterator[list[np.ndarray]]:
-    done = 0
-    for batch in batches:
-        yield batch
-        done += len(batch)
-        if progress:
-            progress(what, done, count)
+            batch = sources[start : start + _BATCH]
+            yield from pool.map(load, batch)
+            if progress:
+                progress(what, start + len(batch), len(sources))

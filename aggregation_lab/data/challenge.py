@@ -8,8 +8,7 @@ import pandas as pd
 
 from aggregation_lab.config import TargetRules
 from aggregation_lab.data.dataset_tables import case_table, image_table, mask_table
-from aggregation_lab.data.images.deep_levels import Levels
-from aggregation_lab.data.images.file_scan import ProgressCallback, Scan, scan_files
+from aggregation_lab.data.images.file_scan import ProgressCallback, scan_files
 from aggregation_lab.data.images.near_duplicates import near_duplicates
 from aggregation_lab.data.interpretation.case_checks import (
     check_agreement,
@@ -115,7 +114,7 @@ def read_dataset(
     check_shared_masks(cases, images, problems)
     levels, ranges = find_levels(cases, images)
     check_contrast(cases, images, levels, ranges, problems)
-    images = {path: _with_levels(scan, levels.get(path)) for path, scan in images.items()}
+    images |= {path: replace(images[path], content=f"{images[path].content}@{used}") for path, used in levels.items()}
     cases = pixel_cases(cases, images, rules, problems)
     check_bounds(cases, images, problems)
     check_mask_sizes(cases, images, masks, problems)
@@ -153,8 +152,3 @@ def _task(name: str, shape: Shape, groups: Mapping[str, str], laterality: Sequen
     known = name in CHALLENGE_TASKS
     default = CHALLENGE_TASKS[name].task if known else Task(name, shape.type, shape.classes, group=name)
     return replace(default, group=groups.get(name, default.group), laterality=default.laterality or name in laterality)
-
-
-def _with_levels(scan: Scan, levels: Levels | None) -> Scan:
-    """The scan with its levels in its content: whatever is made of an image's pixels is known by them, too."""
-    return scan if levels is None else replace(scan, content=f"{scan.content}@{levels}")

@@ -1,4 +1,4 @@
-"""The tables of a data set from its cases and the scans of its files: sorted, whatever the order of the CSV rows."""
+"""The tables of a data set from its cases and the scans of its files, sorted: the order of CSV rows has no effect."""
 
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -14,7 +14,9 @@ def case_table(
     cases: Sequence[Case], images: Mapping[str, Scan], masks: TaskMasks, subject_of: Mapping[str, str]
 ) -> pd.DataFrame:
     """One row per case, sorted by its target."""
-    ordered = sorted(cases, key=_order)
+    ordered = sorted(
+        cases, key=lambda case: (case.task, case.image, case.mask, case.label, case.box or (), case.points or ())
+    )
     plain = {f"{case.task}/{case.image}" for case in ordered}
     used: set[str] = set()
     records = []
@@ -42,13 +44,9 @@ def case_table(
 
 
 def _free_name(name: str, plain: set[str], used: set[str]) -> str:
-    """`name`, or `name`#2, #3 ... where it is used already; never the name of another image's case."""
+    """`name`, or `name`#2, #3 ... where it is used already; never the name of another case."""
     numbered = (f"{name}#{number}" for number in count(2))
     return name if name not in used else next(other for other in numbered if other not in plain and other not in used)
-
-
-def _order(case: Case) -> tuple:
-    return case.task, case.image, case.mask, case.label, case.box or (), case.points or ()
 
 
 def image_table(images: Mapping[str, Scan]) -> pd.DataFrame:

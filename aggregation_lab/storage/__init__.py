@@ -1,1 +1,1 @@
-"""File formats that know whether they are whole, and CSV that spreadsheet programs open."""
+"""JSON and Parquet with checksums, and CSV that spreadsheet programs open."""

@@ -1,4 +1,4 @@
-"""The text of a CSV file, whatever program wrote it: encoding, delimiter, and records that know their line."""
+"""The text of a CSV file of any program: encoding, delimiter, and records with their line."""
 
 import codecs
 import csv
@@ -30,14 +30,14 @@ _OTHER_FILES = (
     (b"\xff\xd8\xff", "an image", "give the table instead"),
 )
 _AS_UTF8 = "save the file as UTF-8 (in Excel: `CSV UTF-8`)"
-_END = "\x1fend of the table"  # a last record of ours: where it does not come back, a quote was left open
+_END = "\x1fend of the table"  # appended as the last record: where it is not read back, a quote was left open
 
 Known = Callable[[str], bool]
-"""Whether a header cell names a column that is looked for."""
+"""Whether a header cell names a known column."""
 
 
 class Unreadable(Exception):
-    """What is wrong with a file but for its name, and in which line, where that is known."""
+    """What is wrong with a file, without its name, and in which line, where that is known."""
 
     def __init__(self, reason: str, line: int | None = None):
         super().__init__(reason)
@@ -73,7 +73,7 @@ def _every_other_is_nul(data: bytes) -> bool:
 
 
 def _likely_encoding(data: bytes) -> str:
-    """What a file that is not UTF-8 most likely is, by how its high bytes stand together and what they would say."""
+    """The likely encoding of a file that is not UTF-8, by runs of its high bytes and the letters they would be."""
     words = re.findall(rb"[\x80-\xff][\x40-\x7e\x80-\xff]*[\x80-\xff]|[\x80-\xff]", data)[:2000]
     long = sum(len(word) for word in words if len(word) > 1)
     if long <= sum(len(word) for word in words) / 2:  # single letters among plain ones
@@ -136,7 +136,7 @@ def _records(text: str, skipped: int, delimiter: str, strict: bool) -> Iterator[
 
 
 def _before_header(line: str, known: Known) -> bool:
-    """Blank lines, comments, and the line by which Excel is told the delimiter."""
+    """Blank lines, comments, and the line that gives Excel the delimiter."""
     bare = line.strip().strip("\"'").lower()
     if bare.startswith("#"):
         return not any(map(known, _first_record(line, _delimiter(line, known))))

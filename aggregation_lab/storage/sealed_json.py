@@ -1,7 +1,4 @@
-"""JSON files that know whether they are whole: each holds the digest of its own content.
-
-A bit that turns in such a file, or a hand that changes it, is noticed by whoever reads it next.
-"""
+"""JSON files with a digest of their own content, so that damage and edits are noticed when they are read."""
 
 import hashlib
 import json

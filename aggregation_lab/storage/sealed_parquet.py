@@ -1,6 +1,6 @@
-"""Parquet files that know whether they are whole: the digest of a table's content stands in its metadata.
+"""Parquet files with a digest of the table's content in their metadata, so that damage is noticed.
 
-Parquet has checksums of pages, but its readers do not look at them unless told to, and none for what describes them.
+Parquet's checksums of pages are not read by default, and its metadata have none.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ def content_digest(table: pa.Table) -> str:
     """SHA-256 of names, types and values; how they are laid out in memory or on disk does not enter."""
     digest = hashlib.sha256()
     for name, column in zip(table.column_names, table.columns, strict=True):
-        kind = str(column.type).replace("<element: ", "<item: ")  # Parquet has a word of its own for what a list holds
+        kind = str(column.type).replace("<element: ", "<item: ")  # Parquet has another name for a list's items
         digest.update(f"{name} {kind} {len(column)}".encode())
         _feed(digest, pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
     return digest.hexdigest()
@@ -41,20 +41,16 @@ def _feed(digest: "hashlib._Hash", values: pa.Array) -> None:
         _feed(digest, values.flatten())
     elif pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
         wide = pa.large_string() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else pa.large_binary()
-        _feed_text(digest, values.fill_null("" if wide == pa.large_string() else b"").cast(wide))
+        text = values.fill_null("" if wide == pa.large_string() else b"").cast(wide)
+        _, offsets, data = text.buffers()
+        if len(text) and offsets is not None:
+            bounds = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
+            digest.update(np.diff(bounds).tobytes())
+            if data is not None:
+                digest.update(memoryview(data)[bounds[0] : bounds[-1]])
     else:
         filled = values.fill_null(False if pa.types.is_boolean(kind) else 0)
         digest.update(filled.to_numpy(zero_copy_only=False).tobytes())
-
-
-def _feed_text(digest: "hashlib._Hash", values: pa.Array) -> None:
-    _, offsets, data = values.buffers()
-    if len(values) == 0 or offsets is None:
-        return
-    bounds = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
-    digest.update(np.diff(bounds).tobytes())
-    if data is not None:
-        digest.update(memoryview(data)[bounds[0] : bounds[-1]])
 
 
 def sealed(table: pa.Table, label: str = "") -> pa.Table:
@@ -64,7 +60,7 @@ def sealed(table: pa.Table, label: str = "") -> pa.Table:
 
 
 def fault(table: pa.Table, label: str | None = None) -> str:
-    """What speaks against the content being what was sealed, with that label; "" where nothing does.
+    """Why the content is not what was sealed with that label; "" where it is.
 
     Without a label to ask for, a table that has no digest because it is from elsewhere is taken as it is.
     """
@@ -85,8 +81,7 @@ def write_frame(path: Path, frame: pd.DataFrame, label: str = "") -> None:
 
 def read_frame(path: Path, label: str = "") -> pd.DataFrame:
     """What `write_frame` wrote with that label. Raises `OSError`, and `ValueError` for anything else or damaged."""
-    table = parsed(read_bytes(path), label)
-    return table.to_pandas()
+    return parsed(read_bytes(path), label).to_pandas()
 
 
 def remembered_frame(path: Path | None, label: str) -> pd.DataFrame | None:
@@ -100,7 +95,7 @@ def remembered_frame(path: Path | None, label: str) -> pd.DataFrame | None:
 
 
 def parsed(content: bytes, label: str | None = None) -> pa.Table:
-    """The table in the bytes of a Parquet file. Raises `ValueError` where `fault` has something to say."""
+    """The table in the bytes of a Parquet file. Raises `ValueError` where `fault` reports one."""
     try:
         table = pq.read_table(BytesIO(content))
         reason = fault(table, label)

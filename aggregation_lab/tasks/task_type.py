@@ -1,7 +1,7 @@
 """What a task type is: one object that says what its targets, metrics, trivial predictor and network are.
 
 A new type is a subclass in a file of this folder with its network half in `aggregation_lab/model/heads/`, and is
-listed in this folder's `__init__`. Nothing else in the project asks which type a task has.
+listed in `known_types.py`. No other module asks which type a task has.
 """
 
 import difflib
@@ -101,14 +101,14 @@ class TaskType(str, metaclass=_Registry):
     metrics: tuple[Metric, ...]
     """The first is the primary one."""
     alternatives: tuple[str, ...] = ()
-    """Metrics that a verdict should not hang on, beside the unit-free one."""
+    """Other metrics under which a verdict is checked, beside the unit-free one."""
     note: str = ""
     """What a reader of the report must know of the unit-free score."""
 
     # ---- its network
 
     network_path: str
-    """`module:NAME` of its `Network`, so that whoever needs no network loads no torch."""
+    """`module:NAME` of its `Network`, so that torch is loaded only where a network is needed."""
 
     def __new__(cls) -> Self:
         return super().__new__(cls, cls.name)
@@ -118,7 +118,7 @@ class TaskType(str, metaclass=_Registry):
 
     @staticmethod
     def of(name: str) -> "TaskType":
-        """The registered type of this very name. Raises `ValueError`."""
+        """The registered type of this name. Raises `ValueError`."""
         if name not in _TYPES:
             raise ValueError(f"{name!r} is no task type; there are {', '.join(_TYPES)}")
         return _TYPES[name]
@@ -160,7 +160,7 @@ class TaskType(str, metaclass=_Registry):
         return ()
 
     def targets(self, cases: "pd.DataFrame") -> np.ndarray:
-        """What is learned and compared: N targets that know nothing of the original size of their images.
+        """What is learned and compared: N targets that do not depend on the original size of their images.
 
         Class maps come from the image cache instead, N x S x S.
         """
@@ -203,7 +203,7 @@ def register(task_type: TaskType) -> None:
 
 
 def find_type(name: str) -> TaskType | None:
-    """The type of this very name; None where a table of another trainer has a type of its own."""
+    """The registered type of this name; None where a table of another trainer has another type."""
     return _TYPES.get(name)
 
 

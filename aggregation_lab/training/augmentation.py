@@ -39,7 +39,9 @@ def augment(batch: Batch, tasks: dict[str, Task], random: torch.Generator) -> Ba
     factor = torch.stack([mirror / scale, 1 / scale], 1)
     drawn = to_device(torch.cat([factor, shift, draws[:, 4:] * 2 - 1], 1), batch.images.device)
     factor, shift, (contrast, brightness) = drawn[:, :2], drawn[:, 2:4], drawn[:, 4:].T
-    movement = Movement(_grid(factor, shift, batch.images.shape[-1]), factor, shift)
+    theta = torch.cat([torch.diag_embed(factor), shift.unsqueeze(-1)], -1)
+    grid = F.affine_grid(theta, [size, 1, *batch.images.shape[-2:]], align_corners=False)
+    movement = Movement(grid, factor, shift)
     images = F.grid_sample(batch.images.float(), movement.grid, align_corners=False)
     images = (
         images * (1 + CONTRAST * contrast)[:, None, None, None] + 255 * BRIGHTNESS * brightness[:, None, None, None]
@@ -48,8 +50,3 @@ def augment(batch: Batch, tasks: dict[str, Task], random: torch.Generator) -> Ba
         name: tasks[name].type.network.move(batch.targets[name], movement.of(rows)) for name, rows in batch.parts
     }
     return replace(batch, images=images.clamp(0, 255), targets=targets)
-
-
-def _grid(factor: Tensor, shift: Tensor, size: int) -> Tensor:
-    theta = torch.diag_embed(factor)
-    return F.affine_grid(torch.cat([theta, shift.unsqueeze(-1)], -1), [len(factor), 1, size, size], align_corners=False)

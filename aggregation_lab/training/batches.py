@@ -1,7 +1,7 @@
 """What a run reads: batches of images and targets, drawn as a pure function of (seed, step).
 
-Because no draw depends on what came before, a run that was killed continues with the very batches it would have
-seen, and needs no sampler state beyond its step.
+No draw depends on earlier ones, so a run that was killed continues with the same batches and needs no sampler state
+beyond its step.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ class ImageStore:
 
 
 class _Rows:
-    """Rows of the cache: read as they are asked for, or kept on a CUDA device that has room for them."""
+    """Rows of the cache: read on demand, or kept on a CUDA device with enough memory."""
 
     def __init__(self, source: np.ndarray | TokenCache, rows: Tensor, device: torch.device):
         self._source, self._device = source, device

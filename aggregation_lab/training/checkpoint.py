@@ -1,6 +1,6 @@
-"""Checkpoints that know whether they are whole: a digest of 32 bytes, then what torch saved.
+"""Checkpoints with a checksum: a digest of 32 bytes, then what torch saved.
 
-torch checks how its file is built, not the numbers in it; one turned bit would be trained on and change a score.
+torch checks the structure of its file, not the numbers in it; a flipped bit would change a score unnoticed.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class _Digesting:
-    """Passes on what is written and digests it. It keeps the error of the system that torch would put its own before,
-    such as that the disk is full."""
+    """Passes on what is written and digests it. It keeps the system's error, such as a full disk, which torch replaces
+    by another."""
 
     def __init__(self, stream: BinaryIO):
         self._stream, self.digest = stream, hashlib.sha256()
@@ -56,7 +56,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `write_checkpoint` wrote, on the CPU. Raises `ValueError` where a bit of it has changed."""
+    """What `write_checkpoint` wrote, on the CPU. Raises `ValueError` where it has changed since."""
     content = read_bytes(path)
     digest, saved = content[:_DIGEST_BYTES], memoryview(content)[_DIGEST_BYTES:]
     if hashlib.sha256(saved).digest() != digest:

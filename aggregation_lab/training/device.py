@@ -50,8 +50,8 @@ def release_memory(device: torch.device) -> None:
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A tensor of the host on the device. To a CUDA device it goes by pinned memory: only from there does the copy
-    take its turn in the queue, instead of making the host wait until the queue is empty."""
+    """A tensor of the host on the device. To a CUDA device it goes by pinned memory, from which the copy is queued
+    instead of making the host wait until the queue is empty."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

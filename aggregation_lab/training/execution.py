@@ -45,7 +45,7 @@ def train_run(
     with memory_errors_explained("the run"):
         trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report), folder / CHECKPOINT)
         trainer.train(report, checkpoint_seconds)
-        # scoring can be killed, too, or find the disk full
+        # scoring can be killed, or meet a full disk
         trainer.save()
         trainer.take_best()
         scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")

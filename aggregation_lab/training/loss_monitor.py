@@ -1,4 +1,4 @@
-"""The losses of the steps, looked at now and then: for the learning curve, and to end a run that cannot come back."""
+"""The losses of the steps, checked every few steps: for the learning curve, and to end a run that diverges."""
 
 import math
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from aggregation_lab.errors import TrainingError
 from aggregation_lab.training.device import HostCopy
 
 EXPLODED = 1e3
-"""Every loss here is of the order of 1 at the start; beyond this a run cannot come back."""
+"""Every loss is of the order of 1 at the start; a run beyond this has diverged."""
 CHECK_EVERY = 10
 """Steps whose losses are read together."""
 

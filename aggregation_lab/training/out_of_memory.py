@@ -27,11 +27,11 @@ def with_less_memory(work: Callable[[int], Result], size: int, device: torch.dev
                 raise
             if size == 1:
                 raise TrainingError(f"{what}: out of memory with one image at a time; {LESS_MEMORY}") from error
-        # out of the handler: the error, whose traceback holds the tensors of the attempt, is gone by now
+        # outside the handler: the error, whose traceback holds the tensors of the attempt, is freed by now
         gc.collect()
         release_memory(device)
         smaller = -(-size // 2)
-        print(f"{what}: out of memory with {size} images at a time, goes on with {smaller}", flush=True)
+        print(f"{what}: out of memory with {size} images at a time, continues with {smaller}", flush=True)
         size = smaller
 
 

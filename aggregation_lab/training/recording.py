@@ -44,11 +44,8 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
         cases.append(rows.assign(**labels, split="test"))
         scores.append(score_rows(task, rows).assign(**labels, split="test", n_train=len(train)))
         for block, shares in predictions.usage.items():
-            routing.append(
-                pd.DataFrame({"expert": np.arange(len(shares)), "share": shares.astype(float)}).assign(
-                    **labels, block=block
-                )
-            )
+            gates = pd.DataFrame({"expert": np.arange(len(shares)), "share": shares.astype(float)})
+            routing.append(gates.assign(**labels, block=block))
     trainer.store.check()
     curve = _curve(trainer).assign(**run)
     ledger = trainer.ledger
@@ -77,13 +74,7 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
             }
         ]
     )
-    frames = {
-        "scores": scores,
-        "cases": cases,
-        "runs": [summary],
-        "curves": [curve],
-        "routing": routing,
-    }
+    frames = {"scores": scores, "cases": cases, "runs": [summary], "curves": [curve], "routing": routing}
     for name, parts in frames.items():
         table = results.RUN_TABLES[name]
         results.write_table(results.append(parts, table), table, trainer.folder / f"{name}.parquet")
@@ -118,15 +109,9 @@ def versions() -> str:
             parts.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    here = Path(__file__).parent
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=10"]
     try:
-        commit = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=10"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        ).stdout.strip()
+        commit = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
     except OSError:
         commit = ""
     return ", ".join([*parts, *([f"commit {commit}"] if commit else [])])

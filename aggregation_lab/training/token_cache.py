@@ -1,8 +1,8 @@
-"""What a frozen trunk makes of each image, computed once and kept in memory-mapped files that all runs share.
+"""The output of a frozen trunk for each image, computed once and kept in memory-mapped files that all runs share.
 
-The images are divided into shards, one file each. A process computes the missing shards that no other has in hand:
-processes that start together share the work, and a kill costs the shards in hand only. Files are replaced atomically,
-so the locks save work but nothing depends on them.
+The images are divided into shards, one file each. A process computes the missing shards that no other process has
+locked: processes that start together share the work, and a kill costs the locked shards only. Files are replaced
+atomically, so the locks save work but nothing depends on them.
 """
 
 import fcntl
@@ -23,9 +23,9 @@ from aggregation_lab.files import cannot_be_written
 SHARD = 256
 """Images per file."""
 BATCH = 16
-"""Images computed at once, the same ones every time, so that a shard is the same whoever computes it."""
+"""Images computed at once, the same ones every time, so that a shard is the same in every process."""
 WAIT = 0.2
-"""Seconds between two looks at shards that other processes have in hand."""
+"""Seconds between two looks at shards that other processes compute."""
 ATTEMPTS = 3
 """So often is a shard computed that is never read back as it was written."""
 
@@ -65,16 +65,12 @@ def open_tokens(
         ready = count - sum(rows.stop - rows.start for rows in missing.values())
         idle = True
         for file, rows in missing.items():
-            with _in_hand(file) as mine:
-                if mine and not _open(file, rows, shape, opened):
+            with _locked(file) as ours:
+                if ours and not _open(file, rows, shape, opened):
                     _count_attempt(file, computed)
-                    write_array(
-                        file,
-                        (rows.stop - rows.start, *shape),
-                        "<f4",
-                        _batches(rows, compute, partial(alive, ready)),
-                    )
-                    ready += rows.stop - rows.start
+                    size = rows.stop - rows.start
+                    write_array(file, (size, *shape), "<f4", _batches(rows, compute, partial(alive, ready)))
+                    ready += size
                     idle = False
         if idle:
             alive(ready)
@@ -100,7 +96,7 @@ def _count_attempt(file: Path, computed: Counter[Path]) -> None:
 
 
 @contextmanager
-def _in_hand(file: Path) -> Iterator[bool]:
+def _locked(file: Path) -> Iterator[bool]:
     """Hold a shard's lock for the block; False where another process holds it. The system frees it after a kill."""
     lock = file.with_suffix(".lock")
     try:

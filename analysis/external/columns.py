@@ -1,4 +1,4 @@
-"""Which column of a foreign score table is which: capitals, blanks and dashes mean nothing, other names are mapped."""
+"""The columns of a score table from elsewhere: capitals, blanks and dashes mean nothing, other names are mapped."""
 
 import re
 from collections.abc import Mapping

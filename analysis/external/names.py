@@ -1,5 +1,5 @@
-"""Names in a foreign score table: what nobody sees is taken off, what cannot be printed is refused, and words of the
-report are kept for the report."""
+"""Names in a score table from elsewhere: blanks are made alike, names that cannot be printed are refused, and so are
+words of the report."""
 
 import difflib
 import re
@@ -24,11 +24,12 @@ _DIRECTIONS = {
 
 def directions(column: pd.Series) -> pd.Series:
     """The column direction as higher or lower, where it can mean one of these only."""
-    return column.map(lambda text: _direction(re.sub(r"[\s_-]", "", text.casefold()), text))
 
+    def read(text: str) -> str:
+        plain = re.sub(r"[\s_-]", "", text.casefold())
+        return next((name for name, words in _DIRECTIONS.items() if words.fullmatch(plain)), text)
 
-def _direction(plain: str, text: str) -> str:
-    return next((name for name, words in _DIRECTIONS.items() if words.fullmatch(plain)), text)
+    return column.map(read)
 
 
 def clean_names(column: pd.Series, sheet: Sheet) -> pd.Series:

@@ -116,10 +116,8 @@ def _csv(text: str, known: Callable[[str], bool]) -> Table:
         records[1:] = [(line, cells[: len(header)]) for line, cells in records[1:]]
     for line, cells in records[1:]:
         if len(cells) != len(header):
-            raise Unreadable(
-                f"row {line} has {len(cells)} cells, the header {len(header)}; quote cells that hold the delimiter "
-                f"{delimiter!r}",
-            )
+            counts = f"{len(cells)} cells, the header {len(header)}"
+            raise Unreadable(f"row {line} has {counts}; quote cells that hold the delimiter {delimiter!r}")
     columns = list(zip(*(cells for _, cells in records[1:]), strict=True)) or [()] * len(header)
     table = pd.DataFrame({index: pd.Series(column, dtype=object) for index, column in enumerate(columns)})
     return tuple(header), table.map(unguarded), tuple(line for line, _ in records[1:])
@@ -144,21 +142,16 @@ def _json(text: str) -> Table:
     nested = next((name for row in value for name, cell in row.items() if isinstance(cell, dict | list)), None)
     if nested is not None:
         raise Unreadable(f"is JSON whose rows hold more than one value in {nested}; {_how(None)}")
-    cells = pd.DataFrame(
-        {index: pd.Series([_as_text(row.get(name)) for row in value]) for index, name in enumerate(header)}
-    )
+    columns = [[_as_text(row.get(name)) for row in value] for name in header]
+    cells = pd.DataFrame(dict(enumerate(map(pd.Series, columns))))
     return tuple(map(str.strip, header)), cells, tuple(range(1, len(value) + 1))
 
 
 def _how(value: Any) -> str:
     rows = "a score table is a list of rows, each with task, aggregation, seed, metric and value"
-    if _depth(value) >= 2:
-        return f"it looks like the evaluation of one model, which names no aggregation and no seed: {rows}"
-    return rows
-
-
-def _depth(value: Any) -> int:
     depth = 0
     while isinstance(value, dict) and value:
         value, depth = next(iter(value.values())), depth + 1
-    return depth
+    if depth >= 2:
+        return f"it looks like the evaluation of one model, which names no aggregation and no seed: {rows}"
+    return rows

@@ -31,8 +31,6 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 PAPER = EXAMPLES / "paper_public_numbers.csv"
 """The numbers of arXiv 2603.18123 that are public: one value each, without seeds or cases."""
 
-KNOWN_ARMS = ("TS", "CG", "AU")
-
 _NOT_MEANS = ("AUC", "F1_macro", "F1_weighted", "MCC", "missed")
 
 
@@ -117,7 +115,7 @@ def _check_baseline(rows: pd.DataFrame, given: str | None, sheet: Sheet) -> None
     arms = sorted(set(rows["aggregation"]) - {FLOOR})
     if given is not None and given not in arms:
         raise sheet.fail(f"--baseline {printable(given, 60)}: no such arm; there are {shown(arms)}")
-    if given is None and len(arms) > 1 and not set(arms) & set(KNOWN_ARMS):
+    if given is None and len(arms) > 1 and not set(arms) & {"TS", "CG", "AU"}:
         raise sheet.fail(f"no arm is called TS, so which are gains over? Say it with --baseline, one of {shown(arms)}")
 
 

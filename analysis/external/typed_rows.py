@@ -1,4 +1,4 @@
-"""From the named cells of a score table to typed rows, every optional column filled; and what speaks against them."""
+"""From the named cells of a score table to typed rows, every optional column filled, and their checks."""
 
 from functools import partial
 

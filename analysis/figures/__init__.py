@@ -18,6 +18,7 @@ from analysis.figures.routing import routing_similarity, routing_usage
 from analysis.figures.saving import save
 from analysis.figures.scale import scale_across, scale_within
 from analysis.figures.task_types import type_sensitivity
+from analysis.figures.view import NothingToDraw
 from analysis.named_frames import NamedFrames
 
 __all__ = [
@@ -56,9 +57,8 @@ def write_figures(analysis: NamedFrames, folder: Path) -> Written:
     """
     files, left_out = {}, {}
     for figure in FIGURES:
-        drawn = figure.draw(analysis)
-        if drawn is None:
-            left_out[figure.name] = f"the study has no {figure.needs}"
-        else:
-            files[figure.name] = save(*drawn, figure.name, folder)
+        try:
+            files[figure.name] = save(*figure.on_paper(analysis), figure.name, folder)
+        except NothingToDraw as nothing:
+            left_out[figure.name] = f"the study has no {nothing.needs}"
     return Written(files, left_out)

@@ -8,19 +8,16 @@ from matplotlib.artist import Artist
 from matplotlib.patches import Patch
 
 from analysis.figures.axes import log_n_axis
-from analysis.figures.canvas import Target, add_legend, panels, say_above
+from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.marks import improving_handle, margin_arrow
 from analysis.figures.selection import fewer_groups
 from analysis.figures.style import COLUMN, GREY, SMALL
-from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.statistics.verdicts import UNDECIDED
 from analysis.tables.order import records
 
-NEEDS = "guideline: too few tasks, or no n_train"
-
 _NEUTRAL: dict[str, Any] = {"facecolor": "#F2F2F2", "edgecolor": "#B5B5B5", "hatch": "//////", "linewidth": 0.0}
-
 
 _ROOM = 1.5
 """Ratio of sizes from which a chance fits into a bar."""
@@ -47,36 +44,29 @@ def guideline_map(
 
     Returns the Axes. Raises `ResultsError` for a name that is not there.
     """
-    choices = Choices(ax, None, order, labels, palette)
-    return drawn_on(draw_guidelines, view_of_frames({"guidelines": guidelines}, choices), NEEDS)
+    return drawn_from(draw_guidelines, {"guidelines": guidelines}, Choices(ax, None, order, labels, palette))
 
 
-def draw_guidelines(view: View) -> Drawn | None:
-    """The body of `guideline_map`; None without advice."""
+def draw_guidelines(view: View) -> pd.DataFrame:
+    """The body of `guideline_map`."""
     rows = view["guidelines"]
     rows = rows[(rows["n_low"] > 0) & (rows["n_high"] > 0)]
     if rows.empty:
-        return None
+        raise NothingToDraw("guideline: too few tasks, or no n_train")
     rows, line = fewer_groups(rows, "group")
     lines = _lines(rows, view.ordered(list(rows["type"].unique())))
-    given = view.choices.ax
-    target, (ax,) = panels(given, (1, 1), (COLUMN, 0.8 + 0.15 * len(lines)), view.new_figure)
+    (ax,) = view.canvas.panels((1, 1), (COLUMN, 0.8 + 0.15 * len(lines)))
     advised = [name for name in view.aggregations if name in set(rows["advice"])]
     colours = view.colours_of_aggregations(advised)
     for row in records(rows):
         at = lines.index((row["type"], row["group"]))
-        low, high = (
-            (row["n_low"], row["n_high"])
-            if row["n_high"] > row["n_low"]
-            else (row["n_low"] / 1.04, row["n_low"] * 1.04)
-        )
-        look = (
-            _NEUTRAL
-            if row["advice"] == UNDECIDED
-            else {"facecolor": colours.get(row["advice"], GREY), "edgecolor": "white", "linewidth": 0.4}
-        )
+        low, high = row["n_low"], row["n_high"]
+        if high <= low:
+            low, high = low / 1.04, low * 1.04
+        undecided = row["advice"] == UNDECIDED
+        look = _NEUTRAL if undecided else {"fc": colours.get(row["advice"], GREY), "ec": "white", "lw": 0.4}
         ax.barh([at], [high - low], left=low, height=0.78, **look)
-        if row["advice"] != UNDECIDED and high > low * _ROOM:
+        if not undecided and high > low * _ROOM:
             chance = f"{100 * row['chance']:.0f} %"
             ax.text((low * high) ** 0.5, at, chance, ha="center", va="center", fontsize=SMALL, color="white")
     for task_type, group in rows.loc[rows["base_improving"] > 0, ["type", "group"]].drop_duplicates().to_numpy():
@@ -92,9 +82,9 @@ def draw_guidelines(view: View) -> Drawn | None:
     if (rows["advice"] == UNDECIDED).any():
         handles.append(Patch(**_NEUTRAL, label=UNDECIDED))
     handles.append(improving_handle())
-    add_legend(target, given, handles, loc="outside lower center", ncols=3)
-    say_above(target, given, line)
-    return target, rows
+    view.canvas.legend(handles, loc="outside lower center", ncols=3)
+    view.canvas.note_above(line)
+    return rows
 
 
 def _lines(rows: pd.DataFrame, types: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,10 +1,9 @@
 """Where a figure is drawn: a new figure of the right size, or the Axes or figure of the caller."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -36,83 +35,77 @@ def shown_once(target: Target) -> Target:
     return target
 
 
-def figure_on(
-    target: Target | None, width: float, height: float, new: NewFigure, wspace: float = 0.02
-) -> Figure | SubFigure:
-    """The figure to draw in; a new one has this size in inches. In the place of an Axes comes a part of its figure.
+class Canvas:
+    """The Axes or figure of the caller, or a figure that `new` makes; `target` is what was drawn on."""
 
-    `wspace` is the space between panels as a share of their width. Raises `ResultsError` where an Axes has no place in
-    a grid.
-    """
-    matplotlib.rcParams.update(RC)  # until `render` sets them back
-    if target is None:
-        return new(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=wspace))
-    if isinstance(target, Figure):
-        if target.get_layout_engine() is None:
-            target.set_layout_engine(ConstrainedLayoutEngine(wspace=wspace))
-        return target
-    if isinstance(target, SubFigure):
-        return target
-    cell = target.get_subplotspec()
-    if cell is None:
-        raise ResultsError("ax: a figure of several panels needs an Axes of `subplots`, or a figure")
-    target.set_axis_off()
-    return target.figure.add_subfigure(cell)
+    def __init__(self, given: Target | None, new: NewFigure) -> None:
+        self._given, self._new = given, new
+        self.target: Target
 
+    def panels(
+        self, shape: tuple[int, int], size: tuple[float, float], *, wspace: float = 0.02, **grid: Any
+    ) -> list[Axes]:
+        """Panels row by row, `shape` (rows, columns); one panel is the caller's Axes itself. `grid`: see `subplots`."""
+        if shape == (1, 1) and isinstance(self._given, Axes):
+            self.target = self._given
+            return [self._given]
+        figure = self.whole(*size, wspace)
+        axes = list(figure.subplots(*shape, squeeze=False, **grid).ravel())
+        self.target = axes[0] if shape == (1, 1) else figure
+        return axes
 
-Shared = bool | Literal["none", "all", "row", "col"]
+    def whole(self, width: float, height: float, wspace: float = 0.02) -> Figure | SubFigure:
+        """The figure to draw in; a new one has this size in inches. An Axes is replaced by a part of its figure.
 
+        `wspace` is the space between panels as a share of their width. Raises `ResultsError` where an Axes has no cell
+        in a grid.
+        """
+        matplotlib.rcParams.update(RC)  # until `render` sets them back
+        layout = ConstrainedLayoutEngine(wspace=wspace)
+        if self._given is None:
+            self.target = self._new(figsize=(width, height), layout=layout)
+        elif isinstance(self._given, Axes):
+            cell = self._given.get_subplotspec()
+            if cell is None:
+                raise ResultsError("ax: a figure of several panels needs an Axes of `subplots`, or a figure")
+            self._given.set_axis_off()
+            self.target = self._given.figure.add_subfigure(cell)
+        else:
+            self.target = self._given
+            if isinstance(self.target, Figure) and self.target.get_layout_engine() is None:
+                self.target.set_layout_engine(layout)
+        return self.figure
 
-def panels(
-    target: Target | None,
-    shape: tuple[int, int],
-    size: tuple[float, float],
-    new: NewFigure,
-    *,
-    wspace: float = 0.02,
-    sharex: Shared = False,
-    sharey: Shared = False,
-    width_ratios: Sequence[float] | None = None,
-) -> tuple[Target, list[Axes]]:
-    """What is drawn on, and its panels row by row, `shape` (rows, columns); one panel is the caller's Axes itself."""
-    if shape == (1, 1) and isinstance(target, Axes):
-        return target, [target]
-    figure = figure_on(target, *size, new, wspace)
-    grid = figure.subplots(*shape, sharex=sharex, sharey=sharey, squeeze=False, width_ratios=width_ratios)
-    axes = list(np.asarray(grid).ravel())
-    return (axes[0] if shape == (1, 1) else figure), axes
+    @property
+    def figure(self) -> Figure | SubFigure:
+        """The figure behind what was drawn on."""
+        return self.target.figure if isinstance(self.target, Axes) else self.target
 
+    @property
+    def callers_axes(self) -> Axes | None:
+        """The caller's Axes, if it was drawn on: its layout may leave no room outside, so texts stand beside it."""
+        return self._given if isinstance(self._given, Axes) and self.target is self._given else None
 
-def figure_of(target: Target) -> Figure | SubFigure:
-    """The figure behind what is drawn on."""
-    return target.figure if isinstance(target, Axes) else target
+    def legend(self, handles: Sequence[Any], **how: Any) -> None:
+        """A legend outside the panels, also of names with a leading underscore, which matplotlib would leave out."""
+        texts = [str(handle.get_label()) for handle in handles]
+        about: dict[str, Any] = {"handles": list(handles), "labels": [f"x{text}" for text in texts]}
+        ax = self.callers_axes
+        if ax is None:
+            legend = self.figure.legend(**about, **how)
+        else:
+            lowered = offset_copy(ax.transAxes, ax.get_figure(root=True), y=_BELOW, units="points")
+            how |= {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": lowered}
+            legend = ax.legend(**about, fontsize=SMALL, frameon=False, borderaxespad=0.0, **how)
+        for shown, text in zip(legend.get_texts(), texts, strict=True):
+            shown.set_text(text)
 
-
-def add_legend(target: Target, given: Target | None, handles: Sequence[Any], **how: Any) -> None:
-    """A legend outside the panels, also of names that begin with an underscore, which matplotlib would leave out.
-
-    On an Axes that the caller gave it stands below: another layout than the caller's knows of no outside.
-    """
-    texts = [str(handle.get_label()) for handle in handles]
-    about: dict[str, Any] = {"handles": list(handles), "labels": [f"x{text}" for text in texts]}
-    if isinstance(given, Axes) and target is given:
-        lowered = offset_copy(given.transAxes, given.get_figure(root=True), y=_BELOW, units="points")
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": lowered, "borderaxespad": 0.0}
-        legend = given.legend(**about, fontsize=SMALL, frameon=False, **(how | below))
-    else:
-        legend = figure_of(target).legend(**about, **how)
-    for shown, text in zip(legend.get_texts(), texts, strict=True):
-        shown.set_text(text)
-
-
-def say_above(target: Target, given: Target | None, line: str) -> None:
-    """A line above all panels, beside what stands there; nothing where there is nothing to say."""
-    if not line:
-        return
-    if isinstance(given, Axes) and target is given:
-        given.annotate(line, (0.5, 1.0), xycoords="axes fraction", xytext=(0, 16), textcoords="offset points",
-                       ha="center", fontsize=SMALL)  # fmt: skip
-        return
-    figure = figure_of(target)
-    before = figure.get_suptitle()
-    figure.suptitle(f"{before}; {line}" if before else line, fontsize=SMALL, fontweight="normal")
+    def note_above(self, line: str) -> None:
+        """A line above all panels, after one that is there already; nothing where `line` is empty."""
+        ax = self.callers_axes
+        if line and ax is not None:
+            ax.annotate(line, (0.5, 1.0), xycoords="axes fraction", xytext=(0, 16), textcoords="offset points",
+                        ha="center", fontsize=SMALL)  # fmt: skip
+        elif line:
+            before = self.figure.get_suptitle()
+            self.figure.suptitle(f"{before}; {line}" if before else line, fontsize=SMALL, fontweight="normal")

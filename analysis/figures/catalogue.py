@@ -12,7 +12,7 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names
 from analysis.figures import advice, curves, forest, group_stability, heat_map, routing, scale, task_types
 from analysis.figures.canvas import Target
-from analysis.figures.view import Choices, Drawn, View, drawn_on, on_paper, view_of
+from analysis.figures.view import Body, Choices, NothingToDraw, drawn_on, render, view_of
 from analysis.named_frames import NamedFrames
 
 _ARROW = "↗: the base model was still improving when its budget ended, so that the gain may be too large."
@@ -21,13 +21,12 @@ _SOME_ARROW = "↗: of a task behind it the base model was still improving when 
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """`function` draws from plain frames, `body` from a view; `needs` says without what a figure is left out."""
+    """`function` draws from plain frames, `body` from a view."""
 
     function: Callable[..., Target]
-    body: Callable[[View], Drawn | None]
+    body: Body
     title: str
     caption: str
-    needs: str
 
     @property
     def name(self) -> str:
@@ -41,15 +40,26 @@ class PaperFigure:
         return [name for name in ("tasks", "order", "labels", "palette") if name in taken]
 
     def draw(self, analysis: NamedFrames) -> tuple[Figure, pd.DataFrame] | None:
-        """The figure for a file and the rows it shows; None where there is nothing to draw."""
-        return on_paper(self.body, analysis)
+        """The figure for a file, unknown to pyplot, and the rows it shows; None where there is nothing to draw."""
+        try:
+            return self.on_paper(analysis)
+        except NothingToDraw:
+            return None
+
+    def on_paper(self, analysis: NamedFrames) -> tuple[Figure, pd.DataFrame]:
+        """As `draw`. Raises `NothingToDraw`, which says what is missing."""
+        view = view_of(analysis, Choices(), Figure)
+        rows = render(self.body, view)
+        figure = view.canvas.target.get_figure(root=True)
+        assert figure is not None
+        return figure, rows
 
     def show(self, analysis: NamedFrames, ax: Target | None = None, **chosen: Any) -> Target:
         """The figure where a caller wants it, as `Analysis.figure` describes."""
         for option, value in chosen.items():
             if value is not None and option not in self.options:
                 raise ResultsError(f"{self.name} takes no {option}; it takes {', '.join(self.options)}")
-        return drawn_on(self.body, view_of(analysis, Choices(ax, **chosen)), self.needs)
+        return drawn_on(self.body, view_of(analysis, Choices(ax, **chosen)))
 
 
 FIGURES = (
@@ -62,7 +72,6 @@ FIGURES = (
         "losses within the margin. Upright stroke: the largest loss that is not ruled out, corrected too; where it "
         "lies in the grey there is no meaningful loss. Diamonds: mean gains of groups, types and all tasks with 95 % "
         f"intervals for these tasks; hollow: median gain of tasks of this kind. {_ARROW}",
-        forest.NEEDS,
     ),
     PaperFigure(
         heat_map.gains_heat_map,
@@ -70,7 +79,6 @@ FIGURES = (
         "Gains by task and contrast",
         "Gain of every task at full data with the mark of its verdict: ▲ benefit, ▼ harm, ≈ no meaningful loss, "
         f"? undecided, ≡ same model. Lines part clinical groups. {_ARROW}",
-        forest.NEEDS,
     ),
     PaperFigure(
         scale.scale_across,
@@ -79,7 +87,6 @@ FIGURES = (
         "Each point is a task with its 95 % interval; the line and its 95 % band are the mixed model's. On the zero "
         "line: n*, where the line crosses zero, with its interval. Tasks of different size differ otherwise too: "
         f"observation. {_ARROW}",
-        scale.NEEDS_ACROSS,
     ),
     PaperFigure(
         scale.scale_within,
@@ -88,7 +95,6 @@ FIGURES = (
         "Each thin line is one task at several fractions of its training data; the thick line with its 95 % band is "
         "the mean of the tasks' lines. The data of the same task shrink and nothing else changes: intervention. "
         f"{_ARROW}",
-        scale.NEEDS_WITHIN,
     ),
     PaperFigure(
         task_types.type_sensitivity,
@@ -98,7 +104,6 @@ FIGURES = (
         "these very tasks. Right: share of its tasks with verdict harm (filled) and with a negative estimate "
         "(outlined). "
         f"{_SOME_ARROW}",
-        task_types.NEEDS,
     ),
     PaperFigure(
         group_stability.stability,
@@ -107,7 +112,6 @@ FIGURES = (
         "Above: mean gain of each clinical group at each fraction of the data, with 95 % interval. Below: standard "
         "deviation and lowest of these means, and share of tasks with a negative estimate, with 95 % intervals. "
         f"{_SOME_ARROW}",
-        group_stability.NEEDS,
     ),
     PaperFigure(
         advice.guideline_map,
@@ -115,7 +119,6 @@ FIGURES = (
         "Which aggregation to train",
         "Advice by task type, clinical group and training cases, over the sizes that were studied. Hatched: undecided, "
         f"no aggregation is surely better, nor every one surely worse, or too few tasks tell. {_SOME_ARROW}",
-        advice.NEEDS,
     ),
     PaperFigure(
         routing.routing_usage,
@@ -123,7 +126,6 @@ FIGURES = (
         "Experts that tasks use",
         "Mean gate weight of each expert in the all-task model, by task and transformer block, both counted from 0; "
         "experts of different blocks have nothing to do with each other. Lines part clinical groups.",
-        routing.NEEDS,
     ),
     PaperFigure(
         routing.routing_similarity,
@@ -131,7 +133,6 @@ FIGURES = (
         "Tasks that are routed alike",
         "Similarity of two tasks' gate weights in the all-task model: 1 - Jensen-Shannon distance, mean over blocks "
         "and seeds. Lines part clinical groups.",
-        routing.NEEDS,
     ),
     PaperFigure(
         curves.learning_curves,
@@ -139,7 +140,6 @@ FIGURES = (
         "Learning curves",
         "Validation score of each task at full data, a line per seed. ↗ in the colour of an aggregation: still "
         "improving when the budget ended, in at least one seed.",
-        curves.NEEDS,
     ),
 )
 """In the order of a report."""

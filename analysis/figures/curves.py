@@ -3,18 +3,15 @@
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from analysis.figures.canvas import Target, add_legend, figure_of, panels, say_above
+from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.marks import improving_handle
 from analysis.figures.style import SMALL, WIDE
-from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.tables.cells import IMPROVING
-
-NEEDS = "learning curves"
 
 _COLUMNS = 5
 
@@ -34,7 +31,7 @@ def learning_curves(
     Args:
         curves: the frame `learning_curves`.
         gains: the frame `gains`, by which 60 tasks are chosen where there are more.
-        ax: where to draw: several panels are put in the place of an Axes.
+        ax: where to draw: several panels replace an Axes.
         tasks: the tasks to show.
         order: tasks row by row.
         labels: what to write instead of the name of a task or aggregation.
@@ -42,23 +39,23 @@ def learning_curves(
 
     Returns the Axes where there is one task, else the figure. Raises `ResultsError` for a name that is not there.
     """
-    choices = Choices(ax, tasks, order, labels, palette)
-    return drawn_on(draw_curves, view_of_frames({"learning_curves": curves, "gains": gains}, choices), NEEDS)
+    return drawn_from(
+        draw_curves, {"learning_curves": curves, "gains": gains}, Choices(ax, tasks, order, labels, palette)
+    )
 
 
-def draw_curves(view: View) -> Drawn | None:
-    """The body of `learning_curves`; None without a curve."""
+def draw_curves(view: View) -> pd.DataFrame:
+    """The body of `learning_curves`."""
     rows = view["learning_curves"]
     if rows.empty:
-        return None
+        raise NothingToDraw("learning curves")
     rows, text = view.fewer_tasks(rows)
     tasks = list(view.sorted(rows)["task"].unique())
     names = [name for name in view.aggregations if name in set(rows["aggregation"])]
     colours = view.colours_of_aggregations(names)
     across = min(_COLUMNS, len(tasks))
     down = -(-len(tasks) // across)
-    given = view.choices.ax
-    target, axes = panels(given, (down, across), (WIDE, 0.6 + 1.15 * down), view.new_figure, sharex=True)
+    axes = view.canvas.panels((down, across), (WIDE, 0.6 + 1.15 * down), sharex=True)
     by_task = dict(list(rows.groupby("task")))
     for index, (ax, task) in enumerate(zip(axes, tasks, strict=False)):
         curves = by_task[task]
@@ -69,9 +66,7 @@ def draw_curves(view: View) -> Drawn | None:
                 ax.plot(line["share"], line["score"], color=colour, lw=0.8, alpha=0.85)
             if name in rising:
                 x = 0.98 - 0.1 * (len(names) - 1 - number)
-                ax.text(
-                    x, 0.03, IMPROVING, transform=ax.transAxes, color=colour, ha="right", fontsize=8, fontweight="bold"
-                )
+                ax.text(x, 0.03, IMPROVING, transform=ax.transAxes, color=colour, ha="right", fontsize=8, weight="bold")
         ax.set_title(task, fontsize=SMALL, fontweight="normal", pad=2)
         ax.yaxis.set_major_locator(MaxNLocator(3))
         ax.xaxis.set_major_formatter(PercentFormatter(1))
@@ -79,18 +74,14 @@ def draw_curves(view: View) -> Drawn | None:
         ax.tick_params(labelbottom=index + across >= len(tasks))
     for ax in axes[len(tasks) :]:
         ax.set_visible(False)
-    _label(target, given, "share of the training budget", "validation score (unit-free)")
+    below, beside = "share of the training budget", "validation score (unit-free)"
+    if one := view.canvas.callers_axes:
+        one.set(xlabel=below, ylabel=beside)
+    else:
+        view.canvas.figure.supxlabel(below, fontsize=7)
+        view.canvas.figure.supylabel(beside, fontsize=7)
     handles = [Line2D([], [], color=colours[name], label=name) for name in names]
     handles.append(improving_handle("still improving at the end"))
-    add_legend(target, given, handles, loc="outside upper center", ncols=min(6, len(handles)))
-    say_above(target, given, text)
-    return target, rows
-
-
-def _label(target: Target, given: Target | None, below: str, beside: str) -> None:
-    """Labels of all panels at once; of the Axes itself where the caller gave one."""
-    if isinstance(given, Axes) and target is given:
-        given.set(xlabel=below, ylabel=beside)
-        return
-    figure_of(target).supxlabel(below, fontsize=7)
-    figure_of(target).supylabel(beside, fontsize=7)
+    view.canvas.legend(handles, loc="outside upper center", ncols=min(6, len(handles)))
+    view.canvas.note_above(text)
+    return rows

@@ -11,17 +11,15 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.axes import interval_axis, stacked
-from analysis.figures.canvas import Target, add_legend, panels, say_above
+from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.marks import Looks, error_bars, improving_handle, margin_arrow, verdict_handles, verdict_mark
 from analysis.figures.style import COLUMN, GAIN_LABELS, GREY, INK, PALE, VERDICT_LOOKS, WIDE
-from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.settings import Scale
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, VERDICTS
 from analysis.tables.order import against_base, at_full, records, unit_free
-
-NEEDS = "gains on a unit-free scale"
 
 _ROW = 0.148
 """Inches per row."""
@@ -44,7 +42,7 @@ def gains_forest(
         gains: the frame `gains`. Two intervals of a row: the bar decides between benefit and harm, the upright stroke
             is the largest loss not ruled out; grey is the margin.
         pooled: the frame `pooled`, for the means; they stay those of all its tasks.
-        ax: where to draw: several panels are put in the place of an Axes.
+        ax: where to draw: several panels replace an Axes.
         tasks: the tasks to show; without them the 60 with the surest gains.
         order: tasks in the order in which they are to stand; a task stays under its group.
         labels: what to write instead of the name of a task, group or contrast.
@@ -53,15 +51,16 @@ def gains_forest(
 
     Returns the Axes where there is one contrast, else the figure. Raises `ResultsError` for a name that is not there.
     """
-    view = view_of_frames({"gains": gains, "pooled": pooled}, Choices(ax, tasks, order, labels, palette), scale)
-    return drawn_on(draw_forest, view, NEEDS)
+    return drawn_from(
+        draw_forest, {"gains": gains, "pooled": pooled}, Choices(ax, tasks, order, labels, palette), scale
+    )
 
 
-def draw_forest(view: View) -> Drawn | None:
-    """The body of `gains_forest`; None without a gain."""
+def draw_forest(view: View) -> pd.DataFrame:
+    """The body of `gains_forest`."""
     gains = at_full(unit_free(view["gains"], view.scale))
     if gains.empty:
-        return None
+        raise NothingToDraw("gains on a unit-free scale")
     names = against_base(gains)
     gains, line = view.fewer_tasks(gains[gains["contrast"].isin(names)], gains)
     gains = view.sorted(gains)
@@ -69,10 +68,8 @@ def draw_forest(view: View) -> Drawn | None:
     pooled = pooled[pooled["contrast"].isin(names)]
     rows = _forest_rows(gains, pooled)
     shown = [index for index, (kind, _, _) in enumerate(rows) if kind != "space"]
-    width, given = COLUMN if len(names) <= 2 else WIDE, view.choices.ax
-    target, axes = panels(
-        given, (1, len(names)), (width, 0.95 + _ROW * len(rows)), view.new_figure, sharex=True, sharey=True
-    )
+    width = COLUMN if len(names) <= 2 else WIDE
+    axes = view.canvas.panels((1, len(names)), (width, 0.95 + _ROW * len(rows)), sharex=True, sharey=True)
     overall = pooled[pooled["level"] == "overall"]
     by_cases = gains[gains["basis"] == CASES]
     low = pd.concat(
@@ -80,7 +77,8 @@ def draw_forest(view: View) -> Drawn | None:
     )
     high = pd.concat([gains["high_adjusted"], by_cases["high"], pooled["high"], overall["high_new"]])
     interval_axis(axes, gains["gain"], low, high)
-    looks = _verdict_looks(view, gains["verdict"])
+    present = [name for name in (*VERDICTS, SAME_MODEL) if name in set(gains["verdict"])]
+    looks = view.looks({name: VERDICT_LOOKS[name] for name in present}, VERDICT_LOOKS)
     for ax, contrast in zip(axes, names, strict=True):
         by_task = {row["task"]: row for row in records(gains[gains["contrast"] == contrast])}
         means = {(row["level"], row["name"]): row for row in records(pooled[pooled["contrast"] == contrast])}
@@ -108,9 +106,9 @@ def draw_forest(view: View) -> Drawn | None:
         Line2D([], [], marker="D", ms=3.6, color=GREY, mfc="white", lw=1.0, label="median, tasks of this kind"),
         improving_handle(),
     ]
-    add_legend(target, given, handles, loc="outside lower center", ncols=2 if width == COLUMN else 4)
-    say_above(target, given, line)
-    return target, pd.concat([gains.assign(part="task"), pooled.assign(part="mean")], ignore_index=True)
+    view.canvas.legend(handles, loc="outside lower center", ncols=2 if width == COLUMN else 4)
+    view.canvas.note_above(line)
+    return pd.concat([gains.assign(part="task"), pooled.assign(part="mean")], ignore_index=True)
 
 
 def _label_axes(axes: Sequence[Axes], label: str) -> None:
@@ -120,13 +118,6 @@ def _label_axes(axes: Sequence[Axes], label: str) -> None:
         return
     for ax in axes if len(axes) < 4 else axes[len(axes) // 2 :: len(axes)]:
         ax.set_xlabel(label)
-
-
-def _verdict_looks(view: View, verdicts: pd.Series) -> Looks:
-    """Colour and marker of the verdicts that occur, from harm to benefit."""
-    present = [name for name in (*VERDICTS, SAME_MODEL) if name in set(verdicts)]
-    colours = view.colours({name: VERDICT_LOOKS[name][0] for name in present}, list(VERDICT_LOOKS))
-    return {name: (colour, VERDICT_LOOKS[name][1]) for name, colour in colours.items()}
 
 
 def _forest_rows(gains: pd.DataFrame, pooled: pd.DataFrame) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -165,19 +156,11 @@ def _task_row(ax: Axes, row: dict[str, Any], at: int, looks: Looks) -> None:
 
 
 def _mean_row(ax: Axes, row: dict[str, Any], at: int, kind: str) -> None:
-    low, high = ("low", "high") if kind == "these" else ("low_new", "high_new")
-    colour = INK if kind == "these" else GREY
+    these = kind == "these"
+    value, low, high = ("gain", "low", "high") if these else ("median", "low_new", "high_new")
+    colour = INK if these else GREY
     error_bars(ax, row[low], row[high], at, colour)
-    face = colour if kind == "these" else "white"
-    ax.plot(
-        [row["gain" if kind == "these" else "median"]],
-        [at],
-        marker="D",
-        ms=3.6,
-        mfc=face,
-        mec=colour,
-        ls="none",
-        zorder=3,
-    )
+    style: Any = {"marker": "D", "ms": 3.6, "mfc": colour if these else "white", "mec": colour, "ls": "none"}
+    ax.plot([row[value]], [at], zorder=3, **style)
     if pd.notna(row["base_improving"]) and row["base_improving"] > 0:
         margin_arrow(ax, at)

@@ -10,16 +10,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.figures.axes import interval_axis
-from analysis.figures.canvas import Target, add_legend, figure_of, figure_on, panels, say_above
+from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.marks import contrast_handles, dodge, error_bars, improving_handle, margin_arrow
 from analysis.figures.selection import fewer_groups
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL
-from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.settings import Scale
 from analysis.tables.order import against_base, records
-
-NEEDS = "mean gains by clinical group"
 
 
 def stability(
@@ -37,7 +35,7 @@ def stability(
     Args:
         pooled: the frame `pooled`.
         summary: the frame `stability`, for the panels below.
-        ax: where to draw: the panels are put in the place of an Axes.
+        ax: where to draw: the panels replace an Axes.
         order: clinical groups from top to bottom.
         labels: what to write instead of the name of a group or contrast.
         palette: colours of contrasts or of their joint aggregations, by name or in the order of the legend.
@@ -45,16 +43,17 @@ def stability(
 
     Returns the Axes where there is no summary, else the figure. Raises `ResultsError` for a name that is not there.
     """
-    choices = Choices(ax, None, order, labels, palette)
-    return drawn_on(draw_stability, view_of_frames({"pooled": pooled, "stability": summary}, choices, scale), NEEDS)
+    return drawn_from(
+        draw_stability, {"pooled": pooled, "stability": summary}, Choices(ax, None, order, labels, palette), scale
+    )
 
 
-def draw_stability(view: View) -> Drawn | None:
-    """The body of `stability`; None without a group."""
+def draw_stability(view: View) -> pd.DataFrame:
+    """The body of `stability`."""
     pooled = view["pooled"]
     cells = pooled[(pooled["level"] == "group") & (pooled["tasks"] > 0)]
     if cells.empty:
-        return None
+        raise NothingToDraw("mean gains by clinical group")
     names = against_base(cells)
     cells = cells[cells["contrast"].isin(names)]
     cells, line = fewer_groups(cells, "name")
@@ -63,14 +62,13 @@ def draw_stability(view: View) -> Drawn | None:
     summary = summary[(summary["scope"] == "all fractions") & summary["contrast"].isin(names)]
     upper = 0.14 * len(groups) * max(1.6, 0.75 * len(names))
     lower = 0.55 + 0.17 * len(summary) if len(summary) else 0.0
-    given, size = view.choices.ax, (COLUMN, 0.85 + upper + lower)
-    target: Target
+    size = (COLUMN, 0.85 + upper + lower)
     if len(summary):
-        target = figure = figure_on(given, *size, view.new_figure)
+        figure = view.canvas.whole(*size)
         grid = figure.add_gridspec(2, 1, height_ratios=(upper, max(0.35, lower - 0.35)))
         ax, below = figure.add_subplot(grid[0]), grid[1].subgridspec(1, 3)
     else:
-        target, (ax,) = panels(given, (1, 1), size, view.new_figure)
+        (ax,) = view.canvas.panels((1, 1), size)
         below = None
     interval_axis([ax], cells["gain"], cells["low"], cells["high"])
     shares = sorted(cells["fraction"].unique())
@@ -93,7 +91,7 @@ def draw_stability(view: View) -> Drawn | None:
     ax.set_xlabel(f"group mean, {GAIN_LABELS[view.scale]}")
     if below is not None:
         shown = [name for name in names if name in set(summary["contrast"])]
-        _summary(figure_of(target), below, summary, shown, colours)
+        _summary(view.canvas.figure, below, summary, shown, colours)
     handles = contrast_handles(names, colours)
     if len(shares) > 1:
         handles += [
@@ -101,9 +99,9 @@ def draw_stability(view: View) -> Drawn | None:
             for step, share in enumerate(shares)
         ]
     handles.append(improving_handle())
-    add_legend(target, given, handles, loc="outside lower center", ncols=3)
-    say_above(target, given, line)
-    return target, pd.concat([cells.assign(part="cell"), summary.assign(part="summary")], ignore_index=True)
+    view.canvas.legend(handles, loc="outside lower center", ncols=3)
+    view.canvas.note_above(line)
+    return pd.concat([cells.assign(part="cell"), summary.assign(part="summary")], ignore_index=True)
 
 
 def _size(step: int, steps: int) -> float:
@@ -133,7 +131,7 @@ def _summary(
         ax.tick_params(axis="y", length=0, labelleft=index == 0)
         if column == "worst":
             ax.axvline(0, color=INK, lw=0.6, zorder=1)
-        if column != "worst":
+        else:
             ax.set_xlim(left=0)
     axes[2].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].set_yticks(range(len(names)), names, fontsize=SMALL)

@@ -7,12 +7,11 @@ import pandas as pd
 from matplotlib.colors import Colormap
 
 from analysis.figures.axes import stacked
-from analysis.figures.canvas import Target, figure_of, panels, say_above
+from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette, colormap
-from analysis.figures.forest import NEEDS
-from analysis.figures.marks import group_lines
+from analysis.figures.marks import heat_map_rows
 from analysis.figures.style import COLUMN, DIVERGING, GAIN_LABELS, INK, SMALL, WIDE
-from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.settings import Scale
 from analysis.tables.cells import IMPROVING, VERDICT_MARKS, number
 from analysis.tables.order import at_full, records, unit_free
@@ -41,22 +40,21 @@ def gains_heat_map(
 
     Returns the Axes. Raises `ResultsError` for a name that is not there.
     """
-    view = view_of_frames({"gains": gains}, Choices(ax, tasks, order, labels, palette), scale)
-    return drawn_on(draw_heat_map, view, NEEDS)
+    return drawn_from(draw_heat_map, {"gains": gains}, Choices(ax, tasks, order, labels, palette), scale)
 
 
-def draw_heat_map(view: View) -> Drawn | None:
-    """The body of `gains_heat_map`; None without a gain."""
+def draw_heat_map(view: View) -> pd.DataFrame:
+    """The body of `gains_heat_map`."""
     gains = view.sorted(at_full(unit_free(view["gains"], view.scale)))
     if gains.empty:
-        return None
+        raise NothingToDraw("gains on a unit-free scale")
     gains, line = view.fewer_tasks(gains, gains)
     names = [name for name in dict.fromkeys(view["gains"]["contrast"]) if name in set(gains["contrast"])]
     tasks = list(gains["task"].unique())
     values = gains.pivot(index="task", columns="contrast", values="gain").reindex(index=tasks, columns=names)
     reach = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
     size = (COLUMN if len(names) <= 3 else WIDE, 0.75 + 0.155 * len(tasks))
-    target, (ax,) = panels(view.choices.ax, (1, 1), size, view.new_figure)
+    (ax,) = view.canvas.panels((1, 1), size)
     colours = colormap(view.choices.palette, DIVERGING)
     image = ax.pcolormesh(values.to_numpy(float), cmap=colours, vmin=-reach, vmax=reach, ec="white", lw=0.6)
     for row in records(gains):
@@ -64,18 +62,14 @@ def draw_heat_map(view: View) -> Drawn | None:
         arrow = IMPROVING if bool(row["base_improving"]) else " "
         text = f"{number(row['gain'], signed=True)} {VERDICT_MARKS.get(row['verdict'], '')}{arrow}"
         ax.text(x, y, text, ha="center", va="center", fontsize=SMALL, color=_ink(row["gain"], reach, colours))
-    group_lines(ax, gains.drop_duplicates("task")["group"].tolist(), len(names))
-    ax.set_yticks(np.arange(len(tasks)) + 0.5, tasks)
+    heat_map_rows(ax, tasks, gains.drop_duplicates("task")["group"].tolist(), len(names), INK, 0.8)
     ax.set_xticks(np.arange(len(names)) + 0.5, [stacked(name, len(names)) for name in names])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.invert_yaxis()
     ax.xaxis.tick_top()
-    bar = figure_of(target).colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
+    bar = view.canvas.figure.colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
     bar.set_label(GAIN_LABELS[view.scale])
     bar.outline.set_visible(False)
-    say_above(target, view.choices.ax, line)
-    return target, gains
+    view.canvas.note_above(line)
+    return gains
 
 
 def _ink(gain: float, reach: float, colours: Colormap | str) -> str:

@@ -75,11 +75,15 @@ def improving_handle(text: str = "base still improving") -> Line2D:
     return Line2D([], [], marker=improving_marker(), color=INK, ls="none", ms=5, mew=0.2, label=text)
 
 
-def group_lines(ax: Axes, groups: Sequence[str], width: float, colour: str = INK) -> None:
-    """Lines between the clinical groups of a heat map's rows."""
+def heat_map_rows(ax: Axes, tasks: Sequence[str], groups: Sequence[str], width: float, colour: str, lw: float) -> None:
+    """Tasks as the rows of a heat map from top to bottom, with lines between their clinical groups."""
     for row in range(1, len(groups)):
         if groups[row] != groups[row - 1]:
-            ax.plot([0, width], [row, row], color=colour, lw=0.8 if colour == INK else 1.6, clip_on=False)
+            ax.plot([0, width], [row, row], color=colour, lw=lw, clip_on=False)
+    ax.set_yticks([row + 0.5 for row in range(len(tasks))], tasks)
+    ax.set_ylim(len(tasks), 0)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 def dodge(index: int, count: int) -> float:

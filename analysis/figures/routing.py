@@ -7,13 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 
-from analysis.figures.canvas import Target, figure_of, panels, say_above
+from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette, colormap
-from analysis.figures.marks import group_lines
+from analysis.figures.marks import heat_map_rows
 from analysis.figures.style import COLUMN, GREY, SMALL, WIDE
-from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
-
-NEEDS = "routing of AU"
+from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 
 _JOINT = "AU"
 
@@ -41,16 +39,15 @@ def routing_usage(
 
     Returns the Axes. Raises `ResultsError` for a name that is not there.
     """
-    view = view_of_frames({"usage": usage, "gains": gains}, Choices(ax, tasks, order, labels, palette))
-    return drawn_on(draw_usage, view, NEEDS)
+    return drawn_from(draw_usage, {"usage": usage, "gains": gains}, Choices(ax, tasks, order, labels, palette))
 
 
-def draw_usage(view: View) -> Drawn | None:
-    """The body of `routing_usage`; None without routing."""
+def draw_usage(view: View) -> pd.DataFrame:
+    """The body of `routing_usage`."""
     rows = view["usage"]
     rows = rows[rows["aggregation"] == _joint(view)]
     if rows.empty:
-        return None
+        raise NothingToDraw("routing of AU")
     rows = view.sorted(rows, "block", "expert")
     rows, line = view.fewer_tasks(rows)
     tasks, groups = _tasks(rows)
@@ -59,7 +56,7 @@ def draw_usage(view: View) -> Drawn | None:
     blocks = [int(block) for block in table.columns.get_level_values("block")]
     experts = [str(expert) for expert in table.columns.get_level_values("expert")]
     size = (WIDE if len(blocks) > 12 else COLUMN, 0.75 + 0.135 * len(tasks))
-    target, (ax,) = panels(view.choices.ax, (1, 1), size, view.new_figure)
+    (ax,) = view.canvas.panels((1, 1), size)
     # Zero at the bottom: a share that is twice as large looks twice as strong.
     colours = colormap(view.choices.palette, "cividis")
     image = ax.pcolormesh(table.to_numpy(float), cmap=colours, vmin=0, vmax=float(np.nanmax(table)))
@@ -71,10 +68,10 @@ def draw_usage(view: View) -> Drawn | None:
         columns = [column for column, name in enumerate(blocks) if name == block]
         ax.text((columns[0] + columns[-1] + 1) / 2, -0.25, f"block {block}", ha="center", va="bottom", fontsize=SMALL)
     ax.set_xlabel("expert")
-    _finish(ax, tasks, groups, len(blocks))
-    _bar(target, ax, image, "mean gate weight")
-    say_above(target, view.choices.ax, line)
-    return target, rows
+    heat_map_rows(ax, tasks, groups, len(blocks), "white", 1.6)
+    _bar(view, ax, image, "mean gate weight")
+    view.canvas.note_above(line)
+    return rows
 
 
 def routing_similarity(
@@ -102,17 +99,19 @@ def routing_similarity(
 
     Returns the Axes. Raises `ResultsError` for a name that is not there.
     """
-    choices = Choices(ax, tasks, order, labels, palette)
-    view = view_of_frames({"similarity": similarity, "usage": usage, "gains": gains}, choices)
-    return drawn_on(draw_similarity, view, NEEDS)
+    return drawn_from(
+        draw_similarity,
+        {"similarity": similarity, "usage": usage, "gains": gains},
+        Choices(ax, tasks, order, labels, palette),
+    )
 
 
-def draw_similarity(view: View) -> Drawn | None:
-    """The body of `routing_similarity`; None without routing."""
+def draw_similarity(view: View) -> pd.DataFrame:
+    """The body of `routing_similarity`."""
     rows = view["similarity"]
     rows = rows[rows["aggregation"] == _joint(view)]
     if rows.empty:
-        return None
+        raise NothingToDraw("routing of AU")
     rows, line = view.fewer_tasks(rows)
     rows = rows[rows["other"].isin(rows["task"])]
     about = view["usage"].drop_duplicates("task").set_index("task")["group"]
@@ -123,17 +122,17 @@ def draw_similarity(view: View) -> Drawn | None:
     np.fill_diagonal(values, np.nan)  # a task is like itself: no news, and it would take the top of the scale
     wide = len(tasks) > 12
     size = (WIDE if wide else COLUMN, 1.5 + 0.135 * len(tasks) + (0.6 if wide else 0.0))
-    target, (ax,) = panels(view.choices.ax, (1, 1), size, view.new_figure)
+    (ax,) = view.canvas.panels((1, 1), size)
     ax.set_facecolor("#DDDDDD")
     image = ax.pcolormesh(values, cmap=colormap(view.choices.palette, "cividis"))
     ax.set_xticks(np.arange(len(tasks)) + 0.5, tasks, rotation=90)
-    _finish(ax, tasks, groups, len(tasks))
+    heat_map_rows(ax, tasks, groups, len(tasks), "white", 1.6)
     for column in range(1, len(groups)):
         if groups[column] != groups[column - 1]:
             ax.plot([column, column], [0, len(tasks)], color="white", lw=1.6)
-    _bar(target, ax, image, "similarity of routing")
-    say_above(target, view.choices.ax, line)
-    return target, rows
+    _bar(view, ax, image, "similarity of routing")
+    view.canvas.note_above(line)
+    return rows
 
 
 def _joint(view: View) -> str:
@@ -147,16 +146,8 @@ def _tasks(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
     return list(first["task"]), list(first["group"])
 
 
-def _finish(ax: Axes, tasks: list[str], groups: list[str], width: int) -> None:
-    group_lines(ax, groups, width, "white")
-    ax.set_yticks(np.arange(len(tasks)) + 0.5, tasks)
-    ax.set_ylim(len(tasks), 0)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-
-
-def _bar(target: Target, ax: Axes, image: QuadMesh, label: str) -> None:
-    bar = figure_of(target).colorbar(image, ax=ax, aspect=30, pad=0.015, fraction=0.05)
+def _bar(view: View, ax: Axes, image: QuadMesh, label: str) -> None:
+    bar = view.canvas.figure.colorbar(image, ax=ax, aspect=30, pad=0.015, fraction=0.05)
     bar.set_label(label)
     bar.outline.set_edgecolor(GREY)
     bar.outline.set_linewidth(0.4)

@@ -1,6 +1,6 @@
 """Figures as files: PDF, SVG, PNG and the numbers they show."""
 
-from io import BytesIO
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -23,12 +23,6 @@ def save(figure: Figure, data: pd.DataFrame, stem: str, folder: Path) -> list[Pa
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is found once, not again for every format
         for ending, metadata in (("pdf", {"CreationDate": None}), ("svg", {"Date": None}), ("png", {})):
-            content = BytesIO()
-            figure.savefig(content, format=ending, dpi=300, metadata=metadata)
             written.append(folder / f"{stem}.{ending}")
-            _write(written[-1], content.getvalue())
+            write_atomic(written[-1], partial(figure.savefig, format=ending, dpi=300, metadata=metadata))
     return written
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_atomic(path, lambda stream: stream.write(content))

@@ -11,18 +11,15 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
 from analysis.figures.axes import interval_axis, log_n_axis
-from analysis.figures.canvas import Target, add_legend, panels
+from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.marks import Looks, error_bars, improving_handle, improving_marker
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL, TYPE_LOOKS
-from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.settings import Scale
 from analysis.statistics.verdicts import SAME_MODEL
 from analysis.tables.cells import crossing
 from analysis.tables.order import against_base, at_full, records, unit_free
-
-NEEDS_ACROSS = "gains of tasks that differ in n_train"
-NEEDS_WITHIN = "gains at two fractions or more"
 
 _PANEL = 1.75
 """Inches of height per panel."""
@@ -51,7 +48,7 @@ def scale_across(
         gains: the frame `gains`.
         across: the frame `across`: n* and what is known of the crossover.
         across_line: the frame `across_line`: the line and its band, those of all tasks.
-        ax: where to draw: several panels are put in the place of an Axes.
+        ax: where to draw: several panels replace an Axes.
         tasks: the tasks to show.
         labels: what to write instead of the name of a contrast.
         palette: colours of task types, by name or in the order of the legend.
@@ -60,14 +57,14 @@ def scale_across(
     Returns the Axes where there is one contrast, else the figure. Raises `ResultsError` for a name that is not there.
     """
     frames = {"gains": gains, "across": across, "across_line": across_line}
-    return drawn_on(draw_across, view_of_frames(frames, Choices(ax, tasks, None, labels, palette), scale), NEEDS_ACROSS)
+    return drawn_from(draw_across, frames, Choices(ax, tasks, None, labels, palette), scale)
 
 
-def draw_across(view: View) -> Drawn | None:
-    """The body of `scale_across`; None where there is nothing to compare."""
+def draw_across(view: View) -> pd.DataFrame:
+    """The body of `scale_across`."""
     gains = at_full(_comparable(view))
     if gains["n_train"].nunique() < 2:
-        return None
+        raise NothingToDraw("gains of tasks that differ in n_train")
     gains = gains[gains["contrast"].isin(against_base(gains))]
     lines, fits = view["across_line"], view["across"]
     lines = lines[(lines["scope"] == "all") & lines["contrast"].isin(gains["contrast"])]
@@ -94,7 +91,7 @@ def scale_within(
         gains: the frame `gains`.
         within: the frame `within`: n* and what is known of the crossover.
         within_line: the frame `within_line`: the line and its band, those of all tasks.
-        ax: where to draw: several panels are put in the place of an Axes.
+        ax: where to draw: several panels replace an Axes.
         tasks: the tasks to show.
         labels: what to write instead of the name of a contrast.
         palette: colours of task types, by name or in the order of the legend.
@@ -103,14 +100,14 @@ def scale_within(
     Returns the Axes where there is one contrast, else the figure. Raises `ResultsError` for a name that is not there.
     """
     frames = {"gains": gains, "within": within, "within_line": within_line}
-    return drawn_on(draw_within, view_of_frames(frames, Choices(ax, tasks, None, labels, palette), scale), NEEDS_WITHIN)
+    return drawn_from(draw_within, frames, Choices(ax, tasks, None, labels, palette), scale)
 
 
-def draw_within(view: View) -> Drawn | None:
-    """The body of `scale_within`; None where there is nothing to compare."""
+def draw_within(view: View) -> pd.DataFrame:
+    """The body of `scale_within`."""
     gains = _comparable(view)
     if gains["fraction"].nunique() < 2:
-        return None
+        raise NothingToDraw("gains at two fractions or more")
     lines, fits = view["within_line"], view["within"]
     lines = lines[(lines["level"] == "pooled") & (lines["name"] == "all")]
     fits = fits[(fits["level"] == "pooled") & (fits["name"] == "all")]
@@ -131,23 +128,22 @@ def _panels(
     draw: Callable[[Axes, pd.DataFrame, Looks], None],
     label: str,
     limits: pd.DataFrame | None = None,
-) -> Drawn:
+) -> pd.DataFrame:
     """`limits` are intervals (low, high) that the vertical axis is made for; else it holds all that is drawn."""
     names = against_base(gains)
     gains, lines = gains[gains["contrast"].isin(names)], lines[lines["contrast"].isin(names)]
     by_contrast = {row["contrast"]: row for row in records(fits)}
-    given, size = view.choices.ax, (COLUMN, 0.75 + _PANEL * len(names))
-    target, axes = panels(given, (len(names), 1), size, view.new_figure, sharex=True, sharey=True)
-    looks = _type_looks(view, gains["type"])
+    size = (COLUMN, 0.75 + _PANEL * len(names))
+    axes = view.canvas.panels((len(names), 1), size, sharex=True, sharey=True)
+    looks = view.looks({name: TYPE_LOOKS.get(name, (INK, "o")) for name in sorted(gains["type"].unique())}, TYPE_LOOKS)
     if limits is not None:
         interval_axis(axes, gains["gain"], limits["low"], limits["high"], vertical=True)
     for ax, contrast in zip(axes, names, strict=True):
         points, line = gains[gains["contrast"] == contrast], lines[lines["contrast"] == contrast]
         draw(ax, points, looks)
         if len(line):
-            ax.fill_between(
-                line["n"], line["low"].astype(float), line["high"].astype(float), color=INK, alpha=0.15, lw=0
-            )
+            band = line[["low", "high"]].astype(float)
+            ax.fill_between(line["n"], band["low"], band["high"], color=INK, alpha=0.15, lw=0)
             ax.plot(line["n"], line["fit"], color=INK, lw=1.4, zorder=4)
         if contrast in by_contrast and len(line):
             _crossover(ax, by_contrast[contrast], (line["n"].min(), line["n"].max()))
@@ -159,8 +155,8 @@ def _panels(
         ax.set_ylabel(GAIN_LABELS[view.scale])
     log_n_axis(axes[0], gains["n_train"].min(), gains["n_train"].max())
     axes[-1].set_xlabel(label)
-    _legend(target, given, looks)
-    return target, pd.concat([gains.assign(part="task"), lines.assign(part="line")], ignore_index=True)
+    _legend(view, looks)
+    return pd.concat([gains.assign(part="task"), lines.assign(part="line")], ignore_index=True)
 
 
 def _points(ax: Axes, gains: pd.DataFrame, looks: Looks) -> None:
@@ -212,17 +208,10 @@ def _crossover(ax: Axes, fit: dict[str, Any], seen: tuple[float, float]) -> None
     ax.set_title(text, loc="right", fontsize=SMALL, fontweight="normal", pad=_TITLE_PAD)
 
 
-def _type_looks(view: View, types: pd.Series) -> Looks:
-    """Colour and marker of every task type that occurs."""
-    looks = {name: TYPE_LOOKS.get(name, (INK, "o")) for name in sorted(types.unique())}
-    colours = view.colours({name: colour for name, (colour, _) in looks.items()}, list(TYPE_LOOKS))
-    return {name: (colours[name], marker) for name, (_, marker) in looks.items()}
-
-
-def _legend(target: Target, given: Target | None, looks: Looks) -> None:
+def _legend(view: View, looks: Looks) -> None:
     handles = [
         Line2D([], [], color=colour, marker=marker, ms=4, ls="none", label=name)
         for name, (colour, marker) in looks.items()
     ]
     handles += [Line2D([], [], color=INK, lw=1.4, label="fit, 95 % band"), improving_handle()]
-    add_legend(target, given, handles, loc="outside lower center", ncols=3)
+    view.canvas.legend(handles, loc="outside lower center", ncols=3)

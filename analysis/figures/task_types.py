@@ -7,17 +7,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.figures.axes import interval_axis
-from analysis.figures.canvas import Target, add_legend, panels, say_above
+from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.marks import contrast_handles, dodge, error_bars, improving_handle, margin_arrow
 from analysis.figures.selection import fewer_groups
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK
-from analysis.figures.view import Choices, Drawn, View, drawn_on, view_of_frames
+from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.settings import Scale
 from analysis.tables.cells import p_value
 from analysis.tables.order import against_base, at_full, records
-
-NEEDS = "mean gains by type"
 
 
 def type_sensitivity(
@@ -35,7 +33,7 @@ def type_sensitivity(
     Args:
         sensitivity: the frame `sensitivity`.
         type_test: the frame `type_test`; its p stands in the legend.
-        ax: where to draw: two panels are put in the place of an Axes.
+        ax: where to draw: two panels replace an Axes.
         order: task types from top to bottom.
         labels: what to write instead of the name of a contrast.
         palette: colours of contrasts or of their joint aggregations, by name or in the order of the legend.
@@ -43,22 +41,25 @@ def type_sensitivity(
 
     Returns the figure. Raises `ResultsError` for a name that is not there.
     """
-    choices = Choices(ax, None, order, labels, palette)
-    view = view_of_frames({"sensitivity": sensitivity, "type_test": type_test}, choices, scale)
-    return drawn_on(draw_types, view, NEEDS)
+    return drawn_from(
+        draw_types,
+        {"sensitivity": sensitivity, "type_test": type_test},
+        Choices(ax, None, order, labels, palette),
+        scale,
+    )
 
 
-def draw_types(view: View) -> Drawn | None:
-    """The body of `type_sensitivity`; None without a mean."""
+def draw_types(view: View) -> pd.DataFrame:
+    """The body of `type_sensitivity`."""
     rows = at_full(view["sensitivity"])
     if rows.empty:
-        return None
+        raise NothingToDraw("mean gains by type")
     names = against_base(rows)
     rows = rows[rows["contrast"].isin(names)]
     rows, line = fewer_groups(rows, "type")
     types, colours = view.ordered(sorted(rows["type"].unique())), view.colours_of_contrasts(rows)
-    size, given = (COLUMN, 0.95 + 0.17 * len(types) * (len(names) + 0.4)), view.choices.ax
-    target, (left, right) = panels(given, (1, 2), size, view.new_figure, wspace=0.1, sharey=True, width_ratios=(1.6, 1))
+    size = (COLUMN, 0.95 + 0.17 * len(types) * (len(names) + 0.4))
+    left, right = view.canvas.panels((1, 2), size, wspace=0.1, sharey=True, width_ratios=(1.6, 1))
     interval_axis([left], rows["gain"], rows["low"], rows["high"])
     for row in records(rows):
         at = types.index(row["type"]) + dodge(names.index(row["contrast"]), len(names))
@@ -95,6 +96,6 @@ def draw_types(view: View) -> Drawn | None:
         Line2D([], [], marker="s", ls="none", ms=5, mfc="white", mec=INK, label="negative estimate"),
         improving_handle(),
     ]
-    add_legend(target, given, handles, loc="outside lower center", ncols=1 if len(names) > 2 else 2)
-    say_above(target, given, line)
-    return target, rows
+    view.canvas.legend(handles, loc="outside lower center", ncols=1 if len(names) > 2 else 2)
+    view.canvas.note_above(line)
+    return rows

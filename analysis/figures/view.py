@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import matplotlib
 import pandas as pd
-from matplotlib.figure import Figure
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
-from analysis.figures.canvas import NewFigure, Target, known_to_pyplot, say_above, shown_once
+from analysis.figures.canvas import Canvas, NewFigure, Target, known_to_pyplot, shown_once
 from analysis.figures.choices import Palette, check_names, colours, in_order, listed
 from analysis.figures.labels import labelled, named_again
+from analysis.figures.marks import Looks
 from analysis.figures.selection import fewer_contrasts, fewer_tasks
 from analysis.figures.style import AGGREGATION_COLOURS, GREY, PARTITION_COLOURS, PLAIN_TEXT
 from analysis.frames import FRAMES, OPTIONAL, frame
@@ -20,8 +20,13 @@ from analysis.settings import Scale
 from analysis.statistics.verdicts import UNDECIDED
 from analysis.study import aggregation_order
 
-Drawn = tuple[Target, pd.DataFrame]
-"""What was drawn on, the Axes where it is one, and the rows that are shown."""
+
+class NothingToDraw(ResultsError):
+    """A study lacks what a figure `needs`."""
+
+    def __init__(self, needs: str) -> None:
+        super().__init__(f"nothing to draw: no {needs}")
+        self.needs = needs
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,11 @@ class Choices:
 class View:
     """`aggregations` in their order, the common base first; `arm_colours` has the colour of each."""
 
+    canvas: Canvas
     frames: Mapping[str, pd.DataFrame]
     aggregations: Sequence[str]
     scale: Scale = "absolute"
     choices: Choices = field(default_factory=Choices)
-    new_figure: NewFigure = known_to_pyplot
     all_tasks: Collection[str] = ()
     arm_colours: Mapping[str, str] = field(default_factory=dict)
 
@@ -72,31 +77,32 @@ class View:
         check_names("order", self.choices.order, names)
         return in_order(names, self.choices.order)
 
-    def colours(self, defaults: Mapping[str, str], known: Collection[str] = ()) -> dict[str, str]:
-        """The colour of every name of the legend."""
-        return colours(self.choices.palette, defaults, known)
+    def looks(self, defaults: Looks, known: Collection[str]) -> Looks:
+        """The colour and marker of every name of the legend."""
+        chosen = colours(self.choices.palette, {name: colour for name, (colour, _) in defaults.items()}, known)
+        return {name: (chosen[name], marker) for name, (_, marker) in defaults.items()}
 
     def colours_of_aggregations(self, names: Sequence[str]) -> dict[str, str]:
         """The same colour for an aggregation in every figure."""
-        return self.colours({name: self.arm_colours.get(name, GREY) for name in names}, self.aggregations)
+        defaults = {name: self.arm_colours.get(name, GREY) for name in names}
+        return colours(self.choices.palette, defaults, self.aggregations)
 
     def colours_of_contrasts(self, rows: pd.DataFrame) -> dict[str, str]:
         """The colour of each contrast of the rows: that of its joint aggregation, grey off the common base."""
         common = next(iter(self.aggregations), "TS")
         sides = rows[["contrast", "joint", "base"]].drop_duplicates().itertuples(index=False, name=None)
         joints = {name: joint for name, joint, base in sides if base == common}
-        arms, palette = self.arm_colours, self.choices.palette
-        defaults = {
-            name: arms.get(joints[name], GREY) if name in joints else GREY for name in rows["contrast"].unique()
-        }
+        defaults = {name: self.arm_colours.get(joints.get(name, ""), GREY) for name in rows["contrast"].unique()}
+        palette = self.choices.palette
         if isinstance(palette, Mapping):
             defaults = {name: palette.get(joints.get(name, name), colour) for name, colour in defaults.items()}
-        return self.colours(defaults, self.aggregations)
+        return colours(palette, defaults, self.aggregations)
 
 
 def view_of(analysis: NamedFrames, choices: Choices, new_figure: NewFigure = known_to_pyplot) -> View:
     """A view of all frames of an analysis."""
-    return View(analysis.frames, analysis.study.aggregations, analysis.settings.scale, choices, new_figure)
+    canvas = Canvas(choices.ax, new_figure)
+    return View(canvas, analysis.frames, analysis.study.aggregations, analysis.settings.scale, choices)
 
 
 def view_of_frames(frames: Mapping[str, pd.DataFrame | None], choices: Choices, scale: Scale = "absolute") -> View:
@@ -115,44 +121,41 @@ def view_of_frames(frames: Mapping[str, pd.DataFrame | None], choices: Choices, 
         if arm not in (UNDECIDED, FLOOR)
     }
     base = next((str(rows["base"].iloc[0]) for rows in given.values() if "base" in rows and len(rows)), None)
-    return View(given, aggregation_order(arms, base), scale, choices)
+    return View(Canvas(choices.ax, known_to_pyplot), given, aggregation_order(arms, base), scale, choices)
 
 
-def render(body: Callable[[View], Drawn | None], view: View) -> Drawn | None:
+Body = Callable[[View], pd.DataFrame]
+"""Draws on the canvas of a view, and gives the rows that are shown. Raises `NothingToDraw`."""
+
+
+def render(body: Body, view: View) -> pd.DataFrame:
     """Draw with the look of all figures: contrasts that fit, names as labels that can be drawn.
 
     The rows beside the figure keep the names. On an Axes of the caller's, sizes and colours of axes and ticks stay
-    the caller's. None where there is nothing to draw.
+    the caller's.
     """
     chosen = _chosen(view)
     shown, line = fewer_contrasts(chosen.frames)
     ready, names = _labelled(replace(chosen, frames=shown))
-    with matplotlib.rc_context(PLAIN_TEXT):  # `figure_on` sets the rest where it makes the axes
-        drawn = body(ready)
-        if drawn is not None:
-            say_above(drawn[0], view.choices.ax, line)
+    with matplotlib.rc_context(PLAIN_TEXT):  # `Canvas.whole` sets the rest where it makes the axes
+        rows = body(ready)
+        view.canvas.note_above(line)
         interactive = matplotlib.is_interactive()
     matplotlib.interactive(interactive)  # a notebook's backend is, and may be loaded with its first figure only
-    return None if drawn is None else (drawn[0], named_again(drawn[1], names))
+    return named_again(rows, names)
 
 
-def on_paper(body: Callable[[View], Drawn | None], analysis: NamedFrames) -> tuple[Figure, pd.DataFrame] | None:
-    """A figure for a file, unknown to pyplot, and its rows; None where there is nothing to draw."""
-    drawn = render(body, view_of(analysis, Choices(), Figure))
-    if drawn is None:
-        return None
-    target, rows = drawn
-    figure = target.get_figure(root=True)
-    assert figure is not None
-    return figure, rows
+def drawn_on(body: Body, view: View) -> Target:
+    """What was drawn on."""
+    render(body, view)
+    return shown_once(view.canvas.target) if view.choices.ax is None else view.canvas.target
 
 
-def drawn_on(body: Callable[[View], Drawn | None], view: View, needs: str) -> Target:
-    """What was drawn on. Raises `ResultsError` where there is nothing to draw; `needs` says what is missing."""
-    drawn = render(body, view)
-    if drawn is None:
-        raise ResultsError(f"nothing to draw: no {needs}")
-    return shown_once(drawn[0]) if view.choices.ax is None else drawn[0]
+def drawn_from(
+    body: Body, frames: Mapping[str, pd.DataFrame | None], choices: Choices, scale: Scale = "absolute"
+) -> Target:
+    """What was drawn on, from single frames. Raises `ResultsError` where one lacks a column."""
+    return drawn_on(body, view_of_frames(frames, choices, scale))
 
 
 def _chosen(view: View) -> View:

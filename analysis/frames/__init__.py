@@ -19,7 +19,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **STUDY}
 """Columns of every frame in their order, and what each means."""
 
 LABELS: Final = ("contrast", "joint", "base", "fraction")
-"""What a row says of its contrast, see `analysis.gains.Contrast.at`."""
+"""Columns that name the contrast of a row, see `analysis.gains.Contrast.at`."""
 
 OPTIONAL: Final[dict[str, frozenset[str]]] = {
     "across": frozenset({"sd_group", "sd_task"}),
@@ -52,7 +52,7 @@ def part(name: str, rows: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
 
 
 def stacked(name: str, parts: Iterable[tuple[Mapping[str, Any], pd.DataFrame]]) -> pd.DataFrame:
-    """Parts of the named frame on top of each other, with the labels of each that its rows lack."""
+    """Concatenate parts of the named frame, each with the labels that its rows lack."""
     filled = [
         rows.assign(**{key: value for key, value in labels.items() if key in FRAMES[name] and key not in rows})
         for labels, rows in parts

@@ -1,4 +1,4 @@
-"""What is said of gains, one by one and over tasks; of what more seeds, or other choices, would change."""
+"""Columns of the frames on gains: of tasks, pooled, with more seeds, under other choices, and for the findings."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What is said of data scale, task types, clinical groups and advice."""
+"""Columns of the frames on data scale, task types, clinical groups and advice."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What is said of the study itself: data, scores, compute, learning curves, experts, rows left out."""
+"""Columns of the frames on the study itself: data, scores, compute, learning curves, experts, rows left out."""
 
 from typing import Final
 

@@ -26,15 +26,12 @@ def usage(study: StudyTables) -> pd.DataFrame:
         return frame("usage", [])
     parts = [_matched(block) for _, block in rows.groupby([*_UNIT, "block"], sort=True)]
     keys = ["aggregation", "task", "group", "block", "expert"]
-    found = pd.concat(parts).groupby(keys, as_index=False).agg(share=("share", "mean"))
-    return found[list(FRAMES["usage"])]
+    shares = pd.concat(parts).groupby(keys, as_index=False).agg(share=("share", "mean"))
+    return shares[list(FRAMES["usage"])]
 
 
 def _largest(study: StudyTables) -> pd.DataFrame:
-    rows = study.routing
-    if rows is None:
-        return pd.DataFrame()
-    return at_full(rows)
+    return pd.DataFrame() if study.routing is None else at_full(study.routing)
 
 
 def _matched(rows: pd.DataFrame) -> pd.DataFrame:
@@ -47,8 +44,8 @@ def _matched(rows: pd.DataFrame) -> pd.DataFrame:
     renamed = []
     for seed, table in tables.items():
         shared = first.index.intersection(table.index)
-        one, other = first.loc[shared].to_numpy(), table.loc[shared].to_numpy()
-        cost = ((one[:, :, None] - other[:, None, :]) ** 2).sum(0)
+        reference, shares = first.loc[shared].to_numpy(), table.loc[shared].to_numpy()
+        cost = ((reference[:, :, None] - shares[:, None, :]) ** 2).sum(0)
         target, source = linear_sum_assignment(cost)
         names = dict(zip(table.columns[source], first.columns[target], strict=True))
         part = rows[rows["seed"] == seed]
@@ -64,31 +61,30 @@ def similarity(study: StudyTables) -> pd.DataFrame:
     routing.
     """
     rows = _largest(study)
-    found: list[dict[str, object]] = []
+    pairs: list[dict[str, object]] = []
     if rows.empty:
         return frame("similarity", [])
     for (aggregation, _), unit in rows.groupby(_UNIT, sort=True):
         members = sorted(unit["task"].unique())
         if len(members) < 2:
             continue
-        tables = [
-            part.pivot(index="task", columns="expert", values="share") for _, part in unit.groupby(["seed", "block"])
-        ]
-        seeds = [seed for (seed, _), _ in unit.groupby(["seed", "block"])]
+        blocks = list(unit.groupby(["seed", "block"]))
+        seeds = [seed for (seed, _), _ in blocks]
+        tables = [block.pivot(index="task", columns="expert", values="share") for _, block in blocks]
         for task, other in product(members, members):
-            near = pd.Series([_alike(table, task, other) for table in tables], dtype=float)
-            value = float(near.groupby(seeds).mean().mean())
-            found.append({"aggregation": aggregation, "task": task, "other": other, "similarity": value})
-    return frame("similarity", found)
+            by_block = pd.Series([_similarity(table, task, other) for table in tables], dtype=float)
+            value = float(by_block.groupby(seeds).mean().mean())
+            pairs.append({"aggregation": aggregation, "task": task, "other": other, "similarity": value})
+    return frame("similarity", pairs)
 
 
-def _alike(table: pd.DataFrame, task: str, other: str) -> float:
+def _similarity(table: pd.DataFrame, task: str, other: str) -> float:
     if task not in table.index or other not in table.index:
         return float("nan")
-    one, both = table.loc[task].to_numpy(float), table.loc[other].to_numpy(float)
-    if not (np.isfinite(one).all() and np.isfinite(both).all()):
+    weights = table.loc[[task, other]].to_numpy(float)
+    if not np.isfinite(weights).all():
         return float("nan")
     with np.errstate(invalid="ignore"):
-        distance = float(jensenshannon(one, both, base=2))
+        distance = float(jensenshannon(*weights, base=2))
     # Rounding can make the divergence of two all but equal vectors negative, and its root NaN.
     return 1.0 if np.isnan(distance) else 1.0 - distance

@@ -35,8 +35,8 @@ def testable(pair: PairedGain, estimate: GainEstimate) -> float:
     One seed tells nothing of the chance of training. Test cases of one subject, or whose metric is undefined on
     resamples, tell nothing of the chance of subjects: with them a verdict would hold for that subject alone.
     """
-    lone = pair.draws is not None and not estimate.has_cases
-    return float("nan") if pair.same_model or lone or estimate.basis not in DECIDES else estimate.se
+    unusable = pair.draws is not None and not estimate.has_cases
+    return float("nan") if pair.same_model or unusable or estimate.basis not in DECIDES else estimate.se
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +48,11 @@ class Family:
 
     @cached_property
     def se(self) -> np.ndarray:
-        """The standard error of each that a verdict may rest on, NaN where there is none."""
+        """Standard error of each pair that a verdict may rest on, NaN where there is none."""
         return np.array(list(map(testable, self.pairs, self.estimates)), float)
 
     def judge(self, margin: np.ndarray, correction: Correction = "BH", alpha: float = 0.05) -> pd.DataFrame:
-        """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has the margin of each."""
+        """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has one value per pair."""
         gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
         rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
         rows.loc[[pair.same_model for pair in self.pairs], "verdict"] = SAME_MODEL

@@ -40,8 +40,8 @@ class Evidence:
 
     def at(self, fraction: float, contrast: str) -> Sequence[PairedGain]:
         """Pairs that can be averaged, of the contrast of that name; empty where it is not compared."""
-        found = [pairs for (own, share), pairs in self.pairs.items() if (own.name, share) == (contrast, fraction)]
-        return poolable(found[0]) if found else []
+        by_name = {(key.name, share): pairs for (key, share), pairs in self.pairs.items()}
+        return poolable(by_name.get((contrast, fraction), ()))
 
     def row(self, name: str, /, **wanted: object) -> pd.Series | None:
         """The first row of a frame in which columns have these values; None where there is none."""
@@ -75,13 +75,13 @@ class Part:
 
     @property
     def columns(self) -> dict[str, object]:
-        """What the frame `findings` says of it."""
+        """Its columns in the frame `findings`."""
         names = ("estimate", "low", "high", "p", "verdict", "effect", "evidence")
         return {"part": self.text} | {name: getattr(self, name) for name in names}
 
     @property
     def effect(self) -> str:
-        """GainEstimate and interval in words."""
+        """Estimate and interval in words."""
         if not np.isfinite(self.estimate):
             return "not in these data"
         if not np.isfinite(self.low):
@@ -94,7 +94,7 @@ def _signed(value: float) -> str:
     return f"{round(value, 3) + 0.0:+.3f}"  # no minus before zero
 
 
-def _nothing(text: str, evidence: str) -> Part:
+def _missing(text: str, evidence: str) -> Part:
     return Part(text, *(float("nan"),) * 4, evidence)
 
 
@@ -103,15 +103,14 @@ def _from_row(
 ) -> Part:
     """A part from the columns of a row that hold its effect and both limits."""
     if row is None:
-        return _nothing(text, evidence)
+        return _missing(text, evidence)
     estimate, *limits = (sign * float(row[name]) for name in columns)
     low, high = sorted(limits)
     return Part(text, estimate, low, high, float(row["p"]), evidence, bool(row["base_improving"]))
 
 
 def slope(name: str, evidence: Evidence) -> Part:
-    """Change of an aggregation's gain over TS per doubling of data: within tasks where there are fractions, else across
-    tasks."""
+    """Change of gain over TS per doubling of data: within tasks where there are fractions, else across tasks."""
     contrast, columns = f"{name}-TS", ("slope", "low", "high")
     row = evidence.row("within", contrast=contrast, level="pooled", name="all")
     if row is not None:
@@ -121,7 +120,7 @@ def slope(name: str, evidence: Evidence) -> Part:
 
 
 Choice = Callable[[Sequence[PairedGain]], list[PairedGain]]
-"""Which tasks a claim speaks of."""
+"""Which tasks a claim is about."""
 
 
 def data_rich(pairs: Sequence[PairedGain]) -> list[PairedGain]:
@@ -145,7 +144,7 @@ def typical_gain(
     """Median gain of tasks of this kind, of those that `choice` takes, at full data or at the given fraction."""
     used = choice(evidence.at(evidence.full if fraction is None else fraction, contrast))
     if not used:
-        return _nothing(text, "pooled")
+        return _missing(text, "pooled")
     kind = tasks_of_this_kind(used)
     low, high = sorted((sign * kind.low, sign * kind.high))
     return Part(text, sign * kind.median, low, high, kind.p, "pooled", still_improving(used) > 0)
@@ -164,7 +163,7 @@ def steadier_over_groups(evidence: Evidence) -> Part:
     text = "spread of gains over groups is larger under CG than under AU"
     row = evidence.row("stability", contrast=DIFFERENCE)
     if row is None:
-        return _nothing(text, "stability")
+        return _missing(text, "stability")
     improving = bool(evidence.frames["gains"]["base_improving"].astype(bool).any())
     p = spread_p(evidence.frames["pooled"], "CG-TS", "AU-TS")
     estimate, low, high = (float(row[name]) for name in ("spread", "spread_low", "spread_high"))
@@ -189,13 +188,13 @@ def segmentation_loses_more(name: str, evidence: Evidence) -> Part:
 
 
 def group_gain(text: str, group: str, contrast: str, evidence: Evidence, *, sign: float = 1.0) -> Part:
-    """Mean gain of a group's very tasks."""
+    """Mean gain of exactly the group's tasks."""
     row = evidence.row("pooled", level="group", name=group, contrast=contrast, fraction=evidence.full)
     return _from_row(text, "pooled", row if row is not None and row["tasks"] > 0 else None, sign=sign)
 
 
 def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence) -> Part:
-    """How far the mean gain of a group's very tasks lies above a loss as large as the mean of their margins."""
+    """How far the mean gain of exactly the group's tasks lies above a loss as large as the mean of their margins."""
     gains = evidence.frames["gains"]
     tasks = (gains["group"] == group) & (gains["contrast"] == contrast) & (gains["fraction"] == evidence.full)
     margin = float(gains.loc[tasks, "margin"].mean())

@@ -6,8 +6,8 @@ than the interval (types, spread), both have to agree. A finding is supported on
 rate is at most that of one part), and contradicted where one part is: a part that these data cannot test leaves it
 undecided. Parts are tested at 5 % each, without correction over findings; with one seed none is.
 
-Gains are the median of tasks of this kind (`typical_task`), but for finding 4, which speaks of named groups: there
-they are the means of the group's very tasks. Data-rich and data-poor are tasks above and below the median of n_train.
+Gains are the median of tasks of this kind (`typical_task`), but for finding 4, which is about named groups: there they
+are the means of exactly the group's tasks. Data-rich and data-poor are tasks above and below the median of n_train.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -106,7 +106,9 @@ def findings(
     tested = bool(frames["gains"]["basis"].isin(DECIDES).any())
     rows = []
     for number, claim in CLAIMS.items():
-        parts = [make(evidence) if tested else _untested(make(evidence)) for make in claim.parts]
+        parts = [make(evidence) for make in claim.parts]
+        if not tested:  # with one seed nothing is known of chance in training
+            parts = [replace(part, low=float("nan"), high=float("nan"), p=float("nan")) for part in parts]
         effects = [f"{part.text}: {part.effect}" for part in parts if part.verdict != NOT_TESTABLE]
         about = {"finding": number, "claim": claim.text}
         rows.append(
@@ -120,11 +122,6 @@ def findings(
         )
         rows += [{**about, **part.columns} for part in parts]
     return frame("findings", rows)
-
-
-def _untested(part: Part) -> Part:
-    """With one seed nothing is known of chance in training, and no part is tested."""
-    return replace(part, low=float("nan"), high=float("nan"), p=float("nan"))
 
 
 def _whole(parts: Sequence[Part]) -> str:

@@ -8,7 +8,7 @@ gives the chance that such a task gains, and that it is harmed: loses more than 
 advised where, at 95 % confidence, at least nine in ten such tasks gain (a one-sided tolerance limit; Wilks 1941, Owen
 1968): among many questions some chances of gain come out at 0.9 by luck, and the confidence keeps these out. Of several
 the one with the largest expected gain; TS where nine in ten tasks lose under every joint aggregation. The rule abstains
-otherwise, outside the sizes seen, where fewer than three tasks of the type speak for an aggregation, and with one seed.
+otherwise, outside the sizes seen, where fewer than three tasks of the type support an aggregation, and with one seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,10 +35,9 @@ MOST_ARMS = 24
 """Aggregations beside the base above which no rule is fitted: the best of many is mostly the luckiest."""
 
 FEWEST_OF_TYPE = 3
-"""Tasks of a type below which an aggregation is not advised for the type: so many speak for no others."""
+"""Tasks of a type below which an aggregation is not advised for the type: so few tell nothing about others."""
 
 _SIZES = 25
-
 
 SHARE = 0.9
 """Share of such tasks that must gain under what is advised."""
@@ -89,7 +88,7 @@ class Rule:
     centre: float
     sizes_by_type: Mapping[str, tuple[float, float]]
     tasks: Mapping[tuple[str, str], int]
-    """Tasks that each joint aggregation was fitted on, by aggregation and type; none of which both models are one."""
+    """Tasks that each joint aggregation was fitted on, by aggregation and type; none has one model for both."""
     seeds: Mapping[str, VariancePart]
     """Variance of each joint aggregation's mean gain by seeds, with its degrees of freedom; NaN with one seed."""
     margins: Mapping[str, float]
@@ -110,20 +109,21 @@ class Rule:
         expected = tuple(self.expect(name, n_train, task_type, group) for name in self.fits)
         low, high = self.sizes_by_type[task_type]
         if not low <= n_train <= high:
-            seen = f"{task_type} was studied with {low:.0f} to {high:.0f} training cases only"
-            return Recommendation(UNDECIDED, expected, seen)
+            reason = f"{task_type} was studied with {low:.0f} to {high:.0f} training cases only"
+            return Recommendation(UNDECIDED, expected, reason)
         return self._advice(expected, task_type)
 
     def _advice(self, expected: tuple[Expectation, ...], task_type: str) -> Recommendation:
-        enough = {name for name in self.fits if self.tasks.get((name, task_type), 0) >= FEWEST_OF_TYPE}
-        few = [f"{name} {self.tasks.get((name, task_type), 0)}" for name in self.fits if name not in enough]
-        gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE and outcome.aggregation in enough]
+        tasks = {name: self.tasks.get((name, task_type), 0) for name in self.fits}
+        few = {name: count for name, count in tasks.items() if count < FEWEST_OF_TYPE}
+        gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE and outcome.aggregation not in few]
         if gaining:
             best = max(gaining, key=lambda outcome: outcome.gain)
             reason = f"a new task gains under {best.aggregation} with a chance of {100 * best.chance:.0f} %"
             return Recommendation(best.aggregation, expected, reason)
         if few:
-            reason = f"too few {task_type} tasks to speak for others: {', '.join(few)}"
+            counts = ", ".join(f"{name} {count}" for name, count in few.items())
+            reason = f"too few {task_type} tasks to speak for others: {counts}"
             return Recommendation(UNDECIDED, expected, reason)
         if all(outcome.sure_loss >= CONFIDENCE for outcome in expected):
             most = max(outcome.chance for outcome in expected)
@@ -141,18 +141,15 @@ class Rule:
         row = _design(np.array([task_type]), np.array([np.log2(n_train)]), self.types, self.centre)[0]
         value, se, sd, df = fit.predict(row, group)
         of_seeds, seeds_df = self.seeds[aggregation]
-        # Few seeds know their own scatter badly: their variance counts by as much more as t exceeds the normal.
+        # Few seeds estimate their scatter badly: their variance counts by as much more as t exceeds the normal.
         se = float(np.sqrt(se**2 + of_seeds * (stats.t.ppf(0.975, seeds_df) / stats.norm.ppf(0.975)) ** 2))
         single = float(np.hypot(se, sd))
-        (low, high), (task_low, task_high) = (t_interval(value, spread, df) for spread in (se, single))
         margin = self.margins.get(task_type, float("nan"))
         return Expectation(
             aggregation,
             value,
-            low,
-            high,
-            task_low,
-            task_high,
+            *t_interval(value, se, df),
+            *t_interval(value, single, df),
             chance=float(stats.t.cdf(value / single, df)),
             harm=float(stats.t.cdf((-margin - value) / single, df)),
             sure=_confidence(value, se, sd, df),
@@ -182,20 +179,21 @@ def rule_rows(
 
     `margins` by task, on the scale of the gains; a task may lack one.
     """
-    parts = []
+    rows = []
     for contrast, by_fraction in by_contrast.items():
         for share, pairs in by_fraction:
             used = [pair for pair in poolable(pairs) if pair.n_train > 0]
             if not used:
                 continue
             v_seed, df_seed = seed_part(used)
-            common = {"joint": contrast.joint, "base": contrast.base, "fraction": share}
-            parts += [
-                common
-                | {
+            rows += [
+                {
+                    "joint": contrast.joint,
+                    "base": contrast.base,
                     "task": pair.task,
                     "type": pair.type,
                     "group": pair.group,
+                    "fraction": share,
                     "n_train": pair.n_train,
                     "gain": pair.by_seed.mean(),
                     "margin": margins.get(pair.task, float("nan")),
@@ -205,31 +203,23 @@ def rule_rows(
                 }
                 for pair in used
             ]
-    return pd.DataFrame(parts, columns=_ROWS)
-
-
-_ROWS = [
-    *("joint", "base", "task", "type", "group", "fraction", "n_train"),
-    *("gain", "margin", "v_seed", "df_seed", "base_improving"),
-]
+    return pd.DataFrame(rows)
 
 
 def fit_rule(rows: pd.DataFrame) -> Rule | None:
     """The rule from `rule_rows`; None where an aggregation has too few tasks."""
-    fits, notes = {}, []
     if rows.empty or rows.groupby("joint")["task"].nunique().min() < FEWEST_TASKS:
         return None
     types = tuple(sorted(set(rows["type"])))
     x = np.log2(rows["n_train"].to_numpy(float))
     centre = float(x.mean())
+    fits: dict[str, MixedFit] = {}
     for joint, part in rows.groupby("joint", sort=False):
         if set(part["type"]) != set(types):
             return None
         design = _design(part["type"].to_numpy(str), np.log2(part["n_train"].to_numpy(float)), types, centre)
-        fit = fit_mixed(part["gain"].to_numpy(float), design, part["group"].to_numpy(str), part["task"].to_numpy(str))
-        fits[str(joint)] = fit
-        if not fit.converged:
-            notes.append(f"{joint}: {fit.note}")
+        values, groups = part["gain"].to_numpy(float), part["group"].to_numpy(str)
+        fits[str(joint)] = fit_mixed(values, design, groups, part["task"].to_numpy(str))
     spans = rows.groupby("type")["n_train"].agg(["min", "max"])
     return Rule(
         base=str(rows["base"].iloc[0]),
@@ -239,35 +229,35 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
         sizes_by_type={str(name): (float(low), float(high)) for name, (low, high) in spans.T.items()},
         tasks={
             (str(joint), str(kind)): int(part["task"].nunique())
-            for joint, own in rows.groupby("joint")
-            for kind, part in own.groupby("type")
+            for (joint, kind), part in rows.groupby(["joint", "type"])
         },
         seeds={
-            str(joint): (float(own["v_seed"].mean(skipna=False)), float(own["df_seed"].min()))
-            for joint, own in rows.groupby("joint")
+            str(joint): (float(part["v_seed"].mean(skipna=False)), float(part["df_seed"].min()))
+            for joint, part in rows.groupby("joint")
         },
-        margins={str(kind): float(own.median()) for kind, own in rows.groupby("type")["margin"]},
-        notes=tuple(notes),
+        margins={str(kind): float(margins.median()) for kind, margins in rows.groupby("type")["margin"]},
+        notes=tuple(f"{joint}: {fit.note}" for joint, fit in fits.items() if not fit.converged),
     )
 
 
 def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
     """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes."""
-    found, improving = [], set(rows.loc[rows["base_improving"], "task"])
+    table, improving = [], set(rows.loc[rows["base_improving"], "task"])
     for task_type in rule.types:
-        own = rows[rows["type"] == task_type]
+        of_type = rows[rows["type"] == task_type]
         low, high = rule.sizes_by_type[task_type]
         edges = np.geomspace(low, high, _SIZES + 1) if high > low else np.array([low])
         sizes = np.sqrt(edges[:-1] * edges[1:]) if len(edges) > 1 else edges
-        for group in [*sorted(set(own["group"])), ANY_GROUP]:
+        for group in [*sorted(set(of_type["group"])), ANY_GROUP]:
             advised = [rule.recommend(float(n), task_type, group) for n in sizes]
             starts = [0] + [k for k in range(1, len(sizes)) if advised[k].advice != advised[k - 1].advice]
             for start, stop in zip(starts, [*starts[1:], len(sizes)], strict=True):
                 middle = advised[(start + stop - 1) // 2]
-                speaking = own[own["joint"] == middle.advice] if middle.advice in rule.fits else own
-                tasks = set(speaking["task"])
-                best = _best(middle)
-                found.append(
+                fitted = of_type[of_type["joint"] == middle.advice] if middle.advice in rule.fits else of_type
+                tasks = set(fitted["task"])
+                advised_on = [outcome for outcome in middle.expected if outcome.aggregation == middle.advice]
+                best = max(advised_on or middle.expected, key=lambda outcome: outcome.chance, default=None)
+                table.append(
                     {
                         "type": task_type,
                         "group": group,
@@ -282,10 +272,4 @@ def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
                         "base_improving": len(tasks.intersection(improving)),
                     }
                 )
-    return frame("guidelines", found)
-
-
-def _best(found: Recommendation) -> Expectation | None:
-    """The aggregation advised, or else the one with the best chance of gain."""
-    advised = [outcome for outcome in found.expected if outcome.aggregation == found.advice]
-    return max(advised or found.expected, key=lambda outcome: outcome.chance, default=None)
+    return frame("guidelines", table)

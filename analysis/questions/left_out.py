@@ -26,12 +26,12 @@ def excluded(
     undefined = sum(int(np.isnan(task.values).sum()) for task in scores)
     rows.append({"table": "scores", "rows": undefined, "reason": "undefined score (no pair made of it)"})
     for (contrast, fraction), members in pairs.items():
-        said = f"{contrast.name} at fraction {fraction:g}"
+        where = f"{contrast.name} at fraction {fraction:g}"
         unpaired = sum(pair.unpaired for pair in members)
-        rows.append({"table": "scores", "rows": unpaired, "reason": f"{said}: seed on one side only"})
-        lone = _never_paired(scores, contrast, fraction, {pair.task for pair in members})
-        reason = f"{said}: tasks without {lacking}: {', '.join(lone)}"
-        rows.append({"table": "scores", "rows": sum(lone.values()), "reason": reason})
+        rows.append({"table": "scores", "rows": unpaired, "reason": f"{where}: seed on one side only"})
+        unused = _never_paired(scores, contrast, fraction, {pair.task for pair in members})
+        reason = f"{where}: tasks without {lacking}: {', '.join(unused)}"
+        rows.append({"table": "scores", "rows": sum(unused.values()), "reason": reason})
     cases = sum(task.left_out for task in resampled.tasks.values()) if resampled else 0
     rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})
     other = [task.task for task in scores if task.unit != "1"]

@@ -1,4 +1,4 @@
-"""Verdicts under every reasonable choice: does a verdict hang on the one analysis that was chosen?
+"""Verdicts under every reasonable choice: does a verdict depend on the one analysis that was chosen?
 
 At the largest fraction each contrast is judged again under
 
@@ -25,7 +25,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.tasks import METRICS, TaskType, find_type
-from analysis.frames import frame
+from analysis.frames import LABELS, frame
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
 from analysis.questions.families import family
 from analysis.settings import Correction, Scale, Settings
@@ -43,19 +43,7 @@ CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 COUNTED, LEFT_OUT = "counted", "left out"
 
 CHOICES = (
-    *(
-        "contrast",
-        "joint",
-        "base",
-        "fraction",
-        "task",
-        "type",
-        "metric",
-        "empty_masks",
-        "scale",
-        "margin_factor",
-        "correction",
-    ),
+    *(*LABELS, "task", "type", "metric", "empty_masks", "scale", "margin_factor", "correction"),
     *("gain", "low_adjusted", "high_adjusted", "p_adjusted", "margin", "verdict"),
 )
 """Columns of the long frame."""
@@ -64,7 +52,6 @@ Variant = tuple[str, str]
 """Metric and rule for empty masks."""
 
 MAIN: Variant = ("score", COUNTED)
-
 
 TaskContrast = tuple[Contrast, str]
 """A task under a contrast."""
@@ -84,13 +71,13 @@ def multiverse(
     parts = []
     compared = contrasts(study.aggregations)[:MOST_CONTRASTS]
     for scale in SCALES:
-        found: dict[TaskContrast, dict[Variant, PairedGain]] = {}
+        gains_of: dict[TaskContrast, dict[Variant, PairedGain]] = {}
         for contrast, (task, variants) in product(compared, scores.items()):
             paired = {name: pair(scored, contrast, fraction, scale) for name, scored in variants.items()}
-            own = {name: gain for name, gain in paired.items() if gain is not None and _usable(name, gain)}
-            if MAIN in own:
-                found[contrast, task] = own
-        parts += [rows.assign(fraction=fraction, scale=scale) for rows in _analyses(found, settings)]
+            usable = {name: gain for name, gain in paired.items() if gain is not None and _usable(name, gain)}
+            if MAIN in usable:
+                gains_of[contrast, task] = usable
+        parts += [rows.assign(fraction=fraction, scale=scale) for rows in _analyses(gains_of, settings)]
     long = pd.concat(parts, ignore_index=True)[list(CHOICES)] if parts else pd.DataFrame(columns=list(CHOICES))
     return _summary(long, gains), long
 
@@ -111,25 +98,25 @@ def task_variants(
     """
     rows = study.scores[(study.scores["fraction"] == fraction) & (study.scores["aggregation"] != FLOOR)]
     thin = replace(study, scores=rows.reset_index(drop=True))
-    found: dict[str, dict[Variant, TaskScores]] = {scored.task: {MAIN: scored} for scored in task_scores(thin, None)}
+    by_task: dict[str, dict[Variant, TaskScores]] = {scored.task: {MAIN: scored} for scored in task_scores(thin, None)}
     main, higher = {}, {}
-    for task, own in rows.groupby("task"):
-        metrics = list(own["metric"].unique())
-        name = "score" if "score" in metrics else primary_of(str(own["type"].iloc[0]), metrics)
+    for task, task_rows in rows.groupby("task"):
+        metrics = list(task_rows["metric"].unique())
+        name = "score" if "score" in metrics else primary_of(str(task_rows["type"].iloc[0]), metrics)
         main[str(task)] = name
-        higher[str(task)] = bool((own.loc[own["metric"] == name, "direction"] == "higher").all())
+        higher[str(task)] = bool((task_rows.loc[task_rows["metric"] == name, "direction"] == "higher").all())
     for metric in sorted({name for task_type in TaskType for name in task_type.alternatives}):
         for scored in task_scores(thin, None, metric):
             task_type = find_type(scored.type)
             if task_type and metric in task_type.alternatives and metric != main[scored.task]:
-                found[scored.task][metric, COUNTED] = scored
+                by_task[scored.task][metric, COUNTED] = scored
     if resampled is None:
-        return found
+        return by_task
     return {
         task: _from_cases(variants, main[task], higher[task], resampled.tasks[task], resampled.weights)
         if task in resampled.tasks
         else variants
-        for task, variants in found.items()
+        for task, variants in by_task.items()
     }
 
 
@@ -138,46 +125,49 @@ def _from_cases(
 ) -> dict[Variant, TaskScores]:
     """Every variant of a task from its cases; metrics that its cases do not give are left out.
 
-    `higher`: of the main metric more is better, which a metric of another trainer does not tell by its name.
+    `higher`: more is better of the main metric, which the name of another trainer's metric does not show.
     """
     index = pd.MultiIndex.from_frame(cases.arms).get_indexer(pd.MultiIndex.from_frame(variants[MAIN].arms[ARM]))
-    own = replace(
+    chosen = replace(
         cases,
         arms=cases.arms.iloc[index].reset_index(drop=True),
         quantities={name: values[index] for name, values in cases.quantities.items()},
     )
-    present = own.quantities.get("present")
+    present = chosen.quantities.get("present")
     rules = (COUNTED, LEFT_OUT) if present is not None and not present[0].all() else (COUNTED,)
-    found = {}
+    rescored = {}
     for rule in rules:
-        values = own.scores(count_empty=rule == COUNTED)
-        draws = own.draws(weights, count_empty=rule == COUNTED)
+        values = chosen.scores(count_empty=rule == COUNTED)
+        draws = chosen.draws(weights, count_empty=rule == COUNTED)
         for (metric, _), scored in variants.items():
             name = main if metric == MAIN[0] else metric
             if name in values:
                 better = METRICS[name].higher_is_better if name in METRICS else higher
                 sign = 1.0 if better else -1.0
-                found[metric, rule] = replace(
-                    scored, values=sign * values[name], draws=sign * draws[name], subjects=own.n_subjects
+                rescored[metric, rule] = replace(
+                    scored, values=sign * values[name], draws=sign * draws[name], subjects=chosen.n_subjects
                 )
-    return found
+    return rescored
 
 
-def _analyses(found: Mapping[TaskContrast, Mapping[Variant, PairedGain]], settings: Settings) -> Iterator[pd.DataFrame]:
+def _analyses(
+    gains_of: Mapping[TaskContrast, Mapping[Variant, PairedGain]], settings: Settings
+) -> Iterator[pd.DataFrame]:
     """Verdicts of all contrasts on one scale under every variant, margin and correction."""
-    types = {key: variants[MAIN].type for key, variants in found.items()}
+    types = {key: variants[MAIN].type for key, variants in gains_of.items()}
     changes = dict.fromkeys(
-        (types[key], name) if name != MAIN else ("", MAIN) for key, variants in found.items() for name in variants
+        ("", MAIN) if name == MAIN else (types[key], name) for key, variants in gains_of.items() for name in variants
     )
-    for changed, variant in changes:
-        judged = np.array(
-            [variant == MAIN or types[key] == changed and variant in variants for key, variants in found.items()]
-        )
+    for type_name, variant in changes:
+        judged = [
+            variant == MAIN or types[key] == type_name and variant in variants for key, variants in gains_of.items()
+        ]
         chosen = {
-            key: variants[variant if changes_it else MAIN]
-            for (key, variants), changes_it in zip(found.items(), judged, strict=True)
+            key: variants[variant if changed else MAIN]
+            for (key, variants), changed in zip(gains_of.items(), judged, strict=True)
         }
-        members = family([pair for _, pair in own] for _, own in groupby(chosen.items(), lambda item: item[0][0]))
+        by_contrast = groupby(chosen.items(), lambda item: item[0][0])
+        members = family([pair for _, pair in of_contrast] for _, of_contrast in by_contrast)
         about = pd.DataFrame(
             [contrast.columns | {"task": task, "type": pair.type} for (contrast, task), pair in chosen.items()]
         ).assign(metric=variant[0], empty_masks=variant[1], gain=[estimate.value for estimate in members.estimates])
@@ -189,19 +179,16 @@ def _analyses(found: Mapping[TaskContrast, Mapping[Variant, PairedGain]], settin
 
 def _summary(long: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
     """Shares of verdicts by task, beside the verdict of the frame `gains`."""
-    keys = ["contrast", "joint", "base", "fraction", "task"]
+    keys = [*LABELS, "task"]
     chosen = gains.set_index(keys)["verdict"].to_dict()
     rows = []
     for key, part in long.groupby(keys, sort=False):
         shares = part["verdict"].value_counts(normalize=True)
         verdict = chosen.get(key, "")
+        same = float(shares.get(verdict, 0.0)) if verdict else float("nan")
         rows.append(
             dict(zip(keys, key, strict=True))
             | {name: float(shares.get(name, 0.0)) for name in VERDICTS}
-            | {
-                "verdict": verdict,
-                "choices": len(part),
-                "share": float(shares.get(verdict, 0.0)) if verdict else float("nan"),
-            }
+            | {"verdict": verdict, "choices": len(part), "share": same}
         )
     return frame("multiverse", rows)

@@ -36,27 +36,24 @@ def regret_table(rows: pd.DataFrame, scores: Sequence[TaskScores], aggregations:
         return frame("regret", [])
     about = rows.sort_values("n_train").groupby("task").last()
     base = str(rows["base"].iloc[0])
-    found = []
+    table = []
     for scheme, key in (_by_task(rows), ("leave one group out", "group")):
         advised = {}
         for name in sorted(set(rows[key])):
             rule = fit_rule(rows[rows[key] != name])
             for task in sorted(set(rows.loc[rows[key] == name, "task"]) & set(truth.index)):
                 row = about.loc[task]
-                advised[task] = (
-                    rule.recommend(_inside(rule, row), row["type"], row["group"]).advice if rule else UNDECIDED
-                )
+                advised[task] = _advice(rule, row) if rule else UNDECIDED
         choices = {"guideline": pd.Series(advised)} | {
             f"always {name}": pd.Series(name, index=truth.index) for name in aggregations
         }
         for label, choice in choices.items():
-            found.append({"scheme": scheme, "rule": label} | _regret(truth, choice, about["group"], base))
-    return frame("regret", found)
+            table.append({"scheme": scheme, "rule": label} | _regret(truth, choice, about["group"], base))
+    return frame("regret", table)
 
 
 def _by_task(rows: pd.DataFrame) -> tuple[str, str]:
-    """Name and column of what leaves tasks out one by one;
-    very many tasks are left out in sets."""
+    """Name and column of leaving tasks out one by one; very many are left out in sets, a new column of `rows`."""
     order = {name: index for index, name in enumerate(sorted(set(rows["task"])))}
     if len(order) <= _SETS:
         return "leave one task out", "task"
@@ -64,21 +61,19 @@ def _by_task(rows: pd.DataFrame) -> tuple[str, str]:
     return f"leave one of {_SETS} sets of tasks out", "set"
 
 
-def _inside(rule: Rule, row: pd.Series) -> float:
-    """The task's size, moved to the nearest size the rule has seen: a largest task left out would always abstain."""
+def _advice(rule: Rule, row: pd.Series) -> str:
+    """Advice at the task's size, moved to the nearest size the rule has seen: a largest task would always abstain."""
     low, high = rule.sizes_by_type.get(str(row["type"]), (row["n_train"], row["n_train"]))
-    return float(np.clip(row["n_train"], low, high))
+    return rule.recommend(float(np.clip(row["n_train"], low, high)), row["type"], row["group"]).advice
 
 
 def _full_scores(scores: Sequence[TaskScores], aggregations: Sequence[str]) -> pd.DataFrame:
     """Mean score over seeds at the largest fraction: tasks x aggregations, complete rows only."""
     table = {}
     for task in scores:
-        if task.unit != "1":
-            continue
-        arms = task.arms.assign(value=task.values)
-        arms = at_full(arms)
-        table[task.task] = arms.groupby("aggregation")["value"].mean()
+        if task.unit == "1":
+            arms = at_full(task.arms.assign(value=task.values))
+            table[task.task] = arms.groupby("aggregation")["value"].mean()
     return pd.DataFrame(table).T.reindex(columns=list(aggregations)).dropna()
 
 

@@ -6,6 +6,7 @@ fewer than eight groups). The crossover is where the line of the mixed model mee
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -42,12 +43,12 @@ def across_tasks(pairs: Sequence[PairedGain]) -> tuple[pd.DataFrame, pd.DataFram
             "groups": members["group"].nunique(),
             "base_improving": still_improving(used),
         }
-        low, high, p = line.slope_interval()
         fits.append(
-            shared
-            | {"method": "mixed model", "slope": line.slope, "low": low, "high": high, "p": p, "level": line.level}
-            | line.crossover()
-            | {
+            {
+                **shared,
+                **line.columns(),
+                "method": "mixed model",
+                "level": line.level,
                 "sd_group": np.sqrt(mixed.var_group),
                 "sd_task": np.sqrt(mixed.var_task),
                 "converged": mixed.converged,
@@ -64,29 +65,20 @@ def across_tasks(pairs: Sequence[PairedGain]) -> tuple[pd.DataFrame, pd.DataFram
 
 def by_task_and_seed(pairs: Sequence[PairedGain]) -> pd.DataFrame:
     """Columns task, type, group, n_train, seed, gain of the pairs that can be averaged."""
-    parts = [
-        pd.DataFrame(
-            {
-                "task": pair.task,
-                "type": pair.type,
-                "group": pair.group,
-                "n_train": pair.n_train,
-                "seed": pair.seeds,
-                "gain": pair.by_seed,
-            }
-        )
+    rows = [
+        (pair.task, pair.type, pair.group, pair.n_train, seed, gain)
         for pair in poolable(pairs)
+        for seed, gain in zip(pair.seeds, pair.by_seed, strict=True)
+        if pair.n_train > 0
     ]
-    columns = ["task", "type", "group", "n_train", "seed", "gain"]
-    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    return found[found["n_train"] > 0].reset_index(drop=True)
+    return pd.DataFrame(rows, columns=["task", "type", "group", "n_train", "seed", "gain"])
 
 
 def _centred(rows: pd.DataFrame) -> tuple[np.ndarray, float]:
-    """log2 n about its mean over tasks, and that mean."""
+    """Columns of 1 and of log2 n about its mean over tasks (N x 2), and that mean."""
     x = np.log2(rows["n_train"].to_numpy(float))
     centre = float(np.log2(rows.groupby("task")["n_train"].first().astype(float)).mean())
-    return x - centre, centre
+    return np.column_stack([np.ones(len(x)), x - centre]), centre
 
 
 Covariances = tuple[tuple[np.ndarray, float], ...]
@@ -102,20 +94,16 @@ def _level_parts(pairs: Sequence[PairedGain]) -> Covariances:
 
 def mixed_line(rows: pd.DataFrame, more: Covariances = ()) -> tuple[Line, MixedFit]:
     """The mixed model's line over one scope; `more` is what the scatter of its rows does not show."""
-    x, centre = _centred(rows)
-    design = np.column_stack([np.ones(len(x)), x])
+    design, centre = _centred(rows)
     fit = fit_mixed(rows["gain"].to_numpy(), design, rows["group"].to_numpy(str), rows["task"].to_numpy(str))
-    line = Line(
-        float(fit.beta[0]),
-        float(fit.beta[1]),
-        fit.cov,
-        fit.slope_df,
-        centre,
-        centre + float(x.min()),
-        centre + float(x.max()),
-        more=more,
-    )
-    return line, fit
+    line = _line(design, centre, fit.beta, fit.cov, fit.slope_df)
+    return replace(line, more=more), fit
+
+
+def _line(design: np.ndarray, centre: float, beta: np.ndarray, cov: np.ndarray, df: float) -> Line:
+    """The line of coefficients of `_centred` over the sizes seen."""
+    least, most = float(design[:, 1].min()), float(design[:, 1].max())
+    return Line(float(beta[0]), float(beta[1]), cov, df, centre, centre + least, centre + most)
 
 
 def clustered_line(rows: pd.DataFrame, more: Covariances = ()) -> dict[str, object]:
@@ -123,27 +111,14 @@ def clustered_line(rows: pd.DataFrame, more: Covariances = ()) -> dict[str, obje
 
     `more` is what the scatter of its rows does not show.
     """
-    x, centre = _centred(rows)
+    design, centre = _centred(rows)
     by_group = rows["group"].nunique() >= _FEWEST_CLUSTERS
     clusters = rows["group" if by_group else "task"].to_numpy(str)
-    beta, cov, df = clustered_fit(rows["gain"].to_numpy(), np.column_stack([np.ones(len(x)), x]), clusters)
-    line = Line(
-        float(beta[0]),
-        float(beta[1]),
-        cov,
-        max(1.0, float(df.min())),
-        centre,
-        centre + float(x.min()),
-        centre + float(x.max()),
-        slope_df=max(1.0, float(df[1])),
-        more=more,
-    )
-    low, high, p = line.slope_interval()
-    return (
-        {"method": "OLS", "slope": line.slope, "low": low, "high": high, "p": p, "level": line.level}
-        | line.crossover()
-        | {"converged": True, "note": f"errors clustered by {'group' if by_group else 'task'}"}
-    )
+    beta, cov, df = clustered_fit(rows["gain"].to_numpy(), design, clusters)
+    line = _line(design, centre, beta, cov, max(1.0, float(df.min())))
+    line = replace(line, slope_df=max(1.0, float(df[1])), more=more)
+    note = f"errors clustered by {'group' if by_group else 'task'}"
+    return {**line.columns(), "method": "OLS", "level": line.level, "converged": True, "note": note}
 
 
 def leave_one_out(rows: pd.DataFrame, line: Line) -> list[dict[str, object]]:
@@ -153,16 +128,10 @@ def leave_one_out(rows: pd.DataFrame, line: Line) -> list[dict[str, object]]:
     x = np.log2(means["n_train"].to_numpy(float))
     y = means["gain"].to_numpy()
     whole = float(np.polyfit(x, y, 1)[0])
-    found = []
+    influence = []
     for index, task in enumerate(means["task"]):
-        kept = np.arange(len(x)) != index
-        without = float(np.polyfit(x[kept], y[kept], 1)[0])
-        found.append(
-            {
-                "task": task,
-                "slope_without": without,
-                "change": without - whole,
-                "change_in_se": (without - whole) / se if se > 0 else float("nan"),
-            }
-        )
-    return found
+        without = float(np.polyfit(np.delete(x, index), np.delete(y, index), 1)[0])
+        change = without - whole
+        in_se = change / se if se > 0 else float("nan")
+        influence.append({"task": task, "slope_without": without, "change": change, "change_in_se": in_se})
+    return influence

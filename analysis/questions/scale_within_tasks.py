@@ -66,19 +66,15 @@ def within_tasks(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> t
 
 def task_lines(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> list[TaskLine]:
     """A line for every task that was compared at two fractions or more, with seeds that all of them have."""
-    found = []
+    lines = []
     by_task = [(share, {pair.task: pair for pair in poolable(pairs)}) for share, pairs in by_fraction]
     for task in sorted(set().union(*(members for _, members in by_task))):
         points = [(share, members[task]) for share, members in by_task if task in members]
         seeds = common_seeds(pair for _, pair in points)
-        if len({pair.n_train for _, pair in points if pair.n_train > 0}) > 1 and seeds and _sized(points):
-            found.append(fit_task(points, seeds))
-    return found
-
-
-def _sized(points: Sequence[tuple[float, PairedGain]]) -> bool:
-    """Whether every size is known."""
-    return all(pair.n_train > 0 for _, pair in points)
+        sizes = {pair.n_train for _, pair in points}
+        if len(sizes) > 1 and all(size > 0 for size in sizes) and seeds:
+            lines.append(fit_task(points, seeds))
+    return lines
 
 
 def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -> TaskLine:
@@ -110,16 +106,8 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
         # Few seeds can agree by chance: they then add at least what seeds and cases do together.
         lacking = np.maximum(0.0, together - np.diag(of_slope) - np.diag(of_level))
         more.append((case + np.diag(np.nan_to_num(lacking)), first.subjects - 1.0))
-    line = Line(
-        float(level),
-        float(slope),
-        of_slope,
-        slope_df,
-        centre,
-        float(x.min()),
-        float(x.max()),
-        more=tuple(more),
-    )
+    ends = float(x.min()), float(x.max())
+    line = Line(float(level), float(slope), of_slope, slope_df, centre, *ends, more=tuple(more))
     return TaskLine(
         first.task,
         first.type,
@@ -144,8 +132,8 @@ def _case_covariance(draws: np.ndarray, subjects: int) -> tuple[np.ndarray, np.n
     seeds, factor = draws.shape[1], subjects / (subjects - 1)
     alone, together = np.cov(draws.mean(1).T), np.zeros(2)
     if seeds > 1:
-        each = np.mean([np.cov(draws[:, s].T) for s in range(seeds)], axis=0)
-        both = (each - alone) / (seeds - 1)
+        of_one_seed = np.mean([np.cov(draws[:, s].T) for s in range(seeds)], axis=0)
+        both = (of_one_seed - alone) / (seeds - 1)
         alone, together = alone - both, np.maximum(0.0, np.diag(both)) * factor
     # The difference of two covariances can have a negative eigenvalue, a variance below 0 in some direction.
     values, vectors = np.linalg.eigh(alone * factor)
@@ -160,12 +148,13 @@ def pooled_line(members: Sequence[TaskLine]) -> Line | None:
     if len(members) < 3 or len({tuple(member.fractions) for member in members}) > 1:
         return None
     groups = np.array([member.group for member in members])
-    own = np.array([member.by_seed.mean(0) for member in members])
-    found = [mean_over_tasks(own[:, k], groups) for k in (0, 1)]
-    (level, level_se, level_df), (slope, slope_se, slope_df) = found
-    together = float(np.corrcoef(own.T)[0, 1]) * level_se * slope_se
+    means = np.array([member.by_seed.mean(0) for member in members])
+    level, level_se, level_df = mean_over_tasks(means[:, 0], groups)
+    slope, slope_se, slope_df = mean_over_tasks(means[:, 1], groups)
+    together = float(np.corrcoef(means.T)[0, 1]) * level_se * slope_se
     cov = np.array([[level_se**2, together], [together, slope_se**2]])
-    centre, x_min, x_max = (float(np.mean([getattr(member.line, name) for member in members])) for name in _RANGE)
+    names = ("centre", "x_min", "x_max")
+    centre, x_min, x_max = (float(np.mean([getattr(member.line, name) for member in members])) for name in names)
     more = _moved_together(members)
     return Line(level, slope, cov, min(level_df, slope_df), centre, x_min, x_max, more=more)
 
@@ -180,17 +169,9 @@ def _moved_together(members: Sequence[TaskLine]) -> tuple[tuple[np.ndarray, floa
     return seeds, (cases, max(1.0, sum(member.subjects for member in members) - 1.0))
 
 
-_RANGE = ("centre", "x_min", "x_max")
-
-
 def _row(about: dict[str, object], line: Line, improving: set[str]) -> dict[str, object]:
-    low, high, p = line.slope_interval()
-    return (
-        {"slope": line.slope, "low": low, "high": high, "p": p}
-        | about
-        | {"n_min": 2**line.x_min, "n_max": 2**line.x_max, "base_improving": bool(improving)}
-        | line.crossover()
-    )
+    sizes = {"n_min": 2**line.x_min, "n_max": 2**line.x_max}
+    return {**about, **line.columns(), **sizes, "base_improving": bool(improving)}
 
 
 def _drawn(level: str, name: str, line: Line, fractions: np.ndarray) -> pd.DataFrame:

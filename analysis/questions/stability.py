@@ -40,10 +40,11 @@ def stability(pooled: pd.DataFrame, gains: pd.DataFrame, contrasts: Sequence[Con
         chosen = cells[cells["fraction"].isin(shares)]
         for contrast in contrasts:
             name = contrast.name
-            own = chosen[chosen["contrast"] == name]
-            if own["name"].nunique() >= FEWEST_GROUPS:
+            of_contrast = chosen[chosen["contrast"] == name]
+            if of_contrast["name"].nunique() >= FEWEST_GROUPS:
                 tasks = gains[(gains["contrast"] == name) & gains["fraction"].isin(shares)]
-                rows.append({**contrast.columns, "scope": scope} | _one(own, tasks[tasks["verdict"] != SAME_MODEL]))
+                tasks = tasks[tasks["verdict"] != SAME_MODEL]
+                rows.append({**contrast.columns, "scope": scope} | _one(of_contrast, tasks))
         if {"CG-TS", "AU-TS"} <= set(names):
             both = chosen.pivot_table(index=["name", "fraction"], columns="contrast", values="gain")
             both = both.reindex(columns=["CG-TS", "AU-TS"]).dropna()
@@ -126,8 +127,8 @@ def spread_difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray)
     """
     if len(np.unique(groups)) < FEWEST_GROUPS:
         return (float("nan"),) * 4
-    found = _jackknife(lambda keep: float(first[keep].std(ddof=1) - second[keep].std(ddof=1)), groups)
-    return *found, _pitman_morgan(first, second)
+    spread = _jackknife(lambda keep: float(first[keep].std(ddof=1) - second[keep].std(ddof=1)), groups)
+    return *spread, _pitman_morgan(first, second)
 
 
 def _pitman_morgan(first: np.ndarray, second: np.ndarray) -> float:

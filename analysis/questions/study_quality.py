@@ -21,20 +21,17 @@ def data(study: StudyTables) -> pd.DataFrame:
     """
     rows = _primary_rows(study)
     keys = ["task", "type", "group", "metric", "fraction"]
-    found = (
-        rows[rows["aggregation"] != FLOOR]
-        .groupby(keys, as_index=False)
-        .agg(n_train=("n_train", "mean"), n_test=("n_cases", "mean"))
-    )
+    trained = rows[rows["aggregation"] != FLOOR]
+    tasks = trained.groupby(keys, as_index=False).agg(n_train=("n_train", "mean"), n_test=("n_cases", "mean"))
     subjects = {} if study.cases is None else study.cases.groupby("task")["subject"].nunique().to_dict()
-    found["subjects"] = [subjects.get(task, 0) for task in found["task"]]
+    tasks["subjects"] = [subjects.get(task, 0) for task in tasks["task"]]
     comparable = set(study.scores.loc[study.scores["metric"] == "score", "task"])
-    for task, own in rows.groupby("task"):
-        if unit_of(str(own["metric"].iloc[0]), own["value"].to_numpy(float)) == "1":
+    for task, task_rows in rows.groupby("task"):
+        if unit_of(str(task_rows["metric"].iloc[0]), task_rows["value"].to_numpy(float)) == "1":
             comparable.add(str(task))
-    known = found["task"].isin(comparable)
-    found["margin"] = np.where(known, [study.manifest.margin(task) for task in found["task"]], np.nan)
-    return ordered("data", found)
+    known = tasks["task"].isin(comparable)
+    tasks["margin"] = np.where(known, [study.manifest.margin(task) for task in tasks["task"]], np.nan)
+    return ordered("data", tasks)
 
 
 def _primary_rows(study: StudyTables) -> pd.DataFrame:
@@ -53,7 +50,7 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     primary metric where a table has no unit-free score and that metric can stand in for it.
     """
     keys = ["aggregation", "fraction", "task"]
-    found = (
+    rows = (
         _primary_rows(study)
         .groupby([*keys, "type", "group", "metric", "direction"], as_index=False)
         .agg(
@@ -64,26 +61,26 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
             seeds=("value", "count"),
         )
     )
-    if found.empty:
+    if rows.empty:
         return frame("scores", [])
-    is_floor = found["aggregation"] == FLOOR
-    found["seeds"] = found["seeds"].where(~is_floor, 0)
-    values = {task: rows["mean"].to_numpy(float) for task, rows in found.groupby("task")}
-    found["unit"] = [unit_of(row["metric"], values[row["task"]]) for row in found.to_dict("records")]
+    is_floor = rows["aggregation"] == FLOOR
+    rows["seeds"] = rows["seeds"].where(~is_floor, 0)
+    values = {task: task_rows["mean"].to_numpy(float) for task, task_rows in rows.groupby("task")}
+    rows["unit"] = [unit_of(row["metric"], values[row["task"]]) for row in rows.to_dict("records")]
     free = study.scores[study.scores["metric"] == "score"].groupby(keys)["value"].mean()
-    own = found["mean"].where((found["unit"] == "1") & (found["direction"] == "higher"))
-    found["score"] = _at(free, found, keys).astype(float).fillna(own)
-    floor = found[is_floor].set_index(["task", "fraction"])["mean"]
-    found["floor"] = _at(floor, found, ["task", "fraction"]).astype(float)
-    above = (found["mean"] - found["floor"]) * np.where(found["direction"] == "higher", 1.0, -1.0)
-    found["beats_floor"] = _or_none(above > 0, above.notna())
+    primary = rows["mean"].where((rows["unit"] == "1") & (rows["direction"] == "higher"))
+    rows["score"] = _at(free, rows, keys).astype(float).fillna(primary)
+    floor = rows[is_floor].set_index(["task", "fraction"])["mean"]
+    rows["floor"] = _at(floor, rows, ["task", "fraction"]).astype(float)
+    above = (rows["mean"] - rows["floor"]) * np.where(rows["direction"] == "higher", 1.0, -1.0)
+    rows["beats_floor"] = _or_none(above > 0, above.notna())
     verdicts = gains[gains["base"] == study.aggregations[0]].set_index(["joint", *keys[1:]])["verdict"]
-    found["verdict"] = _at(verdicts, found, keys).astype(object).fillna("").astype(str)
-    rising = _at(study.improving().set_index(keys)["improving"], found, keys).astype(object)
-    found["still_improving"] = _or_none(rising.eq(True), rising.notna() | is_floor)
+    rows["verdict"] = _at(verdicts, rows, keys).astype(object).fillna("").astype(str)
+    rising = _at(study.improving().set_index(keys)["improving"], rows, keys).astype(object)
+    rows["still_improving"] = _or_none(rising.eq(True), rising.notna() | is_floor)
     order = {name: index for index, name in enumerate([*study.aggregations, FLOOR])}
-    found = found.assign(order=found["aggregation"].map(order)).sort_values(["order", "fraction", "task"])
-    return found[list(FRAMES["scores"])].reset_index(drop=True)
+    rows = rows.assign(order=rows["aggregation"].map(order)).sort_values(["order", "fraction", "task"])
+    return rows[list(FRAMES["scores"])].reset_index(drop=True)
 
 
 def _at(values: pd.Series, rows: pd.DataFrame, keys: list[str]) -> pd.Series:
@@ -102,27 +99,27 @@ def ledger(study: StudyTables) -> pd.DataFrame:
 
     Costs are summed over the runs of a seed, then averaged over seeds; a run that counts in two aggregations counts in
     each. `flops_ratio` compares with TS on the same tasks and seeds, so that neither an unfinished study nor a
-    partition of some tasks bends it. Costs are missing without the table `runs`.
+    partition of some tasks distorts it. Costs are missing without the table `runs`.
     """
     keys = ["aggregation", "fraction"]
-    every = scores(study, frame("gains", []))
-    trained = every[every["aggregation"] != FLOOR]
-    found = trained[keys].drop_duplicates().set_index(keys)
-    found["beats_floor"] = trained.assign(known=trained["beats_floor"].astype(float)).groupby(keys)["known"].mean()
+    means = scores(study, frame("gains", []))
+    trained = means[means["aggregation"] != FLOOR]
+    rows = trained[keys].drop_duplicates().set_index(keys)
+    rows["beats_floor"] = trained.assign(known=trained["beats_floor"].astype(float)).groupby(keys)["known"].mean()
     columns = [name for name in FRAMES["ledger"] if name not in (*keys, "beats_floor")]
-    found[columns] = np.nan
+    rows[columns] = np.nan
     if study.runs is not None:
         runs = study.runs.assign(hours=study.runs["seconds"] / 3600)
         costs = ["images_seen", "steps", "flops", "hours"]
-        found[costs] = runs.groupby([*keys, "seed"])[costs].sum().groupby(keys).mean()
-        found["runs"] = runs.groupby(keys)["run"].nunique()
-        found["passes_low"] = runs.groupby(keys)["passes"].min()
-        found["passes_high"] = runs.groupby(keys)["passes"].max()
-        found["flops_ratio"] = _flops_ratio(runs, study.scores, keys)
+        rows[costs] = runs.groupby([*keys, "seed"])[costs].sum().groupby(keys).mean()
+        rows["runs"] = runs.groupby(keys)["run"].nunique()
+        rows["passes_low"] = runs.groupby(keys)["passes"].min()
+        rows["passes_high"] = runs.groupby(keys)["passes"].max()
+        rows["flops_ratio"] = _flops_ratio(runs, study.scores, keys)
     if study.curves is not None:
         by_model = study.curves.groupby([*keys, "task", "seed"])["still_improving"].any()
-        found["still_improving"] = by_model.astype(float).groupby(keys).mean()
-    return found.reset_index()[list(FRAMES["ledger"])]
+        rows["still_improving"] = by_model.astype(float).groupby(keys).mean()
+    return rows.reset_index()[list(FRAMES["ledger"])]
 
 
 def _flops_ratio(runs: pd.DataFrame, scores: pd.DataFrame, keys: list[str]) -> pd.Series:
@@ -145,6 +142,5 @@ def learning_curves(study: StudyTables) -> pd.DataFrame:
     curves = at_full(study.curves)
     last = curves.groupby(["aggregation", "task", "seed"])["step"].transform("max")
     curves = curves.assign(share=curves["step"] / last.where(last > 0))
-    return curves.sort_values(["aggregation", "task", "seed", "step"])[list(FRAMES["learning_curves"])].reset_index(
-        drop=True
-    )
+    curves = curves.sort_values(["aggregation", "task", "seed", "step"], ignore_index=True)
+    return curves[list(FRAMES["learning_curves"])]

@@ -25,7 +25,9 @@ def task_gains(
     Verdicts are corrected over families: the headline, which is what a report opens with, is one family, the smaller
     fractions together are another.
     """
-    full = {contrast: share for (contrast, share), members in sorted(pairs.items(), key=_share) if members}
+    full = {
+        contrast: share for (contrast, share), members in sorted(pairs.items(), key=lambda item: item[0][1]) if members
+    }
     rows = []
     for name in (HEADLINE, SMALLER):
         chosen = {key: pairs[key] for key in pairs if pairs[key] and (key[1] == full[key[0]]) == (name == HEADLINE)}
@@ -54,14 +56,10 @@ def _family_rows(
     ]
 
 
-def _share(item: tuple[tuple[Contrast, float], object]) -> float:
-    return item[0][1]
-
-
 def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[str, object]:
     """One task's gain with its interval, before any verdict."""
-    nothing = float("nan")
-    low, high = (nothing, nothing) if pair.same_model else estimate.interval(1 - settings.alpha)
+    unknown = float("nan")
+    low, high = (unknown, unknown) if pair.same_model else estimate.interval(1 - settings.alpha)
     variance = estimate.v_seed + estimate.v_case
     known = estimate.basis == SEEDS_AND_CASES and variance > 0
     return {
@@ -78,8 +76,8 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[s
         "high": high,
         "se": estimate.se,
         "df": estimate.df,
-        "seed_share": estimate.v_seed / variance if known else nothing,
-        "case_share": estimate.v_case / variance if known else nothing,
+        "seed_share": estimate.v_seed / variance if known else unknown,
+        "case_share": estimate.v_case / variance if known else unknown,
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
         "undefined_draws": pair.undefined_draws,
         "margin": pair.margin,

@@ -29,7 +29,7 @@ _ONE_SEED = {"p": float("nan"), "note": "one seed: chance in training is not kno
 def type_sensitivity(pairs: Sequence[PairedGain], verdicts: pd.Series, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The frames `sensitivity` and `type_test` of one contrast and fraction; `verdicts` by task.
 
-    A type's interval is that of its very tasks. The difference to the other types is Welch's.
+    A type's interval is that of exactly its tasks. The difference to the other types is Welch's.
     """
     used = poolable(pairs)
     if not used:
@@ -41,10 +41,10 @@ def type_sensitivity(pairs: Sequence[PairedGain], verdicts: pd.Series, seed: int
     seeded = any(pair.differs for pair in used)  # one seed: chance in training is not known, nothing is tested
     rows = []
     for name in sorted(set(types)):
-        own = types == name
+        is_type = types == name
         of_type = [pair for pair in used if pair.type == name]
         value, low, high, _ = these_tasks(of_type)
-        difference, others_low, others_high = _welch(means[own], means[~own])
+        difference, others_low, others_high = _welch(means[is_type], means[~is_type])
         if not seeded:
             others_low = others_high = float("nan")
         tasks = [pair.task for pair in of_type]
@@ -56,11 +56,11 @@ def type_sensitivity(pairs: Sequence[PairedGain], verdicts: pd.Series, seed: int
                 "low": low,
                 "high": high,
                 "harmed": float((verdicts.reindex(tasks) == HARM).mean()),
-                "negative": float((means[own] < 0).mean()),
+                "negative": float((means[is_type] < 0).mean()),
                 "against_others": difference,
                 "others_low": others_low,
                 "others_high": others_high,
-                "p": _difference_p(means, own, shuffled == name) if seeded else float("nan"),
+                "p": _difference_p(means, is_type, shuffled == name) if seeded else float("nan"),
                 "base_improving": still_improving(of_type),
             }
         )
@@ -80,32 +80,31 @@ def _shuffles(types: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
     return shuffled
 
 
-def _welch(own: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
+def _welch(of_type: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
     """Difference of means with Welch's interval; no interval where a side has fewer than two tasks."""
     if not len(others):
         return float("nan"), float("nan"), float("nan")
-    difference = float(own.mean() - others.mean())
-    if min(len(own), len(others)) < 2:
+    difference = float(of_type.mean() - others.mean())
+    if min(len(of_type), len(others)) < 2:
         return difference, float("nan"), float("nan")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of values that hardly differ: the interval is then of width 0
-        interval = stats.ttest_ind(own, others, equal_var=False).confidence_interval()
+        interval = stats.ttest_ind(of_type, others, equal_var=False).confidence_interval()
     return difference, float(interval.low), float(interval.high)
 
 
-def _difference_p(means: np.ndarray, own: np.ndarray, shuffled: np.ndarray) -> float:
+def _difference_p(means: np.ndarray, is_type: np.ndarray, shuffled: np.ndarray) -> float:
     """Two-sided permutation p of the difference between a type and the others."""
-    if own.all() or min(own.sum(), (~own).sum()) < 1 or len(means) < 4:
+    count, total = is_type.sum(), means.sum()
+    if count in (0, len(means)) or len(means) < 4:
         return float("nan")
-    count = own.sum()
-    total = means.sum()
 
     def difference(sums: np.ndarray) -> np.ndarray:
         return sums / count - (total - sums) / (len(means) - count)
 
-    seen = abs(float(difference(means[own].sum())))
+    observed = abs(float(difference(means[is_type].sum())))
     drawn = np.abs(difference(shuffled @ means))
-    return float((1 + (drawn >= seen * (1 - _ROUNDING)).sum()) / (1 + len(drawn)))
+    return float((1 + (drawn >= observed * (1 - _ROUNDING)).sum()) / (1 + len(drawn)))
 
 
 def _type_test(means: np.ndarray, types: np.ndarray, shuffled: np.ndarray) -> dict[str, object]:
@@ -121,10 +120,10 @@ def _type_test(means: np.ndarray, types: np.ndarray, shuffled: np.ndarray) -> di
         return (sums**2 / counts).sum(-1)
 
     correction = means.sum() ** 2 / len(means)
-    seen = float(between(types[None])[0]) - correction
-    rest = float((means**2).sum()) - correction - seen
-    statistic = (seen / (len(names) - 1)) / (rest / (len(means) - len(names))) if rest > 0 else float("nan")
+    observed = float(between(types[None])[0]) - correction
+    rest = float((means**2).sum()) - correction - observed
+    statistic = (observed / (len(names) - 1)) / (rest / (len(means) - len(names))) if rest > 0 else float("nan")
     drawn = between(shuffled) - correction
-    p = float((1 + (drawn >= seen - _ROUNDING * (means**2).sum()).sum()) / (1 + len(drawn)))
+    p = float((1 + (drawn >= observed - _ROUNDING * (means**2).sum()).sum()) / (1 + len(drawn)))
     note = "few tasks: only large differences can show" if len(means) < 12 else ""
     return row | {"statistic": statistic, "p": p, "note": note}

@@ -2,7 +2,7 @@
 
 A mean over such tasks cannot be given an interval that holds. Where one task in ten collapses, half of all studies of
 six tasks see no collapse, and their mean is off by more than any scatter they saw. The median and the number of tasks
-that gain do not hang on how far one task falls. The interval of the median runs between two order statistics: that n
+that gain do not depend on how far one task falls. The interval of the median runs between two order statistics: that n
 tasks all lie above it is as likely as n heads (Thompson 1936), whatever the distribution; limits between two tasks are
 interpolated (Nyblom 1992). Fewer than six tasks have none.
 
@@ -18,11 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special, stats
 
-from analysis.statistics.combined_variance import VariancePart, reach
+from analysis.statistics.combined_variance import SMALLEST_P, VariancePart, p_of_interval, reach
 
 _F_QUANTILE = 0.35
 
-_LEAST_P = 1e-9
+_FEWEST = float(np.log2(2 / (1 - 0.95)))
+"""Independent tasks below which not even the outermost two enclose the median at 95 %."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def typical_gain(means: np.ndarray, groups: np.ndarray, together: list[VarianceP
     """`means` has one gain per task, `groups` their clinical groups, `together` what moves all tasks at once."""
     median, gaining = float(np.median(means)), int((means > 0).sum())
     size = effective_tasks(means, groups)
-    if size < _fewest(0.95) or not np.isfinite(reach(together)) or np.ptp(means) == 0:
+    if size < _FEWEST or not np.isfinite(reach(together)) or np.ptp(means) == 0:
         return Typical(median, gaining, *(float("nan"),) * 3)
     low, high = _interval(means, size, together, 0.95)
     return Typical(median, gaining, low, high, _p(means, size, together))
@@ -50,9 +51,7 @@ def effective_tasks(means: np.ndarray, groups: np.ndarray) -> float:
     """The number of independent tasks that say as much of the median as these do."""
     count = len(means)
     names, group_index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if len(names) == count or count < 2:
-        return float(count)
-    if len(names) == 1:  # how groups differ is not known from one: its tasks stand for it
+    if len(names) in (1, count):  # how groups differ is not known from one: its tasks stand for it
         return float(count)
     scores = stats.norm.ppf((stats.rankdata(means) - 0.5) / count)
     centres = np.bincount(group_index, scores) / sizes
@@ -65,11 +64,6 @@ def effective_tasks(means: np.ndarray, groups: np.ndarray) -> float:
     share = max(0.0, ratio - 1) / typical_size
     correlation = share / (1 + share)
     return count / (1 + ((sizes**2).sum() / count - 1) * correlation)
-
-
-def _fewest(level: float) -> float:
-    """Independent tasks below which not even the outermost two enclose the median at this level."""
-    return float(np.log2(2 / (1 - level)))
 
 
 def _interval(means: np.ndarray, size: float, together: list[VariancePart], level: float) -> tuple[float, float]:
@@ -85,13 +79,10 @@ def _interval(means: np.ndarray, size: float, together: list[VariancePart], leve
 
 
 def _p(means: np.ndarray, size: float, together: list[VariancePart]) -> float:
-    """One minus the level at which the interval reaches 0, no less than the tasks can show."""
-    least = max(_LEAST_P, float(2 ** (1 - size)))
+    """Two-sided p of a median of 0, no less than the tasks can show."""
 
-    def clear(p: float) -> float:
+    def distance(p: float) -> float:
         low, high = _interval(means, size, together, 1 - p)
         return max(low, -high)
 
-    if clear(least) > 0:
-        return least
-    return 1.0 if clear(1 - _LEAST_P) < 0 else float(optimize.brentq(clear, least, 1 - _LEAST_P))
+    return p_of_interval(distance, max(SMALLEST_P, float(2 ** (1 - size))))

@@ -15,21 +15,20 @@ from analysis.report.trace import GainLinks, answered
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
-from analysis.tables.cells import count, flagged, number, p_value, text
+from analysis.tables.cells import count, flagged, number, p_value, text, true_minus
 from analysis.tables.order import with_unit
-from analysis.tables.paper import Column, build
+from analysis.tables.paper import Column, build, plain
 
-SAID: Final = {
+PHRASES: Final = {
     BENEFIT: ("gains", "gain"),
     HARM: ("is harmed", "are harmed"),
     NO_LOSS: ("shows no meaningful loss", "show no meaningful loss"),
     UNDECIDED: ("is undecided", "are undecided"),
     SAME_MODEL: ("trains the same model under both", "train the same model under both"),
 }
-"""What is said of one task, and of several; in the order in which a reader wants to know."""
+"""What an answer says of one task, and of several; in the order in which a reader wants to know."""
 
-
-MOST_NAMED: Final = 60
+_MOST_NAMED: Final = 60
 """Tasks of a verdict that are named in an answer."""
 
 
@@ -86,27 +85,26 @@ class Finding:
 def answers(analysis: Analysis) -> list[Answer]:
     """One answer per contrast, at the largest fraction that was compared; the first of very many."""
     gains, links = with_unit(analysis.frames["gains"], analysis.settings.scale), GainLinks(analysis)
-    found = []
+    result = []
     for name in answered(gains):
         rows = gains[gains["contrast"] == name]
         rows = at_full(rows).sort_values(["gain", "task"], ascending=[False, True])
         joint, base = str(rows["joint"].iloc[0]), str(rows["base"].iloc[0])
         groups = []
-        for verdict in SAID:
+        for verdict in PHRASES:
             same = rows[rows["verdict"] == verdict].to_dict("records")
-            named = tuple(_task(row, links) for row in same[:MOST_NAMED])
+            named = tuple(_task(row, links) for row in same[:_MOST_NAMED])
             groups.append(VerdictTasks(verdict, words.slug(verdict), named, len(same) - len(named)))
         title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
         sentence = _counted(rows["verdict"], float(rows["fraction"].iloc[0]))
-        found.append(
-            Answer(str(name), words.anchor("answer", name), title, sentence, _mean(analysis, str(name)), tuple(groups))
-        )
-    return found
+        anchor, mean = words.anchor("answer", name), _mean(analysis, name)
+        result.append(Answer(name, anchor, title, sentence, mean, tuple(groups)))
+    return result
 
 
 def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     """A task with its gain; the hint has the interval that decides and the runs."""
-    runs = links.behind(row["contrast"], float(row["fraction"]), row["task"])
+    runs = links.runs_behind(row["contrast"], float(row["fraction"]), row["task"])
     if row["basis"] == CASES:
         limits = f"{words.limits(row['low'], row['high'])} of test cases alone (one seed)"
     else:
@@ -122,7 +120,7 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
 
 def _counted(verdicts: pd.Series, fraction: float) -> str:
     counts = verdicts.value_counts()
-    parts = [f"{counts[name]} {SAID[name][int(counts[name] > 1)]}" for name in SAID if name in counts]
+    parts = [f"{counts[name]} {PHRASES[name][int(counts[name] > 1)]}" for name in PHRASES if name in counts]
     return f"Of {words.count(len(verdicts), 'task')} {words.of_data(fraction)}, {words.listed(parts)}."
 
 
@@ -147,15 +145,15 @@ def _limits(low: float, high: float, whose: str) -> str:
 def verdict_counts(analysis: Analysis) -> PageTable:
     """Tasks by verdict, for every contrast and fraction."""
     gains = analysis.frames["gains"]
-    found = pd.crosstab([gains["contrast"], gains["fraction"]], gains["verdict"]).reset_index()
-    order = found["contrast"].map({name: index for index, name in enumerate(dict.fromkeys(gains["contrast"]))})
-    found = found.assign(order=order).sort_values(["order", "fraction"], ascending=[True, False], ignore_index=True)
+    rows = pd.crosstab([gains["contrast"], gains["fraction"]], gains["verdict"]).reset_index()
+    order = rows["contrast"].map({name: index for index, name in enumerate(dict.fromkeys(gains["contrast"]))})
+    rows = rows.assign(order=order).sort_values(["order", "fraction"], ascending=[True, False], ignore_index=True)
     columns = [
-        Column("contrast", lambda row: row["contrast"], "contrast"),
+        *plain(str, "contrast"),
         Column("fraction", lambda row: f"{row['fraction']:g}", "fraction"),
-        *(_count(name) for name in SAID if name in found),
+        *(_count(name) for name in PHRASES if name in rows),
     ]
-    return page_table(build("verdicts", "Tasks by verdict", found, columns, note="", raw=found, of="gains"))
+    return page_table(build("verdicts", "Tasks by verdict", rows, columns, of="gains"))
 
 
 def _count(name: str) -> Column:
@@ -164,30 +162,23 @@ def _count(name: str) -> Column:
 
 def findings(analysis: Analysis) -> list[Finding]:
     """The paper's findings in their order: the verdict on the whole, the part that decides it, and all parts."""
-    found = []
-    for finding, rows in analysis.frames["findings"].groupby("finding", sort=True):
+    result = []
+    for name, rows in analysis.frames["findings"].groupby("finding", sort=True):
         is_whole = rows["part"] == WHOLE
         whole = (rows[is_whole] if is_whole.any() else rows).iloc[0]
         parts = tuple(
             FindingPart(
                 str(row["part"]),
-                words.minus(text(row["effect"])),
+                true_minus(text(row["effect"])),
                 p_value(row["p"]),
                 str(row["verdict"]),
                 _evidence(str(row["evidence"])),
             )
             for row in rows[~is_whole].to_dict("records")
         )
-        found.append(
-            Finding(
-                str(finding),
-                str(whole["claim"]),
-                str(whole["verdict"]),
-                _decided(parts, whole["verdict"]),
-                parts,
-            )
-        )
-    return found
+        verdict = str(whole["verdict"])
+        result.append(Finding(str(name), str(whole["claim"]), verdict, _decided(parts, verdict), parts))
+    return result
 
 
 _SECTIONS = {

@@ -35,19 +35,19 @@ def checks(analysis: Analysis) -> list[Check]:
 
 def alerts(analysis: Analysis) -> list[str]:
     """What must be read before any verdict, a sentence each."""
-    about, found = analysis.study.manifest, []
+    about, sentences = analysis.study.manifest, []
     if about.planned is not None and about.finished is not None and about.finished < about.planned:
-        found.append(
+        sentences.append(
             f"This grid is not finished: {about.finished:,} of {words.count(about.planned, 'run')}. Verdicts rest on "
             "the pairs of runs that are there, and may change."
         )
     gains = analysis.frames["gains"]
     if len(gains) and not gains["basis"].isin(DECIDES).any():
-        found.append(
+        sentences.append(
             "No verdict can be given: every comparison rests on one seed, which tells nothing of the chance of "
             "training. Intervals, where there are any, cover test cases alone."
         )
-    return found
+    return sentences
 
 
 def _finished(analysis: Analysis) -> Check:
@@ -76,28 +76,27 @@ def _compute(analysis: Analysis) -> Check:
     return Check(state, f"compute {spread} times that of TS", "ledger")
 
 
-def _full(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Rows of one aggregation at full data."""
-    own = rows[rows["aggregation"] == name]
-    return at_full(own)
+def _of_baselines(analysis: Analysis, column: str) -> pd.Series:
+    """What is known of TS at full data, a value per task."""
+    scores = analysis.frames["scores"]
+    return at_full(scores[scores["aggregation"] == "TS"])[column].dropna().astype(bool)
 
 
 def _convergence(analysis: Analysis) -> Check:
-    own = _full(analysis.frames["scores"], "TS")
-    seen = own["still_improving"].dropna()
-    if seen.empty:
+    improving = _of_baselines(analysis, "still_improving")
+    if improving.empty:
         return Check(UNKNOWN, "convergence of TS unknown", "convergence")
-    rising = int(seen.astype(bool).sum())
-    text = f"{rising} of {len(seen)} TS baselines still improving"
+    rising = int(improving.sum())
+    text = f"{rising} of {len(improving)} TS baselines still improving"
     return Check(CAUTION if rising else GOOD, f"{text} {IMPROVING}" if rising else text, "convergence")
 
 
 def _floor(analysis: Analysis) -> Check:
-    own = _full(analysis.frames["scores"], "TS")["beats_floor"].dropna()
-    if own.empty:
+    beats = _of_baselines(analysis, "beats_floor")
+    if beats.empty:
         return Check(UNKNOWN, "no trivial floor", "floor")
-    above = int(own.astype(bool).sum())
-    return Check(GOOD if above == len(own) else CAUTION, f"TS beats the floor in {above} of {len(own)} tasks", "floor")
+    state = GOOD if beats.all() else CAUTION
+    return Check(state, f"TS beats the floor in {int(beats.sum())} of {len(beats)} tasks", "floor")
 
 
 def _multiverse(analysis: Analysis) -> Check | None:
@@ -138,15 +137,15 @@ def below_floor(analysis: Analysis) -> Named:
 def _named(analysis: Analysis, column: str, *, wanted: bool) -> Named:
     rows = analysis.frames["scores"]
     rows = rows[(rows["aggregation"] != FLOOR) & rows[column].notna()]
-    said: dict[bool, list[str]] = {True: [], False: []}
+    sentences: dict[bool, list[str]] = {True: [], False: []}
     for key, part in rows.groupby(["aggregation", "fraction"], sort=False):
         name, fraction = cast("tuple[str, float]", key)
         tasks = list(part.loc[part[column].astype(bool) == wanted, "task"])
         named = f": {', '.join(tasks)}" if tasks else ""
         full = bool(fraction == rows["fraction"].max())
         data = "" if full else f" {words.of_data(fraction)}"
-        said[full].append(f"{name}{data}, {len(tasks)} of {words.count(len(part), 'task')}{named}")
-    return Named(tuple(said[True]), tuple(said[False]))
+        sentences[full].append(f"{name}{data}, {len(tasks)} of {words.count(len(part), 'task')}{named}")
+    return Named(tuple(sentences[True]), tuple(sentences[False]))
 
 
 def leakage(analysis: Analysis) -> list[tuple[str, str]]:

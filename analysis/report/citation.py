@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from aggregation_lab import __version__
+from aggregation_lab.version import __version__
 
 PAPER: Final = "arXiv 2603.18123"
 

@@ -1,4 +1,4 @@
-"""The folder of a report: written beside its place and put there as a whole, over nothing but a former report.
+"""The folder of a report: written under another name and renamed as a whole; it replaces a former report only.
 
 A former report is known by `report.json`, which names its files with their digests. Files that somebody added to it are
 kept; one that somebody changed, or a folder that holds other things, is left as it is.
@@ -19,15 +19,15 @@ from aggregation_lab.text import printable
 
 MARKER = "report.json"
 FORMAT = 1
-_LEFT = ".part"
+_PARTIAL = ".part"
 _ABANDONED = 24 * 3600.0
 """Seconds after which a half-written report is what a killed process left."""
 
 
 def check_folder(folder: Path) -> None:
-    """Raise `StudyError` where a report would take the place of something else."""
+    """Raise `StudyError` where a report would replace something else."""
     try:
-        _owned(folder.expanduser().resolve())
+        _files_of_report(folder.expanduser().resolve())
     except (OSError, RuntimeError, ValueError) as error:
         raise _fault(folder, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
@@ -43,14 +43,14 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     new: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
-        new = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=_LEFT))
+        _remove_abandoned(target)
+        new = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=_PARTIAL))
         yield new
         os.chmod(new, 0o755)
         files = sorted(path for path in new.rglob("*") if path.is_file())
         digests = {path.relative_to(new).as_posix(): file_digest(path) for path in files}
         write_json(new / MARKER, {"agglab_report": FORMAT, "files": digests})
-        _put(new, target)
+        _exchange(new, target)
     except OSError as error:
         raise _fault(folder, f"cannot be written ({error.strerror or error})") from error
     finally:
@@ -58,11 +58,11 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(new, ignore_errors=True)
 
 
-def _fault(folder: Path, said: str) -> StudyError:
-    return StudyError(f"{printable(str(folder), 400)}: {said}; choose another folder with --to")
+def _fault(folder: Path, reason: str) -> StudyError:
+    return StudyError(f"{printable(str(folder), 400)}: {reason}; choose another folder with --to")
 
 
-def _owned(target: Path) -> dict[str, str]:
+def _files_of_report(target: Path) -> dict[str, str]:
     """The files of the report in a folder with their digests; none where there is no folder, or an empty one."""
     if not target.exists():
         return {}
@@ -84,9 +84,9 @@ def _owned(target: Path) -> dict[str, str]:
     return files
 
 
-def _put(new: Path, target: Path) -> None:
+def _exchange(new: Path, target: Path) -> None:
     """Exchange the folders, keep what others added to the old one."""
-    owned = _owned(target)
+    files = _files_of_report(target)
     if not target.exists():
         os.rename(new, target)
         return
@@ -97,23 +97,19 @@ def _put(new: Path, target: Path) -> None:
     except OSError:
         os.rename(old, target)
         raise
-    for name in (*owned, MARKER):
+    for name in (*files, MARKER):
         (old / name).unlink(missing_ok=True)
-    _move_rest(old, target)
-    shutil.rmtree(old, ignore_errors=not any(path.is_file() for path in old.rglob("*")))
-
-
-def _move_rest(old: Path, target: Path) -> None:
-    """What is left of the old folder goes into the new one, where nothing of that name is."""
+    # Files that others added go into the new folder, where nothing of that name is.
     for path in sorted(old.rglob("*")):
         destination = target / path.relative_to(old)
         if (path.is_symlink() or path.is_file()) and not destination.exists():
             destination.parent.mkdir(parents=True, exist_ok=True)
             os.rename(path, destination)
+    shutil.rmtree(old, ignore_errors=not any(path.is_file() for path in old.rglob("*")))
 
 
-def _sweep(target: Path) -> None:
+def _remove_abandoned(target: Path) -> None:
     """Remove half-written reports of processes that were killed long ago."""
-    for left in target.parent.glob(f".{target.name[:50]}.*{_LEFT}"):
-        if left.is_dir() and time.time() - left.stat().st_mtime > _ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
+    for partial in target.parent.glob(f".{target.name[:50]}.*{_PARTIAL}"):
+        if partial.is_dir() and time.time() - partial.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(partial, ignore_errors=True)

@@ -20,7 +20,7 @@ from analysis.result import Analysis
 from analysis.settings import SCALES
 from analysis.tables import paper_tables
 from analysis.tables.cells import VERDICT_MARKS, count, crossing, flagged, limits, number, text
-from analysis.tables.paper import Column, build
+from analysis.tables.paper import Column, build, plain
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -68,15 +68,15 @@ def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Pa
 def _beyond(analysis: Analysis) -> list[str]:
     """What is not on the page, and where it stands."""
     contrasts, tasks = analysis.frames["gains"]["contrast"].nunique(), analysis.frames["seed_gains"]["task"].nunique()
-    said = []
+    sentences = []
     if contrasts > MOST_ANSWERS:
-        said.append(f"{contrasts - MOST_ANSWERS:,} more contrasts stand in the tables only.")
+        sentences.append(f"{contrasts - MOST_ANSWERS:,} more contrasts stand in the tables only.")
     if tasks > MOST_TASKS:
-        said.append(
+        sentences.append(
             f"Gains by seed are shown of {MOST_TASKS} tasks of {tasks:,}, the surest gains; those of all stand in "
             "tables/seed_gains.csv."
         )
-    return said
+    return sentences
 
 
 _DRAWN = ("across_line", "within_line")
@@ -110,14 +110,18 @@ def grids(analysis: Analysis, tables: Sequence[Path]) -> dict[str, PageTable]:
     written: dict[str, list[str]] = {}
     for path in tables:
         written.setdefault(path.stem, []).append(path.as_posix())
-    shown = paper_tables(analysis)
-    found = {table.name: page_table(table, links, files=written.get(table.name, ())) for table in shown}
-    found |= {"verdicts": answers.verdict_counts(analysis)} if len(analysis.frames["gains"]) else {}
-    found |= {"within_tasks": _within_tasks(analysis, links)} if len(analysis.frames["within"]) else {}
-    found |= {"influence": _influence(analysis, links)} if len(analysis.frames["influence"]) else {}
-    found |= {"excluded": _excluded(analysis)} if len(analysis.frames["excluded"]) else {}
+    frames, shown = analysis.frames, paper_tables(analysis)
+    result = {table.name: page_table(table, links, files=written.get(table.name, ())) for table in shown}
+    if len(frames["gains"]):
+        result["verdicts"] = answers.verdict_counts(analysis)
+    if len(frames["within"]):
+        result["within_tasks"] = _within_tasks(analysis, links)
+    if len(frames["influence"]):
+        result["influence"] = _influence(analysis, links)
+    if len(frames["excluded"]):
+        result["excluded"] = _excluded(frames["excluded"])
     runs = run_table(analysis)
-    return found | ({"runs": runs} if runs.rows else {})
+    return result | ({"runs": runs} if runs.rows else {})
 
 
 def _within_tasks(analysis: Analysis, links: GainLinks) -> PageTable:
@@ -126,27 +130,19 @@ def _within_tasks(analysis: Analysis, links: GainLinks) -> PageTable:
     rows = frame[frame["level"] == "task"].rename(columns={"name": "task"}).reset_index(drop=True)
     columns = [
         Column("task", lambda row: row["task"], "task", "task id"),
-        Column("contrast", lambda row: row["contrast"], "contrast"),
-        Column("type", lambda row: row["type"], "type"),
-        Column("slope [95%]", _slope, "slope"),
+        *plain(str, "contrast", "type"),
+        Column("slope [95%]", lambda row: flagged(limits(row, "slope", digits=4), row["base_improving"]), "slope"),
         Column("from n", lambda row: count(row["n_min"]), "n_min"),
         Column("to n", lambda row: count(row["n_max"]), "n_max"),
         Column("n* [99%]", crossing, "n_star"),
-        Column("crossover", lambda row: text(row["crossover"]), "crossover"),
+        *plain(text, "crossover"),
     ]
     note = (
         "slope: change of gain per doubling of the task's own training cases. n*: training cases at which the gain "
         "crosses zero, named only where the slope differs from 0."
     )
-    return page_table(
-        build("within_tasks", "Each task's own line", rows, columns, note=note, raw=rows, of="within"),
-        links,
-        files=_files(rows, "within"),
-    )
-
-
-def _slope(row: Mapping[str, Any]) -> str:
-    return flagged(limits(row, "slope", digits=4), row["base_improving"])
+    table = build("within_tasks", "Each task's own line", rows, columns, note=note, of="within")
+    return page_table(table, links, files=_files(rows, "within"))
 
 
 def _influence(analysis: Analysis, links: GainLinks) -> PageTable:
@@ -155,13 +151,12 @@ def _influence(analysis: Analysis, links: GainLinks) -> PageTable:
     strength = rows["change_in_se"].astype(float).abs()
     rows = rows.assign(strength=-strength).sort_values(["contrast", "strength", "task"], ignore_index=True)
     columns = [
-        Column("task", lambda row: row["task"], "task"),
-        Column("contrast", lambda row: row["contrast"], "contrast"),
+        *plain(str, "task", "contrast"),
         Column("slope without", lambda row: number(row["slope_without"], 4, signed=True), "slope_without"),
         Column("change", lambda row: number(row["change"], 4, signed=True), "change"),
         Column("in standard errors", lambda row: number(row["change_in_se"], 2, signed=True), "change_in_se"),
     ]
-    table = build("influence", "Slope across tasks without one task", rows, columns, note="", raw=rows, of="influence")
+    table = build("influence", "Slope across tasks without one task", rows, columns)
     return page_table(table, links, files=_files(rows, "influence"))
 
 
@@ -170,11 +165,10 @@ def _files(rows: pd.DataFrame, name: str) -> list[str]:
     return [f"tables/{name}.csv"] if len(rows) > MOST_ROWS else []
 
 
-def _excluded(analysis: Analysis) -> PageTable:
-    rows: pd.DataFrame = analysis.frames["excluded"]
+def _excluded(rows: pd.DataFrame) -> PageTable:
     columns = [
-        Column("table", lambda row: row["table"], "table"),
+        *plain(str, "table"),
         Column("rows", lambda row: f"{int(row['rows']):,}", "rows"),
-        Column("reason", lambda row: row["reason"], "reason"),
+        *plain(str, "reason"),
     ]
-    return page_table(build("excluded", "Rows left out", rows, columns, note="", raw=rows, of="excluded"))
+    return page_table(build("excluded", "Rows left out", rows, columns))

@@ -3,17 +3,15 @@
 The templates turn a `PageTable` into HTML; nothing here knows HTML.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-
-import pandas as pd
 
 from analysis.questions.finding_parts import CONTRADICTED, NOT_TESTABLE, SUPPORTED
 from analysis.report import words
 from analysis.statistics.verdicts import SAME_MODEL, VERDICTS
 from analysis.tables import PaperTable
+from analysis.tables.markup import sort_value
 
 MOST_ROWS: Final = 400
 """Rows of a table that stand on the page; all of them stand in its files."""
@@ -27,8 +25,8 @@ BADGES: Final = frozenset({*VERDICTS, SAME_MODEL, SUPPORTED, CONTRADICTED, NOT_T
 
 @dataclass(frozen=True)
 class Cell:
-    """`sort` is what the column sorts by, empty where unknown; `title` a hint; `href` a place on the page; `badge` the
-    CSS class of a verdict."""
+    """`sort` is what the column sorts by, empty where unknown; `title` a hint; `href` an anchor of the page;
+    `badge` the CSS class of a verdict."""
 
     text: str
     sort: str = ""
@@ -73,7 +71,6 @@ def page_table(
     link: Link | None = None,
     anchors: Sequence[str] = (),
     files: Sequence[str] = (),
-    id: str = "",
     most: int = MOST_ROWS,
 ) -> PageTable:
     """A table as it stands on the page, its first `most` rows."""
@@ -86,8 +83,8 @@ def page_table(
         cells = [_cell(row[title], sorts[title]) for title in titles]
         rows.append(tuple(link(title, row, cell) if link else cell for title, cell in zip(titles, cells, strict=True)))
     note = f"{_cut(len(table.frame), files, most)}{table.note}"
-    anchors = anchors[:most]
-    return PageTable(id or f"table-{table.name}", table.title, note, heads, tuple(rows), tuple(anchors), tuple(files))
+    shown = tuple(anchors[:most])
+    return PageTable(f"table-{table.name}", table.title, note, heads, tuple(rows), shown, tuple(files))
 
 
 def _cut(rows: int, files: Sequence[str], most: int) -> str:
@@ -98,11 +95,5 @@ def _cut(rows: int, files: Sequence[str], most: int) -> str:
 
 
 def _cell(text: str, sort: Any) -> Cell:
-    cell = Cell(text, "" if pd.isna(sort) else _sort_value(sort))
+    cell = Cell(text, sort_value(sort))
     return replace(cell, badge=words.slug(text)) if text in BADGES else cell
-
-
-def _sort_value(value: Any) -> str:
-    if isinstance(value, float):
-        return repr(float(value)) if math.isfinite(value) else ""
-    return str(value)

@@ -28,30 +28,24 @@ class Picture:
 
 def pictures(written: Written, folder: Path) -> dict[str, Picture]:
     """Every drawn figure by name; `folder` is that of the page."""
-    return {
-        figure.name: Picture(
-            figure.title,
-            figure.caption,
-            _data_uri(written.files[figure.name]),
-            _width(written.files[figure.name]),
-            tuple(path.relative_to(folder).as_posix() for path in sorted(written.files[figure.name])),
-        )
-        for figure in FIGURES
-        if figure.name in written.files
-    }
+    result = {}
+    for figure in FIGURES:
+        if figure.name in written.files:
+            files = {path.suffix: path for path in sorted(written.files[figure.name])}
+            names = tuple(path.relative_to(folder).as_posix() for path in files.values())
+            uri, width = _data_uri(files[".svg"], files[".png"]), _width(files[".svg"])
+            result[figure.name] = Picture(figure.title, figure.caption, uri, width, names)
+    return result
 
 
-def _data_uri(files: list[Path]) -> str:
-    by_ending = {path.suffix: path for path in files}
-    shown, kind = by_ending[".svg"], "svg+xml"
-    png = by_ending[".png"]
+def _data_uri(svg: Path, png: Path) -> str:
+    shown, kind = svg, "svg+xml"
     if shown.stat().st_size > max(LARGEST, png.stat().st_size):
         shown, kind = png, "png"
     return f"data:image/{kind};base64,{base64.b64encode(shown.read_bytes()).decode()}"
 
 
-def _width(files: list[Path]) -> int:
+def _width(svg: Path) -> int:
     """Width on the page: that of the SVG in points, enlarged."""
-    svg = next(path for path in files if path.suffix == ".svg")
     points = re.search(r'width="([\d.]+)pt"', svg.read_text())
     return round(float(points[1]) * 96 / 72 * _ENLARGED) if points else 0

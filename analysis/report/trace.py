@@ -11,7 +11,7 @@ from analysis.report import words
 from analysis.report.page_table import MOST_ROWS, Cell, PageTable, page_table
 from analysis.result import Analysis
 from analysis.tables.cells import MISSING, count, number, text
-from analysis.tables.paper import Column, build
+from analysis.tables.paper import Column, build, plain
 
 GainKey = tuple[str, float, str]
 """Contrast, fraction, task."""
@@ -28,11 +28,11 @@ class RunPair:
 
 def pairs_by_gain(seed_gains: pd.DataFrame) -> dict[GainKey, list[RunPair]]:
     """The runs behind every gain."""
-    found: dict[GainKey, list[RunPair]] = {}
+    pairs: dict[GainKey, list[RunPair]] = {}
     columns = ["contrast", "fraction", "task", "seed", "joint_run", "base_run"]
     for contrast, fraction, task, seed, joint, base in seed_gains[columns].itertuples(index=False, name=None):
-        found.setdefault((contrast, float(fraction), task), []).append(RunPair(int(seed), str(joint), str(base)))
-    return found
+        pairs.setdefault((contrast, float(fraction), task), []).append(RunPair(int(seed), str(joint), str(base)))
+    return pairs
 
 
 def source(pairs: Sequence[RunPair]) -> str:
@@ -58,7 +58,6 @@ def runs_by_contrast(seed_gains: pd.DataFrame) -> dict[str, list[str]]:
 
 MOST_TASKS = 200
 """Tasks whose seeds stand on the page, the surest gains first; all of them stand in `tables/seed_gains.csv`."""
-
 
 MOST_ANSWERS = 24
 """Contrasts that get an answer of their own."""
@@ -102,15 +101,15 @@ class GainLinks:
         if title == "task":
             return replace(cell, href=words.anchor("task", task))
         if title.startswith("gain") and "contrast" in row:
-            behind = self.behind(row["contrast"], self._shares.get(title, self._full), task)
-            return replace(cell, title=behind, href=words.anchor("task", task)) if behind else cell
+            hint = self.runs_behind(row["contrast"], self._shares.get(title, self._full), task)
+            return replace(cell, title=hint, href=words.anchor("task", task)) if hint else cell
         return cell
 
     def target(self, task: str) -> str:
-        """The place on the page that a task leads to; nothing where its seeds are not shown."""
+        """The anchor that a task leads to; nothing where its seeds are not shown."""
         return words.anchor("task", task) if task in self._tasks else ""
 
-    def behind(self, contrast: str, fraction: float, task: str) -> str:
+    def runs_behind(self, contrast: str, fraction: float, task: str) -> str:
         """The runs of one gain as a hint; empty where there are none."""
         return source(self._pairs.get((contrast, fraction, task), ()))
 
@@ -122,28 +121,25 @@ def seed_tables(analysis: Analysis) -> list[tuple[str, str, PageTable]]:
         ["contrast", "fraction", "seed"], ascending=[True, False, True], ignore_index=True
     )
     columns = [
-        Column("contrast", lambda row: row["contrast"], "contrast"),
+        *plain(str, "contrast"),
         Column("fraction", lambda row: f"{row['fraction']:g}", "fraction"),
-        Column("seed", lambda row: count(row["seed"]), "seed"),
+        *plain(count, "seed"),
         Column("joint score", lambda row: number(row["joint_score"]), "joint_score"),
         Column("base score", lambda row: number(row["base_score"]), "base_score"),
         Column("gain", lambda row: words.signed(row["gain"]), "gain"),
         Column("joint run", lambda row: text(row["joint_run"]), "joint_run"),
         Column("base run", lambda row: text(row["base_run"]), "base_run"),
     ]
-    found = []
+    tables = []
     for index, (task, part) in enumerate(rows.groupby("task", sort=True)):
-        table = build(f"seeds-{index}", f"{task}: gains by seed", part, columns, note="", raw=part, of="seed_gains")
-        found.append((words.anchor("task", task), str(task), page_table(table, _run_link)))
-    return found
+        table = build(f"seeds-{index}", f"{task}: gains by seed", part, columns, of="seed_gains")
+        tables.append((words.anchor("task", task), str(task), page_table(table, _run_link)))
+    return tables
 
 
 def _run_link(title: str, row: Mapping[str, str], cell: Cell) -> Cell:
     named = title in ("joint run", "base run") and cell.text != MISSING
     return replace(cell, href=words.anchor("run", cell.text)) if named else cell
-
-
-_DEVICE = ("device", "precision", "versions", "started")
 
 
 def run_table(analysis: Analysis) -> PageTable:
@@ -164,20 +160,17 @@ def run_table(analysis: Analysis) -> PageTable:
         rows = pd.concat([rows[linked], rows[~linked]], ignore_index=True)
     meanings = {column.name: column.meaning for column in results.RUNS.columns}
     columns = [
-        *(_plain(name, meanings[name]) for name in ("run", "aggregation", "unit")),
-        Column("fraction", lambda row: f"{row['fraction']:g}", "fraction", meanings["fraction"]),
-        Column("seed", lambda row: count(row["seed"]), "seed", meanings["seed"]),
+        *plain(text, "run", "aggregation", "unit"),
+        Column("fraction", lambda row: f"{row['fraction']:g}", "fraction"),
+        *plain(count, "seed"),
     ]
     if detailed:
-        columns += [Column("passes", lambda row: number(row["passes"], 1), "passes", meanings["passes"])]
-        columns += [_plain(name, meanings[name]) for name in _DEVICE]
-    table = build("runs", "Every run behind this page", rows, columns, note="", raw=rows, of="seed_gains")
+        columns.append(Column("passes", lambda row: number(row["passes"], 1), "passes"))
+        columns += plain(text, "device", "precision", "versions", "started")
+    columns = [replace(column, meaning=meanings[column.source]) for column in columns]
+    table = build("runs", "Every run behind this page", rows, columns, of="seed_gains")
     anchors = [words.anchor("run", run) for run in rows["run"]]
     return page_table(table, anchors=anchors, most=max(MOST_ROWS, int(linked.sum())))
-
-
-def _plain(name: str, meaning: str) -> Column:
-    return Column(name, lambda row: text(row[name]), name, meaning)
 
 
 def _once(runs: pd.DataFrame) -> pd.DataFrame:

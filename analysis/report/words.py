@@ -1,4 +1,4 @@
-"""Counts, lists, aggregations and places of the page in words. Numbers read as in `analysis.tables.cells`."""
+"""Counts, lists, aggregations and anchors of the page in words. Numbers read as in `analysis.tables.cells`."""
 
 import re
 from collections.abc import Sequence
@@ -24,11 +24,6 @@ def signed(value: float, digits: int = 3) -> str:
 def limits(low: float, high: float) -> str:
     """Both limits of a difference in brackets; nothing where one of them is unknown."""
     return "" if pd.isna(low) or pd.isna(high) else f"[{signed(low)}, {signed(high)}]"
-
-
-def minus(sentence: str) -> str:
-    """A sentence with true minus signs before its numbers."""
-    return re.sub(r"(?<!\w)-(?=\d)", "\u2212", sentence)
 
 
 def count(amount: int, noun: str) -> str:
@@ -62,5 +57,5 @@ def slug(name: str) -> str:
 
 
 def anchor(kind: str, name: object) -> str:
-    """The id of a place on the page; percent-encoded, so that any run or task id can be linked to."""
+    """An id on the page; percent-encoded, so that any run or task id can be linked to."""
     return f"{kind}-{quote(str(name), safe='')}"

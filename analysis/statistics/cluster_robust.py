@@ -3,7 +3,7 @@
     y = X beta + e,  e correlated within a cluster, independent between clusters
 
 The plain sandwich (Liang and Zeger 1986) is too small with few clusters, and its t test with (clusters - 1) degrees of
-freedom too bold. Here residuals are weighted by the inverse root of their expected covariance, and each coefficient
+freedom too liberal. Here residuals are weighted by the inverse root of their expected covariance, and each coefficient
 gets the degrees of freedom of its own variance: CR2 of Bell and McCaffrey (2002, Survey Methodology 28) in the form of
 Pustejovsky and Tipton (2018, JBES 36). statsmodels has neither.
 """
@@ -22,14 +22,13 @@ def clustered_fit(y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> tuple[n
     residual = y - x @ beta
     order = np.argsort(clusters, kind="stable")
     starts = np.flatnonzero(np.r_[True, clusters[order][1:] != clusters[order][:-1]])
-    weights = [_weights(x[own], bread) for own in np.split(order, starts[1:])]  # P x rows of the cluster, each
-    errors = np.array(
-        [weight @ residual[own] for weight, own in zip(weights, np.split(order, starts[1:]), strict=True)]
-    )
+    members = np.split(order, starts[1:])  # the rows of each cluster
+    weights = [_weights(x[rows], bread) for rows in members]  # P x rows of the cluster
+    errors = np.array([weight @ residual[rows] for weight, rows in zip(weights, members, strict=True)])
     cov = errors.T @ errors
-    # Variance (c, d) of the clusters' errors if the rest is white: own part on the diagonal, less what the fit shares.
+    # Variance (c, d) of clusters' errors if the rest is white: a diagonal part, less what the fit shares.
     lengths = np.array([(weight**2).sum(1) for weight in weights])  # clusters x P
-    shared = np.array([weight @ x[own] for weight, own in zip(weights, np.split(order, starts[1:]), strict=True)])
+    shared = np.array([weight @ x[rows] for weight, rows in zip(weights, members, strict=True)])
     df = np.array([_degrees(lengths[:, column], shared[:, column], bread) for column in range(x.shape[1])])
     return beta, cov, df
 
@@ -37,9 +36,9 @@ def clustered_fit(y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> tuple[n
 def _degrees(lengths: np.ndarray, shared: np.ndarray, bread: np.ndarray) -> float:
     """Satterthwaite's: squared trace over sum of squares of diag(lengths) - shared bread shared'."""
     both = shared.T @ shared @ bread
-    own = np.einsum("cp,pq,cq->c", shared, bread, shared)
-    trace = float((lengths - own).sum())
-    return trace**2 / float((lengths**2).sum() - 2 * (lengths * own).sum() + np.trace(both @ both))
+    diagonal = np.einsum("cp,pq,cq->c", shared, bread, shared)
+    trace = float((lengths - diagonal).sum())
+    return trace**2 / float((lengths**2).sum() - 2 * (lengths * diagonal).sum() + np.trace(both @ both))
 
 
 def _weights(x: np.ndarray, bread: np.ndarray) -> np.ndarray:

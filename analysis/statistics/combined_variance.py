@@ -3,16 +3,18 @@
     half width = sqrt(sum of t(df_k)^2 v_k)
 
 Covers at least as often as it says, whatever the true variances are (Banerjee 1960, Sankhya 22). Satterthwaite's single
-t is too sure where a part with few degrees of freedom happens to come out small: two seeds have one degree.
+t is too narrow where a part with few degrees of freedom happens to come out small: two seeds have one degree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import optimize, stats
 
 VariancePart = tuple[float, float]
 """A variance and its degrees of freedom."""
+
+SMALLEST_P = 1e-9
 
 
 def reach(parts: Sequence[VariancePart], level: float = 0.95) -> float:
@@ -24,16 +26,17 @@ def reach(parts: Sequence[VariancePart], level: float = 0.95) -> float:
 
 
 def p_value(value: float, parts: Sequence[VariancePart]) -> float:
-    """Two-sided p of 0: one minus the level at which the interval reaches 0. NaN where there is no interval."""
+    """Two-sided p of 0; NaN where there is no interval."""
     if not np.isfinite(reach(parts)):
         return float("nan")
-
-    def beyond(p: float) -> float:
-        return reach(parts, 1 - p) - abs(value)
-
-    if beyond(_SMALLEST) < 0:
-        return _SMALLEST
-    return 1.0 if beyond(1 - _SMALLEST) > 0 else float(optimize.brentq(beyond, _SMALLEST, 1 - _SMALLEST))
+    return p_of_interval(lambda p: abs(value) - reach(parts, 1 - p))
 
 
-_SMALLEST = 1e-9
+def p_of_interval(distance: Callable[[float], float], least: float = SMALLEST_P) -> float:
+    """One minus the level at which an interval reaches 0, no less than `least`.
+
+    `distance` of p is how far the interval of level 1 - p lies from 0, negative where it holds 0.
+    """
+    if distance(least) > 0:
+        return least
+    return 1.0 if distance(1 - SMALLEST_P) < 0 else float(optimize.brentq(distance, least, 1 - SMALLEST_P))

@@ -53,7 +53,7 @@ class Line:
     def slope_interval(self) -> tuple[float, float, float]:
         """Lower and upper 95 % limit of the slope, and its two-sided p."""
         df = self.df if self.slope_df is None else self.slope_df
-        parts = [(float(cov[1, 1]), own) for cov, own in ((self.cov, df), *self.more)]
+        parts = [(float(cov[1, 1]), part_df) for cov, part_df in ((self.cov, df), *self.more)]
         half = reach(parts)
         return self.slope - half, self.slope + half, p_value(self.slope, parts)
 
@@ -74,7 +74,7 @@ class Line:
         slope_low, slope_high, _ = self.slope_interval()
         at = self.centre - self.level / self.slope if self.slope else float("nan")
         inside = bool(self.x_min <= at <= self.x_max)
-        unknown = {"n_star": float("nan"), "n_star_low": float("nan"), "n_star_high": float("nan")}
+        unknown: dict[str, object] = dict.fromkeys(("n_star", "n_star_low", "n_star_high"), float("nan"))
         if not np.isfinite(low).all():
             return {**unknown, "crossover": UNDETERMINED}
         if inside and (slope_low > 0 or slope_high < 0):
@@ -87,6 +87,11 @@ class Line:
                 "crossover": STARTS if self.slope > 0 else STOPS,
             }
         return {**unknown, "crossover": UNDETERMINED if ((low <= 0) & (high >= 0)).any() else NO_CROSSING}
+
+    def columns(self) -> dict[str, object]:
+        """What a row of a frame holds of the line: slope, low, high, p and the crossover."""
+        low, high, p = self.slope_interval()
+        return {"slope": self.slope, "low": low, "high": high, "p": p, **self.crossover()}
 
     def grid(self, points: int = 60) -> dict[str, np.ndarray]:
         """Columns n, fit, low, high over the range, for drawing."""

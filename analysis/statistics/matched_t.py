@@ -4,7 +4,7 @@ If a gain is normal given its variance V, and V has a known distribution, P(|gai
 normal tail. A t with the same tails at two levels stands in for that mixture, so that intervals, tests and power need
 only a standard error and degrees of freedom. Where V is scaled inverse chi-squared, the t is exact; where V is the sum
 of two such parts it is the Behrens-Fisher distribution (Behrens 1929, Fisher 1935) to about one per cent of its width.
-Matching the first two moments of 1 / V instead (as Satterthwaite does) is too sure in the far tail, where corrected
+Matching the first two moments of 1 / V instead (as Satterthwaite does) is too narrow in the far tail, where corrected
 verdicts lie.
 """
 

@@ -43,7 +43,7 @@ class MixedFit:
 
     @property
     def slope_df(self) -> float:
-        """Degrees of freedom of a slope that tasks within groups, or groups, tell: those of the larger of the two."""
+        """Degrees of freedom of a slope estimated from tasks within groups, or from groups: the larger of the two."""
         size, groups = len(self.beta), len(self.groups)
         if groups in (1, self.df + size):
             return self.df
@@ -54,8 +54,8 @@ class MixedFit:
         mean, and the degrees of freedom of this sd.
 
         A known group brings its predicted effect, an unknown one its whole variance; so does a known one where fewer
-        than `_FEWEST_WITHIN` degrees of freedom are left to tell tasks within groups from groups. The rest counts as
-        scatter of tasks: one value per task cannot tell them apart, and several hold the tasks' own slopes.
+        than `_FEWEST_WITHIN` degrees of freedom separate tasks within groups from groups. The rest counts as
+        scatter of tasks: one value per task cannot separate them, and several hold the tasks' own slopes.
         """
         within = self.df - (len(self.groups) - 1) if self.var_group > 0 else self.df
         pick = np.array([name == group and within >= _FEWEST_WITHIN for name in self.groups], float)
@@ -74,7 +74,7 @@ def fit_mixed(y: np.ndarray, x: np.ndarray, group: np.ndarray, task: np.ndarray)
     """Fit one model: N values, N x P fixed effects, N group and N task names.
 
     A fit that does not converge is returned with `converged` False and the reason; one group, or one row per task,
-    drops the effect that cannot be told from the rest.
+    drops the effect that cannot be separated from the rest.
     """
     scale = float(y.std()) or 1.0  # the search for variances stops by tolerances that suit values of size 1
     names, group_index = np.unique(np.asarray(group, str), return_inverse=True)
@@ -118,7 +118,7 @@ def _variances(
 ) -> tuple[Variances, bool, str]:
     """Variances of the scaled values; whether the fit converged; what to know about it.
 
-    Few tasks leave nothing to tell random effects by: then it is least squares, and the note says so.
+    With too few tasks for random effects it is least squares, and the note says so.
     """
     enough = len(nested.group_of_task) > x.shape[1] and np.linalg.matrix_rank(x) == x.shape[1]
     if not enough or not (grouped or repeated):
@@ -126,8 +126,8 @@ def _variances(
         variance = float((rest**2).sum()) / max(1, len(rest) - x.shape[1])
         note = "no random effect can be told apart" if enough else "too few tasks for random effects: least squares"
         return (0.0, 0.0, max(variance, 1e-12)), not (grouped or repeated), note
-    found, converged = reml(y, x, nested, tasks=repeated, groups=grouped)
-    group, task, rest = found
+    variances, converged = reml(y, x, nested, tasks=repeated, groups=grouped)
+    group, task, rest = variances
     fitted = {"group": (grouped, group), "task": (repeated, task)}
     edge = [f"no {name} effect seen" for name, (used, value) in fitted.items() if used and value < _EDGE * rest]
-    return found, converged, "; ".join(edge) if converged else "did not converge: the optimiser stopped early"
+    return variances, converged, "; ".join(edge) if converged else "did not converge: the optimiser stopped early"

@@ -83,7 +83,7 @@ def reml(
 def _ratios(logs: np.ndarray, *, tasks: bool, groups: bool) -> tuple[float, float]:
     """The variances of task and group over that of the rest, from log(1 + ratio).
 
-    Not from square roots: their slope is 0 at 0, where a search would rest though more is likelier.
+    Not from square roots: their slope is 0 at 0, where a search would stop although larger values are likelier.
     """
     ratios = np.expm1(logs)
     return (float(ratios[0]) if tasks else 0.0), (float(ratios[-1]) if groups else 0.0)

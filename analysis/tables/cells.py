@@ -62,12 +62,7 @@ def interval(value: float, low: float, high: float, digits: int = 3) -> str:
     """`0.031 [0.012, 0.050]`; the number alone where there is no interval."""
     if pd.isna(value) or pd.isna(low) or pd.isna(high):
         return number(value, digits)
-    return f"{number(value, digits)} {brackets(low, high, digits)}"
-
-
-def brackets(low: float, high: float, digits: int = 3) -> str:
-    """An interval without its estimate."""
-    return MISSING if pd.isna(low) or pd.isna(high) else f"[{number(low, digits)}, {number(high, digits)}]"
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
 
 
 def limits(row: Mapping[str, Any], value: str, low: str = "low", high: str = "high", digits: int = 3) -> str:
@@ -84,8 +79,8 @@ def crossing(row: Mapping[str, Any]) -> str:
 
 
 def true_minus(sentence: str) -> str:
-    """A sentence with the minus signs of its numbers set right."""
-    return re.sub(r"-(?=\d)", _MINUS, sentence)
+    """A sentence with true minus signs before its numbers."""
+    return re.sub(r"(?<!\w)-(?=\d)", _MINUS, sentence)
 
 
 def decimals(unit: object) -> int:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from aggregation_lab.text import printable
-from analysis.tables.paper import PaperTable
+from analysis.tables.content import TableContent
 
 WRAPPED, WIDEST = 14, 40
 """Characters: a column with a longer cell wraps, and shares the room by its longest cell, counted up to `WIDEST`."""
@@ -42,15 +42,15 @@ _FLOAT = r"""\begin{table*}[%(where)s]
 """
 
 
-def latex(table: PaperTable) -> str:
+def latex(table: TableContent) -> str:
     """Booktabs in tabularx: columns of short cells are as wide as these, others wrap in what is left of the page."""
     titles, rows = list(table.frame.columns), list(table.frame.itertuples(index=False, name=None))
     longest = {title: max(map(len, [title, *table.frame[title]])) for title in titles}
     tallest = -(-max(longest.values()) // _LINE)
     pieces = max(1, -(-len(rows) * tallest // _LINES))
     size = -(-len(rows) // pieces)
-    other = any(_is_foreign(cell) for row in [titles, *rows] for cell in row)
-    needs = r"% needs \usepackage{amssymb,booktabs,tabularx}" + ", and LuaLaTeX or XeLaTeX with a font" * other
+    unicode = any(_needs_unicode(cell) for row in [titles, *rows] for cell in row)
+    needs = r"% needs \usepackage{amssymb,booktabs,tabularx}" + ", and LuaLaTeX or XeLaTeX with a font" * unicode
     parts = {"layout": _layout(table, longest), "header": _row(titles), "note": escape(table.note)}
     texts = [needs]
     for piece in range(pieces):
@@ -65,7 +65,7 @@ def latex(table: PaperTable) -> str:
     return "\n".join(texts)
 
 
-def _layout(table: PaperTable, longest: dict[str, int]) -> str:
+def _layout(table: TableContent, longest: dict[str, int]) -> str:
     """The columns: `l` or `r`, and X for those that wrap; the factors of their widths add up to their number."""
     shares = {title: min(count, WIDEST) for title, count in longest.items() if count > WRAPPED}
     shares = shares or {title: WIDEST for title in list(longest)[:1]}
@@ -78,7 +78,7 @@ def _layout(table: PaperTable, longest: dict[str, int]) -> str:
     return "".join(columns)
 
 
-def _is_foreign(cell: str) -> bool:
+def _needs_unicode(cell: str) -> bool:
     """Whether pdfLaTeX would stop at a letter."""
     return any(letter > "\u017f" and letter not in _SYMBOLS for letter in cell)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from aggregation_lab.text import printable
-from analysis.tables.paper import PaperTable
+from analysis.tables.content import TableContent
 
 _HTML = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(
     """\
@@ -41,19 +41,20 @@ data-sort="{{ value }}">{{ text }}</{{ tag }}>
 )
 
 
-def html(table: PaperTable) -> str:
+def html(table: TableContent) -> str:
     """A `<figure>` with one semantic table. `data-sort` of a cell is its unrounded value, empty where missing; `title`
     of a header says what the column means."""
     titles = list(table.frame.columns)
     values = table.sort.to_dict("records")
     rows = [
-        [(title, text[title], _sort_value(value[title])) for title in titles]
+        [(title, text[title], sort_value(value[title])) for title in titles]
         for text, value in zip(table.frame.to_dict("records"), values, strict=True)
     ]
     return _HTML.render(table=table, titles=titles, rows=rows)
 
 
-def _sort_value(value: Any) -> str:
+def sort_value(value: Any) -> str:
+    """A value for a script to sort by, unrounded; empty where missing or infinite."""
     if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
         return ""
     return repr(float(value)) if isinstance(value, float) else str(value)
@@ -71,7 +72,7 @@ def _plain(cell: str) -> str:
 _ENTITIES = {"<": "&lt;", "&": "&amp;", "\\": "&#92;", "|": "\\|", "~~": "\\~\\~"}
 
 
-def markdown(table: PaperTable) -> str:
+def markdown(table: TableContent) -> str:
     """Title, pipe table and note."""
 
     def line(cells: list[str]) -> str:

@@ -1,7 +1,7 @@
 """A table as a paper or a report has it: rounded text, its meaning, and the unrounded numbers behind it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -9,6 +9,9 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from analysis.frames import FRAMES
+from analysis.tables.content import TableContent
+from analysis.tables.latex import latex
+from analysis.tables.markup import html, markdown
 from analysis.tables.order import records
 
 Row = Mapping[str, Any]
@@ -28,21 +31,18 @@ class Column:
     meaning: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class PaperTable:
-    """`frame` holds text under human column names; `sort` the values of the same cells to sort by; `raw` the rows of
-    the result frame, unrounded; `note` what marks and intervals mean; `meanings` a hint per column; `numeric` the
-    columns that are set flush right.
-    """
+def plain(form: Callable[[Any], str], *names: str) -> list[Column]:
+    """Columns that are called as in the frame; `form` makes a cell from a value."""
 
-    name: str
-    title: str
-    frame: pd.DataFrame
-    raw: pd.DataFrame
-    note: str
-    sort: pd.DataFrame
-    meanings: Mapping[str, str] = field(default_factory=dict)
-    numeric: frozenset[str] = frozenset()
+    def column(name: str) -> Column:
+        return Column(name, lambda row: form(row[name]), name)
+
+    return [column(name) for name in names]
+
+
+@dataclass(frozen=True, eq=False)
+class PaperTable(TableContent):
+    """A table and its forms."""
 
     def to_csv(self) -> str:
         """The machine form: every digit, columns named as in `analysis.frames`, no name a formula."""
@@ -50,20 +50,14 @@ class PaperTable:
 
     def to_markdown(self) -> str:
         """Title, pipe table and note."""
-        from analysis.tables.markup import markdown
-
         return markdown(self)
 
     def to_html(self) -> str:
         """A `<figure>` with one semantic table."""
-        from analysis.tables.markup import html
-
         return html(self)
 
     def to_latex(self) -> str:
         """A `table*` with booktabs that fits two columns of a paper."""
-        from analysis.tables.latex import latex
-
         return latex(self)
 
     def _repr_html_(self) -> str:
@@ -76,19 +70,22 @@ def build(
     rows: pd.DataFrame,
     columns: Sequence[Column],
     *,
-    note: str,
-    raw: pd.DataFrame,
-    of: str,
+    note: str = "",
+    raw: pd.DataFrame | None = None,
+    of: str = "",
 ) -> PaperTable:
-    """A table of `rows`, one text cell per column; `of` names the result frame that the meanings come from."""
-    cases = records(rows)
+    """A table of `rows`, one text cell per column.
+
+    `raw` are the rows of the result frame where `rows` are others; `of` is the name of that frame, which gives the
+    meanings, where it is not `name`.
+    """
+    cases, meanings = records(rows), FRAMES[of or name]
     cells = {column.title: [column.text(row) for row in cases] for column in columns}
-    meanings = FRAMES[of]
     return PaperTable(
         name=name,
         title=title,
         frame=pd.DataFrame(cells, dtype=str),
-        raw=raw,
+        raw=rows if raw is None else raw,
         note=note,
         sort=pd.DataFrame({column.title: rows[column.source].to_numpy() for column in columns}),
         meanings={column.title: column.meaning or meanings.get(column.source, "") for column in columns},

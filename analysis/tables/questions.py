@@ -19,11 +19,7 @@ from analysis.tables.cells import (
     true_minus,
 )
 from analysis.tables.order import at_full, records
-from analysis.tables.paper import Column, PaperTable, Row, build
-
-CONTRAST = Column("contrast", lambda row: row["contrast"], "contrast")
-FRACTION = Column("fraction", lambda row: percent(row["fraction"]), "fraction")
-TASKS = Column("tasks", lambda row: count(row["tasks"]), "tasks")
+from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
 _COUNTED_NOTE = f"{IMPROVING} and number: tasks whose base model was still improving when its budget ended."
 
@@ -37,13 +33,12 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
     """Mean gains over all tasks, types and groups: of these very tasks, and of tasks of their kind."""
     raw = analysis.frames["pooled"]
     columns = [
-        CONTRAST,
-        FRACTION,
-        Column("level", lambda row: row["level"], "level"),
-        Column("name", lambda row: row["name"], "name"),
-        TASKS,
+        *plain(str, "contrast"),
+        *plain(percent, "fraction"),
+        *plain(str, "level", "name"),
+        *plain(count, "tasks"),
         Column("mean gain [these tasks]", _pooled_gain, "gain"),
-        Column("p", lambda row: p_value(row["p"]), "p"),
+        *plain(p_value, "p"),
         Column("gaining", _gaining, "gaining"),
         Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
@@ -53,7 +48,7 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
         "Two intervals: of the mean gain of these very tasks, and of the median gain of tasks of this kind, these "
         f"being a sample (six tasks or more). gaining: tasks whose gain is above 0. {_COUNTED_NOTE}"
     )
-    return build("group_means", "Mean gains over tasks", raw, columns, note=note, raw=raw, of="pooled")
+    return build("group_means", "Mean gains over tasks", raw, columns, note=note, of="pooled")
 
 
 def _gaining(row: Row) -> str:
@@ -74,19 +69,18 @@ def types_table(analysis: NamedFrames) -> PaperTable:
     """Mean gain of each task type, shares of harmed tasks, and its difference from the other types."""
     raw = analysis.frames["sensitivity"]
     columns = [
-        CONTRAST,
-        FRACTION,
-        Column("type", lambda row: row["type"], "type"),
-        TASKS,
+        *plain(str, "contrast"),
+        *plain(percent, "fraction"),
+        *plain(str, "type"),
+        *plain(count, "tasks"),
         Column("mean gain [95%]", _pooled_gain, "gain"),
-        Column("harmed", lambda row: percent(row["harmed"]), "harmed"),
-        Column("negative", lambda row: percent(row["negative"]), "negative"),
+        *plain(percent, "harmed", "negative"),
         Column(
             "against other types [95%]",
             lambda row: limits(row, "against_others", "others_low", "others_high"),
             "against_others",
         ),
-        Column("p", lambda row: p_value(row["p"]), "p"),
+        *plain(p_value, "p"),
     ]
     tests = [
         f"{row['contrast']} at {percent(row['fraction'])}: F = {number(row['statistic'], 2)}, p = {p_value(row['p'])}"
@@ -95,33 +89,26 @@ def types_table(analysis: NamedFrames) -> PaperTable:
     ]
     note = f"Means of these very tasks; p by permutation of types over tasks. {_COUNTED_NOTE}"
     note += f" All types at once: {'; '.join(tests)}." if tests else ""
-    return build("types", "Gains by task type", raw, columns, note=note, raw=raw, of="sensitivity")
+    return build("types", "Gains by task type", raw, columns, note=note, of="sensitivity")
 
 
 _SLOPE = Column("slope [95%]", lambda row: _counted(limits(row, "slope", digits=4), row), "slope")
-_P = Column("p", lambda row: p_value(row["p"]), "p")
 _N_STAR = Column("n* [99%]", crossing, "n_star")
-_CROSSOVER = Column("crossover", lambda row: text(row["crossover"]), "crossover")
 
 
 def across_table(analysis: NamedFrames) -> PaperTable:
     """Slopes of gain against training cases over different tasks, with crossovers."""
     raw = analysis.frames["across"]
     columns = [
-        CONTRAST,
-        Column("scope", lambda row: row["scope"], "scope"),
-        Column("method", lambda row: row["method"], "method"),
-        TASKS,
+        *plain(str, "contrast", "scope", "method"),
+        *plain(count, "tasks"),
         _SLOPE,
-        _P,
+        *plain(p_value, "p"),
         _N_STAR,
-        _CROSSOVER,
-        Column("note", lambda row: text(row["note"]), "note"),
+        *plain(text, "crossover", "note"),
     ]
     note = f"Different tasks with different n_train: observation, not intervention. {_LINE_NOTE} {_COUNTED_NOTE}"
-    return build(
-        "scale_across", "Gain against training cases, across tasks", raw, columns, note=note, raw=raw, of="across"
-    )
+    return build("scale_across", "Gain against training cases, across tasks", raw, columns, note=note, of="across")
 
 
 def within_table(analysis: NamedFrames) -> PaperTable | None:
@@ -131,15 +118,15 @@ def within_table(analysis: NamedFrames) -> PaperTable | None:
     if rows.empty:
         return None
     columns = [
-        CONTRAST,
+        *plain(str, "contrast"),
         Column("tasks of", lambda row: row["name"], "name"),
-        TASKS,
+        *plain(count, "tasks"),
         Column("slope [95%]", lambda row: flagged(limits(row, "slope", digits=4), row["base_improving"]), "slope"),
-        _P,
+        *plain(p_value, "p"),
         Column("from n", lambda row: count(row["n_min"]), "n_min"),
         Column("to n", lambda row: count(row["n_max"]), "n_max"),
         _N_STAR,
-        _CROSSOVER,
+        *plain(text, "crossover"),
     ]
     note = (
         f"The same tasks with fewer training cases: intervention. {_LINE_NOTE} "
@@ -154,26 +141,19 @@ def stability_table(analysis: NamedFrames) -> PaperTable:
     """Spread, worst cell and share of losses over clinical groups and fractions."""
     raw = analysis.frames["stability"]
     columns = [
-        CONTRAST,
-        Column("scope", lambda row: row["scope"], "scope"),
-        Column("cells", lambda row: count(row["cells"]), "cells"),
+        *plain(str, "contrast", "scope"),
+        *plain(count, "cells"),
         Column("spread [95%]", lambda row: limits(row, "spread", "spread_low", "spread_high"), "spread"),
-        Column("worst cell [95%]", _worst, "worst"),
+        Column("worst cell [95%]", lambda row: _counted(limits(row, "worst", "worst_low", "worst_high"), row), "worst"),
         Column("where", lambda row: text(row["worst_cell"]), "worst_cell"),
-        Column("harmed", lambda row: percent(row["harmed"]), "harmed"),
+        *plain(percent, "harmed"),
         Column("negative [95%]", _negative, "negative"),
     ]
     note = (
         "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady. "
         f"{IMPROVING} and number: task x fraction whose base model was still improving when its budget ended."
     )
-    return build(
-        "stability", "Stability over groups and amounts of data", raw, columns, note=note, raw=raw, of="stability"
-    )
-
-
-def _worst(row: Row) -> str:
-    return _counted(limits(row, "worst", "worst_low", "worst_high"), row)
+    return build("stability", "Stability over groups and amounts of data", raw, columns, note=note)
 
 
 def _negative(row: Row) -> str:
@@ -185,38 +165,36 @@ def guidelines_table(analysis: NamedFrames) -> PaperTable:
     """Which aggregation to train, by task type, clinical group and training cases."""
     raw = analysis.frames["guidelines"]
     columns = [
-        Column("type", lambda row: row["type"], "type"),
-        Column("group", lambda row: row["group"], "group"),
+        *plain(str, "type", "group"),
         Column("from n", lambda row: count(row["n_low"]), "n_low"),
         Column("to n", lambda row: count(row["n_high"]), "n_high"),
-        Column("advice", lambda row: text(row["advice"]), "advice"),
+        *plain(text, "advice"),
         Column("gains", lambda row: percent(row["chance"]), "chance"),
         Column("harmed", lambda row: percent(row["harm"]), "harm"),
         Column("expected gain [one task]", lambda row: _counted(true_minus(text(row["expected"])), row), "expected"),
-        TASKS,
-        Column("reason", lambda row: text(row["reason"]), "reason"),
+        *plain(count, "tasks"),
+        *plain(text, "reason"),
     ]
     note = (
         "gains, harmed: chance that a new task gains, or loses more than the margin, under the aggregation advised, "
         "else under the one with the best chance. Advised: with 95 % confidence nine in ten such tasks gain. from n, "
         f"to n: training cases of the task. tasks: of this type, under the aggregation advised. {_COUNTED_NOTE}"
     )
-    return build("guidelines", "Which aggregation to train", raw, columns, note=note, raw=raw, of="guidelines")
+    return build("guidelines", "Which aggregation to train", raw, columns, note=note)
 
 
 def regret_table(analysis: NamedFrames) -> PaperTable:
     """What following the guideline loses on tasks left out, against simple rules."""
     raw = analysis.frames["regret"]
     columns = [
-        Column("rule", lambda row: row["rule"], "rule"),
-        Column("scheme", lambda row: row["scheme"], "scheme"),
-        TASKS,
+        *plain(str, "rule", "scheme"),
+        *plain(count, "tasks"),
         Column("regret [95%]", lambda row: limits(row, "regret"), "regret"),
-        Column("worst", lambda row: number(row["worst"]), "worst"),
-        Column("abstained", lambda row: percent(row["abstained"]), "abstained"),
+        *plain(number, "worst"),
+        *plain(percent, "abstained"),
     ]
     note = "regret: mean loss of unit-free score against the best aggregation in hindsight; 0 is best."
-    return build("regret", "What the guideline is worth", raw, columns, note=note, raw=raw, of="regret")
+    return build("regret", "What the guideline is worth", raw, columns, note=note)
 
 
 def ledger_table(analysis: NamedFrames) -> PaperTable | None:
@@ -225,11 +203,11 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
     if raw["runs"].isna().all():
         return None
     columns = [
-        Column("aggregation", lambda row: row["aggregation"], "aggregation"),
-        FRACTION,
-        Column("runs", lambda row: count(row["runs"]), "runs"),
+        *plain(str, "aggregation"),
+        *plain(percent, "fraction"),
+        *plain(count, "runs"),
         Column("images seen", lambda row: significant(row["images_seen"]), "images_seen"),
-        Column("steps", lambda row: significant(row["steps"]), "steps"),
+        *plain(significant, "steps"),
         Column("FLOPs", lambda row: significant(row["flops"], 2), "flops"),
         Column("× TS", lambda row: number(row["flops_ratio"], 2), "flops_ratio"),
         Column("hours", lambda row: significant(row["hours"], 2), "hours"),
@@ -238,7 +216,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
         Column("beats floor", lambda row: percent(row["beats_floor"]), "beats_floor"),
     ]
     note = "Images, steps, operations and worker hours are per seed; passes: fewest to most of any unit over its data."
-    return build("ledger", "What the study cost", raw, columns, note=note, raw=raw, of="ledger")
+    return build("ledger", "What the study cost", raw, columns, note=note)
 
 
 def _passes(row: Row) -> str:
@@ -251,14 +229,14 @@ def findings_table(analysis: NamedFrames) -> PaperTable:
     raw = analysis.frames["findings"]
     rows = raw.assign(again=raw.duplicated(["finding", "claim"]))
     columns = [
-        Column("finding", lambda row: text(row["finding"]), "finding"),
+        *plain(text, "finding"),
         Column("claim", lambda row: "" if row["again"] else text(row["claim"]), "claim"),
         Column("tested part", lambda row: text(row["part"]), "part"),
         Column("estimate [95%]", lambda row: limits(row, "estimate"), "estimate"),
-        Column("p", lambda row: p_value(row["p"]), "p"),
-        Column("verdict", lambda row: text(row["verdict"]), "verdict"),
+        *plain(p_value, "p"),
+        *plain(text, "verdict"),
         Column("effect", lambda row: true_minus(text(row["effect"])), "effect"),
-        Column("evidence", lambda row: text(row["evidence"]), "evidence"),
+        *plain(text, "evidence"),
     ]
     note = "The findings of arXiv 2603.18123, tested on this study. evidence: result frames the numbers come from."
-    return build("findings", "The paper's findings on these data", rows, columns, note=note, raw=raw, of="findings")
+    return build("findings", "The paper's findings on these data", rows, columns, note=note, raw=raw)

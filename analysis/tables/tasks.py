@@ -1,6 +1,7 @@
 """Tables by task: the data, scores, gains, their power and how far verdicts depend on choices."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,22 +29,10 @@ from analysis.tables.cells import (
     text,
 )
 from analysis.tables.order import at_full, by_task, records, with_unit
-from analysis.tables.paper import Column, PaperTable, Row, build
+from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
 MARKS_NOTE = ", ".join(f"{mark} {verdict}" for verdict, mark in VERDICT_MARKS.items())
 IMPROVING_NOTE = f"{IMPROVING} the base model was still improving when its budget ended"
-
-TASK = Column("task", lambda row: row["task"], "task")
-TYPE = Column("type", lambda row: row["type"], "type")
-GROUP = Column("group", lambda row: row["group"], "group")
-
-
-def _count(name: str, row: Row) -> str:
-    return count(row[name])
-
-
-def _percent(name: str, row: Row) -> str:
-    return percent(row[name])
 
 
 def data_table(analysis: NamedFrames) -> PaperTable:
@@ -55,18 +44,18 @@ def data_table(analysis: NamedFrames) -> PaperTable:
     sizes = raw.pivot_table(index="task", columns="fraction", values="n_train", aggfunc="first").reindex(columns=shares)
     titles = {share: f"train {percent(share)}" for share in shares}
     rows = by_task(full.join(sizes.rename(columns=titles), on="task"))
-    columns = [TASK, TYPE, GROUP, Column("metric", lambda row: text(row["metric"]), "metric")]
+    columns = [*plain(str, "task", "type", "group"), *plain(text, "metric")]
     columns += [
-        Column(title, partial(_count, title), title, f"training cases at fraction {share:g}")
-        for share, title in titles.items()
+        replace(column, meaning=f"training cases at fraction {share:g}")
+        for share, column in zip(titles, plain(count, *titles.values()), strict=True)
     ]
     columns += [
         Column("test", lambda row: count(row["n_test"] or math.nan), "n_test"),
         Column("subjects", lambda row: count(row["subjects"] or math.nan), "subjects"),
-        Column("margin", lambda row: number(row["margin"]), "margin"),
+        *plain(number, "margin"),
     ]
     note = f"train and test: cases. margin: largest loss of unit-free score that counts as none. {MISSING} not known."
-    return build("data", "Tasks and their data", rows, columns, note=note, raw=raw, of="data")
+    return build("data", "Tasks and their data", rows, columns, note=note, raw=raw)
 
 
 def scores_table(analysis: NamedFrames) -> PaperTable:
@@ -84,8 +73,7 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
         return _score(cells.get((row["task"], name)))
 
     columns = [
-        TASK,
-        GROUP,
+        *plain(str, "task", "group"),
         Column("metric", _metric, "metric"),
         Column("train", lambda row: count(row["n_train"]), "n_train"),
         Column("floor", lambda row: number(row["floor"], decimals(row["unit"])), "floor"),
@@ -95,7 +83,7 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
         f"Primary metric on test, mean ± sd over seeds, all training data. Against TS: {MARKS_NOTE}. "
         f"† not better than the floor, a trivial predictor. {IMPROVING} this model was still improving at the end."
     )
-    return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw, of="scores")
+    return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw)
 
 
 def _metric(row: Row) -> str:
@@ -127,16 +115,15 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
     raw = analysis.frames["gains"]
     rows = by_task(at_full(with_unit(analysis.frames["gains"], analysis.settings.scale)))
     columns = [
-        TASK,
-        Column("contrast", lambda row: row["contrast"], "contrast"),
+        *plain(str, "task", "contrast"),
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
         Column("joint", lambda row: number(row["joint_raw"], decimals(row["unit"])), "joint_raw"),
         Column("change", lambda row: change(row["relative"]), "relative"),
         Column("gain [adjusted interval]", lambda row: flagged(_gain(row), row["base_improving"]), "gain"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         Column("p loss", lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"),
-        Column("margin", lambda row: number(row["margin"]), "margin"),
-        Column("verdict", lambda row: text(row["verdict"]), "verdict"),
+        *plain(number, "margin"),
+        *plain(text, "verdict"),
         Column(
             "supports", lambda row: number(row["supported_margin"], 3 if row["unit_free"] else 1), "supported_margin"
         ),
@@ -149,7 +136,7 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         "margin, corrected; it decides on no meaningful loss. "
         f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
     )
-    return build("gains", "Gains and verdicts by task", rows, columns, note=note, raw=raw, of="gains")
+    return build("gains", "Gains and verdicts by task", rows, columns, note=note, raw=raw)
 
 
 def _gain(row: Row) -> str:
@@ -183,7 +170,7 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
         value = _gain(gain)
         return flagged(f"{value} {VERDICT_MARKS.get(gain['verdict'], '')}".rstrip(), gain["base_improving"])
 
-    columns = [TASK, Column("contrast", lambda row: row["contrast"], "contrast"), TYPE, GROUP]
+    columns = plain(str, "task", "contrast", "type", "group")
     columns += [
         Column(title, partial(cell, share), title, f"gain at fraction {share:g}") for share, title in titles.items()
     ]
@@ -197,13 +184,12 @@ def power_table(analysis: NamedFrames) -> PaperTable:
     """What the seeds at hand can show for every task and contrast, and how many more it takes."""
     raw = analysis.frames["power"]
     columns = [
-        TASK,
-        Column("contrast", lambda row: row["contrast"], "contrast"),
-        Column("margin", lambda row: number(row["margin"]), "margin"),
-        Column("seeds", lambda row: count(row["seeds"]), "seeds"),
+        *plain(str, "task", "contrast"),
+        *plain(number, "margin"),
+        *plain(count, "seeds"),
         Column("sd seeds", lambda row: number(row["sd_seed"]), "sd_seed"),
         Column("se cases", lambda row: number(row["se_cases"]), "se_cases"),
-        Column("detectable", lambda row: number(row["detectable"]), "detectable"),
+        *plain(number, "detectable"),
         Column("seeds to detect", lambda row: count(row["seeds_to_detect"]), "seeds_to_detect"),
         Column("seeds to exclude", lambda row: count(row["seeds_to_exclude"]), "seeds_to_exclude"),
         Column("hours", lambda row: number(row["hours"], 1), "hours"),
@@ -214,22 +200,19 @@ def power_table(analysis: NamedFrames) -> PaperTable:
         f"loss; both before correction for the number of tasks. {MISSING} out of reach, or unknown. limit: what stands "
         "in the way; none where the seeds at hand will do."
     )
-    return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw, of="power")
+    return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw)
 
 
 def multiverse_table(analysis: NamedFrames) -> PaperTable:
     """Share of other analyses that give each verdict, by task and contrast."""
     raw = analysis.frames["multiverse"]
     columns = [
-        TASK,
-        Column("contrast", lambda row: row["contrast"], "contrast"),
-        Column("fraction", lambda row: percent(row["fraction"]), "fraction"),
-        Column("verdict", lambda row: text(row["verdict"]), "verdict"),
+        *plain(str, "task", "contrast"),
+        *plain(percent, "fraction"),
+        *plain(text, "verdict"),
         Column("analyses", lambda row: count(row["choices"]), "choices"),
         Column("same", lambda row: percent(row["share"]), "share"),
-        *(Column(name, partial(_percent, name), name) for name in VERDICTS),
+        *plain(percent, *VERDICTS),
     ]
     note = "Share of analyses (other scales, corrections, metrics and margins) that give each verdict."
-    return build(
-        "multiverse", "Verdicts under other choices", by_task(raw), columns, note=note, raw=raw, of="multiverse"
-    )
+    return build("multiverse", "Verdicts under other choices", by_task(raw), columns, note=note, raw=raw)

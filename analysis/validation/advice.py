@@ -21,16 +21,16 @@ def count_advice(simulated: Simulated, seed: int) -> dict[str, float]:
         if contrast.base == "TS"
     }
     rule = fit_rule(rule_rows(pairs, {}))
-    questions = [] if rule is None else _questions(rule)
+    tasks = [] if rule is None else _asked_tasks(rule)
     joint, wrong, base, base_wrong = 0, 0.0, 0, 0.0
-    for task_type, group, n_train in questions:
+    for task_type, group, n_train in tasks:
         advice = rule.recommend(n_train, task_type, group).advice if rule else UNDECIDED
         losing = {name: _loses(simulated, name, task_type, group, n_train) for name in design.levels}
         if advice in losing:
             joint, wrong = joint + 1, wrong + losing[advice]
         elif advice != UNDECIDED:
             base, base_wrong = base + 1, base_wrong + 1 - min(losing.values())
-    asked = max(1, len(questions))
+    asked = max(1, len(tasks))
     return {
         "advised": joint / asked,
         "advice_wrong": wrong / asked,
@@ -41,7 +41,8 @@ def count_advice(simulated: Simulated, seed: int) -> dict[str, float]:
     }
 
 
-def _questions(rule: Rule) -> list[tuple[str, str, float]]:
+def _asked_tasks(rule: Rule) -> list[tuple[str, str, float]]:
+    """Type, group and size of the tasks that advice is asked for."""
     known = next(iter(rule.fits.values())).groups[0]
     return [
         (task_type, group, float(n_train))
@@ -61,8 +62,8 @@ def _loses(simulated: Simulated, name: str, task_type: str, group: str, n_train:
         spread = float(np.hypot(spread, design.group_sd))
     else:
         gain += simulated.group_gains[name][int(group.removeprefix("group"))]
-    alone = float(stats.norm.cdf(-gain / spread)) if spread else float(gain < 0)
-    return design.collapse_share + (1 - design.collapse_share) * alone
+    without_collapse = float(stats.norm.cdf(-gain / spread)) if spread else float(gain < 0)
+    return design.collapse_share + (1 - design.collapse_share) * without_collapse
 
 
 def scenarios() -> list[Scenario]:
@@ -71,50 +72,27 @@ def scenarios() -> list[Scenario]:
     never = {"advised": (0.0, 0.02), "advice_wrong": (0.0, 0.01), "tables_with_advice": (0.0, 0.1)}
     rare = {"advised": (0.0, 0.05), "advice_wrong": (0.0, 0.01)}
     right = {"wrong_of_advised": (0.0, 0.1), "wrong_of_base": (0.0, 0.1)}
+    large = {"wrong_of_advised": (0.0, 0.1), "advised": (0.2, 1.0)}
+    # Advice is left where no task collapsed in the study, and wrong in the tenth of the tasks that do.
+    collapse = {"advised": (0.0, 0.3), "advice_wrong": (0.0, 0.03)}
+    few = base.with_(tasks=8, groups=3, types=base.types[:2])
+    grouped = base.with_(group_sd=0.03, task_sd=0.02)
+    joint = base.with_(seeds=2, joint_seed_sd=0.02, task_sd=0.02)
+    small = base.with_(levels={"CG": 0.01, "AU": 0.01}, task_sd=0.01)
     clear = base.with_(levels={"CG": 0.06, "AU": 0.03}, task_sd=0.015)
-    found = [
-        Scenario(f"advice: mean 0, tasks differ, {tasks} tasks", _sized(base, tasks), count_advice, never)
-        for tasks in (8, 12, 27)
-    ]
+    sloped = base.with_(slopes={"AU": 0.04, "CG": 0.04}, task_sd=0.015, fractions=(0.25, 1.0))
+    falling = clear.with_(levels={"CG": 0.06, "AU": 0.06}, collapse_share=0.1)
     return [
-        *found,
+        Scenario("advice: mean 0, tasks differ, 8 tasks", few, count_advice, never),
+        Scenario("advice: mean 0, tasks differ, 12 tasks", base.with_(tasks=12, groups=4), count_advice, never),
+        Scenario("advice: mean 0, tasks differ, 27 tasks", base.with_(tasks=27, groups=9), count_advice, never),
         # A known group can truly gain, and is advised then.
-        Scenario("advice: mean 0, groups differ", _grouped(base), count_advice, {"wrong_of_advised": (0.0, 0.1)}),
-        Scenario("advice: mean 0, 2 seeds, joint seeds", _joint(base), count_advice, never),
+        Scenario("advice: mean 0, groups differ", grouped, count_advice, {"wrong_of_advised": (0.0, 0.1)}),
+        Scenario("advice: mean 0, 2 seeds, joint seeds", joint, count_advice, never),
         Scenario("advice: a quarter of the runs missing", base.with_(seeds=4), count_advice, never, simulate_thinned),
         Scenario("advice: one seed", base.with_(seeds=1), count_advice, {"advised": (0.0, 0.0)}),
-        Scenario("advice: mean 0.01, sd 0.01", _small(base), count_advice, rare),
-        Scenario("advice: mean 0.06 and 0.03, sd 0.015", clear, count_advice, _LARGE),
-        Scenario("advice: 0.04 per doubling", _sloped(base), count_advice, right | {"base_advised": (0.05, 1.0)}),
-        Scenario("advice: mean 0.06, one task in ten collapses", _falling(clear), count_advice, _COLLAPSE),
+        Scenario("advice: mean 0.01, sd 0.01", small, count_advice, rare),
+        Scenario("advice: mean 0.06 and 0.03, sd 0.015", clear, count_advice, large),
+        Scenario("advice: 0.04 per doubling", sloped, count_advice, right | {"base_advised": (0.05, 1.0)}),
+        Scenario("advice: mean 0.06, one task in ten collapses", falling, count_advice, collapse),
     ]
-
-
-def _sized(base: Design, tasks: int) -> Design:
-    types = base.types if tasks > 8 else base.types[:2]
-    return base.with_(tasks=tasks, groups=max(3, tasks // 3), types=types)
-
-
-_LARGE = {"wrong_of_advised": (0.0, 0.1), "advised": (0.2, 1.0)}
-_COLLAPSE = {"advised": (0.0, 0.3), "advice_wrong": (0.0, 0.03)}
-"""Advice is left where no task collapsed in the study, and wrong in the tenth of the tasks that do."""
-
-
-def _grouped(base: Design) -> Design:
-    return base.with_(group_sd=0.03, task_sd=0.02)
-
-
-def _joint(base: Design) -> Design:
-    return base.with_(seeds=2, joint_seed_sd=0.02, task_sd=0.02)
-
-
-def _small(base: Design) -> Design:
-    return base.with_(levels={"CG": 0.01, "AU": 0.01}, task_sd=0.01)
-
-
-def _sloped(base: Design) -> Design:
-    return base.with_(slopes={"AU": 0.04, "CG": 0.04}, task_sd=0.015, fractions=(0.25, 1.0))
-
-
-def _falling(clear: Design) -> Design:
-    return clear.with_(levels={"CG": 0.06, "AU": 0.06}, collapse_share=0.1)

@@ -1,7 +1,7 @@
 """`make calibrate`: what the intervals and verdicts do on simulated studies of which the truth is known.
 
-Each scenario draws many studies, analyses each as a real one, and counts how often what was said is true. The result is
-docs/calibration_table.md: first every figure that has a bound, and whether it lies inside; then all figures.
+Each scenario draws many studies, analyses each as a real one, and counts how often its statements are true. The result
+is docs/calibration_table.md: first every figure that has a bound, and whether it lies inside; then all figures.
 """
 
 import os
@@ -95,7 +95,7 @@ TABLE = Path(__file__).parents[2] / "docs" / "calibration_table.md"
 
 
 def main(studies: int = 500, *chosen: str) -> None:
-    """Run every scenario, or those whose name holds one of `chosen`, and write the table; a line each on the way."""
+    """Run every scenario, or those whose name holds one of `chosen`, and write the table; prints a line for each."""
     wanted = [scenario for scenario in scenarios() if not chosen or any(part in scenario.name for part in chosen)]
     results: dict[str, pd.DataFrame] = {}
     for scenario in wanted:
@@ -111,7 +111,7 @@ def report(wanted: Sequence[Scenario], results: Mapping[str, pd.DataFrame], stud
         if scenario.name in results:
             by_count.setdefault(scenario.count, {})[scenario.name] = results[scenario.name]
     parts = [f"# Calibration: {studies} studies a scenario", bounds_table(wanted, results), "# All figures"]
-    return "\n\n".join([*parts, *(as_markdown(found) for found in by_count.values())]) + "\n"
+    return "\n\n".join([*parts, *(as_markdown(tables) for tables in by_count.values())]) + "\n"
 
 
 if __name__ == "__main__":

@@ -24,15 +24,16 @@ def score_parts(
     subjects that serve all tasks bring to each of them.
     """
     subject = design.subject_of_case
-    own = random.normal(0, design.interaction_sd, (model.max() + 1, design.subjects))
+    shift = random.normal(0, design.interaction_sd, (model.max() + 1, design.subjects))
     if design.failures:
-        missed = random.random(own.shape) < design.failures
-        own = own - FAILURE * (missed - design.failures)  # no change of the mean
+        missed = random.random(shift.shape) < design.failures
+        shift = shift - FAILURE * (missed - design.failures)  # no change of the mean
     if common is not None:
-        own = np.sqrt(1 - design.shared_cases) * own + np.sqrt(design.shared_cases) * design.interaction_sd * common
-    own = own[model]
+        of_all = np.sqrt(design.shared_cases) * design.interaction_sd * common
+        shift = np.sqrt(1 - design.shared_cases) * shift + of_all
+    shift = shift[model]
     noise = random.normal(0, design.noise_sd, (len(model), len(subject)))
-    return random.normal(0, design.subject_sd, design.subjects)[subject] + own[:, subject] + noise
+    return random.normal(0, design.subject_sd, design.subjects)[subject] + shift[:, subject] + noise
 
 
 def cases_of(
@@ -85,17 +86,17 @@ def without_missing(design: Design, tasks: Sequence[CaseArrays], random: np.rand
     joint_missing = random.random(len(joint)) < design.missing
     kept = []
     for cases in tasks:
-        there = ~np.where(joint, joint_missing, random.random(len(joint)) < design.missing)
-        kept.append(keep_arms(cases, there))
+        missing = np.where(joint, joint_missing, random.random(len(joint)) < design.missing)
+        kept.append(keep_arms(cases, ~missing))
     return kept
 
 
 def thinned(tasks: Sequence[CaseArrays], random: np.random.Generator) -> list[CaseArrays]:
     """Every task without a quarter of its arms, each by itself; of every fifth task only one seed is left."""
-    found = []
+    thinner = []
     for number, cases in enumerate(tasks):
         kept = random.random(len(cases.arms)) >= 0.25
         if number % 5 == 0:
             kept = (cases.arms["seed"] == number % cases.arms["seed"].nunique()).to_numpy()
-        found.append(keep_arms(cases, kept))
-    return found
+        thinner.append(keep_arms(cases, kept))
+    return thinner

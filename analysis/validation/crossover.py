@@ -14,22 +14,20 @@ def count_crossovers(simulated: Simulated, seed: int) -> dict[str, float]:
     """Across tasks, of the pooled line within tasks, and of single tasks; with the coverage of the slopes."""
     across, within, _ = scale_frames(simulated, DRAWS, seed)
     slope = simulated.design.slopes["AU"]
-    mixed = across[(across["scope"] == "all") & (across["method"] == "mixed model")].iloc[0].to_dict()
-    pooled = within[(within["level"] == "pooled") & (within["name"] == "all")].iloc[0].to_dict()
+    mixed = across[(across["scope"] == "all") & (across["method"] == "mixed model")].to_dict("records")
+    pooled = within[(within["level"] == "pooled") & (within["name"] == "all")].to_dict("records")
     single = within[within["level"] == "task"].to_dict("records")
-    star = simulated.design.n_ref if slope else np.nan
-    stars = task_crossings(simulated)
-    return {
-        "reported_across": float(np.isfinite(mixed["n_star"])),
-        "holds_across": holds(mixed, star),
-        "slope_across": float(mixed["low"] <= slope <= mixed["high"]),
-        "reported_pooled": float(np.isfinite(pooled["n_star"])),
-        "holds_pooled": holds(pooled, star),
-        "slope_pooled": float(pooled["low"] <= slope <= pooled["high"]),
-        "reported_task": float(np.mean([np.isfinite(row["n_star"]) for row in single])),
-        "holds_task": mean_of_known([holds(row, stars[row["name"]]) for row in single]),
-        "slope_task": float(np.mean([row["low"] <= slope <= row["high"] for row in single])),
-    }
+    star, of_task = simulated.design.n_ref if slope else np.nan, task_crossings(simulated)
+    figures = {}
+    for name, lines, stars in (
+        ("across", mixed, [star]),
+        ("pooled", pooled, [star]),
+        ("task", single, [of_task[line["name"]] for line in single]),
+    ):
+        figures[f"reported_{name}"] = float(np.mean([np.isfinite(line["n_star"]) for line in lines]))
+        figures[f"holds_{name}"] = mean_of_known(list(map(holds, lines, stars)))
+        figures[f"slope_{name}"] = float(np.mean([line["low"] <= slope <= line["high"] for line in lines]))
+    return figures
 
 
 def scenarios() -> list[Scenario]:
@@ -44,7 +42,7 @@ def scenarios() -> list[Scenario]:
         seeds=3,
     )
     bounds = {name: (0.93, 1.0) for name in ("holds_across", "holds_pooled", "holds_task")}
-    found = [
+    sloped = [
         Scenario(
             f"crossover: {slope} per doubling, {seeds} seeds, {tasks} tasks",
             base.with_(slopes={"AU": slope}, seeds=seeds, tasks=tasks, groups=groups),
@@ -59,4 +57,4 @@ def scenarios() -> list[Scenario]:
     ]
     none = {name: (0.0, 0.1) for name in ("reported_across", "reported_pooled", "reported_task")}
     flat = base.with_(slopes={"AU": 0.0}, tasks=10, groups=4)
-    return [*found, Scenario("crossover: no slope, 10 tasks", flat, count_crossovers, none)]
+    return [*sloped, Scenario("crossover: no slope, 10 tasks", flat, count_crossovers, none)]

@@ -41,7 +41,7 @@ def count_headline(simulated: Simulated, seed: int) -> dict[str, float]:
         "false_headline": float(any(false for false, _ in headline)),
         "false_anywhere": float(any(false for false, _ in headline + smaller)),
         "decided": float(np.mean([decides for _, decides in headline])) if headline else 0.0,
-        **_coverage(simulated, pairs[compared[0], design.full]),
+        **_coverage(simulated, compared[0], pairs[compared[0], design.full]),
     }
 
 
@@ -62,19 +62,19 @@ def _family(
 
 def _true_gain(simulated: Simulated, contrast: Contrast, share: float, task: str) -> float:
     truth = simulated.truth
-    own = truth[(truth["task"] == task) & (truth["fraction"] == share)].set_index("contrast")["gain"].to_dict()
-    return own[f"{contrast.joint}-TS"] - own.get(f"{contrast.base}-TS", 0.0)
+    over_ts = truth[(truth["task"] == task) & (truth["fraction"] == share)].set_index("contrast")["gain"].to_dict()
+    return over_ts[f"{contrast.joint}-TS"] - over_ts.get(f"{contrast.base}-TS", 0.0)
 
 
-def _coverage(simulated: Simulated, pairs: list[PairedGain]) -> dict[str, float]:
+def _coverage(simulated: Simulated, contrast: Contrast, pairs: list[PairedGain]) -> dict[str, float]:
     """Share of tasks of each type whose 95 % interval holds the true gain; NaN where no task may be judged."""
     inside: dict[str, list[bool]] = {name: [] for name in UNEVEN}
     for pair, estimate in zip(pairs, moderated(pairs), strict=True):
         if np.isfinite(testable(pair, estimate)):
             low, high = estimate.interval()
-            gain = simulated.truth.query("task == @pair.task and contrast == 'AU-TS'")["gain"].iloc[-1]
+            gain = _true_gain(simulated, contrast, simulated.design.full, pair.task)
             inside[pair.type].append(low <= gain <= high)
-    return {f"coverage_{name}": float(np.mean(found)) if found else np.nan for name, found in inside.items()}
+    return {f"coverage_{name}": float(np.mean(flags)) if flags else np.nan for name, flags in inside.items()}
 
 
 def scenarios() -> list[Scenario]:
@@ -84,7 +84,7 @@ def scenarios() -> list[Scenario]:
     uneven = NULL.with_(seed_sd_of=UNEVEN, subjects=100)
     three = quiet.with_(levels={"CG": 0.0, "AU": 0.0}, fractions=(0.25, 0.5, 1.0))
     trained = NULL.with_(subjects=20, cases_per_subject=2)
-    found = [
+    return [
         Scenario("one seed, no effect", NULL.with_(seeds=1), count_headline, {"decided": (0.0, 0.0)}),
         Scenario("a quarter of runs missing, 3 seeds", NULL.with_(missing=0.25), count_headline, _FALSE),
         Scenario("a quarter of runs missing, seeds scatter little", quiet.with_(missing=0.25), count_headline, _FALSE),
@@ -112,4 +112,3 @@ def scenarios() -> list[Scenario]:
             _FALSE | {"false_anywhere": (0.0, 0.10)},
         ),
     ]
-    return found

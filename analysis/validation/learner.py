@@ -1,4 +1,4 @@
-"""Studies in which a real learner is trained: scores are discrete, skewed and of a task's own scatter, as they come.
+"""Studies in which a real learner is trained: scores are discrete and skewed, and scatter as each task does.
 
 Each task is a classification problem of its own difficulty. Under both aggregations the same learner, stochastic
 gradient descent on a logistic loss (scikit-learn), is trained on the same cases and differs by its seed alone, so the

@@ -42,31 +42,18 @@ def scenarios() -> list[Scenario]:
     base = Design(levels={"AU": 0.0}, task_sd=0.02, seeds=3, subjects=50)
     both = {"coverage_these": _HOLDS, "coverage_typical": _HOLDS}
     joint = base.with_(joint_seed_sd=0.015, shared_cases=0.8)
-    found = [Scenario("means: groups alike, 3 seeds", base.with_(group_sd=0.02), count_means, both)]
-    found += [
-        Scenario(
-            f"means: {tasks} tasks, one in {tasks} collapses",
-            base.with_(tasks=tasks, groups=tasks, collapse_share=1 / tasks),
-            count_means,
-            both,
-        )
-        for tasks in (6, 9)
-    ]
-    found += [
-        Scenario("means: 27 tasks, one in ten collapses", base.with_(collapse_share=0.1), count_means, both),
-        Scenario("means: 4 tasks, one in four collapses", _few(base), count_means, {"typical_given": (0.0, 0.0)}),
-    ]
-    found += [
-        Scenario(f"means: joint seeds, shared test sets, {seeds} seeds", joint.with_(seeds=seeds), count_means, both)
-        for seeds in (2, 3, 5)
-    ]
     thin = base.with_(joint_seed_sd=0.01, seeds=4)
-    found += [
+    six, nine, four = (base.with_(tasks=n, groups=n, collapse_share=1 / n) for n in (6, 9, 4))
+    return [
+        Scenario("means: groups alike, 3 seeds", base.with_(group_sd=0.02), count_means, both),
+        Scenario("means: 6 tasks, one in 6 collapses", six, count_means, both),
+        Scenario("means: 9 tasks, one in 9 collapses", nine, count_means, both),
+        Scenario("means: 27 tasks, one in ten collapses", base.with_(collapse_share=0.1), count_means, both),
+        Scenario("means: 4 tasks, one in four collapses", four, count_means, {"typical_given": (0.0, 0.0)}),
+        *(
+            Scenario(f"means: joint seeds, shared test sets, {n} seeds", joint.with_(seeds=n), count_means, both)
+            for n in (2, 3, 5)
+        ),
         Scenario("means: a quarter of the runs missing", thin, count_means, both, draw=simulate_thinned),
         Scenario("means: one seed", base.with_(seeds=1), count_means, {"mean_claimed": (0.0, 0.0)}),
     ]
-    return found
-
-
-def _few(base: Design) -> Design:
-    return base.with_(tasks=4, groups=4, collapse_share=0.25)

@@ -24,9 +24,10 @@ def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:
     across, within, lines = scale_frames(simulated, DRAWS, seed)
     slope, star = simulated.design.slopes["AU"], _true_crossing(simulated.design)
     mixed, ols = across[across["scope"] == "all"].set_index("method").loc[["mixed model", "OLS"]].to_dict("records")
-    own = within[within["level"] == "task"]
+    single = within[within["level"] == "task"]
     pooled = within[(within["level"] == "pooled") & (within["name"] == "all")].iloc[0]
     task_stars = task_crossings(simulated)
+    bands = {name: line for name, line in lines[lines["level"] == "task"].groupby("name")}
     return {
         "slope_mixed": mixed["slope"] - slope,
         "slope_ols": ols["slope"] - slope,
@@ -34,16 +35,11 @@ def count_scale(simulated: Simulated, seed: int) -> dict[str, float]:
         "coverage_mixed": float(mixed["low"] <= slope <= mixed["high"]),
         "coverage_ols": float(ols["low"] <= slope <= ols["high"]),
         "coverage_within": float(pooled["low"] <= slope <= pooled["high"]),
-        "coverage_task_slope": share(((own["low"] <= slope) & (own["high"] >= slope)).to_numpy()),
+        "coverage_task_slope": share(((single["low"] <= slope) & (single["high"] >= slope)).to_numpy()),
         "crossover_across": holds(mixed, star),
         "crossover_found": float(np.isfinite(mixed["n_star"])),
-        "crossover_task": mean_of_known([holds(row, task_stars[row["name"]]) for row in own.to_dict("records")]),
-        "band_task": mean_of_known(
-            [
-                _in_band(lines[(lines["level"] == "task") & (lines["name"] == name)], at)
-                for name, at in task_stars.items()
-            ]
-        ),
+        "crossover_task": mean_of_known([holds(row, task_stars[row["name"]]) for row in single.to_dict("records")]),
+        "band_task": mean_of_known([_in_band(bands[name], at) for name, at in task_stars.items() if name in bands]),
     }
 
 
@@ -69,7 +65,7 @@ def holds(row: dict, star: float) -> float:
 
 def _in_band(line: pd.DataFrame, at: float) -> float:
     """Whether the band holds zero at the true crossing; NaN where that lies outside the sizes seen."""
-    if line.empty or not line["n"].min() <= at <= line["n"].max():
+    if not line["n"].min() <= at <= line["n"].max():
         return np.nan
     nearest = line.iloc[int(np.abs(np.log(line["n"].to_numpy() / at)).argmin())]
     return float(nearest["low"] <= 0 <= nearest["high"])

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
@@ -33,6 +32,10 @@ class Scenario:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     draw: Callable[[Design, int], Simulated] = simulate
 
+    def figures(self, seed: int) -> dict[str, float]:
+        """The figures of one simulated study."""
+        return self.count(self.draw(self.design, seed), seed)
+
 
 def simulate_thinned(design: Design, seed: int) -> Simulated:
     """A study of which a quarter of all scores is missing, see `Simulated.thinned`."""
@@ -41,22 +44,17 @@ def simulate_thinned(design: Design, seed: int) -> Simulated:
 
 def run_scenario(scenario: Scenario, studies: int, workers: int = 1) -> pd.DataFrame:
     """A row of figures per simulated study."""
-    one = partial(_one, scenario)
     if workers == 1:
-        return pd.DataFrame([one(seed) for seed in range(studies)])
+        return pd.DataFrame(list(map(scenario.figures, range(studies))))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return pd.DataFrame(list(pool.map(one, range(studies), chunksize=10)))
-
-
-def _one(scenario: Scenario, seed: int) -> dict[str, float]:
-    return scenario.count(scenario.draw(scenario.design, seed), seed)
+        return pd.DataFrame(list(pool.map(scenario.figures, range(studies), chunksize=10)))
 
 
 def true_gains(simulated: Simulated, pairs: Sequence[PairedGain], fraction: float) -> np.ndarray:
     """The true gain of every pair of `CONTRAST`."""
     truth = simulated.truth
-    own = truth[(truth["contrast"] == CONTRAST.name) & (truth["fraction"] == fraction)].set_index("task")["gain"]
-    return own.loc[[pair.task for pair in pairs]].to_numpy()
+    of_task = truth[(truth["contrast"] == CONTRAST.name) & (truth["fraction"] == fraction)].set_index("task")["gain"]
+    return of_task.loc[[pair.task for pair in pairs]].to_numpy()
 
 
 def share(flags: np.ndarray) -> float:

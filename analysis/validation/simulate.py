@@ -32,30 +32,29 @@ class Simulated:
         """The score of every arm and its resamples, as `analysis.study.task_scores` has them."""
         subjects = np.concatenate([cases.subjects for cases in self.tasks])
         weights = draw_weights(subjects, draws, seed) if draws else None
-        found = []
+        scores = []
         for cases, row in zip(self.tasks, self.about.to_dict("records"), strict=True):
             n_train = row["n_full"] * cases.arms["fraction"]
-            arms = cases.arms.assign(run=_runs(cases))
-            found.append(
+            scores.append(
                 TaskScores(
                     task=cases.task,
                     type=str(row["type"]),
                     group=str(row["group"]),
                     unit="1",
-                    arms=arms.assign(n_train=n_train),
+                    arms=cases.arms.assign(run=_runs(cases), n_train=n_train),
                     values=cases.scores()["score"],
                     draws=None if weights is None else cases.draws(weights, ["score"])["score"],
                     subjects=cases.n_subjects,
                 )
             )
-        return found
+        return scores
 
     def thinned(self, seed: int) -> "Simulated":
         """The same study with a quarter of all scores missing at random, and every fifth task with one pair."""
         return replace(self, tasks=tuple(thinned(self.tasks, np.random.default_rng(seed))))
 
     def tables(self) -> StudyTables:
-        """The study as tables, of a trainer that scores cases by one value each."""
+        """The study as tables, of a trainer that gives one value per case."""
         scores, rows = [], []
         for cases, row in zip(self.tasks, self.about.to_dict("records"), strict=True):
             columns = (cases.arms[ARM].to_numpy(), _runs(cases), cases.scores()["score"])
@@ -145,7 +144,7 @@ def _effects(design: Design, random: np.random.Generator) -> Effects:
 
 
 def _truth(about: pd.DataFrame, arms: pd.DataFrame, gains: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """True gains over TS, whose own are 0."""
+    """True gains over TS; those of TS are 0."""
     models = arms.drop_duplicates(["aggregation", "fraction"])
     joint = models[models["aggregation"] != "TS"]
     rows = [

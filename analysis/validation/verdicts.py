@@ -23,7 +23,7 @@ def count_verdicts(simulated: Simulated, seed: int) -> dict[str, float]:
     _, low, high, _ = these_tasks(pairs)
     kind = tasks_of_this_kind(pairs)
     expected = simulated.design.levels["AU"]
-    said = np.isin(verdict, [HARM, BENEFIT])
+    decided = np.isin(verdict, [HARM, BENEFIT])
     wrong = ((verdict == HARM) & (true >= 0)) | ((verdict == BENEFIT) & (true <= 0))
     harmful = true < 0
     at_margin = true <= -MARGIN + 1e-12
@@ -32,7 +32,7 @@ def count_verdicts(simulated: Simulated, seed: int) -> dict[str, float]:
         "coverage_percentile": share(_inside(plain, true)),
         "coverage_these": float(low <= true.mean() <= high),
         "coverage_kind": float(kind.low <= expected <= kind.high) if not simulated.design.type_effects else np.nan,
-        "fdr": wrong.sum() / max(1, said.sum()),
+        "fdr": wrong.sum() / max(1, decided.sum()),
         "false_harm": ((verdict == HARM) & (true >= 0)).sum() / max(1, (verdict == HARM).sum()),
         "harm_found": share(verdict[harmful] == HARM),
         "no_loss_error": share((raw["p_loss"].to_numpy() <= 0.025)[at_margin]),
@@ -50,25 +50,23 @@ def scenarios() -> list[Scenario]:
     harmed = BASE.with_(type_effects={"segmentation": -0.06}, joint_seed_sd=0.005)
     at_margin = BASE.with_(levels={"AU": -MARGIN})
     loss = BASE.with_(levels={"AU": -0.03})
-    found = [
-        Scenario(f"{name}, {seeds} seeds", design.with_(seeds=seeds), count_verdicts)
-        for seeds in (3, 5, 10)
-        for name, design in (
-            ("no effect", BASE),
-            ("harm in one task of four, joint seeds", harmed),
-            ("loss as large as the margin", at_margin),
-        )
-    ]
     scattered = BASE.with_(seeds=3, seed_sd=0.03, group_sd=0.02, task_sd=0.02, interaction_sd=0.02)
     clustered = BASE.with_(cases_per_subject=3, subjects=40)
-    found += [
+    return [
+        *(
+            Scenario(f"{name}, {seeds} seeds", design.with_(seeds=seeds), count_verdicts)
+            for seeds in (3, 5, 10)
+            for name, design in (
+                ("no effect", BASE),
+                ("harm in one task of four, joint seeds", harmed),
+                ("loss as large as the margin", at_margin),
+            )
+        ),
         Scenario("seeds scatter most, groups differ, 3 seeds", scattered, count_verdicts),
         Scenario("three images per subject, 5 seeds", clustered, count_verdicts),
         Scenario("AUC, 3 seeds", BASE.with_(auc=True, seeds=3), count_verdicts),
+        *(
+            Scenario(f"loss of 0.03, {s} seeds, {n} subjects", loss.with_(seeds=s, subjects=n), count_verdicts)
+            for s, n in ((3, 100), (10, 100), (5, 50), (5, 200))
+        ),
     ]
-    sizes = [(3, 100), (10, 100), (5, 50), (5, 200)]
-    found += [
-        Scenario(f"loss of 0.03, {s} seeds, {n} subjects", loss.with_(seeds=s, subjects=n), count_verdicts)
-        for s, n in sizes
-    ]
-    return found

@@ -72,7 +72,7 @@ def overhead(setting: Setting) -> Table:
 
     The grid is that of `peers` from the moment its data are prepared. Validation is part of what a study asks for, and
     that workers wait for the last run depends on how many there are; the rest is overhead: starts, imports, opening the
-    cache, building models, scoring, writing. Measured in the cut-down study, and reckoned for the small budget on its
+    cache, building models, scoring, writing. Measured in the cut-down study, and calculated for the small budget on its
     data.
     """
     study = run_study(setting)

@@ -18,11 +18,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
-from aggregation_lab.data.geometry import boxes_in_sides, points_in_sides
 from aggregation_lab.files import write_json
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.run import RunSpec
-from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.tasks import Task
 from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.device import pick_device
@@ -42,12 +41,9 @@ class CaseFiles(Dataset[tuple[Tensor, Tensor]]):
         self.images = [root / path for path in cases["image"]]
         self.masks = [root / path for path in cases["mask"]]
         self.targets: Tensor | None = None
-        if task.type is TaskType.CLASSIFICATION:
-            self.targets = torch.tensor(cases["label"].to_numpy(np.int64))
-        elif task.type is TaskType.DETECTION:
-            self.targets = torch.tensor(boxes_in_sides(cases), dtype=torch.float32)
-        elif task.type is TaskType.REGRESSION:
-            self.targets = torch.tensor(points_in_sides(cases), dtype=torch.float32)
+        if not task.type.masked:
+            targets = torch.tensor(task.type.targets(cases))
+            self.targets = targets.float() if targets.is_floating_point() else targets
 
     def __len__(self) -> int:
         return len(self.images)

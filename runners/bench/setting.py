@@ -13,9 +13,10 @@ import pandas as pd
 import yaml
 
 from aggregation_lab.data.phantoms import PhantomConfig, write_phantoms
-from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row, read_rows
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
 from aggregation_lab.data.rows.layout import find_train_folder
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.errors import DataError
 from aggregation_lab.results import RUNS, read_table
 from runners.bench.measuring import Measured, measure

@@ -194,7 +194,7 @@ SCORING = "scoring and writing / whole segmentation run"
 
 
 def scoring(setting: Setting, budget: dict[str, float] = BUDGETS["small"]) -> Table:
-    """How much of a run is scoring: of one segmentation task, which is the dearest to score, at `budget: small`."""
+    """How much of a run is scoring: of one segmentation task, the most expensive type, at `budget: small`."""
     file, folder = write_bench_study(setting)
     study = read_study_file(file, data=folder)
     data = _prepared(folder, setting.scratch / "scoring_cache", setting.size)

@@ -64,7 +64,7 @@ def recommend(
     mapped: MapOption = None,
     draws: DrawsOption = 500,
 ) -> None:
-    """Which aggregation for a new task, by what was found here; it may abstain."""
+    """Which aggregation for a new task, by the gains in these scores; it may abstain."""
     from runners.commands import report_commands
 
     how, settings = report_commands.reading(baseline, mapped or ()), analysis_settings("absolute", "BH", draws)
@@ -77,7 +77,7 @@ def power(
     mapped: MapOption = None,
     draws: DrawsOption = 2000,
 ) -> None:
-    """What the seeds at hand can show, and how many it takes for the margins."""
+    """What the seeds of a study can show, and how many the margins need."""
     from runners.commands import report_commands
 
     how, settings = report_commands.reading(baseline, mapped or ()), analysis_settings("absolute", "BH", draws)

@@ -40,7 +40,7 @@ class Reading:
 
 
 def reading(baseline: str | None, mapped: Sequence[str]) -> Reading:
-    """From `--baseline` and `--map` as they were typed. Raises `StudyError` where one says nothing."""
+    """From `--baseline` and `--map` as they were typed. Raises `StudyError` where one is invalid."""
     columns = {}
     for pair in mapped:
         name, equals, theirs = pair.partition("=")
@@ -66,7 +66,7 @@ def open_scores(source: str, how: Reading) -> StudyTables:
 
 
 def rebased(study: StudyTables, how: Reading) -> StudyTables:
-    """A study with the baseline that was asked for; its columns have their names already."""
+    """A study with another baseline; its columns need no mapping."""
     if how.mapped:
         raise StudyError("--map: is for score tables, a study has its own columns")
     if how.baseline is not None and how.baseline not in study.aggregations:
@@ -83,7 +83,7 @@ def analysed(source: str, how: Reading, settings: Settings, console: Console) ->
 
 
 def write_report_folder(source: str, folder: Path, how: Reading, settings: Settings, console: Console) -> int:
-    """Analyse and write the report; says where it is, and what stands in it first."""
+    """Analyse and write the report; print its path, the verdicts and the warnings."""
     from analysis.report import write_report
     from analysis.report.checks import alerts
     from analysis.report.folder import check_folder
@@ -114,7 +114,7 @@ def _say_verdicts(analysis: Analysis, console: Console) -> None:
 
 
 def say_plainly(console: Console, line: str) -> None:
-    """Print a line that holds names of others: nothing in it is obeyed by a terminal."""
+    """Print a line with text from outside, escaped: the terminal interprets nothing in it."""
     say(console, printable(line, _LONGEST))
 
 
@@ -131,21 +131,18 @@ def show_recommendation(
     advice = analysed(source, how, settings, console).recommend(n_train, task_type, group)
     say_plainly(console, f"{advice.advice}: {advice.reason}")
     for arm in advice.expected:
+        harm = "" if arm.harm != arm.harm else f", loses more than the margin with {100 * arm.harm:.0f} %"
         say_plainly(
             console,
-            f"  {arm.aggregation}: a new task gains with a chance of {100 * arm.chance:.0f} %{_harm(arm.harm)}; "
+            f"  {arm.aggregation}: a new task gains with a chance of {100 * arm.chance:.0f} %{harm}; "
             f"expected gain {arm.gain:+.3f}, 95 % interval [{arm.low:+.3f}, {arm.high:+.3f}], "
             f"one such task [{arm.task_low:+.3f}, {arm.task_high:+.3f}]",
         )
     return 0
 
 
-def _harm(chance: float) -> str:
-    return "" if chance != chance else f", loses more than the margin with {100 * chance:.0f} %"
-
-
 def show_power(source: str, how: Reading, settings: Settings, console: Console) -> int:
-    """Print, for every task and contrast, what the seeds and cases at hand can show and what more seeds would cost."""
+    """Print, for every task and contrast, what these seeds and cases can show and what more seeds would cost."""
     from analysis.questions.power import plan_sentence
 
     frame = analysed(source, how, settings, console).frames["power"]
@@ -155,16 +152,10 @@ def show_power(source: str, how: Reading, settings: Settings, console: Console) 
     for name in ("contrast", "task", "margin", "seeds", "detectable", "to detect", "to exclude", "hours", "limit"):
         table.add_column(name, justify="left" if name in ("contrast", "task", "limit") else "right")
     for row in frame.to_dict("records"):
-        numbers = (_number(row["seeds_to_detect"], 0), _number(row["seeds_to_exclude"], 0), _number(row["hours"], 1))
-        table.add_row(
-            Text(printable(row["contrast"])),
-            Text(printable(row["task"])),
-            _number(row["margin"], 3),
-            str(row["seeds"]),
-            _number(row["detectable"], 3),
-            *numbers,
-            str(row["limit"]),
-        )
+        names = (Text(printable(row[name])) for name in ("contrast", "task"))
+        power = (_number(row["margin"], 3), str(row["seeds"]), _number(row["detectable"], 3))
+        more = (_number(row["seeds_to_detect"], 0), _number(row["seeds_to_exclude"], 0), _number(row["hours"], 1))
+        table.add_row(*names, *power, *more, str(row["limit"]))
     console.print(table)
     say_plainly(console, plan_sentence(frame))
     return 0

@@ -1,12 +1,11 @@
 """`agglab plan`: the runs of a study, their state, and what they will take."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
-from runners.execution.grid import TAKEN
+from runners.execution.grid import STATES_TO_RUN
 from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
@@ -14,7 +13,6 @@ from runners.planning import cost
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
 from runners.store.prepare import plan_only
-from runners.store.run_folder import Status
 from runners.store.run_store import RunStore
 from runners.store.study_folder import StudyFolder
 
@@ -29,17 +27,21 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     jobs = len(slots)
     estimate, basis = _estimate(folder.runs, plan.runs, device, jobs)
     for run in chosen:
-        say(console, _run_line(run, states[run.id], estimate))
-    _say_lifted(study, chosen, console)
+        status = states[run.id]
+        reason = f"  ({status.reason})" if status.reason else ""
+        size = f"{run.n_train:7} cases {run.steps:7} steps {run.passes:7.1f} passes {duration(estimate.cost(run)):>9}"
+        say(console, f"{status.state:8}{size}  {run.title}{reason}")
+    _print_lifted(study, chosen, console)
     sharing = 1 if device == "cpu" else jobs / len(set(slots))
     by_aggregation = estimate.by_aggregation(chosen).items()
     hours = ", ".join(f"{name} {duration(seconds / sharing)}" for name, seconds in by_aggregation)
     say(console, f"time of one {'core' if device == 'cpu' else 'GPU'} by aggregation: {hours}")
-    todo = [run for run in chosen if states[run.id].state in TAKEN[options.rerun]]
+    todo = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
     images, shared = sum(run.images for run in todo), sum(len(run.labels) - 1 for run in chosen)
     seconds = cost.makespan([estimate.cost(run) for run in todo], jobs)
-    size = study.training.image_size
-    cached = f"images {'cached' if images_cached(folder.cache, size) else 'not cached yet'} at {size} px"
+    side = study.training.image_size
+    is_cached = all(any(folder.cache.glob(f"{kind}-{side}-*.npy")) for kind in ("images", "masks"))
+    cached = f"images {'cached' if is_cached else 'not cached yet'} at {side} px"
     say(
         console,
         f"{len(chosen)} runs ({shared} units shared by two aggregations are trained once), {len(todo)} to do: "
@@ -59,13 +61,7 @@ def _estimate(store: RunStore, runs: Sequence[PlannedRun], device: str, jobs: in
     return guess, "a rough guess from this machine's matrix rate"
 
 
-def _run_line(run: PlannedRun, status: Status, estimate: TimeEstimate) -> str:
-    reason = f"  ({status.reason})" if status.reason else ""
-    size = f"{run.n_train:7} cases {run.steps:7} steps {run.passes:7.1f} passes {duration(estimate.cost(run)):>9}"
-    return f"{status.state:8}{size}  {run.title}{reason}"
-
-
-def _say_lifted(study: Study, runs: Sequence[PlannedRun], console: Console) -> None:
+def _print_lifted(study: Study, runs: Sequence[PlannedRun], console: Console) -> None:
     """Name the units that see their images more often than the others."""
     units = {run.unit_title: run.lifted for run in runs}
     lifted = [title for title, is_lifted in units.items() if is_lifted]
@@ -73,8 +69,3 @@ def _say_lifted(study: Study, runs: Sequence[PlannedRun], console: Console) -> N
         named = ", ".join(lifted[:5]) + (f" and {len(lifted) - 5} more" if len(lifted) > 5 else "")
         gained = f"min_steps gives {len(lifted)} of {len(units)} units more passes than the study's"
         say(console, f"{gained} {study.training.passes:g}: {named}")
-
-
-def images_cached(cache: Path, size: int) -> bool:
-    """Whether the images and masks of a study's data set lie ready at `size` pixels."""
-    return all(any(cache.glob(f"{kind}-{size}-*.npy")) for kind in ("images", "masks"))

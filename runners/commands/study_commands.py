@@ -36,8 +36,7 @@ def show_status(out: Path, console: Console) -> int:
         if status.state is not State.DONE:
             say(console, f"{status.state:8} {run.title}{f'  ({status.reason})' if status.reason else ''}")
         if status.state in (State.RUNNING, State.FAILED):
-            logs = [folders[run.id] / LOG, *([queue.log_file(folder, status.job)] if status.job else [])]
-            for log in logs:
+            for log in (folders[run.id] / LOG, *([queue.log_file(folder, status.job)] if status.job else [])):
                 if log.is_file():
                     say(console, f"{'':8} log: {log}")
     ends = [status.state for status in states.values()]
@@ -75,10 +74,8 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
     file = out / "scoreboard.csv"
     write_text(file, csv_text(pd.concat(boards)))
     if len(finished) < len(runs):
-        say(
-            console,
-            f"{len(finished)} of {len(runs)} runs have a result, the table lacks the others; see `agglab status`",
-        )
+        count = f"{len(finished)} of {len(runs)} runs have a result"
+        say(console, f"{count}, the table lacks the others; see `agglab status`")
     say(console, f"written to {file}")
     return 0
 

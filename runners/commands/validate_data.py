@@ -1,4 +1,4 @@
-"""`agglab validate`: everything that is wrong with a data folder, and everything a split has to know about it."""
+"""`agglab validate`: all problems of a data folder, and what a split must keep together."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
         return _refuse(root, error, console)
     try:
         split = find_split(settings, dataset)
-    except DataError as error:  # why there is no split, the warnings may tell
+    except DataError as error:  # the warnings may give the reason
         return _refuse(root, DataError(str(error), error.problems + dataset.warnings), console)
     if loaded and file:
         with faults_in(file):
@@ -100,12 +100,12 @@ def _say_sharing(dataset: "Dataset", shares: tuple[float, float, float], console
     """Shared images, near-duplicates, components, and the leaks of independent splits."""
     from aggregation_lab.data.splits.leakage import leakage
 
-    found = leakage(dataset, shares=shares)
-    say(console, f"{found.images} different images, {found.shared_images} of them shared by two or more tasks")
-    say(console, f"{found.near_duplicates} pairs of near-duplicates, {found.mirrored} of them mirrored")
-    say(console, f"{found.components} components, the largest of {found.largest_component} images")
+    counts = leakage(dataset, shares=shares)
+    say(console, f"{counts.images} different images, {counts.shared_images} of them shared by two or more tasks")
+    say(console, f"{counts.near_duplicates} pairs of near-duplicates, {counts.mirrored} of them mirrored")
+    say(console, f"{counts.components} components, the largest of {counts.largest_component} images")
     say(console, _known_patients(dataset))
-    leaking = found.table[(found.table["copies"] > 0) | (found.table["related"] > 0)]
+    leaking = counts.table[(counts.table["copies"] > 0) | (counts.table["related"] > 0)]
     if leaking.empty:
         say(console, "independent splits per task would leak none of what is known to belong together")
         return

@@ -1,6 +1,6 @@
-"""Standard output and error that may go away: a closed pipe, a terminal that is gone, a full disk under a redirection.
+"""Standard output and error that may fail: a closed pipe, a closed terminal, a full disk under a redirection.
 
-What is printed is lost then, and nothing else: runs go on, and a command ends as it would have.
+Only the output is lost then: runs continue, and a command ends as usual.
 """
 
 import errno
@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 
-class Lasting:
-    """A text stream of which writing never fails. `error` is what went wrong first, if anything has."""
+class RobustStream:
+    """A text stream whose writes never fail. `error` is the first error, if there was one."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -25,31 +25,31 @@ class Lasting:
             code = self._stream.encoding or "ascii"
             return self.write(text.encode(code, "replace").decode(code))
         except OSError as error:
-            self._lost(error)
+            self._discard(error)
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except OSError as error:
-            self._lost(error)
+            self._discard(error)
 
-    def _lost(self, error: OSError) -> None:
-        """Let what is still to come, and what waits in buffers, go nowhere."""
+    def _discard(self, error: OSError) -> None:
+        """Discard further output, and what is still buffered."""
         self.error = self.error or error
         with suppress(OSError):
-            _to_nowhere(self._stream.fileno())
+            _redirect_to_null(self._stream.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
 @contextmanager
-def lasting() -> Iterator[tuple[Lasting, Lasting]]:
-    """Put `Lasting` in front of this process's output and error, opening those that it was started without."""
+def robust_streams() -> Iterator[tuple[RobustStream, RobustStream]]:
+    """Put `RobustStream` in front of this process's output and error, opening those that it was started without."""
     _open_missing()
     before = sys.stdout, sys.stderr
-    streams = Lasting(sys.stdout), Lasting(sys.stderr)
+    streams = RobustStream(sys.stdout), RobustStream(sys.stderr)
     sys.stdout, sys.stderr = streams  # type: ignore[assignment]
     try:
         yield streams
@@ -60,7 +60,7 @@ def lasting() -> Iterator[tuple[Lasting, Lasting]]:
 
 
 def reader_is_gone(error: OSError) -> bool:
-    """Whether nobody is left to read, as after `| head` or when a terminal was closed, which is no fault."""
+    """Whether the reader ended, as after `| head` or when a terminal was closed, which is no fault."""
     return error.errno in (errno.EPIPE, errno.EIO)
 
 
@@ -70,17 +70,17 @@ def _open_missing() -> None:
         try:
             os.fstat(number)
         except OSError:
-            _to_nowhere(number)
+            _redirect_to_null(number)
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
-def _to_nowhere(number: int) -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    if nowhere == number:
+def _redirect_to_null(number: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    if null == number:
         os.set_inheritable(number, True)
     else:
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+        os.dup2(null, number)
+        os.close(null)

@@ -1,4 +1,4 @@
-"""The terminal: text of others is shown as it is, and obeyed in nothing."""
+"""The terminal: text from outside is shown as it is, and never interpreted."""
 
 import sys
 from typing import Any
@@ -10,9 +10,9 @@ from aggregation_lab.text import escaped
 
 
 class Terminal(Console):
-    """A rich console on which square brackets, :colons: and escape sequences of data are mere text.
+    """A rich console that prints square brackets, :colons: and escape sequences of data as plain text.
 
-    What this project styles itself is given as `rich.text.Text`.
+    Styled text is given as `rich.text.Text`.
     """
 
     def __init__(self, **settings: Any) -> None:

@@ -14,11 +14,11 @@ from runners.planning.study_schema import Study
 from runners.store.run_folder import State
 
 ASK_EVERY = 10.0
-"""Seconds between two questions to the cluster's queue, which does not like to be asked often."""
+"""Seconds between two queries of the cluster's queue, to spare the scheduler."""
 
 
 def run_here(runs: Sequence[PlannedRun], config: WorkerConfig, watcher: Watcher) -> Outcome:
-    """`--engine debug`: one worker in this very process, where a debugger and a profiler see it."""
+    """`--engine debug`: one worker in this process, for debuggers and profilers."""
     watch, given_up = RunWatch(runs, config.folder.runs, watcher), dict[str, str]()
 
     def unrecorded(run: PlannedRun, message: str) -> None:
@@ -34,7 +34,7 @@ def run_here(runs: Sequence[PlannedRun], config: WorkerConfig, watcher: Watcher)
 
         worker = Worker(config, runs, stop, unrecorded)
         while worker.work() is End.PROCESS_FAILED and not config.fail_fast:
-            continue  # there is no other process to go on in
+            continue  # no other process could continue
         watch.look(at_once=True)
     return watch.outcome(given_up, bool(signals))
 
@@ -45,16 +45,16 @@ def run_on_slurm(runs: Sequence[PlannedRun], study: Study, job: ArrayJob, watche
     Ctrl-C or SIGTERM ends the watching, not the jobs. Raises `StudyError` where the cluster refuses the jobs.
     """
     submit.ensure_jobs(study, job, runs)
-    watch, said, next_question = RunWatch(runs, job.folder.runs, watcher), "", 0.0
+    watch, last_state, next_question = RunWatch(runs, job.folder.runs, watcher), "", 0.0
     with stop_signals() as signals:
         states = watch.look()
         while not signals and {State.PENDING, State.RUNNING} & set(states.values()):
             watcher.ticked()
             if time.monotonic() >= next_question:
                 left, next_question = queue.jobs_left(job.folder), time.monotonic() + ASK_EVERY
-                if left is not None and left.jobs and str(left) != said:
-                    said = str(left)
-                    watcher.noted(said)
+                if left is not None and left.jobs and str(left) != last_state:
+                    last_state = str(left)
+                    watcher.noted(last_state)
                 states = watch.look(at_once=True)
                 if left is not None and not left.jobs and State.RUNNING not in states.values():
                     watcher.noted(f"no Slurm job is left; {queue.log_file(job.folder, '*')} say why")

@@ -25,15 +25,15 @@ from runners.store.run_folder import State, Status, counted
 from runners.store.run_store import SET_ASIDE, RunStore
 from runners.store.study_folder import StudyFolder
 
-TAKEN = {
+STATES_TO_RUN = {
     Rerun.MISSING: {State.PENDING, State.FAILED},
     Rerun.FAILED: {State.FAILED},
     Rerun.STALE: {State.PENDING, State.FAILED, State.STALE},
     Rerun.ALL: {State.PENDING, State.FAILED, State.STALE, State.DONE},
 }
-"""States of the runs that each kind of rerun takes up. A run in another grid's hands is waited for by all of them."""
+"""States of the runs that each kind of rerun trains. Runs that other grids have claimed are waited for."""
 MOST_REPEATS = 3
-"""So often is a run trained again because its tables were damaged, before the disk counts as broken."""
+"""Times that a run is trained again because its tables were damaged, before the disk counts as broken."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class GridCall:
         """Write the tables. Runs of which a table is damaged are set aside and returned; the tables lack them.
 
         One that another grid has set aside and claimed meanwhile is left to it, and returned to be waited for.
-        Raises `DamagedResult` where the disk damages one run again and again.
+        Raises `DamagedResult` where one run is damaged too often.
         """
         damaged: list[PlannedRun] = []
         while True:
@@ -103,7 +103,7 @@ def run_study(study: Study, file: Path, folder: StudyFolder, options: GridOption
         todo = call.collect()
         if not todo or outcome.interrupted:
             break
-    finished = conclude(folder, call.chosen, folder.runs.statuses(call.runs), failed, console)
+    finished = print_outcome(folder, call.chosen, folder.runs.statuses(call.runs), failed, console)
     if not outcome.interrupted:
         return 0 if finished else 1
     if options.engine is EngineName.SLURM:
@@ -117,7 +117,7 @@ def run_study(study: Study, file: Path, folder: StudyFolder, options: GridOption
 def _open(
     study: Study, file: Path, folder: StudyFolder, options: GridOptions, console: Console
 ) -> tuple[GridCall, list[PlannedRun]]:
-    """A prepared grid and the runs it takes up; other grids may be at work in the same folder."""
+    """A prepared grid and the runs it trains; other grids may work in the same folder."""
     on_cluster = options.engine is EngineName.SLURM
     if on_cluster:
         submit.check_folder(folder)
@@ -132,10 +132,10 @@ def _open(
         say_warnings(console, plan.warnings, plan.notes)
         chosen = select(plan.runs, options.only)
         states = folder.runs.statuses(plan.runs)
-        taken = [run for run in chosen if states[run.id].state in TAKEN[options.rerun]]
+        taken = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
         if taken:
             check_model(study, taken[0].spec.tasks[:1])
-        states |= _take_up(taken, states, folder.runs, options.rerun, console)
+        states |= _make_ready(taken, states, folder.runs, options.rerun, console)
         taken = [run for run in taken if states[run.id].state is not State.RUNNING]
         elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
         devices = worker_devices(study, device, options, console) if device is not None else []
@@ -148,12 +148,12 @@ def _open(
     return GridCall(study, plan.runs, chosen, config, devices, options, console), [*taken, *elsewhere]
 
 
-def _take_up(
+def _make_ready(
     runs: Sequence[PlannedRun], states: dict[str, Status], store: RunStore, rerun: Rerun, console: Console
 ) -> dict[str, Status]:
-    """Move away what keeps `runs` from being trained, and say which of it nobody has asked to repeat.
+    """Set aside what prevents `runs` from being trained, and report what was not asked to be repeated.
 
-    Returns their states after that: others may have claimed some meanwhile, which then stay theirs.
+    Returns their states after that: runs that others have claimed meanwhile stay with them.
     """
     for run in runs:
         if rerun is Rerun.ALL or states[run.id].damaged:
@@ -166,16 +166,16 @@ def _take_up(
     return after
 
 
-def conclude(
+def print_outcome(
     folder: StudyFolder,
     chosen: Sequence[PlannedRun],
     states: dict[str, Status],
     failed: dict[str, str],
     console: Console,
 ) -> bool:
-    """Say what is left to do and why. Returns whether every chosen run is finished.
+    """Print what is left to do and why. Returns whether every chosen run is finished.
 
-    A run that still has a living claim is claimed by another grid.
+    A run with a claim that is still alive belongs to another grid.
     """
     for run in chosen:
         status = states[run.id]

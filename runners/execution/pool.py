@@ -1,7 +1,7 @@
 """Workers as processes of this machine: started, watched and replaced until the runs are finished.
 
 The workers take their runs from the store themselves, so any number of pools, on one machine or on many, can work on
-one output folder. A pool sees how the runs fare by looking at the store.
+one output folder. A pool reads the progress of the runs from the store.
 """
 
 import signal
@@ -26,8 +26,8 @@ TICK = 0.5
 GRACE = 60.0
 """Seconds that workers have to end their step and write a checkpoint once they are asked to stop."""
 MOST_CRASHES = 3
-"""So often may the worker of a run die before the run counts as failed, and workers with no run in hand while no run
-gets anywhere before the grid ends: a machine short of memory kills at random."""
+"""Times that the worker of a run may die before the run counts as failed, and that workers without a run may die in a
+row, with no run changing its state, before the grid ends: a machine short of memory kills at random."""
 
 
 @dataclass
@@ -95,7 +95,7 @@ class _Pool:
             if self.deadline is not None:
                 if not self.members or len(signals) > 1 or time.monotonic() > self.deadline:
                     return
-            elif not self.go_on(states):
+            elif not self.start_workers(states):
                 return
             self.receive_all()
             self.watcher.ticked()
@@ -107,8 +107,8 @@ class _Pool:
             self.idle_crashes = 0
         return self.states
 
-    def go_on(self, states: dict[str, State]) -> bool:
-        """Start workers for what nobody has taken yet. Returns whether there is anything left to wait for."""
+    def start_workers(self, states: dict[str, State]) -> bool:
+        """Start workers for runs that nobody has claimed. Returns whether there is anything left to wait for."""
         pending = sum(state is State.PENDING and run not in self.given_up for run, state in states.items())
         starting = sum(not member.ready for member in self.members)
         for _ in range(min(len(self.devices) - len(self.members), pending - starting)):
@@ -122,7 +122,7 @@ class _Pool:
         device = min(self.devices, key=lambda device: used[device] / self.devices.count(device))
         config = replace(self.config, device=device)
         process = context.Process(target=work, args=(theirs, config, self.runs, set(self.given_up)), daemon=True)
-        # Signals can reach the whole process group: a worker that is just starting must not die of them.
+        # Signals can reach the whole process group: they must not kill a worker that is just starting.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_PARENT)
         try:
             process.start()
@@ -139,42 +139,44 @@ class _Pool:
         for connection in wait(list(by_connection), timeout=TICK):
             member = by_connection[connection]  # type: ignore[index]
             try:
-                self.receive(member, member.connection.recv())
+                message: Ready | CannotStart | Unrecorded = member.connection.recv()
             except (EOFError, OSError):
                 self.remove(member)
-
-    def receive(self, member: _Member, message: Ready | CannotStart | Unrecorded) -> None:
-        if isinstance(message, CannotStart):
-            raise AgglabError(message.message)
-        if isinstance(message, Ready):
-            member.ready = True
-        else:
-            self.give_up(message.run, message.message)
+                continue
+            if isinstance(message, CannotStart):
+                raise AgglabError(message.message)
+            if isinstance(message, Ready):
+                member.ready = True
+            else:
+                self.give_up(message.run, message.message)
 
     def remove(self, member: _Member) -> None:
-        """A worker has ended: well, or its run goes on with another one."""
+        """A worker has ended: normally, or its run continues with another one."""
         member.process.join(timeout=5)
-        member.process.kill()  # a broken process may hang on its way out
+        member.process.kill()  # a broken process may hang while it ends
         member.process.join()
         member.connection.close()
         self.members.remove(member)
-        self.look(at_once=True)  # what it has got done does not count against it
+        self.look(at_once=True)  # a run that it has finished is no crash
         if member.process.exitcode == 0:
             return
-        cause = _exit_text(member.process.exitcode)
+        cause = f"ended with exit code {member.process.exitcode}"
+        if member.process.exitcode is not None and member.process.exitcode < 0:
+            name = signal.Signals(-member.process.exitcode).name
+            cause = f"was killed by {name}{_HINTS.get(name, '')}"
         held = self.store.held_by(member.process.pid or 0, self.runs)
         for run in held:
             self.crashes[run.id] += 1
             if self.crashes[run.id] < MOST_CRASHES:
-                self.watcher.noted(f"{run.title}: its worker process {cause}; the run goes on from its checkpoint")
+                self.watcher.noted(f"{run.title}: its worker process {cause}; the run continues from its checkpoint")
             else:
                 self.fail(run, f"its worker process {cause}, {MOST_CRASHES} times")
         if held or self.deadline is not None:
             return
         self.idle_crashes += 1
         if self.idle_crashes >= MOST_CRASHES:
-            raise AgglabError(f"{self.config.folder}: {MOST_CRASHES} workers in a row {cause} with no run in hand")
-        self.watcher.noted(f"a worker process {cause} with no run in hand")
+            raise AgglabError(f"{self.config.folder}: {MOST_CRASHES} workers in a row {cause} without a run")
+        self.watcher.noted(f"a worker process {cause} without a run")
 
     def fail(self, run: PlannedRun, message: str) -> None:
         folder = self.store.folder(run)
@@ -195,7 +197,7 @@ class _Pool:
         self.deadline = time.monotonic() + self.grace
         for member in self.members:
             if not member.ready:
-                member.process.kill()  # it has no run yet, and would see the message only once it has loaded the data
+                member.process.kill()  # it has no run yet, and reads messages only once it has loaded the data
                 continue
             try:
                 member.connection.send(None)
@@ -203,18 +205,11 @@ class _Pool:
                 continue  # it is dead already
 
     def kill_all(self) -> None:
-        """End the workers: idle ones hold nothing, and a run in hand continues from its checkpoint."""
+        """End the workers: idle ones hold nothing, and a run under way continues from its checkpoint."""
         for member in self.members:
             member.process.kill()
             member.process.join()
             member.connection.close()
-
-
-def _exit_text(exitcode: int | None) -> str:
-    if exitcode is None or exitcode >= 0:
-        return f"ended with exit code {exitcode}"
-    name = signal.Signals(-exitcode).name
-    return f"was killed by {name}{_HINTS.get(name, '')}"
 
 
 _HINTS = {

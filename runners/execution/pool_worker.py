@@ -1,4 +1,4 @@
-"""A worker as a process of a pool, and what it says to its parent."""
+"""A worker as a process of a pool, and its messages to its parent."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
-from runners.console.streams import lasting
+from runners.console.streams import robust_streams
 from runners.execution.stop_signals import LEFT_TO_PARENT
 from runners.execution.worker import End, Worker, WorkerConfig
 from runners.execution.worker_process import describe
@@ -36,8 +36,8 @@ class Unrecorded:
 
 
 def work(connection: Connection, config: WorkerConfig, runs: Sequence[PlannedRun], given_up: set[str]) -> None:
-    """Body of a worker process. It never outlives its parent, and leaves the handling of Ctrl-C to it: a message
-    through `connection` asks it to stop."""
+    """Body of a worker process. It ends with its parent and leaves Ctrl-C to it: a message through `connection` asks it
+    to stop."""
     for number in LEFT_TO_PARENT:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -45,7 +45,7 @@ def work(connection: Connection, config: WorkerConfig, runs: Sequence[PlannedRun
     def unrecorded(run: PlannedRun, message: str) -> None:
         connection.send(Unrecorded(run.id, message))
 
-    with lasting():
+    with robust_streams():
         try:
             worker = Worker(config, runs, connection.poll, unrecorded, given_up)
         except Exception as error:
@@ -53,7 +53,7 @@ def work(connection: Connection, config: WorkerConfig, runs: Sequence[PlannedRun
             return
         connection.send(Ready())
         if worker.work() is End.PROCESS_FAILED:
-            os._exit(0)  # a process that has failed may hang on its way out
+            os._exit(0)  # a process that has failed may hang while it ends
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""What a grid shows while it works: bars on a terminal, plain lines elsewhere; and the tables kept up to date."""
+"""The progress display of a grid: bars on a terminal, plain lines elsewhere; and the tables kept up to date."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from runners.planning.plan import PlannedRun
 from runners.store.run_files import RunProgress
 
 HEARTBEAT = 30.0
-"""Seconds between the plain lines that say the grid still works."""
+"""Seconds between the plain lines that show that the grid still works."""
 COLLECTION_SHARE = 0.05
 """Largest share of time that goes into collecting tables while runs are under way."""
 
@@ -33,7 +33,7 @@ class GridDisplay:
         self._count = len(runs)
         self._ended: dict[str, PlannedRun] = {}
         self._active: dict[str, tuple[PlannedRun, RunProgress | None]] = {}
-        self._start = self._spoken = time.monotonic()
+        self._start = self._last_print = time.monotonic()
         self._next_collection = 0.0
         self._bar = Progress(
             SpinnerColumn(),
@@ -73,7 +73,7 @@ class GridDisplay:
             try:
                 self._collect()
             except AgglabError as error:
-                say(self._console, f"tables not updated: {error}")  # the runs go on; the end of the grid tries again
+                say(self._console, f"tables not updated: {error}")  # the runs continue; the grid tries again at its end
             now = time.monotonic()
             self._next_collection = now + (now - before) / COLLECTION_SHARE
 
@@ -87,7 +87,7 @@ class GridDisplay:
 
     def ticked(self) -> None:
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._spoken >= HEARTBEAT:
+        if not self._console.is_terminal and now - self._last_print >= HEARTBEAT:
             active = ", ".join(f"{run.title} {_where(progress)}" for run, progress in self._active.values())
             self._say(f"working {self._counter()}  {active or 'workers start'}  ({self._eta()})")
 
@@ -96,14 +96,14 @@ class GridDisplay:
         self._ended[run.id] = run
 
     def _say(self, line: str | Text) -> None:
-        self._spoken = time.monotonic()
+        self._last_print = time.monotonic()
         say(self._console, line)
 
     def _counter(self) -> str:
         return f"{len(self._ended)}/{self._count}"
 
     def _eta(self) -> str:
-        """Time left, were the rest to go at the pace so far; runs in hand count by the share of their steps."""
+        """Time left at the pace so far; runs under way count by the share of their steps."""
         partial = sum(run.flops * at.step / at.steps for run, at in self._active.values() if at)
         share = (sum(run.flops for run in self._ended.values()) + partial) / self._total
         elapsed = time.monotonic() - self._start
@@ -130,7 +130,7 @@ def _where(progress: RunProgress | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Rounded to what a person wants to know: 42 s, 7 min, 3 h 05 min."""
+    """Rounded for reading: 42 s, 7 min, 3 h 05 min."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -155,20 +155,15 @@ def say_warnings(console: Console, warnings: Sequence[object], notes: Sequence[s
 
 def preparation(console: Console) -> Callable[[str, int, int], None]:
     """A progress callback for data work: one line per kind of work, rewritten in place on a terminal."""
-    return _Preparation(console)
+    in_place, last_what, last_print = console.is_terminal, "", 0.0
 
-
-class _Preparation:
-    def __init__(self, console: Console):
-        self._console, self._what, self._spoken = console, "", 0.0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        now, pause = time.monotonic(), 0.1 if self._console.is_terminal else HEARTBEAT
-        if what == self._what and now - self._spoken < pause and done < total:
-            return
-        in_place = self._console.is_terminal
-        if in_place or what != self._what or now - self._spoken >= pause:
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal last_what, last_print
+        now = time.monotonic()
+        is_due = what != last_what or now - last_print >= (0.1 if in_place else HEARTBEAT)
+        if is_due or (in_place and done >= total):
             end = "\r" if in_place and done < total else "\n"
-            self._console.print(f"{what} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
-            self._spoken = now
-        self._what = what
+            console.print(f"{what} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
+            last_what, last_print = what, now
+
+    return show

@@ -1,4 +1,4 @@
-"""How the runs of a grid fare, read off the store: the same whoever trains them, and wherever."""
+"""The progress of a grid's runs, read from the store: the same for every engine."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from runners.store.run_folder import State, Status
 from runners.store.run_store import RunStore
 
 LOOK_SHARE = 0.05
-"""Largest share of time that goes into looking: a network file system takes its time for a thousand folders."""
+"""Largest share of time spent on reading states: a network file system is slow with a thousand folders."""
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Outcome:
 
 
 class Watcher(Protocol):
-    """Sees what happens in a grid: the progress display, and the collection of tables."""
+    """Receives the events of a grid: the progress display, and the collection of tables."""
 
     def started(self, run: PlannedRun) -> None: ...
     def progressed(self, run: PlannedRun, progress: RunProgress) -> None: ...
@@ -36,7 +36,7 @@ class Watcher(Protocol):
 
 
 class RunWatch:
-    """Looks at the runs again and again and reports what has changed. Finished runs are not looked at twice."""
+    """Reads the states of the runs repeatedly and reports changes. Finished runs are not read again."""
 
     def __init__(self, runs: Sequence[PlannedRun], store: RunStore, watcher: Watcher):
         self._runs, self._store, self._watcher = {run.id: run for run in runs}, store, watcher
@@ -44,11 +44,11 @@ class RunWatch:
         self._next = 0.0
 
     def look(self, at_once: bool = False) -> dict[str, State]:
-        """State of every run, by id, as it is or lately was; `at_once` when something is known to have changed."""
+        """State of every run, by id, at most moments old; `at_once` when something is known to have changed."""
         start = time.monotonic()
         if at_once or start >= self._next:
-            unsettled = [run for run in self._runs.values() if self._known[run.id].state is not State.DONE]
-            for run_id, status in self._store.present(unsettled).items():
+            unfinished = [run for run in self._runs.values() if self._known[run.id].state is not State.DONE]
+            for run_id, status in self._store.present(unfinished).items():
                 self._report(self._runs[run_id], self._known[run_id], status)
                 self._known[run_id] = status
             now = time.monotonic()
@@ -56,7 +56,7 @@ class RunWatch:
         return {run_id: status.state for run_id, status in self._known.items()}
 
     def outcome(self, unrecorded: Mapping[str, str], interrupted: bool) -> Outcome:
-        """How the runs fare at the end; `unrecorded` holds failures that could not be written into a run's folder."""
+        """The outcome at the end; `unrecorded` holds failures that could not be written into a run's folder."""
         states = self._store.present(list(self._runs.values()))
         done = [run for run, status in states.items() if status.state is State.DONE]
         failed = {run: status.reason for run, status in states.items() if status.state is State.FAILED}

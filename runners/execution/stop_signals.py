@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LEFT_TO_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
-"""What workers leave to their parent: Ctrl-C, the end of a session, a terminal that is gone, and Slurm's notice of a
+"""Signals that workers leave to their parent: Ctrl-C, the end of a session, a closed terminal, and Slurm's notice of a
 time limit."""
 
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Collects SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP instead of being torn out of the loop."""
+    """Collects SIGINT, SIGTERM and, unless `nohup` ignores it, SIGHUP, instead of interrupting the block."""
     received: list[int] = []
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

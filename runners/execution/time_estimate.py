@@ -1,4 +1,4 @@
-"""What the runs of a study will take, learnt from those that are finished."""
+"""The time that the runs of a study will take, estimated from the finished ones."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from runners.store.run_store import RunStore
 
 @dataclass(frozen=True)
 class TimeEstimate:
-    """Seconds of a run on one worker: `overhead` + operations / `rate`. `finished` runs taught them; 0 is a guess."""
+    """Seconds of a run on one worker: `overhead` + operations / `rate`, fitted to `finished` runs; 0 is a guess."""
 
     overhead: float
     rate: float

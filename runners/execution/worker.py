@@ -1,6 +1,6 @@
-"""A worker: takes runs from the store and trains them, one after the other, until none is left to take.
+"""A worker: claims runs in the store and trains them, one after the other, until none is left.
 
-It keeps the data open and its process warm for all of them. What it does is written in the run folders; its parent, if
+It loads data and libraries once for all of them. Results and failures are written into the run folders; its parent, if
 it has one, receives only what cannot be written there.
 """
 
@@ -25,7 +25,7 @@ from runners.store.study_folder import StudyFolder
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAUSE = 0.2
-"""Seconds before a worker that was too late for every run looks again."""
+"""Seconds before a worker that could claim no run tries again."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Worker:
         self._store = self.config.folder.runs
 
     def work(self) -> End:
-        """Train what is to be had."""
+        """Train until no run is left or the worker has to end."""
         while not self.stop():
             states = self._store.present([run for run in self.runs if run.id not in self.given_up])
             pending = [run for run in self.runs if run.id in states and states[run.id].state is State.PENDING]
@@ -81,7 +81,7 @@ class Worker:
         return End.STOPPED
 
     def _first_of(self, runs: Sequence[PlannedRun]) -> End | None:
-        """Train the first run that nobody else has; a reason to end, or None."""
+        """Train the first run that can be claimed; a reason to end, or None."""
         folders = self._store.folders(runs)
         for run in runs:
             try:
@@ -118,7 +118,7 @@ class Worker:
             if reporter.interrupted:
                 return None if claim.lost else End.STOPPED
             trustworthy = isinstance(error, AgglabError)
-            claim.beat()  # a run that another has taken over, or set aside, fails because of that
+            claim.beat()  # the failure may come from another process that has taken over the run, or set it aside
             if claim.lost:
                 return None if trustworthy else End.PROCESS_FAILED
             message = describe(error)
@@ -136,10 +136,10 @@ class Worker:
 
 
 class _Reporter:
-    """Called by the run after every step: shows progress, sees the order to stop, and ends a run that was lost."""
+    """Called by the run after every step: records progress, checks for a stop, and ends a run whose claim was lost."""
 
     LOOK_EVERY = 0.1
-    """Least seconds between two looks at the order to stop."""
+    """Least seconds between two checks for a stop."""
 
     def __init__(self, claim: Claim, stop: Callable[[], bool], interruption: type[Exception]):
         self._claim, self._stop, self._interruption, self._looked = claim, stop, interruption, 0.0

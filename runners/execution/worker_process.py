@@ -1,4 +1,4 @@
-"""What worker processes need of their system: their output in a file, code by name, errors in one line."""
+"""Helpers of worker processes: their output in a file, code by name, errors in one line."""
 
 import errno
 import faulthandler
@@ -27,11 +27,11 @@ def output_to(log: Path) -> Iterator[None]:
 
     Raises `OSError` where `log` cannot be opened.
     """
-    with suppress(OSError):  # whoever read what was printed so far may be gone
+    with suppress(OSError):  # the reader of earlier output may have ended
         sys.stdout.flush()
         sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)  # nobody may read a pipe
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)  # a pipe may have no reader
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)
@@ -39,7 +39,7 @@ def output_to(log: Path) -> Iterator[None]:
     try:
         yield
     except Exception:
-        with suppress(OSError):  # a full disk must not hide what went wrong
+        with suppress(OSError):  # a full disk must not hide the error
             traceback.print_exc(file=sys.__stderr__)
         raise
     finally:

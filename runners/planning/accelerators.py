@@ -1,7 +1,7 @@
 """Whether torch could find an accelerator on this machine, asked without torch, which takes seconds to load.
 
-A `no` is certain: torch reaches NVIDIA devices through the driver's library alone, which its runtime opens by the same
-name and asks the same question. A `yes` only says that torch has to be asked, as it always is for other makers.
+A `no` is certain: torch finds NVIDIA devices through the driver's library alone, by the same name and the same query. A
+`yes` only means that torch must be asked, as always for devices of other makers.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Types of the fields of a study: what each takes, and in which form it keeps it.
+"""Types of the fields of a study: what each accepts, and how it is stored.
 
 Validators raise `ValueError`; its text stands after the name of the field.
 """
@@ -21,7 +21,7 @@ MOST_SEEDS = 1000
 
 
 def unknown_tasks(names: Iterable[str], known: Iterable[str], owner: str) -> str:
-    """Says which tasks nobody knows, and which were meant or may be had instead."""
+    """A message with the unknown tasks, and the nearest known one or all of them."""
     unknown, tasks = sorted(names), sorted(known)
     close = difflib.get_close_matches(unknown[0], tasks, n=1)
     listed = ", ".join(printable(name, 60) for name in tasks[:40]) + ("..." if len(tasks) > 40 else "")
@@ -66,7 +66,7 @@ Margin = Annotated[float, Field(ge=0, lt=1)]
 # ---- several values ----------------------------------------------------------------------------------------------
 
 
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     seen: set[Any] = set()
     for value in values:
         if value in seen:
@@ -75,8 +75,8 @@ def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _sorted_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    return _each_once(tuple(sorted(values)))
+def _sorted_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return _unique(tuple(sorted(values)))
 
 
 def _seed_list(value: Any) -> Any:
@@ -101,7 +101,7 @@ def _searchable(subjects: dict[str, str]) -> dict[str, str]:
     return subjects
 
 
-AnyTasks = Annotated[tuple[TaskName, ...], AfterValidator(_each_once)]
+AnyTasks = Annotated[tuple[TaskName, ...], AfterValidator(_unique)]
 Tasks = Annotated[AnyTasks, Field(min_length=1)]
 Groups = Annotated[dict[str, Label], BeforeValidator(clean_keys)]
 Margins = Annotated[dict[str, Margin], BeforeValidator(clean_keys)]
@@ -109,13 +109,13 @@ Subjects = Annotated[dict[str, str], AfterValidator(_searchable)]
 Fractions = Annotated[
     tuple[Annotated[float, Field(gt=0, le=1), AfterValidator(_fraction)], ...],
     Field(min_length=1, max_length=100),
-    AfterValidator(_sorted_once),
+    AfterValidator(_sorted_unique),
 ]
 Seeds = Annotated[
     tuple[Seed, ...],
     Field(min_length=1, max_length=MOST_SEEDS),
     BeforeValidator(_seed_list),
-    AfterValidator(_sorted_once),
+    AfterValidator(_sorted_unique),
 ]
 
 
@@ -150,19 +150,15 @@ def _distinguishable(value: dict[str, Partition | None]) -> dict[str, Partition 
             raise ValueError(f"{name} is defined already; give a partition of your own another name")
         if known.setdefault(name.lower(), name) != name:
             raise ValueError(f"{name} differs from {known[name.lower()]} in capitals alone; choose another name")
-        if units is not None:
-            _check_partition(name, units)
+        if units is None:
+            continue
+        if not units:
+            raise ValueError(f"{name} has no units; write {name}: {{unit: [tasks]}}")
+        try:
+            Aggregation(name, tuple(Unit(unit, tasks) for unit, tasks in units.items()))
+        except StudyError as error:
+            raise ValueError(printable(str(error).removeprefix("aggregations."), 300)) from error
     return value
-
-
-def _check_partition(name: str, units: dict[str, tuple[str, ...]]) -> None:
-    """Raises `ValueError` where it is a partition of no data whatever."""
-    if not units:
-        raise ValueError(f"{name} has no units; write {name}: {{unit: [tasks]}}")
-    try:
-        Aggregation(name, tuple(Unit(unit, tasks) for unit, tasks in units.items()))
-    except StudyError as error:
-        raise ValueError(printable(str(error).removeprefix("aggregations."), 300)) from error
 
 
 Aggregations = Annotated[

@@ -49,7 +49,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def plain_scalar(text: str) -> Any:
-    """What a word that stands without quotes means: nothing, a truth value, a number, or the text itself."""
+    """The value of a word without quotes: None, a truth value, a number, or the text itself."""
     if text in _NOTHING:
         return None
     if text in _TRUTH:
@@ -73,7 +73,8 @@ class _Composer(yaml.SafeLoader):
         event, before = self.peek_event(), self._values
         mark = event.start_mark
         if getattr(event, "tag", None) is not None:
-            raise _refusal(f"the tag {_short(event.tag)} is not taken; write the plain value", mark)
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise _refusal(f"the tag {tag} is not taken; write the plain value", mark)
         if self._depth > DEEPEST:
             raise _refusal(f"lists and fields are nested deeper than {DEEPEST} levels", mark)
         self._depth += 1
@@ -86,10 +87,6 @@ class _Composer(yaml.SafeLoader):
             raise _refusal(f"the file holds more than {MOST_VALUES} values, repeated ones counted", mark)
         self._sizes[node] = self._values - before
         return node
-
-
-def _short(tag: str) -> str:
-    return tag.replace("tag:yaml.org,2002:", "!!")
 
 
 def _refusal(problem: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:

@@ -35,8 +35,8 @@ ALLOWED = frozenset({
     "wait-all-nodes", "wckey"
 })
 # fmt: on
-"""Options of sbatch that say where, when and on whose account a job runs. What a job does is not theirs to say, so
-those with commands, environments and files of their own, such as wrap, export and chdir, are not among them."""
+"""Options of sbatch that say where, when and on whose account a job runs. Those that change what a job does, by
+commands, environments or files, such as wrap, export and chdir, are not among them."""
 _VALUE = re.compile(r"[A-Za-z0-9 _.,:;=+@%/&|!?*()\[\]{}^~<>#-]{1,500}")
 _PARTITION = re.compile(r"[A-Za-z0-9_.,+-]{1,200}")
 
@@ -50,7 +50,7 @@ def _partition(name: str) -> str:
 
 
 def _value(value: object) -> object:
-    """Directives stand in a shell script; what a shell or sbatch could read as more than a value stays out of it."""
+    """Directives are written into a shell script, so nothing that a shell or sbatch could read as more than a value."""
     if not isinstance(value, str | int | float):
         raise ValueError("takes text, a number, or true for an option without a value")
     if value != value or value in (float("inf"), -float("inf")):

@@ -19,7 +19,7 @@ from runners.planning.user_paths import absolute_path, data_path, input_path
 
 SHIPPED = Path(__file__).parents[1] / "studies"
 MOST_FAULTS = 20
-"""Faults of a file that are reported; a file with more has one cause that is plain by then."""
+"""Faults of a file that are reported; more than these have one obvious cause."""
 
 
 def find_study(name: str) -> Path:
@@ -68,7 +68,7 @@ def parse_study(raw: dict[str, Any], source: str) -> Study:
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        # A union reports every one of its members; the first word on a field is enough.
+        # A union reports every one of its members; the first fault of a field is enough.
         lines: dict[str, str] = {}
         for fault in error.errors(include_url=False)[:MOST_FAULTS]:
             lines.setdefault(_field(fault["loc"]), _explain(dict(fault)))

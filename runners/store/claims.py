@@ -1,13 +1,13 @@
 """Who trains a run: numbered claim files in its folder, safe between processes and machines that share a file system.
 
     claim-3.json    the third attempt; its time of change is the holder's heartbeat, its content says who and how far
-    claim-3.json    empty: the attempt has ended and let go
+    claim-3.json    empty: the attempt has ended and released it
 
 A claim is taken by linking a finished file to the next number, which succeeds for one contender only, on network file
-systems too. Numbers only grow while a claim is dead or released, and a file goes away only when a higher one stands, so
-a contender with an old view of the folder finds its number taken, or a higher one beside it, and steps back. A holder
-that was taken for dead sees the higher number at its next beat, and stops. So does one whose folder was set aside and
-made again: the claim that has its number there, if any, does not hold its token.
+systems too. Numbers only grow while a claim is dead or released, and a file is removed only when a higher one exists,
+so a contender with an old view of the folder finds its number taken, or a higher one beside it, and gives up. A holder
+that counted as dead sees the higher number at its next heartbeat, and stops. So does one whose folder was set aside and
+made again: the claim with its number there, if any, does not hold its token.
 """
 
 import os
@@ -37,9 +37,9 @@ def latest(names: Iterable[str]) -> int:
 
 
 def living(folder: Path, number: int) -> ClaimContent | None:
-    """Content of claim `number` while its holder lives; None where it has let go or is gone.
+    """Content of claim `number` while its holder lives; None where it is released or dead.
 
-    Processes of this machine are asked for; those of others, and of other containers, are known by their heartbeat.
+    Processes of this machine are looked up; those of other machines and containers are known by their heartbeat.
     """
     path = folder / f"claim-{number}.json"
     try:
@@ -52,12 +52,12 @@ def living(folder: Path, number: int) -> ClaimContent | None:
     claim = _content(text)
     if _is_of_this_machine(claim):
         return claim if claim.birth == birth(claim.process) else None
-    # Both times come from the clock of the file system, whatever the clock of this machine says.
+    # Both times come from the clock of the file system, not of this machine.
     return claim if abs(_now(folder) - changed) < HEARTBEAT_LOST else None
 
 
 def holder(folder: Path, number: int) -> int | None:
-    """Process of this machine that holds or held claim `number` without having let go; None for any other."""
+    """Process of this machine that holds or held claim `number` without releasing it; None for any other."""
     try:
         claim = _content(read_bytes(folder / f"claim-{number}.json"))
     except OSError:
@@ -72,7 +72,7 @@ def _is_of_this_machine(claim: ClaimContent) -> bool:
 class Claim:
     """Held by the worker that trains the run, as a context; another thread keeps it alive.
 
-    `progress` is shown to whoever looks; `lost` says that somebody took the run over, or its folder away. The claim's
+    `progress` is shown to others; `lost` says that another process took over the run, or moved its folder. The claim's
     file is ours as long as it holds `token`, which no other claim does.
     """
 
@@ -93,7 +93,7 @@ class Claim:
         self._ended.set()
         self._thread.join()
         try:
-            # What is read is what is emptied, wherever its folder goes meanwhile.
+            # The file that is read is the one that is emptied, even if its folder is moved meanwhile.
             with open(self._path, "r+b", opener=open_regular) as file:
                 if self._is_ours(file.read()):
                     file.truncate(0)  # needs no space, so a full disk does not keep the claim alive
@@ -105,21 +105,21 @@ class Claim:
             self.beat()
 
     def beat(self) -> None:
-        """Show that the holder lives and how far it is, and find out whether it still has the claim."""
+        """Write the heartbeat and the progress, and check whether the claim is still ours."""
         try:
             if self._still_ours():
                 self._write()
             else:
                 self.lost = True
         except OSError:
-            return  # a full disk, or a file system that is away for a while
+            return  # a full disk, or a file system that does not answer for a while
 
     def _write(self) -> None:
         text = _about_us(self.progress, self._token)
         if text == self._written:
             os.utime(self._path)
             return
-        # First the temporary file, then the look: in a folder that is exchanged after that, there is nothing to move.
+        # The temporary file first, then the check: in a folder that is replaced after it, there is nothing to move.
         with _temporary(self._folder, text) as temporary:
             if self._still_ours():
                 os.replace(temporary, self._path)
@@ -129,7 +129,7 @@ class Claim:
         try:
             highest, text = latest(os.listdir(self._folder)), read_bytes(self._path)
         except FileNotFoundError:
-            return False  # nobody takes the highest claim away, but with its folder
+            return False  # the highest claim is removed only with its folder
         return not self.lost and highest <= self.number and self._is_ours(text)
 
     def _is_ours(self, text: bytes) -> bool:
@@ -155,7 +155,7 @@ def take(folder: Path) -> Claim | None:
             return None
         for name in names:
             if 0 < latest([name]) < number:
-                with suppress(OSError):  # a lower claim counts for nothing, whatever it is
+                with suppress(OSError):  # a lower claim counts for nothing
                     (folder / name).unlink()
     except FileNotFoundError:
         return None
@@ -165,8 +165,8 @@ def take(folder: Path) -> Claim | None:
 
 
 def _link(folder: Path, number: int, token: str) -> bool:
-    """Whether the claim with `number` could be put there: nobody was faster, swept the unfinished file or moved the
-    folder away."""
+    """Whether the claim with `number` could be made: no other process was faster, removed the unfinished file or moved
+    the folder."""
     try:
         with _temporary(folder, _about_us(None, token)) as temporary:
             os.link(temporary, folder / f"claim-{number}.json")
@@ -198,7 +198,7 @@ def _about_us(progress: RunProgress | None, token: str) -> bytes:
 
 
 def _content(text: bytes) -> ClaimContent:
-    """What a claim says. A damaged one is nobody's on this machine, and lives by its heartbeat."""
+    """The content of a claim. A damaged one belongs to no process of this machine, and is judged by its heartbeat."""
     return ClaimContent.parse(text) or ClaimContent()
 
 

@@ -10,13 +10,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregation_lab import __version__, results
+from aggregation_lab import results
 from aggregation_lab.data.splits.leakage import sharing
 from aggregation_lab.errors import AgglabError
 from aggregation_lab.files import read_bytes, sweep, write_text
 from aggregation_lab.manifest import MANIFEST, Manifest
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import Task
+from aggregation_lab.version import __version__
 from runners.planning.plan import PlannedRun
 from runners.store.floor_tables import read_floor
 from runners.store.prepared_data import read_case_tables, read_tasks

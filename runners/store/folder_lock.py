@@ -1,4 +1,4 @@
-"""Locks of an output folder, each held for moments: runs themselves are claimed one by one."""
+"""Locks of an output folder, held while it is prepared or its tables are written; runs are claimed one by one."""
 
 import errno
 import os

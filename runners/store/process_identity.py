@@ -16,7 +16,7 @@ def machine() -> tuple[str, str]:
 def birth(process: int) -> str | None:
     """Start time of a process in clock ticks since boot, which tells it from a later one of the same number.
 
-    None where it does not exist (any more), "" where the system does not tell.
+    None where it does not exist any more, "" where the system does not say.
     """
     try:
         os.kill(process, 0)

@@ -1,4 +1,4 @@
-"""What the small JSON files of a run say. One that is damaged, or holds other types, says nothing."""
+"""The small JSON files of a run. One that is damaged, or holds other types, is read as None."""
 
 from typing import Annotated, Any, Self
 
@@ -12,7 +12,7 @@ class _Content(BaseModel):
 
     @classmethod
     def parse(cls, text: bytes) -> Self | None:
-        """None where the text is not what this file says."""
+        """None where the text does not fit."""
         try:
             return cls.model_validate_json(text)
         except ValidationError:
@@ -32,7 +32,7 @@ def _or_else(default: Any) -> WrapValidator:
 
 
 class RunProgress(_Content):
-    """How far a worker has come with its run; NaN before the first loss and score."""
+    """Progress of a run; NaN before the first loss and score."""
 
     step: int = Field(ge=0, lt=2**53)
     steps: int = Field(gt=0, lt=2**53)
@@ -42,7 +42,7 @@ class RunProgress(_Content):
 
 
 class ClaimContent(_Content):
-    """claim-N.json. As it is by default, a claim belongs to nobody on this machine."""
+    """claim-N.json. With its defaults, a claim belongs to no process of this machine."""
 
     host: str = ""
     namespace: str = ""

@@ -1,12 +1,12 @@
-"""The folder of one run. Its state is read off its files, never stored, so no crash can make it lie.
+"""The folder of one run. Its state is read from its files, never stored, so no crash can make it wrong.
 
     spec.json       what the run is
-    claim-N.json    a worker has it, or had it (runners.store.claims)
+    claim-N.json    a worker has claimed it, or had (runners.store.claims)
     checkpoint.pt   where an interrupted run continues
     error.json      why it failed, with the traceback; log.txt has what it printed
     done.json       finished; its tables lie beside it
 
-done wins over a living claim, that over an error, that over nothing. A claim whose holder has ended counts for nothing.
+done takes precedence over a living claim, and that over an error. A claim whose holder has ended counts for nothing.
 """
 
 import os
@@ -43,10 +43,10 @@ def counted(states: Sequence[State]) -> str:
 
 @dataclass(frozen=True)
 class Status:
-    """State of a run, and why; `progress` of a run under way is what its worker last said of it.
+    """State of a run, and why; `progress` is the last one of a run under way.
 
-    `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took. `damaged`: there
-    is a result, but not to be used.
+    `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took. `damaged`: it has
+    a result that cannot be used.
     """
 
     state: State
@@ -84,12 +84,12 @@ def run_state(folder: Path, run_id: str) -> Status:
 
 
 def read_done(folder: Path, run_id: str) -> Done | None:
-    """What the finished run in `folder` left; a `done.json` that is damaged or of another run says nothing."""
+    """The `done.json` of the run in `folder`; None where it is missing, damaged or of another run."""
     return _read_done(folder, run_id)[0]
 
 
 def _read_done(folder: Path, run_id: str) -> tuple[Done | None, str]:
-    """What `done.json` says, or nothing and what is wrong with it."""
+    """The content of `done.json`, or None and what is wrong with it."""
     try:
         done = Done.model_validate(read_sealed(folder / DONE))
     except FileNotFoundError:
@@ -110,9 +110,9 @@ def _read_failure(folder: Path) -> Failure | None:
 
 @contextmanager
 def claimed(folder: Path, run: PlannedRun) -> Iterator[claims.Claim | None]:
-    """Claim a run's folder for this process; None where the run is not to be had: another has it, or it has ended.
+    """Claim a run's folder for this process; None where another process has claimed it, or it has ended.
 
-    Removes what an earlier attempt left half written. Raises `AgglabError` where the folder cannot be written.
+    Removes half-written files of an earlier attempt. Raises `AgglabError` where the folder cannot be written.
     """
     claim = claims.take(folder)
     if claim is None:
@@ -142,7 +142,7 @@ def record_failure(folder: Path, message: str, trace: str = "") -> None:
 
 
 def latest_holder(folder: Path) -> int | None:
-    """Process of this machine that has claimed the run and not let go, be it alive or dead; None for any other."""
+    """Process of this machine, alive or dead, that has claimed the run and not released it; None for any other."""
     try:
         return claims.holder(folder, claims.latest(os.listdir(folder)))
     except OSError:

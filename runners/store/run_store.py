@@ -1,4 +1,4 @@
-"""The run folders of a study: their states, and what becomes of results that are not to be used."""
+"""The run folders of a study: their states, and setting aside results that cannot be used."""
 
 import errno
 import json
@@ -25,7 +25,7 @@ class RunStore:
         self.root = root
 
     def folder(self, run: PlannedRun) -> Path:
-        """Folder of the run: the one that carries its id, whatever its unit was called when it was made."""
+        """Folder of the run: the one with its id, even if its unit had another name when it was made."""
         return self.folders([run])[run.id]
 
     def folders(self, runs: Sequence[PlannedRun]) -> dict[str, Path]:
@@ -34,7 +34,7 @@ class RunStore:
         return {run.id: present.get(run.id, self.root / run.folder_name) for run in runs}
 
     def present(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
-        """State of every run by what its own folder holds, by id: quick, and never stale."""
+        """State of every run from its folder alone, by id: quick, and never stale."""
         return {run_id: run_state(folder, run_id) for run_id, folder in self.folders(runs).items()}
 
     def statuses(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
@@ -49,13 +49,13 @@ class RunStore:
         return states
 
     def held_by(self, process: int, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-        """Runs that a process of this machine has claimed and not let go, be it alive or dead."""
+        """Runs that a process of this machine, alive or dead, has claimed and not released."""
         folders = self.folders(runs)
         held = [run for run in runs if latest_holder(folders[run.id]) == process]
         return [run for run in held if not read_done(folders[run.id], run.id)]
 
     def set_aside(self, runs: Sequence[PlannedRun]) -> list[Path]:
-        """Move the folders of runs that are to be trained again out of the way; nothing is deleted.
+        """Move the folders of runs that are to be trained again to `runs-set-aside`; nothing is deleted.
 
         A run that somebody has claimed since the caller looked stays where it is. Returns where the folders are now.
         """
@@ -71,7 +71,7 @@ class RunStore:
             try:
                 (folder / ERROR).unlink(missing_ok=True)
             except NotADirectoryError:
-                continue  # a file where the folder should be: whoever takes the run says so
+                continue  # a file in place of the folder: reported when the run is claimed
             except OSError as error:
                 raise cannot_be_written(folder / ERROR, error) from error
 
@@ -107,7 +107,7 @@ def _moved(folder: Path, kept: Path) -> list[Path]:
                     return [folder.rename(target)]
             except FileNotFoundError:
                 if folder.exists():
-                    raise  # not the folder is gone, which another grid would have set aside, but where it should go
+                    raise  # the destination is gone; a missing folder would only have been set aside by another grid
             except OSError as error:
                 if error.errno not in _TAKEN or not os.path.lexists(target):
                     raise

@@ -121,10 +121,10 @@ class StudyFolder:
         return split
 
     def fixed_threads(self, threads: int) -> int:
-        """Threads of each run of this folder: `threads` the first time, and the same ever after.
+        """Threads of each run of this folder: `threads` at the first call, and the same number at every later one.
 
-        The number of threads changes the order of sums and so the last bits of a score; a run that is resumed, and the
-        runs it is compared with, must not depend on how many others happened to be left.
+        The number of threads changes the order of sums and so the last bits of a score, which must not depend on how
+        many runs were left when a run was resumed.
         """
         file = self.path / "threads.json"
         try:

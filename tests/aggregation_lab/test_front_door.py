@@ -47,7 +47,7 @@ def test_every_name_is_offered_and_there():
     assert set(OFFERED) <= set(agg.__all__) <= set(dir(agg))
     for name in agg.__all__:
         assert getattr(agg, name) is getattr(agg, name)
-    assert set(agg._HOMES) == set(agg.__all__)
+    assert set(agg._MODULE_OF) == set(agg.__all__)
 
 
 def test_a_wrong_name_says_which_is_near():
@@ -74,10 +74,10 @@ def test_a_type_checker_knows_the_names_and_sees_a_wrong_one(tmp_path):
         "agg.analyze\n"
     )
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path / "use.py")]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
-    assert 'Revealed type is "analysis.result.Analysis"' in said
-    assert 'Revealed type is "aggregation_lab.model.m2dino.M2DINO"' in said
-    assert 'Module has no attribute "analyze"' in said
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    assert 'Revealed type is "analysis.result.Analysis"' in output
+    assert 'Revealed type is "aggregation_lab.model.m2dino.M2DINO"' in output
+    assert 'Module has no attribute "analyze"' in output
 
 
 def test_a_file_of_the_users_that_hides_the_analysis_is_one_line(tmp_path):

@@ -102,7 +102,7 @@ CLOCK_KEEPERS = {"waiting", "chaos"}
 """Modules that look at a clock: the one that waits for all others, and a benchmark of its own."""
 
 
-def hasty(text: str, *, clocks: bool = True) -> list[str]:
+def timing_faults(text: str, *, clocks: bool = True) -> list[str]:
     """Line of every limit on time that a busy machine could meet, and of every look at a clock."""
     found = []
     for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
@@ -117,7 +117,7 @@ def hasty(text: str, *, clocks: bool = True) -> list[str]:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.stem)
 def test_nothing_is_expected_to_be_quick(path):
-    assert hasty(path.read_text(encoding="utf-8"), clocks=path.stem not in CLOCK_KEEPERS) == []
+    assert timing_faults(path.read_text(encoding="utf-8"), clocks=path.stem not in CLOCK_KEEPERS) == []
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,4 @@ def test_nothing_is_expected_to_be_quick(path):
     ],
 )
 def test_haste_is_noticed(line, calm):
-    assert (hasty(line) == []) is calm
+    assert (timing_faults(line) == []) is calm

@@ -111,7 +111,7 @@ def test_groups_that_cannot_be_shown_are_refused_with_the_data(tiny_original: Pa
         read_dataset(tiny_original, groups={"tiny_head": "a\x1b[2J"})
 
 
-def test_groups_that_a_slip_of_the_pen_parts_are_told(tiny_original: Path) -> None:
+def test_groups_that_differ_by_a_typing_error_are_reported(tiny_original: Path) -> None:
     dataset = read_dataset(tiny_original, groups={"tiny_head": "Fetal head", "tiny_head_det": "fetal-head"})
     assert any("'Fetal head' and 'fetal-head' differ only" in str(warning) for warning in dataset.warnings)
 

@@ -36,7 +36,7 @@ _large = threading.Lock()
 
 @dataclass(frozen=True)
 class Picture:
-    """The first picture of a file, turned as its EXIF orientation says, and what a reader should know of the file.
+    """The first picture of a file, turned as its EXIF orientation says, and properties of the file.
 
     `image` is of mode L or RGB, or of a deep mode (I, I;16, F) whose values are as the file has them.
     """
@@ -45,7 +45,7 @@ class Picture:
     frames: int = 1
     turned: bool = False
     transparent: bool = False
-    """Some pixels shine through, and black behind them changes what is seen."""
+    """Some pixels are transparent, and black behind them changes what is seen."""
     top_bytes: bool = False
     """A colour image of 16 bits, of which only the top 8 are read."""
 
@@ -73,7 +73,8 @@ def read_picture(data: bytes) -> Picture:
     with decoded_file(data) as opened:
         image, transparent = opened.image, False
         if is_deep(image):
-            _check_black(opened.file)
+            if opened.file.format == "TIFF" and opened.file.tag_v2.get(_PHOTOMETRIC) == 0:  # type: ignore[attr-defined]
+                raise ValueError("stores white as 0 in more than 8 bits, which is not read; save it with black as 0")
         elif image.mode == "1":
             image = image.convert("L")
         elif image.mode != "L":
@@ -90,15 +91,10 @@ def is_grey(image: Image.Image) -> bool:
     return True
 
 
-def _check_black(file: Image.Image) -> None:
-    if file.format == "TIFF" and file.tag_v2.get(_PHOTOMETRIC) == 0:  # type: ignore[attr-defined]
-        raise ValueError("stores white as 0 in more than 8 bits, which is not read; save it with black as 0")
-
-
 def _on_black(image: Image.Image) -> tuple[Image.Image, bool]:
-    """The image as RGB, on black where pixels shine through, and whether that changed it.
+    """The image as RGB, on black where pixels are transparent, and whether that changed it.
 
-    Transparency that is the same everywhere says nothing and is dropped.
+    Transparency that is the same everywhere is dropped.
     """
     if image.mode == "LAB":
         raise ValueError("has the colour space LAB, which is not read; save it as RGB or grey")
@@ -116,7 +112,7 @@ def _on_black(image: Image.Image) -> tuple[Image.Image, bool]:
 
 @dataclass(frozen=True)
 class DecodedFile:
-    """A decoded file before its mode is read: the first picture, turned, and what the file says of itself.
+    """A decoded file before its mode is read: the first picture, turned, and properties of the file.
 
     `raw` names the form in which the file keeps its pixels, in Pillow's words.
     """
@@ -142,20 +138,16 @@ def decoded_file(data: bytes) -> Iterator[DecodedFile]:
     if not data:
         raise ValueError("is empty (0 bytes); restore the file")
     with _quiet:
-        image = _opened(data)
+        try:
+            image = Image.open(BytesIO(data), formats=_formats())
+        except Exception as error:  # Pillow's decoders raise many types for broken bytes
+            raise ValueError(_reason(error)) from error
         width, height = image.size
         if width * height > LARGEST:
             size = f"has {width} x {height} pixels, more than {LARGEST // 10**6} million"
             raise ValueError(f"{size}; save it at a smaller size")
         with _large if width * height > _ALONE else nullcontext():
             yield _load(image)
-
-
-def _opened(data: bytes) -> Image.Image:
-    try:
-        return Image.open(BytesIO(data), formats=_formats())
-    except Exception as error:  # Pillow's decoders raise many types for broken bytes
-        raise ValueError(_reason(error)) from error
 
 
 @cache

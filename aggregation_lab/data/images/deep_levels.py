@@ -9,14 +9,14 @@ from PIL import Image
 BITS = (8, 10, 12, 14, 16)
 """Widths that scanners and exporters use."""
 LEAST_SHARE = 1 / 16
-"""Values that fill less of a range than this are scaled from their own least and greatest."""
+"""Values that fill less of a range than this are scaled from their minimum to their maximum."""
 
 _STRIP = 1_000_000  # pixels that pass through NumPy at once
 
 
 @dataclass(frozen=True)
 class Levels:
-    """The values of a deep image that become 0 and 255; what lies between is scaled, what lies beyond is cut."""
+    """The values of a deep image that become 0 and 255; values between are scaled, values beyond are clipped."""
 
     black: float
     white: float
@@ -51,7 +51,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def strips(image: Image.Image) -> Iterator[tuple[slice, np.ndarray]]:
-    """Rows of the image and their pixels, piece by piece: a whole large image as an array would cost its size again."""
+    """Rows of the image and their pixels, piece by piece: a whole large image as an array would double its memory."""
     step = max(1, _STRIP // image.width)
     for top in range(0, image.height, step):
         rows = slice(top, min(top + step, image.height))

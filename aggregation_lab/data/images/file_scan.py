@@ -1,4 +1,4 @@
-"""One look at every image and mask file: content hash, size, thumbnail, mask values; remembered between calls."""
+"""A scan of every image and mask file: content hash, size, thumbnail, mask values; remembered between calls."""
 
 import hashlib
 import os
@@ -14,19 +14,19 @@ from PIL import Image
 
 from aggregation_lab.data.images.decode import Picture, read_picture
 from aggregation_lab.data.images.deep_levels import scaled, strips, usual_levels
-from aggregation_lab.data.images.foreign_formats import foreign_fault, foreign_format, stand_in_fault
+from aggregation_lab.data.images.foreign_formats import foreign_fault, foreign_format, placeholder_fault
 from aggregation_lab.data.images.masks import MOST_VALUES, read_mask
 from aggregation_lab.files import read_bytes
 from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 
 THUMBNAIL = 32
-"""Side of the thumbnails near-duplicates are found with, in pixels."""
+"""Side of the thumbnails that near-duplicates are searched with, in pixels."""
 
 ProgressCallback = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
 VERSION = 3
-"""Of what a scan finds in the same file, thumbnails included: what an earlier version has left is not used."""
+"""Raised when a scan of the same file would give another result: scans of earlier versions are not used."""
 
 KINDS = ("image", "mask")
 _BATCH = 256  # files in flight at once, so that memory stays bounded
@@ -68,7 +68,7 @@ class Scan:
 
 
 NOTES = ("frames", "turned", "transparent", "top_bytes", "undefined", "lossy", "photograph", "framed")
-"""What `Scan.notes` holds, with commas: several pictures in a file, EXIF orientation applied, pixels shine through,
+"""What `Scan.notes` holds, with commas: several pictures in a file, EXIF orientation applied, transparent pixels,
 only the top bytes of 16-bit colour are read, pixels that are no numbers; of a mask: lossy compression, the greys of a
 photograph, the greater of two values around the other."""
 
@@ -84,9 +84,10 @@ def scan_files(
     """Scans of image and of mask files, by path relative to `root`; every file is decoded in full.
 
     With `memory`, a Parquet file, a file whose path, size and time of change are known is not opened again.
-    Threads serve: Pillow and hashlib let go of the interpreter lock, and no process needs to start.
+    Threads suffice: Pillow and hashlib release the interpreter lock.
     """
-    known = _remembered(memory)
+    frame = remembered_frame(memory, _LABEL)
+    known = {} if frame is None else {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
     wanted = [(kind, path) for kind, paths in zip(KINDS, (images, masks), strict=True) for path in sorted(set(paths))]
     keys = {item: _key(item[0], root / item[1]) for item in wanted}
     fresh = [item for item in wanted if keys[item] not in known]
@@ -95,7 +96,8 @@ def scan_files(
     for item, scan in _scan_all(root, fresh, what, progress):
         known[keys[item]] = scan
     if memory is not None and fresh:
-        _remember(memory, {keys[item]: known[keys[item]] for item in wanted})
+        rows = [(*keys[item], *asdict(known[keys[item]]).values()) for item in wanted if not known[keys[item]].fault]
+        write_frame(memory, pd.DataFrame(rows, columns=_COLUMNS), _LABEL)
     scans = {kind: {path: known[key] for (of_kind, path), key in keys.items() if of_kind == kind} for kind in KINDS}
     return scans["image"], scans["mask"]
 
@@ -136,7 +138,7 @@ def _scan_one(kind: str, path: Path) -> Scan:
         return _scan_image(content, data) if kind == "image" else _scan_mask(content, data)
     except ValueError as error:
         foreign = foreign_format(path.name, data)
-        return Scan(content, fault=stand_in_fault(data) or (foreign_fault(foreign) if foreign else str(error)))
+        return Scan(content, fault=placeholder_fault(data) or (foreign_fault(foreign) if foreign else str(error)))
     except MemoryError:
         return Scan(content, fault="does not fit into memory; save it at a smaller size")
 
@@ -197,7 +199,7 @@ def _extent(picture: Picture) -> _Extent:
 
 
 def _deep_extent(picture: Picture) -> _Extent:
-    """Of the pixels that are numbers; an image without any is as one of zeros."""
+    """Of the finite pixels; an image without any counts as one of zeros."""
     image = picture.image
     low, high, undefined, sample = np.inf, -np.inf, False, []
     step = max(1, int(np.sqrt(image.width * image.height / _SAMPLE)))
@@ -206,24 +208,14 @@ def _deep_extent(picture: Picture) -> _Extent:
         undefined |= not finite.all()
         if finite.any():
             low, high = min(low, float(strip[finite].min())), max(high, float(strip[finite].max()))
-        few = strip[-rows.start % step :: step, ::step]
-        sample.append(few[np.isfinite(few)])
+        sparse = strip[-rows.start % step :: step, ::step]
+        sample.append(sparse[np.isfinite(sparse)])
     depth = "float" if image.mode == "F" else "whole"
     if low > high:
         return _Extent(depth, 0.0, 0.0, 0.0, 0.0, True)
     values = np.concatenate(sample)
     dark, bright = np.percentile(values, (1, 99)) if len(values) else (low, high)
     return _Extent(depth, low, high, float(dark), float(bright), undefined)
-
-
-def _remember(memory: Path, scans: dict[Key, Scan]) -> None:
-    rows = [(*key, *asdict(scan).values()) for key, scan in scans.items() if not scan.fault]
-    write_frame(memory, pd.DataFrame(rows, columns=_COLUMNS), _LABEL)
-
-
-def _remembered(memory: Path | None) -> dict[Key, Scan]:
-    frame = remembered_frame(memory, _LABEL)
-    return {} if frame is None else {row[:4]: Scan(*row[4:]) for row in frame.itertuples(index=False, name=None)}
 
 
 _COLUMNS = ["kind", "path", "size", "mtime_ns", *Scan.__dataclass_fields__]

@@ -3,25 +3,19 @@
 from pathlib import PurePosixPath
 
 _ENDINGS = {
-    ".dcm": "DICOM",
-    ".dicom": "DICOM",
-    ".ima": "DICOM",
-    ".nii": "NIfTI",
-    ".nii.gz": "NIfTI",
-    ".mha": "MetaImage",
-    ".mhd": "MetaImage",
-    ".nrrd": "NRRD",
-    ".mat": "MATLAB",
-    ".npy": "NumPy",
-    ".npz": "NumPy",
-    ".h5": "HDF5",
-    ".hdf5": "HDF5",
-    ".mp4": "video",
-    ".avi": "video",
-    ".mov": "video",
-    ".pdf": "PDF",
-    ".svg": "SVG",
+    "DICOM": (".dcm", ".dicom", ".ima"),
+    "NIfTI": (".nii", ".nii.gz"),
+    "NRRD": (".nrrd",),
+    "MetaImage": (".mha", ".mhd"),
+    "MATLAB": (".mat",),
+    "NumPy": (".npy", ".npz"),
+    "HDF5": (".h5", ".hdf5"),
+    "video": (".mp4", ".avi", ".mov"),
+    "PDF": (".pdf",),
+    "SVG": (".svg",),
 }
+MEDICAL = ("DICOM", "NIfTI", "NRRD", "MetaImage")
+"""Formats of medical images, which have to be converted."""
 _STARTS = (
     (128, b"DICM", "DICOM"),
     (344, b"n+1\0", "NIfTI"),
@@ -37,9 +31,7 @@ _STARTS = (
     (8, b"AVI ", "video"),
     (0, b"%PDF", "PDF"),
 )
-
-
-_STAND_INS = (
+_PLACEHOLDERS = (
     (b"version https://git-lfs", "cannot be decoded, it is a pointer of Git LFS; run `git lfs pull`"),
     (b"<!doctype html", "cannot be decoded, it is a web page; download the file again"),
     (b"<html", "cannot be decoded, it is a web page; download the file again"),
@@ -47,10 +39,10 @@ _STAND_INS = (
 )
 
 
-def stand_in_fault(data: bytes) -> str:
-    """What is wrong with a text that lies where an image should be, "" where it is none of these."""
+def placeholder_fault(data: bytes) -> str:
+    """What is wrong with a text file in place of an image; "" where it is none of these."""
     start = data[:64].lstrip().lower()
-    return next((fault for mark, fault in _STAND_INS if start.startswith(mark)), "")
+    return next((fault for mark, fault in _PLACEHOLDERS if start.startswith(mark)), "")
 
 
 def foreign_format(path: str, data: bytes) -> str:
@@ -69,4 +61,4 @@ def foreign_fault(name: str) -> str:
 def ending_format(path: str) -> str:
     """Name of the format that the path's ending stands for, "" where it is none of these."""
     name = PurePosixPath(path).name.lower()
-    return next((form for ending, form in _ENDINGS.items() if name.endswith(ending)), "")
+    return next((form for form, endings in _ENDINGS.items() if name.endswith(endings)), "")

@@ -40,7 +40,7 @@ class Mask:
 
     @property
     def is_photograph(self) -> bool:
-        """Whether many of many values lie far from both the least and the greatest: no mask of two classes does."""
+        """Whether it has many values, and many pixels far from both extremes: no mask of two classes does."""
         values, counts = np.unique(self.pixels[:: 1 + self.pixels.shape[0] // 512], return_counts=True)
         edge = (values[-1] - values[0]) / 4
         middle = (values > values[0] + edge) & (values < values[-1] - edge)
@@ -109,7 +109,7 @@ def _spread(raw: str) -> int:
 def _indices(image: Image.Image) -> tuple[np.ndarray, str]:
     """Indices of a palette image and the colours of those in use; its greys where these can only be values.
 
-    Writers of GIF renumber the greys 0, 2 as 0, 1; nobody shows classes in greys that look alike.
+    Writers of GIF renumber the greys 0, 2 as 0, 1; no mask uses greys that look alike as colours.
     """
     pixels = np.asarray(image)
     colours = np.array(image.getpalette("RGB") or [], int).reshape(-1, 3)
@@ -142,9 +142,9 @@ def _grey(image: Image.Image, top_bytes: bool) -> np.ndarray:
     alpha, grey = layers.getchannel("A"), layers.getchannel(0)
     low, high = alpha.getextrema()
     if low != high and len(set(grey.getextrema())) == 1:
-        raise ValueError("has one grey only and classes in the pixels that shine through; save these as a grey image")
+        raise ValueError("has one grey only and classes in its transparency; save these as a grey image")
     if low != high and (np.asarray(grey)[np.asarray(alpha) < high] != 0).any():
-        raise ValueError("has pixels that shine through; save class indices as a single-channel image")
+        raise ValueError("has transparent pixels; save class indices as a single-channel image")
     return np.asarray(grey)
 
 

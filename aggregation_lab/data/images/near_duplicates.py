@@ -2,7 +2,7 @@
 
 The hash is the DCT hash known as pHash (Zauner 2010): the signs of the 8 x 8 lowest frequencies of a 32 x 32
 thumbnail about their median. It is computed here with SciPy for all images at once, because mirroring an image only
-turns the sign of its odd horizontal frequencies: the mirrored hash comes free, without decoding again.
+turns the sign of its odd horizontal frequencies: the mirrored hash needs no second decoding.
 
 Ultrasound images of one probe share the sector and the fall of brightness with depth, so hash and plain correlation
 call different patients alike. A pair is therefore confirmed by correlating locally normalised fine structure. The

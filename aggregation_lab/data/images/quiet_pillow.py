@@ -1,4 +1,4 @@
-"""Pillow without its words on screen and without its own limit on pixels, in whatever threads files are decoded."""
+"""Pillow without warnings and without its limit on pixels, safe with threads."""
 
 import threading
 import warnings
@@ -7,9 +7,9 @@ from PIL import Image
 
 
 class QuietPillow:
-    """Context in which Pillow warns of nothing; the last of the threads inside brings its ways back.
+    """Context in which Pillow warns of nothing; the last thread to leave restores its settings.
 
-    Warnings and the limit belong to the process, so a thread's own context would undo that of another.
+    Warnings and the limit belong to the process, so a context per thread would undo that of another.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether targets fit their images, and whether a task says two things about one image."""
+"""Whether targets fit their images, and whether one image has contradicting targets in a task."""
 
 import re
 from collections import Counter, defaultdict
@@ -22,10 +22,13 @@ LARGEST_SUBJECT = 0.3
 def check_files(
     cases: Iterable[Case], images: Mapping[str, Scan], masks: Mapping[str, Scan], problems: Problems
 ) -> None:
-    """Report files that cannot be used, one line per CSV and fault, and what their reader should know."""
+    """Report files that cannot be used, one line per CSV and fault, and notes on how files are read."""
     seen: set[tuple[str, str]] = set()
     for case in cases:
-        for path, scan, field in _files(case, images, masks):
+        files = [(case.image, images[case.image], "image_path")]
+        if case.mask:
+            files.append((case.mask, masks[case.mask], "mask_path"))
+        for path, scan, field in files:
             if (path, field) in seen:
                 continue
             seen.add((path, field))
@@ -37,16 +40,10 @@ def check_files(
                     problems.row_warning(case.row, field, f"{path} {message}", f"{field} {note}")
 
 
-def _files(case: Case, images: Mapping[str, Scan], masks: Mapping[str, Scan]) -> Iterable[tuple[str, Scan, str]]:
-    yield case.image, images[case.image], "image_path"
-    if case.mask:
-        yield case.mask, masks[case.mask], "mask_path"
-
-
 _NOTES = {
     "frames": "holds several pictures, of which the first is read; save the right one alone if that is another",
     "turned": "is turned as its EXIF orientation says; masks, boxes and points must fit the turned image",
-    "transparent": "has pixels that shine through; it is read as if on black",
+    "transparent": "has transparent pixels; it is read as if on black",
     "undefined": "has pixels that are no numbers or infinite; they are read as black or, if plus infinity, white",
 }
 
@@ -101,10 +98,11 @@ def check_agreement(cases: Iterable[Case], masks: TaskMasks, problems: Problems)
     image are a warning too: the challenge writes one box per row, and an image may show two lesions, but the one box
     a model predicts cannot match both.
     """
-    seen: dict[tuple[str, str], dict[object, Case]] = defaultdict(dict)
+    seen: dict[tuple[str, str], dict[tuple, Case]] = defaultdict(dict)
     for case in cases:
         others = seen[case.task, case.image]
-        target = _target(case, masks)
+        content = masks[case.task][case.mask].content or case.mask if case.mask else ""
+        target = content, case.label, case.box, case.points
         if not others:
             others[target] = case
             continue
@@ -122,11 +120,6 @@ def check_agreement(cases: Iterable[Case], masks: TaskMasks, problems: Problems)
             field = "mask" if case.label >= 0 else "mask_path" if case.mask else "point_1_xy"
             message = f"{case.image} has another target in {where} of task {case.task}; keep the right row"
             problems.row_error(case.row, field, message)
-
-
-def _target(case: Case, masks: TaskMasks) -> object:
-    mask = masks[case.task][case.mask].content or case.mask if case.mask else ""
-    return mask, case.label, case.box, case.points
 
 
 def check_enough(
@@ -166,23 +159,22 @@ def _check_classes(
     shown: set[int] = set()
     for case in cases:
         mask = masks[case.mask] if case.mask else None
-        if mask is not None and mask.fault:  # which is reported
+        if mask is not None and mask.fault:  # reported elsewhere
             return
         shown.update(shape.type.classes_shown(case.label, mask.values if mask else ""))
-    if any(number not in range(shape.classes) for number in shown):  # which is reported
+    if any(number not in range(shape.classes) for number in shown):  # reported elsewhere
         return
     absent = [number for number in range(shape.type.first_class, shape.classes) if number not in shown]
     if shape.type.needs_two_classes and len(shown) == 1:
         problems.error("task", None, task, f"has only class {shown.pop()}; add cases of another class")
     elif absent:
-        listed = ", ".join(map(str, absent))
-        remedy = _from_one(task, shape.classes) if absent == [0] else ""
+        listed, remedy = ", ".join(map(str, absent)), ""
+        if absent == [0]:
+            values = rule("label_values", task, {label: label - 1 for label in range(1, shape.classes)})
+            remedy = (
+                f"; if labels count from 1, set num_classes to {shape.classes - 1} and write {values} in the study file"
+            )
         problems.warning("task", None, task, f"has no case of class {listed}, of {shape.classes} classes{remedy}")
-
-
-def _from_one(task: str, classes: int) -> str:
-    values = rule("label_values", task, {label: label - 1 for label in range(1, classes)})
-    return f"; if labels count from 1, set num_classes to {classes - 1} and write {values} in the study file"
 
 
 def check_copies(cases: Sequence[Case], images: Mapping[str, Scan], pairs: pd.DataFrame, problems: Problems) -> None:

@@ -11,7 +11,7 @@ from aggregation_lab.data.rows.problems import Problems
 CONTRAST = 3
 """Grey levels, of 255, between the darkest and brightest 1% of an image: with no more it shows hardly anything."""
 DIM = 1 / 8
-"""Share of its range that a deep image exceeds somewhere; one that does not was saved with another range."""
+"""Share of its range that a deep image must exceed somewhere, else it was saved with another range."""
 TOP_BIT = 128
 """Colour images of 16 bits, of which the top 8 are read, use them up if one of a task is as bright as this."""
 
@@ -42,33 +42,21 @@ def check_contrast(
         fault = _fault(scan, levels.get(case.image, _EIGHT_BITS))
         if fault:
             problems.row_warning(case.row, "image_path", f"{case.image} {fault}", fault.split()[0])
-    _check_ranges(ranges, problems)
-
-
-def _fault(scan: Scan, levels: Levels) -> str:
-    """What is wrong with the image's contrast, "" if nothing."""
-    span = levels.white - levels.black
-    if (scan.bright - scan.dark) * 255 / span <= CONTRAST and not _is_dim(scan, levels):
-        within = f"98% of its pixels lie within {CONTRAST} of 255 grey levels"
-        return f"has (nearly) no contrast, {within}; check how it was exported"
-    if _is_dim(scan, levels):
-        reach = f"99% of its pixels are at most {scan.bright:g}, the others of its task reach {levels.white:g}"
-        return f"is read (nearly) black, {reach}; save all images of a task with the same range"
-    return ""
-
-
-def _is_dim(scan: Scan, levels: Levels) -> bool:
-    """Whether a deep image that has contrast of its own lies far below the range that its task needs."""
-    return (
-        bool(scan.depth)
-        and scan.bright > scan.dark
-        and scan.bright - levels.black < DIM * (levels.white - levels.black)
-    )
-
-
-def _check_ranges(ranges: Iterable[TaskLevels], problems: Problems) -> None:
     for group in ranges:
         if group.unusual:
             shown = f"images of more than 8 bits hold values from {group.levels.black:g} to {group.levels.white:g}"
             message = f"{shown}; these become black and white in all of them"
             problems.warning("task", None, ", ".join(group.tasks), message)
+
+
+def _fault(scan: Scan, levels: Levels) -> str:
+    """What is wrong with the image's contrast, "" if nothing."""
+    span = levels.white - levels.black
+    # a deep image with some contrast, far below the range that its task needs
+    if scan.depth and scan.bright > scan.dark and scan.bright - levels.black < DIM * span:
+        reach = f"99% of its pixels are at most {scan.bright:g}, the others of its task reach {levels.white:g}"
+        return f"is read (nearly) black, {reach}; save all images of a task with the same range"
+    if (scan.bright - scan.dark) * 255 / span <= CONTRAST:
+        within = f"98% of its pixels lie within {CONTRAST} of 255 grey levels"
+        return f"has (nearly) no contrast, {within}; check how it was exported"
+    return ""

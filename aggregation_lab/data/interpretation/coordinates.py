@@ -1,4 +1,4 @@
-"""Boxes and points as the files have them -> pixels of the image; and signs that they are not what they seem."""
+"""Boxes and points as the files have them -> pixels of the image; and warnings where they may be in another form."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from aggregation_lab.data.rows.problems import Problems, rule
 UNIT = 1.5
 """Coordinates of a whole CSV that stay below this are shares of the image's sides, not pixels."""
 ENOUGH = 8
-"""Rows from which on it says something that all of them lie in the same quarter of their images."""
+"""Fewest rows at which it is suspicious that all of them lie in the same quarter of their images."""
 
 
 def pixel_cases(
@@ -26,7 +26,7 @@ def pixel_cases(
     task in one quarter, points at [0, 0]. Cases whose image cannot be read or whose coordinates are wrong stay as
     they are.
     """
-    moved: dict[int, Case] = {}
+    converted: dict[int, Case] = {}
     tasks: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
         if (case.box or case.points) and not images[case.image].fault:
@@ -37,8 +37,8 @@ def pixel_cases(
             others = all(_group(task, other, images).in_shares for (name, _), other in tasks.items() if name == task)
             _refuse_shares(group, others, problems)
         else:
-            moved |= dict(zip(map(id, members), _check(group, rules, problems), strict=True))
-    return [moved.get(id(case), case) for case in cases]
+            converted |= dict(zip(map(id, members), _check(group, rules, problems), strict=True))
+    return [converted.get(id(case), case) for case in cases]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _boxes(group: _Group, values: np.ndarray, form: str | None, problems: Proble
     bad = np.asarray((second <= first).any(1))
     if form is None and _suspect_boxes(group, values, bad, problems):
         return group.cases
-    moved = []
+    converted = []
     for case, corners, inverted in zip(group.cases, np.hstack([first, second]).tolist(), bad.tolist(), strict=True):
         if inverted:
             shown = ", ".join(f"{value:g}" for value in case.box or ())
@@ -118,8 +118,8 @@ def _boxes(group: _Group, values: np.ndarray, form: str | None, problems: Proble
             advice = "if the image has no object, take the row out" if none else "min must be below max"
             message = f"box ({shown}) is inverted or empty; {advice}"
             problems.row_error(case.row, "x_min..y_max", message, f"inverted {group.task} {none}")
-        moved.append(replace(case, box=(corners[0], corners[1], corners[2], corners[3])))
-    return moved
+        converted.append(replace(case, box=(corners[0], corners[1], corners[2], corners[3])))
+    return converted
 
 
 def _suspect_rows(group: _Group, values: np.ndarray, problems: Problems) -> None:
@@ -184,19 +184,14 @@ def check_bounds(cases: Sequence[Case], images: Mapping[str, Scan], problems: Pr
     """Report boxes and points outside their images, one line per CSV, task and field."""
     for case in cases:
         image = images[case.image]
-        if image.fault or _is_inverted(case):
-            continue
+        if image.fault or (case.box and (case.box[2] <= case.box[0] or case.box[3] <= case.box[1])):
+            continue  # reported already
         for field, value, inside in _bounds(case, image):
             if not inside:
                 turned = "; the image is turned by its EXIF orientation" if image.has("turned") else ""
                 size = f"outside {case.image} of {image.width} x {image.height} pixels{turned}"
                 kind = f"outside {case.task} {field} {value if _marks_missing(value) else ''}"
                 problems.row_error(case.row, field, f"is {value}, {size}; {_advice(case, value)}", kind)
-
-
-def _is_inverted(case: Case) -> bool:
-    """Whether the box is reported already."""
-    return case.box is not None and (case.box[2] <= case.box[0] or case.box[3] <= case.box[1])
 
 
 def _marks_missing(value: str) -> bool:

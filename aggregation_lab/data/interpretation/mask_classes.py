@@ -1,4 +1,4 @@
-"""What the values of a task's masks mean: classes by themselves, by what is certain of them, or by the study file."""
+"""What the values of a task's masks mean: class indices, 0 and white, or what the study file says."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ FULL = (255, 65535)
 """Values that mean white; where a task has two classes and nothing but these and 0, they mean class 1."""
 
 _FEW = 16  # values that a line can name
-_ENOUGH = 8  # masks from which on it says something that they are all alike
+_ENOUGH = 8  # fewest masks at which it is suspicious that all of them are alike
 
 TaskMasks = Mapping[str, Mapping[str, Scan]]
 """Scans by task and path, whose `values` are classes and whose `content` says how values became classes."""
@@ -35,7 +35,12 @@ def class_masks(
     for task, first in members.items():
         scans = [_Used(case, masks[path]) for path, case in first.items() if not masks[path].fault]
         _check_palettes(task, scans, problems)
-        _check_lossy(scans, problems)
+        for mask in scans:
+            if mask.scan.has("lossy"):
+                message = (
+                    f"{mask.case.mask} is compressed with loss, which changes classes at borders; save masks as PNG"
+                )
+                problems.row_warning(mask.case.row, "mask_path", message, "lossy")
         values = _read_values(task, shapes[task].classes, scans, rules.mask_values.get(task), problems)
         read[task] = {path: _as_classes(masks[path], values) for path in first}
     return read
@@ -129,7 +134,7 @@ def _remedy(task: str, classes: int, in_use: set[int], masks: Sequence[_Used]) -
 
 
 def _warn_inverted(task: str, in_use: set[int], masks: Sequence[_Used], problems: Problems) -> None:
-    """Say that class 1 lies around class 0 in all masks: so it is where black means the structure."""
+    """Warn where class 1 surrounds class 0 in all masks, as it does where black means the structure."""
     full = [mask for mask in masks if len(mask.values) > 1]
     if len(full) < _ENOUGH or not all(mask.scan.has("framed") for mask in full):
         return
@@ -159,10 +164,3 @@ def _check_palettes(task: str, masks: Sequence[_Used], problems: Problems) -> No
                 advice = "save the masks as single-channel images of class indices"
                 problems.row_error(row, "mask_path", f"{message}; {advice}")
                 return
-
-
-def _check_lossy(masks: Sequence[_Used], problems: Problems) -> None:
-    for mask in masks:
-        if mask.scan.has("lossy"):
-            message = f"{mask.case.mask} is compressed with loss, which changes classes at borders; save masks as PNG"
-            problems.row_warning(mask.case.row, "mask_path", message, "lossy")

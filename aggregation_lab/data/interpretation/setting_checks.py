@@ -1,4 +1,4 @@
-"""Whether what a study says of its data fits the tasks that are there."""
+"""Whether the data section of a study fits the tasks of the data."""
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
@@ -28,31 +28,22 @@ def check_settings(
     """Report names of tasks that are not `present`, groups that cannot be named so, and names that look alike."""
     named = {"tasks": tasks, "groups": groups, "laterality": laterality}
     for setting, names in (named | {setting: getattr(rules, setting) for setting in _ruled_types()}).items():
-        _check_names(setting, names, present, problems)
-    _check_group_names(groups, problems)
+        for name in names:
+            if name not in present:
+                close = difflib.get_close_matches(name, present, n=1, cutoff=0.7)
+                hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(present))}"
+                problems.error(setting, None, name, f"is no task of the data; {hint}")
+    for task, group in groups.items():
+        if fault := name_fault(group):
+            problems.error("groups", None, task, f"is {group[:80]!r}; {fault}")
     _report_alike("task", present, problems)
     for name in sorted(name for name in present if name and name.casefold() in UNKNOWN):
         problems.note("task", None, name, "is taken as a name like any other; fill in the cells if it stands for none")
     _report_alike("groups", groups.values(), problems)
 
 
-def _check_names(setting: str, names: Collection[str], present: Collection[str], problems: Problems) -> None:
-    for name in names:
-        if name not in present:
-            close = difflib.get_close_matches(name, present, n=1, cutoff=0.7)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(present))}"
-            problems.error(setting, None, name, f"is no task of the data; {hint}")
-
-
-def _check_group_names(groups: Mapping[str, str], problems: Problems) -> None:
-    for task, group in groups.items():
-        fault = name_fault(group)
-        if fault:
-            problems.error("groups", None, task, f"is {group[:80]!r}; {fault}")
-
-
 def _report_alike(what: str, names: Iterable[str], problems: Problems) -> None:
-    """Say which names are different ones although a slip of the pen may be all that parts them."""
+    """Warn of different names that may be one name with a typing error."""
     for same in alike(names):
         shown = " and ".join(map(repr, same))
         message = f"{shown} differ only in capitals, blanks or dashes and stay apart; write one name if they are one"
@@ -60,7 +51,7 @@ def _report_alike(what: str, names: Iterable[str], problems: Problems) -> None:
 
 
 def check_ruled_types(rules: TargetRules, shapes: Mapping[str, Shape], problems: Problems) -> None:
-    """Report rules for tasks of a type that they say nothing of."""
+    """Report rules for tasks of a type that they do not apply to."""
     for setting, types in _ruled_types().items():
         for name in getattr(rules, setting):
             if name in shapes and shapes[name].type not in types:

@@ -1,6 +1,6 @@
 """What is planted: the sources (one folder of pictures each) and how each of the 27 tasks reads them.
 
-Two tasks that read one source share its files. A source with `copy_of` holds the very pictures of another source in
+Two tasks that read one source share its files. A source with `copy_of` holds the same pictures as another source in
 its own folder: byte-equal files under two names, as between the challenge's own sources.
 """
 

@@ -85,7 +85,7 @@ class Picture:
 
     @property
     def content(self) -> tuple[str, int, int]:
-        """Pictures of equal content are byte-equal files, wherever they lie."""
+        """Pictures of equal content are byte-equal files in all folders."""
         return SOURCES[self.source].key, self.subject, self.frame
 
 

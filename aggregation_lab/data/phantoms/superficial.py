@@ -100,18 +100,13 @@ def lung(tissue: Tissue, appearance: str) -> Truth:
     """Chest wall, two ribs with shadows, pleural line; below it "A-lines", "B-lines" or a "consolidation"."""
     rng, height = tissue.rng, tissue.height
     ragged = appearance != "A-lines"
-    pleura = Below(
-        rng.uniform(0.27, 0.36) * height,
-        rng.uniform(-0.03, 0.03),
-        0.006 if ragged else 0.002,
-        rng.uniform(1.5, 3),
-        rng.uniform(0, 6),
-    )
+    level, slope = rng.uniform(0.27, 0.36) * height, rng.uniform(-0.03, 0.03)
+    pleura = Below(level, slope, 0.006 if ragged else 0.002, rng.uniform(1.5, 3), rng.uniform(0, 6))
     tissue.fill(None, -7, mottle=3, grain=0.04, stretch=7)
     tissue.strands(None, 11, grain=0.06, stretch=8)
     # Behind the pleura is air: what is seen there is artefact only.
     tissue.fill(pleura, -17, mottle=5, grain=0.12)
-    tissue.rim(pleura, 14 if not ragged else 10, width=0.008)
+    tissue.rim(pleura, 10 if ragged else 14, width=0.008)
     gap = float(pleura.level)
     behind = tissue.y - pleura.surface(tissue.x)
     if appearance == "A-lines":
@@ -167,8 +162,7 @@ def spinal_cord(tissue: Tissue, appearance: str) -> Truth:
     tissue.fill(lesion, rng.uniform(0, 5), mottle=4, grain=0.035, edge=0.015)
     tissue.fill(tissue.blob(lesion.x, lesion.y, lesion.a * 0.35, lesion.b * 0.3, 0.0, rough=0.2), -16, mottle=3)
     decoy_x = lesion.x + (0.33 if lesion.x < 0.5 else -0.33)
-    decoy = tissue.blob(
-        decoy_x, middle - canal.half_width - rng.uniform(0.06, 0.09), (0.05, 0.09), 0.03, 0.0, rough=0.12
-    )
+    decoy_y = middle - canal.half_width - rng.uniform(0.06, 0.09)
+    decoy = tissue.blob(decoy_x, decoy_y, (0.05, 0.09), 0.03, 0.0, rough=0.12)
     tissue.fill(decoy, 6, mottle=4, grain=0.035, edge=0.015)
     return Truth({"lesion": lesion})

@@ -68,7 +68,7 @@ def write_phantoms(
 
 
 def _is_filled(out: Path, document: dict[str, Any]) -> bool:
-    """Whether `out` holds these very phantoms; raises `DataError` when it holds something else."""
+    """Whether `out` holds these phantoms; raises `DataError` when it holds something else."""
     if not out.exists():
         return False
     if not out.is_dir():
@@ -107,7 +107,10 @@ def _write_train(train: Path, config: PhantomConfig, progress: Callable[[int, in
         kind = f"{PREFIXES[known.type]}-{NUMBERS[known.classes]}"
         for source, part in parts.items():
             name = f"{kind}_{next(positions.setdefault(kind, count(1)))}.{source}.csv"
-            _write_csv(train / "csv_files" / name, [rows[shown, task] for shown in part])
+            with open(train / "csv_files" / name, "w", newline="", encoding="utf-8") as stream:
+                writer = csv.DictWriter(stream, list(rows[part[0], task]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows[shown, task] for shown in part)
 
 
 def _run(
@@ -151,10 +154,3 @@ def _write_picture(train: Path, config: PhantomConfig, job: tuple[Picture, list[
             row["subject_id"] = f"{SOURCES[shown.source].key}-{shown.subject + 1:05d}"
         rows[name] = row
     return rows
-
-
-def _write_csv(path: Path, rows: list[Row]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from aggregation_lab.config import TargetRules
 from aggregation_lab.data.rows.columns import BOX_COLUMNS, missing_hint
-from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.labels import Labels
 from aggregation_lab.data.rows.point_text import finite_number, is_empty_point, read_point
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.naming import name_fault
 from aggregation_lab.tasks import CHALLENGE_TASKS, TaskType, near_type, read_type
 from aggregation_lab.tasks.targets import Box, Points
@@ -30,11 +31,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Shape:
-    """What every row of a task must agree on, and where it was said first."""
+    """What every row of a task must agree on, and the first row that gave it."""
 
     type: TaskType
     classes: int
-    said_by: str
+    source: str
 
 
 def parse_rows(
@@ -55,9 +56,10 @@ def parse_rows(
         if shape is None:
             continue
         seen.add(task_name(row))
-        case = _case(row, shape, rules, labels, left_out, problems)
-        if case is not None:
-            cases.append(case)
+        image = _path(row, "image_path", shape.type, problems)
+        target = shape.type.read_target(_RowCells(row, shape, rules, labels, left_out, problems))
+        if image and target is not None:
+            cases.append(Case(row, task_name(row), image, **{shape.type.target: target}))
     labels.report(problems)
     if rules.missing_point is not None and not left_out:
         shown = rules.missing_point if isinstance(rules.missing_point, str) else list(rules.missing_point)
@@ -68,7 +70,7 @@ def parse_rows(
 def relative_path(text: str) -> str | None:
     """A path relative to csv_files as one relative to the train folder; None where it leaves that folder.
 
-    Judged by the text: a link inside the folder was made by the user and is followed.
+    Only the text is checked: a link inside the folder was made by the user and is followed.
     """
     path = posixpath.normpath(posixpath.join(CSV_FOLDER, text))
     return None if posixpath.isabs(path) or path.split("/")[0] in ("..", ".") or "\0" in path else path
@@ -80,7 +82,7 @@ def task_name(row: Row) -> str:
 
 
 def _shape(row: Row, shapes: dict[str, Shape], problems: Problems) -> Shape | None:
-    """The shape of the row's task; None, reported, where the row does not say it or says another."""
+    """The shape of the row's task; None, reported, where the row lacks it or has another."""
     task, type_text = task_name(row), (row.cell("task_name") or "").strip()
     fault = name_fault(task) if "/" not in task else "write a task name without '/'"
     if fault:
@@ -89,7 +91,8 @@ def _shape(row: Row, shapes: dict[str, Shape], problems: Problems) -> Shape | No
     task_type = read_type(type_text)
     if task_type is None:
         near = near_type(type_text)
-        takes = f"did you mean {near}?" if near else _takes()
+        *others, last = (task_type.written for task_type in TaskType)
+        takes = f"did you mean {near}?" if near else f"it takes {', '.join(others)} or {last}"
         problems.row_error(row, "task_name", f"is {type_text!r}; {takes}", f"task_name {type_text}")
         return None
     classes: int | None = 1
@@ -101,34 +104,22 @@ def _shape(row: Row, shapes: dict[str, Shape], problems: Problems) -> Shape | No
     for field, got, expected in (("task_name", task_type, shape.type), ("num_classes", classes, shape.classes)):
         if got != expected:
             advice = "make them agree, or rename the task if it is another"
-            message = f"is {got} but task {task} has {expected} in {shape.said_by}; {advice}"
+            message = f"is {got} but task {task} has {expected} in {shape.source}; {advice}"
             problems.row_error(row, field, message, f"{field} {task} {got}")
             return None
     return shape
 
 
-def _takes() -> str:
-    *others, last = (task_type.written for task_type in TaskType)
-    return f"it takes {', '.join(others)} or {last}"
-
-
 def _classes(row: Row, task_type: TaskType, problems: Problems) -> int | None:
     text = _required(row, "num_classes", task_type, problems)
-    classes = _integer(text) if text else None
+    number = finite_number(text)
+    classes = int(number) if number is not None and number.is_integer() else None
     lowest = task_type.fewest_classes
     if text and (classes is None or not lowest <= classes <= 256):
         message = f"is {text!r}; write a whole number from {lowest} to 256"
         problems.row_error(row, "num_classes", message, f"num_classes {text}")
         return None
     return classes
-
-
-def _case(
-    row: Row, shape: Shape, rules: TargetRules, labels: Labels, left_out: list[Row], problems: Problems
-) -> Case | None:
-    image = _path(row, "image_path", shape.type, problems)
-    target = shape.type.read_target(_RowCells(row, shape, rules, labels, left_out, problems))
-    return Case(row, task_name(row), image, **{shape.type.target: target}) if image and target is not None else None
 
 
 @dataclass(frozen=True)
@@ -167,11 +158,6 @@ def _required(row: Row, column: str, task_type: TaskType, problems: Problems) ->
     return text or ""
 
 
-def _integer(text: str) -> int | None:
-    number = finite_number(text)
-    return int(number) if number is not None and number.is_integer() else None
-
-
 def _path(row: Row, column: str, task_type: TaskType, problems: Problems) -> str:
     """The path relative to the train folder; "" where it is missing or leaves that folder, which is reported."""
     text = _required(row, column, task_type, problems)
@@ -208,7 +194,8 @@ def _points(row: Row, shape: Shape, rules: TargetRules, left_out: list[Row], pro
         point, empty = read_point(text), is_empty_point(text)
         if (empty and rules.missing_point == "empty") or (point is not None and point == rules.missing_point):
             left_out.append(row)
-            problems.row_warning(row, column, _LEFT_OUT, f"missing {task_name(row)}")
+            message = "is a missing point (data.missing_point), so the case is left out"
+            problems.row_warning(row, column, message, f"missing {task_name(row)}")
             return None
         if point is not None:
             points.append(point)
@@ -222,6 +209,3 @@ def _points(row: Row, shape: Shape, rules: TargetRules, left_out: list[Row], pro
         message = f"is filled, but num_classes is {count}, so only {count} point(s) of task {task_name(row)} are used"
         problems.row_warning(row, beyond, f"{message}; num_classes is the number of points", f"beyond {task_name(row)}")
     return tuple(points) if len(points) == count else None
-
-
-_LEFT_OUT = "is a missing point (data.missing_point), so the case is left out"

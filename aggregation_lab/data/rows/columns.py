@@ -1,4 +1,4 @@
-"""What the columns of a CSV are, however their names are written; and what is said of the others."""
+"""Which columns a CSV has, in any spelling of their names, and what is reported of the others."""
 
 import difflib
 import re
@@ -12,16 +12,9 @@ COMMON_COLUMNS = ("task_id", "task_name", "image_path")
 SUBJECT_COLUMN = "subject_id"
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 
-_COLUMNS = (
-    *COMMON_COLUMNS,
-    "num_classes",
-    "mask_path",
-    "mask",
-    *BOX_COLUMNS,
-    SUBJECT_COLUMN,
-)
+_COLUMNS = (*COMMON_COLUMNS, "num_classes", "mask_path", "mask", *BOX_COLUMNS, SUBJECT_COLUMN)
 _BOXES = ("bbox", "box", "boundingbox", "bboxes", "xyxy", "xywh")  # four numbers in one column
-_BESIDE = frozenset({"height", "width", "filepath", ""})  # of the challenge, and a table's index: never needed
+_IGNORED = frozenset({"height", "width", "filepath", ""})  # of the challenge, and a table's index: never needed
 _PATIENT = ("patientid", "patient", "subject", "participantid", "participant")  # these surely name the patient
 _PATIENT_WORDS = ("patient", "subject", "participant", "患者", "病人", "受试者")
 _MAYBE_PATIENT = re.compile(
@@ -40,7 +33,7 @@ _OTHER_NAMES = {
     "x_max": ("xmax", "x2", "right"),
     "y_max": ("ymax", "y2", "bottom"),
 }
-"""Names that other tools give a column: suspected where the column is missing, never read unasked."""
+"""Names that other tools give a column: suggested where the column is missing, never read as it."""
 
 
 @dataclass(frozen=True)
@@ -120,17 +113,18 @@ def _read_patient(index_of: dict[str, int], others: dict[str, int], name: str, l
         index_of[SUBJECT_COLUMN] = others.pop(sure)
         problems.warning(name, line, sure, f"is read as {SUBJECT_COLUMN}; rename it if it does not tell the patient")
         return
-    maybe = [other for form, other in by_form.items() if _may_be_patient(form)]
+    maybe = [
+        other
+        for form, other in by_form.items()
+        if difflib.SequenceMatcher(None, form, "subjectid").ratio() > 0.75
+        or _MAYBE_PATIENT.fullmatch(form)
+        or any(word in form for word in _PATIENT_WORDS)
+    ]
     if maybe:
         message = f"may tell the patient, and is not used; rename it to {SUBJECT_COLUMN} if it does"
         problems.warning(name, line, ", ".join(maybe), message)
         for other in maybe:
             del others[other]
-
-
-def _may_be_patient(form: str) -> bool:
-    near = difflib.SequenceMatcher(None, form, "subjectid").ratio() > 0.75
-    return near or bool(_MAYBE_PATIENT.fullmatch(form)) or any(word in form for word in _PATIENT_WORDS)
 
 
 def _report_others(
@@ -147,13 +141,9 @@ def _report_others(
             other = next(other for other in others if squashed(other) == close[0])
             problems.warning(name, line, other, f"is not used; did you mean {column}?")
             splits.append(other)
-    rest = [other for other in others if other not in splits and squashed(other) not in _BESIDE]
+    rest = [other for other in others if other not in splits and squashed(other) not in _IGNORED]
     rest = [other for other in rest if not re.fullmatch(r"unnamed\d+", squashed(other))]
     if rest:
         shown = ", ".join(rest[:20]) + (f" and {len(rest) - 20} more" if len(rest) > 20 else "")
-        problems.note(
-            name,
-            line,
-            None,
-            f"the columns {shown} are not used" if len(rest) > 1 else f"the column {shown} is not used",
-        )
+        message = f"the columns {shown} are not used" if len(rest) > 1 else f"the column {shown} is not used"
+        problems.note(name, line, None, message)

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from aggregation_lab.data.rows.columns import Header, known_column, read_header
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.files import read_bytes
 from aggregation_lab.naming import clean_name
 from aggregation_lab.storage.delimited_text import DELIMITERS, Unreadable, decode, read_records
@@ -20,36 +20,11 @@ UNKNOWN = frozenset(
     {"", "nan", "na", "n/a", "n.a.", "#n/a", "<na>", "nat", "none", "null", "nil", "unknown", "unk", "undefined"}
     | {"missing", "not available", "not known", "-", "--", "\u2013", "\u2014", "_", "?", ".", "/", "未知", "无"}
 )
-"""Cells, in small letters, that say that nothing is known."""
+"""Cells, in small letters, that mean a missing value."""
 
-_EMPTY = frozenset({"", "nan", "NaN"})  # what pandas writes, or leaves, where a source lacks a column
 _PATHS = frozenset({"image_path", "mask_path"})  # kept as written: a file's name may hold any blank
 _NUMBERS = frozenset({"num_classes", "mask", "x_min", "y_min", "x_max", "y_max"})
 _OTHER_TABLES = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".csv.gz", ".csv.zip", ".parquet", ".feather")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One data row of a CSV. `file` is relative to the train folder; `line` is the line an editor shows; `others` are
-    the columns of the file that are not used."""
-
-    file: str
-    line: int
-    cells: dict[str, str]
-    others: tuple[str, ...] = ()
-
-    @property
-    def source(self) -> str:
-        """Name of the CSV without its ending: the challenge keeps one CSV per source data set."""
-        return re.sub(r"\.csv$", "", PurePosixPath(self.file).name, flags=re.IGNORECASE)
-
-    def cell(self, column: str) -> str | None:
-        """Text of the cell, None where the file lacks the column, "" where the cell is empty.
-
-        Any text is a task's name, `nan` too.
-        """
-        text = self.cells.get(column)
-        return "" if text in _EMPTY and column != "task_id" else text
 
 
 def read_rows(train: Path, problems: Problems) -> list[Row]:
@@ -92,7 +67,7 @@ def _read_file(path: Path, name: str, problems: Problems) -> Iterator[Row]:
 
 
 def _content(path: Path, name: str, problems: Problems) -> bytes | None:
-    """The bytes of a file; None, reported, where it is none that can be read."""
+    """The bytes of a file; None, reported, where it cannot be read."""
     try:
         if not path.is_file():  # to open a pipe or a device would wait for ever
             what = "is a folder" if path.is_dir() else "is no regular file, or a link to nothing"
@@ -137,8 +112,6 @@ def _cells(header: Header, cells: Sequence[str], delimiter: str) -> dict[str, st
     kept = {column: text if column in _PATHS and text.strip() else clean_name(text) for column, text in named.items()}
     if delimiter == DELIMITERS[0]:
         return kept
-    return {column: _with_point(text) if column in _NUMBERS else text for column, text in kept.items()}
-
-
-def _with_point(text: str) -> str:
-    return text.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+", text, re.ASCII) else text
+    comma = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+    decimal = {column for column in kept if column in _NUMBERS and comma.fullmatch(kept[column])}
+    return {column: text.replace(",", ".") if column in decimal else text for column, text in kept.items()}

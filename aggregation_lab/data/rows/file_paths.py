@@ -1,7 +1,7 @@
-"""Paths of a CSV that are not written as the files are: read where exactly one file can be meant.
+"""Paths of a CSV that differ from the files' names: read where exactly one file fits.
 
 Other systems write backslashes, another Unicode form, other capitals, a drive or a folder of their own before the
-path; spreadsheets add blanks. What is not certain is an error with the nearest name.
+path; spreadsheets add blanks. An ambiguous path is an error with the nearest name.
 """
 
 import difflib
@@ -16,14 +16,15 @@ from urllib.parse import unquote
 
 from aggregation_lab.data.images.foreign_formats import ending_format, foreign_fault
 from aggregation_lab.data.rows.cases import relative_path
-from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, Row
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.layout import OTHER_PARTS
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.naming import clean_name, strip_all
 from aggregation_lab.tasks import read_type
 
-_HINTS = 20  # nearest names that are looked for: each takes a look at a whole folder
-_LONGEST = 4096  # characters of a path; nearest names of a longer text would be sought for minutes
+_HINTS = 20  # nearest names that are searched, at most: each search reads a whole folder
+_LONGEST = 4096  # characters of a path; the search for a name near a longer text would take minutes
 _NAMES = 5000  # names of a folder that are compared
 
 
@@ -59,14 +60,11 @@ def find_files(train: Path, rows: Sequence[Row], problems: Problems) -> list[Row
     for file, cases in changed.items():
         how = ", ".join(dict.fromkeys(difference for _, _, reading in cases for difference in reading.how))
         row, column, reading = cases[0]
-        count = (
-            f"{len(cases)} paths are not written as their files are named"
-            if len(cases) > 1
-            else ("a path is not written as its file is named")
-        )
+        count = "a path is not written as its file is named"
+        if len(cases) > 1:
+            count = f"{len(cases)} paths are not written as their files are named"
         example = f"{row.cells[column]!r} is read as {reading.text}"
-        message = f"{count} ({how}); first {example}; correct the CSV"
-        problems.warning(file, row.line, column, message)
+        problems.warning(file, row.line, column, f"{count} ({how}); first {example}; correct the CSV")
     return result
 
 
@@ -78,7 +76,7 @@ def _path_columns(row: Row) -> list[str]:
 
 
 class PathReader:
-    """Finds the files of one train folder by what may have been meant."""
+    """Finds the files of one train folder by paths that may be written differently."""
 
     def __init__(self, train: Path):
         self._train = train
@@ -120,7 +118,7 @@ class PathReader:
             return False
 
     def _unusable(self, path: str) -> str:
-        """Why a file that is there cannot be read as an image whatever it holds; "" where it may be one."""
+        """Why an existing file cannot be an image, known without opening it; "" where it may be one."""
         full = self._train / path
         if full.exists() and not full.is_file() and not full.is_dir():  # a pipe or a device would be read for ever
             return f"{path} is no regular file; restore it"
@@ -177,7 +175,7 @@ class PathReader:
         self._hints -= 1
         folder, name = posixpath.split(path)
         wanted, names = fold(name), self._listing(folder)
-        # among numbered files another number is another file, not a slip
+        # among numbered files another number is another file, not a typing error
         same_number = [other for other in list(names)[:_NAMES] if _digits(other) == _digits(wanted)]
         close = [other for other in same_number if other.rsplit(".", 1)[0] == wanted.rsplit(".", 1)[0]]
         close = close or difflib.get_close_matches(wanted, same_number, n=1, cutoff=0.8)
@@ -207,12 +205,10 @@ def _meanings(text: str) -> list[tuple[str, tuple[str, ...]]]:
 def _differences(meant: str, file: str) -> list[str]:
     """How the end of the path that was meant differs from the file's."""
     parts = [part for part in meant.split("/") if part not in ("", ".", "..")]
-    pairs = zip(reversed(parts), reversed(file.split("/")), strict=False)
-    return [_difference(one, other) for one, other in pairs if one != other]
-
-
-def _difference(one: str, other: str) -> str:
-    one, other = unicodedata.normalize("NFC", one), unicodedata.normalize("NFC", other)
-    if one == other:
-        return "Unicode form"
-    return "capitals" if one.casefold() == other.casefold() else "blanks"
+    differences = []
+    for one, other in zip(reversed(parts), reversed(file.split("/")), strict=False):
+        if one != other:
+            one, other = unicodedata.normalize("NFC", one), unicodedata.normalize("NFC", other)
+            same = one.casefold() == other.casefold()
+            differences.append("Unicode form" if one == other else "capitals" if same else "blanks")
+    return differences

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregation_lab.config import yaml_key
-from aggregation_lab.data.rows.csv_rows import UNKNOWN, Row
+from aggregation_lab.data.rows.csv_rows import UNKNOWN
 from aggregation_lab.data.rows.problems import Problems, rule
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.naming import clean_name
 
 

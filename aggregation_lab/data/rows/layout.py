@@ -1,18 +1,18 @@
 """Where the CSV files of a data folder lie; and what to do with a folder in which there are none."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+from aggregation_lab.data.images.foreign_formats import MEDICAL, ending_format
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.problems import Problems
 
-_LOOKED_AT = 5000  # files of an unknown folder that are looked at
+_MOST_FILES = 5000  # files of an unknown folder that are looked at
 OTHER_PARTS = ("val", "valid", "validation", "test")
 """Folders that hold another part of the data, with the same names of files perhaps."""
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-_MEDICAL = {".dcm": "DICOM", ".dicom": "DICOM", ".ima": "DICOM", ".nii": "NIfTI", ".nrrd": "NRRD", ".mha": "MetaImage"}
 _WRITE = "write a CSV with the columns task_id, task_name, num_classes, image_path and the target"
 
 
@@ -23,7 +23,7 @@ def find_train_folder(root: Path) -> Path | None:
 
 
 def report_other_parts(root: Path, train: Path, problems: Problems) -> None:
-    """Say that folders beside, or in, the train folder which hold another part of the data are not read."""
+    """Warn that folders with another part of the data, beside the train folder or in it, are not read."""
     parents = {root, train} if train.name != "train" else {root, train, train.parent}
     parts = sorted({parent / name for parent in parents for name in OTHER_PARTS if (parent / name).is_dir()})
     for part in parts:
@@ -34,34 +34,24 @@ def report_other_parts(root: Path, train: Path, problems: Problems) -> None:
 def advise(root: Path) -> str:
     """One line for a folder without csv_files: what it seems to be, and what to do."""
     wanted = f"is not there; give a folder in the challenge's layout, with train/{CSV_FOLDER}/*.csv"
-    files = list(_walk(root)) if root.is_dir() else []
-    kinds = Counter(_kind(file) for file in files)
+    files = list(islice(_walk(root), _MOST_FILES)) if root.is_dir() else []
+    pictures = any(os.path.splitext(file.lower())[1] in _PICTURES for file in files)
+    formats = set(map(ending_format, files))
     tables = sorted({os.path.dirname(file) for file in files if file.lower().endswith(".csv")})
     if any(part in {"imagesTr", "labelsTr"} for file in files for part in file.split(os.sep)):
         return f"{wanted} (this is nnU-Net's layout: {_WRITE})"
     if tables:
         folder = tables[0] or "this very folder"
         return f"{wanted} (CSV files lie in {folder}: move them there, and write image paths relative to them)"
-    if kinds["picture"] and any(file.lower().endswith(".json") for file in files):
+    if pictures and any(file.lower().endswith(".json") for file in files):
         return f"{wanted} (this holds JSON annotations, as COCO does: {_WRITE})"
-    medical = [kind for kind in dict.fromkeys(_MEDICAL.values()) if kinds[kind]]
-    if medical:
+    if medical := [name for name in MEDICAL if name in formats]:
         return f"{wanted} ({' and '.join(medical)} files are not read: convert them to PNG, then {_WRITE})"
-    return f"{wanted} ({_WRITE})" if kinds["picture"] else wanted
-
-
-def _kind(file: str) -> str:
-    _, suffix = os.path.splitext(file.lower().removesuffix(".gz"))
-    return "picture" if suffix in _PICTURES else _MEDICAL.get(suffix, "")
+    return f"{wanted} ({_WRITE})" if pictures else wanted
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Paths of the first files below `root`, relative to it."""
-    count = 0
+    """Paths of all files below `root`, relative to it."""
     for folder, folders, names in os.walk(root):
         folders.sort()
-        for name in sorted(names):
-            yield os.path.relpath(os.path.join(folder, name), root)
-            count += 1
-            if count == _LOOKED_AT:
-                return
+        yield from (os.path.relpath(os.path.join(folder, name), root) for name in sorted(names))

@@ -1,17 +1,15 @@
-"""Faults of a data folder: each one line, all of them gathered before any is reported."""
+"""Faults of a data folder, each one line, all collected before any is reported."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from aggregation_lab.config import yaml_key
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.errors import DataError
 from aggregation_lab.text import escaped
-
-if TYPE_CHECKING:
-    from aggregation_lab.data.rows.csv_rows import Row
 
 Level = Literal["error", "warning", "note"]
 
@@ -24,8 +22,8 @@ class Problem:
     """One fault of a data folder.
 
     `file` is the path relative to the train folder, or the name of the setting at fault; `row` is the line an editor
-    shows; `message` says what was found and what to do. Errors make a folder unusable, warnings do not; a note says
-    what was left aside without harm.
+    shows; `message` says what is wrong and what to do. Errors make a folder unusable, warnings do not; a note says
+    what is ignored without harm.
     """
 
     file: str
@@ -43,7 +41,7 @@ class Problem:
 
 
 class Problems:
-    """Gathers problems in the order they are found; a problem found twice counts once.
+    """Collects problems in order; a repeated problem counts once.
 
     Rows of one file with the same fault share a line: a column of wrong paths is one fault, not ten thousand. Two
     faults are the same where `kind` is, or where their messages have the same words, numbers and paths left out.
@@ -58,10 +56,10 @@ class Problems:
     def warning(self, file: str, row: int | None, field: str | None, message: str, kind: str = "") -> None:
         self._problems[Problem(file, row, field, message, "warning")] = kind
 
-    def row_error(self, row: "Row", field: str, message: str, kind: str = "") -> None:
+    def row_error(self, row: Row, field: str, message: str, kind: str = "") -> None:
         self.error(row.file, row.line, field, message, kind)
 
-    def row_warning(self, row: "Row", field: str, message: str, kind: str = "") -> None:
+    def row_warning(self, row: Row, field: str, message: str, kind: str = "") -> None:
         self.warning(row.file, row.line, field, message, kind)
 
     def note(self, file: str, row: int | None, field: str | None, message: str) -> None:

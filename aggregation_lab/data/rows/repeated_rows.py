@@ -1,4 +1,4 @@
-"""Rows that say again what another row has said: they count once."""
+"""Rows that repeat another row: they count once."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from aggregation_lab.data.rows.problems import Problems, lines
 
 
 def without_repeats(cases: Sequence[Case], problems: Problems) -> list[Case]:
-    """The cases, each once: same task, files and target are one case, wherever they stand.
+    """The cases, each once: rows with the same task, files and target are one case, in all CSVs.
 
     Says, per CSV, which rows repeat others, and where all of them do, of which CSV it is a copy. Of two CSVs with the
     same rows the one with the shorter name is kept: `x.csv`, not `x (1).csv`.

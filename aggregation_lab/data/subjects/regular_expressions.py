@@ -27,7 +27,7 @@ class Expression:
             raise ValueError(f"has {len(text)} characters; a regular expression has {LONGEST} at most")
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # what `re` will read otherwise one day, such as [[a]
+                warnings.simplefilter("error")  # syntax that a later `re` will read differently, such as [[a]
                 re.compile(text)
             self._pattern = regex.compile(text)
         except (re.error, regex.error, OverflowError, RecursionError, Warning) as error:

@@ -1,8 +1,8 @@
 """The `subject_id` column: which cells name a patient, and which cells name the same one.
 
 One rule for every CSV of a folder. Blanks around an id, capitals, and what spreadsheets do to whole numbers mean
-nothing: `3`, `3.0` and `003` are one subject, as are `P1` and `p1`. A cell that says that the patient is not known
-(empty, NA, unknown, - ...) names none. The same id in two CSVs is the same subject: two patients who share an id by
+nothing: `3`, `3.0` and `003` are one subject, as are `P1` and `p1`. A cell for a missing value (empty, NA, unknown,
+- ...) names none. The same id in two CSVs is the same subject: two patients who share an id by
 accident make the split coarser, one patient under two ids would leak.
 """
 
@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aggregation_lab.data.rows.columns import SUBJECT_COLUMN
-from aggregation_lab.data.rows.csv_rows import UNKNOWN, Row
+from aggregation_lab.data.rows.csv_rows import UNKNOWN
 from aggregation_lab.data.rows.problems import Problems, lines
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.naming import clean_name
 
 _LONG_NUMBER = re.compile(r"\d(\.\d+)?e\+?\d+", re.ASCII)  # 1.2E+11: a spreadsheet has thrown digits away
@@ -20,7 +21,7 @@ _LONG_NUMBER = re.compile(r"\d(\.\d+)?e\+?\d+", re.ASCII)  # 1.2E+11: a spreadsh
 
 @dataclass
 class SubjectIds:
-    """Subject of each image that has one in the column, by path, and what has to be said about the ids."""
+    """Subject of each image that has one in the column, by path, and warnings about the ids."""
 
     of_image: dict[str, str] = field(default_factory=dict)
     _spellings: dict[str, set[str]] = field(default_factory=dict)
@@ -31,7 +32,7 @@ class SubjectIds:
         subject = "" if text is None else subject_key(text)
         if text is None or not subject:
             return
-        spelling = _without_fraction(clean_name(text))
+        spelling = re.sub(r"^(\d+)\.0+$", r"\1", clean_name(text), flags=re.ASCII)
         if self.of_image.setdefault(image, subject) != subject:
             other = min(self._spellings[self.of_image[image]])
             message = f"is {spelling} but another row of {image} has {other}"
@@ -43,7 +44,7 @@ class SubjectIds:
         return min(self._spellings[subject], key=lambda text: (len(text), text))
 
     def report_spellings(self, problems: Problems) -> None:
-        """Say which ids are one subject in spite of how they are written, and which may be one and are not."""
+        """Warn of ids of one subject in several spellings, and of ids that may be one subject and count as two."""
         several = [sorted(spellings) for _, spellings in sorted(self._spellings.items()) if len(spellings) > 1]
         if several:
             more = f" and {len(several) - 1} more such" if len(several) > 1 else ""
@@ -51,7 +52,9 @@ class SubjectIds:
             problems.warning("subjects", None, SUBJECT_COLUMN, message)
         close: dict[str, list[str]] = {}
         for subject in sorted(self._spellings):
-            close.setdefault(_looks(subject), []).append(self.name(subject))
+            # one sign for all separators, and no zeros before a number
+            plain = re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\s_.\-]+", "-", subject), flags=re.ASCII)
+            close.setdefault(plain, []).append(self.name(subject))
         doubtful = [names for names in close.values() if len(names) > 1]
         if doubtful:
             more = f" and {len(doubtful) - 1} more such" if len(doubtful) > 1 else ""
@@ -60,11 +63,6 @@ class SubjectIds:
             )
             advice = "write the id in one way if they are one, or the same patient leaks"
             problems.warning("subjects", None, SUBJECT_COLUMN, f"{message} patients; {advice}")
-
-
-def _looks(subject: str) -> str:
-    """The id with one sign for all that parts it, and without zeros before a number."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\s_.\-]+", "-", subject), flags=re.ASCII)
 
 
 def subject_key(text: str) -> str:
@@ -76,17 +74,19 @@ def subject_key(text: str) -> str:
     return whole[1] if whole else plain
 
 
-def _without_fraction(text: str) -> str:
-    return re.sub(r"^(\d+)\.0+$", r"\1", text, flags=re.ASCII)
-
-
 def report_unknown(rows: Iterable[Row], problems: Problems) -> None:
-    """Say once per CSV how many rows of a `subject_id` column name no subject, and which ids are cut numbers."""
-    for file, members in _by_file(rows).items():
+    """Warn once per CSV of rows of a `subject_id` column that name no subject, and of ids that are cut numbers."""
+    files: dict[str, list[Row]] = {}
+    for row in rows:
+        if SUBJECT_COLUMN in row.cells:
+            files.setdefault(row.file, []).append(row)
+    for file, members in files.items():
         unknown = [row for row in members if not subject_key(row.cells[SUBJECT_COLUMN])]
         if unknown:
             written = sorted({row.cells[SUBJECT_COLUMN] for row in unknown} - {""})
-            shown = ", ".join(map(repr, written[:5])) + (" or empty" if any(_empty(row) for row in unknown) else "")
+            shown = ", ".join(map(repr, written[:5])) + (
+                " or empty" if any(not row.cells[SUBJECT_COLUMN] for row in unknown) else ""
+            )
             count = f"{len(unknown)} of {len(members)} rows name no subject ({shown.removeprefix(' or ')})"
             so = "each such image counts as a subject of its own unless a rule finds one in its name"
             problems.warning(file, unknown[0].line, SUBJECT_COLUMN, f"{count}; {so}")
@@ -99,20 +99,8 @@ def report_unknown(rows: Iterable[Row], problems: Problems) -> None:
             problems.warning(file, cut[0].line, SUBJECT_COLUMN, message)
 
 
-def _empty(row: Row) -> bool:
-    return not row.cells[SUBJECT_COLUMN]
-
-
-def _by_file(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    files: dict[str, list[Row]] = {}
-    for row in rows:
-        if SUBJECT_COLUMN in row.cells:
-            files.setdefault(row.file, []).append(row)
-    return files
-
-
 def report_shared(of_image: Mapping[str, str], folder_of: Mapping[str, str], problems: Problems) -> None:
-    """Say which ids stand in more than one source folder."""
+    """Warn of ids that occur in more than one source folder."""
     folders: dict[str, set[str]] = {}
     for image, subject in of_image.items():
         folders.setdefault(subject, set()).add(folder_of[image])
@@ -130,7 +118,7 @@ def report_shared(of_image: Mapping[str, str], folder_of: Mapping[str, str], pro
 def report_unlisted(
     of_image: Mapping[str, str], folder_of: Mapping[str, str], unlisted: Iterable[str], problems: Problems
 ) -> None:
-    """Say which source folders have `unlisted` images, of CSVs without the column, beside images with an id."""
+    """Warn of source folders with `unlisted` images, of CSVs without the column, beside images with an id."""
     listed = {folder_of[image] for image in of_image}
     bare: dict[str, list[str]] = {}
     for image in sorted(set(unlisted) - set(of_image)):

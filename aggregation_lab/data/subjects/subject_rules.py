@@ -3,11 +3,10 @@
 A rule is a name pattern such as `HC18*` and a regular expression. The pattern is compared with the names that go
 with an image's source folder: the folder itself, the CSVs and the tasks that use it. Where it fits, the expression is
 searched in the image's path relative to the train folder; its first group, or the whole match, is the subject.
-Names are looked up per folder, so an image has one subject whatever task uses it. Images of one rule with the same
-text are one subject wherever they lie, because FETAL_PLANES patients appear in two folders of the challenge. So are
-images with the same `subject_id`, see `subject_ids`: two patients that share an id by accident
-only make the split coarser, one patient under two subjects would leak. Ids that are mere numbers in several folders
-want the folder's name before them.
+Names are looked up per folder, so an image has the same subject in every task. Images of one rule with the same text
+are one subject in all folders, because FETAL_PLANES patients appear in two folders of the challenge. So are images with
+the same `subject_id`, see `subject_ids`. Ids that are plain numbers in several folders need the folder's name before
+them.
 """
 
 import re
@@ -17,14 +16,14 @@ from fnmatch import fnmatchcase
 
 from aggregation_lab.data.rows.cases import Case, relative_path
 from aggregation_lab.data.rows.columns import SUBJECT_COLUMN
-from aggregation_lab.data.rows.csv_rows import Row
 from aggregation_lab.data.rows.problems import Problems
+from aggregation_lab.data.rows.row import Row
 from aggregation_lab.data.subjects.regular_expressions import Expression
 from aggregation_lab.data.subjects.subject_ids import SubjectIds, report_shared, report_unknown, report_unlisted
 
 BEFORE_LAST_UNDERSCORE = r"([^/]+)_[^/_]*$"
 
-_LISTED = "subject_id/"  # stands before the ids of the column, as a rule's name before its texts
+_LISTED = "subject_id/"  # prefix of the ids of the column, as a rule's name is of its texts
 
 _TYPE_FOLDERS = frozenset({"Classification", "Segmentation", "Detection", "Regression"})
 _COUNT_FOLDERS = frozenset({"One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"})
@@ -58,7 +57,7 @@ CHALLENGE_RULES = (
     SubjectRule("gallbladder", ("Gallbladder*",), re.compile(BEFORE_LAST_UNDERSCORE)),
     SubjectRule("lung", ("lung", "lung_2cls", "lung_disease_3cls"), re.compile(BEFORE_LAST_UNDERSCORE)),
 )
-"""What is known of the challenge's file names. The first rule that fits a folder and finds a text holds."""
+"""Rules for the challenge's file names. The first one that fits a folder and finds a text is used."""
 
 
 def source_folder(image: str) -> str:
@@ -92,7 +91,7 @@ def assign_subjects(
     and what had to be decided about the ids.
     """
     names, listed = _read_names(rows, problems)
-    rules = tuple(rule for rule in rules if _ends(rule, names, problems))
+    rules = tuple(rule for rule in rules if _searches_end(rule, names, problems))
     for rule in rules:
         fitting = [image for image in sorted(names) if rule.fits(names[image])]
         if not fitting:
@@ -111,8 +110,8 @@ def assign_subjects(
     return result
 
 
-def _ends(rule: SubjectRule, names: Mapping[str, Iterable[str]], problems: Problems) -> bool:
-    """Whether the searches of a rule come to an end; one that takes too long is reported."""
+def _searches_end(rule: SubjectRule, names: Mapping[str, Iterable[str]], problems: Problems) -> bool:
+    """Whether the searches of a rule end in time; one that takes too long is reported."""
     image = ""
     try:
         for image in sorted(names):

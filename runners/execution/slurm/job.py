@@ -3,8 +3,8 @@
 How Slurm ends a job, as seen with Slurm 22.05 and submitit 1.5: at the time limit's approach (90 s before) it sends
 SIGUSR2, at scancel, preemption and requeue SIGCONT and SIGTERM, and SIGKILL after the cluster's KillWait (30 s by
 default). Every process of the job gets them, workers too. submitit takes SIGUSR2 as the order to queue again and
-ignores SIGTERM; here both stop the workers after their step, with checkpoints and released claims, and only then is
-submitit let at SIGUSR2. A job that Slurm itself queues again starts from the same pickle; what is done the store knows.
+ignores SIGTERM; here both stop the workers after their step, with checkpoints and released claims, and only then does
+submitit handle SIGUSR2. A job that Slurm itself queues again starts from the same pickle; the store knows what is done.
 """
 
 import signal
@@ -75,7 +75,7 @@ class ArrayJob:
         return DelayedSubmission(self)
 
     def _work(self, signals: Sequence[int]) -> bool:
-        """Train what is to be had. Returns whether a signal came before the end."""
+        """Train until no run is left. Returns whether a signal came before the end."""
         console, store, given_up = Terminal(width=140), self.folder.runs, set[str]()
         study, options = self.folder.read_study(), GridOptions(self.jobs, device=self.config.device)
         devices = worker_devices(study, device_type(self.config.device), options, console)
@@ -92,13 +92,13 @@ class ArrayJob:
         try:
             collect(self.folder, self.folder.read_plan())
         except AgglabError as error:
-            say(console, f"tables not updated: {error}")  # whoever calls run-grid or scores next writes them
+            say(console, f"tables not updated: {error}")  # the next run-grid or scores writes them
         return False
 
     def _open_runs(self, store: RunStore, given_up: set[str]) -> list[PlannedRun]:
-        """Runs that are ordered and that nobody has taken, most expensive first. Orders may have come meanwhile.
+        """Ordered runs that nobody has claimed, most expensive first; orders are read each time.
 
-        With `fail_fast` none, once one has failed; else those too that others have claimed, to see them fail.
+        With `fail_fast` none, once one has failed, and before that also claimed runs, to see them fail.
         """
         plan, ordered = self.folder.read_plan(), read_orders(self.folder) - given_up
         runs = learn(store, plan).largest_first(run for run in plan if run.id in ordered)

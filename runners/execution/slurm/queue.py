@@ -1,4 +1,4 @@
-"""What an output folder has with the cluster: jobs in its queue, their logs, and which runs they are to train."""
+"""The jobs of an output folder: those in the cluster's queue, their logs, and the runs that they are to train."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ WAITING = ("PD", "RD", "RF", "RH", "RQ", "SE")
 
 @dataclass(frozen=True)
 class Queue:
-    """Jobs of an output folder that the cluster still has, counted by array; what keeps the waiting ones."""
+    """Jobs of an output folder that the cluster still has, counted by array, and why some wait."""
 
     running: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def log_file(folder: StudyFolder, job: str) -> Path:
 
 
 def last_message(folder: StudyFolder) -> str:
-    """What to say to a user who stops watching."""
+    """The last line for a user who stops watching."""
     left = jobs_left(folder)
     stop = f"the jobs go on: `scancel {' '.join(left.arrays)}` stops them, " if left and left.jobs else ""
     return f"no longer watching; {stop}the same command watches again"

@@ -26,7 +26,7 @@ from runners.store.study_folder import StudyFolder
 NUMBERS = ("tasks", "hours", "gpus", "cpus", "memory_gb")
 """Fields of the section that take a number."""
 NO_END = 1_000_000
-"""So often may a job reach its time limit and queue again; submitit's own limit is 3, too few for a study of days."""
+"""Times that a job may reach its time limit and queue again; submitit's default of 3 is too few for a study of days."""
 
 
 def check_available() -> None:
@@ -128,7 +128,7 @@ def submit(study: Study, job: ArrayJob, width: int) -> None:
     executor = SlurmExecutor(job.folder.slurm, max_num_timeout=NO_END)
     executor.update_parameters(**parameters(study.slurm, study.name))
     try:
-        # Called from inside a job, that job's own settings must not leak into the array.
+        # Called from inside a job, that job's settings must not leak into the array.
         with clean_env(), contextlib.redirect_stderr(io.StringIO()), executor.batch():
             for _ in range(width):
                 executor.submit(job)

@@ -230,7 +230,7 @@ def test_transparency_is_laid_on_black(tmp_path: Path) -> None:
     root = labelled(tmp_path / "data")
     write_file(root, "im00", encoded(layers, "PNG"))
     (warning,) = problems(root, "warning")
-    assert "im00 has pixels that shine through" in warning
+    assert "im00 has transparent pixels" in warning
     pixels = cached(read_dataset(root), tmp_path)[0]
     assert pixels[:8].max() == 0 and (pixels[16:] == expected()[0, 16:]).all()
 

@@ -184,7 +184,7 @@ REFUSED: dict[str, tuple[Callable[[int], bytes], str]] = {
     ),
     "in the alpha channel": (
         lambda number: encoded(np.dstack([np.full((HEIGHT, WIDTH), 255, np.uint8)] * 3 + [binary(255)(number)]), "PNG"),
-        "shine through",
+        "transparen",
     ),
     "a stack": (
         lambda number: encoded(
@@ -327,4 +327,4 @@ def test_masks_that_cannot_be_read_lead_to_no_other_remark(tmp_path: Path) -> No
     black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     root = masked(tmp_path / "data", lambda number: encoded(np.dstack([black, binary(255)(number)]), "PNG"))
     (line,) = problems(root, "error")
-    assert "shine through" in line and not problems(root, "warning")
+    assert "transparen" in line and not problems(root, "warning")

@@ -1,4 +1,4 @@
-"""Patients: what the column `subject_id` and its like say, and what is told where nobody is known."""
+"""Patients: what the column `subject_id` and its like say, and what is reported where no patient is known."""
 
 import io
 import re
@@ -22,9 +22,9 @@ def test_a_column_that_surely_tells_the_patient_is_read(tiny_data: Path, title: 
     dataset = read_dataset(tiny_data)
     kinds = dataset.cases[dataset.cases["task"] == "tiny_kind"]
     assert set(kinds["subject"]) == {f"subject_id/p{number}" for number in range(8)}
-    told = [str(warning) for warning in dataset.warnings]
-    assert len(told) == (0 if squashed(title) == "subjectid" else 2)
-    assert all("is read as subject_id" in line for line in told)
+    report = [str(warning) for warning in dataset.warnings]
+    assert len(report) == (0 if squashed(title) == "subjectid" else 2)
+    assert all("is read as subject_id" in line for line in report)
 
 
 UNKNOWN = ["", "nan", "NA", "n/a", "None", "null", "unknown", "Unknown ", "-", "?", "\u2014"]
@@ -42,7 +42,7 @@ def test_a_cell_that_names_no_subject_makes_none(tiny_data: Path, tiny_dataset: 
 
 
 def test_spellings_of_one_id(tiny_data: Path) -> None:
-    """Whole numbers with a fraction or zeros before them, capitals and blanks: one subject, which is told once."""
+    """Whole numbers with a fraction or zeros before them, capitals and blanks: one subject, reported once."""
     ids = ["3", "3.0", "003", " 3 ", "P1", "p1", "P1\u00a0", "x-7", "x-7", "8.50"]
     column(FIRST, "subject_id", lambda n: ids[n])(tiny_data)
     column(SECOND, "subject_id", lambda n: f"{n + 100}.0")(tiny_data)
@@ -61,8 +61,8 @@ def test_spellings_of_one_id(tiny_data: Path) -> None:
 
 def test_numbers_that_a_spreadsheet_has_cut_are_told(tiny_data: Path) -> None:
     both(*(column(name, "subject_id", lambda n: f"{n}.2E+11") for name in (FIRST, SECOND)))(tiny_data)
-    told = list(map(str, read_dataset(tiny_data).warnings))
-    assert len(told) == 2 and all("cut long numbers" in line for line in told)
+    report = list(map(str, read_dataset(tiny_data).warnings))
+    assert len(report) == 2 and all("cut long numbers" in line for line in report)
 
 
 def test_one_id_in_two_source_folders_is_one_patient_and_told(tiny_data: Path) -> None:
@@ -89,9 +89,9 @@ def validated(root: Path, study: str | None = None) -> str:
 def test_validate_never_says_that_nothing_leaks_where_no_patient_is_known(tiny_data: Path) -> None:
     for name in (SEG, DET, REG):
         (tables(tiny_data) / name).unlink()
-    told = validated(tiny_data)
-    assert "no patient (subject) is known of any image: leakage by patient cannot be excluded" in told
-    assert "leak nothing" not in told and "give a subject_id column" in told
+    report = validated(tiny_data)
+    assert "no patient (subject) is known of any image: leakage by patient cannot be excluded" in report
+    assert "leak nothing" not in report and "give a subject_id column" in report
     both(*(column(name, "subject_id", lambda n, name=name: f"{name[:9]} {n}") for name in (FIRST, SECOND)))(tiny_data)
     assert "the patient (subject) of every image is known" in validated(tiny_data)
 
@@ -103,9 +103,9 @@ def test_validate_names_the_tasks_whose_patients_are_not_known(tiny_data: Path) 
 
 def test_validate_shows_notes_and_counts_warnings(tiny_data: Path) -> None:
     both(column(FIRST, "comment", str), column(DET, "fold", str))(tiny_data)
-    told = validated(tiny_data)
-    assert re.search(r"^note     .*column comment is not used$", told, flags=re.M)
-    assert re.search(r"^warning  .*fold: is not used", told, flags=re.M) and "1 warnings" in told
+    report = validated(tiny_data)
+    assert re.search(r"^note     .*column comment is not used$", report, flags=re.M)
+    assert re.search(r"^warning  .*fold: is not used", report, flags=re.M) and "1 warnings" in report
 
 
 def test_ids_that_may_be_one_are_told_and_stay_apart(tiny_data: Path) -> None:

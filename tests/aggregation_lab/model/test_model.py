@@ -244,11 +244,11 @@ def test_checkpoint_of_another_size_is_refused(tmp_path):
 
 
 def test_checkpoint_cannot_run_code(tmp_path):
-    class Evil:
+    class Malicious:
         def __reduce__(self):
             return (open, (str(tmp_path / "ran"), "w"))
 
-    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    torch.save({"model": Malicious()}, tmp_path / "evil.pt")
     with pytest.raises(ModelError, match="not a checkpoint of weights"):
         build_encoder(TINY, weights=str(tmp_path / "evil.pt"))
     assert not (tmp_path / "ran").exists()

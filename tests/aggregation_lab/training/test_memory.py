@@ -138,10 +138,10 @@ def test_scores_do_not_depend_on_when_memory_ran_out(study, tmp_path, memory_for
     assert [done(tmp_path / name)["micro_batch"] for name in ("never", "from the start", "later")] == [8, 2, 2]
     lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("step")]
     assert lines == [
-        "step 0: out of memory with 8 images at a time, goes on with 4",
-        "step 0: out of memory with 4 images at a time, goes on with 2",
-        "step 5: out of memory with 8 images at a time, goes on with 4",
-        "step 5: out of memory with 4 images at a time, goes on with 2",
+        "step 0: out of memory with 8 images at a time, continues with 4",
+        "step 0: out of memory with 4 images at a time, continues with 2",
+        "step 5: out of memory with 8 images at a time, continues with 4",
+        "step 5: out of memory with 4 images at a time, continues with 2",
     ]
     expected = tables(tmp_path / "never")
     for name in ("from the start", "later"):
@@ -188,9 +188,9 @@ def test_prediction_and_trunk_go_in_pieces_too(study, tmp_path, memory_for, monk
     memory_for(2, after=10**6)
     monkeypatch.setattr(M2DINO, "trunk", limited)
     train_run(spec, *study[:2], cache, tmp_path / "short", threads=1)
-    said = capfd.readouterr().out
-    assert "frozen trunk: out of memory with 16 images at a time, goes on with 8" in said
-    assert "prediction of tiny_kind: out of memory with 4 images at a time, goes on with 2" in said
+    output = capfd.readouterr().out
+    assert "frozen trunk: out of memory with 16 images at a time, continues with 8" in output
+    assert "prediction of tiny_kind: out of memory with 4 images at a time, continues with 2" in output
     assert done(tmp_path / "short")["micro_batch"] == BATCH
     monkeypatch.undo()
     train_run(spec, *study[:2], cache, tmp_path / "plenty", threads=1)

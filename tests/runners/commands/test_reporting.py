@@ -66,23 +66,23 @@ def test_analyze_works_on_the_least_there_can_be(source, scores, tmp_path, capsy
         source = tmp_path / "bare.csv"
         bare.to_csv(source, index=False)
     assert agglab("analyze", source, "--to", tmp_path / "report") == 0
-    said = capsys.readouterr().out
-    assert "no cases" in said.lower() and (tmp_path / "report" / "index.html").is_file()
+    output = capsys.readouterr().out
+    assert "no cases" in output.lower() and (tmp_path / "report" / "index.html").is_file()
 
 
 def test_recommend_advises_or_abstains(scores, capsys):
     assert agglab("recommend", scores, "--n-train", 500, "--type", "segmentation") == 0
-    said = capsys.readouterr().out
-    assert "AU: a new task gains with a chance of " in said and "95 % interval" in said
-    assert "loses more than the margin with " in said
+    output = capsys.readouterr().out
+    assert "AU: a new task gains with a chance of " in output and "95 % interval" in output
+    assert "loses more than the margin with " in output
     assert agglab("recommend", scores, "--n-train", 10_000_000, "--type", "segmentation") == 0
     assert "undecided" in capsys.readouterr().out
 
 
 def test_power_names_every_task(scores, capsys):
     assert agglab("power", scores) == 0
-    said = capsys.readouterr().out
-    assert all(f"task0{number}" in said for number in range(6))
+    output = capsys.readouterr().out
+    assert all(f"task0{number}" in output for number in range(6))
 
 
 def test_a_table_of_another_schema_is_one_line(folder, tmp_path, capsys):
@@ -93,8 +93,8 @@ def test_a_table_of_another_schema_is_one_line(folder, tmp_path, capsys):
         old.replace_schema_metadata({**old.schema.metadata, b"agglab_schema": b"0"}), mixed / "cases.parquet"
     )
     assert agglab("report", mixed) == 1
-    said = capsys.readouterr().err
-    assert "cases.parquet: has schema 0, this version reads 1" in said and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert "cases.parquet: has schema 0, this version reads 1" in output and output.count("\n") == 1
     assert not (mixed / "report").exists()
 
 
@@ -116,8 +116,8 @@ def test_faults_are_one_line(fault, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words, expected = FAULTS[fault]
     assert agglab(*words) in (1, 2)
-    said = capsys.readouterr().err
-    assert expected in said and said.count("\n") == 1 and said.startswith("agglab: ")
+    output = capsys.readouterr().err
+    assert expected in output and output.count("\n") == 1 and output.startswith("agglab: ")
 
 
 def test_sizes_below_one_are_refused(scores, capsys):

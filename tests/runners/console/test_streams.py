@@ -57,11 +57,11 @@ if __name__ == "__main__":
     from rich.console import Console
     from tests import fake_engine
     from tests.tiny import planned
-    from runners.console.streams import lasting
+    from runners.console.streams import robust_streams
     from runners.execution.pool import run_pool
     from runners.execution.progress import GridDisplay
     runs, out = [planned(name, steps=5) for name in {names!r}], Path({out!r})
-    with lasting():
+    with robust_streams():
         with GridDisplay(runs, Console(), lambda: None) as progress:
             print("begins", flush=True)
             run_pool(runs, fake_engine.config(out), progress, devices=[None])
@@ -88,13 +88,13 @@ def test_a_terminal_that_is_gone_stops_the_grid_in_order(tmp_path):
     runs = [planned(name, steps=5) for name in ("held", "two")]
     store = StudyFolder(out).runs
     process = subprocess.Popen(["bash", "-c", f"exec env {command}"], stdout=subprocess.PIPE, start_new_session=True)
-    wait_for(lambda: fake_engine.stays(store.folder(runs[0])))
+    wait_for(lambda: fake_engine.is_held(store.folder(runs[0])))
     process.stdout.close()
     os.killpg(process.pid, signal.SIGHUP)  # as a terminal does it: to the grid and its workers
     assert process.wait(timeout=PATIENCE) == 0
     states = store.present(runs)
     assert {status.state for status in states.values()} == {State.PENDING}
-    fake_engine.let_go(out)
+    fake_engine.release(out)
     grid(runs, out, Witness())
     assert result_of(out, runs[0]) == {"value": undisturbed(runs[0]), "resumes": 1}
     assert fake_engine.trace(out, "end") == [run.id for run in runs]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.chaos import storm
+from tests.chaos import interrupt_repeatedly
 
 
 @pytest.mark.slow
 def test_scores_survive_a_storm(tmp_path):
-    assert storm(tmp_path, interruptions=8, seed=1).total() >= 8
+    assert interrupt_repeatedly(tmp_path, interruptions=8, seed=1).total() >= 8

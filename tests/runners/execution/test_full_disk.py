@@ -31,8 +31,8 @@ PRINTING = """
 import sys
 from pathlib import Path
 from runners.execution.worker_process import output_to
-from runners.console.streams import lasting
-with lasting():
+from runners.console.streams import robust_streams
+with robust_streams():
     with output_to(Path(sys.argv[1])):
         print("lost", flush=True)
     print("after")

@@ -96,8 +96,8 @@ def test_failing_runs_do_not_stop_the_others(tmp_path):
     states = StudyFolder(tmp_path).runs.statuses([raises, crashes, good])
     assert states[crashes.id].state is State.FAILED and states[crashes.id].reason == "ValueError: a bug"
     folder = StudyFolder(tmp_path).runs.folder(crashes)
-    assert "in misbehave" in "".join(json.loads((folder / "error.json").read_text())["traceback"])
-    assert "in misbehave" in (folder / "log.txt").read_text()
+    assert "in fail_or_wait" in "".join(json.loads((folder / "error.json").read_text())["traceback"])
+    assert "in fail_or_wait" in (folder / "log.txt").read_text()
 
 
 def test_tables_that_cannot_be_written_do_not_stop_the_grid(tmp_path):
@@ -143,12 +143,12 @@ def test_fail_fast_leaves_the_rest(tmp_path):
     assert list(outcome.failed) == [runs[0].id] and not outcome.done and not outcome.interrupted
 
 
-def once_it_stays(out, run, number):
+def once_held(out, run, number):
     """What sends this process a signal, once, when the run stays at its step."""
     sent = []
 
     def interrupt():
-        if not sent and fake_engine.stays(StudyFolder(out).runs.folder(run)):
+        if not sent and fake_engine.is_held(StudyFolder(out).runs.folder(run)):
             sent.append(number)
             os.kill(os.getpid(), number)
 
@@ -159,20 +159,20 @@ def once_it_stays(out, run, number):
 def test_stop_signal_ends_cleanly_and_resume_equals(tmp_path, number):
     before = signal.getsignal(number)
     runs = [planned("held"), planned("waits", steps=3)]
-    outcome = grid(runs, tmp_path, Witness(once_it_stays(tmp_path, runs[0], number)))
+    outcome = grid(runs, tmp_path, Witness(once_held(tmp_path, runs[0], number)))
     assert outcome.interrupted and not outcome.done and not outcome.failed
     states = StudyFolder(tmp_path).runs.statuses(runs)
     assert states[runs[0].id].state is State.PENDING and "checkpoint" in states[runs[0].id].reason
     assert states[runs[1].id].state is State.PENDING
     assert signal.getsignal(number) == before
-    fake_engine.let_go(tmp_path)
+    fake_engine.release(tmp_path)
     grid(runs, tmp_path)
     assert result(tmp_path, runs[0]) == {"value": undisturbed(runs[0]), "resumes": 1}
 
 
 def test_a_worker_that_ignores_the_stop_is_killed_after_the_grace(tmp_path):
     run = planned("deaf")
-    outcome = grid([run], tmp_path, Witness(once_it_stays(tmp_path, run, signal.SIGINT)), grace=0.0)
+    outcome = grid([run], tmp_path, Witness(once_held(tmp_path, run, signal.SIGINT)), grace=0.0)
     assert outcome.interrupted and not outcome.failed
     assert StudyFolder(tmp_path).runs.statuses([run])[run.id].state is State.PENDING
 
@@ -194,11 +194,11 @@ def train_robbed(spec, dataset, split, cache, folder, **_):
     raise TrainingError("the folder is gone")
 
 
-def test_workers_that_always_die_with_nothing_in_hand_end_the_grid(tmp_path):
+def test_workers_that_always_die_without_a_run_end_the_grid(tmp_path):
     config, witness = fake_engine.config(tmp_path, load="tests.runners.execution.test_grid:load_unlucky"), Witness()
-    with pytest.raises(AgglabError, match="3 workers in a row ended with exit code 7 with no run in hand"):
+    with pytest.raises(AgglabError, match="3 workers in a row ended with exit code 7 without a run"):
         run_pool([planned("a")], config, witness, devices=[None])
-    assert witness.notes == ["a worker process ended with exit code 7 with no run in hand"] * 2
+    assert witness.notes == ["a worker process ended with exit code 7 without a run"] * 2
 
 
 def test_a_run_whose_folder_was_taken_away_has_not_failed(tmp_path):
@@ -257,12 +257,12 @@ def test_sigkill_of_the_grid_ends_its_workers_and_resume_equals(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, script], env=environment)
     store = StudyFolder(out).runs
-    wait_for(lambda: all(fake_engine.stays(store.folder(run)) for run in runs))
+    wait_for(lambda: all(fake_engine.is_held(store.folder(run)) for run in runs))
     assert {status.state for status in store.statuses(runs).values()} == {State.RUNNING}
     process.kill()
     process.wait()
     wait_for(lambda: all(status.state is State.PENDING for status in store.statuses(runs).values()))
-    fake_engine.let_go(out)
+    fake_engine.release(out)
     outcome = grid(runs, out, jobs=2)
     assert len(outcome.done) == 2
     assert [result(out, run) for run in runs] == [{"value": undisturbed(run), "resumes": 1} for run in runs]

@@ -208,7 +208,7 @@ def test_a_job_at_work_stops_at_the_failure_of_another(array):
     store = job.folder.runs
 
     def fail():
-        wait_for(lambda: fake_engine.stays(store.folder(held)))
+        wait_for(lambda: fake_engine.is_held(store.folder(held)))
         record_failure(store.folder(other), "nan")
         claim.__exit__()
 
@@ -297,7 +297,7 @@ class Observed:
         return wait_for(look, pause=0.1)
 
     def wait_for_jobs(self, numbers):
-        """Jobs of these numbers in their array that have a run in hand, as soon as there are any."""
+        """Jobs of these numbers in their array that train a run, as soon as there are any."""
 
         def found():
             running = [status.job for status in self.statuses().values() if status.state is State.RUNNING]

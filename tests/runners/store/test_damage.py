@@ -82,7 +82,7 @@ HEALED = {
     "scores.parquet": "",
     "manifest.json": "",
 }
-"""What is said when the same command finds a file damaged; nothing where it writes the file anew each time, unread."""
+"""The message when the same command finds a file damaged; empty where it writes the file each time, unread."""
 
 
 @pytest.mark.slow
@@ -95,8 +95,8 @@ def test_a_turned_bit_is_healed_by_the_same_command(out, tiny_original, capsys, 
     flip(file, seed)
     code, text, errors = agglab(capsys, *grid(out, tiny_original))
     assert code == 0, errors
-    said = HEALED[pattern].rpartition("*")[2]
-    assert said in text
+    message = HEALED[pattern].rpartition("*")[2]
+    assert message in text
     assert_same(tables(out), before)
     if not pattern.startswith(("cache/scan", "manifest")):
         assert file.read_bytes() == whole or pattern.startswith(("floor", "runs"))

@@ -14,7 +14,7 @@ from rich.console import Console
 from aggregation_lab.errors import AgglabError
 from aggregation_lab.files import write_json
 from aggregation_lab.storage.sealed_json import write_sealed
-from runners.execution.grid import conclude
+from runners.execution.grid import print_outcome
 from runners.store.run_folder import State, Status, claimed, record_failure
 from runners.store.run_store import RunStore, difference
 from runners.store.study_folder import StudyFolder
@@ -134,7 +134,9 @@ def test_only_finished_runs_conclude_well(tmp_path):
     def concluded(state):
         screen = StringIO()
         states = {RUN.id: Status(state, "process 1 on elsewhere")}
-        return conclude(StudyFolder(tmp_path), [RUN], states, {}, Console(file=screen, width=200)), screen.getvalue()
+        return print_outcome(
+            StudyFolder(tmp_path), [RUN], states, {}, Console(file=screen, width=200)
+        ), screen.getvalue()
 
     assert concluded(State.DONE)[0]
     assert not any(concluded(state)[0] for state in State if state is not State.DONE)
