@@ -205,12 +205,13 @@ def test_shared_maps_of_an_image_do_not_depend_on_its_batch():
         assert torch.allclose(together[:1], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_a_head_starts_alike_in_every_unit():
+def test_a_head_and_what_is_shared_start_alike_in_every_unit():
     alone, together = build_m2dino(config(), TASKS[2:3], seed=5), build_m2dino(config(), TASKS, seed=5)
     for one, other in zip(alone.heads["det"].parameters(), together.heads["det"].parameters(), strict=True):
         assert torch.equal(one, other)
-    for one, other in zip(alone.encoder.parameters(), together.encoder.parameters(), strict=True):
-        assert torch.equal(one, other)
+    for part in ("encoder", "image_path", "fusion"):
+        pairs = zip(getattr(alone, part).parameters(), getattr(together, part).parameters(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
