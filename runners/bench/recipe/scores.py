@@ -3,18 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.data.splits.split import draw_split
-from aggregation_lab.floor import floor_prediction
+from aggregation_lab.floor import floor_tables
 from aggregation_lab.run import RunSpec
 from aggregation_lab.scoring import case_rows, score_rows
 from aggregation_lab.tasks import Task
-from aggregation_lab.training.batches import TaskCases
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.evaluation import Evaluator
 from aggregation_lab.training.objective import Objective
@@ -39,12 +36,15 @@ def recipe(setting: Setting) -> Table:
     file, data = write_bench_study(setting)
     study, dataset = read_study_file(file), read_dataset(data)
     prepared = Prepared(dataset, draw_split(dataset), open_cache(dataset, setting.size, setting.scratch / "cache"))
-    rows = pd.DataFrame(
-        [
-            {"name": task.name, "type": str(task.type), **_side_by_side(task, prepared, study.model, study.training)}
-            for task in dataset.tasks.values()
-        ]
-    )
+    floors, _ = floor_tables(dataset, prepared.split, 1.0, prepared.cache)
+    found = []
+    for task in dataset.tasks.values():
+        floor = _unit_free(task, floors[floors["task"] == task.name])
+        spec = RunSpec((task,), 1.0, 0, study.model, study.training, data="bench")
+        found.append(
+            {"name": task.name, "type": str(task.type), "floor": floor, **_side_by_side(spec, prepared, floor)}
+        )
+    rows = pd.DataFrame(found)
     means = rows.drop(columns="name").groupby("type", as_index=False).mean()
     every = pd.concat([rows, means.assign(name="mean, " + means["type"])])
     better = every[[UNET, RESNET]].max(axis=1)
@@ -62,20 +62,19 @@ def _cells(row: pd.Series) -> tuple[Cell, ...]:
     return (str(row["name"]), *("" if pd.isna(figure) else float(figure) for figure in figures))
 
 
-def _side_by_side(task: Task, prepared: Prepared, model: ModelConfig, training: TrainingConfig) -> dict[str, float]:
-    """Test scores minus the floor's, and seconds of training, of every model that there is for the task."""
-    spec = RunSpec((task,), 1.0, 0, model, training, data="bench")
+def _side_by_side(spec: RunSpec, prepared: Prepared, floor: float) -> dict[str, float]:
+    """Test scores minus the floor's, and seconds of training, of every model that there is for the spec's one task."""
+    (task,) = spec.tasks
     trainers = {OURS: _trainer(spec, prepared)}
     for name, plain in plain_models(task).items():
         trainers[name] = _trainer(spec, prepared)
         put_into(trainers[name], plain)
-    test = trainers[OURS].test_cases[0]
-    floor = floor_prediction(task, trainers[OURS].train_cases[0].cases, prepared.cache)
-    root = prepared.dataset.root
-    found = {"floor": unit_free_score(test, np.repeat(floor[None], len(test), axis=0), root)}
+    found = {}
     for name, trainer in trainers.items():
         trainer.train(lambda progress: None, checkpoint_seconds=float("inf"))
-        found[name] = unit_free_score(test, trainer.evaluator.predict(test).values, root) - found["floor"]
+        (test,) = trainer.test_cases
+        rows = case_rows(task, test.cases, trainer.evaluator.predict(test).values, prepared.dataset.root)
+        found[name] = _unit_free(task, score_rows(task, rows)) - floor
         found[f"{name} s"] = trainer.ledger.train_seconds
     return found
 
@@ -94,7 +93,7 @@ def put_into(trainer: Trainer, plain: PlainModel) -> None:
     trainer.objective.loss_of = dict.fromkeys(trainer.tasks, plain.loss)
 
 
-def unit_free_score(cases: TaskCases, values: np.ndarray, root: Path) -> float:
-    """The unit-free score of normalised predictions, one per case, in pixels of the original images."""
-    scores = score_rows(cases.task, case_rows(cases.task, cases.cases, values, root)).set_index("metric")["value"]
-    return float(scores.get("score", scores[cases.task.type.primary.name]))
+def _unit_free(task: Task, scores: pd.DataFrame) -> float:
+    """The unit-free score among rows of a score table: `score`, or the primary metric where that is unit-free."""
+    values = scores.set_index("metric")["value"]
+    return float(values.get("score", values[task.type.primary.name]))
