@@ -163,14 +163,14 @@ class ModelConfig(Config):
     weights: str = "random"
     """`random`, `hub` (timm downloads them) or the path of a local checkpoint."""
     moe: MoEConfig = MoEConfig()
-    head_width: int = Field(64, ge=8, le=4096)
-    """Channels inside the heads."""
+    head_width: int = Field(64, ge=8, le=4096, multiple_of=8)
+    """Channels of the maps that all heads read, and inside heads; a multiple of 8, as they are normalised in groups."""
     drop_path: float = Field(0.0, ge=0, lt=1)
     """Stochastic depth rate of the encoder."""
     frozen_blocks: int = Field(0, ge=0, le=1000)
     """How many of the first transformer blocks keep the weights they start with, the patch embedding below them
-    included. Their output is kept on disk once per image, so that runs train the blocks above only. Needs `weights`
-    other than random and `training.augment: false`."""
+    included. Their output is kept on disk once per image, so that runs train only what is above and beside them. Needs
+    `weights` other than random and `training.augment: false`."""
 
     @model_validator(mode="after")
     def _worth_freezing(self) -> "ModelConfig":

@@ -1,4 +1,4 @@
-"""M2DINO: one encoder with task-conditioned experts, one spatial feature map, one head per task."""
+"""M2DINO: one encoder with task-conditioned experts, an image path beside it, maps that all share, a head per task."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,7 +13,9 @@ from aggregation_lab.errors import ModelError
 from aggregation_lab.model.depth import DepthContext, draw, draw_outside
 from aggregation_lab.model.encoder import build_encoder, freeze_trunk, map_above_trunk, spatial_map, trunk_tokens
 from aggregation_lab.model.heads.by_task import TaskHeads
+from aggregation_lab.model.image_path import ImagePath
 from aggregation_lab.model.moe import MoE, TaskContext, build_moe
+from aggregation_lab.model.shared_maps import Fusion
 from aggregation_lab.tasks import Task
 
 Parts = Sequence[tuple[str, slice]]
@@ -23,9 +25,9 @@ Parts = Sequence[tuple[str, slice]]
 class M2DINO(nn.Module):
     """The model of one unit.
 
-    `outputs = model(inputs, task_index, parts)`: `inputs` B x 3 x S x S normalised images, or their `trunk` B x N x D
-    where blocks are frozen; `task_index` B positions in `tasks`, `parts` the blocks of the batch by task. The result
-    maps each task to its head's output for its rows.
+    `outputs = model(images, task_index, parts)`: `images` B x 3 x S x S, normalised; `task_index` B positions in
+    `tasks`, `parts` the blocks of the batch by task. The result maps each task to its head's output for its rows.
+    Where blocks are frozen, `tokens` may bring what `trunk` makes of the images.
     """
 
     def __init__(
@@ -36,12 +38,17 @@ class M2DINO(nn.Module):
         heads: TaskHeads,
         moe: dict[int, MoE],
         context: TaskContext,
+        fusion: Fusion,
+        image_path: ImagePath,
         frozen_blocks: int = 0,
     ):
         super().__init__()
         self.encoder: Any = encoder  # timm's classes carry no types
         self.tasks = tuple(tasks)
         self.heads = heads
+        self.views = {task.name: task.type.network.view for task in tasks}
+        self.image_path = image_path
+        self.fusion = fusion
         self.task_embedding = nn.Embedding(len(tasks), self.encoder.embed_dim)
         nn.init.normal_(self.task_embedding.weight, std=0.02)
         self.moe = moe  # the encoder's own layers, by block: a view for recording, registered there already
@@ -54,19 +61,27 @@ class M2DINO(nn.Module):
             freeze_trunk(self.encoder, frozen_blocks)
         self.train(self.training)
 
-    def forward(self, inputs: Tensor, task_index: Tensor, parts: Parts, depth: Tensor | None = None) -> dict[str, Any]:
-        """`depth`: rows of `draw_depth`, where the inputs are a piece of the batch it was drawn for."""
+    def forward(
+        self,
+        images: Tensor,
+        task_index: Tensor,
+        parts: Parts,
+        *,
+        tokens: Tensor | None = None,
+        depth: Tensor | None = None,
+    ) -> dict[str, Any]:
+        """`depth`: rows of `draw_depth`, where the images are a piece of the batch it was drawn for."""
         if self.training and self._drop_paths:
-            self._depth.draws = self.draw_depth(len(inputs)) if depth is None else depth
+            self._depth.draws = self.draw_depth(len(images)) if depth is None else depth
         self._context.embedding = self.task_embedding(task_index).unsqueeze(1)
-        features = self._features(inputs)
-        size = features.shape[-1] * self.encoder.patch_embed.patch_size[-1]
-        return {task: self.heads[task](features[rows], size) for task, rows in parts}
+        maps = self.fusion(self._deep_map(images, tokens), self.image_path(images))
+        size = images.shape[-1]
+        return {task: self.heads[task](self.fusion.read(maps.of(rows), self.views[task]), size) for task, rows in parts}
 
-    def _features(self, inputs: Tensor) -> Tensor:
+    def _deep_map(self, images: Tensor, tokens: Tensor | None) -> Tensor:
         if not self.frozen_blocks:
-            return spatial_map(self.encoder, inputs)
-        tokens = self.trunk(inputs) if inputs.ndim == 4 else inputs
+            return spatial_map(self.encoder, images)
+        tokens = self.trunk(images) if tokens is None else tokens
         return self._map_above_trunk(self.encoder, tokens, self.frozen_blocks)
 
     def draw_depth(self, count: int) -> Tensor:
@@ -91,10 +106,10 @@ class M2DINO(nn.Module):
         self._map_above_trunk = torch.compile(map_above_trunk)
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor, task: Task) -> Tensor:
-        """Normalised predictions of one task (see `task.type`) for a batch of inputs."""
-        index = torch.full((len(inputs),), self.tasks.index(task), device=inputs.device)
-        output = self(inputs, index, [(task.name, slice(None))])[task.name]
+    def predict(self, images: Tensor, task: Task, tokens: Tensor | None = None) -> Tensor:
+        """Normalised predictions of one task (see `task.type`) for a batch of images."""
+        index = torch.full((len(images),), self.tasks.index(task), device=images.device)
+        output = self(images, index, [(task.name, slice(None))], tokens=tokens)[task.name]
         head: Any = self.heads[task.name]
         return head.predict(output)
 
@@ -135,10 +150,13 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
             block.mlp = moe[index] = build_moe(
                 block.mlp, kind=config.moe.kind, experts=config.moe.experts, context=context, top_k=config.moe.top_k
             )
+    torch.manual_seed(_name_seed(seed, "image path"))
+    image_path, fusion = ImagePath(), Fusion(dim=encoder.embed_dim, width=config.head_width)
     heads = []
     for task in tasks:
         torch.manual_seed(_name_seed(seed, task.name))
-        head = task.type.network.head(dim=encoder.embed_dim, classes=task.classes, width=config.head_width)
+        network = task.type.network
+        head = network.head(dim=fusion.size(network.view), classes=task.classes, width=config.head_width)
         heads.append((task.name, head))
     torch.manual_seed(_name_seed(seed, "task embedding"))
     return M2DINO(
@@ -147,6 +165,8 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
         heads=TaskHeads(heads),
         moe=moe,
         context=context,
+        fusion=fusion,
+        image_path=image_path,
         frozen_blocks=config.frozen_blocks,
     )
 

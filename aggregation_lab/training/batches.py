@@ -26,7 +26,7 @@ RESIDENT_CHUNK = 1024
 
 
 class ImageStore:
-    """What a run reads, by rows of the cache, on the run's device: images, or `tokens` in their place, and masks."""
+    """What a run reads, by rows of the cache, on the run's device: images, masks, and the tokens of a frozen trunk."""
 
     def __init__(
         self,
@@ -41,12 +41,16 @@ class ImageStore:
         self.device = device
         self._files: list[ImageCache | TokenCache] = [cache] if tokens is None else [cache, tokens]
         self._tokens = None if tokens is None else _Rows(tokens, image_rows, device)
-        self._images = _Rows(cache.images, image_rows if tokens is None else image_rows[:0], device)
+        self._images = _Rows(cache.images, image_rows, device)
         self._masks = _Rows(cache.masks, mask_rows, device)
 
     def images(self, rows: Tensor) -> Tensor:
-        """B x C x S x S uint8, C = 1 or 3; with tokens in their place B x N x D float32."""
-        return self._images.take(rows).movedim(-1, 1) if self._tokens is None else self._tokens.take(rows)
+        """B x C x S x S uint8, C = 1 or 3."""
+        return self._images.take(rows).movedim(-1, 1)
+
+    def tokens(self, rows: Tensor) -> Tensor | None:
+        """B x N x D float32; None without a frozen trunk."""
+        return None if self._tokens is None else self._tokens.take(rows)
 
     def masks(self, rows: Tensor) -> Tensor:
         """B x S x S uint8 class indices."""
@@ -156,12 +160,13 @@ def _permutation(seed: int, number: int, total: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` as `ImageStore.images` has them; `task_index` B; `parts` the rows of each task; `targets` by task."""
+    """`images`, `tokens` as `ImageStore` has them; `task_index` B; `parts` the rows of each task; `targets` by task."""
 
     images: Tensor
     task_index: Tensor
     parts: list[tuple[str, slice]]
     targets: dict[str, Tensor]
+    tokens: Tensor | None = None
 
     def piece(self, rows: slice) -> "Batch":
         """Some rows of the batch, as a batch."""
@@ -171,7 +176,8 @@ class Batch:
             if start < stop:
                 parts.append((name, slice(start - rows.start, stop - rows.start)))
                 targets[name] = self.targets[name][start - whole.start : stop - whole.start]
-        return Batch(self.images[rows], self.task_index[rows], parts, targets)
+        tokens = None if self.tokens is None else self.tokens[rows]
+        return Batch(self.images[rows], self.task_index[rows], parts, targets, tokens)
 
 
 def make_batch(drawn: Sequence[tuple[int, np.ndarray]], tasks: Sequence[TaskCases], store: ImageStore) -> Batch:
@@ -187,4 +193,6 @@ def make_batch(drawn: Sequence[tuple[int, np.ndarray]], tasks: Sequence[TaskCase
     index = torch.repeat_interleave(
         torch.tensor([position for position, _ in drawn]), torch.tensor([len(chosen) for _, chosen in drawn])
     )
-    return Batch(store.images(torch.cat(image_rows)), to_device(index, store.device), parts, targets)
+    drawn_rows = torch.cat(image_rows)
+    index = to_device(index, store.device)
+    return Batch(store.images(drawn_rows), index, parts, targets, store.tokens(drawn_rows))

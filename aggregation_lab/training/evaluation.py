@@ -28,7 +28,7 @@ class Predictions:
 class Evaluator:
     """Runs a model over cases in evaluation mode, at the precision of the run.
 
-    `to_input` makes the model's input of what the store holds.
+    `to_input` makes the model's input of the store's images.
     """
 
     def __init__(self, model: M2DINO, store: ImageStore, to_input: Callable[[Tensor], Tensor], precision: torch.dtype):
@@ -54,9 +54,10 @@ class Evaluator:
         )
 
     def _predict(self, cases: TaskCases, start: int, count: int) -> np.ndarray:
-        inputs = self.to_input(self.store.images(cases.image_rows[start : start + count]))
+        rows = cases.image_rows[start : start + count]
+        inputs, tokens = self.to_input(self.store.images(rows)), self.store.tokens(rows)
         with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
-            return self.model.predict(inputs, cases.task).cpu().numpy()
+            return self.model.predict(inputs, cases.task, tokens).cpu().numpy()
 
     def validation_score(self, cases: TaskCases) -> float:
         """Unit-free score at the training resolution; NaN where it is undefined.

@@ -1,4 +1,4 @@
-"""The frozen blocks of a model, run once per image of the data set: their output is what runs then read."""
+"""The frozen blocks of a model, run once per image of the data set: runs then read their output beside the image."""
 
 import hashlib
 from collections.abc import Callable

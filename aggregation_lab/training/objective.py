@@ -38,7 +38,7 @@ class Objective:
         inputs = self.to_input(batch.images)
         count = share_of or len(inputs)
         with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
-            outputs = self.model(inputs, batch.task_index, batch.parts, depth)
+            outputs = self.model(inputs, batch.task_index, batch.parts, tokens=batch.tokens, depth=depth)
         per_image, total = {}, torch.zeros((), device=inputs.device)
         for name, _ in batch.parts:
             losses = self.loss_of[name](outputs[name], batch.targets[name])

@@ -111,7 +111,6 @@ class Trainer:
                 report(Progress(0, self.steps, phase=f"frozen trunk, image {ready}/{count}"))
 
             tokens = open_trunk(self.model, spec.model.encoder, cache, self.to_input, self.precision, alive)
-            self.to_input = _unchanged
         self.store = ImageStore(cache, [*self.train_cases, *self.val_cases, *self.test_cases], device, tokens)
         self.evaluator = Evaluator(self.model, self.store, self.to_input, self.precision)
         self.optimizer = make_optimizer(self.model, self.config, device)
@@ -257,10 +256,6 @@ class Trainer:
         self.course.follow(self.ledger.curve)
         self.objective.micro_batch = state["micro_batch"]
         self.step = state["step"]
-
-
-def _unchanged(tokens: Tensor) -> Tensor:
-    return tokens
 
 
 def _step_seed(seed: int, step: int) -> int:

@@ -14,6 +14,7 @@ from runners.bench.grid import overhead, peers
 from runners.bench.growth import growth, more_data
 from runners.bench.longer import flag
 from runners.bench.measuring import Table
+from runners.bench.recipe.scores import recipe
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.stopping import stopping
 from runners.bench.training import bare, experts, frozen, loading, scoring, workers
@@ -35,14 +36,17 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
         analysis,
         flag,
         stopping,
+        recipe,
     )
 }
+ON_REQUEST = (recipe.__name__,)
+"""Parts that say something after many passes only, and so run where they are named."""
 DATA = "AGGLAB_BENCH_DATA"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("runners.bench", description="What a study costs, as ratios.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all but the last")
     folder = os.environ.get(DATA)
     parser.add_argument(
         "--data", type=Path, default=Path(folder) if folder else None,
@@ -50,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )  # fmt: skip
     parser.add_argument("--share", type=float, default=SHARE, help="share of the rows of --data")
     parser.add_argument("--passes", type=float, default=PASSES, help="passes over them")
+    parser.add_argument("--size", type=int, default=Setting.size, help="side of the images, pixels")
     options = parser.parse_args(arguments)
     for name in options.parts:
         if name not in PARTS:
@@ -58,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{time.strftime('%Y-%m-%d', time.gmtime())}, {versions()}, {cost.cores()} cores, {pick_device()}", flush=True
     )
     with tempfile.TemporaryDirectory(prefix="agglab-bench-") as scratch:
-        setting = Setting(Path(scratch), options.data, options.share, options.passes)
-        for name in options.parts or PARTS:
+        setting = Setting(Path(scratch), options.data, options.share, options.passes, options.size)
+        for name in options.parts or [name for name in PARTS if name not in ON_REQUEST]:
             start = time.monotonic()
             table = PARTS[name](setting)
             print(f"\n{table}\n\n({name}: {time.monotonic() - start:.0f} s)", flush=True)

@@ -49,16 +49,15 @@ def peers(setting: Setting) -> Table:
 
 
 def _note(setting: Setting, study: StudyRun) -> str:
-    data = "phantoms" if setting.data is None else f"{setting.data.name}, {setting.share:.0%} of its rows"
     precision = ", ".join(sorted(set(study.runs["precision"])))
     try:
         libmtl = f"LibMTL {version('LibMTL')}"
     except PackageNotFoundError:
         libmtl = "LibMTL is not installed (pip install LibMTL==1.1.5)"
     return (
-        f"TS, CG and AU on {data}, {setting.passes:g} passes, {setting.size} px. agglab: `run-grid` from nothing, "
-        f"{study.workers} worker(s), {precision}, scores of every test case and all tables; preparation is scan, "
-        "split, cache and floor. The peers: one process, fp32, case table and split given to them, no scores, no "
+        f"TS, CG and AU on {setting.described}, {setting.passes:g} passes, {setting.size} px. agglab: `run-grid` from "
+        f"nothing, {study.workers} worker(s), {precision}, scores of every test case and all tables; preparation is "
+        "scan, split, cache and floor. The peers: one process, fp32, case table and split given to them, no scores, no "
         f"tables. {libmtl}; a step of its trainer takes a batch of every task. Memory: pages that processes share "
         "count once."
     )

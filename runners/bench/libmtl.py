@@ -82,18 +82,21 @@ class Batches:
 
 
 class SharedEncoder(nn.Module):
-    """agglab's encoder with its experts; `task` is set before each batch."""
+    """agglab's encoder with its experts, and the map that the task's head reads; `task` is set before each batch."""
 
     def __init__(self, model: M2DINO):
         super().__init__()
         self.encoder, self.task_embedding = model.encoder, model.task_embedding
+        self.image_path, self.fusion = model.image_path, model.fusion
+        self.views = [model.views[task.name] for task in model.tasks]
         self.layers, self.task = model.moe, 0
 
     def forward(self, images: Tensor) -> Tensor:
         embedding = self.task_embedding(torch.full((len(images),), self.task, device=images.device)).unsqueeze(1)
         for layer in self.layers.values():
             layer.context.embedding = embedding
-        return spatial_map(self.encoder, images)
+        maps = self.fusion(spatial_map(self.encoder, images), self.image_path(images))
+        return self.fusion.read(maps, self.views[self.task])
 
 
 class HardSharing(HPS):

@@ -38,7 +38,8 @@ MIN_STEPS, EVALUATIONS = 4, 3
 class Setting:
     """`scratch` is a folder for everything that is written; `data` None takes phantoms. `rounds` repeats each timing.
 
-    `size`, `share` and `passes` say how large the study of the parts `peers`, `scoring` and `overhead` is.
+    `size`, `share` and `passes` say how large the study of the parts `peers`, `scoring`, `overhead` and
+    `recipe` is.
     `growth_seeds` times ten are the runs of `growth`, `data_sizes` the tasks and images per task of `more_data`,
     `analysis_size` the tasks, test cases in all and draws of `analysis`.
     """
@@ -52,6 +53,11 @@ class Setting:
     growth_seeds: tuple[int, ...] = (1, 10, 100)
     data_sizes: tuple[tuple[tuple[int, int], ...], ...] = (((3, 64), (9, 64), (27, 64)), ((9, 32), (9, 96), (9, 288)))
     analysis_size: tuple[int, int, int] = (27, 8000, 2000)
+
+    @property
+    def described(self) -> str:
+        """The data, for people."""
+        return "phantoms" if self.data is None else f"{self.data.name}, {self.share:.0%} of its rows"
 
     @cached_property
     def phantoms(self) -> Path:

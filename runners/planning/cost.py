@@ -49,7 +49,7 @@ def _trained_parts(model: ModelConfig, training: TrainingConfig) -> tuple[int, i
 
 
 def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
-    """Operations of one forward and backward pass of the encoder over one image; heads are left out.
+    """Operations of one forward and backward pass of the encoder over one image; image path and heads are left out.
 
     Frozen blocks cost nothing here: they run once per image and grid.
     """

@@ -1,24 +1,25 @@
-"""Classification: the shared map, pooled."""
+"""Classification: a small perceptron on the summary of all levels."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aggregation_lab.model.heads.network import Network
+from aggregation_lab.model.shared_maps import View
 
 
 class ClassificationHead(nn.Module):
-    """Class logits from the mean and the maximum of the map: the whole view and its most telling spot."""
+    """Class logits from means and maxima of the shared maps: the whole view and its most telling places."""
+
+    view = View.SUMMARY
 
     def __init__(self, *, dim: int, classes: int, width: int):
         super().__init__()
-        self.reduce = nn.Sequential(nn.Linear(2 * dim, width), nn.GELU())
+        self.reduce = nn.Sequential(nn.Linear(dim, width), nn.GELU())
         self.classify = nn.Linear(width, classes)
 
     def forward(self, features: Tensor, size: int) -> Tensor:
-        """B x D x h x w -> B x classes logits. `size` is not needed here."""
-        pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
-        return self.classify(self.reduce(pooled)).float()
+        """B x D -> B x classes logits. `size` is not needed here."""
+        return self.classify(self.reduce(features)).float()
 
     def predict(self, output: Tensor) -> Tensor:
         """B x classes probabilities."""

@@ -1,46 +1,42 @@
-"""Detection of one box per image: every cell of the map says how likely it lies in the object, and where its box is."""
+"""Detection of one box per image: a heat map of the box's centre, and at every cell the distances to its sides."""
 
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aggregation_lab.model.heads.blocks import ResidualConv
+from aggregation_lab.model.heads.heat_maps import cell_centres, heat_map_loss
 from aggregation_lab.model.heads.network import Movement, Network
-from aggregation_lab.model.heads.regression import cell_centres
+from aggregation_lab.model.shared_maps import View
 
 
 class Detections(NamedTuple):
-    """`objectness` B x cells logits; `box` B x 4 as (x_min, y_min, x_max, y_max) in [0, 1]; `centres` cells x 2 as
-    (x, y)."""
+    """`centre` B x 1 x h x w logits of the centre's heat map; `box` B x 4 as (x_min, y_min, x_max, y_max) in [0, 1]."""
 
-    objectness: Tensor
+    centre: Tensor
     box: Tensor
-    centres: Tensor
 
 
 class DetectionHead(nn.Module):
     """Anchor-free: each cell predicts its distances to the four sides of the box (as FCOS, Tian et al. 2019).
 
-    The image's one box is the mean over cells weighted by softmax of their objectness.
+    The image's one box is the mean over cells weighted by the heat map of its centre.
     """
+
+    view = View.MIDDLE
 
     def __init__(self, *, dim: int, classes: int, width: int):
         super().__init__()
-        self.trunk = nn.Sequential(nn.Conv2d(dim, width, 1), ResidualConv(width=width), nn.GELU())
-        self.objectness = nn.Conv2d(width, 1, 1)
-        self.sides = nn.Conv2d(width, 4, 3, padding=1)
+        self.centre = nn.Conv2d(dim, 1, 1)
+        self.sides = nn.Conv2d(dim, 4, 1)
 
     def forward(self, features: Tensor, size: int) -> Detections:
         """B x D x h x w -> `Detections`. `size` is not needed here."""
-        trunk = self.trunk(features)
-        objectness = self.objectness(trunk).float().flatten(1)
-        sides = self.sides(trunk).float().sigmoid().flatten(2).transpose(1, 2)  # B x cells x (left, top, right, bottom)
+        centre = self.centre(features).float()
+        sides = self.sides(features).float().sigmoid().flatten(2).transpose(1, 2)  # B x cells x (left, top, ...)
         centres = cell_centres(features.shape[-2], features.shape[-1], features.device)
         boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], -1)
-        box = (objectness.softmax(1).unsqueeze(-1) * boxes).sum(1)
-        return Detections(objectness, box, centres)
+        return Detections(centre, (centre.flatten(1).softmax(1).unsqueeze(-1) * boxes).sum(1))
 
     def predict(self, output: Detections) -> Tensor:
         """B x 4 box in [0, 1]."""
@@ -48,21 +44,10 @@ class DetectionHead(nn.Module):
 
 
 def detection_loss(output: Detections, boxes: Tensor) -> Tensor:
-    """Objectness with negatives over all cells, L1 + GIoU for the image's box. B x 4 boxes in [0, 1] -> B.
-
-    A cell is positive when its centre lies in the box; a box between the centres has the nearest cell as positive.
-    """
-    x, y = output.centres.unbind(1)
-    x_min, y_min, x_max, y_max = (side.unsqueeze(1) for side in boxes.unbind(1))
-    inside = (x >= x_min) & (x <= x_max) & (y >= y_min) & (y <= y_max)
-    middle = torch.stack([(x_min + x_max) / 2, (y_min + y_max) / 2], -1)  # B x 1 x 2
-    nearest = (output.centres - middle).square().sum(-1).argmin(1, keepdim=True)
-    positive = (inside | (torch.arange(len(output.centres), device=boxes.device) == nearest)).to(
-        output.objectness.dtype
-    )
-    objectness = F.binary_cross_entropy_with_logits(output.objectness, positive, reduction="none").mean(1)
+    """The centre's heat map, and L1 + GIoU for the image's box. B x 4 boxes in [0, 1] -> B."""
+    middle = boxes.unflatten(1, (2, 2)).mean(1, keepdim=True)
     distance = (output.box - boxes).abs().mean(1)
-    return objectness + 2 * distance + giou_loss(output.box, boxes)
+    return heat_map_loss(output.centre, middle) + 2 * distance + giou_loss(output.box, boxes)
 
 
 def giou_loss(one: Tensor, other: Tensor) -> Tensor:

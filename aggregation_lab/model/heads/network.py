@@ -7,6 +7,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aggregation_lab.model.shared_maps import View
+
 
 @dataclass(frozen=True)
 class Movement:
@@ -37,11 +39,17 @@ class Movement:
 class Network:
     """What a task type adds to the encoder.
 
-    `head(dim=, classes=, width=)` makes a module that reads the shared feature map (B x D x h x w) and nothing else:
-    its `forward(features, size)` gives what the loss needs, its `predict(output)` normalised predictions that know
-    nothing of the original image size. `loss(output, target)` is per image, B; `move(target, movement)` augments.
+    `head(dim=, classes=, width=)` makes a module that reads one view of the shared maps and nothing else, that of its
+    class attribute `view`: its `forward(features, size)` gives what the loss needs, its `predict(output)` normalised
+    predictions that know nothing of the original image size. `loss(output, target)` is per image, B;
+    `move(target, movement)` augments.
     """
 
     head: Callable[..., nn.Module]
     loss: Callable[[Any, Tensor], Tensor]
     move: Callable[[Tensor, Movement], Tensor]
+
+    @property
+    def view(self) -> View:
+        """What the head reads: a map of middle size, where it does not say."""
+        return getattr(self.head, "view", View.MIDDLE)

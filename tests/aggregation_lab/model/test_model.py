@@ -7,7 +7,9 @@ import torch
 from aggregation_lab.config import ModelConfig, MoEConfig
 from aggregation_lab.errors import ModelError
 from aggregation_lab.model.encoder import build_encoder, choose_attention, spatial_map
+from aggregation_lab.model.image_path import STRIDES, WIDTHS
 from aggregation_lab.model.m2dino import build_m2dino
+from aggregation_lab.model.shared_maps import View
 from aggregation_lab.tasks import Task, TaskType
 
 TINY = "vit_tiny_patch16_dinov3_qkvb"
@@ -152,12 +154,14 @@ def test_paths_are_dropped_as_timm_drops_them(tmp_path, frozen):
     index, parts = torch.ones(4, dtype=torch.long), [("cls", slice(0, 4))]
     with torch.no_grad():
         torch.manual_seed(1)
-        expected = model.heads["cls"](spatial_map(plain, images), 64)
+        maps = model.fusion(spatial_map(plain, images), model.image_path(images))
+        expected = model.heads["cls"](model.fusion.read(maps, View.SUMMARY), 64)
         torch.manual_seed(1)
         whole = model(images, index, parts)["cls"]
         torch.manual_seed(1)
         depth = model.draw_depth(4)
-        pieces = [model(images[i : i + 2], index[:2], [("cls", slice(0, 2))], depth[i : i + 2])["cls"] for i in (0, 2)]
+        halves, part = (slice(0, 2), slice(2, 4)), [("cls", slice(0, 2))]
+        pieces = [model(images[rows], index[rows], part, depth=depth[rows])["cls"] for rows in halves]
         assert torch.allclose(whole, expected, rtol=1e-3, atol=1e-4)
         assert torch.allclose(torch.cat(pieces), whole, rtol=1e-3, atol=1e-4)
         assert not torch.allclose(model(images, index, parts)["cls"], whole, rtol=0, atol=1e-2)
@@ -173,12 +177,41 @@ def test_head_outputs_are_normalised_and_of_the_stated_shapes():
     assert points.shape == (3, 2, 2) and points.min() >= 0 and points.max() <= 1
 
 
-def test_a_head_starts_alike_in_every_unit():
+def test_views_have_the_stated_shapes_and_levels_the_stated_strides():
+    model = build_m2dino(config(), TASKS).eval()
+    images = torch.randn(2, 3, 64, 64)
+    path = model.image_path(images)
+    assert [tuple(level.shape) for level in path] == [
+        (2, w, 64 // s, 64 // s) for w, s in zip(WIDTHS, STRIDES, strict=True)
+    ]
+    maps = model.fusion(features(model, images, 0), path)
+    width = model.fusion.width
+    shapes = {
+        View.FINE: (2, width, 16, 16),
+        View.MIDDLE: (2, width, 8, 8),
+        View.SUMMARY: (2, 2 * (width + sum(WIDTHS))),
+    }
+    for view in View:
+        assert model.fusion.read(maps, view).shape == shapes[view]
+        assert torch.equal(model.fusion.read(maps.of(slice(1, 2)), view)[0], model.fusion.read(maps, view)[1])
+        assert shapes[view][1] == model.fusion.size(view)
+
+
+@torch.no_grad()
+def test_shared_maps_of_an_image_do_not_depend_on_its_batch():
+    model = build_m2dino(config(), TASKS).train()  # statistics over the batch would show in training
+    images = torch.randn(3, 3, 64, 64)
+    for together, alone in zip(model.image_path(images), model.image_path(images[:1]), strict=True):
+        assert torch.allclose(together[:1], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_a_head_and_what_is_shared_start_alike_in_every_unit():
     alone, together = build_m2dino(config(), TASKS[2:3], seed=5), build_m2dino(config(), TASKS, seed=5)
     for one, other in zip(alone.heads["det"].parameters(), together.heads["det"].parameters(), strict=True):
         assert torch.equal(one, other)
-    for one, other in zip(alone.encoder.parameters(), together.encoder.parameters(), strict=True):
-        assert torch.equal(one, other)
+    for part in ("encoder", "image_path", "fusion"):
+        pairs = zip(getattr(alone, part).parameters(), getattr(together, part).parameters(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])

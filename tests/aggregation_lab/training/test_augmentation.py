@@ -6,7 +6,7 @@ import torch
 
 from aggregation_lab.config import TrainingConfig
 from aggregation_lab.model.heads.detection import Detections, detection_loss
-from aggregation_lab.model.heads.regression import cell_centres
+from aggregation_lab.model.heads.heat_maps import SPREAD, cell_centres, heat_map_loss, mean_position
 from aggregation_lab.model.heads.segmentation import segmentation_loss
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
 from aggregation_lab.training.augmentation import augment
@@ -114,15 +114,32 @@ def test_draws_are_a_function_of_seed_and_step(sampling):
     assert draw(1) != draw(2)
 
 
+def gaussian(points: torch.Tensor) -> torch.Tensor:
+    """Logits of the heat maps that are wanted for points, B x P x 24 x 24."""
+    distance = (cell_centres(24, 24, points.device) - points.unsqueeze(2)).square().sum(-1)
+    return (-distance / (2 * SPREAD**2)).unflatten(-1, (24, 24))
+
+
+def test_heat_maps_are_read_where_they_are_highest_and_cost_nothing_when_right():
+    points = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0)) * 0.6 + 0.2
+    right = gaussian(points)
+    assert (mean_position(right) - points).abs().max() < 1e-3
+    assert heat_map_loss(right, points).abs().max() < 1e-5
+    assert (heat_map_loss(torch.zeros_like(right), points) > 1).all()
+    assert torch.isfinite(heat_map_loss(right, points + 5)).all()  # augmentation moves points out of the image
+
+
 def test_losses_fall_towards_the_truth():
     masks = torch.randint(0, 3, (2, 16, 16))
     right = torch.nn.functional.one_hot(masks, 3).movedim(-1, 1).float() * 20
     assert segmentation_loss(right, masks).max() < 0.01 < segmentation_loss(torch.zeros_like(right), masks).min()
     boxes = torch.tensor([[0.2, 0.2, 0.6, 0.7]])
-    centres = cell_centres(8, 8, boxes.device)
-    inside = ((centres > boxes[:, :2]) & (centres < boxes[:, 2:])).all(1)
-    good = Detections(torch.where(inside, 20.0, -20.0)[None], boxes, centres)
-    bad = Detections(-good.objectness, boxes.flip(0) * 0 + torch.tensor([0.7, 0.8, 0.9, 0.9]), centres)
+    middle = torch.tensor([[[0.4, 0.45]]])
+    good = Detections(gaussian(middle), boxes)
+    bad = Detections(-good.centre, torch.tensor([[0.7, 0.8, 0.9, 0.9]]))
     assert detection_loss(good, boxes) < 0.01 < detection_loss(bad, boxes)
-    assert TaskType.REGRESSION.network.loss(torch.zeros(2, 1, 2), torch.zeros(2, 1, 2)).tolist() == [0, 0]
+    points = torch.tensor([[[0.4, 0.45], [0.8, 0.3]], [[0.2, 0.5], [0.6, 0.6]]])
+    regression = TaskType.REGRESSION.network.loss
+    losses = [regression(logits, points) for logits in (gaussian(points), gaussian(1 - points))]
+    assert losses[0].max() < 0.02 < losses[1].min()
     assert TaskType.CLASSIFICATION.network.loss(torch.tensor([[9.0, -9.0]]), torch.tensor([0])).item() < 0.01

@@ -13,6 +13,7 @@ from runners.bench.grid import MEASURED, overhead, peers
 from runners.bench.growth import exponents, growth, more_data
 from runners.bench.longer import ENDS, flag
 from runners.bench.measuring import Table
+from runners.bench.recipe.scores import BETTER, recipe
 from runners.bench.setting import Setting, cut_down
 from runners.bench.stopping import stopping
 from runners.bench.training import SCORING, bare, experts, frozen, loading, scoring, workers
@@ -66,6 +67,18 @@ def test_scoring_is_a_share_of_the_run(setting):
     table = scoring(setting, {"passes": 0.05, "min_steps": 3, "evaluations": 3})
     (share,) = [value for label, value, _ in table.rows if label == SCORING]
     assert 0 < share < 1
+
+
+@pytest.mark.slow
+def test_the_recipe_stands_beside_the_networks_of_each_type(setting):
+    table = recipe(setting)
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert {"breast_lesion", "FUGC", "mean, detection", "mean, classification"} <= set(rows)
+    for name, row in rows.items():
+        assert all(-1 <= row[model] <= 1 for model in ("agglab", "U-Net", "ResNet18") if row[model] != "")
+        assert row["U-Net"] != "" or row["floor"] == 0.5, name  # AUC of a constant: classes have no U-Net
+        better = max(row[model] for model in ("U-Net", "ResNet18") if row[model] != "")
+        assert row[BETTER] == ("" if better <= 0 else pytest.approx(row["agglab"] / better, rel=1e-6, abs=1e-9))
 
 
 @pytest.mark.slow

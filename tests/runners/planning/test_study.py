@@ -32,6 +32,7 @@ FAULTS = [
     ({"budget": "huge"}, "budget: got 'huge', it takes 'smoke', 'small' or 'full'"),
     ({"training": 3}, "training: got 3, it takes fields, each `name: value`"),
     ({"training": {"image_size": 100}}, "training.image_size: got 100, it takes a multiple of 16"),
+    ({"model": {"head_width": 12}}, "model.head_width: got 12, it takes a multiple of 8"),
     ({"fractions": [0.5, 2]}, "fractions.1: got 2, it takes less than or equal to 1"),
     ({"fractions": [0.5, 0.5]}, "fractions: has the same value twice"),
     ({"seeds": 0}, "seeds: takes a number of seeds of at least 1, or a list of seeds"),
