@@ -35,7 +35,7 @@ def recipe(setting: Setting) -> Table:
     """Each task trained by itself, by the model and by plain networks; then the mean of each task type."""
     file, data = write_bench_study(setting)
     study, dataset = read_study_file(file), read_dataset(data)
-    prepared = Prepared(dataset, draw_folds(dataset), open_cache(dataset, setting.size, setting.scratch / "cache"))
+    prepared = Prepared(dataset, draw_folds(dataset, 1), open_cache(dataset, setting.size, setting.scratch / "cache"))
     floors, _ = floor_tables(dataset, prepared.split(), 1.0, prepared.cache)
     found = []
     for task in dataset.tasks.values():
