@@ -71,8 +71,8 @@ def test_folds_do_not_depend_on_the_order_of_rows() -> None:
 def test_one_fold_is_the_one_split() -> None:
     one, split = draw_folds(SMALL, 1, seed=3), draw_split(SMALL, seed=3)
     assert one.digest == split.digest
-    pd.testing.assert_frame_equal(one.parts, split.table)
-    pd.testing.assert_frame_equal(one.split(None).table, split.table)
+    pd.testing.assert_frame_equal(one.parts, split.table, check_exact=True)
+    pd.testing.assert_frame_equal(one.split(None).table, split.table, check_exact=True)
 
 
 def test_a_task_that_a_replicate_leaves_without_cases_is_named_with_fold_and_remedy() -> None:

@@ -165,8 +165,9 @@ def test_a_larger_cap_extends_a_shorter_run_bit_by_bit_up_to_its_cooldown(data, 
     assert rates[0] < rates[1]
 
 
-def test_a_run_to_its_budget_has_the_id_it_had_before_there_was_another_end():
-    """Of version 0.3.0; a field that is not used must not make the results of a user stale."""
+def test_a_run_to_its_budget_has_the_id_it_had_before_there_was_another_end(monkeypatch):
+    """Golden, of recipe 3; a field that is not used must not make the results of a user stale."""
+    monkeypatch.setattr("aggregation_lab.run.RECIPE", 3)
     task = Task("lung", TaskType.SEGMENTATION, 2, "lung")
     spec = RunSpec((task,), 1.0, 0, ModelConfig(), TrainingConfig(), "data")
     assert spec.id == "0479cf25fc9e"

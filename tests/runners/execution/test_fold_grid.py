@@ -69,7 +69,7 @@ def test_seeds_that_are_added_keep_runs_and_scores(made, tiny_original):
     assert {name: (out.path / "runs" / name / "done.json").read_bytes() for name in done} == done
     after = load_study(out.path)
     kept = after.scores[after.scores["seed"] != 4].reset_index(drop=True)
-    pd.testing.assert_frame_equal(kept, before.scores)
+    pd.testing.assert_frame_equal(kept, before.scores, check_exact=True)
     same_fold = [frozenset(after.cases.loc[after.cases["seed"] == seed, "case"]) for seed in (1, 4)]
     assert same_fold[0] == same_fold[1]
     result = analyse(after)

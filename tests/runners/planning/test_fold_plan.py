@@ -24,8 +24,9 @@ def plan(folds: int, **changes) -> list[PlannedRun]:
     return plan_runs(study, dataset, draw_folds(dataset, folds))
 
 
-def test_ids_with_one_split_are_those_before_there_were_folds():
-    """Golden: of the version before `data.folds`."""
+def test_ids_with_one_split_are_those_before_there_were_folds(monkeypatch):
+    """Golden: of recipe 3, before there was `data.folds`."""
+    monkeypatch.setattr("aggregation_lab.run.RECIPE", 3)
     assert draw_folds(small(), 1).digest == "dc0f11935774ffc465098cb0b15c4afee2f26bc479c61f85bc468a488d387a6c"
     expected = (
         "64748c32aa85 6eb07ddc6a70 336cc7e7ceb1 7f53e8e22910 485b5df4c05f ab92abe8b7e0 "
