@@ -58,10 +58,10 @@ class Contrast:
 def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
     """Every aggregation against the first, which is TS if there is one, and AU against CG."""
     base = aggregations[0]
-    found = [Contrast(name, base) for name in aggregations if name != base]
+    pairs = [Contrast(name, base) for name in aggregations if name != base]
     if {"AU", "CG"} <= set(aggregations) and base not in ("AU", "CG"):
-        found.append(Contrast("AU", "CG"))
-    return found
+        pairs.append(Contrast("AU", "CG"))
+    return pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +90,11 @@ class TaskScores:
     @cached_property
     def arm_index(self) -> dict[tuple[str, float], dict[int, int]]:
         """Index of each arm by (aggregation, fraction) and seed."""
-        found: dict[tuple[str, float], dict[int, int]] = {}
+        arms: dict[tuple[str, float], dict[int, int]] = {}
         columns = (self.arms[name].to_list() for name in ("aggregation", "fraction", "seed"))
         for index, (aggregation, fraction, seed) in enumerate(zip(*columns, strict=True)):
-            found.setdefault((aggregation, fraction), {})[int(seed)] = index
-        return found
+            arms.setdefault((aggregation, fraction), {})[int(seed)] = index
+        return arms
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,10 +137,11 @@ class PairedGain:
 
     def estimate(self) -> GainEstimate:
         """The gain with the variances of `analysis.statistics.uncertainty`, or of `replicates` where folds rotate."""
-        own = self.replicates
+        replicates = self.replicates
         if self.folds is not None:
-            return estimate_folds(own.values, own.draws, self.folds.sizes(own.names), self.size)
-        return estimate(own.values, own.draws, self.subjects, self.size)
+            sizes = self.folds.sizes(replicates.names)
+            return estimate_folds(replicates.values, replicates.draws, sizes, self.size)
+        return estimate(replicates.values, replicates.draws, self.subjects, self.size)
 
     @cached_property
     def replicates(self) -> Replicates:
@@ -260,8 +261,8 @@ def pair_all(
     A relative gain over a score of 0, or a standardised one where no seed differs, is undefined; a mean over the other
     seeds alone would be of chosen seeds, so the task has no gain then.
     """
-    found = (pair(task_scores, contrast, fraction, scale) for task_scores in scores)
-    return [paired for paired in found if paired is not None and paired.seeds and np.isfinite(paired.by_seed).all()]
+    gains = (pair(task_scores, contrast, fraction, scale) for task_scores in scores)
+    return [paired for paired in gains if paired is not None and paired.seeds and np.isfinite(paired.by_seed).all()]
 
 
 def compare(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.statistics.uncertainty import CASES, NONE, SEEDS, SEEDS_AND_CASES, GainEstimate, differ
+from analysis.statistics.uncertainty import CASES, NONE, SEEDS, SEEDS_AND_CASES, GainEstimate, differ, satterthwaite
 
 
 @dataclass(frozen=True)
@@ -88,5 +88,5 @@ def fold_case_variance(draws: np.ndarray, subjects: np.ndarray) -> tuple[float, 
             dfs.append(count - 1.0)
     if not parts:
         return float("nan"), 1.0
-    spread = sum(part**2 / df for part, df in zip(parts, dfs, strict=True))
-    return float(np.mean(parts)) / draws.shape[1], sum(parts) ** 2 / spread if spread > 0 else sum(dfs)
+    df = satterthwaite(np.array(parts), np.array(dfs)) if any(parts) else sum(dfs)
+    return float(np.mean(parts)) / draws.shape[1], df

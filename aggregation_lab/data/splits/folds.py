@@ -16,7 +16,14 @@ import pandas as pd
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.rows.problems import Problem
 from aggregation_lab.data.splits.part_checks import check_parts
-from aggregation_lab.data.splits.split import EXPORT_FILE, Split, draw_split, find_components, random_order
+from aggregation_lab.data.splits.split import (
+    EXPORT_FILE,
+    Split,
+    draw_split,
+    find_components,
+    random_order,
+    split_table,
+)
 from aggregation_lab.data.splits.stratification import SPLITS, count_labels, nested_ranks, stratify
 from aggregation_lab.files import write_json, write_text
 
@@ -89,11 +96,9 @@ def draw_folds(dataset: Dataset, folds: int, *, shares: Sequence[float] = (0.7, 
     if folds == 1:
         split = draw_split(dataset, shares=shares, seed=seed)
         return Folds((split,), split.warnings)
-    component_of = find_components(dataset)
-    component = dataset.cases["content"].map(component_of).to_numpy()
-    counts = count_labels(dataset, component)
-    fold = stratify(counts, np.full(folds, 1 / folds), random_order(component_of, seed))
-    return splits_of(dataset, fold[component], folds, dataset.root, seed=seed)
+    components = _Components.of(dataset, seed)
+    fold = stratify(components.counts, np.full(folds, 1 / folds), components.order)
+    return _splits(dataset, components, fold, folds, dataset.root)
 
 
 def splits_of(dataset: Dataset, fold: np.ndarray, folds: int, source: Path, *, seed: int = 0) -> Folds:
@@ -101,16 +106,34 @@ def splits_of(dataset: Dataset, fold: np.ndarray, folds: int, source: Path, *, s
 
     Every replicate has nested ranks of its own, see `Split`. Raises as `draw_folds` does, naming `source`.
     """
-    component_of = find_components(dataset)
-    component = dataset.cases["content"].map(component_of).to_numpy()
-    counts, order = count_labels(dataset, component), random_order(component_of, seed)
-    place = np.zeros(len(counts), int)
-    place[component] = fold
-    tables = []
+    components = _Components.of(dataset, seed)
+    fold_of_component = np.zeros(len(components.counts), int)
+    fold_of_component[components.of_case] = fold
+    return _splits(dataset, components, fold_of_component, folds, source)
+
+
+@dataclass(frozen=True, eq=False)
+class _Components:
+    """What is dealt out: the component `of_case` (N), and of each component its `counts` of labels and its `order`."""
+
+    of_case: np.ndarray
+    counts: np.ndarray
+    order: np.ndarray
+
+    @classmethod
+    def of(cls, dataset: Dataset, seed: int) -> "_Components":
+        component_of = find_components(dataset)
+        of_case = dataset.cases["content"].map(component_of).to_numpy()
+        return cls(of_case, count_labels(dataset, of_case), random_order(component_of, seed))
+
+
+def _splits(dataset: Dataset, components: _Components, fold: np.ndarray, folds: int, source: Path) -> Folds:
+    """The splits that the fold of each component makes."""
+    tables, of_case = [], components.of_case
     for number in range(folds):
-        part = _parts(place, number, folds)
-        rank = nested_ranks(counts, part == 0, order)
-        tables.append(_table(dataset.cases["case"], component, part[component], rank[component]))
+        part = _parts(fold, number, folds)
+        rank = nested_ranks(components.counts, part == 0, components.order)
+        tables.append(split_table(dataset.cases["case"], of_case, part[of_case], rank[of_case]))
     return checked(dataset, tables, source)
 
 
@@ -123,22 +146,14 @@ def replicate_tables(table: pd.DataFrame, folds: int) -> list[pd.DataFrame]:
     """The table of each replicate's split, from that of `Folds`."""
     fold, component = (table[name].to_numpy(int) for name in ("fold", "component"))
     ranks = [table[f"rank_{number}"].to_numpy(float) for number in range(folds)]
-    return [_table(table["case"], component, _parts(fold, number, folds), rank) for number, rank in enumerate(ranks)]
+    return [
+        split_table(table["case"], component, _parts(fold, number, folds), rank) for number, rank in enumerate(ranks)
+    ]
 
 
 def _parts(fold: np.ndarray, tested: int, folds: int) -> np.ndarray:
-    """The place in `SPLITS` of everything that lies in `fold`, in the replicate that tests the fold `tested`."""
+    """The index in `SPLITS` of everything that lies in `fold`, in the replicate that tests the fold `tested`."""
     return np.where(fold == tested, 2, np.where(fold == (tested + 1) % folds, 1, 0))
-
-
-def _table(case: pd.Series, component: np.ndarray, part: np.ndarray, rank: np.ndarray) -> pd.DataFrame:
-    columns = {
-        "case": case.to_numpy(dtype=object),
-        "component": component,
-        "split": np.array(SPLITS, dtype=object)[part],
-        "rank": rank,
-    }
-    return pd.DataFrame(columns).sort_values("case", ignore_index=True)
 
 
 def fold_sizes(folds: Folds, cases: pd.DataFrame) -> pd.DataFrame:

@@ -100,15 +100,19 @@ def draw_split(dataset: Dataset, *, shares: Sequence[float] = (0.7, 0.15, 0.15),
     order = random_order(component_of, seed)
     part = stratify(counts, np.asarray(shares, dtype=float), order)
     rank = nested_ranks(counts, part == 0, order)
-    table = pd.DataFrame(
-        {
-            "case": dataset.cases["case"].to_numpy(dtype=object),
-            "component": component,
-            "split": np.array(SPLITS, dtype=object)[part[component]],
-            "rank": rank[component],
-        }
-    ).sort_values("case", ignore_index=True)
+    table = split_table(dataset.cases["case"], component, part[component], rank[component])
     return Split(table, check_parts(dataset, [table], dataset.root, "add cases or leave the task out"))
+
+
+def split_table(case: pd.Series, component: np.ndarray, part: np.ndarray, rank: np.ndarray) -> pd.DataFrame:
+    """The table of a `Split`, from values of each case; `part` is an index of `SPLITS`."""
+    columns = {
+        "case": case.to_numpy(dtype=object),
+        "component": component,
+        "split": np.array(SPLITS, dtype=object)[part],
+        "rank": rank,
+    }
+    return pd.DataFrame(columns).sort_values("case", ignore_index=True)
 
 
 def find_components(dataset: Dataset) -> dict[str, int]:

@@ -31,5 +31,5 @@ def heat_map_loss(logits: Tensor, points: Tensor) -> Tensor:
     centres = cell_centres(logits.shape[-2], logits.shape[-1], logits.device)
     distance = (centres - points.unsqueeze(2)).square().sum(-1)
     wanted = (-distance / (2 * SPREAD**2)).log_softmax(-1)
-    found = logits.flatten(2).log_softmax(-1)
-    return (wanted.exp() * (wanted - found)).sum(-1).mean(1)
+    predicted = logits.flatten(2).log_softmax(-1)
+    return (wanted.exp() * (wanted - predicted)).sum(-1).mean(1)

@@ -1,0 +1,82 @@
+"""The methods paragraph and what it cites: exact settings, every source, nothing of models of another trainer."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from aggregation_lab import __version__
+from analysis.external import PAPER, read_scores
+from analysis.pipeline import analyse
+from analysis.report.citation import BIBTEX, SOURCES, cited
+from analysis.report.methods import methods
+from analysis.settings import Settings
+from tests.analysis.report.test_report import MANIFEST, traced
+
+
+def test_methods_give_the_exact_settings():
+    text = " ".join(methods(traced()))
+    for fact in (
+        "vit_small_patch16_dinov3",
+        "4 experts (split) in its last 6 blocks",
+        "224 x 224 pixels",
+        "seen 11 times",
+        "70 : 15 : 15",
+        "3 seeds (0, 1, 2)",
+        "25\u00a0% and 50\u00a0%",
+        "near-duplicates",
+        "0 of which cross the split",
+        "alpha = 0.05",
+        "2,000 Poisson resamples",
+        f"dataset {MANIFEST.dataset} and split {MANIFEST.split}",
+        "torch 2.15.0",
+        "commit 475c190",
+    ):
+        assert fact in text, fact
+
+
+def test_methods_say_to_which_end_runs_were_trained():
+    analysis = traced()
+    assert "Runs end at a matched budget" in " ".join(methods(analysis))
+    training = {
+        **MANIFEST.settings["training"],
+        "until": "converged",
+        "rise": 0.02,
+        "patience": 0.3,
+        "most_passes": None,
+    }
+    manifest = replace(MANIFEST, settings={**MANIFEST.settings, "training": training})
+    text = " ".join(methods(replace(analysis, study=replace(analysis.study, manifest=manifest))))
+    assert "matched budget" not in text
+    for fact in (
+        "until it has converged, so compute is not matched",
+        "until every training image has been seen 11 times",
+        "risen by more than 0.02 over the last 30% of the passes done",
+        "a further 1/5 of the steps, 55 passes in all at most",
+    ):
+        assert fact in text, fact
+
+
+def test_methods_say_nothing_of_models_that_another_trainer_made():
+    analysis = analyse(read_scores(PAPER))
+    text = " ".join(methods(analysis))
+    for word in ("M2DINO", "AdamW", "original pixels", "resamples", "split", "Digests", "Smyth"):
+        assert word not in text, word
+    assert "every verdict is undecided" in text
+
+
+@pytest.mark.parametrize("correction", ["BH", "Holm", "none"])
+def test_methods_name_the_correction_and_every_source_they_cite(correction):
+    text = " ".join(methods(replace(traced(), settings=Settings(correction=correction))))
+    assert ("Benjamini and Hochberg 1995" in text) == (correction == "BH")
+    assert ("Holm 1979" in text) == (correction == "Holm")
+    years = [part.strip(" ()") for part in re.findall(r"[^();]*\b(?:19|20)\d\d(?=[);])", text)]
+    named = [part for part in years if part[-4:] != "2026"]
+    assert len(named) > 5
+    assert [part for part in named if not any(part.endswith(source) for source in SOURCES)] == []
+    assert len(cited(text)) >= len({part[-4:] for part in named})
+
+
+def test_bibtex_names_the_study_and_this_version():
+    assert BIBTEX.count("{") == BIBTEX.count("}")
+    assert "arXiv:2603.18123" in BIBTEX and f"version = {{{__version__}}}" in BIBTEX
