@@ -44,7 +44,7 @@ def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     if not isinstance(raw, dict):
         raise StudyError(f"{path}: holds {_shown(raw)}; a study file holds fields such as name, data, aggregations")
     study = _with_paths(parse_study(raw, str(path)), path, data)
-    fault = encoder_fault(study.model)
+    fault = encoder_fault(study.model, study.training)
     if fault:
         raise StudyError(f"{path}: {fault}")
     return study
