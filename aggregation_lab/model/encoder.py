@@ -13,6 +13,7 @@ from timm.models.eva import Eva, checkpoint_filter_fn
 from torch import Tensor, nn
 
 from aggregation_lab.errors import ModelError
+from aggregation_lab.model.position_codes import keep_position_codes
 
 
 def build_encoder(name: str, *, weights: str = "random", drop_path: float = 0.0) -> Eva:
@@ -31,6 +32,7 @@ def build_encoder(name: str, *, weights: str = "random", drop_path: float = 0.0)
         _unit_layer_scale(encoder)
     elif weights != "hub":
         load_checkpoint(encoder, Path(weights))
+    keep_position_codes(encoder)
     return encoder
 
 

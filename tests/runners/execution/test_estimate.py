@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from aggregation_lab.storage.sealed_json import write_sealed
+from aggregation_lab.training import device as training_device
 from runners.execution import device_slots
 from runners.execution.progress import GridDisplay
 from runners.execution.time_estimate import learn
@@ -126,7 +127,7 @@ def test_one_worker_per_core_as_memory_allows(monkeypatch):
 
 def test_accelerators_are_shared_as_their_memory_allows(monkeypatch):
     monkeypatch.setattr(cost, "cores", lambda: 16)
-    monkeypatch.setattr(device_slots, "_free_memory", lambda device: {"cuda:0": 80e9, "cuda:1": 1.0})
+    monkeypatch.setattr(training_device, "free_memory", lambda device: {"cuda:0": 80e9, "cuda:1": 1.0})
     found, _ = where(GridOptions(), "cuda")
     assert found == ["cuda:0", "cuda:1", "cuda:0", "cuda:0", "cuda:0"]
     assert where(GridOptions(jobs=2), "cuda")[0] == ["cuda:0", "cuda:1"]
