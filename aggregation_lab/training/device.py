@@ -11,8 +11,9 @@ import torch
 from aggregation_lab.errors import ModelError
 from aggregation_lab.text import printable
 
-RESIDENT_SHARE = 0.1
-"""Largest part of an accelerator's free memory that holds what a run reads: runs share it, and have models to train."""
+RESIDENT_SHARE = 0.05
+"""Largest part of an accelerator's free memory that holds what a run reads: a quarter of what the number of runs that
+share it leaves to them (`runners.execution.device_slots`)."""
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -78,11 +79,13 @@ def resident_bytes(device: torch.device) -> float:
     return RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0.0
 
 
-def free_memory(device_type: str) -> dict[str | None, float]:
-    """Free bytes of every accelerator of this machine, by name; one without a name where the system cannot tell."""
+def free_memory(device_type: str, name: str | None = None) -> dict[str | None, float]:
+    """Free bytes by device: of the one named, else of every accelerator of this machine. Where the system cannot tell
+    them apart, 0 of the one named or of one without a name."""
     if device_type != "cuda":
-        return {None: 0.0}
-    return {f"cuda:{index}": float(torch.cuda.mem_get_info(index)[0]) for index in range(torch.cuda.device_count())}
+        return {name: 0.0}
+    names = [name] if name else [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return {each: float(torch.cuda.mem_get_info(torch.device(each))[0]) for each in names}
 
 
 def release_memory(device: torch.device) -> None:

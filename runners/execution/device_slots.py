@@ -32,7 +32,7 @@ def worker_devices(study: Study, device: str, options: GridOptions, console: Con
     if device != "cpu":
         from aggregation_lab.training.device import free_memory
 
-        free = {options.device: 0.0} if options.device else free_memory(device)
+        free = free_memory(device, options.device)
         names = list(free)
         if options.jobs:
             return [names[number % len(names)] for number in range(options.jobs)]

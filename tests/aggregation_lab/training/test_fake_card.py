@@ -336,8 +336,9 @@ def test_a_frozen_trunk_is_computed_and_read_on_the_card(study, tmp_path):
 
 def test_free_memory_is_asked_of_every_visible_card(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: ((index + 1) * 1e9, 80e9))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: ((device.index + 1) * 1e9, 80e9))
     assert free_memory("cuda") == {"cuda:0": 1e9, "cuda:1": 2e9}
+    assert free_memory("cuda", "cuda:1") == {"cuda:1": 2e9}
     assert free_memory("mps") == {None: 0.0}
 
 
