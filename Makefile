@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 # Without cached bytecode every worker and every test process would compile torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo test quick fuzz check format bench calibrate chaos clean
+.PHONY: help env demo test quick fuzz check format bench gpu calibrate chaos clean
 
 help:
 	@echo "make demo   phantom study from nothing to the report (minutes on two cores)"
@@ -19,6 +19,7 @@ help:
 	@echo "make fuzz   inputs damaged at random, 500 of each kind: read or refused in one line (FUZZ_EXAMPLES, FUZZ_SEED)"
 	@echo "make check  lint, format, types"
 	@echo "make bench  how close training comes to the bare model; how fast the analysis is"
+	@echo "make gpu    on a machine with a card: does all of it work there, and how fast (ten minutes at most)"
 	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (half an hour)"
 	@echo "make chaos  a grid interrupted a hundred times at random, its scores against an undisturbed one"
 	@echo "make clean  remove the environment and outputs"
@@ -60,6 +61,9 @@ format: $(READY)
 
 bench: $(READY)
 	env -u OMP_NUM_THREADS $(BIN)/python -m runners.bench
+
+gpu: $(READY)
+	env -u OMP_NUM_THREADS $(BIN)/python -m runners.bench.card
 
 calibrate: $(READY)
 	$(BIN)/python -m analysis.validation.calibrate

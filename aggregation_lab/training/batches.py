@@ -16,11 +16,9 @@ from torch import Tensor
 from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.tasks import Task
-from aggregation_lab.training.device import to_device
+from aggregation_lab.training.device import resident_bytes, to_device
 from aggregation_lab.training.token_cache import TokenCache
 
-RESIDENT_SHARE = 0.3
-"""Images stay on an accelerator when they take at most this share of its free memory."""
 RESIDENT_CHUNK = 1024
 """Images that pass through memory at once on their way to an accelerator."""
 
@@ -40,9 +38,11 @@ class ImageStore:
         mask_rows = torch.cat(masked) if masked else torch.zeros(0, dtype=torch.long)
         self.device = device
         self._files: list[ImageCache | TokenCache] = [cache] if tokens is None else [cache, tokens]
-        self._tokens = None if tokens is None else _Rows(tokens, image_rows, device)
-        self._images = _Rows(cache.images, image_rows, device)
-        self._masks = _Rows(cache.masks, mask_rows, device)
+        room = resident_bytes(device)
+        self._images = _Rows(cache.images, image_rows, device, room)
+        self._masks = _Rows(cache.masks, mask_rows, device, room - self._images.resident_bytes)
+        room -= self._images.resident_bytes + self._masks.resident_bytes
+        self._tokens = None if tokens is None else _Rows(tokens, image_rows, device, room)
 
     def images(self, rows: Tensor) -> Tensor:
         """B x C x S x S uint8, C = 1 or 3."""
@@ -63,21 +63,24 @@ class ImageStore:
 
 
 class _Rows:
-    """Rows of the cache: read on demand, or kept on a CUDA device with enough memory."""
+    """Rows of the cache: read on demand, or kept on the device where they take `room` bytes at most."""
 
-    def __init__(self, source: np.ndarray | TokenCache, rows: Tensor, device: torch.device):
+    def __init__(self, source: np.ndarray | TokenCache, rows: Tensor, device: torch.device, room: float):
         self._source, self._device = source, device
         self._resident: Tensor | None = None
         wanted = rows.unique()
-        if device.type == "cuda" and len(wanted):
-            free, _ = torch.cuda.mem_get_info(device)
+        if room > 0 and len(wanted):
             first = torch.from_numpy(source[wanted[:1].numpy()])
-            if len(wanted) * first.nbytes <= RESIDENT_SHARE * free:
+            if len(wanted) * first.nbytes <= room:
                 self._resident = first.new_empty(len(wanted), *first.shape[1:], device=device)
                 for chunk in torch.arange(len(wanted)).split(RESIDENT_CHUNK):
                     self._resident[chunk[0] : chunk[-1] + 1] = torch.from_numpy(source[wanted[chunk].numpy()])
                 self._resident_row = torch.zeros(len(source), dtype=torch.long)
                 self._resident_row[wanted] = torch.arange(len(wanted))
+
+    @property
+    def resident_bytes(self) -> int:
+        return 0 if self._resident is None else self._resident.nbytes
 
     def take(self, rows: Tensor) -> Tensor:
         if self._resident is not None:

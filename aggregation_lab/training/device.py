@@ -1,4 +1,4 @@
-"""Where a run computes and how precisely. The only place that knows device names."""
+"""Where a run computes and how precisely. The only place that knows accelerators by their names."""
 
 import re
 import resource
@@ -10,6 +10,10 @@ import torch
 
 from aggregation_lab.errors import ModelError
 from aggregation_lab.text import printable
+
+RESIDENT_SHARE = 0.05
+"""Largest part of an accelerator's free memory that holds what a run reads: a quarter of what the number of runs that
+share it leaves to them (`runners.execution.device_slots`)."""
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -41,6 +45,47 @@ def pick_precision(choice: str, device: torch.device) -> torch.dtype:
             native = torch.cpu.get_capabilities().get("avx512_bf16", False)
         return torch.bfloat16 if native else torch.float32
     return torch.bfloat16 if choice == "bf16" else torch.float32
+
+
+def compute_as_named(precision: torch.dtype) -> None:
+    """Let float32 be float32: torch rounds the inputs of CUDA's convolutions to ten bits (TF32) where not told so.
+
+    Matrix products are exact already. In mixed precision neither is computed in float32.
+    """
+    torch.backends.cudnn.allow_tf32 = precision != torch.float32
+
+
+def has_fused_optimizer(device: torch.device) -> bool:
+    """Whether torch updates all parameters by one operation there."""
+    return device.type in ("cpu", "cuda")
+
+
+def random_state(device: torch.device) -> torch.Tensor | None:
+    """State of an accelerator's random draws; None on the CPU, whose state is torch's own."""
+    return None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(*_of(device))
+
+
+def set_random_state(device: torch.device, state: torch.Tensor) -> None:
+    """Continue an accelerator's random draws from `random_state`."""
+    torch.get_device_module(device).set_rng_state(state, *_of(device))
+
+
+def _of(device: torch.device) -> list[torch.device]:
+    return [] if device.type == "mps" else [device]  # of which there is one, and its functions take none
+
+
+def resident_bytes(device: torch.device) -> float:
+    """How much a run may keep on the device of what it reads, 0 where reading from the host's memory is as good."""
+    return RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0.0
+
+
+def free_memory(device_type: str, name: str | None = None) -> dict[str | None, float]:
+    """Free bytes by device: of the one named, else of every accelerator of this machine. Where the system cannot tell
+    them apart, 0 of the one named or of one without a name."""
+    if device_type != "cuda":
+        return {name: 0.0}
+    names = [name] if name else [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return {each: float(torch.cuda.mem_get_info(torch.device(each))[0]) for each in names}
 
 
 def release_memory(device: torch.device) -> None:

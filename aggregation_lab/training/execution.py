@@ -12,7 +12,7 @@ from aggregation_lab.data.splits.split import Split
 from aggregation_lab.errors import is_out_of_memory
 from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.training.checkpoint import read_checkpoint
-from aggregation_lab.training.device import pick_device, reset_peak_memory
+from aggregation_lab.training.device import pick_device, release_memory, reset_peak_memory
 from aggregation_lab.training.out_of_memory import memory_errors_explained
 from aggregation_lab.training.recording import write_results
 from aggregation_lab.training.trainer import Progress, Trainer
@@ -40,6 +40,7 @@ def train_run(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = pick_device(device)
+    release_memory(chosen)  # what this process holds of the run before, others on the same accelerator may need
     reset_peak_memory(chosen)
     cache.check()
     with memory_errors_explained("the run"):

@@ -7,6 +7,7 @@ from torch import nn
 
 from aggregation_lab.config import TrainingConfig
 from aggregation_lab.model.m2dino import M2DINO
+from aggregation_lab.training.device import has_fused_optimizer
 
 
 def warmup_steps(steps: int, warmup: float) -> int:
@@ -45,5 +46,5 @@ def make_optimizer(model: M2DINO, config: TrainingConfig, device: torch.device) 
             for (pretrained, decays), parameters in groups.items()
         ],
         lr=config.learning_rate,
-        fused=device.type in ("cpu", "cuda"),
+        fused=has_fused_optimizer(device),
     )

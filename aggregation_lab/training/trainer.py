@@ -26,7 +26,7 @@ from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import ImageStore, Sampler, TaskCases, make_batch
 from aggregation_lab.training.checkpoint import write_checkpoint
 from aggregation_lab.training.course import open_course
-from aggregation_lab.training.device import pick_precision
+from aggregation_lab.training.device import compute_as_named, pick_precision, random_state, set_random_state
 from aggregation_lab.training.evaluation import Evaluator
 from aggregation_lab.training.flops import count_flops
 from aggregation_lab.training.frozen_trunk import open_trunk
@@ -85,6 +85,7 @@ class Trainer:
         self.spec, self.folder, self.device = spec, folder, device
         self.config: TrainingConfig = spec.training
         self.precision = pick_precision(self.config.precision, device)
+        compute_as_named(self.precision)
         self.tasks = {task.name: task for task in spec.tasks}
         by_case = dataset.cases.set_index("case", drop=False)
 
@@ -226,8 +227,6 @@ class Trainer:
         """Write a checkpoint. Raises `AgglabError` where it cannot be written, or the run has read damaged files."""
         self.losses.check()
         self.store.check()
-        on_cpu = self.device.type == "cpu"
-        accelerator = None if on_cpu else torch.get_device_module(self.device).get_rng_state()
         state = {
             "run": self.spec.id,
             "step": self.step,
@@ -235,7 +234,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
-            "accelerator_random": accelerator,
+            "accelerator_random": random_state(self.device),
             "best": self.best,
             "losses_since": self.losses.since,
             "ledger": vars(self.ledger),
@@ -250,7 +249,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
         if state["accelerator_random"] is not None:
-            torch.get_device_module(self.device).set_rng_state(state["accelerator_random"])
+            set_random_state(self.device, state["accelerator_random"])
         self.best = state["best"]
         self.losses.since = state["losses_since"]
         self.ledger = Ledger(**state["ledger"])

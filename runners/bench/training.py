@@ -53,12 +53,14 @@ def model_of(**config: Any) -> M2DINO:
     return build_m2dino(ModelConfig(encoder=ENCODER, **config), [TASK]).to(pick_device())
 
 
-def model_step(model: M2DINO, size: int, precision: torch.dtype = torch.float32) -> Callable[[], None]:
+def model_step(
+    model: M2DINO, size: int, precision: torch.dtype = torch.float32, batch: int = BATCH
+) -> Callable[[], None]:
     """The bare step of a model: forward, backward and optimiser on one resident batch of one task."""
     device = next(model.parameters()).device
     task = model.tasks[0]
-    images = torch.randn(BATCH, 3, size, size, device=device)
-    index, labels = (torch.zeros(BATCH, dtype=torch.long, device=device) for _ in range(2))
+    images = torch.randn(batch, 3, size, size, device=device)
+    index, labels = (torch.zeros(batch, dtype=torch.long, device=device) for _ in range(2))
     optimizer = make_optimizer(model, TrainingConfig(), device)
     model.backbone.choose_attention(size, device, precision)
 

@@ -30,7 +30,9 @@ def worker_devices(study: Study, device: str, options: GridOptions, console: Con
         return [options.device]
     needed = max(cost.worker_bytes(arm.model, arm.training) for arm in study.variants.values())
     if device != "cpu":
-        free = {options.device: 0.0} if options.device else _free_memory(device)
+        from aggregation_lab.training.device import free_memory
+
+        free = free_memory(device, options.device)
         names = list(free)
         if options.jobs:
             return [names[number % len(names)] for number in range(options.jobs)]
@@ -47,12 +49,3 @@ def worker_devices(study: Study, device: str, options: GridOptions, console: Con
 def share_of_cores(workers: int) -> int:
     """Threads of each worker when they share the cores of this machine."""
     return max(1, cost.cores() // workers)
-
-
-def _free_memory(device: str) -> dict[str | None, float]:
-    """Free bytes of every accelerator of this machine; one without a name where the system cannot tell."""
-    import torch
-
-    if device != "cuda":
-        return {None: 0.0}
-    return {f"cuda:{index}": float(torch.cuda.mem_get_info(index)[0]) for index in range(torch.cuda.device_count())}

@@ -11,6 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from aggregation_lab.model.backbones.base import Backbone, Levels
+from aggregation_lab.model.position_codes import keep_position_codes
 
 LONGEST_PLAIN = 512
 """Tokens up to which attention may keep its whole map of tokens x tokens."""
@@ -30,6 +31,8 @@ class PlainViT(Backbone):
         hands_on_tokens = isinstance(network, Eva | VisionTransformer)
         self.freezable = hands_on_tokens and not getattr(network, "rope_mixed", False)
         _keep_the_last_norm(self.network)
+        if isinstance(network, Eva):
+            keep_position_codes(network)
         self._whole = _map_by_tokens if hands_on_tokens else _map_by_timm
         self._above_trunk = map_above_trunk
 

@@ -1,6 +1,7 @@
 """Out of memory: the same step in smaller pieces, the same result up to rounding, and a clear end at one image."""
 
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,38 @@ def test_pieces_give_the_loss_and_gradients_of_the_whole_batch(study, tmp_path, 
         found, gradient = gradients(trainer, micro_batch)
         assert torch.allclose(found, losses, rtol=1e-3, atol=1e-5)
         assert (gradient - expected).abs().max() <= 1e-3 * expected.abs().max()
+
+
+def test_memory_that_runs_out_in_the_backward_pass_is_freed_before_the_next_attempt(study, tmp_path, monkeypatch):
+    trainer = Trainer(spec_for(study[0]), *study, tmp_path, torch.device("cpu"))
+    losses, expected = gradients(trainer, BATCH)
+    forward, backward = M2DINO.forward, torch.Tensor.backward
+    sizes: list[int] = []
+    maps: list[weakref.ref[torch.Tensor]] = []
+    left: list[bool] = []
+
+    def noted(self, inputs, *arguments, **settings):
+        outputs = forward(self, inputs, *arguments, **settings)
+        sizes.append(len(inputs))
+        maps.extend(weakref.ref(tensor) for tensor in outputs.values() if isinstance(tensor, torch.Tensor))
+        return outputs
+
+    def limited(loss):
+        backward(loss)  # some gradients are there when memory runs out
+        if sizes[-1] > BATCH // 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    def release(device):
+        left.append(any(tensor() is not None for tensor in maps))
+
+    monkeypatch.setattr(M2DINO, "forward", noted)
+    monkeypatch.setattr(torch.Tensor, "backward", limited)
+    monkeypatch.setattr("aggregation_lab.training.out_of_memory.release_memory", release)
+    found, gradient = gradients(trainer, BATCH)
+    assert sizes == [BATCH, BATCH // 2, *[BATCH // 4] * 4] and left == [False, False]
+    assert trainer.objective.micro_batch == BATCH // 4
+    assert torch.allclose(found, losses, rtol=1e-3, atol=1e-5)
+    assert (gradient - expected).abs().max() <= 1e-3 * expected.abs().max()
 
 
 def test_a_piece_holds_its_rows_of_every_task(study, tmp_path):

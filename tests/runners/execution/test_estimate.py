@@ -5,6 +5,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from aggregation_lab.storage.sealed_json import write_sealed
@@ -127,7 +128,12 @@ def test_one_worker_per_core_as_memory_allows(monkeypatch):
 
 def test_accelerators_are_shared_as_their_memory_allows(monkeypatch):
     monkeypatch.setattr(cost, "cores", lambda: 16)
-    monkeypatch.setattr(device_slots, "_free_memory", lambda device: {"cuda:0": 80e9, "cuda:1": 1.0})
+    free = {"cuda:0": 80e9, "cuda:1": 1.0}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[str(device)], 80e9))
     found, _ = where(GridOptions(), "cuda")
     assert found == ["cuda:0", "cuda:1", "cuda:0", "cuda:0", "cuda:0"]
     assert where(GridOptions(jobs=2), "cuda")[0] == ["cuda:0", "cuda:1"]
+    assert where(GridOptions(device="cuda:0"), "cuda")[0] == ["cuda:0"] * 4
+    assert where(GridOptions(device="cuda:1", jobs=3), "cuda")[0] == ["cuda:1"] * 3
+    assert where(GridOptions(), "mps")[0] == [None]
