@@ -21,10 +21,11 @@ from analysis.questions.regret import regret_table
 from analysis.questions.scale_across_tasks import across_tasks
 from analysis.questions.scale_within_tasks import within_tasks
 from analysis.questions.stability import stability
-from analysis.questions.task_gains import task_gains
+from analysis.questions.task_gains import HEADLINE, task_gains
 from analysis.questions.type_sensitivity import type_sensitivity
 from analysis.result import Analysis
 from analysis.settings import Settings
+from analysis.statistics.verdicts import next_levels
 from analysis.study import StudyTables
 
 Frames = tuple[pd.DataFrame, ...]
@@ -67,8 +68,10 @@ def advice(context: Context) -> Frames:
 
 def power(context: Context, contrast: Contrast, fraction: float) -> Frames:
     """The frame `power` of one contrast."""
-    hours = hours_per_seed(context.study, contrast, fraction)
-    return (power_frame(context.pairs[contrast, fraction], hours, context.settings),)
+    hours, gains = hours_per_seed(context.study, contrast, fraction), context.frames["gains"]
+    own = gains[gains["family"] == HEADLINE]
+    levels = next_levels(own, context.settings.correction, context.settings.alpha)
+    return (power_frame(context.pairs[contrast, fraction], hours, levels),)
 
 
 def types(context: Context, contrast: Contrast, fraction: float) -> Frames:

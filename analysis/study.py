@@ -102,15 +102,18 @@ class StudyTables:
         )
 
     def improving(self) -> pd.DataFrame:
-        """Columns aggregation, task, fraction, improving: still rising on validation at the end in at least one seed.
+        """Columns aggregation, task, fraction, improving: still rising on validation at the end in at least one seed;
+        rising, curves: the seeds in which it was, of those that have a curve.
 
         Empty without curves.
         """
         keys = ["aggregation", "task", "fraction"]
         if self.curves is None:
-            return pd.DataFrame(columns=[*keys, "improving"])
-        rows = self.curves.groupby(keys, as_index=False).agg(improving=("still_improving", "any"))
-        return rows.astype({"improving": bool})
+            return pd.DataFrame(columns=[*keys, "improving", "rising", "curves"])
+        by_seed = self.curves.groupby([*keys, "seed"], as_index=False)["still_improving"].any()
+        by_seed["still_improving"] = by_seed["still_improving"].astype(bool)
+        rows = by_seed.groupby(keys, as_index=False)["still_improving"].agg(rising="sum", curves="count")
+        return rows.assign(improving=rows["rising"] > 0)[[*keys, "improving", "rising", "curves"]]
 
 
 def aggregation_order(names: Collection[str], baseline: str | None = None) -> list[str]:
@@ -214,7 +217,8 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
     found = []
     trained = study.scores[study.scores["aggregation"] != FLOOR]
     improving: dict[str, dict[tuple[str, float], bool]] = {}
-    for name, task, fraction, known in study.improving().itertuples(index=False, name=None):
+    flags = study.improving()[["aggregation", "task", "fraction", "improving"]]
+    for name, task, fraction, known in flags.itertuples(index=False, name=None):
         improving.setdefault(task, {})[name, fraction] = known
     for task, rows in trained.groupby("task", sort=True):
         available = list(rows["metric"].unique())

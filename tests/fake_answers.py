@@ -135,8 +135,9 @@ def budget(about, gains, aggregations, fractions, random) -> dict[str, pd.DataFr
     full = gains[gains["fraction"] == gains["fraction"].max()]
     power = [
         {"contrast": row.contrast, "task": row.task, "type": row.type, "group": row.group, "margin": row.margin}
-        | {"seeds": 3, "sd_seed": 0.014, "se_cases": 0.008, "detectable": 0.034, "seeds_to_detect": 9.0}
+        | {"seeds": 3, "subjects": 64, "sd_seed": 0.014, "se_cases": 0.008, "detectable": 0.034, "seeds_to_detect": 9.0}
         | {"seeds_to_exclude": np.nan, "hours_per_seed": 2.5, "hours": np.nan}
+        | {"more_replicates": 14.0, "more_test_subjects": 186.0, "decided_by": "both"}
         | {"limit": "test cases: their error alone is larger than the margin allows"}
         for row in full.itertuples()
     ]

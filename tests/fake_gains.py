@@ -67,11 +67,27 @@ def gains(about, contrasts, fractions, random) -> pd.DataFrame:
                 "verdict": SAME_MODEL if same else verdict,
                 "supported_margin": float(np.maximum(0.0, -low)),
                 "power": random.uniform(0.2, 0.95),
+                **_decide(verdict == UNDECIDED and not same),
+                "joint_passes": 20.0,
+                "base_passes": 25.0 if place == 3 else 20.0,
+                "compute_ratio": 0.8 if place == 3 else 1.0,
                 "base_improving": bool(place % 4 == 1),
                 "joint_improving": bool(place % 5 == 2),
+                "base_rising": float(2 * (place % 4 == 1)),
+                "base_curves": 3.0,
+                "joint_rising": float(place % 5 == 2),
+                "joint_curves": 3.0,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _decide(undecided: bool) -> dict[str, object]:
+    if not undecided:
+        plan = {"detectable": np.nan, "more_replicates": np.nan, "more_test_subjects": np.nan}
+        return plan | {"decided_by": np.nan, "would_decide": ""}
+    plan = {"detectable": 0.041, "more_replicates": 14.0, "more_test_subjects": 186.0, "decided_by": "both"}
+    return plan | {"would_decide": "would notice ±0.041; 14 more seeds and about 250 test subjects (64 now)"}
 
 
 def seed_gains(gains, random) -> pd.DataFrame:
@@ -112,6 +128,8 @@ def scores(about, aggregations, fractions, random) -> pd.DataFrame:
                 "beats_floor": bool(place % 7 != 3),
                 "verdict": "" if name == "TS" else (HARM, BENEFIT, NO_LOSS, UNDECIDED, SAME_MODEL)[place % 5],
                 "still_improving": bool(place % 4 == 1),
+                "rising": float(2 * (place % 4 == 1)),
+                "curves": 3.0,
             }
         )
     return pd.DataFrame(rows)

@@ -21,13 +21,14 @@ FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **STUDY}
 LABELS: Final = ("contrast", "joint", "base", "fraction")
 """Columns that name the contrast of a row, see `analysis.gains.Contrast.at`."""
 
+_PLAN: Final = frozenset({"detectable", "more_replicates", "more_test_subjects", "decided_by"})
+
 OPTIONAL: Final[dict[str, frozenset[str]]] = {
+    "gains": _PLAN,
     "across": frozenset({"sd_group", "sd_task"}),
     "pooled": frozenset({"gain", "low", "high", "p", "gaining", "median", "low_new", "high_new", "p_new", "sd_tasks"}),
     "stability": frozenset({"harmed", "base_improving"}),
-    "power": frozenset(
-        {"sd_seed", "se_cases", "detectable", "seeds_to_detect", "seeds_to_exclude", "hours_per_seed", "hours"}
-    ),
+    "power": _PLAN.union({"sd_seed", "se_cases", "seeds_to_detect", "seeds_to_exclude", "hours_per_seed", "hours"}),
     "findings": frozenset({"estimate", "low", "high", "p"}),
 }
 """Columns that a row may lack, because its method does not have them; missing then."""

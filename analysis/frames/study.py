@@ -30,6 +30,8 @@ STUDY: Final = {
         "beats_floor": "better than the trivial predictor",
         "verdict": "verdict of this aggregation against the base, where compared",
         "still_improving": "validation was still rising at the end in at least one seed",
+        "rising": "seeds in which it was",
+        "curves": "seeds with a validation curve",
     },
     "reference": {
         "reference": "the plain network, trained under TS",

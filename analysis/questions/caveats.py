@@ -181,7 +181,10 @@ def _training(study: StudyTables) -> list[str]:
     for name, part in study.improving().groupby("aggregation"):
         consequence = "gains over them are flattered" if name == "TS" else "more training may raise its gains"
         said = f"{name} models were still improving when their {end} ended in {{}}: {consequence}."
-        found += _if_any(part.loc[part["improving"], "task"], part["task"].nunique(), said)
+        runs = part.groupby("task")[["rising", "curves"]].sum()
+        counted = runs[runs["rising"] > 0].itertuples(name=None)
+        named = [f"{task} in {up:.0f}/{of:.0f} runs" if of > 1 else str(task) for task, up, of in counted]
+        found += _if_any(named, part["task"].nunique(), said)
     return found
 
 

@@ -1,23 +1,16 @@
-"""How many seeds a verdict needs: planning from the variances of a study at hand, or of a pilot.
+"""How many seeds, or test subjects, a verdict needs: planning from the variances of a study at hand, or of a pilot.
 
-With s^2 the variance of a paired gain over seeds and V_case the variance that test cases leave whatever the seeds,
-
-    SE(S)^2 = s^2 / S + V_case,   df by Satterthwaite (1946)
-
-and the power of the two-sided t test by `power`, at the uncorrected error rate: correction for many
-tasks asks for more. To find a gain or loss of the margin, two-sided at alpha, and to exclude a loss of the margin when
-there is none, one-sided at alpha / 2, the estimate has to stand out from a value one margin away: but for the far tail,
-below 1e-6 here, the power is the same, and so are the seeds.
-
-Where test folds rotate, a seed brings test cases of its own until every fold is tested: with K folds, c the variance by
-the cases of a fold and s^2 that by all else,
-
-    SE(S)^2 = s^2 / S + c / min(S, K)
+The error with other numbers of seeds and test subjects, and the power, which knows that the variances of a few seeds
+are uncertain, are those of `analysis.statistics.planning`. Enough is 80 % at the error rate at which the task would be
+the next of its family to be decided. To find a gain or loss of the margin, two-sided, and to exclude a loss of the
+margin when there is none, one-sided, the estimate has to stand out from a value one margin away. Where these data have
+that power, and the gain lies between minus the margin and 0 nevertheless, what is planned for is the gain as it was
+estimated, which has to stand out from the farther of the two.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -26,148 +19,169 @@ from scipy import optimize
 from analysis.frames import part
 from analysis.gains import Contrast, PairedGain
 from analysis.questions.families import moderated, testable
-from analysis.settings import Settings
-from analysis.statistics.uncertainty import DECIDES, GainEstimate, satterthwaite
-from analysis.statistics.verdicts import SAME_MODEL, power
+from analysis.statistics.planning import BOTH, EITHER, MOST_SEEDS, MOST_TIMES, REPLICATES, SUBJECTS, WANTED, Scatter
+from analysis.statistics.uncertainty import DECIDES, GainEstimate
+from analysis.statistics.verdicts import SAME_MODEL, NextLevels, power
 from analysis.study import StudyTables
-
-WANTED = 0.8
-"""Power that counts as enough."""
-
-MOST_SEEDS = 100
-"""Seeds beyond which a task is out of reach."""
 
 MORE_CASES, MORE_SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
 NO_SCATTER, NO_MARGIN = "no scatter to plan from", "no margin in this unit"
 ONE_SUBJECT = "test subjects: fewer than two can be resampled"
 
+_ENDLESS = 1e7
+"""Seeds that leave nothing but the test cases."""
+
 _FARTHEST = 1e5
 """Effect in standard errors within which the detectable one is sought."""
 
 
-def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, settings: Settings) -> pd.DataFrame:
+def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, levels: NextLevels) -> pd.DataFrame:
     """The frame `power` of one contrast at one fraction.
 
-    `hours_per_seed` is what one more seed costs (NaN if unknown). Seed variances are moderated over unit-free tasks, as
-    verdicts have them; a task in another unit has no margin. `limit`: nothing where the seeds at hand will do, `seeds`
-    where more would, `test cases` where no number of seeds would, else why nothing can be said. Without cases their
-    part is unknown and left out.
+    `hours_per_seed` is what one more seed costs (NaN if unknown); `levels` are those of the family. Seed variances are
+    moderated over unit-free tasks, as verdicts have them; a task in another unit has no margin. `limit`: nothing where
+    the seeds at hand will do, `seeds` where more would, `test cases` where no number of seeds would, else why nothing
+    can be said. Without cases their part is unknown and left out.
     """
     rows = []
-    for pair, (found, seed_df) in zip(pairs, seed_parts(pairs), strict=True):
+    for pair, found in zip(pairs, moderated(pairs), strict=True):
         row = {
             "task": pair.task,
             "type": pair.type,
             "group": pair.group,
             "margin": pair.margin,
             "seeds": len(pair.seeds),
+            "subjects": pair.subjects,
             "hours_per_seed": hours_per_seed,
         }
-        rows.append(row | _plan(pair, found, seed_df, hours_per_seed, settings.alpha))
+        rows.append(row | plan(pair, found, levels) | _seeds(pair, found, levels, hours_per_seed))
     return part("power", rows)
 
 
-def seed_parts(pairs: Sequence[PairedGain]) -> list[tuple[GainEstimate, float]]:
-    """Of each pair the moderated estimate, and the degrees of freedom of its seed variance."""
-    # Without a part from cases, the degrees of freedom that come back are those of the seed variance.
-    alone = moderated([replace(pair, draws=None) for pair in pairs])
-    return [(estimate, part.df) for estimate, part in zip(moderated(pairs), alone, strict=True)]
+def plan(pair: PairedGain, found: GainEstimate, levels: NextLevels) -> dict[str, object]:
+    """What is known and needed for one task: columns of the frame `power`, those that are known.
 
-
-def _plan(
-    pair: PairedGain, found: GainEstimate, seed_df: float, hours_per_seed: float, alpha: float
-) -> dict[str, object]:
-    """What is known and needed for one task."""
+    `found` is its moderated estimate. `more_replicates` and `more_test_subjects` each do by themselves where
+    `decided_by` names one of them, or either; where it is `both`, they do together, with the smallest product of the
+    two factors by which the study grows: the predictions to score.
+    """
     if pair.same_model:
         return {"limit": SAME_MODEL}
     seeds, case_df = len(pair.seeds), max(1.0, pair.subjects - 1.0)
-    scatter = _scatter(pair, found, seed_df)
-    known: dict[str, object] = {"se_cases": scatter.at_best[0]} if found.has_cases else {}
+    known: dict[str, object] = {"se_cases": float(np.sqrt(_case_variance(pair, found)))} if found.has_cases else {}
     if not np.isfinite(testable(pair, found)):
         if found.basis in DECIDES:
             return {"limit": ONE_SUBJECT}
         limit = ONE_SEED if seeds < 2 else NO_SCATTER
-        return known | {"detectable": detectable(found.se, case_df, alpha), "limit": limit}
-    known["sd_seed"] = np.sqrt(scatter.variance)
-    se, df = scatter.errors(np.array([seeds]))
-    known["detectable"] = detectable(float(se[0]), float(df[0]), alpha)
-    if not se[0] > 0:
+        return known | {"detectable": detectable(found.se, case_df, levels.difference), "limit": limit}
+    scatter = scatter_of(pair, found)
+    known["sd_seed"] = float(np.sqrt(scatter.of_replicate))
+    known["detectable"] = detectable(found.se, found.df, levels.difference)
+    if not found.se > 0:
         return known | {"limit": NO_SCATTER}
     if not np.isfinite(pair.margin):
         return known | {"limit": NO_MARGIN}
-    tried = np.arange(2, MOST_SEEDS + 1)
-    se, df = scatter.errors(tried)
-    enough = power(np.full(len(tried), pair.margin), se, df, alpha) >= WANTED
-    needed = float(tried[enough.argmax()]) if enough.any() else float("nan")
-    best_se, best_df = scatter.at_best
-    at_best = power(np.array([pair.margin]), np.array([best_se]), np.array([best_df]), alpha)[0]
-    return known | {
-        "seeds_to_detect": needed,
-        "seeds_to_exclude": needed,
-        "hours": hours_per_seed * max(0.0, needed - seeds) if enough.any() else float("nan"),
-        "limit": "" if needed <= seeds else MORE_CASES if at_best < WANTED else MORE_SEEDS,
-    }
+    able, at_best = scatter.power(pair.margin, levels.both, np.array([seeds, _ENDLESS])) >= WANTED
+    # A gain between minus the margin and 0, with enough power for both, has to stand out from the farther of the two.
+    effect = max(abs(found.value), abs(found.value + pair.margin)) if able else pair.margin
+    limit = "" if able else MORE_SEEDS if at_best else MORE_CASES
+    return known | {"limit": limit} | scatter.more(effect, levels.both)
 
 
-@dataclass(frozen=True)
-class _Scatter:
-    """What errors with other numbers of seeds are planned from: the `variance` of one seed's gain; `errors` of numbers
-    of seeds, with their degrees of freedom; and the error that remains with ever more seeds, that of the test cases."""
-
-    variance: float
-    errors: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-    at_best: tuple[float, float]
-
-
-def _scatter(pair: PairedGain, found: GainEstimate, seed_df: float) -> _Scatter:
-    count, case_df = len(pair.replicates.names), max(1.0, pair.subjects - 1.0)
-    prior_df = seed_df - (count - 1)  # what other tasks lend, which more seeds do not change
-    variance = found.v_seed * count
-    if pair.folds is None:
-        errors = partial(standard_error, variance, found.v_case, prior_df=prior_df, case_df=case_df)
-        return _Scatter(variance, errors, (float(np.sqrt(found.v_case)), case_df))
-    cases, folds = min(found.v_both * count, variance), pair.folds.count
-    rest = (variance - cases) * len(pair.seeds) / count
-    best = float(np.sqrt(cases / folds)), max(1.0, prior_df + folds - 1.0)
-    return _Scatter(rest + cases, partial(fold_error, rest, cases, folds, prior_df), best)
+def _seeds(pair: PairedGain, found: GainEstimate, levels: NextLevels, hours_per_seed: float) -> dict[str, object]:
+    """How many seeds it takes, and the hours to the larger number; nothing where that cannot be planned."""
+    if not (np.isfinite([testable(pair, found), pair.margin]).all() and found.se > 0):
+        return {}
+    scatter = scatter_of(pair, found)
+    detect, exclude = (scatter.seeds_for(pair.margin, level) for level in (levels.difference, levels.no_loss))
+    needed = max(detect, exclude) if np.isfinite([detect, exclude]).all() else float("nan")
+    hours = hours_per_seed * max(0.0, needed - len(pair.seeds))
+    return {"seeds_to_detect": detect, "seeds_to_exclude": exclude, "hours": hours}
 
 
-def fold_error(
-    rest: float, cases: float, folds: int, prior_df: float, seeds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """SE and its degrees of freedom with each number of seeds where test folds rotate.
+def would_decide(pair: PairedGain, planned: Mapping[str, object]) -> str:
+    """`would notice ±0.041; 9 more seeds`: what these data show, and what decides the task, from its `plan`.
 
-    `cases` is the variance of a gain by the test cases of a fold, `rest` by all else of a seed. The first `folds` seeds
-    test a fold each; more seeds test the same folds again.
+    Where replicates and test subjects would each do, it names the replicates. `at this gain`: these data have the power
+    for the margin, so that what is planned for is the gain as it was estimated.
     """
-    tested = np.minimum(seeds, folds)
-    return np.sqrt(cases / tested + rest / seeds), np.maximum(1.0, prior_df + tested - 1.0)
+    limit, noun = planned["limit"], "seed" if pair.folds is None else "replicate"
+    if limit in _NOTHING:
+        return _NOTHING[str(limit)].format(noun)
+    digits, unit = (3, "") if pair.unit == "1" else (1, f" {pair.unit}".rstrip())
+    noticed = f"would notice ±{planned['detectable']:.{digits}f}{unit}; "
+    if limit == NO_MARGIN:
+        return f"{noticed}no margin in this unit"
+    return f"{noticed}{'at this gain ' if limit == '' else ''}{_remedy(pair, planned, noun)}"
 
 
-def standard_error(
-    variance: float, v_case: float, seeds: np.ndarray, prior_df: float, case_df: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """SE and its degrees of freedom with each number of seeds; `prior_df` is what other tasks lend."""
-    v_seed = variance / seeds
-    dfs = np.column_stack([prior_df + seeds - 1.0, np.full(len(seeds), case_df)])
-    parts = np.column_stack([v_seed, np.full(len(seeds), v_case)])
-    df = [satterthwaite(part, own) for part, own in zip(parts, dfs, strict=True)]
-    return np.sqrt(v_seed + v_case), np.array(df)
+_NOTHING = {
+    ONE_SEED: "another {0}: one decides nothing",
+    NO_SCATTER: "other {0}s: these do not differ",
+    ONE_SUBJECT: "more test subjects: fewer than two can be resampled",
+}
 
 
-def detectable(se: float, df: float, alpha: float) -> float:
+def _remedy(pair: PairedGain, planned: Mapping[str, object], noun: str) -> str:
+    by, parts = planned["decided_by"], []
+    folds, tested = (0, 0) if pair.folds is None else (pair.folds.count, len(pair.replicates.names))
+    if by in (REPLICATES, EITHER, BOTH):
+        added = int(planned["more_replicates"])  # type: ignore[call-overload]
+        again = " (folds are tested again)" if folds and len(pair.seeds) + added > folds else ""
+        parts.append(f"{added} more {noun}{'s' * (added > 1)}{again}")
+    if by in (SUBJECTS, BOTH):
+        total = _rounded_up(pair.subjects + float(planned["more_test_subjects"]))  # type: ignore[arg-type]
+        now = "" if not folds else ", all tested" if tested == folds else f", {tested} of {folds} folds"
+        parts.append(f"about {total:,} test subjects ({pair.subjects:,} now{now})")
+    beyond = f"more than {MOST_SEEDS} {noun}s" + (f" or {MOST_TIMES} times the test subjects" if pair.subjects else "")
+    return " and ".join(parts) or beyond
+
+
+def _rounded_up(amount: float) -> int:
+    """To two digits."""
+    step = 10 ** max(0, len(str(int(amount))) - 2)
+    return int(-(-amount // step) * step)
+
+
+def scatter_of(pair: PairedGain, found: GainEstimate) -> Scatter:
+    """What a moderated estimate says of other numbers of seeds and subjects."""
+    seeds, count = len(pair.seeds), len(pair.replicates.names)
+    df = found.seed_df if np.isfinite(found.seed_df) else max(1.0, count - 1.0)
+    if pair.folds is None:
+        variance = max(found.v_seed, found.v_both) * count
+        return Scatter(variance, df, found.v_both * count, _case_variance(pair, found), seeds, pair.subjects)
+    both = found.v_both * count if found.has_cases else 0.0
+    of_fold = Counter(pair.folds.of_seed[seed] for seed in pair.seeds)
+    inverse = float(np.mean([1 / runs for runs in of_fold.values()]))
+    return Scatter(found.v_seed * count, df, both, 0.0, seeds, pair.subjects, pair.folds.count, count, inverse)
+
+
+def _case_variance(pair: PairedGain, found: GainEstimate) -> float:
+    """Variance that the test cases at hand leave whatever the seeds.
+
+    With one split it is a difference of two estimates, which is often 0 by chance: it is not taken for less than what
+    the moderated standard error, which knows that, has beyond the seeds.
+    """
+    if pair.folds is not None:
+        return min(found.v_both, found.v_seed) * len(pair.replicates.names) / pair.folds.count
+    if not found.has_cases or found.matched_se is None:
+        return found.v_case
+    return max(found.v_case, found.matched_se**2 - max(found.v_seed, found.v_both))
+
+
+def detectable(se: float, df: float, level: float) -> float:
     """Smallest true gain that a two-sided test finds with 80 % power; NaN without a standard error, or out of reach."""
     if not (np.isfinite(se) and se > 0):
         return float("nan")
-    return se * _detectable_in_se(float(df), alpha)
+    return se * _detectable_in_se(float(df), level)
 
 
 @lru_cache(2**14)
-def _detectable_in_se(df: float, alpha: float) -> float:
+def _detectable_in_se(df: float, level: float) -> float:
     """The same in standard errors: thousands of tasks with as many seeds share it."""
 
     def lacking(shift: float) -> float:
-        return float(power(np.array([shift]), np.array([1.0]), np.array([df]), alpha)[0]) - WANTED
+        return float(power(np.array([shift]), np.array([1.0]), np.array([df]), level)[0]) - WANTED
 
     return float(optimize.brentq(lacking, 0.0, _FARTHEST)) if lacking(_FARTHEST) > 0 else float("nan")
 
@@ -211,7 +225,5 @@ def _sentence(contrast: str, rows: pd.DataFrame) -> str:
     unknown = total - int(rows["limit"].isin(["", MORE_SEEDS, MORE_CASES]).sum())
     if unknown:
         parts.append(f"for {unknown} nothing can be said")
-    asked = (
-        f"to tell the margin from no difference with {100 * WANTED:g} % power, not corrected for the number of tasks"
-    )
+    asked = f"to tell the margin from no difference with {100 * WANTED:g} % power, corrected as the verdicts are"
     return f"{contrast}, {asked}: {'; '.join(parts)}."

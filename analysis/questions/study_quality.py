@@ -76,11 +76,42 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     rows["beats_floor"] = _or_none(above > 0, above.notna())
     verdicts = gains[gains["base"] == study.aggregations[0]].set_index(["joint", *keys[1:]])["verdict"]
     rows["verdict"] = _at(verdicts, rows, keys).astype(object).fillna("").astype(str)
-    rising = _at(study.improving().set_index(keys)["improving"], rows, keys).astype(object)
+    seen = study.improving().set_index(keys)
+    rising = _at(seen["improving"], rows, keys).astype(object)
     rows["still_improving"] = _or_none(rising.eq(True), rising.notna() | is_floor)
+    rows[["rising", "curves"]] = np.column_stack([_at(seen[name], rows, keys) for name in ("rising", "curves")])
+    rows = rows.astype({"rising": float, "curves": float})
     order = {name: index for index, name in enumerate([*study.aggregations, FLOOR])}
     rows = rows.assign(order=rows["aggregation"].map(order)).sort_values(["order", "fraction", "task"])
     return rows[list(FRAMES["scores"])].reset_index(drop=True)
+
+
+ModelKey = tuple[str, float, str]
+"""Aggregation, fraction, task."""
+
+
+def beaten_floors(study: StudyTables) -> dict[ModelKey, bool]:
+    """Whether each model is better than the trivial predictor, where there is one."""
+    rows = scores(study, frame("gains", []))
+    known = rows[rows["beats_floor"].notna() & (rows["aggregation"] != FLOOR)]
+    columns = known[["aggregation", "fraction", "task", "beats_floor"]]
+    return {(name, share, task): bool(beats) for name, share, task, beats in columns.itertuples(index=False, name=None)}
+
+
+def task_compute(study: StudyTables) -> dict[ModelKey, tuple[float, float]]:
+    """What each model spent on a task, mean over seeds: passes over its images, and operations for each of them.
+
+    The operations of a unit are shared by its images alike, so their ratio over two models compares what was spent on
+    the images of the task. Empty without the table `runs`.
+    """
+    if study.runs is None:
+        return {}
+    keys = ["aggregation", "fraction", "task"]
+    tasks = study.scores[["run", "aggregation", "task"]].drop_duplicates()
+    runs = study.runs.merge(tasks, on=["run", "aggregation"])
+    runs = runs.assign(operations=runs["passes"] * runs["flops"] / runs["images_seen"].where(runs["images_seen"] > 0))
+    means = runs.groupby(keys)[["passes", "operations"]].mean()
+    return {key: (passes, operations) for key, passes, operations in means.itertuples(name=None)}
 
 
 def _at(values: pd.Series, rows: pd.DataFrame, keys: list[str]) -> pd.Series:

@@ -1,6 +1,7 @@
 """The frame `gains`: every task's gain with its uncertainty, its verdict and the raw metric beside it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,11 @@ import pandas as pd
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.questions.families import family
+from analysis.questions.power import plan, would_decide
+from analysis.questions.study_quality import ModelKey, beaten_floors, task_compute
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
-from analysis.statistics.verdicts import SAME_MODEL
+from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels, next_levels
 from analysis.study import StudyTables, primary_of, unit_of
 
 HEADLINE, SMALLER = "full data", "smaller fractions"
@@ -28,21 +31,60 @@ def task_gains(
     full = {
         contrast: share for (contrast, share), members in sorted(pairs.items(), key=lambda item: item[0][1]) if members
     }
-    rows = []
+    rows, models = [], _Models.of(study)
     for name in (HEADLINE, SMALLER):
         chosen = {key: pairs[key] for key in pairs if pairs[key] and (key[1] == full[key[0]]) == (name == HEADLINE)}
         if chosen:
-            rows += _family_rows(study, chosen, settings, name)
+            rows += _family_rows(study, chosen, settings, name, models)
     return frame("gains", rows)
 
 
+@dataclass(frozen=True, eq=False)
+class _Models:
+    """What is known of the models behind gains, by aggregation, fraction and task."""
+
+    beats: Mapping[ModelKey, bool]
+    compute: Mapping[ModelKey, tuple[float, float]]
+    rising: Mapping[ModelKey, tuple[int, int]]
+
+    @classmethod
+    def of(cls, study: StudyTables) -> "_Models":
+        seen = study.improving()[["aggregation", "fraction", "task", "rising", "curves"]]
+        rising = {
+            (name, share, task): (up, of) for name, share, task, up, of in seen.itertuples(index=False, name=None)
+        }
+        return cls(beaten_floors(study), task_compute(study), rising)
+
+    def columns(self, contrast: Contrast, share: float, task: str) -> dict[str, object]:
+        """What each side was trained for, and in how many seeds it was still rising."""
+        row: dict[str, object] = {}
+        unknown = float("nan")
+        for side, name in (("joint", contrast.joint), ("base", contrast.base)):
+            row[f"{side}_passes"] = self.compute.get((name, share, task), (unknown, unknown))[0]
+            row[f"{side}_rising"], row[f"{side}_curves"] = self.rising.get((name, share, task), (unknown, unknown))
+        joint, base = (self.compute.get((name, share, task)) for name in (contrast.joint, contrast.base))
+        return row | {"compute_ratio": joint[1] / base[1] if joint and base and base[1] else unknown}
+
+    def below_floor(self, contrast: Contrast, share: float, task: str) -> str:
+        """That the base, or both models, do no better than the trivial predictor, in words; empty where they do."""
+        joint, base = (self.beats.get((name, share, task), True) for name in (contrast.joint, contrast.base))
+        if base:
+            return ""
+        return f"{contrast.base} does not beat its floor" if joint else "neither model beats its floor"
+
+
 def _family_rows(
-    study: StudyTables, pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]], settings: Settings, name: str
+    study: StudyTables,
+    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
+    settings: Settings,
+    name: str,
+    models: _Models,
 ) -> list[dict[str, object]]:
-    """Rows of one family with their verdicts."""
+    """Rows of one family with their verdicts, and what would decide those that are undecided."""
     members = family(pairs.values())
     margins = np.array([pair.margin for pair in members.pairs])
-    verdicts = members.judge(margins, settings.correction, settings.alpha).to_dict("records")
+    judged = members.judge(margins, settings.correction, settings.alpha)
+    verdicts, levels = judged.to_dict("records"), next_levels(judged, settings.correction, settings.alpha)
     about = [key for key, of_key in pairs.items() for _ in of_key]
     scores = dict(list(study.scores.groupby(["fraction", "task"])))
     return [
@@ -50,10 +92,29 @@ def _family_rows(
         | _row(pair, estimate, settings)
         | _raw(scores[share, pair.task], contrast)
         | {str(column): value for column, value in verdict.items()}
+        | models.columns(contrast, share, pair.task)
+        | _undecided(pair, estimate, levels, str(verdict["verdict"]), models.below_floor(contrast, share, pair.task))
         for (contrast, share), pair, estimate, verdict in zip(
             about, members.pairs, members.estimates, verdicts, strict=True
         )
     ]
+
+
+def _undecided(
+    pair: PairedGain, estimate: GainEstimate, levels: NextLevels, verdict: str, below_floor: str
+) -> dict[str, object]:
+    """What would decide an undecided task; nothing of one that is decided.
+
+    Where the models learned nothing a verdict would be of no use, so the floor stands in place of a plan.
+    """
+    if verdict != UNDECIDED or below_floor:
+        return {"would_decide": below_floor if verdict == UNDECIDED else ""}
+    planned = plan(pair, estimate, levels)
+    kept = {name: planned[name] for name in _PLANNED if name in planned}
+    return kept | {"would_decide": would_decide(pair, planned)}
+
+
+_PLANNED = ("detectable", "more_replicates", "more_test_subjects", "decided_by")
 
 
 def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[str, object]:

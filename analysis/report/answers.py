@@ -15,7 +15,7 @@ from analysis.report.trace import GainLinks, answered
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
-from analysis.tables.cells import count, flagged, number, p_value, text, true_minus
+from analysis.tables.cells import count, number, of_base, p_value, text, true_minus
 from analysis.tables.order import with_unit
 from analysis.tables.paper import Column, build, plain
 
@@ -112,10 +112,10 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     # A task without a unit-free score keeps the unit of its metric, and has no margin to speak of.
     unit = "" if row["unit_free"] else f" {row['unit']}".rstrip()
     gain = words.signed(row["gain"], 3 if row["unit_free"] else 1)
-    shown = flagged(f"{row['task']} {gain}{unit}", row["base_improving"])
+    shown = of_base(f"{row['task']} {gain}{unit}", row)
     supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
     title = f"{limits}{supported if row['unit_free'] else ''}. {runs}"
-    return Cell(shown, title=title, href=links.target(row["task"]))
+    return Cell(shown, title=title, href=links.target(row["task"]), more=row["would_decide"])
 
 
 def _counted(verdicts: pd.Series, fraction: float) -> str:

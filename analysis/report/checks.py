@@ -76,10 +76,10 @@ def _compute(analysis: Analysis) -> Check:
     return Check(state, f"compute {spread} times that of TS", "ledger")
 
 
-def _of_baselines(analysis: Analysis, column: str) -> pd.Series:
+def _of_baselines(analysis: Analysis, column: str, kind: type = bool) -> pd.Series:
     """What is known of TS at full data, a value per task."""
     scores = analysis.frames["scores"]
-    return at_full(scores[scores["aggregation"] == "TS"])[column].dropna().astype(bool)
+    return at_full(scores[scores["aggregation"] == "TS"])[column].dropna().astype(kind)
 
 
 def _convergence(analysis: Analysis) -> Check:
@@ -87,7 +87,8 @@ def _convergence(analysis: Analysis) -> Check:
     if improving.empty:
         return Check(UNKNOWN, "convergence of TS unknown", "convergence")
     rising = int(improving.sum())
-    text = f"{rising} of {len(improving)} TS baselines still improving"
+    several = _of_baselines(analysis, "curves", float).max() > 1
+    text = f"{rising} of {len(improving)} TS baselines still improving{' in a seed at least' * bool(several)}"
     return Check(CAUTION if rising else GOOD, f"{text} {IMPROVING}" if rising else text, "convergence")
 
 
@@ -150,7 +151,11 @@ def _named(analysis: Analysis, column: str, *, wanted: bool) -> Named:
     sentences: dict[bool, list[str]] = {True: [], False: []}
     for key, part in rows.groupby(["aggregation", "fraction"], sort=False):
         name, fraction = cast("tuple[str, float]", key)
-        tasks = list(part.loc[part[column].astype(bool) == wanted, "task"])
+        chosen = part[part[column].astype(bool) == wanted]
+        tasks = list(chosen["task"])
+        if column == "still_improving":
+            counted = zip(tasks, chosen["rising"], chosen["curves"], strict=True)
+            tasks = [f"{task} {up:.0f}/{of:.0f}" if of > 1 else task for task, up, of in counted]
         named = f": {', '.join(tasks)}" if tasks else ""
         full = bool(fraction == rows["fraction"].max())
         data = "" if full else f" {words.of_data(fraction)}"

@@ -11,6 +11,7 @@ from analysis.frames import FRAMES, at_full
 from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
+from analysis.report.footing import footing
 from analysis.report.methods import methods
 from analysis.report.page_table import MOST_ROWS, PageTable, page_table
 from analysis.report.pictures import Picture
@@ -46,6 +47,7 @@ def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Pa
         "alerts": checks.alerts(analysis),
         "checks": checks.checks(analysis),
         "answers": answers.answers(analysis),
+        "footing": footing(analysis),
         "beyond": _beyond(analysis),
         "findings": answers.findings(analysis),
         "grids": grids(analysis, tables),

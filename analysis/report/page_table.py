@@ -26,13 +26,14 @@ BADGES: Final = frozenset({*VERDICTS, SAME_MODEL, SUPPORTED, CONTRADICTED, NOT_T
 @dataclass(frozen=True)
 class Cell:
     """`sort` is what the column sorts by, empty where unknown; `title` a hint; `href` an anchor of the page;
-    `badge` the CSS class of a verdict."""
+    `badge` the CSS class of a verdict; `more` stands in small letters behind an answer."""
 
     text: str
     sort: str = ""
     title: str = ""
     href: str = ""
     badge: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)

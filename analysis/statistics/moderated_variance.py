@@ -59,7 +59,7 @@ def moderate(
         return moderated
     theta, posterior = log_variance_posterior(variance[chosen], df[chosen], labels[chosen])
     sigma = np.exp(theta)
-    seed_se, _ = matched_t(np.tile(sigma, (len(chosen), 1)), posterior)
+    seed_se, seed_df = matched_t(np.tile(sigma, (len(chosen), 1)), posterior)
     binned = []
     for row, i in zip(posterior, chosen, strict=True):
         values, shares = _total(estimates[i], seeds[i], subjects[i], sigma)
@@ -71,6 +71,7 @@ def moderate(
             v_seed=float(seed_se[k] ** 2) / seeds[i],
             matched_se=float(se[k]),
             df=float(total_df[k]),
+            seed_df=float(seed_df[k]),
             basis=_BORROWED_BASIS.get(estimates[i].basis, estimates[i].basis),
         )
     return moderated

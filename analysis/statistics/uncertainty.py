@@ -49,6 +49,8 @@ class GainEstimate:
     v_mean: float = 0.0
     matched_se: float | None = None
     rotating: bool = False
+    seed_df: float = float("nan")
+    """Degrees of freedom of `v_seed`, those that other tasks lend among them; NaN where it was not moderated."""
 
     @property
     def se(self) -> float:

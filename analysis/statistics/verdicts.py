@@ -20,6 +20,7 @@ under Holm.
 matters. It is never concluded from a large p of the difference.
 """
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -76,6 +77,36 @@ def judge(
             "power": power(margin, se, df, step),
         }
     )
+
+
+@dataclass(frozen=True)
+class NextLevels:
+    """Two-sided error rates at which the next member of a family would be decided, the others staying as they are:
+    by a `difference` from 0, or, of an interval whose lower limit decides, by `no_loss`."""
+
+    difference: float
+    no_loss: float
+
+    @property
+    def both(self) -> float:
+        """The stricter one: with it a task is decided whichever is true."""
+        return min(self.difference, self.no_loss)
+
+
+def next_levels(judged: pd.DataFrame, correction: Correction = "BH", alpha: float = 0.05) -> NextLevels:
+    """The levels of a family from its columns p_adjusted and p_loss_adjusted (`judge`).
+
+    With R of m rejected, alpha (R + 1) / m under Benjamini-Hochberg, alpha / (m - R) under Holm.
+    """
+    of_loss = _next_level(judged["p_loss_adjusted"], correction, alpha / 2)
+    return NextLevels(_next_level(judged["p_adjusted"], correction, alpha), 2 * of_loss)
+
+
+def _next_level(p_adjusted: pd.Series, correction: Correction, alpha: float) -> float:
+    size, rejected = int(p_adjusted.notna().sum()), int((p_adjusted <= alpha).sum())
+    if size == 0 or correction == "none":
+        return alpha
+    return alpha * min(1.0, (rejected + 1) / size) if correction == "BH" else alpha / max(1, size - rejected)
 
 
 def _tail(value: np.ndarray, se: np.ndarray, df: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -88,9 +88,20 @@ def decimals(unit: object) -> int:
     return 3 if unit == "1" else 1
 
 
-def flagged(text: str, improving: Any) -> str:
-    """`text` with the arrow where `improving` is true."""
-    return f"{text} {IMPROVING}" if not pd.isna(improving) and bool(improving) else text
+def flagged(text: str, improving: Any, rising: Any = None, curves: Any = None) -> str:
+    """`text` with the arrow where `improving` is true, and in how many of several seeds: `0.031 ↗ 2/5`."""
+    return f"{text} {arrow(rising, curves)}" if not pd.isna(improving) and bool(improving) else text
+
+
+def arrow(rising: Any, curves: Any) -> str:
+    """`↗`, and in how many seeds of several."""
+    several = not pd.isna(curves) and curves > 1
+    return f"{IMPROVING} {rising:.0f}/{curves:.0f}" if several else IMPROVING
+
+
+def of_base(text: str, row: Mapping[str, Any]) -> str:
+    """`flagged` by the base model of a row of the frame `gains`."""
+    return flagged(text, row["base_improving"], row["base_rising"], row["base_curves"])
 
 
 def text(value: Any) -> str:

@@ -11,6 +11,7 @@ from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.tasks import METRICS
 from analysis.frames import FRAMES
 from analysis.named_frames import NamedFrames
+from analysis.questions.caveats import MATCHED
 from analysis.settings import SCALES
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import VERDICTS
@@ -18,12 +19,13 @@ from analysis.tables.cells import (
     IMPROVING,
     MISSING,
     VERDICT_MARKS,
+    arrow,
     change,
     count,
     decimals,
-    flagged,
     limits,
     number,
+    of_base,
     p_value,
     percent,
     text,
@@ -32,7 +34,14 @@ from analysis.tables.order import at_full, by_task, records, with_unit
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
 MARKS_NOTE = ", ".join(f"{mark} {verdict}" for verdict, mark in VERDICT_MARKS.items())
-IMPROVING_NOTE = f"{IMPROVING} the base model was still improving when its budget ended"
+SHARE_NOTE = "2/5: in two of five seeds"
+IMPROVING_NOTE = f"{IMPROVING} the base model still improved when its training ended ({SHARE_NOTE})"
+DECIDE_NOTE = (
+    "would notice: the smallest true gain or loss that these data find with 80 % power. What follows gives that "
+    "power to find a loss of the margin, or to exclude one where there is none, with the scatter as uncertain as these data "
+    "leave it and the other verdicts as they are; test subjects are those in all, more of them come with rotating folds "
+    "(data.folds) or new patients"
+)
 
 
 def data_table(analysis: NamedFrames) -> PaperTable:
@@ -88,7 +97,8 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
         )
     note = (
         f"Primary metric on test, mean ± sd over seeds, all training data. Against TS: {MARKS_NOTE}. "
-        f"† not better than the floor, a trivial predictor. {IMPROVING} this model was still improving at the end."
+        f"† not better than the floor, a trivial predictor. {IMPROVING} this model was still improving at the end "
+        f"({SHARE_NOTE})."
     )
     return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw)
 
@@ -108,7 +118,7 @@ def _score(row: Row | None) -> str:
     marks = [
         VERDICT_MARKS.get(row.get("verdict", ""), ""),
         "†" if _is(row["beats_floor"], False) else "",
-        IMPROVING if _is(row.get("still_improving"), True) else "",
+        arrow(row["rising"], row["curves"]) if _is(row.get("still_improving"), True) else "",
     ]
     return " ".join([number(row["mean"], digits) + spread, *(mark for mark in marks if mark)])
 
@@ -126,7 +136,7 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
         Column("joint", lambda row: number(row["joint_raw"], decimals(row["unit"])), "joint_raw"),
         Column("change", lambda row: change(row["relative"]), "relative"),
-        Column("gain [adjusted interval]", lambda row: flagged(_gain(row), row["base_improving"]), "gain"),
+        Column("gain [adjusted interval]", lambda row: of_base(_gain(row), row), "gain"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         Column("p loss", lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"),
         *plain(number, "margin"),
@@ -134,6 +144,8 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         Column(
             "supports", lambda row: number(row["supported_margin"], 3 if row["unit_free"] else 1), "supported_margin"
         ),
+        *_compute(rows),
+        Column("what would decide it", lambda row: row["would_decide"], "would_decide"),
     ]
     note = (
         "base, joint and change: primary metric, positive change is better. Gain "
@@ -142,8 +154,22 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         "seed, so the 95 % interval covers test cases alone and decides nothing. p loss: of a loss as large as the "
         "margin, corrected; it decides on no meaningful loss. "
         f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
+        + (f" {DECIDE_NOTE}." if rows["would_decide"].ne("").any() else "")
+        + (" compute: operations spent on images of the task, joint over base." if _compute(rows) else "")
     )
     return build("gains", "Gains and verdicts by task", rows, columns, note=note, raw=raw)
+
+
+def _compute(rows: pd.DataFrame) -> list[Column]:
+    """The column that says where compute was not matched; none where it was throughout."""
+    ratio = rows["compute_ratio"].astype(float)
+    if (ratio.between(*MATCHED) | ratio.isna()).all():
+        return []
+    return [Column("compute", lambda row: _times(row["compute_ratio"]), "compute_ratio")]
+
+
+def _times(ratio: float) -> str:
+    return MISSING if pd.isna(ratio) else f"×{ratio:.2f}"
 
 
 def _gain(row: Row) -> str:
@@ -175,13 +201,16 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
         if gain is None:
             return MISSING
         value = _gain(gain)
-        return flagged(f"{value} {VERDICT_MARKS.get(gain['verdict'], '')}".rstrip(), gain["base_improving"])
+        return of_base(f"{value} {VERDICT_MARKS.get(gain['verdict'], '')}".rstrip(), gain)
 
     columns = plain(str, "task", "contrast", "type", "group")
     columns += [
         Column(title, partial(cell, share), title, f"gain at fraction {share:g}") for share, title in titles.items()
     ]
-    note = f"Gain {SCALES[analysis.settings.scale]}, with adjusted interval. {MARKS_NOTE}. {IMPROVING_NOTE}."
+    note = (
+        f"Gain {SCALES[analysis.settings.scale]}, with adjusted interval. {MARKS_NOTE}. {IMPROVING_NOTE}. What would "
+        "decide each ? stands in the column would_decide of gains.csv."
+    )
     return build(
         "gains_by_fraction", "Gains by amount of training data", by_task(rows), columns, note=note, raw=raw, of="gains"
     )
@@ -194,18 +223,24 @@ def power_table(analysis: NamedFrames) -> PaperTable:
         *plain(str, "task", "contrast"),
         *plain(number, "margin"),
         *plain(count, "seeds"),
+        Column("subjects", lambda row: count(row["subjects"] or math.nan), "subjects"),
         Column("sd seeds", lambda row: number(row["sd_seed"]), "sd_seed"),
         Column("se cases", lambda row: number(row["se_cases"]), "se_cases"),
         *plain(number, "detectable"),
         Column("seeds to detect", lambda row: count(row["seeds_to_detect"]), "seeds_to_detect"),
         Column("seeds to exclude", lambda row: count(row["seeds_to_exclude"]), "seeds_to_exclude"),
         Column("hours", lambda row: number(row["hours"], 1), "hours"),
+        Column("more seeds", lambda row: count(row["more_replicates"]), "more_replicates"),
+        Column("more subjects", lambda row: count(row["more_test_subjects"]), "more_test_subjects"),
+        Column("by", lambda row: text(row["decided_by"]), "decided_by"),
         Column("limit", lambda row: row["limit"] or "none", "limit"),
     ]
     note = (
         "seeds to detect: to find a gain or loss of the margin with 80 % power; to exclude: to show no meaningful "
-        f"loss; both before correction for the number of tasks. {MISSING} out of reach, or unknown. limit: what stands "
-        "in the way; none where the seeds at hand will do."
+        "loss; both at the error rate at which the task would be the next to be decided, and averaged over what the "
+        "scatter may be. more seeds, more subjects: to add for a verdict; by: which of them does by itself, or both "
+        f"together. {MISSING} out of reach, or unknown. limit: what stands in the way; none where the seeds at hand "
+        "will do."
     )
     return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw)
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.files import write_text
-from analysis.validation import advice, crossover, folds, headline, means, scale, verdicts
+from analysis.validation import advice, crossover, deciding, folds, headline, means, scale, verdicts
 from analysis.validation.scenario import Scenario, run_scenario
 
-FAMILIES = (headline, means, advice, crossover, verdicts, scale, folds)
+FAMILIES = (headline, means, advice, crossover, verdicts, scale, folds, deciding)
 
 
 def scenarios() -> list[Scenario]:

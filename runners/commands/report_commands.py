@@ -158,13 +158,18 @@ def show_power(source: str, how: Reading, settings: Settings, console: Console) 
     if frame.empty:
         raise ResultsError(f"{source}: holds no pair of runs to plan from")
     table = Table(title="Seeds and what they can show (80 % power)", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("contrast", "task", "margin", "seeds", "detectable", "to detect", "to exclude", "hours", "limit"):
-        table.add_column(name, justify="left" if name in ("contrast", "task", "limit") else "right")
+    words = ("contrast", "task", "limit", "by")
+    numbers = ("margin", "seeds", "subjects", "detectable", "to detect", "to exclude", "hours")
+    for name in (*words[:2], *numbers, "limit", "more seeds", "more subjects", "by"):
+        table.add_column(name, justify="left" if name in words else "right")
     for row in frame.to_dict("records"):
         names = (Text(printable(row[name])) for name in ("contrast", "task"))
-        power = (_number(row["margin"], 3), str(row["seeds"]), _number(row["detectable"], 3))
+        sizes = (str(row["seeds"]), str(row["subjects"] or "-"))
+        power = (_number(row["margin"], 3), *sizes, _number(row["detectable"], 3))
         more = (_number(row["seeds_to_detect"], 0), _number(row["seeds_to_exclude"], 0), _number(row["hours"], 1))
-        table.add_row(*names, *power, *more, str(row["limit"]))
+        added = (_number(row["more_replicates"], 0), _number(row["more_test_subjects"], 0))
+        by = "-" if row["decided_by"] != row["decided_by"] else str(row["decided_by"] or "-")
+        table.add_row(*names, *power, *more, str(row["limit"]), *added, by)
     console.print(table)
     say_plainly(console, plan_sentence(frame))
     return 0

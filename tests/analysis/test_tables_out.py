@@ -87,10 +87,10 @@ def test_gains_over_a_base_that_was_still_improving_carry_the_arrow():
     full = WHOLE.frames["gains"].query("fraction == 1")
     rising = set(zip(*full.loc[full["base_improving"], ["contrast", "task"]].to_numpy().T, strict=True))
     shown = table("gains").frame
-    marked = shown[shown["gain [adjusted interval]"].str.endswith("↗")]
+    marked = shown[shown["gain [adjusted interval]"].str.endswith("↗ 2/3")]
     assert set(zip(marked["contrast"], marked["task"], strict=True)) == rising
     by_fraction = table("gains_by_fraction").frame
-    assert by_fraction["gain at 100%"].str.endswith("↗").sum() == len(rising)
+    assert by_fraction["gain at 100%"].str.endswith("↗ 2/3").sum() == len(rising)
     assert (
         not table("gains", changed("gains", base_improving=False))
         .frame["gain [adjusted interval]"]
@@ -125,14 +125,28 @@ def test_gains_in_pixels_have_one_decimal_and_their_unit():
         "gains", gain=gains["gain"].mask(pixels, -1.26), low_adjusted=gains["low"].mask(pixels), **scores
     )
     cells = table("gains", analysis).frame["gain [adjusted interval]"]
-    assert (cells.str.removesuffix(" ↗") == "−1.3 px").sum() == (pixels & (gains["fraction"] == 1)).sum()
+    assert (cells.str.removesuffix(" ↗ 2/3") == "−1.3 px").sum() == (pixels & (gains["fraction"] == 1)).sum()
 
 
 def test_gains_have_the_change_of_the_raw_metric_and_the_margin_the_data_support():
     shown = table("gains", changed("gains", relative=-0.7966, supported_margin=0.0421)).frame
     assert set(shown["change"]) == {"−79.7%"} and set(shown["supports"]) == {"0.042"}
-    assert list(shown.columns[-2:]) == ["verdict", "supports"]
+    assert list(shown.columns[-4:]) == ["verdict", "supports", "compute", "what would decide it"]
     assert set(table("gains", changed("gains", supported_margin=np.nan)).frame["supports"]) == {"–"}
+
+
+def test_every_undecided_verdict_has_what_would_decide_it_and_no_other_has():
+    shown = table("gains")
+    undecided = shown.frame["verdict"] == "undecided"
+    assert undecided.any() and (shown.frame.loc[undecided, "what would decide it"] != "").all()
+    assert (shown.frame.loc[~undecided, "what would decide it"] == "").all() and "80 % power" in shown.note
+    assert {"detectable", "more_replicates", "more_test_subjects"} <= set(shown.raw)
+
+
+def test_compute_stands_beside_gains_where_it_was_not_matched():
+    assert set(table("gains").frame["compute"]) == {"×0.80", "×1.00"}
+    matched = table("gains", changed("gains", compute_ratio=1.05))
+    assert "compute" not in matched.frame and "compute" not in matched.note
 
 
 @pytest.mark.parametrize(("scale", "words"), [("relative", "as a share of the base"), ("standardised", "deviations")])

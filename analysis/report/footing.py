@@ -1,0 +1,36 @@
+"""At which footing a study compares its aggregations: as long a training for all, or each to its own end."""
+
+from analysis.frames import at_full
+from analysis.questions.caveats import MATCHED
+from analysis.report import words
+from analysis.result import Analysis
+
+
+def footing(analysis: Analysis) -> str:
+    """One or two sentences: the rule by which training ended, and how far compute differs within gains at full data."""
+    training = analysis.study.manifest.settings.get("training", {})
+    until = training.get("until", "budget") if training else None
+    if until == "converged":
+        rule = "Gains compare models each at its own convergence, not at matched compute"
+    elif until == "budget":
+        passes = training.get("passes")
+        seen = "" if passes is None else f": every training image is seen {passes:g} times in every aggregation"
+        rule = f"Gains compare models at matched passes{seen}"
+    else:
+        rule = "How long the models of this table were trained is not known"
+    return f"{rule}.{_differences(analysis)}"
+
+
+def _differences(analysis: Analysis) -> str:
+    full = at_full(analysis.frames["gains"])
+    ratio = full["compute_ratio"].dropna().astype(float)
+    if ratio.empty:
+        return ""
+    away = ratio[~ratio.between(*MATCHED)]
+    if away.empty:
+        return f" In all {words.count(len(ratio), 'gain')} both sides spent as much on the task, within 10\u00a0%."
+    spread = f"{ratio.min():.2f} to {ratio.max():.2f}"
+    return (
+        f" In {len(away)} of {words.count(len(ratio), 'gain')} the joint model spent more or less than the base on "
+        f"images of the task, by over 10\u00a0% ({spread} times the operations of the base; the table of gains has each)."
+    )
