@@ -20,7 +20,7 @@ from runners.store.study_folder import StudyFolder
 from tests.made_study import finish, make_finished
 from tests.tiny import STUDY, write_study
 
-REFERENCE = "vit_small_patch16_dinov3"
+REFERENCE, TITLE = "resnet18", "ResNet18"
 
 
 def tables(out: Path) -> dict[str, object]:
@@ -159,13 +159,13 @@ def test_the_reference_stands_beside_ts(tmp_path, tiny_original, capsys):
     """In scoreboard and report; its scores are the floor's, as all of a study that is made up."""
     out = make_finished(tmp_path, tiny_original, reference=REFERENCE, seeds=2)
     scores = agglab(capsys, "scores", out)
-    assert f"{REFERENCE}, TS" in scores and f"TS minus {REFERENCE}" in scores and "arm main" not in scores
+    assert f"{TITLE}, TS" in scores and f"TS minus {TITLE}" in scores and "arm main" not in scores
     board = pd.read_csv(out / "scoreboard.csv")
     assert set(board.loc[board["arm"] == REFERENCE, "aggregation"]) == {"TS"}
     assert set(board.loc[board["arm"] == "main", "aggregation"]) == {"TS", "CG", "AU", "floor"}
     printed = agglab(capsys, "report", out, "--draws", 100)
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
-    assert f"TS beside {REFERENCE}" in page and f"As a reference, {REFERENCE} (timm&#39;s {REFERENCE}" in page
+    assert f"TS beside {TITLE}" in page and f"As a reference, {TITLE} (timm&#39;s {REFERENCE}" in page
     assert "--arm" not in printed  # a reference is no other arm to take
     table = pd.read_csv(out / "report" / "tables" / "reference.csv")
     assert len(table) == 4 and (table["difference"].abs() < 1e-9).all() and not table["weak_base"].any()
