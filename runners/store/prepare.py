@@ -12,8 +12,9 @@ from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.files import read_bytes, sweep, write_atomic
 from aggregation_lab.text import printable
 from runners.planning import cost
+from runners.planning.data_digests import dataset_digest
 from runners.planning.fold_words import fold_lines
-from runners.planning.plan import PlannedRun, dataset_digest, plan_runs
+from runners.planning.plan import PlannedRun, plan_runs
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
@@ -90,9 +91,9 @@ def check_models(runs: Sequence[PlannedRun]) -> None:
     """Build every model of the runs once, before any worker does. Raises `ModelError` where one cannot be built."""
     from aggregation_lab.model.m2dino import build_m2dino
 
-    for model in dict.fromkeys(run.spec.model for run in runs):
-        tasks = next(run.spec.tasks[:1] for run in runs if run.spec.model == model)
-        build_m2dino(model, tasks)
+    tasks_of = {(run.spec.model, run.spec.training.image_size): run.spec.tasks[:1] for run in runs}
+    for (model, image_size), tasks in tasks_of.items():
+        build_m2dino(model, tasks, image_size=image_size)
 
 
 def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[PlannedStudy, "Folds"]:
