@@ -34,8 +34,10 @@ def small(scratch: Path, device: str) -> Scale:
 
 
 @pytest.fixture(scope="module")
-def scale(tmp_path_factory) -> Scale:
-    return small(tmp_path_factory.mktemp("card"), "cpu")
+def scale(tmp_path_factory, tiny_original) -> Scale:
+    made = small(tmp_path_factory.mktemp("card"), "cpu")
+    vars(made.setting)["phantoms"] = tiny_original  # drawn in a moment
+    return made
 
 
 def figures(rows: list[Row]) -> list[float]:
