@@ -16,8 +16,8 @@ Row = tuple[str, Cell, str]
 @dataclass(frozen=True)
 class Scale:
     """`device` by name. `encoders` are timed for `seconds` each, with `BATCH` images and with as many as fit, up to
-    `most_images`. `workers`: so many runs at a time. `steps`: length of the runs that are compared. `study`: changes to
-    the shipped demo."""
+    `most_images`. `workers`: so many runs at a time. `steps`: length of the runs that are compared. `patience`:
+    seconds that processes have to get ready. `study`: changes to the shipped demo."""
 
     setting: Setting
     device: str
@@ -26,6 +26,7 @@ class Scale:
     most_images: int = 32 * BATCH
     workers: tuple[int, ...] = (1, 2, 4)
     steps: int = 40
+    patience: float = 120.0
     study: dict[str, Any] = field(default_factory=lambda: {"seeds": 1})
 
     @property

@@ -12,16 +12,13 @@ from aggregation_lab.config import ModelConfig
 from aggregation_lab.errors import is_out_of_memory
 from aggregation_lab.model.m2dino import build_m2dino
 from aggregation_lab.tasks import TaskType
-from aggregation_lab.training.device import peak_memory, pick_device, pick_precision, release_memory, reset_peak_memory
+from aggregation_lab.training.device import peak_memory, pick_precision, release_memory, reset_peak_memory
 from runners.bench.card.processes import Work, at_once
 from runners.bench.card.scale import Row, Scale
 from runners.bench.measuring import GIB, seconds
-from runners.bench.setting import BATCH, ENCODER, Setting
+from runners.bench.setting import BATCH, ENCODER
 from runners.bench.training import TASK, bare, model_step, phantoms, steps_of, trainer_of
 from runners.planning import cost
-
-START_WITHIN = 300.0
-"""Seconds that processes have to get ready."""
 
 
 def throughput(scale: Scale) -> list[Row]:
@@ -87,23 +84,21 @@ def sharing(scale: Scale) -> list[Row]:
     for count in scale.workers:
         together = get_context("spawn").Barrier(count)
         threads = max(1, cost.cores() // count)
-        arguments = scale.setting, scale.device, threads, scale.seconds, together
-        rates = at_once([partial(Work, trained_together, *arguments)] * count, START_WITHIN)
+        rates = at_once([partial(Work, trained_together, scale, threads, together)] * count, scale.patience)
         note = "one run" if count == 1 else f"{sum(rates) / float(rows[0][1]):.2f} of one run's" if rows else ""
         rows.append((f"{count} at a time, {ENCODER}, {scale.setting.size} px: images/s", sum(rates), note))
     return rows
 
 
-def trained_together(setting: Setting, device: str, threads: int, least: float, together: Barrier) -> float:
+def trained_together(scale: Scale, threads: int, together: Barrier) -> float:
     """Images per second of one run while the others train, too."""
     torch.set_num_threads(threads)
-    pick_device(device)
-    trainer = trainer_of(setting, TaskType.CLASSIFICATION, ModelConfig(encoder=ENCODER))
+    trainer = trainer_of(scale.setting, TaskType.CLASSIFICATION, ModelConfig(encoder=ENCODER))
     step = steps_of(trainer.train_step, 4)
     step()
-    together.wait(START_WITHIN)
+    together.wait(scale.patience)
     start, steps = time.perf_counter(), 0
-    while time.perf_counter() - start < least:
+    while time.perf_counter() - start < scale.seconds:
         step()
         steps += 4
     return steps * BATCH / (time.perf_counter() - start)

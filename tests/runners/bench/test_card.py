@@ -15,6 +15,7 @@ from runners.bench.card.scale import Row, Scale
 from runners.bench.card.soundness import resume, study
 from runners.bench.card.speed import compiled, encoders, sharing, throughput
 from runners.bench.setting import BATCH, ENCODER, Setting
+from tests import ROOT
 from tests.waiting import PATIENCE
 
 STUDY = {
@@ -27,13 +28,16 @@ STUDY = {
 def small(scratch: Path, device: str) -> Scale:
     setting = Setting(scratch, size=32, rounds=1)
     return Scale(
-        setting, device, encoders=(ENCODER,), seconds=0.1, most_images=2 * BATCH, workers=(1, 2), steps=4, study=STUDY
-    )
+        setting, device, encoders=(ENCODER,), seconds=0.1, most_images=2 * BATCH, workers=(1, 2), steps=4,
+        patience=PATIENCE, study=STUDY,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def scale(tmp_path_factory) -> Scale:
-    return small(tmp_path_factory.mktemp("card"), "cpu")
+def scale(tmp_path_factory, tiny_original) -> Scale:
+    made = small(tmp_path_factory.mktemp("card"), "cpu")
+    vars(made.setting)["phantoms"] = tiny_original  # drawn in a moment
+    return made
 
 
 def figures(rows: list[Row]) -> list[float]:
@@ -73,6 +77,11 @@ def test_an_unknown_part_is_refused(capsys):
     with pytest.raises(SystemExit) as end:
         command.main(["warp"])
     assert end.value.code == 2 and "warp: no such part; there are study, resume," in capsys.readouterr().err
+
+
+def test_the_page_names_every_part():
+    page = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(command.PARTS)
 
 
 def fine(scale: Scale) -> list[Row]:
