@@ -110,9 +110,9 @@ class StudyTables:
         keys = ["aggregation", "task", "fraction"]
         if self.curves is None:
             return pd.DataFrame(columns=[*keys, "improving", "rising", "curves"])
-        by_seed = self.curves.groupby([*keys, "seed"], as_index=False)["still_improving"].any()
-        by_seed["still_improving"] = by_seed["still_improving"].astype(bool)
-        rows = by_seed.groupby(keys, as_index=False)["still_improving"].agg(rising="sum", curves="count")
+        by_seed = self.curves.groupby([*keys, "seed"], as_index=False).agg(up=("still_improving", "any"))
+        by_seed = by_seed.astype({"up": bool})
+        rows = by_seed.groupby(keys, as_index=False).agg(rising=("up", "sum"), curves=("up", "count"))
         return rows.assign(improving=rows["rising"] > 0)[[*keys, "improving", "rising", "curves"]]
 
 

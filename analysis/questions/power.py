@@ -95,7 +95,7 @@ def _seeds(pair: PairedGain, found: GainEstimate, levels: NextLevels, hours_per_
     scatter = scatter_of(pair, found)
     detect, exclude = (scatter.seeds_for(pair.margin, level) for level in (levels.difference, levels.no_loss))
     needed = max(detect, exclude) if np.isfinite([detect, exclude]).all() else float("nan")
-    hours = hours_per_seed * max(0.0, needed - len(pair.seeds))
+    hours = hours_per_seed * float(np.maximum(0.0, needed - len(pair.seeds)))  # NaN stays NaN
     return {"seeds_to_detect": detect, "seeds_to_exclude": exclude, "hours": hours}
 
 

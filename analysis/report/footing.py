@@ -32,5 +32,5 @@ def _differences(analysis: Analysis) -> str:
     spread = f"{ratio.min():.2f} to {ratio.max():.2f}"
     return (
         f" In {len(away)} of {words.count(len(ratio), 'gain')} the joint model spent more or less than the base on "
-        f"images of the task, by over 10\u00a0% ({spread} times the operations of the base; the table of gains has each)."
+        f"images of the task, by over 10\u00a0% ({spread} times the operations of the base, in the table of gains)."
     )

@@ -13,11 +13,12 @@ the cases of a fold and s^2 - b that by all else,
 and beyond that g is the mean over folds of 1 / seeds of the fold, over K: once every fold is tested, the part of the
 cases falls with more subjects alone.
 
-A pilot of three seeds knows s^2 on two degrees of freedom: it may be half of what the next seeds will show, and a plan
-that takes it for the truth promises too much (Browne 1995, Stat. Med. 14). So power is averaged over what may be
-true: with X chi-squared on the d degrees of s^2 and Y on those that the study gains, the true variance is s^2 d / X, and
-the study to come estimates it on X + Y. With v_1 the part of V that rests on seeds, v_2 that of the cases, and the reach
-of the test sqrt(t_1^2 v_1 (X + Y) / d' + t_2^2 v_2), each part with the t of its own degrees (Banerjee 1960),
+A pilot of three seeds knows s^2 on two degrees of freedom: it may be half of what the next seeds will show, and a
+plan that takes it for the truth promises too much (Browne 1995, Stat. Med. 14). So power is averaged over what may
+be true: with X chi-squared on the d degrees of s^2 and Y on those that the study gains, the true variance is
+s^2 d / X, b at least, and the study to come estimates it on X + Y; anew where there are other test subjects. With v_1
+the part of V that rests on seeds, v_2 that of the cases, and the reach of the test
+sqrt(t_1^2 v_1 (X + Y) / d' + t_2^2 v_2), each part with the t of its own degrees (Banerjee 1960),
 
     power(effect) = mean over X, Y of Phi((effect - reach) / sqrt(V))
 
@@ -95,7 +96,7 @@ class Scatter:
         first = by_seeds * stats.t.isf(level / 2, df) ** 2 / df
         second = by_cases * stats.t.isf(level / 2, np.maximum(1.0, self.subjects * factor - 1.0)) ** 2
         # Other test subjects change every score, so that nothing of the scatter that was seen stays.
-        estimated = np.where((factor > 1)[..., None], _anew(df), drawn[:, None] + _gained(added))
+        estimated = np.where(((factor > 1) | (added < 0))[..., None], _anew(df), drawn[:, None] + _gained(added))
         reach = np.sqrt(first[..., None] * estimated + second[..., None])
         spread = np.sqrt(by_seeds + by_cases)[..., None]
         return special.ndtr((effect - reach) / spread).mean((1, 2))

@@ -99,7 +99,7 @@ def arrow(rising: Any, curves: Any) -> str:
     return f"{IMPROVING} {rising:.0f}/{curves:.0f}" if several else IMPROVING
 
 
-def of_base(text: str, row: Mapping[str, Any]) -> str:
+def of_base(text: str, row: Mapping[Any, Any]) -> str:
     """`flagged` by the base model of a row of the frame `gains`."""
     return flagged(text, row["base_improving"], row["base_rising"], row["base_curves"])
 

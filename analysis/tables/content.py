@@ -21,3 +21,10 @@ class TableContent:
     sort: pd.DataFrame
     meanings: Mapping[str, str] = field(default_factory=dict)
     numeric: frozenset[str] = frozenset()
+    on_screen: frozenset[str] = frozenset()
+    """Columns that a printed page has no room for: LaTeX leaves them out."""
+
+    @property
+    def printed(self) -> pd.DataFrame:
+        """The columns that a printed page has room for."""
+        return self.frame[[title for title in self.frame if title not in self.on_screen]]

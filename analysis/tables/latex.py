@@ -44,8 +44,8 @@ _FLOAT = r"""\begin{table*}[%(where)s]
 
 def latex(table: TableContent) -> str:
     """Booktabs in tabularx: columns of short cells are as wide as these, others wrap in what is left of the page."""
-    titles, rows = list(table.frame.columns), list(table.frame.itertuples(index=False, name=None))
-    longest = {title: max(map(len, [title, *table.frame[title]])) for title in titles}
+    titles, rows = list(table.printed.columns), list(table.printed.itertuples(index=False, name=None))
+    longest = {title: max(map(len, [title, *table.printed[title]])) for title in titles}
     tallest = -(-max(longest.values()) // _LINE)
     pieces = max(1, -(-len(rows) * tallest // _LINES))
     size = -(-len(rows) // pieces)

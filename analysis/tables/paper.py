@@ -29,6 +29,8 @@ class Column:
     text: Callable[[Row], str]
     source: str
     meaning: str = ""
+    on_screen: bool = False
+    """Whether a printed page has no room for it."""
 
 
 def plain(form: Callable[[Any], str], *names: str) -> list[Column]:
@@ -90,6 +92,7 @@ def build(
         sort=pd.DataFrame({column.title: rows[column.source].to_numpy() for column in columns}),
         meanings={column.title: column.meaning or meanings.get(column.source, "") for column in columns},
         numeric=frozenset(column.title for column in columns if _is_number(rows[column.source])),
+        on_screen=frozenset(column.title for column in columns if column.on_screen),
     )
 
 

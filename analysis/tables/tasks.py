@@ -37,10 +37,9 @@ MARKS_NOTE = ", ".join(f"{mark} {verdict}" for verdict, mark in VERDICT_MARKS.it
 SHARE_NOTE = "2/5: in two of five seeds"
 IMPROVING_NOTE = f"{IMPROVING} the base model still improved when its training ended ({SHARE_NOTE})"
 DECIDE_NOTE = (
-    "would notice: the smallest true gain or loss that these data find with 80 % power. What follows gives that "
-    "power to find a loss of the margin, or to exclude one where there is none, with the scatter as uncertain as these data "
-    "leave it and the other verdicts as they are; test subjects are those in all, more of them come with rotating folds "
-    "(data.folds) or new patients"
+    "would notice: the smallest true gain or loss that these data find with 80 % power. What follows gives that power "
+    "to find a loss of the margin, or to exclude one where there is none, with the scatter as uncertain as these data "
+    "leave it and the other verdicts as they are. Test subjects are those in all; rotating folds (data.folds) test all"
 )
 
 
@@ -145,7 +144,7 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
             "supports", lambda row: number(row["supported_margin"], 3 if row["unit_free"] else 1), "supported_margin"
         ),
         *_compute(rows),
-        Column("what would decide it", lambda row: row["would_decide"], "would_decide"),
+        Column("what would decide it", lambda row: row["would_decide"], "would_decide", on_screen=True),
     ]
     note = (
         "base, joint and change: primary metric, positive change is better. Gain "
@@ -165,7 +164,7 @@ def _compute(rows: pd.DataFrame) -> list[Column]:
     ratio = rows["compute_ratio"].astype(float)
     if (ratio.between(*MATCHED) | ratio.isna()).all():
         return []
-    return [Column("compute", lambda row: _times(row["compute_ratio"]), "compute_ratio")]
+    return [Column("compute", lambda row: _times(row["compute_ratio"]), "compute_ratio", on_screen=True)]
 
 
 def _times(ratio: float) -> str:
@@ -223,16 +222,16 @@ def power_table(analysis: NamedFrames) -> PaperTable:
         *plain(str, "task", "contrast"),
         *plain(number, "margin"),
         *plain(count, "seeds"),
-        Column("subjects", lambda row: count(row["subjects"] or math.nan), "subjects"),
+        Column("subjects", lambda row: count(row["subjects"] or math.nan), "subjects", on_screen=True),
         Column("sd seeds", lambda row: number(row["sd_seed"]), "sd_seed"),
         Column("se cases", lambda row: number(row["se_cases"]), "se_cases"),
         *plain(number, "detectable"),
         Column("seeds to detect", lambda row: count(row["seeds_to_detect"]), "seeds_to_detect"),
         Column("seeds to exclude", lambda row: count(row["seeds_to_exclude"]), "seeds_to_exclude"),
         Column("hours", lambda row: number(row["hours"], 1), "hours"),
-        Column("more seeds", lambda row: count(row["more_replicates"]), "more_replicates"),
-        Column("more subjects", lambda row: count(row["more_test_subjects"]), "more_test_subjects"),
-        Column("by", lambda row: text(row["decided_by"]), "decided_by"),
+        Column("more seeds", lambda row: count(row["more_replicates"]), "more_replicates", on_screen=True),
+        Column("more subjects", lambda row: count(row["more_test_subjects"]), "more_test_subjects", on_screen=True),
+        Column("by", lambda row: text(row["decided_by"]), "decided_by", on_screen=True),
         Column("limit", lambda row: row["limit"] or "none", "limit"),
     ]
     note = (

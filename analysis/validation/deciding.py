@@ -7,6 +7,7 @@ Truth is what the plan promises 80 % for: no gain in any task, or a loss as larg
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def count_decided(simulated: Simulated, seed: int) -> dict[str, float]:
         if judged["verdict"][number] != UNDECIDED:
             continue
         asked += 1
-        planned = plan(replace(pair, margin=MARGIN), found, levels)
+        planned: dict[str, Any] = plan(replace(pair, margin=MARGIN), found, levels)
         by = planned.get("decided_by", "")
         seeds, subjects = (planned.get(name, np.nan) for name in ("more_replicates", "more_test_subjects"))
         if by in (REPLICATES, EITHER) and design.seeds + seeds <= _SEEDS:

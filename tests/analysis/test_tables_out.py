@@ -238,7 +238,7 @@ def test_latex_columns_fit_the_page(tasks):
     for each in paper_tables(fake_analysis(tasks)):
         (layout,) = set(re.findall(r"\\begin\{tabularx\}\{\\textwidth\}\{@\{\}(.*)@\{\}\}", latex(each)))
         kinds = re.findall(r">\{\\hsize=([\d.]+)\\hsize\\ragged\w+\\arraybackslash\}X|[lr]", layout)
-        cells = {title: [title, *each.frame[title]] for title in each.frame}
+        cells = {title: [title, *each.printed[title]] for title in each.printed}
         assert len(kinds) == len(cells)
         room = line - gap * len(cells)
         room -= sum(max(map(len, cells[title])) for title, share in zip(cells, kinds, strict=True) if not share)

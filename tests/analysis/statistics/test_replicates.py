@@ -7,7 +7,6 @@ import pytest
 from analysis.gains import PairedGain, pair_all
 from analysis.questions.families import moderated
 from analysis.questions.means import moved_together, these_tasks
-from analysis.questions.power import fold_error
 from analysis.questions.scale_within_tasks import task_lines
 from analysis.statistics.replicates import FoldsTested, estimate_folds, fold_case_variance
 from analysis.statistics.resampling import draw_weights, folded_cases
@@ -94,12 +93,6 @@ def test_a_line_over_fractions_takes_folds_for_seeds():
     (found,), (expected,) = task_lines(points), task_lines(plain)
     assert found.seeds == (0, 1, 2) and found.draws is None
     assert found.line.slope_interval() == pytest.approx(expected.line.slope_interval(), **CLOSE)
-
-
-def test_more_seeds_than_folds_help_against_seeds_only():
-    se, df = fold_error(rest=0.03, cases=0.06, folds=3, prior_df=1.0, seeds=np.array([2, 3, 6]))
-    np.testing.assert_allclose(se**2, [0.03 / 2 + 0.03, 0.01 + 0.02, 0.005 + 0.02], rtol=1e-12, atol=0)
-    np.testing.assert_allclose(df, [2, 3, 3], rtol=0, atol=0)
 
 
 def rows(seed: int, cases: range, value: float) -> list[dict[str, object]]:
