@@ -20,20 +20,29 @@ END_WITHIN = 0.01
 """Seconds after which the end of the command is seen."""
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
+
+
+def counts_processor_time() -> bool:
+    """Whether `paired` counts processor time: on one thread of a CPU, where other work on the machine is left out."""
+    import torch  # here, so that a measured process can use this module without it
+
+    return not torch.accelerator.is_available() and torch.get_num_threads() == 1
 
 
 def paired(*works: Callable[[], object], rounds: int) -> list[list[float]]:
-    """Seconds of each work over alternating rounds, after one round to warm up."""
+    """Seconds of each work over alternating rounds, after one round to warm up: processor time (user and system) where
+    `counts_processor_time`, else by the wall clock."""
+    clock = time.process_time if counts_processor_time() else time.perf_counter
     for work in works:
         work()
     taken: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
         for times, work in zip(taken, works, strict=True):
-            times.append(seconds(work))
+            times.append(seconds(work, clock))
     return taken
 
 
