@@ -13,6 +13,7 @@ from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.recording import versions
 from runners.bench.analysis_speed import analysis
+from runners.bench.attribution import attribution
 from runners.bench.grid import overhead, peers
 from runners.bench.growth import growth, more_data
 from runners.bench.longer import flag
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
         workers,
         scoring,
         peers,
+        attribution,
         overhead,
         growth,
         more_data,
@@ -45,6 +47,13 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
 ON_REQUEST = (recipe.__name__,)
 """Parts that say something after many passes only, and so run where they are named."""
 DATA = "AGGLAB_BENCH_DATA"
+
+
+def _rounds(text: str) -> int:
+    rounds = int(text)
+    if rounds < 1:
+        raise argparse.ArgumentTypeError(f"{rounds}: takes 1 or more")
+    return rounds
 
 
 def _folds(text: str) -> int:
@@ -65,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--share", type=float, default=SHARE, help="share of the rows of --data")
     parser.add_argument("--passes", type=float, default=PASSES, help="passes over them")
     parser.add_argument("--size", type=int, default=Setting.size, help="side of the images, pixels")
+    parser.add_argument("--rounds", type=_rounds, default=Setting.rounds, help="turns that a ratio is the median of")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of agglab's trainings")
     parser.add_argument("--folds", type=_folds, default=Setting.folds, help="recipe: rotating folds; 1 is one split")
     parser.add_argument("--tasks", nargs="+", default=(), metavar="TASK", help="recipe: these, in this order; else all")
     parser.add_argument("--out", type=Path, help="recipe: keeps results here, so that the same command continues")
@@ -81,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="agglab-bench-") as scratch:
         setting = Setting(
             Path(scratch), options.data, options.share, options.passes, options.size,
+            rounds=options.rounds, precision=options.precision,
             folds=options.folds, tasks=tuple(options.tasks), out=options.out,
         )  # fmt: skip
         for name in options.parts or [name for name in PARTS if name not in ON_REQUEST]:

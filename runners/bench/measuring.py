@@ -57,10 +57,12 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Measured:
-    """`started` is the wall clock at the start; `memory` in bytes counts pages shared by several processes once;
-    `device_memory` is what the accelerator held more than before, 0 without one."""
+    """`seconds` by the wall clock, `processor` those of user and system in all its processes; `started` is the wall
+    clock at the start; `memory` in bytes counts pages shared by several processes once; `device_memory` is what the
+    accelerator held more than before, 0 without one."""
 
     seconds: float
+    processor: float
     started: float
     memory: int
     device_memory: int
@@ -77,7 +79,7 @@ def measure(command: Sequence[str], log: Path, threads: int | None = None) -> Me
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w", encoding="utf-8") as stream:
         before, memory, device_memory = _device_bytes(), 0, 0
-        started, start = time.time(), time.perf_counter()
+        started, start, spent = time.time(), time.perf_counter(), _children_seconds()
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
         next_look = start
         while True:
@@ -92,7 +94,7 @@ def measure(command: Sequence[str], log: Path, threads: int | None = None) -> Me
     if code:
         lines = log.read_text(encoding="utf-8").strip().splitlines() or ["it printed nothing"]
         raise CommandFailed(lines[-1])
-    return Measured(now - start, started, memory, device_memory)
+    return Measured(now - start, _children_seconds() - spent, started, memory, device_memory)
 
 
 def measure_module(module: str, *arguments: object, scratch: Path, threads: int | None = None) -> tuple[Any, Measured]:
@@ -104,6 +106,12 @@ def measure_module(module: str, *arguments: object, scratch: Path, threads: int 
     command = [sys.executable, "-m", module, str(result), *map(str, arguments)]
     measured = measure(command, scratch / f"{module}.log", threads)
     return json.loads(result.read_text(encoding="utf-8")), measured
+
+
+def _children_seconds() -> float:
+    """Processor time of the processes that were started here and have ended, with those that they waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _tree_bytes(root: int) -> int:

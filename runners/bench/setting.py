@@ -40,6 +40,7 @@ class Setting:
 
     `size`, `share` and `passes` say how large the study of the parts `peers`, `scoring`, `overhead` and
     `recipe` is. `folds`, `tasks` (empty: all) and `out`, where results are kept, are those of `recipe`.
+    `precision` is that of agglab's trainings, see `TrainingConfig`.
     `growth_seeds` times ten are the runs of `growth`, `data_sizes` the tasks and images per task of `more_data`,
     `analysis_size` the tasks, test cases in all and draws of `analysis`.
     """
@@ -50,6 +51,7 @@ class Setting:
     passes: float = PASSES
     size: int = 128
     rounds: int = 7
+    precision: str = "auto"
     folds: int = 5
     tasks: tuple[str, ...] = ()
     out: Path | None = None
@@ -127,6 +129,7 @@ def write_bench_study(setting: Setting) -> tuple[Path, Path]:
             "batch_size": shipped.training.batch_size,
             "learning_rate": shipped.training.learning_rate,
             "passes": setting.passes,
+            "precision": setting.precision,
             "min_steps": MIN_STEPS,
             "evaluations": EVALUATIONS,
         },

@@ -3,8 +3,8 @@
 Every fold gives a pair: what either network gains over the trivial floor on the same test images. The share that A has
 of B is the ratio of the means, with the interval of Fieller (1954, J. R. Stat. Soc. B 16): all r at which the mean of
 a - r b does not differ from 0 by the paired t. It takes no gain of B for certain, and so has no end where B's mean may
-be 0. With K folds t has K - 1 degrees of freedom; the variance over folds is taken as it is (docs/folds.md says what that
-leaves out).
+be 0. With K folds t has K - 1 degrees of freedom; the variance over folds is taken as it is (docs/folds.md says what
+that leaves out).
 """
 
 import math

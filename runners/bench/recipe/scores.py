@@ -54,12 +54,12 @@ def recipe(setting: Setting) -> Table:
         rows.append(_row(f"mean of {len(names)}, {kind}", mean, costs.loc[names]))
     clock = "processor time (user and system)" if counts_processor_time() else "wall clock"
     note = (
-        f"Random start, TS, {_replicates(setting)}, {setting.described}, {setting.passes:g} passes, "
-        f"{setting.size} px, learning rate {study.training.learning_rate:g} for all, {pick_device()}, "
-        f"{torch.get_num_threads()} thread(s). Scores are unit-free, means over folds. {BETTER}: of the peer with the higher mean; interval by Fieller, "
-        f"paired by fold, t with folds - 1 degrees of freedom, none below {FEWEST} folds; few folds make it wide. "
-        f"Goal: >= {GOAL}, not shown where the interval holds it. Steps: median of {setting.rounds} turns in one "
-        f"process, {clock}."
+        f"Random start, TS, {_replicates(setting)}, {setting.described}, {setting.passes:g} passes, {setting.size} px, "
+        f"learning rate {study.training.learning_rate:g}, {pick_device()}, {torch.get_num_threads()} thread(s). Scores "
+        f"are unit-free, means over folds. {BETTER}: of the peer with the higher mean; interval by Fieller, paired by "
+        f"fold, t with folds - 1 degrees of freedom, none below {FEWEST} folds; few folds make it wide. Goal: "
+        f">= {GOAL}, not shown where the interval holds it. Steps: median of {setting.rounds} turns in one process, "
+        f"{clock}."
     )
     return Table("Recipe", COLUMNS, tuple(rows), note)
 
@@ -78,7 +78,7 @@ def _planned(setting: Setting) -> tuple[Study, Prepared, list[PlannedRun]]:
     names = setting.tasks or tuple(dataset.tasks)
     for name in names:
         if name not in dataset.tasks:
-            raise DataError(f"--tasks {printable(name)}: the data have no such task; {near_names(name, dataset.tasks)}")
+            raise DataError(f"--tasks {printable(name)}: the data have no such task{near_names(name, dataset.tasks)}")
     folds = draw_folds(dataset, setting.folds)  # of all tasks, as a study has them
     prepared = Prepared(dataset, folds, open_cache(dataset, setting.size, out / "cache"))
     runs = plan_runs(study, dataset, folds)
