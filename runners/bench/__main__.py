@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from aggregation_lab.errors import AgglabError
 from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.recording import versions
@@ -79,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folds", type=_folds, default=Setting.folds, help="recipe: rotating folds; 1 is one split")
     parser.add_argument("--tasks", nargs="+", default=(), metavar="TASK", help="recipe: these, in this order; else all")
     parser.add_argument("--out", type=Path, help="recipe: keeps results here, so that the same command continues")
+    parser.add_argument(
+        "--finished", action="store_true", help="recipe: the table of what --out holds; nothing is trained"
+    )
     options = parser.parse_args(arguments)
     for name in options.parts:
         if name not in PARTS:
@@ -93,11 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         setting = Setting(
             Path(scratch), options.data, options.share, options.passes, options.size,
             rounds=options.rounds, precision=options.precision,
-            folds=options.folds, tasks=tuple(options.tasks), out=options.out,
+            folds=options.folds, tasks=tuple(options.tasks), out=options.out, finished=options.finished,
         )  # fmt: skip
         for name in options.parts or [name for name in PARTS if name not in ON_REQUEST]:
             start = time.monotonic()
-            table = PARTS[name](setting)
+            try:
+                table = PARTS[name](setting)
+            except AgglabError as error:
+                sys.exit(f"{name}: {error}")
             print(f"\n{table}\n\n({name}: {time.monotonic() - start:.0f} s)", flush=True)
 
 

@@ -20,7 +20,7 @@ IMAGE_PATH_MACS = 3852
 """Multiply-adds of the image path per pixel of an image. A number, since asking the model takes torch, and seconds."""
 IMAGE_PATH_MAPS = {4: 32, 8: 64, 16: 96}
 """Channels of its maps by their stride."""
-CPU_EFFICIENCY = {"fp32": 0.65, "bf16": 0.9}
+CPU_EFFICIENCY = {"fp32": 0.57, "bf16": 0.85}
 """Operations of training in the time of one of a float32 matrix product, by the precision of training; used until a run
 has finished. docs/benchmarks.md has the steps that it was measured by."""
 ACCELERATOR_EFFICIENCY = 0.35

@@ -38,20 +38,26 @@ GOAL = 0.97
 def recipe(setting: Setting) -> Table:
     """Each task trained by itself, by the model and by plain networks, on every fold; then the mean of each task type.
 
-    Results are kept in `setting.out` one by one; those that are there are not made again. Raises `DataError` where
-    `setting.tasks` names a task that the data lack.
+    Results are kept in `setting.out` one by one; those that are there are not made again. With `setting.finished`
+    nothing is trained: the table is of the folds whose networks are all there. Raises `DataError` where there is none,
+    or where `setting.tasks` names a task that the data lack.
     """
     study, prepared, runs = _planned(setting)
     kept = KeptResults((setting.out or setting.scratch / "recipe") / "results")
-    found = pd.DataFrame(_results(setting, prepared, runs, kept))
-    costs = pd.DataFrame.from_dict(
-        {run.spec.tasks[0].name: _cost(setting, prepared, run, kept) for run in runs if (run.fold or 0) == 0}, "index"
-    )
+    if setting.finished:
+        runs = [run for run in runs if all(kept.has(run, name) for name in networks(run.spec.tasks[0]))]
+        if not runs:
+            raise DataError(f"{kept.folder}: holds no finished fold of this setting; leave --finished out to train")
+    found = pd.DataFrame(_results(prepared, runs, kept))
+    firsts = {run.spec.tasks[0].name: run for run in reversed(runs)}
+    costs = pd.DataFrame.from_dict({name: _cost(setting, prepared, run, kept) for name, run in firsts.items()}, "index")
     rows = [_row(name, gains, costs.loc[[name]]) for name, gains in found.groupby("task", sort=False)]
     for kind, gains in found.groupby("type"):
         names = gains["task"].unique()
-        mean = gains.groupby("fold")[["floor", *MODELS]].mean(skipna=False)
-        rows.append(_row(f"mean of {len(names)}, {kind}", mean, costs.loc[names]))
+        complete = gains[gains.groupby("fold")["task"].transform("size") == len(names)]
+        if len(complete):
+            mean = complete.groupby("fold")[["floor", *MODELS]].mean(skipna=False)
+            rows.append(_row(f"mean of {len(names)}, {kind}", mean, costs.loc[names]))
     clock = "processor time (user and system)" if counts_processor_time() else "wall clock"
     note = (
         f"Random start, TS, {_replicates(setting)}, {setting.described}, {setting.passes:g} passes, {setting.size} px, "
@@ -81,20 +87,13 @@ def _planned(setting: Setting) -> tuple[Study, Prepared, list[PlannedRun]]:
             raise DataError(f"--tasks {printable(name)}: the data have no such task{near_names(name, dataset.tasks)}")
     folds = draw_folds(dataset, setting.folds)  # of all tasks, as a study has them
     prepared = Prepared(dataset, folds, open_cache(dataset, setting.size, out / "cache"))
-    runs = plan_runs(study, dataset, folds)
-    return (
-        study,
-        prepared,
-        sorted(
-            (run for run in runs if run.spec.tasks[0].name in names),
-            key=lambda run: names.index(run.spec.tasks[0].name),
-        ),
-    )
+    by_task: dict[str, list[PlannedRun]] = {}
+    for run in plan_runs(study, dataset, folds):
+        by_task.setdefault(run.spec.tasks[0].name, []).append(run)
+    return study, prepared, [run for name in names for run in by_task[name]]
 
 
-def _results(
-    setting: Setting, prepared: Prepared, runs: Sequence[PlannedRun], kept: KeptResults
-) -> Iterator[dict[str, object]]:
+def _results(prepared: Prepared, runs: Sequence[PlannedRun], kept: KeptResults) -> Iterator[dict[str, object]]:
     """One row for each task and fold: task, type, fold, floor, and what each network gains over the floor."""
     wanted = [(run, name) for run in runs for name in networks(run.spec.tasks[0])]
     pace = _Pace(sum(run.steps for run, name in wanted if not kept.has(run, name)))

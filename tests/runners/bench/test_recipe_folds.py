@@ -71,7 +71,7 @@ def setting(tiny_original, tmp_path) -> Setting:
 
 
 @pytest.mark.slow
-def test_a_killed_comparison_continues_and_says_the_same(setting, monkeypatch, capsys):
+def test_a_killed_comparison_continues_and_says_the_same(setting, tmp_path, monkeypatch, capsys):
     train, trained = scores.trained, []
 
     def until_killed(run, prepared, network):
@@ -83,6 +83,10 @@ def test_a_killed_comparison_continues_and_says_the_same(setting, monkeypatch, c
     monkeypatch.setattr(scores, "trained", until_killed)
     with pytest.raises(KeyboardInterrupt):
         recipe(setting)
+    (tmp_path / "later").mkdir()
+    finished = recipe(replace(setting, finished=True, scratch=tmp_path / "later"))
+    assert [row[:2] for row in finished.rows] == [("tiny_head_det", 2), ("mean of 1, detection", 2)]
+    assert len(trained) == 7
     monkeypatch.setattr(scores, "trained", lambda *what: trained.append(what) or train(*what))
     damaged = next((setting.out / "results").glob("*U-Net*"))
     damaged.write_text(damaged.read_text().replace("score", "scope"))
