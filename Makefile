@@ -18,7 +18,7 @@ help:
 	@echo "make quick  the tests that take less than five seconds each"
 	@echo "make fuzz   inputs damaged at random, 500 of each kind: read or refused in one line (FUZZ_EXAMPLES, FUZZ_SEED)"
 	@echo "make check  lint, format, types"
-	@echo "make bench  how close training comes to the bare model; how fast the analysis is"
+	@echo "make bench  how close training comes to the bare model and to peers (installs LibMTL); how fast the analysis is"
 	@echo "make gpu    on a machine with a card: does all of it work there, and how fast (ten minutes at most)"
 	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (half an hour)"
 	@echo "make chaos  a grid interrupted a hundred times at random, its scores against an undisturbed one"
@@ -59,7 +59,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The peer LibMTL is an extra, which `make env` leaves out.
 bench: $(READY)
+	$(TOOLS)/bin/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt -e '.[bench]'
 	env -u OMP_NUM_THREADS $(BIN)/python -m runners.bench
 
 gpu: $(READY)

@@ -2,18 +2,24 @@
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
+from aggregation_lab.errors import AgglabError
+from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS
 from aggregation_lab.training.device import pick_device
 from aggregation_lab.training.recording import versions
 from runners.bench.analysis_speed import analysis
+from runners.bench.attribution import attribution
 from runners.bench.grid import overhead, peers
 from runners.bench.growth import growth, more_data
 from runners.bench.longer import flag
-from runners.bench.measuring import Table
+from runners.bench.measuring import Table, counts_processor_time
 from runners.bench.recipe.scores import recipe
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.stopping import stopping
@@ -30,6 +36,7 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
         workers,
         scoring,
         peers,
+        attribution,
         overhead,
         growth,
         more_data,
@@ -44,6 +51,20 @@ ON_REQUEST = (recipe.__name__,)
 DATA = "AGGLAB_BENCH_DATA"
 
 
+def _rounds(text: str) -> int:
+    rounds = int(text)
+    if rounds < 1:
+        raise argparse.ArgumentTypeError(f"{rounds}: takes 1 or more")
+    return rounds
+
+
+def _folds(text: str) -> int:
+    folds = int(text)
+    if folds != 1 and not FEWEST_FOLDS <= folds <= MOST_FOLDS:
+        raise argparse.ArgumentTypeError(f"{folds}: takes 1, or {FEWEST_FOLDS} to {MOST_FOLDS}")
+    return folds
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("runners.bench", description="What a study costs, as ratios.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all but the last")
@@ -55,18 +76,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--share", type=float, default=SHARE, help="share of the rows of --data")
     parser.add_argument("--passes", type=float, default=PASSES, help="passes over them")
     parser.add_argument("--size", type=int, default=Setting.size, help="side of the images, pixels")
+    parser.add_argument("--rounds", type=_rounds, default=Setting.rounds, help="turns that a ratio is the median of")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of agglab's trainings")
+    parser.add_argument("--folds", type=_folds, default=Setting.folds, help="recipe: rotating folds; 1 is one split")
+    parser.add_argument("--tasks", nargs="+", default=(), metavar="TASK", help="recipe: these, in this order; else all")
+    parser.add_argument("--out", type=Path, help="recipe: keeps results here, so that the same command continues")
+    parser.add_argument(
+        "--finished", action="store_true", help="recipe: the table of what --out holds; nothing is trained"
+    )
     options = parser.parse_args(arguments)
     for name in options.parts:
         if name not in PARTS:
             parser.error(f"{name}: no such part; there are {', '.join(PARTS)}")
+    clock = "processor time" if counts_processor_time() else "wall clock"
     print(
-        f"{time.strftime('%Y-%m-%d', time.gmtime())}, {versions()}, {cost.cores()} cores, {pick_device()}", flush=True
+        f"{time.strftime('%Y-%m-%d', time.gmtime())}, {versions()}, {cost.cores()} cores, {pick_device()}, "
+        f"{torch.get_num_threads()} thread(s), ratios by {clock}",
+        flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="agglab-bench-") as scratch:
-        setting = Setting(Path(scratch), options.data, options.share, options.passes, options.size)
+        setting = Setting(
+            Path(scratch), options.data, options.share, options.passes, options.size,
+            rounds=options.rounds, precision=options.precision,
+            folds=options.folds, tasks=tuple(options.tasks), out=options.out, finished=options.finished,
+        )  # fmt: skip
         for name in options.parts or [name for name in PARTS if name not in ON_REQUEST]:
             start = time.monotonic()
-            table = PARTS[name](setting)
+            try:
+                table = PARTS[name](setting)
+            except AgglabError as error:
+                sys.exit(f"{name}: {error}")
             print(f"\n{table}\n\n({name}: {time.monotonic() - start:.0f} s)", flush=True)
 
 

@@ -21,17 +21,21 @@ PEERS = {PLAIN: "runners.bench.plain", LIBMTL: "runners.bench.libmtl"}
 GOALS = {PLAIN: {"cpu": ">= 2", "cuda": ">= 5"}}
 COLUMNS = (
     "the same study by", "runs", "steps", "images", "preparation s", "training s", "total s", "total / agglab's",
-    "goal", "peak GiB", "device GiB",
+    "goal", "processor s", "processor / agglab's", "peak GiB", "device GiB",
 )  # fmt: skip
 
 
 def peers(setting: Setting) -> Table:
-    """Time and memory of TS, CG and AU by agglab, by a plain pipeline, and by LibMTL where it is installed."""
+    """Time and memory of TS, CG and AU by agglab, by a plain pipeline, and by LibMTL where it is installed.
+
+    What the ratio is made of: `runners.bench.attribution`.
+    """
     study = run_study(setting)
     runs, total = study.runs, study.measured
     rows: list[tuple[Cell, ...]] = [
         ("agglab", len(runs), int(runs["steps"].sum()), int(runs["images_seen"].sum()), study.preparation,
-         study.grid_seconds, total.seconds, 1.0, "", total.memory / GIB, total.device_memory / GIB)
+         study.grid_seconds, total.seconds, 1.0, "", total.processor, 1.0,
+         total.memory / GIB, total.device_memory / GIB)
     ]  # fmt: skip
     notes = [_note(setting, study)]
     for name, module in PEERS.items():
@@ -43,7 +47,8 @@ def peers(setting: Setting) -> Table:
         goal = GOALS.get(name, {}).get(str(runs["device"].iloc[0]), "")
         rows.append((
             name, done["runs"], done["steps"], done["images"], "", taken.seconds, taken.seconds,
-            taken.seconds / total.seconds, goal, taken.memory / GIB, taken.device_memory / GIB,
+            taken.seconds / total.seconds, goal, taken.processor, taken.processor / total.processor,
+            taken.memory / GIB, taken.device_memory / GIB,
         ))  # fmt: skip
     return Table("Peers", COLUMNS, tuple(rows), " ".join(notes))
 
@@ -53,7 +58,7 @@ def _note(setting: Setting, study: StudyRun) -> str:
     try:
         libmtl = f"LibMTL {version('LibMTL')}"
     except PackageNotFoundError:
-        libmtl = "LibMTL is not installed (pip install LibMTL==1.1.5)"
+        libmtl = "LibMTL is not installed (pip install -e '.[bench]')"
     return (
         f"TS, CG and AU on {setting.described}, {setting.passes:g} passes, {setting.size} px. agglab: `run-grid` from "
         f"nothing, {study.workers} worker(s), {precision}, scores of every test case and all tables; preparation is "

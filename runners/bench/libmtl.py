@@ -1,7 +1,7 @@
 """Peer (b): LibMTL's own trainer with hard parameter sharing and equal weighting, around agglab's encoder and heads.
 
 In LibMTL's multi-input mode a step takes one batch of every task, so a unit of T tasks takes 1/T of agglab's steps
-with T times the images in each. LibMTL is no dependency of agglab; `pip install LibMTL==1.1.5` makes the peer run.
+with T times the images in each. LibMTL is the extra `bench`: `make bench` installs it, or `pip install -e '.[bench]'`.
 
 Release 1.1.5 does not run as it is beside the torch that agglab needs. What is fixed here, from outside:
 

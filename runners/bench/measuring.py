@@ -20,20 +20,29 @@ END_WITHIN = 0.01
 """Seconds after which the end of the command is seen."""
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
+
+
+def counts_processor_time() -> bool:
+    """Whether `paired` counts processor time: on one thread of a CPU, where other work on the machine is left out."""
+    import torch  # here, so that a measured process can use this module without it
+
+    return not torch.accelerator.is_available() and torch.get_num_threads() == 1
 
 
 def paired(*works: Callable[[], object], rounds: int) -> list[list[float]]:
-    """Seconds of each work over alternating rounds, after one round to warm up."""
+    """Seconds of each work over alternating rounds, after one round to warm up: processor time (user and system) where
+    `counts_processor_time`, else by the wall clock."""
+    clock = time.process_time if counts_processor_time() else time.perf_counter
     for work in works:
         work()
     taken: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
         for times, work in zip(taken, works, strict=True):
-            times.append(seconds(work))
+            times.append(seconds(work, clock))
     return taken
 
 
@@ -48,10 +57,12 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Measured:
-    """`started` is the wall clock at the start; `memory` in bytes counts pages shared by several processes once;
-    `device_memory` is what the accelerator held more than before, 0 without one."""
+    """`seconds` by the wall clock, `processor` those of user and system in all its processes; `started` is the wall
+    clock at the start; `memory` in bytes counts pages shared by several processes once; `device_memory` is what the
+    accelerator held more than before, 0 without one."""
 
     seconds: float
+    processor: float
     started: float
     memory: int
     device_memory: int
@@ -68,7 +79,7 @@ def measure(command: Sequence[str], log: Path, threads: int | None = None) -> Me
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w", encoding="utf-8") as stream:
         before, memory, device_memory = _device_bytes(), 0, 0
-        started, start = time.time(), time.perf_counter()
+        started, start, spent = time.time(), time.perf_counter(), _children_seconds()
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
         next_look = start
         while True:
@@ -83,7 +94,7 @@ def measure(command: Sequence[str], log: Path, threads: int | None = None) -> Me
     if code:
         lines = log.read_text(encoding="utf-8").strip().splitlines() or ["it printed nothing"]
         raise CommandFailed(lines[-1])
-    return Measured(now - start, started, memory, device_memory)
+    return Measured(now - start, _children_seconds() - spent, started, memory, device_memory)
 
 
 def measure_module(module: str, *arguments: object, scratch: Path, threads: int | None = None) -> tuple[Any, Measured]:
@@ -95,6 +106,12 @@ def measure_module(module: str, *arguments: object, scratch: Path, threads: int 
     command = [sys.executable, "-m", module, str(result), *map(str, arguments)]
     measured = measure(command, scratch / f"{module}.log", threads)
     return json.loads(result.read_text(encoding="utf-8")), measured
+
+
+def _children_seconds() -> float:
+    """Processor time of the processes that were started here and have ended, with those that they waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _tree_bytes(root: int) -> int:

@@ -34,10 +34,14 @@ from runners.store.study_folder import StudyFolder
 
 
 class CaseFiles(Dataset[tuple[Tensor, Tensor]]):
-    """One task's rows of the case table: 3 x S x S uint8 images, and targets as `batches.TaskCases` has them."""
+    """One task's rows of the case table: 3 x S x S uint8 images, and targets as `batches.TaskCases` has them.
 
-    def __init__(self, task: Task, cases: pd.DataFrame, root: Path, size: int):
-        self.task, self.size = task, size
+    With `keep`, this process decodes every case once and keeps what it has decoded.
+    """
+
+    def __init__(self, task: Task, cases: pd.DataFrame, root: Path, size: int, keep: bool = False):
+        self.task, self.size, self.keep = task, size, keep
+        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
         self.images = [root / path for path in cases["image"]]
         self.masks = [root / path for path in cases["mask"]]
         self.targets: Tensor | None = None
@@ -49,6 +53,12 @@ class CaseFiles(Dataset[tuple[Tensor, Tensor]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        case = self.kept.get(index) or self.decode(index)
+        if self.keep:
+            self.kept[index] = case
+        return case
+
+    def decode(self, index: int) -> tuple[Tensor, Tensor]:
         with Image.open(self.images[index]) as image:
             resized = image.convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(resized)).movedim(-1, 0)
@@ -59,12 +69,13 @@ class CaseFiles(Dataset[tuple[Tensor, Tensor]]):
         return pixels, torch.from_numpy(classes).long()
 
 
-def task_files(spec: RunSpec, prepared: Prepared, part: str) -> list[CaseFiles]:
+def task_files(spec: RunSpec, prepared: Prepared, part: str, keep: bool = False) -> list[CaseFiles]:
     """The files of each task of a run in one part of the split."""
     by_case, root = prepared.dataset.cases.set_index("case", drop=False), prepared.dataset.root
     fraction = spec.fraction if part == "train" else 1.0
     cases = [by_case.loc[prepared.split().cases(part, task.name, fraction)] for task in spec.tasks]
-    return [CaseFiles(task, rows, root, spec.training.image_size) for task, rows in zip(spec.tasks, cases, strict=True)]
+    size = spec.training.image_size
+    return [CaseFiles(task, rows, root, size, keep) for task, rows in zip(spec.tasks, cases, strict=True)]
 
 
 def input_statistics(model: M2DINO, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -121,10 +132,20 @@ class Batches:
 class PlainRun:
     """One run, from its spec to its test loss."""
 
-    def __init__(self, spec: RunSpec, prepared: Prepared, steps: int, device: torch.device, workers: int):
-        self.spec, self.steps, self.device, self.workers = spec, steps, device, workers
+    def __init__(
+        self,
+        spec: RunSpec,
+        prepared: Prepared,
+        steps: int,
+        device: torch.device,
+        workers: int,
+        *,
+        keep: bool = False,
+        precision: torch.dtype = torch.float32,
+    ):
+        self.spec, self.steps, self.device, self.workers, self.precision = spec, steps, device, workers, precision
         self.train_files, self.val_files, self.test_files = (
-            task_files(spec, prepared, part) for part in ("train", "val", "test")
+            task_files(spec, prepared, part, keep) for part in ("train", "val", "test")
         )
         self.model = build_m2dino(spec.model, spec.tasks, spec.seed).to(device)
         self.mean, self.std = input_statistics(self.model, device)
@@ -138,16 +159,21 @@ class PlainRun:
 
     def train(self) -> int:
         """All steps, with validation where agglab validates. Returns the images seen."""
-        training, sizes = self.spec.training, [len(files) for files in self.train_files]
-        drawn = draw_batches(sizes, self.steps, training.batch_size, self.spec.seed)
+        training = self.spec.training
         validation = self.evaluation_batches(self.val_files)
         random = torch.Generator().manual_seed(self.spec.seed)
         self.model.train()
-        for step, batch in enumerate(Batches(self.train_files, drawn, self.workers), start=1):
+        for step, batch in enumerate(self.training_batches(), start=1):
             self.train_step(*batch, random)
             if is_evaluated(step, self.steps, training.evaluations):
                 self.evaluate(validation)
         return self.steps * training.batch_size
+
+    def training_batches(self) -> Batches:
+        """Those of all steps."""
+        sizes = [len(files) for files in self.train_files]
+        drawn = draw_batches(sizes, self.steps, self.spec.training.batch_size, self.spec.seed)
+        return Batches(self.train_files, drawn, self.workers)
 
     def train_step(self, task: int, images: Tensor, target: Tensor, random: torch.Generator) -> None:
         batch = self.batch(task, images, target)
@@ -167,7 +193,9 @@ class PlainRun:
 
     def loss(self, task: int, batch: Batch) -> Tensor:
         name = self.spec.tasks[task].name
-        outputs = self.model(to_model_input(batch.images, self.mean, self.std), batch.task_index, batch.parts)
+        inputs = to_model_input(batch.images, self.mean, self.std)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            outputs = self.model(inputs, batch.task_index, batch.parts)
         return self.spec.tasks[task].type.network.loss(outputs[name], batch.targets[name]).mean()
 
     @torch.no_grad()

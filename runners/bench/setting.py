@@ -39,7 +39,9 @@ class Setting:
     """`scratch` is a folder for everything that is written; `data` None takes phantoms. `rounds` repeats each timing.
 
     `size`, `share` and `passes` say how large the study of the parts `peers`, `scoring`, `overhead` and
-    `recipe` is.
+    `recipe` is. `folds`, `tasks` (empty: all), `out`, where results are kept, and `finished`, to show those alone,
+    are of `recipe`.
+    `precision` is that of agglab's trainings, see `TrainingConfig`.
     `growth_seeds` times ten are the runs of `growth`, `data_sizes` the tasks and images per task of `more_data`,
     `analysis_size` the tasks, test cases in all and draws of `analysis`.
     """
@@ -50,6 +52,11 @@ class Setting:
     passes: float = PASSES
     size: int = 128
     rounds: int = 7
+    precision: str = "auto"
+    folds: int = 5
+    tasks: tuple[str, ...] = ()
+    out: Path | None = None
+    finished: bool = False
     growth_seeds: tuple[int, ...] = (1, 10, 100)
     data_sizes: tuple[tuple[tuple[int, int], ...], ...] = (((3, 64), (9, 64), (27, 64)), ((9, 32), (9, 96), (9, 288)))
     analysis_size: tuple[int, int, int] = (27, 8000, 2000)
@@ -124,6 +131,7 @@ def write_bench_study(setting: Setting) -> tuple[Path, Path]:
             "batch_size": shipped.training.batch_size,
             "learning_rate": shipped.training.learning_rate,
             "passes": setting.passes,
+            "precision": setting.precision,
             "min_steps": MIN_STEPS,
             "evaluations": EVALUATIONS,
         },

@@ -27,7 +27,7 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     device = device_type(options.device)
     slots = worker_devices(study, device, options, console)
     jobs = len(slots)
-    estimate, basis = _estimate(folder.runs, plan.runs, device, jobs)
+    estimate, basis = _estimate(folder.runs, plan.runs, device, jobs, study.training.precision)
     for run in chosen:
         say(console, _run_line(run, states[run.id], estimate))
     _print_lifted(chosen, console)
@@ -57,13 +57,15 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     return 0
 
 
-def _estimate(store: RunStore, runs: Sequence[PlannedRun], device: str, jobs: int) -> tuple[TimeEstimate, str]:
+def _estimate(
+    store: RunStore, runs: Sequence[PlannedRun], device: str, jobs: int, precision: str
+) -> tuple[TimeEstimate, str]:
     """What runs take and how that is known: from those that are finished, else from this machine's matrix rate, which
     `jobs` workers share."""
     estimate = learn(store, runs)
     if estimate.finished:
         return estimate, f"by the pace of {estimate.finished} finished runs"
-    rate = cost.matrix_rate(device, share_of_cores(jobs)) * cost.UNTRAINED_EFFICIENCY
+    rate = cost.training_rate(device, share_of_cores(jobs), precision)
     guess = TimeEstimate(0.0, rate if device == "cpu" else rate / jobs, 0)
     return guess, "a rough guess from this machine's matrix rate"
 

@@ -17,8 +17,15 @@ PATCH = 16
 """Side of a DINOv3 patch in pixels."""
 EXTRA_TOKENS = 5
 """Class token and four register tokens."""
-UNTRAINED_EFFICIENCY = 0.35
-"""Share of the machine's plain matrix rate that training reaches; used until a run has finished."""
+IMAGE_PATH_MACS = 3852
+"""Multiply-adds of the image path per pixel of an image. A number, since asking the model takes torch, and seconds."""
+IMAGE_PATH_MAPS = {4: 32, 8: 64, 16: 96}
+"""Channels of its maps by their stride."""
+CPU_EFFICIENCY = {"fp32": 0.57, "bf16": 0.85}
+"""Operations of training in the time of one of a float32 matrix product, by the precision of training; used until a run
+has finished. docs/benchmarks.md has the steps that it was measured by."""
+ACCELERATOR_EFFICIENCY = 0.35
+"""The same of a matrix product in the precision of training; not measured since there is an image path."""
 PROCESS_BYTES = 0.7e9
 """Memory of a worker with its libraries, before any model."""
 ACTIVATION_BYTES = 80
@@ -55,8 +62,8 @@ def _trained_parts(model: ModelConfig, training: TrainingConfig) -> tuple[int, i
 
 
 def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
-    """Operations of one forward and backward pass over one image: of a DINOv3 ViT without image path and heads, of
-    other encoders with them, counted.
+    """Operations of one forward and backward pass over one image: of a DINOv3 ViT with image path, and fusion for the
+    finest view, which outlines and points read, but without heads; of other encoders with all of it, counted.
 
     Frozen blocks cost nothing here: they run once per image and grid.
     """
@@ -64,7 +71,14 @@ def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
         return dry_count(model, training.image_size).flops
     width, blocks, ffns, tokens = _trained_parts(model, training)
     attention, ffn = 4 * tokens * width**2 + 2 * tokens**2 * width, 8 * tokens * width**2
-    return 3 * 2.0 * (blocks * attention + ffns * ffn)
+    return 3 * 2.0 * (blocks * attention + ffns * ffn + _macs_beside(model, training))
+
+
+def _macs_beside(model: ModelConfig, training: TrainingConfig) -> float:
+    """Multiply-adds of image path and fusion for one image, forward."""
+    fused, dim = model.head_width, shape(model.encoder)[0]
+    joined = sum(fused * (channels + 9 * fused) / stride**2 for stride, channels in IMAGE_PATH_MAPS.items())
+    return training.image_size**2 * (IMAGE_PATH_MACS + joined + dim * fused / PATCH**2)
 
 
 def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
@@ -128,26 +142,53 @@ def line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return float(intercept), float(slope / scale)
 
 
-def matrix_rate(device: str, threads: int, seconds: float = 0.1) -> float:
-    """Operations per second of a plain matrix product on `device` with `threads`, measured for about `seconds`."""
+def training_rate(device: str, threads: int, precision: str) -> float:
+    """Operations of training per second, guessed from a matrix product that is timed now; `precision` is the study's.
+
+    On a CPU the product is in float32: NumPy has no bfloat16, and loading torch would take longer than the whole plan.
+    """
     if device != "cpu":
-        return _rate(4096, _product_of_torch(device, 4096), seconds)
+        return matrix_rate(device, threads, precision) * ACCELERATOR_EFFICIENCY
+    if precision == "auto":
+        precision = "bf16" if _multiplies_bfloat16() else "fp32"
+    return matrix_rate(device, threads) * CPU_EFFICIENCY[precision]
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this processor does, as `aggregation_lab.training.device.pick_precision` asks torch."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return re.search(r"^flags\s*:.*\bavx512_bf16\b", flags, re.MULTILINE) is not None
+
+
+def matrix_rate(device: str, threads: int, precision: str = "fp32", seconds: float = 0.1) -> float:
+    """Operations per second of a plain matrix product on `device` with `threads`, measured for about `seconds`: in
+    float32 on a CPU, whose cores are taken to have nothing else to do, and where that is the `precision`, else in
+    bfloat16."""
+    if device != "cpu":
+        return _rate(4096, _product_of_torch(device, 4096, precision), seconds)
     matrix = np.ones((768, 768), np.float32)
-    with threadpool_limits(threads, user_api="blas"):
-        return _rate(768, lambda: matrix @ matrix, seconds)
+    # one thread and its own time, else what others do in this instant would decide the guess
+    with threadpool_limits(1, user_api="blas"):
+        return threads * _rate(768, lambda: matrix @ matrix, seconds, time.process_time)
 
 
-def _product_of_torch(device: str, side: int) -> Callable[[], object]:
+def _product_of_torch(device: str, side: int, precision: str) -> Callable[[], object]:
     import torch
 
-    matrix = torch.ones(side, side, device=device, dtype=torch.bfloat16)
+    dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+    matrix = torch.ones(side, side, device=device, dtype=dtype)
     return lambda: float((matrix @ matrix)[0, 0])  # reading a value waits for the product
 
 
-def _rate(side: int, product: Callable[[], object], seconds: float) -> float:
+def _rate(
+    side: int, product: Callable[[], object], seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> float:
     product()
-    start, products = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
+    start, products = clock(), 0
+    while clock() - start < seconds:
         product()
         products += 1
-    return products * 2.0 * side**3 / (time.perf_counter() - start)
+    return products * 2.0 * side**3 / (clock() - start)

@@ -142,7 +142,8 @@ def test_arrows_point_one_way():
 def test_every_dependency_and_every_bound_has_its_reason():
     text = (ROOT / "pyproject.toml").read_text()
     project = tomllib.loads(text)["project"]
-    for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
+    extras = project["optional-dependencies"]
+    for requirement in project["dependencies"] + extras["dev"] + extras["bench"]:
         reason = re.search(rf'"{re.escape(requirement)}",?\s+# (\w.*)', text)
         assert reason, requirement
         bound = re.search(r"[<>=~!]+(.+)", requirement)

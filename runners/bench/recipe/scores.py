@@ -1,99 +1,150 @@
-"""Scores of the model under TS and of plain networks on the same images, passes and schedule."""
+"""Scores of the model under TS and of plain networks over rotating folds: the same images, passes and schedule."""
 
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pandas as pd
+import torch
 
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.data.splits.folds import draw_folds
+from aggregation_lab.errors import DataError
 from aggregation_lab.floor import floor_tables
-from aggregation_lab.run import RunSpec
-from aggregation_lab.scoring import case_rows, score_rows
-from aggregation_lab.tasks import Task
+from aggregation_lab.text import near_names, printable
 from aggregation_lab.training.device import pick_device
-from aggregation_lab.training.evaluation import Evaluator
-from aggregation_lab.training.objective import Objective
-from aggregation_lab.training.optimizer import make_optimizer
-from aggregation_lab.training.trainer import Trainer
-from runners.bench.measuring import Cell, Table
-from runners.bench.recipe.plain_models import RESNET, UNET, PlainModel, plain_models
+from runners.bench.measuring import Cell, Table, counts_processor_time
+from runners.bench.recipe.comparison import FEWEST, LEVEL, share_of
+from runners.bench.recipe.kept import KeptResults
+from runners.bench.recipe.runs import MODELS, OURS, networks, step_costs, trained, unit_free
 from runners.bench.setting import Setting, write_bench_study
+from runners.execution.progress import duration
+from runners.planning.plan import PlannedRun, plan_runs
 from runners.planning.study_file import read_study_file
+from runners.planning.study_schema import Study
 from runners.store.prepared_data import Prepared
 
-OURS = "agglab"
-MODELS = (OURS, UNET, RESNET)
-BETTER = "agglab / better peer"
-COLUMNS = ("test score - floor's", "floor", *MODELS, BETTER, *(f"{name} s" for name in MODELS))
+PEERS = MODELS[1:]
+BETTER, INTERVAL, VERDICT = "agglab / better peer", f"{LEVEL:.0%} interval", "goal"
+STEPS = tuple(f"step, {name}'s / agglab's" for name in PEERS)
+COLUMNS = ("test score - floor's", "folds", "floor", *MODELS, BETTER, INTERVAL, VERDICT, *STEPS)
 GOAL = 0.97
 """What the model reaches of the better peer, at least."""
 
 
 def recipe(setting: Setting) -> Table:
-    """Each task trained by itself, by the model and by plain networks; then the mean of each task type."""
-    file, data = write_bench_study(setting)
-    study, dataset = read_study_file(file), read_dataset(data)
-    prepared = Prepared(dataset, draw_folds(dataset, 1), open_cache(dataset, setting.size, setting.scratch / "cache"))
-    floors, _ = floor_tables(dataset, prepared.split(), 1.0, prepared.cache)
-    found = []
-    for task in dataset.tasks.values():
-        floor = _unit_free(task, floors[floors["task"] == task.name])
-        spec = RunSpec((task,), 1.0, 0, study.model, study.training, data="bench")
-        found.append(
-            {"name": task.name, "type": str(task.type), "floor": floor, **_side_by_side(spec, prepared, floor)}
-        )
-    rows = pd.DataFrame(found)
-    means = rows.drop(columns="name").groupby("type", as_index=False).mean()
-    every = pd.concat([rows, means.assign(name="mean, " + means["type"])])
-    better = every[[UNET, RESNET]].max(axis=1)
-    every[BETTER] = every[OURS] / better.where(better > 0)  # no share of what a peer has not gained
+    """Each task trained by itself, by the model and by plain networks, on every fold; then the mean of each task type.
+
+    Results are kept in `setting.out` one by one; those that are there are not made again. With `setting.finished`
+    nothing is trained: the table is of the folds whose networks are all there. Raises `DataError` where there is none,
+    or where `setting.tasks` names a task that the data lack.
+    """
+    study, prepared, runs = _planned(setting)
+    kept = KeptResults((setting.out or setting.scratch / "recipe") / "results")
+    if setting.finished:
+        runs = [run for run in runs if all(kept.has(run, name) for name in networks(run.spec.tasks[0]))]
+        if not runs:
+            raise DataError(f"{kept.folder}: holds no finished fold of this setting; leave --finished out to train")
+    found = pd.DataFrame(_results(prepared, runs, kept))
+    firsts = {run.spec.tasks[0].name: run for run in reversed(runs)}
+    costs = pd.DataFrame.from_dict({name: _cost(setting, prepared, run, kept) for name, run in firsts.items()}, "index")
+    rows = [_row(name, gains, costs.loc[[name]]) for name, gains in found.groupby("task", sort=False)]
+    for kind, gains in found.groupby("type"):
+        names = gains["task"].unique()
+        complete = gains[gains.groupby("fold")["task"].transform("size") == len(names)]
+        if len(complete):
+            mean = complete.groupby("fold")[["floor", *MODELS]].mean(skipna=False)
+            rows.append(_row(f"mean of {len(names)}, {kind}", mean, costs.loc[names]))
+    clock = "processor time (user and system)" if counts_processor_time() else "wall clock"
     note = (
-        f"Random start, TS, one split and seed, {setting.described}, {setting.passes:g} passes, {setting.size} px, "
-        f"learning rate {study.training.learning_rate:g} for all, {pick_device()}. Scores are unit-free; goal of the "
-        f"means: {BETTER} >= {GOAL}. s: seconds of training steps."
+        f"Random start, TS, {_replicates(setting)}, {setting.described}, {setting.passes:g} passes, {setting.size} px, "
+        f"learning rate {study.training.learning_rate:g}, {pick_device()}, {torch.get_num_threads()} thread(s). Scores "
+        f"are unit-free, means over folds. {BETTER}: of the peer with the higher mean; interval by Fieller, paired by "
+        f"fold, t with folds - 1 degrees of freedom, none below {FEWEST} folds; few folds make it wide. Goal: "
+        f">= {GOAL}, not shown where the interval holds it. Steps: median of {setting.rounds} turns in one process, "
+        f"{clock}."
     )
-    return Table("Recipe", COLUMNS, tuple(_cells(row) for _, row in every.iterrows()), note)
+    return Table("Recipe", COLUMNS, tuple(rows), note)
 
 
-def _cells(row: pd.Series) -> tuple[Cell, ...]:
-    figures = row.reindex(COLUMNS[1:])
-    return (str(row["name"]), *("" if pd.isna(figure) else float(figure) for figure in figures))
+def _replicates(setting: Setting) -> str:
+    return f"{setting.folds} rotating folds, seed s on fold s" if setting.folds > 1 else "one split and seed"
 
 
-def _side_by_side(spec: RunSpec, prepared: Prepared, floor: float) -> dict[str, float]:
-    """Test scores minus the floor's, and seconds of training, of every model that there is for the spec's one task."""
-    (task,) = spec.tasks
-    trainers = {OURS: _trainer(spec, prepared)}
-    for name, plain in plain_models(task).items():
-        trainers[name] = _trainer(spec, prepared)
-        put_into(trainers[name], plain)
-    found = {}
-    for name, trainer in trainers.items():
-        trainer.train(lambda progress: None, checkpoint_seconds=float("inf"))
-        (test,) = trainer.test_cases
-        rows = case_rows(task, test.cases, trainer.evaluator.predict(test).values, prepared.dataset.root)
-        found[name] = _unit_free(task, score_rows(task, rows)) - floor
-        found[f"{name} s"] = trainer.ledger.train_seconds
-    return found
+def _planned(setting: Setting) -> tuple[Study, Prepared, list[PlannedRun]]:
+    """The runs as `agglab run-grid` would have them: of each task, in the order asked for, one for each fold."""
+    file, folder = write_bench_study(setting)
+    out = setting.out or setting.scratch / "recipe"
+    study, dataset = read_study_file(file), read_dataset(folder)
+    data = study.data.model_copy(update={"folds": setting.folds})
+    study = study.model_copy(update={"data": data, "aggregations": {"TS": None}, "seeds": tuple(range(setting.folds))})
+    names = setting.tasks or tuple(dataset.tasks)
+    for name in names:
+        if name not in dataset.tasks:
+            raise DataError(f"--tasks {printable(name)}: the data have no such task{near_names(name, dataset.tasks)}")
+    folds = draw_folds(dataset, setting.folds)  # of all tasks, as a study has them
+    prepared = Prepared(dataset, folds, open_cache(dataset, setting.size, out / "cache"))
+    by_task: dict[str, list[PlannedRun]] = {}
+    for run in plan_runs(study, dataset, folds):
+        by_task.setdefault(run.spec.tasks[0].name, []).append(run)
+    return study, prepared, [run for name in names for run in by_task[name]]
 
 
-def _trainer(spec: RunSpec, prepared: Prepared) -> Trainer:
-    return Trainer(spec, prepared.dataset, prepared.split(), prepared.cache, Path(), pick_device())
+def _results(prepared: Prepared, runs: Sequence[PlannedRun], kept: KeptResults) -> Iterator[dict[str, object]]:
+    """One row for each task and fold: task, type, fold, floor, and what each network gains over the floor."""
+    wanted = [(run, name) for run in runs for name in networks(run.spec.tasks[0])]
+    pace = _Pace(sum(run.steps for run, name in wanted if not kept.has(run, name)))
+    done = 0
+    for run in runs:
+        (task,) = run.spec.tasks
+        floor = kept.get(run, "floor", partial(_floor, run, prepared))[0]["score"]
+        row: dict[str, object] = {"task": task.name, "type": str(task.type), "fold": run.fold or 0, "floor": floor}
+        row |= dict.fromkeys(MODELS, float("nan"))
+        for name in networks(task):
+            result, made = kept.get(run, name, partial(trained, run, prepared, name))
+            row[name], done = result["score"] - floor, done + 1
+            left = pace.after(run.steps) if made else "kept"
+            title = f"[{done}/{len(wanted)}] {task.name}, fold {run.fold or 0}, {name}"
+            print(f"{title}: {row[name]:.3f} above the floor; {left}", flush=True)
+        yield row
 
 
-def put_into(trainer: Trainer, plain: PlainModel) -> None:
-    """Let a run of one task train another network, from everything else as it is."""
-    model: Any = plain.to(trainer.device)
-    trainer.model = model
-    trainer.evaluator = Evaluator(model, trainer.store, trainer.to_input, trainer.precision)
-    trainer.optimizer = make_optimizer(model, trainer.config, trainer.device)
-    trainer.objective = Objective(trainer.spec, model, trainer.to_input, trainer.precision)
-    trainer.objective.loss_of = dict.fromkeys(trainer.tasks, plain.loss)
+class _Pace:
+    """How long the rest will take, by the steps made so far."""
+
+    def __init__(self, steps: int):
+        self.steps, self.done, self.start = steps, 0, time.monotonic()
+
+    def after(self, steps: int) -> str:
+        self.done += steps
+        left = (time.monotonic() - self.start) / self.done * max(0, self.steps - self.done)
+        return f"about {duration(left)} left"
 
 
-def _unit_free(task: Task, scores: pd.DataFrame) -> float:
-    """The unit-free score among rows of a score table: `score`, or the primary metric where that is unit-free."""
-    values = scores.set_index("metric")["value"]
-    return float(values.get("score", values[task.type.primary.name]))
+def _floor(run: PlannedRun, prepared: Prepared) -> dict[str, float]:
+    (task,) = run.spec.tasks
+    alone = replace(prepared.dataset, tasks={task.name: task})
+    return {"score": unit_free(task, floor_tables(alone, prepared.split(run.fold), 1.0, prepared.cache)[0])}
+
+
+def _cost(setting: Setting, prepared: Prepared, run: PlannedRun, kept: KeptResults) -> dict[str, float]:
+    costs, _ = kept.get(run, "costs", partial(step_costs, run, prepared, setting.rounds))
+    return {name: costs.get(name, float("nan")) for name in PEERS}
+
+
+def _row(name: object, gains: pd.DataFrame, costs: pd.DataFrame) -> tuple[Cell, ...]:
+    """A line of the table from gains by fold (columns floor and the networks) and costs by task."""
+    better = str(gains[list(PEERS)].mean().idxmax())
+    pairs = gains.dropna(subset=[OURS, better])  # an AUC is undefined where a fold tests one class only
+    share = share_of(pairs[OURS].to_numpy(), pairs[better].to_numpy(), GOAL)
+    figures = [pairs["floor"].mean(), *pairs[list(MODELS)].mean(), share.ratio]
+    return (
+        str(name), len(pairs), *map(_cell, figures), share.interval, share.verdict, *map(_cell, costs.mean()),
+    )  # fmt: skip
+
+
+def _cell(figure: float) -> Cell:
+    return "" if np.isnan(figure) else float(figure)
