@@ -64,6 +64,8 @@ def import_data(form: str, source: Path, out: Path, written: Written, *, dry: bo
             imported = run_import(known, source, out, options, preparation(console))
     for one in imported:
         _show(one, out, dry, console)
+    if not dry:
+        say(console, f"next     agglab validate {out}")
     return 0
 
 

@@ -112,7 +112,7 @@ def certain_values(files: Sequence[Path], report: Report, progress: Progress) ->
         shown = ", ".join(map(str, values[:_SHOWN])) + (" ..." if len(values) > _SHOWN else "")
         guess = ",".join(f"{value}={index}" for index, value in enumerate(values[:_SHOWN]))
         raise DataError(
-            f"{files[0].parent}: the masks hold the values {shown}; say what they mean, as in --mask-values {guess}"
+            f"{files[0].parent}: the masks hold the values {shown}; say what they mean, as in --mask-values '{guess}'"
         )
     return MaskValues()
 

@@ -20,7 +20,11 @@ _TAKEN = frozenset({CSV_FOLDER, "train", *OTHER_PARTS, "classification", "segmen
 def safe_part(text: str) -> str:
     """A name of a file or folder that every system takes: readable characters stay."""
     plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", text))
-    plain = "".join(char if char.isprintable() else "_" for char in plain).strip().rstrip(".")
+    plain = (
+        "".join(char if char.isprintable() or unicodedata.category(char) == "Zs" else "_" for char in plain)
+        .strip()
+        .rstrip(".")
+    )
     if plain.startswith((".", "-", "~")) or _DEVICES.fullmatch(plain) or not plain:
         plain = f"_{plain}"
     if len(plain.encode()) > _LONGEST:

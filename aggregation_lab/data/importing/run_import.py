@@ -138,9 +138,10 @@ def _check_name(task: ReadTask, train: Path, receipts: dict[str, Receipt]) -> No
         raise DataError(f"task {task.name}: is a name of the challenge ({kind}); give --task another name")
     if not (train / CSV_FOLDER).is_dir():
         return
-    ours = f"{CSV_FOLDER}/{csv_name(task.name, task.type)}"
+    there = receipts.get(task.name)
+    ours = {there.csv, f"{CSV_FOLDER}/{csv_name(task.name, task.type)}"} if there else set()
     for row in read_rows(train, Problems()):
-        if task_name(row) == task.name and not (task.name in receipts and row.file == ours):
+        if task_name(row) == task.name and row.file not in ours:
             raise DataError(f"{train / row.file}: holds task {task.name} already; give --task another name")
 
 

@@ -15,6 +15,7 @@ from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Re
 from aggregation_lab.data.importing.source_files import need_file, source_name
 from aggregation_lab.data.importing.targets import Label
 from aggregation_lab.errors import DataError
+from aggregation_lab.files import open_file
 from aggregation_lab.tasks import TaskType
 
 _PARTS = ("train", "val", "test")
@@ -46,7 +47,7 @@ def _parts(source: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and labels of each part. Raises `DataError` where the file is none of MedMNIST, or of several labels."""
     parts = {}
     try:
-        with np.load(source, allow_pickle=False) as arrays:
+        with open_file(source) as stream, np.load(stream, allow_pickle=False) as arrays:
             for part in _PARTS:
                 if f"{part}_images" in arrays:
                     parts[part] = _checked(source, part, arrays)

@@ -327,7 +327,7 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray | None = None
 
 
 def video(root: Path) -> list[str]:
-    for number in range(6):
+    for number in range(12):
         write_video(root / NAMES[number % 2] / f"clip{number}.mp4", moving(number, 24))
     return ["--step", "8"]
 
@@ -339,7 +339,7 @@ def moving(number: int, count: int) -> Sequence[np.ndarray]:
     frames = []
     for index in range(count):
         pixels = texture.copy()
-        pixels[10 : 20 + 2 * number, 2 + 2 * index : 12 + 2 * index] = 220
+        pixels[10 : 20 + number, 2 + 2 * index : 12 + 2 * index] = 220
         frames.append(pixels)
     return frames
 
