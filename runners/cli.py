@@ -13,7 +13,7 @@ from aggregation_lab.errors import AgglabError, ModelError, StudyError, is_out_o
 from aggregation_lab.shadowing import ShadowedError, check_packages
 from aggregation_lab.text import escaped, printable
 from aggregation_lab.version import __version__
-from runners.commands.of_data import phantoms, validate
+from runners.commands.of_data import import_, phantoms, validate
 from runners.commands.of_scores import analyze, power, recommend, report
 from runners.commands.of_studies import plan, run_grid, scores, status
 from runners.console.streams import reader_is_gone, robust_streams
@@ -61,8 +61,8 @@ def _options(
     """Options of `agglab` itself."""
 
 
-for command in (run_grid, plan, validate, status, scores, report, analyze, recommend, power, phantoms):
-    app.command()(command)
+for command in (run_grid, plan, import_, validate, status, scores, report, analyze, recommend, power, phantoms):
+    app.command(command.__name__.strip("_").replace("_", "-"))(command)
 
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's class, of which typer carries its own copy

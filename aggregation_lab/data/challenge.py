@@ -25,12 +25,15 @@ from aggregation_lab.data.interpretation.grey_levels import find_levels
 from aggregation_lab.data.interpretation.mask_classes import class_masks
 from aggregation_lab.data.interpretation.setting_checks import check_ruled_types, check_settings
 from aggregation_lab.data.rows.cases import Shape, parse_rows, task_name
+from aggregation_lab.data.rows.chosen_tasks import former_name, renamed
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
 from aggregation_lab.data.rows.file_paths import find_files
+from aggregation_lab.data.rows.group_column import groups_in
 from aggregation_lab.data.rows.layout import advise, find_train_folder, report_other_parts
 from aggregation_lab.data.rows.problems import Problem, Problems
 from aggregation_lab.data.rows.repeated_rows import without_repeats
 from aggregation_lab.data.subjects.subject_rules import assign_subjects, user_rules
+from aggregation_lab.data.subset import subset_of
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task
 from aggregation_lab.text import escaped
@@ -66,7 +69,8 @@ class Dataset:
 def read_dataset(
     root: Path,
     *,
-    tasks: Sequence[str] | None = None,
+    tasks: Sequence[str] | Mapping[str, str] | None = None,
+    subset: int | None = None,
     groups: Mapping[str, str] | None = None,
     subjects: Mapping[str, str] | None = None,
     laterality: Sequence[str] = (),
@@ -76,9 +80,11 @@ def read_dataset(
 ) -> Dataset:
     """Read and check a data folder: the train folder itself, or a folder that holds train or train/train.
 
-    `tasks` keeps only these tasks; `groups` gives clinical groups by task, before those of the challenge (a task
-    that neither knows is a group by itself); `subjects` gives subject rules, see `subject_rules`;
-    `laterality` names tasks, besides the challenge's own, whose target tells left from right: they are never mirrored.
+    `tasks` keeps only these tasks, a mapping also renames them: all other settings then take the new names. `subset`
+    keeps so many cases of each, see `subset_of`. `groups` gives clinical groups by task, before those of the column
+    clinical_group and of the challenge (a task that none of them knows is a group by itself); `subjects` gives
+    subject rules, see `subject_rules`; `laterality` names tasks, besides the challenge's own,
+    whose target tells left from right: they are never mirrored.
     `rules` say how masks, labels, boxes and points are written where they differ from the challenge's.
     `scan_file` (Parquet) remembers what the image files hold, so that a second reading is quick.
 
@@ -92,16 +98,21 @@ def read_dataset(
         raise DataError(f"{escaped(root)}: {problem}", (problem,))
     problems = Problems()
     report_other_parts(root, train, problems)
-    all_rows = find_files(train, read_rows(train, problems), problems)
+    names = dict(tasks) if isinstance(tasks, Mapping) else {name: name for name in tasks or ()}
+    all_rows = renamed(find_files(train, read_rows(train, problems), problems), names, problems)
+    rows = [row for row in all_rows if not names or former_name(row) in names]
+    former = {task_name(row): former_name(row) for row in rows}
     present = {task_name(row) for row in all_rows}
-    groups, rules = groups or {}, rules or TargetRules()
-    check_settings(present, tasks or (), groups, laterality, rules, problems)
-    rows = [row for row in all_rows if not tasks or task_name(row) in tasks]
+    rules = rules or TargetRules()
+    groups = groups_in(rows, problems) | dict(groups or {})
+    check_settings(present, groups, laterality, rules, problems)
     cases, shapes = parse_rows(rows, problems, rules)
     check_ruled_types(rules, shapes, problems)
     cases = without_repeats(cases, problems)
     subject_rules = user_rules(subjects or {}, problems)
     subject_of = assign_subjects(cases, all_rows, subject_rules, problems)
+    if subset is not None:
+        cases = subset_of(cases, subject_of, subset, problems)
     images, masks = scan_files(
         train,
         (case.image for case in cases),
@@ -129,7 +140,7 @@ def read_dataset(
     problems.raise_errors(root)
     return Dataset(
         root=train,
-        tasks={name: _task(name, shape, groups, laterality) for name, shape in sorted(shapes.items())},
+        tasks={name: _task(name, former[name], shape, groups, laterality) for name, shape in sorted(shapes.items())},
         cases=case_table(cases, images, task_masks, subject_of),
         images=image_rows,
         masks=mask_table(task_masks),
@@ -148,7 +159,11 @@ def _check_root(root: Path) -> None:
         raise DataError(f"{escaped(root)}: {problem}", (problem,)) from error
 
 
-def _task(name: str, shape: Shape, groups: Mapping[str, str], laterality: Sequence[str]) -> Task:
-    known = name in CHALLENGE_TASKS
-    default = CHALLENGE_TASKS[name].task if known else Task(name, shape.type, shape.classes, group=name)
-    return replace(default, group=groups.get(name, default.group), laterality=default.laterality or name in laterality)
+def _task(name: str, former: str, shape: Shape, groups: Mapping[str, str], laterality: Sequence[str]) -> Task:
+    """The task, with what the challenge knows of it, by this name or its former one."""
+    known = CHALLENGE_TASKS.get(name) or CHALLENGE_TASKS.get(former)
+    fits = known is not None and (known.task.type, known.task.classes) == (shape.type, shape.classes)
+    default = known.task if known and fits else Task(name, shape.type, shape.classes, group=name)
+    return replace(
+        default, name=name, group=groups.get(name, default.group), laterality=default.laterality or name in laterality
+    )

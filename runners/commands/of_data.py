@@ -1,4 +1,4 @@
-"""Commands on a data folder: validate, phantoms. What they do is imported when they are called."""
+"""Commands on a data folder: import, validate, phantoms. What they do is imported when they are called."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,3 +32,78 @@ def phantoms(
     from runners.commands import study_commands
 
     raise typer.Exit(study_commands.write_phantom_folder(out, tasks, scale, seed, screen()))
+
+
+def import_(
+    form: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            help="folder, csv, masks, coco, nnunet, yolo, voc, medmnist, dicom, nifti, labelme, cvat or video.",
+        ),
+    ],
+    source: Annotated[Path, typer.Argument(parser=as_path, metavar="SOURCE", help="The folder or file to import.")],
+    out: Annotated[Path, typer.Argument(parser=as_path, metavar="OUT", help="Data folder; tasks in it stay.")],
+    task: Annotated[str | None, typer.Option("--task", help="Name of the task; the source's where not given.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="Clinical group of the task.")] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="REGEX", help="Finds the patient in an image's path in SOURCE.")
+    ] = None,
+    subject_prefix: Annotated[
+        str | None, typer.Option("--subject-prefix", metavar="TEXT", help="Stands before each subject.")
+    ] = None,
+    task_type: Annotated[
+        str | None, typer.Option("--type", help="segmentation, classification, detection or regression.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option("--classes", metavar="A,B", help="The classes that count, in their order.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="IMAGE=COLUMN", help="What a table calls its columns.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", parser=as_path, metavar="CSV", help="Labels of DICOM, NIfTI or videos.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", parser=as_path, metavar="FOLDER", help="Where image names start from.")
+    ] = None,
+    mask_values: Annotated[
+        str | None, typer.Option("--mask-values", metavar="0=0,255=1", help="Class of each value, or of each #rrggbb.")
+    ] = None,
+    boxes: Annotated[
+        str | None, typer.Option("--boxes", help="Of several boxes in an image the `largest`, or `each` as a case.")
+    ] = None,
+    step: Annotated[int | None, typer.Option("--step", min=1, help="Take every how many-th frame or slice.")] = None,
+    slices: Annotated[
+        str | None, typer.Option("--slices", help="Slices of a volume: all, labelled, largest or middle.")
+    ] = None,
+    channel: Annotated[int | None, typer.Option("--channel", min=0, help="Channel of nnU-Net images.")] = None,
+    no_crop: Annotated[bool, typer.Option("--no-crop", help="Keep DICOM images whole, with burned-in text.")] = False,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy image files also where they could be linked.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything and write nothing.")] = False,
+) -> None:
+    """Bring a common folder into the challenge's layout, as a task of OUT beside those that are there.
+
+    What was read, written and left out, and why, stands in OUT/import/TASK.json.
+    """
+    from runners.commands.import_data import Written, import_data
+
+    written = Written(
+        task,
+        group,
+        subject,
+        subject_prefix,
+        task_type,
+        classes,
+        columns,
+        labels,
+        images,
+        mask_values,
+        boxes,
+        step,
+        slices,
+        channel,
+        no_crop,
+        copy,
+    )
+    raise typer.Exit(import_data(form, source, out, written, dry=dry_run, console=screen()))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from aggregation_lab.aggregation import FLOOR, PARADIGMS, Aggregation, Unit
 from aggregation_lab.config import clean_keys
@@ -75,6 +75,14 @@ def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _own_names(names: dict[str, str]) -> dict[str, str]:
+    _unique(tuple(names.values()))
+    for name in names.values():
+        if fault := name_fault(name) or ("take out the '/'" if "/" in name else ""):
+            raise ValueError(f"{printable(name, 60)!r} is no name; {fault}")
+    return names
+
+
 def _sorted_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return _unique(tuple(sorted(values)))
 
@@ -103,6 +111,14 @@ def _searchable(subjects: dict[str, str]) -> dict[str, str]:
 
 AnyTasks = Annotated[tuple[TaskName, ...], AfterValidator(_unique)]
 Tasks = Annotated[AnyTasks, Field(min_length=1)]
+_Renamed = Annotated[
+    dict[TaskName, TaskName], BeforeValidator(clean_keys), Field(min_length=1), AfterValidator(_own_names)
+]
+ChosenTasks = Annotated[
+    Annotated[Tasks, Tag("[list]")] | Annotated[_Renamed, Tag("[names]")],
+    Discriminator(lambda value: "[names]" if isinstance(value, dict) else "[list]"),
+]
+"""A list of tasks, or their new names by those of the data. Brackets keep the tags out of the names of fields."""
 Groups = Annotated[dict[str, Label], BeforeValidator(clean_keys)]
 Margins = Annotated[dict[str, Margin], BeforeValidator(clean_keys)]
 Subjects = Annotated[dict[str, str], AfterValidator(_searchable)]

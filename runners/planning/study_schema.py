@@ -31,6 +31,7 @@ from runners.planning.arms import (
 from runners.planning.fields import (
     Aggregations,
     AnyTasks,
+    ChosenTasks,
     FilePath,
     Fractions,
     Groups,
@@ -83,8 +84,11 @@ class FolderConfig(Config):
     root: FilePath | None = None
     """Folder in the challenge's layout; relative paths start at the study file. Empty: phantoms."""
     phantoms: PhantomSettings = PhantomSettings()
-    tasks: Tasks | None = None
-    """Tasks of the study; empty takes every task of the folder."""
+    tasks: ChosenTasks | None = None
+    """Tasks of the study, as a list, or {name in the data: name in the study}, which every other field then uses; empty
+    takes every task of the folder."""
+    subset: int | None = Field(None, ge=3)
+    """At most so many cases of each task take part, whole subjects, always the same ones: for a quick look."""
     groups: Groups = Field(default_factory=dict)
     """Clinical group by task, where it differs from the default."""
     subjects: Subjects = Field(default_factory=dict)

@@ -155,6 +155,7 @@ def read_folder(
     return read_dataset(
         root,
         tasks=settings.tasks,
+        subset=settings.subset,
         groups=settings.groups,
         subjects=settings.subjects,
         laterality=settings.laterality,

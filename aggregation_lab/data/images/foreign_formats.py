@@ -14,6 +14,8 @@ _ENDINGS = {
     "PDF": (".pdf",),
     "SVG": (".svg",),
 }
+_IMPORTS = {"DICOM": "dicom", "NIfTI": "nifti", "video": "video"}
+"""How `agglab import` calls a format that it turns into images."""
 MEDICAL = ("DICOM", "NIfTI", "NRRD", "MetaImage")
 """Formats of medical images, which have to be converted."""
 _STARTS = (
@@ -55,7 +57,9 @@ def foreign_format(path: str, data: bytes) -> str:
 
 def foreign_fault(name: str) -> str:
     """What is wrong with a file of such a format, and the way out."""
-    return f"is a {name} file, which is not read; export its pictures as PNG (8 or 16 bits) and name these in the CSV"
+    advice = "export its pictures as PNG (8 or 16 bits) and name these in the CSV"
+    command = _IMPORTS.get(name)
+    return f"is a {name} file, which is not read; {advice}{f', or use `agglab import {command}`' if command else ''}"
 
 
 def ending_format(path: str) -> str:

@@ -19,14 +19,13 @@ def _ruled_types() -> dict[str, list[str]]:
 
 def check_settings(
     present: Collection[str],
-    tasks: Collection[str],
     groups: Mapping[str, str],
     laterality: Collection[str],
     rules: TargetRules,
     problems: Problems,
 ) -> None:
     """Report names of tasks that are not `present`, groups that cannot be named so, and names that look alike."""
-    named = {"tasks": tasks, "groups": groups, "laterality": laterality}
+    named = {"groups": groups, "laterality": laterality}
     for setting, names in (named | {setting: getattr(rules, setting) for setting in _ruled_types()}).items():
         for name in names:
             if name not in present:

@@ -10,9 +10,10 @@ from aggregation_lab.naming import closest, squashed
 
 COMMON_COLUMNS = ("task_id", "task_name", "image_path")
 SUBJECT_COLUMN = "subject_id"
+GROUP_COLUMN = "clinical_group"
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 
-_COLUMNS = (*COMMON_COLUMNS, "num_classes", "mask_path", "mask", *BOX_COLUMNS, SUBJECT_COLUMN)
+_COLUMNS = (*COMMON_COLUMNS, "num_classes", "mask_path", "mask", *BOX_COLUMNS, SUBJECT_COLUMN, GROUP_COLUMN)
 _BOXES = ("bbox", "box", "boundingbox", "bboxes", "xyxy", "xywh")  # four numbers in one column
 _IGNORED = frozenset({"height", "width", "filepath", ""})  # of the challenge, and a table's index: never needed
 _PATIENT = ("patientid", "patient", "subject", "participantid", "participant")  # these surely name the patient

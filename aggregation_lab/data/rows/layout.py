@@ -14,6 +14,9 @@ OTHER_PARTS = ("val", "valid", "validation", "test")
 """Folders that hold another part of the data, with the same names of files perhaps."""
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 _WRITE = "write a CSV with the columns task_id, task_name, num_classes, image_path and the target"
+_IMPORT = "`agglab import {} SOURCE OUT` brings it into the challenge's"
+_IMPORTED = {"DICOM": "dicom", "NIfTI": "nifti"}
+"""How `agglab import` calls a medical format."""
 
 
 def find_train_folder(root: Path) -> Path | None:
@@ -39,15 +42,17 @@ def advise(root: Path) -> str:
     formats = set(map(ending_format, files))
     tables = sorted({os.path.dirname(file) for file in files if file.lower().endswith(".csv")})
     if any(part in {"imagesTr", "labelsTr"} for file in files for part in file.split(os.sep)):
-        return f"{wanted} (this is nnU-Net's layout: {_WRITE})"
+        return f"{wanted} (this is nnU-Net's layout: {_IMPORT.format('nnunet')})"
     if tables:
         folder = tables[0] or "this very folder"
         return f"{wanted} (CSV files lie in {folder}: move them there, and write image paths relative to them)"
     if pictures and any(file.lower().endswith(".json") for file in files):
-        return f"{wanted} (this holds JSON annotations, as COCO does: {_WRITE})"
+        return f"{wanted} (this holds JSON annotations: {_IMPORT.format('coco')}, or labelme)"
+    if read := [name for name in _IMPORTED if name in formats]:
+        return f"{wanted} (this holds {read[0]} files: {_IMPORT.format(_IMPORTED[read[0]])})"
     if medical := [name for name in MEDICAL if name in formats]:
         return f"{wanted} ({' and '.join(medical)} files are not read: convert them to PNG, then {_WRITE})"
-    return f"{wanted} ({_WRITE})" if pictures else wanted
+    return f"{wanted} (`agglab import --help` lists the formats that are imported; or {_WRITE})" if pictures else wanted
 
 
 def _walk(root: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from aggregation_lab.data.rows.cases import Case, relative_path
+from aggregation_lab.data.rows.chosen_tasks import former_name
 from aggregation_lab.data.rows.columns import SUBJECT_COLUMN
 from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.data.rows.row import Row
@@ -135,7 +136,7 @@ def _read_names(rows: Iterable[Row], problems: Problems) -> tuple[dict[str, froz
         if image is None:
             continue
         folder = folder_of.setdefault(image, source_folder(image))
-        folder_names.setdefault(folder, {folder}).update((row.source, row.cell("task_id") or ""))
+        folder_names.setdefault(folder, {folder}).update((row.source, row.cell("task_id") or "", former_name(row)))
         ids.add(row, image, problems)
         if SUBJECT_COLUMN not in row.cells:
             unlisted.add(image)

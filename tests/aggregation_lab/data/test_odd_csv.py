@@ -299,9 +299,10 @@ def test_leftovers_of_other_programs_are_named_and_not_read(tiny_data: Path, tin
     ("files", "words"),
     [
         (["csv/a.csv", "images/a.png"], ("CSV files lie in csv", "move them there")),
-        (["imagesTr/a_0000.nii.gz", "dataset.json"], ("nnU-Net", "task_id")),
-        (["annotations/a.json", "images/a.jpg"], ("JSON annotations", "task_id")),
-        (["study/a.dcm"], ("DICOM files are not read", "PNG")),
+        (["imagesTr/a_0000.nii.gz", "dataset.json"], ("nnU-Net", "agglab import nnunet")),
+        (["annotations/a.json", "images/a.jpg"], ("JSON annotations", "agglab import coco")),
+        (["study/a.dcm"], ("DICOM files", "agglab import dicom")),
+        (["study/a.nrrd"], ("NRRD files are not read", "PNG")),
         (["benign/a.png"], ("train/csv_files", "task_id")),
         ([], ("train/csv_files",)),
     ],

@@ -1,0 +1,127 @@
+"""What annotation programs draw on an image -> the target of one task: areas, boxes, points, or tags of the image."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.importing.polygons import Point, Shape, drawn
+from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Report, Target
+from aggregation_lab.data.importing.source_files import Classes, one_object
+from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
+from aggregation_lab.errors import DataError
+from aggregation_lab.tasks import TaskType
+
+Kind = Literal["area", "box", "point", "tag", "other"]
+
+
+@dataclass(frozen=True)
+class DrawnShape:
+    """A shape with its label: polygon of an `area` or `box`, the points of a `point`, none of a `tag`."""
+
+    label: str
+    kind: Kind
+    points: tuple[Point, ...] = ()
+    area: Callable[[int, int], np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Marked:
+    """An image with what is drawn on it; `where` names it for people."""
+
+    where: str
+    picture: Picture
+    shapes: tuple[DrawnShape, ...]
+
+
+_KINDS: dict[TaskType, tuple[Kind, ...]] = {
+    TaskType.SEGMENTATION: ("area", "box"),
+    TaskType.DETECTION: ("box", "area"),
+    TaskType.REGRESSION: ("point",),
+    TaskType.CLASSIFICATION: ("tag",),
+}
+"""Shapes that a task of each type takes; that of a task is the first type of which the first kind was drawn."""
+
+
+def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOptions, report: Report) -> ReadTask:
+    """The task of the images. Labels are in the order of the alphabet, or of --classes.
+
+    In segmentation they are classes behind the background, later shapes over earlier ones; in regression they are the
+    points, so every label is marked once in an image. Raises `DataError` where nothing of the type is drawn.
+    """
+    kinds = {shape.kind for image in images for shape in image.shapes}
+    task_type = options.type or next((each for each, kind in _KINDS.items() if kind[0] in kinds), None)
+    if task_type is None or not kinds & set(_KINDS[task_type]):
+        what = " and ".join(sorted(kinds - {"other"})) or "nothing that is read"
+        wanted = f"a {task_type} task" if task_type else "a task"
+        raise DataError(f"{source}: what is drawn is {what}, of which {wanted} cannot be made; choose another --type")
+    takes = _KINDS[task_type]
+    used = [shape for image in images for shape in image.shapes if shape.kind in takes]
+    classes = Classes(sorted({shape.label for shape in used}), options.classes, source)
+    if task_type is TaskType.DETECTION:
+        one_object(classes.names, options.classes, source)
+    single = len(classes.names) == 1
+    records = []
+    for image in images:
+        kept = [s for s in image.shapes if s.kind in takes and classes.index(s.label) is not None]
+        others = sum(shape.kind not in takes for shape in image.shapes)
+        if others:
+            report.remark(image.where, f"holds shapes that a {task_type} task does not take, which are left out")
+        try:
+            if not kept:
+                raise ValueError("marks nothing" + (" of the classes that --classes names" if image.shapes else ""))
+            target = _target(kept, task_type, classes, single, _most_points(used), options.each_box)
+        except ValueError as error:
+            report.skip(image.where, str(error))
+            continue
+        records.append(Record(image.picture, target))
+    count, names = len(classes.names), classes.names
+    if task_type is TaskType.SEGMENTATION:
+        count, names = count + 1, ("background", *names)
+    if task_type is TaskType.DETECTION:
+        count = 1
+    if task_type is TaskType.REGRESSION and single:
+        count = _most_points(used)
+    return ReadTask(name, task_type, records, count, names)
+
+
+def _most_points(shapes: Sequence[DrawnShape]) -> int:
+    return max((len(shape.points) for shape in shapes if shape.kind == "point"), default=0)
+
+
+def _target(
+    shapes: Sequence[DrawnShape], task_type: TaskType, classes: Classes, single: bool, most: int, each_box: bool
+) -> Target:
+    if task_type is TaskType.SEGMENTATION:
+        order = [(classes.index(shape.label) or 0, shape) for shape in shapes]
+        return ClassMap(drawn([Shape(index + 1, shape.points, shape.area) for index, shape in order]))
+    if task_type is TaskType.DETECTION:
+        return Boxes(tuple(_bounds(shape) for shape in shapes), each_box)
+    if task_type is TaskType.CLASSIFICATION:
+        tags = {shape.label for shape in shapes}
+        if len(tags) > 1:
+            raise ValueError(f"has {len(tags)} tags ({', '.join(sorted(tags)[:4])}); a case has one class")
+        return Label(classes.index(tags.pop()) or 0)
+    if single:  # one label with several points: in the order in which they were set
+        points = [point for shape in shapes for point in shape.points]
+        if len(points) != most:
+            raise ValueError(f"has {len(points)} points, others {most}")
+        return Landmarks(tuple(points))
+    by_label: dict[str, list[Point]] = {name: [] for name in classes.names}
+    for shape in shapes:
+        by_label[shape.label] += shape.points
+    twice = next((label for label, points in by_label.items() if len(points) > 1), None)
+    if twice is not None:
+        raise ValueError(f"marks the point {twice} more than once")
+    return Landmarks(tuple(points[0] if points else None for points in by_label.values()))
+
+
+def _bounds(shape: DrawnShape) -> tuple[float, float, float, float]:
+    """The smallest box around a shape."""
+    if not shape.points:
+        raise ValueError("marks an area by run lengths, of which no box is made")
+    x, y = zip(*shape.points, strict=True)
+    return min(x), min(y), max(x), max(y)

@@ -1,0 +1,55 @@
+"""How a file of a source becomes pictures: an image is one, a clip or a volume is many."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from aggregation_lab.data.importing.mask_values import MaskValues, file_map
+from aggregation_lab.data.importing.records import Picture
+from aggregation_lab.data.importing.source_files import PICTURES, without_ending
+
+LoadMap = Callable[[int, int], np.ndarray]
+"""The `load` of a `ClassMap`."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture of a file; `subject` where the file tells it."""
+
+    picture: Picture
+    subject: str = ""
+
+
+class Opener:
+    """Image files as agglab reads them; subclasses open other formats."""
+
+    endings: tuple[str, ...] = tuple(sorted(PICTURES))
+    what = "images"
+    or_labels = ""
+    """What to give in place of a folder per class, for messages."""
+    subjects = ""
+    """Where the subject of a file is from, in a few words."""
+
+    def open(self, file: Path, where: str, frame: int | None) -> list[Opened]:
+        """The pictures of a file, or the one numbered `frame`, from 0. Raises `ValueError` with a reason."""
+        if frame not in (None, 0):
+            raise ValueError(f"has no frame {frame}; it is one image")
+        return [Opened(Picture(where, without_ending(where), file=file))]
+
+    def with_mask(
+        self, file: Path, where: str, frame: int | None, mask: Path, values: MaskValues
+    ) -> list[tuple[Opened, LoadMap]]:
+        """The pictures of a file with the `load` of their class maps. Raises `ValueError` with a reason."""
+        opened = self.open(file, where, frame)
+        if len(opened) != 1:
+            raise ValueError(f"has {len(opened)} frames, its mask is one image; name the frame in a column `frame`")
+        return [(opened[0], file_map(mask, values))]
+
+    def holds_masks(self, name: str) -> bool:
+        """Whether a mask file of this name is opened in a form of its own, and not as an image."""
+        return False
+
+
+PLAIN = Opener()

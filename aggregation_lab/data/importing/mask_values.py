@@ -1,0 +1,137 @@
+"""What the values or colours of mask files mean: `--mask-values`, or what is certain without it."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from aggregation_lab.config import value_span
+from aggregation_lab.data.images.decode import decoded_file
+from aggregation_lab.data.images.masks import MOST_VALUES, read_mask
+from aggregation_lab.data.importing.records import Report
+from aggregation_lab.errors import DataError
+from aggregation_lab.files import read_bytes
+from aggregation_lab.text import printable
+
+_COLOUR = re.compile(r"#([0-9a-fA-F]{6})")
+_SHOWN = 8
+_WHITE = {255: 1, 65535: 1}
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class MaskValues:
+    """Class by value of a mask file, or by colour (0xRRGGBB) where `colours`; None for classes as they are."""
+
+    classes: dict[int, int] | None = None
+    colours: bool = False
+    text: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+    def read(self, file: Path) -> np.ndarray:
+        """H x W class indices of a mask file. Raises `ValueError` where a value has no class, or it is no mask."""
+        return self.apply(_colours(read_bytes(file)) if self.colours else read_mask(read_bytes(file)).pixels)
+
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        """H x W class indices for the values of a mask. Raises `ValueError` where a value has no class."""
+        if self.classes is None:
+            return pixels
+        values, inverse = np.unique(pixels, return_inverse=True)
+        unknown = [int(value) for value in values if int(value) not in self.classes]
+        if unknown:
+            shown = ", ".join(self.written(value) for value in unknown[:_SHOWN])
+            raise ValueError(f"its mask holds {shown}, to which --mask-values gives no class")
+        table = np.array([self.classes[int(value)] for value in values], np.int64)
+        return table[inverse].reshape(pixels.shape)
+
+    def written(self, value: int) -> str:
+        return f"#{value:06x}" if self.colours else str(value)
+
+
+def parse_mask_values(text: str) -> MaskValues:
+    """`0=0,255=1`, with ranges `128-255=1`, or colours `#000000=0,#ff0000=1`. Raises `ValueError`."""
+    classes: dict[int, int] = {}
+    kinds = set()
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        value, _, index = (piece.strip() for piece in part.partition("="))
+        colour = _COLOUR.fullmatch(value)
+        kinds.add(bool(colour))
+        if not re.fullmatch(r"\d{1,3}", index) or int(index) > 255:
+            raise ValueError(f"{printable(part, 40)!r} gives no class; write VALUE=CLASS, as in 0=0,255=1")
+        for number in [int(colour[1], 16)] if colour else value_span(value):
+            if classes.setdefault(number, int(index)) != int(index):
+                raise ValueError(f"names {value} twice; each value has one class")
+    if not classes:
+        raise ValueError("is empty; write VALUE=CLASS, as in 0=0,255=1")
+    if len(kinds) > 1:
+        raise ValueError("mixes numbers and colours; write all as #rrggbb where the masks have colours")
+    return MaskValues(classes, kinds.pop(), text)
+
+
+def _colours(data: bytes) -> np.ndarray:
+    """H x W colours of a file as 0xRRGGBB. Raises `ValueError` where it is no image."""
+    with decoded_file(data) as opened:
+        red, green, blue = np.moveaxis(np.asarray(opened.image.convert("RGB"), np.int64), -1, 0)
+    return (red << 16) | (green << 8) | blue
+
+
+def certain_values(files: Sequence[Path], report: Report, progress: Progress) -> MaskValues:
+    """What the values of a task's masks mean where the caller does not say it.
+
+    Values from 0 on are classes; 0 with 255 (or 65535) alone is background and foreground. Files that are no masks
+    are left to the writer. Raises `DataError` where colours, or other values, need --mask-values.
+    """
+    used: set[int] = set()
+    coloured: list[Path] = []
+    for done, file in enumerate(files, start=1):
+        try:
+            used.update(read_mask(read_bytes(file)).values[: MOST_VALUES + 1])
+        except (OSError, ValueError) as error:
+            if "coloured" in str(error):
+                coloured.append(file)
+        progress("reading masks", done, len(files))
+    if coloured:
+        found = np.unique(_colours(read_bytes(coloured[0])))
+        guess = ",".join(f"#{value:06x}={index}" for index, value in enumerate(found[:_SHOWN]))
+        more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise DataError(f"{coloured[0]}: is a mask in colours; say what they mean, as in --mask-values '{guess}'{more}")
+    values = sorted(used)
+    if len(values) == 2 and values[0] == 0 and values[1] in _WHITE:
+        report.remark("masks", f"the values 0 and {values[1]} are read as the classes 0 and 1")
+        return MaskValues({0: 0, values[1]: 1})
+    if len(values) == 1 and values[0] in _WHITE:
+        return MaskValues({values[0]: 1})
+    if values and values[-1] > 2 * len(values) + 8:
+        shown = ", ".join(map(str, values[:_SHOWN])) + (" ..." if len(values) > _SHOWN else "")
+        guess = ",".join(f"{value}={index}" for index, value in enumerate(values[:_SHOWN]))
+        raise DataError(
+            f"{files[0].parent}: the masks hold the values {shown}; say what they mean, as in --mask-values '{guess}'"
+        )
+    return MaskValues()
+
+
+def file_map(file: Path, values: MaskValues) -> Callable[[int, int], np.ndarray]:
+    """The `load` of a `ClassMap` that reads a mask file."""
+    return partial(_read_file, file, values)
+
+
+def _read_file(file: Path, values: MaskValues, width: int, height: int) -> np.ndarray:
+    try:
+        return values.read(file)
+    except OSError as error:
+        raise ValueError(f"its mask cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith("its mask") else f"its mask {text}") from error
+
+
+def encoded(classes: np.ndarray) -> Image.Image:
+    """A class map as an image of 8 bits."""
+    return Image.fromarray(np.ascontiguousarray(classes, np.uint8))

@@ -1,0 +1,74 @@
+"""Polygons, rectangles, circles and run lengths -> class maps.
+
+A pixel belongs to a polygon where its centre does; later shapes lie over earlier ones.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from matplotlib.path import Path as Outline
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An area of one class: a polygon of at least three points (x, y) in pixels; the corner of the image is (0, 0)."""
+
+    index: int
+    polygon: tuple[Point, ...] = ()
+    area: Callable[[int, int], np.ndarray] | None = None
+    """For areas that are no polygon: width, height -> H x W truth values."""
+
+
+def rectangle(one: Point, other: Point) -> tuple[Point, ...]:
+    """The polygon of two opposite corners."""
+    return one, (other[0], one[1]), other, (one[0], other[1])
+
+
+def circle(centre: Point, edge: Point, corners: int = 90) -> tuple[Point, ...]:
+    """The polygon of a circle by its centre and a point on it."""
+    radius = float(np.hypot(edge[0] - centre[0], edge[1] - centre[1]))
+    angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    return tuple((centre[0] + radius * float(np.cos(a)), centre[1] + radius * float(np.sin(a))) for a in angles)
+
+
+def drawn(shapes: Sequence[Shape]) -> Callable[[int, int], np.ndarray]:
+    """The `load` of a `ClassMap` that draws the shapes in their order on the background 0."""
+    return partial(_draw, tuple(shapes))
+
+
+def _draw(shapes: Sequence[Shape], width: int, height: int) -> np.ndarray:
+    classes = np.zeros((height, width), np.uint8)
+    for shape in shapes:
+        inside = shape.area(width, height) if shape.area else _inside(shape.polygon, width, height)
+        classes[inside] = shape.index
+    return classes
+
+
+def _inside(polygon: Sequence[Point], width: int, height: int) -> np.ndarray:
+    """H x W, whether the centre of each pixel lies in the polygon, by the even-odd rule of its outline."""
+    inside = np.zeros((height, width), bool)
+    corners = np.asarray(polygon, float)
+    left, top = np.clip(np.floor(corners.min(0)).astype(int), 0, (width, height))
+    right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 1, 0, (width, height))
+    if right <= left or bottom <= top:
+        return inside
+    x, y = np.meshgrid(np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5)
+    centres = np.column_stack([x.ravel(), y.ravel()])
+    inside[top:bottom, left:right] = Outline(corners, closed=False).contains_points(centres).reshape(x.shape)
+    return inside
+
+
+def from_counts(counts: Sequence[int], height: int, width: int, *, by_column: bool) -> np.ndarray:
+    """H x W truth values from run lengths that begin with a run of the background.
+
+    COCO counts along columns, CVAT along rows. Raises `ValueError` where they do not fill the area.
+    """
+    runs = np.asarray(counts, np.int64)
+    if runs.ndim != 1 or (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError("its run lengths do not fill the area")
+    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return flat.reshape(width, height).T if by_column else flat.reshape(height, width)

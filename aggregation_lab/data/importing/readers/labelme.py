@@ -1,0 +1,100 @@
+"""LabelMe: one JSON file per image, with shapes of a label: polygon, rectangle, circle, point.
+
+Format: https://github.com/wkentaro/labelme. The image is the file of imagePath, or imageData in the JSON file.
+"""
+
+import base64
+import binascii
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from aggregation_lab.data.images.decode import read_picture
+from aggregation_lab.data.importing.drawn_shapes import DrawnShape, Marked, task_of
+from aggregation_lab.data.importing.image_lookup import ImageLookup
+from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.importing.polygons import Point, circle, rectangle
+from aggregation_lab.data.importing.records import Picture, ReadTask, Report
+from aggregation_lab.data.importing.source_files import (
+    annotated_size,
+    need_folder,
+    need_some,
+    read_json,
+    relative,
+    source_name,
+    walk,
+    without_ending,
+)
+from aggregation_lab.data.rows.point_text import finite_number
+from aggregation_lab.errors import DataError
+from aggregation_lab.naming import clean_name
+
+
+def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
+    """One task: segmentation where polygons or circles are drawn, else detection of rectangles, else regression of
+    points; --type says otherwise."""
+    need_folder(source, "that holds LabelMe's JSON files")
+    files = list(walk(source, (".json",)))
+    need_some(files, source, "JSON file", "give the folder that holds LabelMe's JSON files")
+    marked = []
+    lookups: dict[Path, ImageLookup] = {}
+    for file in files:
+        where = relative(file, source)
+        try:
+            value = read_json(file)
+            if not isinstance(value, dict) or not isinstance(value.get("shapes"), list):
+                raise ValueError("is no JSON file of LabelMe")
+            lookup = lookups.setdefault(file.parent, ImageLookup(None, file.parent, source))
+            shapes = tuple(_shape(each) for each in value["shapes"])
+            marked.append(Marked(where, _picture(value, file, where, lookup), shapes))
+        except (ValueError, DataError) as error:
+            report.skip(where, str(error).removeprefix(f"{file}: "))
+    reason = next(iter(report.skipped), "none is there")
+    need_some(marked, source, "JSON file of LabelMe that can be used", f"first reason: {reason}")
+    return [task_of(marked, source_name(source), source, options, report)]
+
+
+def _picture(value: dict[str, Any], file: Path, where: str, lookup: ImageLookup) -> Picture:
+    size = annotated_size(value.get("imageWidth"), value.get("imageHeight"))
+    name = str(value.get("imagePath") or "")
+    try:
+        return replace(lookup.find(name), size=size)
+    except ValueError:
+        if not isinstance(value.get("imageData"), str):
+            raise
+    return Picture(where, without_ending(where), load=partial(_inside, value["imageData"]), size=size)
+
+
+def _inside(text: str) -> Image.Image:
+    """The image that the JSON file itself holds."""
+    try:
+        return read_picture(base64.b64decode(text, validate=True)).image
+    except binascii.Error as error:
+        raise ValueError("its imageData is damaged") from error
+
+
+def _shape(value: Any) -> DrawnShape:
+    if not isinstance(value, dict):
+        raise ValueError("a shape is no object")
+    label, kind = clean_name(str(value.get("label") or "")), value.get("shape_type") or "polygon"
+    points = [_point(each) for each in value.get("points") or ()]
+    least = {"point": 1, "polygon": 3}.get(kind, 2)
+    if len(points) < least:
+        raise ValueError(f"a {kind} has {len(points)} points")
+    if kind == "rectangle":
+        return DrawnShape(label, "box", rectangle(points[0], points[1]))
+    if kind == "circle":
+        return DrawnShape(label, "area", circle(points[0], points[1]))
+    if kind in ("polygon", "point"):
+        return DrawnShape(label, "area" if kind == "polygon" else "point", tuple(points))
+    return DrawnShape(label, "other", tuple(points))
+
+
+def _point(value: Any) -> Point:
+    numbers = [finite_number(each) for each in value] if isinstance(value, list) else []
+    if len(numbers) != 2 or None in numbers:
+        raise ValueError("a point is no two numbers")
+    return numbers[0] or 0.0, numbers[1] or 0.0

@@ -1,0 +1,149 @@
+"""nnU-Net v2 raw: dataset.json, imagesTr/CASE_0000.ENDING, labelsTr/CASE.ENDING; one data set, or a folder of them.
+
+Format: https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aggregation_lab.data.importing.files import PLAIN, Opener
+from aggregation_lab.data.importing.formats import FORMATS, Progress
+from aggregation_lab.data.importing.mask_values import MaskValues
+from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.importing.records import ReadTask, Record, Report
+from aggregation_lab.data.importing.source_files import (
+    need_folder,
+    need_some,
+    read_json,
+    relative,
+    walk,
+    without_ending,
+)
+from aggregation_lab.data.importing.targets import ClassMap
+from aggregation_lab.errors import DataError
+from aggregation_lab.naming import clean_name
+from aggregation_lab.tasks import TaskType
+
+_JSON = "dataset.json"
+_NIFTI = (".nii", ".nii.gz")
+
+
+def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
+    """One segmentation task per data set, named as the data set is without `Dataset001_`.
+
+    Images of imagesTs are not read, for they have no labels.
+    """
+    need_folder(source, "that holds dataset.json, imagesTr and labelsTr, or several such folders")
+    folders = [source] if (source / _JSON).is_file() else sorted(file.parent for file in source.glob(f"*/{_JSON}"))
+    need_some(folders, source, f"{_JSON}, nor a folder with one", "give the folder of an nnU-Net data set")
+    return [_data_set(folder, source, options, report) for folder in folders]
+
+
+def _data_set(folder: Path, source: Path, options: ImportOptions, report: Report) -> ReadTask:
+    description = read_json(folder / _JSON)
+    if not isinstance(description, dict):
+        raise DataError(f"{folder / _JSON}: holds no object; restore the file")
+    names, ignore = _labels(folder / _JSON, description.get("labels"))
+    ending = str(description.get("file_ending", ""))
+    if not ending.startswith("."):
+        raise DataError(f"{folder / _JSON}: file_ending is {ending!r}; write one as in '.png'")
+    channel = _channel(folder / _JSON, description, options)
+    opener = _opener(ending, folder, options)
+    values = options.mask_values or MaskValues()
+    if ignore is not None and options.mask_values is None:
+        values = MaskValues({number: number for number in range(len(names))})
+    pairs = _pairs(folder, description, ending, channel, report)
+    need_some(pairs, folder, "image of imagesTr with its labels in labelsTr", "check dataset.json's file_ending")
+    records: list[Record] = []
+    for case, (image, label) in sorted(pairs.items()):
+        where = relative(image, source)
+        try:
+            pairs_of_file = opener.with_mask(image, where, None, label, values)
+        except ValueError as error:
+            report.skip(where, str(error))
+            continue
+        # slices of one volume are of one patient
+        records += [Record(each.picture, ClassMap(load), each.subject and case) for each, load in pairs_of_file]
+    told = "the volumes" if any(record.subject for record in records) else ""
+    return ReadTask(_task_name(folder), TaskType.SEGMENTATION, records, len(names), names, told)
+
+
+def _task_name(folder: Path) -> str:
+    head, _, rest = folder.name.partition("_")
+    return clean_name(rest if head.startswith("Dataset") and rest else folder.name)
+
+
+def _labels(file: Path, labels: Any) -> tuple[tuple[str, ...], int | None]:
+    """Class names by index, and the value that is to be ignored. Regions are read as the values they are made of."""
+    if not isinstance(labels, dict) or not labels:
+        raise DataError(f"{file}: holds no labels; a data set has 'labels': {{'background': 0, 'name': 1}}")
+    by_value: dict[int, str] = {}
+    ignore = None
+    for name, value in labels.items():
+        numbers = value if isinstance(value, list) else [value]
+        if not numbers or not all(isinstance(each, int) and 0 <= each <= 255 for each in numbers):
+            raise DataError(f"{file}: label {name!r} is {value!r}; it takes a whole number, or a list of them")
+        if name == "ignore":
+            ignore = numbers[0]
+            continue
+        for each in numbers:
+            if each not in by_value or len(numbers) == 1:
+                by_value[each] = str(name)
+    return tuple(by_value.get(number, str(number)) for number in range(max(by_value, default=0) + 1)), ignore
+
+
+def _channel(file: Path, description: Mapping[str, Any], options: ImportOptions) -> int:
+    channels = description.get("channel_names", description.get("modality"))
+    count = len(channels) if isinstance(channels, dict) else 1
+    names = list(channels.values()) if isinstance(channels, dict) else []
+    colour = [str(name).upper()[:1] for name in names] == ["R", "G", "B"]  # one colour file holds all three
+    if count > 1 and not colour and options.channel is None:
+        shown = ", ".join(f"{number}: {name}" for number, name in (channels or {}).items())
+        raise DataError(f"{file}: images have {count} channels ({shown}); choose one with --channel")
+    if options.channel is not None and options.channel >= count:
+        raise DataError(f"--channel {options.channel}: images of {file.parent} have {count} channel(s), counted from 0")
+    return options.channel or 0
+
+
+def _opener(ending: str, folder: Path, options: ImportOptions) -> Opener:
+    if ending.lower() in _NIFTI:
+        FORMATS["nifti"].read  # noqa: B018  raises where nibabel is missing
+        from aggregation_lab.data.importing.readers.nifti import VolumeOpener
+
+        return VolumeOpener(options)
+    if ending.lower() not in PLAIN.endings:
+        raise DataError(
+            f"{folder / _JSON}: file_ending {ending} is not read; there are {', '.join((*_NIFTI, *PLAIN.endings))}"
+        )
+    return PLAIN
+
+
+def _pairs(
+    folder: Path, description: Mapping[str, Any], ending: str, channel: int, report: Report
+) -> dict[str, tuple[Path, Path]]:
+    """Image and label file of each case; what has one of them only is reported."""
+    listed = description.get("dataset")
+    if isinstance(listed, dict) and listed:  # newer data sets may list their files
+        pairs = {}
+        for case, entry in listed.items():
+            images = entry.get("images") if isinstance(entry, dict) else None
+            if not isinstance(images, list) or len(images) <= channel or not isinstance(entry.get("label"), str):
+                report.skip(str(case), "is listed in dataset.json without images or label")
+                continue
+            pairs[str(case)] = (folder / str(images[channel]), folder / entry["label"])
+        return pairs
+    suffix = f"_{channel:04d}{ending}".lower()
+    images = {
+        without_ending(relative(file, folder / "imagesTr"), (suffix,)): file
+        for file in walk(folder / "imagesTr", (suffix,))
+    }
+    labels = {
+        without_ending(relative(file, folder / "labelsTr"), (ending.lower(),)): file
+        for file in walk(folder / "labelsTr", (ending.lower(),))
+    }
+    for case in sorted(set(images) - set(labels)):
+        report.skip(relative(images[case], folder.parent), "has no labels in labelsTr")
+    for case in sorted(set(labels) - set(images)):
+        report.skip(relative(labels[case], folder.parent), f"has no image {case}{suffix} in imagesTr")
+    return {case: (images[case], labels[case]) for case in images if case in labels}

@@ -1,0 +1,241 @@
+"""A plain table: one row per image with a label, a mask, a box or points, and the subject where it is known."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from aggregation_lab.data.importing.files import PLAIN, Opened, Opener
+from aggregation_lab.data.importing.formats import Progress
+from aggregation_lab.data.importing.label_names import index_labels
+from aggregation_lab.data.importing.mask_values import MaskValues, certain_values
+from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.importing.records import ReadTask, Record, Report, Target
+from aggregation_lab.data.importing.source_files import content, need_file, need_some, source_name
+from aggregation_lab.data.importing.table_columns import Columns, find_columns
+from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
+from aggregation_lab.data.rows.csv_rows import UNKNOWN
+from aggregation_lab.data.rows.point_text import finite_number, read_point
+from aggregation_lab.errors import DataError
+from aggregation_lab.naming import clean_name, squashed
+from aggregation_lab.storage.delimited_text import Unreadable, decode, read_records
+from aggregation_lab.tasks import TaskType
+from aggregation_lab.tasks.targets import Box
+from aggregation_lab.text import printable
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A row of the table: its number as an editor shows it, and its cells by what they mean."""
+
+    number: int
+    cells: Mapping[str, str]
+
+    def cell(self, meaning: str) -> str:
+        text = clean_name(self.cells.get(meaning, ""))
+        return "" if text.casefold() in UNKNOWN else text
+
+
+def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
+    """One task from a CSV file; paths of images start at its folder, or at --images."""
+    need_file(source, "a CSV file with the columns image and label, mask, box or points")
+    return [read_table(source, options.images or source.parent, options, report, progress, PLAIN)]
+
+
+def read_table(
+    table: Path, folder: Path, options: ImportOptions, report: Report, progress: Progress, opener: Opener
+) -> ReadTask:
+    """The task of a table whose images lie in `folder` and are opened by `opener`.
+
+    Rows of one image are one case: several boxes are the boxes of one image, other targets are taken once. The
+    column `frame` counts the pictures of a file from 0.
+    """
+    columns, lines = _read_lines(table, options)
+    need_some(lines, table, "row below its header", "fill it")
+    by_image: dict[tuple[str, str], list[_Line]] = defaultdict(list)
+    for line in lines:
+        name = line.cells.get("image", "").strip()
+        if name:
+            by_image[name.replace("\\", "/"), line.cell("frame")].append(line)
+        else:
+            report.skip(f"line {line.number}", "names no image")
+    target = _TARGETS[columns.type](columns, table, folder, options, report, progress, opener, lines)
+    records: list[Record] = []
+    for (name, frame), members in by_image.items():
+        where = PurePosixPath(name).as_posix() + (f" frame {frame}" if frame else "")
+        try:
+            file = _file(folder, name)
+            number = _frame(frame)
+            subject = _subject(members)
+            for each, one in target.of(file, name, number, members):
+                records.append(Record(each.picture, one, subject or each.subject))
+        except ValueError as error:
+            report.skip(where, str(error))
+    told = f"the column {columns.name['subject']}" if "subject" in columns.name else opener.subjects
+    return ReadTask(source_name(table), columns.type, records, target.classes, target.names, told)
+
+
+def _read_lines(table: Path, options: ImportOptions) -> tuple[Columns, list[_Line]]:
+    try:
+        text = decode(content(table))
+        _, rows = read_records(text, lambda cell: squashed(cell) in ("image", "imagepath", "label", "filename"))
+        records = list(rows)
+    except Unreadable as fault:
+        line = f"line {fault.line} " if fault.line else ""
+        raise DataError(f"{table}: {line}{fault}") from fault
+    if not records:
+        raise DataError(f"{table}: is empty; fill it")
+    header = [clean_name(cell) for cell in records[0][1]]
+    columns = find_columns(header, options, table)
+    position = {meaning: header.index(name) for meaning, name in columns.name.items()}
+    lines = []
+    for number, cells in records[1:]:
+        if len(cells) < len(header):
+            raise DataError(
+                f"{table}: line {number} has {len(cells)} cells, the header {len(header)}; complete the row"
+            )
+        lines.append(_Line(number, {meaning: cells[index] for meaning, index in position.items()}))
+    return columns, lines
+
+
+def _file(folder: Path, name: str) -> Path:
+    """The file that a cell names. Raises `ValueError` where it is not there."""
+    file = folder / name
+    try:
+        if file.is_file():
+            return file
+    except (OSError, ValueError):  # too long, or no name at all
+        pass
+    raise ValueError("the file does not exist")
+
+
+def _frame(text: str) -> int | None:
+    if not text:
+        return None
+    number = finite_number(text)
+    if number is None or number < 0 or not number.is_integer():
+        raise ValueError(f"frame is {printable(text, 40)!r}; write a whole number from 0")
+    return int(number)
+
+
+def _subject(lines: Sequence[_Line]) -> str:
+    subjects = {line.cell("subject") for line in lines} - {""}
+    if len(subjects) > 1:
+        raise ValueError(f"has {len(subjects)} subjects ({', '.join(sorted(subjects)[:4])})")
+    return subjects.pop() if subjects else ""
+
+
+# ---- targets ---------------------------------------------------------------------------------------------------------
+
+
+class _Targets:
+    """Reads the targets of one type from the rows of an image. `classes` and `names` are those of the task."""
+
+    classes: int | None = None
+    names: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        columns: Columns,
+        table: Path,
+        folder: Path,
+        options: ImportOptions,
+        report: Report,
+        progress: Progress,
+        opener: Opener,
+        lines: Sequence[_Line],
+    ):
+        self._columns, self._folder, self._options, self._opener = columns, folder, options, opener
+        self._prepare(table, lines, report, progress)
+
+    def _prepare(self, table: Path, lines: Sequence[_Line], report: Report, progress: Progress) -> None: ...
+
+    def of(self, file: Path, name: str, frame: int | None, lines: Sequence[_Line]) -> list[tuple[Opened, Target]]:
+        """The pictures of a file with their targets. Raises `ValueError` with a reason."""
+        return [(each, self._one(lines)) for each in self._opener.open(file, name, frame)]
+
+    def _one(self, lines: Sequence[_Line]) -> Target:
+        raise NotImplementedError
+
+
+def _single(lines: Sequence[_Line]) -> _Line:
+    """The one row of an image. Raises `ValueError` where others say something else."""
+    if any(dict(line.cells) != dict(lines[0].cells) for line in lines):
+        raise ValueError(
+            f"has several rows with unlike cells (lines {', '.join(str(line.number) for line in lines[:4])})"
+        )
+    return lines[0]
+
+
+class _Labels(_Targets):
+    def _prepare(self, table: Path, lines: Sequence[_Line], report: Report, progress: Progress) -> None:
+        found = [line.cell("label") for line in lines]
+        self._index, self.names = index_labels([text for text in found if text], self._options.classes, table, report)
+        self.classes = len(self.names)
+
+    def _one(self, lines: Sequence[_Line]) -> Target:
+        text = _single(lines).cell("label")
+        if not text:
+            raise ValueError("has no label")
+        if text not in self._index:
+            raise ValueError(f"is of class {printable(text, 60)}, which --classes does not name")
+        return Label(self._index[text])
+
+
+class _Masks(_Targets):
+    def _prepare(self, table: Path, lines: Sequence[_Line], report: Report, progress: Progress) -> None:
+        names = dict.fromkeys(line.cell("mask") for line in lines)
+        files = [self._folder / name for name in names if name and not self._opener.holds_masks(name)]
+        there = [file for file in files if file.is_file()]
+        self._values = self._options.mask_values or (certain_values(there, report, progress) if there else MaskValues())
+
+    def of(self, file: Path, name: str, frame: int | None, lines: Sequence[_Line]) -> list[tuple[Opened, Target]]:
+        mask = _single(lines).cells.get("mask", "").strip().replace("\\", "/")
+        if not mask:
+            raise ValueError("has no mask")
+        try:
+            mask_file = _file(self._folder, mask)
+        except ValueError as error:
+            raise ValueError("its mask file does not exist") from error
+        pairs = self._opener.with_mask(file, name, frame, mask_file, self._values)
+        return [(each, ClassMap(load)) for each, load in pairs]
+
+
+class _Boxes(_Targets):
+    classes = 1
+
+    def _one(self, lines: Sequence[_Line]) -> Target:
+        boxes: list[Box] = []
+        for line in lines:
+            texts = [line.cell(name) for name in ("x_min", "y_min", "x_max", "y_max")]
+            numbers = [finite_number(text) for text in texts]
+            if any(texts) and None in numbers:
+                raise ValueError(f"line {line.number} holds a box that is no four numbers")
+            if any(texts):
+                x_min, y_min, x_max, y_max = (number for number in numbers if number is not None)
+                boxes.append((x_min, y_min, x_max, y_max))
+        return Boxes(tuple(boxes), self._options.each_box)
+
+
+class _Points(_Targets):
+    def _prepare(self, table: Path, lines: Sequence[_Line], report: Report, progress: Progress) -> None:
+        self.classes = self._columns.points
+
+    def _one(self, lines: Sequence[_Line]) -> Target:
+        line = _single(lines)
+        points: list[tuple[float, float] | None] = []
+        for number in range(1, self._columns.points + 1):
+            text = (
+                line.cell(f"point_{number}_xy")
+                or f"[{line.cell(f'point_{number}_x')}, {line.cell(f'point_{number}_y')}]"
+            )
+            points.append(read_point(text))
+        return Landmarks(tuple(points))
+
+
+_TARGETS: dict[TaskType, type[_Targets]] = {
+    TaskType.CLASSIFICATION: _Labels,
+    TaskType.SEGMENTATION: _Masks,
+    TaskType.DETECTION: _Boxes,
+    TaskType.REGRESSION: _Points,
+}

@@ -1,0 +1,244 @@
+"""YOLO: one text file of labels per image, lines of a class and shares of the image's sides.
+
+Boxes: `class cx cy w h`; segments: `class x1 y1 x2 y2 ...`; pose: a box, then `x y [visibility]` per keypoint, which
+data.yaml announces as kpt_shape. Format: https://docs.ultralytics.com/datasets/
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.importing.polygons import Shape, drawn
+from aggregation_lab.data.importing.records import Frame, ReadTask, Record, Report, Target, Written
+from aggregation_lab.data.importing.source_files import (
+    PICTURES,
+    Classes,
+    content,
+    need_folder,
+    need_some,
+    one_object,
+    picture,
+    relative,
+    source_name,
+    walk,
+    without_ending,
+)
+from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks, Remark
+from aggregation_lab.data.rows.point_text import finite_number
+from aggregation_lab.errors import DataError
+from aggregation_lab.naming import clean_name
+from aggregation_lab.tasks import TaskType
+
+_BEYOND = 1.5
+"""Shares of a side reach a little beyond 1 where a box is cut by the edge; larger numbers are pixels."""
+
+Line = tuple[int, tuple[float, ...]]
+"""Class and numbers of one line."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A target in shares of the image's sides: `build` makes the target in pixels from width and height."""
+
+    lines: tuple[Line, ...]
+    build: Any
+
+    def write(self, frame: Frame, remark: Remark) -> Written:
+        return self.build(self.lines, frame.width, frame.height).write(frame, remark)
+
+
+def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
+    """One task: regression with kpt_shape, segmentation where lines hold more than four numbers, else detection."""
+    need_folder(source, "that holds images and labels")
+    description = _description(source)
+    files = [file for file in walk(source, (".txt",)) if _is_label(file, source)]
+    need_some(files, source, "labels of YOLO (.txt below a folder labels)", "give the folder of images and labels")
+    by_file = {file: _lines(file, source, report) for file in files}
+    numbers = sorted({index for lines in by_file.values() for index, _ in lines or ()})
+    names = _names(description, source, numbers)
+    points, per_point = _points(description, source)
+    task_type = options.type or _guess(by_file.values(), points)
+    if task_type is TaskType.REGRESSION and not points:
+        raise DataError(f"{source}: data.yaml gives no kpt_shape, so there are no keypoints; choose another --type")
+    if task_type is TaskType.CLASSIFICATION:
+        raise DataError(
+            "--type classification: YOLO's classification data sets are a folder per class; import `folder`"
+        )
+    classes = Classes(names, options.classes, source)
+    if task_type is not TaskType.SEGMENTATION:
+        one_object(tuple(names[index] for index in numbers if index < len(names)), options.classes, source)
+    build = {
+        TaskType.SEGMENTATION: _class_map,
+        TaskType.REGRESSION: partial(_landmarks, points, per_point),
+        TaskType.DETECTION: partial(_boxes, options.each_box),
+    }[task_type]
+    labels = {_key(relative(file, source)): file for file in files}
+    records = []
+    for image in walk(source, PICTURES):
+        where = relative(image, source)
+        label = labels.pop(_key(where), None)
+        try:
+            lines = _kept(by_file[label], names, classes, per_point) if label else None
+            if lines is None:
+                raise ValueError("has no labels, or they cannot be read")
+            if not lines and task_type is not TaskType.SEGMENTATION:
+                raise ValueError("shows no object")
+            records.append(Record(picture(image, source), Shares(lines, build)))
+        except ValueError as error:
+            report.skip(where, str(error))
+    for label in labels.values():
+        report.skip(relative(label, source), "are labels without an image")
+    segments = task_type is TaskType.SEGMENTATION
+    shown = ("background", *classes.names) if segments else classes.names
+    count = len(classes.names) + 1 if segments else points if task_type is TaskType.REGRESSION else 1
+    return [ReadTask(source_name(source), task_type, records, count, shown)]
+
+
+def _is_label(file: Path, source: Path) -> bool:
+    parts = relative(file, source).split("/")
+    return (
+        "labels" in parts[:-1]
+        or source.name == "labels"
+        or (any(file.with_suffix(ending).is_file() for ending in PICTURES) and file.name != "classes.txt")
+    )
+
+
+def _key(where: str) -> str:
+    """What an image and its labels have in common: their path without the folders images and labels."""
+    return "/".join(part for part in without_ending(where).split("/") if part not in ("images", "labels"))
+
+
+def _description(source: Path) -> Mapping[str, Any]:
+    """data.yaml, or another YAML file at the top that holds names; empty without one."""
+    files = sorted([*source.glob("*.yaml"), *source.glob("*.yml")], key=lambda file: (file.stem != "data", file.name))
+    for file in files:
+        try:
+            value = yaml.safe_load(content(file).decode())
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            raise DataError(f"{file}: is no YAML; restore the file") from error
+        if isinstance(value, dict) and "names" in value:
+            return value
+    return {}
+
+
+def _names(description: Mapping[str, Any], source: Path, numbers: Sequence[int]) -> tuple[str, ...]:
+    """Class names by their number: of data.yaml, of classes.txt, or the numbers themselves."""
+    names = description.get("names")
+    if isinstance(names, dict) and all(isinstance(key, int) for key in names):
+        names = [names.get(number, str(number)) for number in range(max(names, default=-1) + 1)]
+    if names is None:
+        file = next(
+            (each for each in (source / "classes.txt", source / "labels" / "classes.txt") if each.is_file()), None
+        )
+        if file:
+            names = [line for line in content(file).decode(errors="replace").splitlines() if line.strip()]
+        else:
+            names = range(max(numbers, default=0) + 1)
+    if not isinstance(names, list | range):
+        raise DataError(f"{source}: names of data.yaml is no list of class names; write names: [a, b]")
+    plain = tuple(clean_name(str(name)) for name in names)
+    if len(set(plain)) < len(plain):
+        raise DataError(f"{source}: two classes have one name; give each its own")
+    return plain
+
+
+def _points(description: Mapping[str, Any], source: Path) -> tuple[int, int]:
+    """Number of keypoints and numbers per keypoint; 0, 0 without kpt_shape."""
+    shape = description.get("kpt_shape")
+    if shape is None:
+        return 0, 0
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 2
+        or not all(isinstance(each, int) for each in shape)
+        or shape[1] not in (2, 3)
+        or shape[0] < 1
+    ):
+        raise DataError(f"{source}: kpt_shape of data.yaml is {shape!r}; write [points, 2] or [points, 3]")
+    return shape[0], shape[1]
+
+
+def _guess(files: Any, points: int) -> TaskType:
+    if points:
+        return TaskType.REGRESSION
+    longer = any(len(numbers) >= 6 for lines in files for _, numbers in lines or ())
+    return TaskType.SEGMENTATION if longer else TaskType.DETECTION
+
+
+def _lines(file: Path, source: Path, report: Report) -> list[Line] | None:
+    """The lines of a file; None, reported, where one of them is none of YOLO's."""
+    lines: list[Line] = []
+    for number, text in enumerate(content(file).decode(errors="replace").splitlines(), start=1):
+        words = text.split()
+        if not words:
+            continue
+        values = [finite_number(word) for word in words]
+        if len(values) < 5 or None in values or not float(values[0] or 0).is_integer() or (values[0] or 0) < 0:
+            report.skip(relative(file, source), f"line {number} is no class with four numbers or more")
+            return None
+        lines.append((int(values[0] or 0), tuple(value for value in values[1:] if value is not None)))
+    return lines
+
+
+def _kept(
+    lines: list[Line] | None, names: tuple[str, ...], classes: Classes, per_point: int
+) -> tuple[Line, ...] | None:
+    """The lines of classes that count, by their new index. Raises `ValueError` with a reason."""
+    if lines is None:
+        return None
+    kept = []
+    for index, numbers in lines:
+        if index >= len(names):
+            raise ValueError(f"is of class {index}, names has {len(names)} classes")
+        shares = [number for place, number in enumerate(numbers) if per_point < 3 or place < 4 or place % 3 != 0]
+        if max(map(abs, shares)) > _BEYOND:  # visibilities of keypoints are no shares
+            raise ValueError("holds numbers beyond 1, so they are no shares of the image's sides")
+        new = classes.index(names[index])
+        if new is not None:
+            kept.append((new, numbers))
+    if lines and not kept:
+        raise ValueError("shows no object of the classes that --classes names")
+    return tuple(kept)
+
+
+def _corners(numbers: Sequence[float], width: int, height: int) -> tuple[float, float, float, float]:
+    x, y, w, h = numbers[:4]
+    return (x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height
+
+
+def _boxes(each: bool, lines: Sequence[Line], width: int, height: int) -> Target:
+    boxes = []
+    for _, numbers in lines:
+        if len(numbers) > 5 and len(numbers) % 2 == 0:  # a polygon: its bounding box
+            x, y = numbers[::2], numbers[1::2]
+            boxes.append((min(x) * width, min(y) * height, max(x) * width, max(y) * height))
+        else:
+            boxes.append(_corners(numbers, width, height))
+    return Boxes(tuple(boxes), each)
+
+
+def _class_map(lines: Sequence[Line], width: int, height: int) -> Target:
+    shapes = []
+    for index, numbers in lines:
+        if len(numbers) < 6 or len(numbers) % 2:
+            raise ValueError(
+                "holds a box, or a polygon with an odd count of numbers; choose --type detection for boxes"
+            )
+        polygon = tuple((x * width, y * height) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
+        shapes.append(Shape(index + 1, polygon))
+    return ClassMap(drawn(shapes))
+
+
+def _landmarks(points: int, per_point: int, lines: Sequence[Line], width: int, height: int) -> Target:
+    largest = max((numbers for _, numbers in lines), key=lambda numbers: numbers[2] * numbers[3])
+    rest = largest[4:]
+    if len(rest) != points * per_point:
+        raise ValueError(f"has {len(rest)} numbers behind its box, kpt_shape asks for {points * per_point}")
+    groups = [rest[start : start + per_point] for start in range(0, len(rest), per_point)]
+    marked = [(g[0] * width, g[1] * height) if per_point == 2 or g[2] > 0 else None for g in groups]
+    return Landmarks(tuple(marked), len(lines))

@@ -1,0 +1,100 @@
+"""What a reader hands to the writer: tasks of records, each one image with its target."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from aggregation_lab.tasks import TaskType
+from aggregation_lab.text import printable
+
+Crop = tuple[int, int, int, int]
+"""x_min, y_min, x_max, y_max in whole pixels of the image as the source has it; the maxima are not inside."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a source, not decoded yet.
+
+    `where` names it for people, relative to the source; `name` becomes its name in OUT, "/" between folders, without
+    an ending. Either `file` is an image file as agglab reads them, or `load` makes the pixels (mode L, RGB, I;16 or F)
+    and raises `ValueError` with a reason where it cannot. `crop` cuts image and target. `size` is the width and height
+    that the annotations are for, where they say it.
+    """
+
+    where: str
+    name: str
+    file: Path | None = None
+    load: Callable[[], Image.Image] | None = None
+    crop: Crop | None = None
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a target needs to know of its image: width and height before cropping, and the part that is kept."""
+
+    width: int
+    height: int
+    crop: Crop
+
+
+@dataclass(frozen=True)
+class Written:
+    """A target as the layout has it: the cells of each row, and the H x W class map where there is one."""
+
+    rows: Sequence[dict[str, str | int | float]]
+    class_map: np.ndarray | None = None
+
+
+class Target(Protocol):
+    """The target of one image, in pixels of the image as the source has it."""
+
+    def write(self, frame: Frame, remark: Callable[[str], None]) -> Written:
+        """The target in the part of the image that is kept; `remark` takes what was changed on the way.
+
+        Raises `ValueError` with a reason where it cannot be used.
+        """
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image with its target. `subject` is "" where the format does not tell it."""
+
+    picture: Picture
+    target: Target
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class ReadTask:
+    """A task of a source. `classes` is None where the masks tell: one more than the greatest class in them.
+
+    `class_names` are those of the source by class index; `subjects` says in a few words where the subjects are from.
+    """
+
+    name: str
+    type: TaskType
+    records: Sequence[Record]
+    classes: int | None = None
+    class_names: tuple[str, ...] = ()
+    subjects: str = ""
+
+
+@dataclass
+class Report:
+    """What was left out, and what was changed on the way: reason -> names of files, or of annotations in them."""
+
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    remarks: dict[str, list[str]] = field(default_factory=dict)
+
+    def skip(self, where: str, reason: str) -> None:
+        """`where` is not imported, because ..."""
+        self.skipped.setdefault(printable(reason, 400), []).append(where)
+
+    def remark(self, where: str, message: str) -> None:
+        """`where` is imported, but ..."""
+        self.remarks.setdefault(printable(message, 400), []).append(where)

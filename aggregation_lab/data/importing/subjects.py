@@ -1,0 +1,45 @@
+"""The subject of each image: what the format knows, what --subject finds in its path, or none."""
+
+from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.importing.records import ReadTask, Record, Report
+from aggregation_lab.data.rows.csv_rows import UNKNOWN
+from aggregation_lab.errors import DataError
+from aggregation_lab.naming import clean_name
+
+
+class Subjects:
+    """Finds subjects; reports images in whose path --subject finds none."""
+
+    def __init__(self, options: ImportOptions, report: Report):
+        self._options, self._report = options, report
+
+    def of(self, record: Record) -> str:
+        """The subject of a record, "" where none is known. Raises `DataError` where the expression never ends."""
+        text = record.subject
+        if self._options.subject is not None:
+            text = self._found(record.picture.where) or text
+            if not text:
+                self._report.remark(record.picture.where, "--subject finds nothing in its path")
+        text = clean_name(text)
+        return f"{self._options.subject_prefix}{text}" if text.casefold() not in UNKNOWN else ""
+
+    def _found(self, where: str) -> str:
+        expression = self._options.subject
+        assert expression is not None
+        try:
+            match = expression.search(where)
+        except TimeoutError as error:
+            advice = "write it without repetitions inside of repetitions"
+            raise DataError(f"--subject: searches {where} without end; {advice}") from error
+        if match is None:
+            return ""
+        return (match.group(1) if match.re.groups else match.group(0)) or ""
+
+    def words(self, task: ReadTask, known: int, unknown: int) -> str:
+        """Where the subjects of a task are from, in one line."""
+        origin = f"--subject {self._options.subject_text}" if self._options.subject else task.subjects
+        if not known:
+            advice = "give --subject REGEX, which finds the patient in the path, or the same patient may leak"
+            return f"no subject is known, so each image counts as a subject of its own; {advice}"
+        rest = f", and {unknown} images without one count as subjects of their own" if unknown else ""
+        return f"{known} subjects from {origin or 'an earlier import of the same images'}{rest}"

@@ -1,0 +1,98 @@
+"""Which column of a plain table is the image, the subject and the target."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.errors import DataError
+from aggregation_lab.naming import clean_name, squashed
+from aggregation_lab.tasks import TaskType
+from aggregation_lab.text import near_names, printable
+
+_MEANT = {
+    "image": ("image", "imagepath", "imagefile", "imagename", "filename", "file", "filepath", "path", "img", "video"),
+    "label": ("label", "class", "target", "diagnosis", "category", "classname", "labelname"),
+    "mask": ("mask", "maskpath", "maskfile", "segmentation"),
+    "subject": ("subject", "subjectid", "patient", "patientid", "participant", "participantid"),
+    "frame": ("frame", "frameindex", "framenumber", "slice"),
+    "x_min": ("xmin", "x1", "left"),
+    "y_min": ("ymin", "y1", "top"),
+    "x_max": ("xmax", "x2", "right"),
+    "y_max": ("ymax", "y2", "bottom"),
+}
+"""Names, squashed, that a column of this meaning has; --columns names others."""
+
+_BOX = ("x_min", "y_min", "x_max", "y_max")
+_POINT = re.compile(r"point(\d{1,3})(xy|x|y)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The name of each column by its meaning, the type of the target, and the number of points."""
+
+    name: dict[str, str]
+    type: TaskType
+    points: int = 0
+
+
+def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> Columns:
+    """The columns of a table. Raises `DataError` where image or target is not found, or the target is not certain."""
+    name: dict[str, str] = {}
+    forms: dict[str, str] = {}
+    for cell in header:
+        forms.setdefault(squashed(cell), cell)
+    for meaning, column in options.columns.items():
+        if meaning not in _MEANT:
+            raise DataError(f"--columns {printable(meaning, 40)}: is no meaning{near_names(meaning, _MEANT)}")
+        if clean_name(column) not in header:
+            raise DataError(f"{table}: has no column {column!r} (--columns){near_names(column, header)}")
+        name[meaning] = clean_name(column)
+    for meaning, usual in _MEANT.items():
+        found = next((forms[form] for form in usual if form in forms), None)
+        if found is not None and meaning not in name and found not in name.values():
+            name[meaning] = found
+    points = _points(forms, name)
+    if "image" not in name:
+        advice = "name it with --columns image=NAME"
+        raise DataError(f"{table}: has no column of images among {', '.join(header)[:200]}; {advice}")
+    possible = {
+        TaskType.CLASSIFICATION: "label" in name,
+        TaskType.SEGMENTATION: "mask" in name,
+        TaskType.DETECTION: all(column in name for column in _BOX),
+        TaskType.REGRESSION: points > 0,
+    }
+    types = [task_type for task_type, there in possible.items() if there]
+    if options.type is not None:
+        if options.type not in types:
+            raise DataError(f"{table}: has no columns of a {options.type} target ({_needed(options.type)})")
+        return Columns(name, options.type, points)
+    if not types:
+        advice = "; ".join(_needed(task_type) for task_type in possible)
+        raise DataError(f"{table}: has no target among {', '.join(header)[:200]}; a target is one of: {advice}")
+    if len(types) > 1:
+        raise DataError(f"{table}: has targets of {' and '.join(types)}; say which with --type")
+    return Columns(name, types[0], points)
+
+
+def _points(forms: dict[str, str], name: dict[str, str]) -> int:
+    """The number of points, whose columns go into `name`: point_1_xy, or point_1_x and point_1_y, from 1 on."""
+    for form, cell in forms.items():
+        match = _POINT.fullmatch(form)
+        if match:
+            name[f"point_{int(match[1])}_{match[2]}"] = cell
+    count = 0
+    while f"point_{count + 1}_xy" in name or {f"point_{count + 1}_x", f"point_{count + 1}_y"} <= set(name):
+        count += 1
+    return count
+
+
+def _needed(task_type: TaskType) -> str:
+    columns = {
+        TaskType.CLASSIFICATION: "label",
+        TaskType.SEGMENTATION: "mask",
+        TaskType.DETECTION: ", ".join(_BOX),
+        TaskType.REGRESSION: "point_1_xy, point_2_xy, ...",
+    }
+    return f"{task_type}: {columns[task_type]}"

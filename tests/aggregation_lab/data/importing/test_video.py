@@ -1,0 +1,53 @@
+"""Videos: frames at a step, labels by folder or table, the video as subject."""
+
+import numpy as np
+import pytest
+
+from tests.aggregation_lab.data.importing import sources
+from tests.aggregation_lab.data.importing.kit import imported, pixels_of, read
+
+
+def near(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two frames are one before and after a lossy codec; other frames differ by more than 5 greys."""
+    return float(np.abs(one.astype(float) - other).mean()) < 4
+
+
+def test_frames_at_a_step(capsys, tmp_path):
+    text = imported(capsys, "video", tmp_path / "s", tmp_path / "out", *sources.video(tmp_path / "s"))
+    assert "12 subjects from the videos" in text
+    dataset, cases = read(tmp_path / "out")
+    assert len(cases) == 36 and cases["subject"].nunique() == 12
+    for number in range(12):
+        frames = sources.moving(number, 24)
+        mine = cases[cases["image"].str.contains(f"clip{number}_")].sort_values("image")
+        for index, case in zip((0, 8, 16), mine.itertuples(), strict=True):
+            shown = pixels_of(dataset, case)
+            shown = shown if shown.ndim == 2 else shown.mean(-1)
+            assert near(shown, frames[index]) and not near(shown, frames[index + 4])
+            assert case.label == number % 2
+
+
+def test_a_table_names_frames_in_any_order(capsys, tmp_path):
+    rows = ["image,frame,x_min,y_min,x_max,y_max"]
+    for number in range(5):
+        sources.write_video(tmp_path / "s" / f"{number}.avi", sources.moving(number, 12))
+        for index in (9, 2):
+            rows.append(f"{number}.avi,{index},{2 + 2 * index},10,{12 + 2 * index},{20 + number}")
+    sources.write(tmp_path / "t.csv", "\n".join(rows))
+    imported(capsys, "video", tmp_path / "s", tmp_path / "out", "--labels", tmp_path / "t.csv")
+    dataset, cases = read(tmp_path / "out")
+    assert len(cases) == 10 and cases["subject"].nunique() == 5
+    for case in cases.itertuples():
+        shown = pixels_of(dataset, case).astype(float)
+        x_min, y_min, x_max, y_max = (int(value) for value in case.box)
+        assert shown[y_min + 2 : y_max - 2, x_min + 2 : x_max - 2].mean() > 190
+
+
+@pytest.mark.parametrize("name", ["cut.mp4", "text.mp4"])
+def test_a_video_that_cannot_be_decoded_is_left_out(capsys, tmp_path, name):
+    sources.video(tmp_path / "s")
+    whole = (tmp_path / "s" / "small" / "clip1.mp4").read_bytes()
+    sources.save(tmp_path / "s" / "small" / name, whole[:700] if name.startswith("cut") else b"text")
+    text = imported(capsys, "video", tmp_path / "s", tmp_path / "out")
+    assert f"small/{name}: is no video that can be decoded" in text
+    assert "every 10th frame is taken (--step says otherwise)" in text
