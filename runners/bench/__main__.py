@@ -14,6 +14,7 @@ from runners.bench.grid import overhead, peers
 from runners.bench.growth import growth, more_data
 from runners.bench.longer import flag
 from runners.bench.measuring import Table
+from runners.bench.methods import methods
 from runners.bench.recipe.scores import recipe
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.stopping import stopping
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
         analysis,
         flag,
         stopping,
+        methods,
         recipe,
     )
 }

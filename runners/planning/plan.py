@@ -130,7 +130,6 @@ def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedR
     tested = {seed: study.fold(seed) for seed in study.seeds}
     by_fold = {fold: _Digests(cases, folds.split(fold)) for fold in set(tested.values())}
     checkpoint = weights_digest(study.model.weights)
-    per_image = flops_per_image(study.model, study.training)
     labels: dict[RunKey, list[tuple[str, str]]] = {}
     aggregations = study.partitions(dataset.tasks)
     planned = sum(len(aggregation.units) for aggregation in aggregations) * len(study.fractions) * len(study.seeds)
@@ -154,7 +153,8 @@ def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedR
         _, steps = training.span(sum(counts.values()))
         images = steps * training.batch_size
         n_train = sum(counts.values())
-        runs.append(PlannedRun(spec, tuple(counted_as), n_train, steps, images, images * per_image, tested[seed]))
+        flops = images * flops_per_image(study.model, spec.training)
+        runs.append(PlannedRun(spec, tuple(counted_as), n_train, steps, images, flops, tested[seed]))
     return runs
 
 

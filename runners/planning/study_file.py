@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from aggregation_lab.errors import ModelError, StudyError
+from aggregation_lab.method_names import missing_packages
 from aggregation_lab.text import printable
 from runners.planning.encoder_names import encoder_fault
 from runners.planning.plain_yaml import read_yaml
@@ -47,6 +48,9 @@ def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     fault = encoder_fault(study.model)
     if fault:
         raise StudyError(f"{path}: {fault}")
+    missing = missing_packages(study.training.aggregator)
+    if missing:
+        raise StudyError(f"{path}: training.aggregator: {missing}")
     return study
 
 
