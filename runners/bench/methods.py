@@ -14,7 +14,7 @@ from aggregation_lab.method_names import Aggregator, Weighting, missing_packages
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.device import peak_memory, pick_device, reset_peak_memory
 from aggregation_lab.training.trainer import Trainer
-from runners.bench.measuring import MIB, Table
+from runners.bench.measuring import MIB, Table, ratio
 from runners.bench.setting import BATCH, ENCODER, Setting, write_bench_study
 from runners.bench.training import prepared
 
@@ -42,16 +42,14 @@ def methods(setting: Setting) -> Table:
                 memory[name].append(held)
     rows = []
     for name in trainers:
-        pairs = zip(seconds[name], seconds["none"], strict=True)
-        times = statistics.median(one / other for one, other in pairs)
         more = (statistics.median(memory[name]) - statistics.median(memory["none"])) / MIB
-        rows.append((name, times, more))
+        rows.append((name, ratio(seconds[name], seconds["none"]), more))
     plain = trainers["none"]
     present = statistics.mean(len(plain.sampler.draw(step)) for step in range(50))
     parameters = sum(each.numel() for each in plain.model.parameters())
     note = (
-        f"{setting.described}: {len(plain.tasks)} tasks, {present:.1f} of them in a batch of {BATCH} on average; {ENCODER}, "
-        f"{setting.size} px, {parameters / 1e6:.1f} million parameters ({4 * parameters / MIB:.0f} MiB); "
+        f"{setting.described}: {len(plain.tasks)} tasks, {present:.1f} of them in a batch of {BATCH} on average; "
+        f"{ENCODER}, {setting.size} px, {parameters / 1e6:.1f} million parameters ({4 * parameters / MIB:.0f} MiB); "
         f"{setting.rounds} rounds; the plain step: {statistics.median(seconds['none']):.2f} s."
     )
     columns = ("method", "step / plain step", "more memory in a step, MiB")

@@ -11,6 +11,7 @@ from aggregation_lab.errors import StudyError
 from aggregation_lab.method_names import missing_packages
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import Task, TaskType
+from runners.planning.cost import worker_bytes
 from runners.planning.plan import PlannedRun, plan_runs
 from runners.planning.study_file import parse_study, read_study_file
 from tests.tiny import STUDY, write_study
@@ -32,6 +33,22 @@ def test_units_of_one_task_are_the_same_runs_with_a_method_and_without(tiny_data
         assert (one.id == other.id) == alone and (one.spec == other.spec) == alone
         assert PlannedRun.from_json(other.to_json()).spec == other.spec
     assert any(len(run.spec.tasks) > 1 for run in plain)
+
+
+def test_a_plan_counts_what_a_method_costs_in_units_of_several_tasks(tiny_dataset):
+    plain, famo = plan(tiny_dataset), plan(tiny_dataset, weighting="famo")
+    for one, other in zip(plain, famo, strict=True):
+        assert other.flops == pytest.approx(one.flops * (4 / 3 if len(one.spec.tasks) > 1 else 1), rel=1e-6, abs=0)
+
+
+def test_the_gradients_of_the_tasks_count_as_memory():
+    needed = [
+        worker_bytes(ModelConfig(), TrainingConfig.model_validate({"batch_size": 10, "aggregator": name}))
+        for name in ("none", "upgrad", "nash_mtl")
+    ]
+    parameters = 12 * 12 * 384**2  # of the encoder, without norms and biases
+    assert needed[1] - needed[0] == pytest.approx(10 * 4 * parameters, rel=1e-6, abs=0)
+    assert needed[2] - needed[0] == pytest.approx(2 * 10 * 4 * parameters, rel=1e-6, abs=0)
 
 
 def test_without_a_method_an_id_is_what_it_was_before_there_were_methods(monkeypatch):

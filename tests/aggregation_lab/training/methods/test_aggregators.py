@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
 from torchjd import aggregation as library
 
 from aggregation_lab.errors import ModelError
+from aggregation_lab.model.encoder import build_encoder
 from aggregation_lab.training.methods import aggregators
+from aggregation_lab.training.methods.aggregation import Aggregation
 from tests.aggregation_lab.training.methods.trainers import (
     BATCH,
     LUNG,
@@ -62,7 +65,9 @@ def test_the_sum_of_the_gradients_is_the_plain_step(study: Study, tmp_path, monk
     added = trainer_for(study, tmp_path / "b", loss_weights={LUNG[0]: 3.0}, aggregator="upgrad")
     expected, found = step_gradients(plain, batch), step_gradients(added, batch)
     assert set(found) == set(expected)
-    assert_near(torch.cat([found[name].flatten() for name in expected]), torch.cat([g.flatten() for g in expected.values()]))
+    assert_near(
+        torch.cat([found[name].flatten() for name in expected]), torch.cat([g.flatten() for g in expected.values()])
+    )
 
 
 def test_heads_get_the_gradient_of_their_own_task(study: Study, tmp_path):
@@ -76,18 +81,16 @@ def test_heads_get_the_gradient_of_their_own_task(study: Study, tmp_path):
         assert torch.allclose(found[name], expected[name], rtol=1e-3, atol=1e-6)
 
 
-def test_upgrad_moves_no_task_against_its_gradient_where_the_sum_does(study: Study, tmp_path):
-    trainer = trainer_for(study, tmp_path, *LUNG, aggregator="upgrad", loss_weights={LUNG[0]: 5.0})
-
-    def in_conflict(batch) -> bool:
-        gradients = task_gradients(trainer, batch)
-        return bool((gradients @ gradients.sum(0)).min() < -3e-3 * gradients.norm() ** 2)
-
-    batch = batch_with(trainer, in_conflict)
-    gradients = task_gradients(trainer, batch)
-    combined = shared_part(step_gradients(trainer, batch))
-    # up to the term of 1e-4 that the library adds to the diagonal of the Gramian
-    assert (gradients @ combined).min() >= -1e-3 * gradients.norm() ** 2
+@pytest.mark.parametrize("name", ["upgrad", "mgda", "nash_mtl", "fairgrad", "config"])
+def test_no_task_is_moved_against_its_gradient_where_the_sum_does(name):
+    rows = torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])
+    assert (rows @ rows.sum(0)).min() < 0
+    weight, bias = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))
+    aggregation = Aggregation(name, ["a", "b"])
+    aggregation.apply([weight, bias], [rows[:, :2], rows[:, 2:]], ["a", "b"], "step 0")
+    combined = torch.cat([weight.grad, bias.grad])
+    assert (rows @ combined / combined.norm()).min() >= -1e-2  # solvers stop short of the exact answer
+    assert combined.norm() > 0 and not aggregation.failures
 
 
 @pytest.mark.parametrize("micro_batch", [2, 1])
@@ -145,8 +148,7 @@ def test_what_is_remembered_of_a_task_waits_for_it(study: Study, tmp_path, name)
 @pytest.mark.parametrize("precision, model", [("bf16", {}), ("fp32", {"frozen_blocks": 6, "weights": "checkpoint"})])
 def test_in_mixed_precision_and_above_frozen_blocks(study: Study, tmp_path, precision, model):
     if model:
-        from aggregation_lab.model.encoder import build_encoder
-
+        model = dict(model)
         model["weights"] = str(tmp_path / "encoder.pt")
         torch.save(build_encoder("vit_tiny_patch16_dinov3_qkvb").state_dict(), model["weights"])
     trainer = trainer_for(
@@ -182,7 +184,7 @@ def test_where_the_solver_fails_the_sum_takes_its_place_and_the_log_says_so(stud
     assert capfd.readouterr().out.splitlines() == [line.format("1 step so far"), line.format("2 steps so far")]
 
 
-@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize("name", ["upgrad", "nash_mtl", "graddrop"])
 def test_a_gradient_that_is_not_finite_is_named(study: Study, tmp_path, name, capfd):
     trainer = trainer_for(study, tmp_path, aggregator=name)
     batch = batch_with(trainer, all_tasks)
@@ -206,7 +208,7 @@ def test_lack_of_memory_in_the_aggregator_is_no_failed_solution(study: Study, tm
 
 def test_a_missing_package_is_named_before_anything_is_built(study: Study, tmp_path, monkeypatch):
     monkeypatch.setattr("aggregation_lab.method_names.find_spec", lambda name: None if name == "ecos" else object())
-    with pytest.raises(ModelError, match=r"^training.aggregator: nash_mtl needs ecos, which is not installed; pip install ecos$"):
+    with pytest.raises(
+        ModelError, match=r"^training.aggregator: nash_mtl needs ecos, which is not installed; pip install ecos$"
+    ):
         trainer_for(study, tmp_path, aggregator="nash_mtl")
-
-

@@ -57,14 +57,12 @@ def step_gradients(trainer: Trainer, batch: Batch, micro_batch: int = BATCH) -> 
 
 
 def task_gradients(trainer: Trainer, batch: Batch) -> torch.Tensor:
-    """M x P: the gradient of each task's part of the loss for the shared parameters, by one pass over the whole batch."""
+    """M x P: gradient of each task's part of the loss for the shared parameters, by one pass over the whole batch."""
     torch.manual_seed(SEEDED)
     model, weights = trainer.model, trainer.config.loss_weights
     shared = [each for name, each in model.named_parameters() if not name.startswith("heads.") and each.requires_grad]
     depth = model.draw_depth(len(batch.images))
-    outputs = model(
-        trainer.to_input(batch.images), batch.task_index, batch.parts, tokens=batch.tokens, depth=depth
-    )
+    outputs = model(trainer.to_input(batch.images), batch.task_index, batch.parts, tokens=batch.tokens, depth=depth)
     rows = []
     for name, _ in batch.parts:
         loss = trainer.objective.loss_of[name](outputs[name], batch.targets[name]).sum() / len(batch.images)
