@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from aggregation_lab.method_names import Aggregator, Weighting
 from aggregation_lab.naming import clean_name
 from aggregation_lab.text import printable
 
@@ -189,6 +190,9 @@ MOST_BUDGETS = 5
 _UNTIL_CONVERGED = ("rise", "patience", "most_passes")
 """Fields that `until: budget` has no use for."""
 
+_ONE_TASK = {"aggregator": "none", "weighting": "fixed"}
+"""Fields that a unit of one task has no use for, as they are in its runs."""
+
 
 def with_cooldown(steps: int) -> int:
     """Steps of a run whose cooldown begins after `steps`."""
@@ -240,6 +244,12 @@ class TrainingConfig(Config):
     """Random shift, scale, intensity, and flips where the task allows them."""
     loss_weights: Annotated[dict[str, float], BeforeValidator(clean_keys)] = Field(default_factory=dict)
     """lambda_t of the loss, by task; 1 where not given."""
+    aggregator: Aggregator = "none"
+    """How the tasks' gradients of the shared parameters are combined where a unit has several tasks: added (`none`), or
+    by a method of TorchJD; docs/methods.md has all. Heads get their own task's gradient. Needs `weighting: fixed`."""
+    weighting: Weighting = "fixed"
+    """How the weights of the tasks' losses change while a unit of several tasks is trained, on top of `loss_weights`:
+    not at all (`fixed`), or by a method of docs/methods.md. Needs `aggregator: none`."""
     evaluations: int = Field(8, ge=3, le=10_000)
     """Points of the validation curve."""
     checkpoint: Literal["last", "best"] = "last"
@@ -274,6 +284,18 @@ class TrainingConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _one_method(self) -> "TrainingConfig":
+        if self.aggregator != "none" and self.weighting != "fixed":
+            both = f"aggregator: {self.aggregator} and weighting: {self.weighting}"
+            raise ValueError(f"{both} exclude each other; leave one of them out")
+        return self
+
+    @property
+    def one_task(self) -> "TrainingConfig":
+        """The same training of a single task: nothing to combine, and no losses to weigh against each other."""
+        return self.model_copy(update=_ONE_TASK)
+
+    @model_validator(mode="after")
     def _reachable_end(self) -> "TrainingConfig":
         given = [name for name in _UNTIL_CONVERGED if name in self.model_fields_set]
         if self.until == "budget" and given:
@@ -286,8 +308,9 @@ class TrainingConfig(Config):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A run to its budget is the run it was before there was another end: its id stays."""
-        unused = ("until", *_UNTIL_CONVERGED) if self.until == "budget" else ()
+        """A run to its budget, and one without a method, is the run it was before there were others: its id stays."""
+        unused = {"until", *_UNTIL_CONVERGED} if self.until == "budget" else set()
+        unused |= {name for name, plain in _ONE_TASK.items() if getattr(self, name) == plain}
         return {name: value for name, value in dump(self).items() if name not in unused}
 
 

@@ -25,7 +25,8 @@ RECIPE = 4
 class RunSpec:
     """Everything that defines the result of one run.
 
-    `data` is the digest of its cases, targets and split, `weights` that of a local checkpoint ("" without one).
+    `data` is the digest of its cases, targets and split, `weights` that of a local checkpoint ("" without one). A unit
+    of one task has no use for a multi-task method: its run is the same one whatever the study asks for.
     Raises `ModelError` where model and training do not go together.
     """
 
@@ -42,6 +43,8 @@ class RunSpec:
             check_frozen(self.model, self.training)
         except ValueError as error:
             raise ModelError(f"training: {error}") from error
+        if len(self.tasks) == 1:
+            object.__setattr__(self, "training", self.training.one_task)
 
     @property
     def id(self) -> str:

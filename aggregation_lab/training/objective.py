@@ -1,14 +1,17 @@
 """The loss of a step and its gradients, in as many pieces as memory asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.out_of_memory import with_less_memory
+
+Result = TypeVar("Result")
 
 
 class Objective:
@@ -18,8 +21,13 @@ class Objective:
     `sampling: uniform` it is the paper's L = sum_t lambda_t L_t up to the constant 1/T.
 
     `micro_batch` is how many images go through the model at once: the whole batch until memory runs out, then half as
-    many for the rest of the run. `parameters` are those that learn.
+    many for the rest of the run. `parameters` are those of the model that learn.
+
+    Multi-task methods are subclasses (`aggregation_lab.training.methods`): `learned` are parameters of the method
+    itself, for the optimiser, and `state` is what it has to remember.
     """
+
+    learned: tuple[nn.Parameter, ...] = ()
 
     def __init__(self, spec: RunSpec, model: M2DINO, to_input: Callable[[Tensor], Tensor], precision: torch.dtype):
         self.loss_of = {task.name: task.type.network.loss for task in spec.tasks}
@@ -39,13 +47,17 @@ class Objective:
         count = share_of or len(inputs)
         with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
             outputs = self.model(inputs, batch.task_index, batch.parts, tokens=batch.tokens, depth=depth)
-        per_image, total = {}, torch.zeros((), device=inputs.device)
-        for name, _ in batch.parts:
-            losses = self.loss_of[name](outputs[name], batch.targets[name])
-            total = total + self.weights.get(name, 1.0) * losses.sum() / count
-            per_image[name] = losses.detach()
+        per_image = {name: self.loss_of[name](outputs[name], batch.targets[name]) for name, _ in batch.parts}
+        total = self.added(per_image, count)
         balance = self.balance_weight * self.model.balance()
-        return total + balance * (len(inputs) / count), per_image
+        return total + balance * (len(inputs) / count), {name: losses.detach() for name, losses in per_image.items()}
+
+    def added(self, per_image: Mapping[str, Tensor], count: int) -> Tensor:
+        """What the images, by task, add to the loss of a batch of `count`."""
+        total = torch.zeros((), device=next(iter(per_image.values())).device)
+        for name, losses in per_image.items():
+            total = total + self.weights.get(name, 1.0) * losses.sum() / count
+        return total
 
     def gradients(self, batch: Batch, what: str) -> Tensor:
         """Leave the gradients of the loss in the parameters; the mean loss of each task, in the order of `batch.parts`.
@@ -61,6 +73,7 @@ class Objective:
             self.model.forget()
             for parameter in self.parameters:
                 parameter.grad = None
+            self.prepare(batch, depth, size)
             pieces = []
             for start in range(0, count, size):
                 rows = slice(start, min(start + size, count))
@@ -69,10 +82,32 @@ class Objective:
                 pieces.append(per_image)
             return pieces
 
+        return mean_losses(self.within_memory(accumulate, batch, what), batch)
+
+    def within_memory(self, work: Callable[[int], Result], batch: Batch, what: str) -> Result:
+        """The result of `work`, which takes as many images at once as memory lets it; `micro_batch` follows."""
         before = self.micro_batch
-        pieces, self.micro_batch = with_less_memory(accumulate, before, batch.images.device, what)
+        result, self.micro_batch = with_less_memory(work, before, batch.images.device, what)
         if self.micro_batch < before and self.model.backbone.has_batch_norm:
             normalised = f"{self.model.backbone.name} normalises over the images that go through it together"
             print(f"{what}: {normalised}, so scores with {self.micro_batch} are not those with {before}", flush=True)
-        means = [torch.cat([piece[name] for piece in pieces if name in piece]).mean() for name, _ in batch.parts]
-        return torch.stack(means)
+        return result
+
+    def prepare(self, batch: Batch, depth: Tensor, size: int) -> None:
+        """What comes before the passes of a step that takes `size` images of the batch at once."""
+
+    def after_step(self, what: str) -> None:
+        """What is left to do once the optimiser has moved the model."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it beside `micro_batch`."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` gave."""
+
+
+def mean_losses(pieces: Sequence[Mapping[str, Tensor]], batch: Batch) -> Tensor:
+    """The mean loss of each task over the pieces of a batch, in the order of its `parts`."""
+    means = [torch.cat([piece[name] for piece in pieces if name in piece]).mean() for name, _ in batch.parts]
+    return torch.stack(means)

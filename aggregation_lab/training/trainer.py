@@ -31,7 +31,7 @@ from aggregation_lab.training.evaluation import Evaluator
 from aggregation_lab.training.flops import count_flops
 from aggregation_lab.training.frozen_trunk import open_trunk
 from aggregation_lab.training.loss_monitor import LossWatch
-from aggregation_lab.training.objective import Objective
+from aggregation_lab.training.methods.choice import open_objective
 from aggregation_lab.training.optimizer import make_optimizer
 
 
@@ -117,7 +117,11 @@ class Trainer:
         self.store = ImageStore(cache, [*self.train_cases, *self.val_cases, *self.test_cases], device, tokens)
         self.evaluator = Evaluator(self.model, self.store, self.to_input, self.precision)
         self.optimizer = make_optimizer(self.model, self.config, device)
-        self.objective = Objective(spec, self.model, self.to_input, self.precision)
+        images = sum(self.sampler.sizes)
+        self.objective = open_objective(spec, self.model, self.to_input, self.precision, images)
+        if self.objective.learned:
+            own = {"params": self.objective.learned, "weight_decay": 0.0, "rate": 1.0}
+            self.optimizer.add_param_group(own)
         self.step = 0
         self.ledger = Ledger(
             {name: 0 for name in self.tasks}, started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -146,6 +150,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.objective.parameters, self.config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        self.objective.after_step(f"step {self.step}")
         for name, rows in batch.parts:
             self.ledger.images_seen[name] += rows.stop - rows.start
         self.losses.add(self.step, [name for name, _ in batch.parts], per_task)
@@ -237,6 +242,7 @@ class Trainer:
             "accelerator_random": random_state(self.device),
             "best": self.best,
             "losses_since": self.losses.since,
+            "method": self.objective.state(),
             "ledger": vars(self.ledger),
         }
         write_checkpoint(self.folder / CHECKPOINT, state)
@@ -256,6 +262,7 @@ class Trainer:
         self.ledger.resumes += 1
         self.course.follow(self.ledger.curve)
         self.objective.micro_batch = state["micro_batch"]
+        self.objective.restore(state.get("method", {}))  # a run that began before there were methods has none
         self.step = state["step"]
 
 

@@ -139,6 +139,12 @@ def _models(analysis: Analysis) -> str:
                 "training.batch_size",
                 "training.sampling",
             ),
+            _sentence(
+                settings,
+                "In units of several tasks, {} combines the tasks' gradients of the shared parameters.",
+                "training.aggregator",
+            ),
+            _sentence(settings, "In units of several tasks, {} weighs the tasks' losses.", "training.weighting"),
             _sentence(settings, "The {} weights are scored; test cases are touched once.", "training.checkpoint"),
         ]
     sentences.append(_reference(study))

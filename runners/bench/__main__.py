@@ -20,6 +20,7 @@ from runners.bench.grid import overhead, peers
 from runners.bench.growth import growth, more_data
 from runners.bench.longer import flag
 from runners.bench.measuring import Table, counts_processor_time
+from runners.bench.methods import methods
 from runners.bench.recipe.scores import recipe
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.stopping import stopping
@@ -43,6 +44,7 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
         analysis,
         flag,
         stopping,
+        methods,
         recipe,
     )
 }

@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from aggregation_lab.config import ModelConfig, TrainingConfig
+from aggregation_lab.tasks import CHALLENGE_TASKS
 from runners.planning.dry_model import dry_count
 
 PATCH = 16
@@ -30,6 +31,13 @@ PROCESS_BYTES = 0.7e9
 """Memory of a worker with its libraries, before any model."""
 ACTIVATION_BYTES = 80
 """Kept for the backward pass per token, channel and block: about 20 float32 values."""
+
+METHOD_FACTORS = {"famo": 4 / 3}
+"""Cost of a step by a multi-task method in units of the plain step, where it is not nearly the same. FAMO takes a
+forward pass more, of three; aggregators as measured (docs/methods.md)."""
+
+ON_WHOLE_JACOBIAN = ("nash_mtl", "graddrop", "config")
+"""Aggregators that copy the tasks' gradients into one matrix; the others need inner products alone."""
 
 _SHAPES = {
     "tiny": (192, 12),
@@ -65,13 +73,15 @@ def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
     """Operations of one forward and backward pass over one image: of a DINOv3 ViT with image path, and fusion for the
     finest view, which outlines and points read, but without heads; of other encoders with all of it, counted.
 
-    Frozen blocks cost nothing here: they run once per image and grid.
+    Frozen blocks cost nothing here: they run once per image and grid. What a multi-task method takes more counts as
+    operations, too (`METHOD_FACTORS`).
     """
+    method = METHOD_FACTORS.get(training.aggregator, 1.0) * METHOD_FACTORS.get(training.weighting, 1.0)
     if not is_dinov3(model.encoder):
-        return dry_count(model, training.image_size).flops
+        return method * dry_count(model, training.image_size).flops
     width, blocks, ffns, tokens = _trained_parts(model, training)
     attention, ffn = 4 * tokens * width**2 + 2 * tokens**2 * width, 8 * tokens * width**2
-    return 3 * 2.0 * (blocks * attention + ffns * ffn + _macs_beside(model, training))
+    return method * 3 * 2.0 * (blocks * attention + ffns * ffn + _macs_beside(model, training))
 
 
 def _macs_beside(model: ModelConfig, training: TrainingConfig) -> float:
@@ -84,7 +94,8 @@ def _macs_beside(model: ModelConfig, training: TrainingConfig) -> float:
 def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
     """Memory one worker needs: process, weights with gradients and AdamW's two moments, activations.
 
-    Frozen blocks are weights alone; their kept output is mapped from disk.
+    Frozen blocks are weights alone; their kept output is mapped from disk. An aggregator holds a gradient for each task
+    of a batch; how many tasks there are is not known before the data are read, so the challenge's count, at most.
     """
     if not is_dinov3(model.encoder):
         counted = dry_count(model, training.image_size)
@@ -93,7 +104,10 @@ def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
     width, blocks, ffns, tokens = _trained_parts(model, training)
     weights = blocks * 4 * width**2 + ffns * 8 * width**2
     frozen = model.frozen_blocks * 12 * width**2
-    return PROCESS_BYTES + 4 * frozen + 16 * weights + ACTIVATION_BYTES * training.batch_size * tokens * width * ffns
+    rows = 0 if training.aggregator == "none" else min(training.batch_size, len(CHALLENGE_TASKS))
+    copies = 2 if training.aggregator in ON_WHOLE_JACOBIAN else 1
+    learned = (16 + 4 * rows * copies) * weights
+    return PROCESS_BYTES + 4 * frozen + learned + ACTIVATION_BYTES * training.batch_size * tokens * width * ffns
 
 
 def available_bytes() -> float:

@@ -167,7 +167,7 @@ def _plan_arm(
     by_fold: Mapping[int | None, "Digests"],
 ) -> list[PlannedRun]:
     """The runs of one arm, a unit that two aggregations share once."""
-    checkpoint, per_image = weights_digest(arm.model.weights), flops_per_image(arm.model, arm.training)
+    checkpoint = weights_digest(arm.model.weights)
     labels: dict[RunKey, list[Label]] = {}
     for aggregation in aggregations:
         for unit in aggregation.units:
@@ -186,7 +186,8 @@ def _plan_arm(
         n_train = sum(counts.values())
         _, steps = training.span(n_train)
         images = steps * training.batch_size
-        runs.append(PlannedRun(spec, tuple(counted), n_train, steps, images, images * per_image, fold))
+        flops = images * flops_per_image(arm.model, spec.training)
+        runs.append(PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold))
     return runs
 
 

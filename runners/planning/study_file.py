@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from aggregation_lab.config import ModelConfig
 from aggregation_lab.errors import ModelError, StudyError
+from aggregation_lab.method_names import missing_packages
 from aggregation_lab.text import printable
 from runners.planning.encoder_names import encoder_fault
 from runners.planning.plain_yaml import read_yaml
@@ -47,6 +48,9 @@ def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     study = _with_paths(parse_study(raw, str(path)), path, data)
     if fault := encoder_fault(study.model, study.training) or _fault_of_arms(study):
         raise StudyError(f"{path}: {fault}")
+    missing = missing_packages(study.training.aggregator)
+    if missing:
+        raise StudyError(f"{path}: training.aggregator: {missing}")
     return study
 
 

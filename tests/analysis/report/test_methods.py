@@ -57,6 +57,21 @@ def test_methods_say_to_which_end_runs_were_trained():
         assert fact in text, fact
 
 
+@pytest.mark.parametrize(
+    "field, method, fact",
+    [
+        ("aggregator", "upgrad", "upgrad combines the tasks' gradients of the shared parameters."),
+        ("weighting", "gls", "gls weighs the tasks' losses."),
+    ],
+)
+def test_methods_name_the_multi_task_method(field, method, fact):
+    analysis = traced()
+    assert fact.removeprefix(method) not in " ".join(methods(analysis))
+    training = {**MANIFEST.settings["training"], field: method}
+    manifest = replace(MANIFEST, settings={**MANIFEST.settings, "training": training})
+    assert fact in " ".join(methods(replace(analysis, study=replace(analysis.study, manifest=manifest))))
+
+
 def test_methods_say_nothing_of_models_that_another_trainer_made():
     analysis = analyse(read_scores(PAPER))
     text = " ".join(methods(analysis))

@@ -5,16 +5,19 @@ import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from aggregation_lab.data.challenge import read_dataset
+from aggregation_lab.method_names import Aggregator, Weighting
 from runners.bench.analysis_speed import analysis
 from runners.bench.attribution import attribution
 from runners.bench.grid import MEASURED, overhead, peers
 from runners.bench.growth import exponents, growth, more_data
 from runners.bench.longer import ENDS, flag
 from runners.bench.measuring import Table
+from runners.bench.methods import methods
 from runners.bench.recipe.scores import BETTER, recipe
 from runners.bench.setting import Setting, cut_down
 from runners.bench.stopping import stopping
@@ -62,6 +65,14 @@ def test_smoothing_gives_less_away_where_scores_are_noisy(setting, monkeypatch):
     smoothed, raw = rows["best running median of three", 0.05], rows["best score", 0.05]
     assert smoothed["score given away"] < raw["score given away"] and smoothed["hits"] > raw["hits"]
     assert all(rows[rule, 0.0]["hits"] == 1 for rule, _ in rows)
+
+
+@pytest.mark.slow
+def test_every_method_is_timed_against_the_plain_step(setting):
+    rows = {name: (times, more) for name, times, more in methods(setting).rows}
+    assert set(rows) == {*get_args(Aggregator), *get_args(Weighting)} - {"fixed"}
+    assert rows["none"] == (1.0, 0.0)
+    assert all(times > 0.2 and math.isfinite(more) for times, more in rows.values())
 
 
 @pytest.mark.slow
