@@ -11,6 +11,7 @@ from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
 from runners.planning import cost
+from runners.planning.encoder_names import checkpoint_note
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
 from runners.store.prepare import plan_only
@@ -22,7 +23,8 @@ from runners.store.study_folder import StudyFolder
 def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: Console) -> int:
     """Print the runs, their state and an estimate of time; leaves no trace in `folder`."""
     plan = plan_only(study, folder, preparation(console))
-    say_warnings(console, plan.warnings, plan.notes)
+    note = checkpoint_note(study.model, study.training)
+    say_warnings(console, plan.warnings, [*plan.notes, *([note] if note else [])])
     states, chosen = folder.runs.statuses(plan.runs), select(plan.runs, options.only)
     device = device_type(options.device)
     slots = worker_devices(study, device, options, console)

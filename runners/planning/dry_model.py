@@ -19,7 +19,7 @@ IMAGES = 2
 
 @dataclass(frozen=True)
 class DryCount:
-    """Of a model with one classification task: operations of one forward and backward pass and bytes kept in between,
+    """Of a model with one task: operations of one forward and backward pass and bytes kept in between,
     both for one image, and parameters that learn and that are frozen."""
 
     flops: float
@@ -36,7 +36,7 @@ def dry_model(model: ModelConfig, image_size: int) -> "M2DINO":
     from aggregation_lab.model.m2dino import build_m2dino
     from aggregation_lab.tasks import Task, TaskType
 
-    task = Task("any", TaskType.CLASSIFICATION, 2, "any")
+    task = Task("any", next(iter(TaskType)), 2, "any")
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return build_m2dino(model.model_copy(update={"weights": "random"}), [task], image_size=image_size)
 

@@ -6,6 +6,7 @@ plan stays quick. Any other encoder is built without its numbers, which takes a 
 
 import difflib
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,15 +57,31 @@ def encoder_fault(model: ModelConfig, training: TrainingConfig) -> str | None:
         named = f"; timm has {', '.join(close)}" if close else "; it takes the name of a network of timm"
         return f"model.encoder: unknown encoder {printable(model.encoder)!r}{named}"
     if not is_dinov3(name):
-        try:
-            dry_model(model, training.image_size).backbone.check_batch(training.batch_size)
-        except ModelError as error:
-            return str(error)
-        return None
+        return _refusal(lambda: dry_model(model, training.image_size).backbone.check_batch(training.batch_size)) or (
+            _refusal(lambda: checkpoint_note(model, training))
+        )
     tags = dinov3_weights().get(name, ())
     if tag and tags and tag not in tags:
         return f"model.encoder: {name} has no weights {printable(tag)!r}; timm has {', '.join(tags)}"
-    return _size_fault(model, name)
+    return _size_fault(model, name) or _refusal(lambda: checkpoint_note(model, training))
+
+
+def checkpoint_note(model: ModelConfig, training: TrainingConfig) -> str:
+    """What of a local checkpoint will not be used, and what of the encoder starts at random; empty where all fits, and
+    where there is no such file. Raises `ModelError` where it does not fit."""
+    if model.weights in ("random", "hub") or not Path(model.weights).is_file():
+        return ""
+    from aggregation_lab.model.backbones.build import weights_note
+
+    return weights_note(model.encoder, model.weights, training.image_size)
+
+
+def _refusal(check: Callable[[], object]) -> str | None:
+    try:
+        check()
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def _size_fault(model: ModelConfig, name: str) -> str | None:

@@ -18,7 +18,7 @@ from aggregation_lab.errors import ModelError
 from aggregation_lab.model.backbones.base import Backbone
 from aggregation_lab.model.backbones.plain_vit import PlainViT, fitted_size
 from aggregation_lab.model.backbones.pyramid import STRIDES, Pyramid
-from aggregation_lab.model.backbones.weights import from_hub, load_checkpoint, unloaded
+from aggregation_lab.model.backbones.weights import check_checkpoint, from_hub, load_checkpoint, unloaded
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,25 @@ def build_backbone(name: str, *, weights: str = "random", drop_path: float = 0.0
     if weights == "random":
         _unit_layer_scale(network)
     elif weights != "hub":
-        load_checkpoint(network, Path(weights))
+        load_checkpoint(name, network, Path(weights))
     backbone = (
         Pyramid(name, network, known.stages) if known.patch is None else PlainViT(name, network, patch=known.patch)
     )
     if not known.sizeless:
         _try(backbone, image_size)
     return backbone
+
+
+@cache
+def weights_note(name: str, weights: str, image_size: int) -> str:
+    """What a run will say of its local checkpoint, found without building the network; empty where all of it fits, and
+    for a random start or the hub. Raises `ModelError` where the checkpoint cannot be used."""
+    if weights in ("random", "hub"):
+        return ""
+    options = _described(name).options(image_size, 0.0)
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network = unloaded(name, options)
+    return check_checkpoint(name, network, Path(weights))
 
 
 @cache

@@ -1,14 +1,21 @@
 """The weights an encoder starts from: none, those of the hub, or a local checkpoint."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import timm
-import torch
-from safetensors.torch import load_file
-from timm.models.eva import checkpoint_filter_fn
 
 from aggregation_lab.errors import ModelError
+from aggregation_lab.model.backbones.checkpoint_file import read_tensors
+from aggregation_lab.model.backbones.matching import Match, best_match, fill
+from aggregation_lab.text import printable
+
+LEAST_SHARE = 0.9
+"""Share of an encoder's parameters that a checkpoint must bring."""
+_LISTED = 5
+"""Names that a line holds of each kind."""
 
 
 def unloaded(name: str, options: dict[str, Any]) -> Any:
@@ -16,50 +23,86 @@ def unloaded(name: str, options: dict[str, Any]) -> Any:
     try:
         return timm.create_model(name, **options)
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:  # such as weights that timm does not have
-        raise ModelError(f"model.encoder: {name!r} cannot be built ({' '.join(str(error).split())[:200]})") from error
+        raise ModelError(f"model.encoder: {name!r} cannot be built ({_short(error)})") from error
 
 
 def from_hub(name: str, options: dict[str, Any]) -> Any:
     """A network of timm with the weights that timm downloads. Raises `ModelError` where that fails."""
+    source = _hub_file(name)
+    if source is None:
+        raise ModelError(
+            f"model.weights: timm has no weights for {name}; set weights: random, or give the path of a checkpoint"
+        )
     try:
         return timm.create_model(name, pretrained=True, **options)
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except Exception as error:  # no network, no such file, a full disk, an odd proxy
         raise ModelError(
-            f"model.weights: {name} could not be loaded from the hub ({reason}); "
-            "give the path of a local checkpoint instead"
+            f"model.weights: {name} could not be loaded from the hub ({_short(error)}); fetch {source} where there is "
+            f"a network, put it beside the study file and write weights: {source.split()[0]}"
         ) from error
 
 
-def load_checkpoint(encoder: Any, path: Path) -> None:
-    """Load a local checkpoint (.safetensors, or a torch file read as weights only, so it cannot run code).
+def _hub_file(name: str) -> str | None:
+    """The file that timm downloads, in words that begin with its name."""
+    known = timm.get_pretrained_cfg(name)
+    if known is None or not known.has_weights:
+        return None
+    if known.hf_hub_id:
+        own = f"{known.architecture}.{known.tag}" if known.tag else known.architecture
+        repository = f"{known.hf_hub_id}{own}" if known.hf_hub_id.endswith("/") else known.hf_hub_id
+        return f"{known.hf_hub_filename or 'model.safetensors'} of the hub's repository {repository}"
+    return f"{str(known.url).rsplit('/', 1)[-1]} from {known.url}"
 
-    Raises `ModelError` where the file is missing or unreadable, and lists missing, unexpected and misshapen keys.
+
+def load_checkpoint(name: str, network: Any, path: Path) -> None:
+    """Fill the network from a local checkpoint, and say in one line what keeps its random start and what is not used.
+
+    Raises `ModelError` where the file cannot be read, or brings less than `LEAST_SHARE` of the parameters.
     """
-    if not path.is_file():
-        raise ModelError(f"model.weights: {path} does not exist; give `random`, `hub` or the path of a checkpoint")
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        for wrapper in ("state_dict", "model", "teacher"):
-            state = state.get(wrapper, state)
-        state = {key.removeprefix("module.").removeprefix("backbone."): value for key, value in state.items()}
-        if "storage_tokens" in state:
-            state = checkpoint_filter_fn(state, encoder)
-    except Exception as error:  # each file format fails in its own way; every one of them is the user's file
+    match = _checked(name, network, path)
+    fill(network, match)
+    note = shortfall(name, path, match)
+    if note:
+        print(note, flush=True)
+
+
+def check_checkpoint(name: str, network: Any, path: Path) -> str:
+    """What `load_checkpoint` would say, for a network without numbers. Raises `ModelError` as it does."""
+    return shortfall(name, path, _checked(name, network, path))
+
+
+def _checked(name: str, network: Any, path: Path) -> Match:
+    match = best_match(name, network, read_tensors(path))
+    if match.share < LEAST_SHARE:
+        faults = {
+            "missing": _listed(match.missing),
+            "of another size": printable(", ".join(match.misshapen[:_LISTED]), 600),
+            "unexpected": _listed(match.unused),
+        }
+        listed = "; ".join(f"{kind}: {names}" for kind, names in faults.items() if names)
         raise ModelError(
-            f"model.weights: {path} is not a checkpoint of weights ({' '.join(str(error).split())[:200]})"
-        ) from error
-    expected = encoder.state_dict()
-    faults = {
-        "missing": sorted(expected.keys() - state.keys()),
-        "unexpected": sorted(state.keys() - expected.keys()),
-        "of another size": [
-            f"{key} {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
-            for key in sorted(expected.keys() & state.keys())
-            if state[key].shape != expected[key].shape
-        ],
-    }
-    if any(faults.values()):
-        listed = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in faults.items() if keys)
-        raise ModelError(f"model.weights: {path} does not fit the encoder; {listed}")
-    encoder.load_state_dict(state)
+            f"model.weights: {path} does not fit {name}, it brings {100 * match.share:.0f} % of its parameters where "
+            f"{100 * LEAST_SHARE:.0f} % are the least; {listed}"
+        )
+    return match
+
+
+def shortfall(name: str, path: Path, match: Match) -> str:
+    """What does not fit, in one line; empty where everything does."""
+    kinds = {"random start": [*match.missing, *match.misshapen], "not used": match.unused}
+    listed = "; ".join(f"{kind}: {_listed(names)}" for kind, names in kinds.items() if names)
+    brought = f"brings {len(match.fitting)} tensors of {name}, {100 * match.share:.1f} % of its parameters"
+    return f"model.weights: {path} {brought}; {listed}" if listed else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names and how many more there are; names that begin alike count as one where there are many."""
+    if len(names) > _LISTED:
+        begins = Counter(name.split(".")[0] for name in names)
+        names = [f"{begin} ({count} tensors)" if count > 1 else begin for begin, count in begins.items()]
+    more = len(names) - _LISTED
+    return printable(", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else ""), 600)
+
+
+def _short(error: Exception) -> str:
+    return printable(" ".join(str(error).split()), 200)
