@@ -33,9 +33,8 @@ ACTIVATION_BYTES = 80
 """Kept for the backward pass per token, channel and block: about 20 float32 values."""
 
 METHOD_FACTORS = {"famo": 4 / 3}
-"""Cost of a step by a multi-task method in units of the plain step, where it is not nearly the same. FAMO takes a
-forward pass more, of three; aggregators as measured (docs/methods.md)."""
-
+"""Cost of a step by a multi-task method in units of the plain step, where its operations say so: FAMO takes a forward
+pass more, of three. Aggregators take the same passes task by task (docs/methods.md)."""
 ON_WHOLE_JACOBIAN = ("nash_mtl", "graddrop", "config")
 """Aggregators that copy the tasks' gradients into one matrix; the others need inner products alone."""
 

@@ -311,6 +311,7 @@ def test_a_run_is_interrupted_continued_and_scored(study, tmp_path):
         assert kept.tolist() == random_state(CARD).tolist()
         on_card(study, spec, tmp_path)
         assert [state.tolist() for state in seen.random] == [kept.tolist()]  # the card's draws go on where they stood
+        assert seen.released == 2  # at the start of each, for the others on the card
     runs = results.read_table(tmp_path / "runs.parquet", results.RUN_TABLES["runs"])
     assert list(runs[["device", "precision", "resumes"]].iloc[0]) == ["cuda", "bf16", 1]
     assert runs["peak_memory"].item() == card.BYTES

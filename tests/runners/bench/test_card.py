@@ -60,6 +60,7 @@ def test_runs_on_the_cpu_are_repeated_and_continued_bit_by_bit(scale):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default::UserWarning")  # torch.compile looks at gradients of tensors that have none
 def test_compiled_and_plain_code_are_compared(scale, monkeypatch):
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     (gain,) = figures(compiled(scale))
