@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 
 import torch
+from aggregation_lab.model.encoder import choose_attention
 from torch import Tensor
 
-from aggregation_lab.model.encoder import choose_attention
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.device import pick_device, pick_precision
 from aggregation_lab.training.trainer import Trainer

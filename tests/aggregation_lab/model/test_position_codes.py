@@ -5,7 +5,6 @@ from unittest import mock
 import pytest
 import timm
 import torch
-
 from aggregation_lab.model.encoder import build_encoder
 
 ENCODER = "vit_tiny_patch16_dinov3_qkvb"

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from aggregation_lab.model.encoder import build_encoder
 from torch import nn
 from torchjd import aggregation as library
 
 from aggregation_lab.errors import ModelError
-from aggregation_lab.model.encoder import build_encoder
 from aggregation_lab.training.methods import aggregators
 from aggregation_lab.training.methods.aggregation import Aggregation
 from tests.aggregation_lab.training.methods.trainers import (
