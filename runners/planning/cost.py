@@ -63,8 +63,7 @@ def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
     """
     width, blocks, ffns, tokens = _trained_parts(model, training)
     attention, ffn = 4 * tokens * width**2 + 2 * tokens**2 * width, 8 * tokens * width**2
-    method = METHOD_FACTORS.get(training.aggregator, 1.0) * METHOD_FACTORS.get(training.weighting, 1.0)
-    return method * 3 * 2.0 * (blocks * attention + ffns * ffn)
+    return METHOD_FACTORS.get(training.weighting, 1.0) * 3 * 2.0 * (blocks * attention + ffns * ffn)
 
 
 def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
