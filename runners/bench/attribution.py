@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 
 import torch
-from aggregation_lab.model.encoder import choose_attention
 from torch import Tensor
 
 from aggregation_lab.run import RunSpec
@@ -76,7 +75,7 @@ def _plain(
     device = pick_device()
     run = PlainRun(spec, data, DRAWN, device, workers=0, keep=keep, precision=precision)
     if attention:
-        choose_attention(run.model.encoder, spec.training.image_size, device, precision)
+        run.model.backbone.choose_attention(spec.training.image_size, device, precision)
     if keep:
         for files in run.train_files:
             for index in range(len(files)):

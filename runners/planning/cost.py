@@ -75,7 +75,7 @@ def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
     Frozen blocks cost nothing here: they run once per image and grid. What a multi-task method takes more counts as
     operations, too (`METHOD_FACTORS`).
     """
-    method = METHOD_FACTORS.get(training.aggregator, 1.0) * METHOD_FACTORS.get(training.weighting, 1.0)
+    method = METHOD_FACTORS.get(training.weighting, 1.0)
     if not is_dinov3(model.encoder):
         return method * dry_count(model, training.image_size).flops
     width, blocks, ffns, tokens = _trained_parts(model, training)
