@@ -153,6 +153,9 @@ def test_types_are_known_by_name_only_once_registered():
 NAMING_TYPES = {
     "aggregation_lab/tasks": "what the types are",
     "aggregation_lab/data/phantoms": "data of given types",
+    "aggregation_lab/data/importing/readers": "foreign formats, which hold targets of given types",
+    "aggregation_lab/data/importing/drawn_shapes.py": "shapes drawn on images, and the types that they make",
+    "aggregation_lab/data/importing/table_columns.py": "the columns by which a table shows its type",
     "runners/bench": "data of given types",
     "analysis/validation": "studies of given types",
     "analysis/figures": "the colours of the types that are known",

@@ -10,11 +10,12 @@ from aggregation_lab.data.importing.receipt import ImageEntry, Receipt
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.layout import OTHER_PARTS
 from aggregation_lab.files import file_digest
+from aggregation_lab.tasks import TaskType
 
 _UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f\x7f]')
 _LONGEST = 120  # bytes of a name, so that an ending and a digest have room
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
-_TAKEN = frozenset({CSV_FOLDER, "train", *OTHER_PARTS, "classification", "segmentation", "detection", "regression"})
+_TAKEN = frozenset({CSV_FOLDER, "train", *OTHER_PARTS, *(task_type.name for task_type in TaskType)})
 
 
 def safe_part(text: str) -> str:

@@ -1,7 +1,7 @@
 """Options of an import, the same for all formats; each format says which of them it takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,14 +57,9 @@ class ImportOptions:
     def shown(self) -> dict[str, Any]:
         """Those that differ from their defaults, as a receipt keeps them."""
         texts: dict[str, Any] = {}
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if each.name in ("subject", "key") or not value or value == each.default:
-                if each.name == "crop" and not value:
-                    texts["crop"] = False
-                elif each.name == "channel" and value == 0:
-                    texts["channel"] = 0
-                continue
-            plain = value if isinstance(value, int | tuple | dict) else str(value)
-            texts["subject" if each.name == "subject_text" else each.name] = plain
+        for name, default in vars(ImportOptions()).items():
+            value = getattr(self, name)
+            if value != default and name not in ("subject", "key"):
+                plain = value if isinstance(value, int | tuple | dict) else str(value)
+                texts["subject" if name == "subject_text" else name] = plain
         return texts

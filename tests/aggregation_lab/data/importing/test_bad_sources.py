@@ -13,6 +13,7 @@ import pytest
 
 from aggregation_lab.data.importing.formats import FORMATS
 from aggregation_lab.data.importing.receipt import read_receipts
+from aggregation_lab.data.subjects import regular_expressions
 from tests.aggregation_lab.data.importing import sources
 from tests.aggregation_lab.data.importing.kit import imported, refused
 from tests.aggregation_lab.data.importing.sources import CASES, save, write
@@ -68,7 +69,8 @@ OPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_options_that_cannot_be_meant(capsys, tmp_path, name):
+def test_options_that_cannot_be_meant(capsys, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(regular_expressions, "SECONDS", 0.1)
     (form, *options), message = OPTIONS[name]
     sources.folder(tmp_path / "s")
     if name == "endless":
