@@ -11,19 +11,23 @@ from typing import Any, Final
 
 import pandas as pd
 
+from analysis.frames.arms import ARMS
 from analysis.frames.gains import GAINS
 from analysis.frames.questions import QUESTIONS
 from analysis.frames.study import STUDY
 
-FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **STUDY}
+FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **ARMS, **STUDY}
 """Columns of every frame in their order, and what each means."""
 
 LABELS: Final = ("contrast", "joint", "base", "fraction")
 """Columns that name the contrast of a row, see `analysis.gains.Contrast.at`."""
 
+_MEANS = frozenset({"gain", "low", "high", "p", "gaining", "median", "low_new", "high_new", "p_new", "sd_tasks"})
+
 OPTIONAL: Final[dict[str, frozenset[str]]] = {
     "across": frozenset({"sd_group", "sd_task"}),
-    "pooled": frozenset({"gain", "low", "high", "p", "gaining", "median", "low_new", "high_new", "p_new", "sd_tasks"}),
+    "pooled": _MEANS,
+    "arm_means": _MEANS,
     "stability": frozenset({"harmed", "base_improving"}),
     "power": frozenset(
         {"sd_seed", "se_cases", "detectable", "seeds_to_detect", "seeds_to_exclude", "hours_per_seed", "hours"}
