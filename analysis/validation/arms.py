@@ -11,12 +11,14 @@ import numpy as np
 
 from analysis.arms.capacity import PARAMETERS, trends
 from analysis.arms.cells import Cell
-from analysis.arms.comparisons import EFFECT, ArmContrast, changes, effects, gains_within
+from analysis.arms.comparisons import EFFECT, ArmContrast, Arms, changes, effects, gains_within
 from analysis.gains import PairedGain
-from analysis.questions.families import family, testable
+from analysis.questions.families import family, moderated, testable
 from analysis.questions.means import poolable, tasks_of_this_kind, these_tasks
 from analysis.questions.scale_within_tasks import pooled_line
 from analysis.statistics.verdicts import LARGER, NO_CHANGE, SMALLER, judge_changes
+from analysis.validation.fold_learner import train_folds
+from analysis.validation.folds import STUDY
 from analysis.validation.scenario import DRAWS, MARGIN, Scenario, share
 from analysis.validation.simulate import Simulated
 from analysis.validation.simulate_arms import ArmDesign, ArmStudy, simulate_arms
@@ -74,6 +76,23 @@ def _effect_coverage(study: ArmStudy, moved: dict[tuple[ArmContrast, float], lis
                 inside.append(low <= study.gain(pair.task, *sides) <= high)
     assert all(about.kind == EFFECT for about, _ in moved)
     return share(np.array(inside))
+
+
+def count_learner(simulated: Simulated, seed: int) -> dict[str, float]:
+    """Coverage of the difference of gains between two capacities of a real learner, with rotating folds."""
+    capacities = simulated.design.capacities
+    arms = Arms(dict.fromkeys(capacities, ("TS", "AU")))
+    (pairs,) = changes(gains_within(simulated.scores(DRAWS, seed), arms, [1.0]), arms).values()
+    gains = simulated.truth.pivot(index="task", columns="arm", values="gain")
+    true = (gains[arms.others[0]] - gains[arms.first]).loc[[pair.task for pair in pairs]].to_numpy()
+    limits = np.array([own.interval() for own in moderated(pairs)])
+    _, low, high, _ = these_tasks(pairs)
+    return {
+        "coverage_change": share((limits[:, 0] <= true) & (true <= limits[:, 1])),
+        "coverage_these": float(low <= true.mean() <= high),
+        "half_width": float(np.median(np.diff(limits)[:, 0])) / 2,
+        "true_change": float(true.mean()),
+    }
 
 
 def count_capacity(simulated: Simulated, seed: int) -> dict[str, float]:
@@ -145,7 +164,17 @@ def scenarios() -> list[Scenario]:
         "capacity: joint seeds, shared test sets": slope.with_(joint_seed_sd=0.01, shared_cases=0.8),
         "capacity: a tenth of runs missing": slope.with_(missing=0.1, seeds=4),
     }
+    folds = STUDY.with_(capacities={"narrow": 8, "wide": 48})
+    few = folds.with_(folds=3, seeds=3, subjects=90)
+    learner = {"coverage_change": (0.93, 0.98), "coverage_these": (0.92, 0.99)}
+    learners = {
+        "arms: a real learner, five folds": folds,
+        "arms: a real learner, three folds": few,
+        "arms: a real learner, five folds of 6 subjects, AUC": folds.with_(subjects=30, cases_per_subject=3, auc=True),
+        "arms: a real learner, one of five replicates missing": folds.with_(missing=1.0),
+    }
     return [
+        *(Scenario(name, design, count_learner, learner, train_folds) for name, design in learners.items()),
         *(Scenario(name, design, count_arms, typical, simulate_arms) for name, design in designs.items()),
         *(Scenario(name, design, count_capacity, slopes, simulate_arms) for name, design in capacity.items()),
     ]
