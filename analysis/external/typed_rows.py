@@ -131,7 +131,8 @@ def _check_ranges(rows: pd.DataFrame, sheet: Sheet) -> None:
 
 
 def _check_repeats(rows: pd.DataFrame, sheet: Sheet) -> None:
-    key = [*KEY, *(name for name in ("case", "split") if name in rows)]
+    unsaid = {"arm"} if rows["arm"].nunique() == 1 else set()
+    key = [*(name for name in KEY if name not in unsaid), *(name for name in ("case", "split") if name in rows)]
     repeated = rows.duplicated(key)
 
     def reason(row: int) -> str:

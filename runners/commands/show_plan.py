@@ -38,7 +38,7 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
         f"{name} {_between(duration(least[name] / sharing), duration(seconds / sharing))}" for name, seconds in by_model
     )
     several = len(study.variants) > 1
-    by = "arm and aggregation" if several else "aggregation"
+    by, sharers = ("arm and aggregation", "arms or aggregations") if several else ("aggregation", "aggregations")
     say(console, f"time of one {'core' if device == 'cpu' else 'GPU'} by {by}: {hours}")
     todo = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
     images, shared = sum(run.images for run in todo), sum(len(run.labels) - 1 for run in chosen)
@@ -50,7 +50,7 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     cached = f"images {'cached' if is_cached else 'not cached yet'} at {sides}"
     say(
         console,
-        f"{len(chosen)} runs ({shared} units shared by two {'arms or ' if several else ''}aggregations are trained once), {len(todo)} to do: "
+        f"{len(chosen)} runs ({shared} units shared by two {sharers} are trained once), {len(todo)} to do: "
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )

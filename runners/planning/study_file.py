@@ -170,9 +170,7 @@ def _shown(value: Any) -> str:
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     """Names of the fields that the part of the study at `location` takes."""
     model: type[BaseModel] = Study
-    parts = [
-        part for index, part in enumerate(location) if location[:index] != ("arms",)
-    ]  # arms have names, not fields
+    parts = [part for index, part in enumerate(location) if location[:index] != ("arms",)]  # an arm has a name
     for part in parts:
         info = model.model_fields.get(str(part))
         if info is None:

@@ -28,8 +28,8 @@ def write_floor(
     caches: Mapping[int, "ImageCache"],
     progress: Callable[[str, int, int], None],
 ) -> None:
-    """Score the trivial predictors at every size of images, fraction and tested fold of which a table is absent, damaged
-    or of other data; `caches` are by size."""
+    """Score the trivial predictors at every size of images, fraction and tested fold of which a table is absent,
+    damaged or of other data; `caches` are by size."""
     from aggregation_lab.floor import floor_tables
 
     label = _label(dataset_digest(dataset), folds.digest)

@@ -25,7 +25,7 @@ class Identity:
 
     def write(self, file: Path) -> None:
         settings = self.study.model_dump(mode="json")
-        # Lists, because JSON objects are written with sorted keys and the order of aggregations and arms is the reader's.
+        # Lists, because JSON objects are written with sorted keys and the order of these is the reader's.
         for ordered in _ORDERED & settings.keys():
             settings[ordered] = [{name: entry} for name, entry in settings[ordered].items()]
         write_sealed(file, {"format": FORMAT, "study": settings, "dataset": self.dataset, "split": self.split})
@@ -59,6 +59,7 @@ def read_identity(file: Path) -> Identity | None:
     return Identity(study, *digests)
 
 
-def _with_arms_by_name(settings: dict[str, Any]) -> dict[str, Any]:
-    arms = settings.get("arms")
+def _with_arms_by_name(settings: Any) -> Any:
+    """The settings as a study file has them, which lists no arms."""
+    arms = settings.get("arms") if isinstance(settings, dict) else None
     return {**settings, "arms": {name: arm for entry in arms for name, arm in entry.items()}} if arms else settings
