@@ -31,6 +31,7 @@ def floor_tables(
         rows = case_rows(task, test, np.repeat(prediction[None], len(test), axis=0), dataset.root)
         labels: dict[str, Any] = {
             "run": FLOOR,
+            "arm": results.ONLY_ARM,
             "aggregation": FLOOR,
             "unit": task.name,
             "task": task.name,

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,31 @@ class Manifest:
     def fold(self, seed: int) -> int | None:
         """The fold that a seed tests; None with one split."""
         return fold_of(seed, self.folds) if self.folds > 1 else None
+
+    @property
+    def arms(self) -> dict[str, Mapping[str, Any]]:
+        """Settings of every arm by name, in the order of the study; empty where the study has one arm alone."""
+        return {arm["name"]: arm for arm in self.settings.get("arms", ())}
+
+    @property
+    def base_arm(self) -> str | None:
+        """The arm that a report is of where no other is asked for; None where the study has one arm alone."""
+        return self.settings.get("base_arm")
+
+    @property
+    def reference(self) -> str | None:
+        """The arm of the plain network that stands beside TS; None without one."""
+        return self.settings.get("reference")
+
+    @property
+    def base_aggregation(self) -> str | None:
+        """The aggregation that gains are over, where the study names one."""
+        return self.settings.get("compare", {}).get("base", {}).get("aggregation")
+
+    def of_arm(self, name: str) -> "Manifest":
+        """The same with model and training of an arm, where they are known."""
+        own = {part: value for part, value in self.arms.get(name, {}).items() if part in ("model", "training")}
+        return replace(self, settings={**self.settings, **own})
 
     def margin(self, task: str) -> float:
         return self.margins.get(task, DEFAULT_MARGIN)

@@ -20,7 +20,13 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import read_bytes, write_atomic
 from aggregation_lab.storage.sealed_parquet import parsed, sealed
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
+
+ONLY_ARM = "main"
+"""The arm of a study that names none."""
+
+_WITHOUT_ARMS = "1"
+"""The schema before there were arms: its tables lack that column, and are read as those of one arm."""
 
 SEEDLESS = -1
 """`seed` of rows that no training produced: those of the aggregation `floor`."""
@@ -62,6 +68,7 @@ TEXT, INT, FLOAT, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 _RUN = (
     Column("run", TEXT, "identity of the run: hash of everything that defines its result"),
+    Column("arm", TEXT, "variant of model and training, as the study names it; main where it names none"),
     Column("aggregation", TEXT, "TS, CG, AU, floor, or a partition of the user's"),
     Column("unit", TEXT, "unit of the aggregation the run trained"),
 )
@@ -89,7 +96,7 @@ SCORES = Table(
         Column("n_cases", INT, "cases the score was computed from"),
         Column("n_undefined", INT, "terms left out because undefined: classes absent from the split"),
     ),
-    key=("aggregation", "task", "fraction", "seed", "split", "metric"),
+    key=("arm", "aggregation", "task", "fraction", "seed", "split", "metric"),
 )
 
 CASES = Table(
@@ -105,7 +112,7 @@ CASES = Table(
         Column("index", INT, "class or point the quantity belongs to; 0 where there is one"),
         Column("value", FLOAT, "the quantity"),
     ),
-    key=("aggregation", "task", "fraction", "seed", "split", "case", "quantity", "index"),
+    key=("arm", "aggregation", "task", "fraction", "seed", "split", "case", "quantity", "index"),
 )
 
 RUNS = Table(
@@ -129,7 +136,7 @@ RUNS = Table(
         Column("started", TEXT, "start in UTC, ISO 8601"),
         Column("resumes", INT, "times the run was continued from a checkpoint"),
     ),
-    key=("run", "aggregation"),
+    key=("run", "arm", "aggregation"),
 )
 
 CURVES = Table(
@@ -144,7 +151,7 @@ CURVES = Table(
         Column("score", FLOAT, "unit-free score on the validation cases", nullable=True),
         Column("still_improving", FLAG, "the task's score was still rising at the end of the run"),
     ),
-    key=("aggregation", "task", "fraction", "seed", "step"),
+    key=("arm", "aggregation", "task", "fraction", "seed", "step"),
 )
 
 ROUTING = Table(
@@ -157,13 +164,13 @@ ROUTING = Table(
         Column("expert", INT, "expert, counted from 0"),
         Column("share", FLOAT, "mean gate weight over all tokens of the task's test cases"),
     ),
-    key=("aggregation", "task", "fraction", "seed", "block", "expert"),
+    key=("arm", "aggregation", "task", "fraction", "seed", "block", "expert"),
 )
 
 TABLES = {table.name: table for table in (SCORES, CASES, RUNS, CURVES, ROUTING)}
 
-STUDY_LABELS = ("aggregation", "unit", "group")
-"""Columns that a study adds: a run knows neither its aggregations nor the study's clinical groups."""
+STUDY_LABELS = ("arm", "aggregation", "unit", "group")
+"""Columns that a study adds: a run knows neither its arms and aggregations nor the study's clinical groups."""
 
 RUN_TABLES = {name: table.without(*STUDY_LABELS) for name, table in TABLES.items()}
 """The tables as a run writes them into its folder."""
@@ -230,8 +237,8 @@ def write_table(frame: pd.DataFrame, table: Table, path: Path, label: str = "") 
 def read_table(path: Path, table: Table, label: str | None = None) -> pd.DataFrame:
     """Read and validate one Parquet table; with `label`, only what `write_table` has written with it.
 
-    Raises `ResultsError` where the file is missing, unreadable, of another table or of another schema version, or where
-    its content is not what was written.
+    A table of the schema 1 gets the column `arm`. Raises `ResultsError` where the file is missing, unreadable, of
+    another table or of another schema version, or where its content is not what was written.
     """
     try:
         content = read_bytes(path)
@@ -246,12 +253,15 @@ def read_table(path: Path, table: Table, label: str | None = None) -> pd.DataFra
     metadata = {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
     if metadata.get("agglab_table", table.name) != table.name:
         raise ResultsError(f"{path}: holds the table {metadata['agglab_table']}, not {table.name}")
-    if metadata.get("agglab_schema", SCHEMA_VERSION) != SCHEMA_VERSION:
+    version = metadata.get("agglab_schema", SCHEMA_VERSION)
+    if version not in (SCHEMA_VERSION, _WITHOUT_ARMS):
         raise ResultsError(
-            f"{path}: has schema {metadata['agglab_schema']}, this version reads {SCHEMA_VERSION}; "
+            f"{path}: has schema {version}, this version reads {_WITHOUT_ARMS} and {SCHEMA_VERSION}; "
             "collect the study again"
         )
     frame = arrow.to_pandas()
+    if version == _WITHOUT_ARMS and "arm" in table.schema.names and "arm" not in frame:
+        frame.insert(min(table.schema.names.index("arm"), frame.shape[1]), "arm", ONLY_ARM)
     validate(frame, table, str(path))
     return frame
 

@@ -56,7 +56,11 @@ class Context:
 
 
 def prepare(study: StudyTables, settings: Settings) -> Context:
-    """Resample the test subjects and pair the seeds. Raises `ResultsError` where there is nothing to compare."""
+    """Resample the test subjects and pair the seeds of one arm; the tables of all are `study.every_arm`.
+
+    Raises `ResultsError` where there is nothing to compare.
+    """
+    study = study.of_arm()
     check_two(study)
     resampled = resample(study, settings.draws, settings.seed)
     scores = task_scores(study, resampled)

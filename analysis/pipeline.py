@@ -123,7 +123,8 @@ STEPS = (
 def analyse(
     study: StudyTables, settings: Settings | None = None, progress: Callable[[str], object] = lambda step: None
 ) -> Analysis:
-    """Compute every frame. The same study and settings give the same frames to the last bit.
+    """Compute every frame, of one arm: the study's base where it has several and none is chosen (`study.of_arm`). The
+    same study and settings give the same frames to the last bit.
 
     Raises `ResultsError` where fewer than two aggregations have scores, or the tables contradict each other.
     """
@@ -134,6 +135,7 @@ def analyse(
         for step in steps:
             context.frames.update(zip(step.frames, step.make(context), strict=True))
     fitting = context.rule.notes if context.rule else ()
+    study = context.study
     warnings = (*study.notes, *caveats(study, context.frames), *_bounds(context), *fitting)
     return Analysis(study, context.settings, context.frames, warnings, context.rule)
 

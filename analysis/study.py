@@ -1,7 +1,7 @@
 """The score tables of one study, read, checked and counted: what every analysis starts from."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.manifest import Manifest, read_manifest
 from aggregation_lab.tasks import METRICS, find_type
+from aggregation_lab.text import printable
 from analysis.frames import frame
 from analysis.gains import TaskScores
 from analysis.statistics.replicates import FoldsTested
@@ -36,6 +37,10 @@ class StudyTables:
     notes: tuple[str, ...] = ()
     baseline: str | None = None
     """The aggregation that gains are over; TS where not given."""
+    arm: str | None = None
+    """The arm that the rows are of; None where they are of every arm of the study."""
+    every_arm: "StudyTables | None" = None
+    """The tables of every arm, where these are of one of several: what a question across arms starts from."""
 
     @property
     def aggregations(self) -> list[str]:
@@ -51,6 +56,45 @@ class StudyTables:
     def full(self) -> float:
         """The largest share of the training components that has scores."""
         return max(self.fractions)
+
+    @property
+    def arms(self) -> list[str]:
+        """Every arm of the study in its order, those that only the tables know last by name."""
+        scores = (self.every_arm or self).scores
+        found = set(scores["arm"]) if "arm" in scores else {results.ONLY_ARM}
+        return [*(name for name in self.manifest.arms if name in found), *sorted(found - self.manifest.arms.keys())]
+
+    @property
+    def base_arm(self) -> str:
+        """The arm that an analysis is of where no other is asked for."""
+        base = self.manifest.base_arm
+        return base if base in self.arms else self.arms[0]
+
+    def of_arm(self, name: str | None = None) -> "StudyTables":
+        """The tables of one arm, `base_arm` where none is named, with the settings of its model and training.
+
+        Raises `ResultsError` where there is no such arm.
+        """
+        whole = self.every_arm or self
+        name = name or self.arm or whole.base_arm
+        if name not in whole.arms:
+            raise ResultsError(f"{whole.manifest.study}: has no arm {printable(name)}; it has {', '.join(whole.arms)}")
+        if self.arm == name or len(whole.arms) == 1:
+            return self
+        others = int((whole.scores["arm"] != name).sum())
+        left_out = {"table": "scores", "rows": others, "reason": f"rows of other arms: the analysis is of {name}"}
+        return replace(
+            whole,
+            manifest=whole.manifest.of_arm(name),
+            scores=whole.scores[whole.scores["arm"] == name].reset_index(drop=True),
+            cases=_rows_of(whole.cases, name),
+            runs=_rows_of(whole.runs, name),
+            curves=_rows_of(whole.curves, name),
+            routing=_rows_of(whole.routing, name),
+            excluded=frame("excluded", [*whole.excluded.to_dict("records"), left_out]),
+            arm=name,
+            every_arm=whole,
+        )
 
     def improving(self) -> pd.DataFrame:
         """Columns aggregation, task, fraction, improving: still rising on validation at the end in at least one seed.
@@ -71,7 +115,7 @@ def aggregation_order(names: Collection[str], baseline: str | None = None) -> li
 
 
 def load_study(folder: Path | str) -> StudyTables:
-    """Read the tables of an output folder.
+    """Read the tables of an output folder, every arm of it.
 
     Raises `ResultsError` naming the file that is missing, damaged or of another schema version.
     """
@@ -82,15 +126,21 @@ def load_study(folder: Path | str) -> StudyTables:
         {"table": name, "rows": int((rows["split"] == "val").sum()), "reason": "validation rows: gains are on test"}
         for name, rows in (("scores", scores), ("cases", cases))
     ]
+    manifest = read_manifest(folder)
     return StudyTables(
-        manifest=read_manifest(folder),
+        manifest=manifest,
         scores=_test_rows(scores),
         cases=_test_rows(cases),
         runs=tables["runs"],
         curves=tables["curves"],
         routing=tables["routing"],
         excluded=frame("excluded", [row for row in left_out if row["rows"]]),
+        baseline=manifest.base_aggregation,
     )
+
+
+def _rows_of(rows: pd.DataFrame | None, arm: str) -> pd.DataFrame | None:
+    return None if rows is None else rows[rows["arm"] == arm].reset_index(drop=True)
 
 
 def _test_rows(rows: pd.DataFrame) -> pd.DataFrame:

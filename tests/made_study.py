@@ -48,7 +48,7 @@ def made_up(out: Path, study: Study, run: PlannedRun) -> dict[str, pd.DataFrame]
     identity = {"run": run.id, "fraction": run.spec.fraction, "seed": run.spec.seed}
     frames = {}
     for name in ("scores", "cases"):
-        file = floor_file(StudyFolder(out), study, run.spec.fraction, name, run.fold)
+        file = floor_file(StudyFolder(out), run.spec.training.image_size, run.spec.fraction, name, run.fold)
         floor = results.read_table(file, results.TABLES[name])
         rows = floor[floor["task"].isin(names)].assign(**identity)
         frames[name] = rows[[column.name for column in results.RUN_TABLES[name].columns]]

@@ -7,7 +7,7 @@ import yaml
 from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import Task, TaskType
-from runners.planning.plan import PlannedRun
+from runners.planning.plan import Label, PlannedRun
 
 STUDY = {
     "name": "tiny",
@@ -32,4 +32,4 @@ def planned(name: str, *, seed: int = 0, steps: int = 5, fraction: float = 1.0, 
     task = Task(name, TaskType.CLASSIFICATION, 2, name)
     config = TrainingConfig.model_validate({"min_steps": steps, **training})
     spec = RunSpec((task,), fraction, seed, ModelConfig(), config, "data")
-    return PlannedRun(spec, (("TS", name),), 10, steps, 10 * steps, float(steps))
+    return PlannedRun(spec, (Label("TS", name),), 10, steps, 10 * steps, float(steps))

@@ -9,7 +9,7 @@ from aggregation_lab.naming import closest, squashed
 from analysis.external.sheet import Sheet, shown
 
 NEEDED = ("task", "aggregation", "seed", "value")
-OPTIONAL = ("metric", "direction", "fraction", "n_train", "type", "group", "case", "subject", "split")
+OPTIONAL = ("metric", "direction", "fraction", "n_train", "type", "group", "case", "subject", "split", "arm")
 _UNUSED = re.compile(r"run|unit|ncases|nundefined|unnamed\d*")
 """Other columns of a study's own table, and a table's index, squashed: an analysis does not need them."""
 
@@ -45,6 +45,8 @@ def named_columns(sheet: Sheet, mapped: Mapping[str, str]) -> pd.DataFrame:
             both = f"columns {indices[name] + 1} and {index + 1} are both called {name}"
             raise sheet.fail(f"{both}; keep one, or rename the other")
         indices[name] = index
+    if "aggregation" not in indices:
+        indices.pop("arm", None)  # what many call the aggregation, and no more than a guess
     free = [header for index, header in enumerate(sheet.header) if index not in indices.values() and header]
     missing = [name for name in NEEDED if name not in indices]
     if missing:

@@ -1,8 +1,9 @@
 """Bring your own: the score table of any trainer as a study.
 
 Needed: task, aggregation, seed, value. Used if there: metric, direction, fraction, n_train, type, group, case,
-subject, split. With a column `case` each row is one test case's score and a task's score is their mean, so the metric
-must be one that averages over cases (Dice, IoU, point error; not AUC, F1 or MCC). Without, each row is a task's score.
+subject, split, arm. With a column `case` each row is one test case's score and a task's score is their mean, so the
+metric must be one that averages over cases (Dice, IoU, point error; not AUC, F1 or MCC). Without, each row is a task's
+score.
 How a file is read stands in `score_file`, `columns`, `names` and `values`: what can mean one thing only is read, and
 reported in the notes.
 """
@@ -128,7 +129,7 @@ def _cases(rows: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     # as in _with_unit_free: a unit-free score is oriented
     turned = rows["unit_free"] & (rows["direction"] == "lower")
     values = (1 - rows["value"]).where(turned, rows["value"])
-    labels = rows[["aggregation", "task", "type", "group", "fraction", "seed", "case", "subject"]]
+    labels = rows[["arm", "aggregation", "task", "type", "group", "fraction", "seed", "case", "subject"]]
     cases = labels.assign(run="", unit="", split="test", quantity=VALUE, index=0, value=values)
     return cases[[column.name for column in CASES.columns]]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from aggregation_lab.results import SEEDLESS
+from aggregation_lab.results import ONLY_ARM, SEEDLESS
 from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS, TaskType
 from aggregation_lab.text import printable
 from analysis.external.names import clean_names, directions, metric_names, task_types
@@ -17,7 +17,7 @@ from analysis.statistics.weighted_metrics import VALUE
 UNKNOWN = "unknown"
 """Type and group of tasks of which none is given."""
 
-KEY = ["task", "aggregation", "fraction", "seed", "metric"]
+KEY = ["task", "arm", "aggregation", "fraction", "seed", "metric"]
 """Columns that tell one score of a task from another."""
 
 _SHARES = frozenset({"score", "DSC", "IoU", "AUC", "accuracy", "F1_macro", "F1_weighted", "MCC"})
@@ -27,9 +27,10 @@ _UNIT_FREE = ("score", "F1_macro", "F1_weighted", "accuracy", "MRE_relative")
 def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     """The rows with every optional column filled; how they were read is noted. Raises `ResultsError`."""
     rows = pd.DataFrame(index=cells.index)
-    for name in ("task", "aggregation", "type", "group", "metric", "direction", "split"):
+    for name in ("task", "aggregation", "type", "group", "metric", "direction", "split", "arm"):
         if name in cells:
             rows[name] = clean_names(cells[name], sheet)
+    rows["arm"] = rows["arm"].replace("", ONLY_ARM) if "arm" in rows else ONLY_ARM
     for name in ("task", "aggregation"):
         sheet.check_filled(rows[name] == "", name)
     if "case" in cells and (cells["case"].str.strip() != "").any():
@@ -130,7 +131,8 @@ def _check_ranges(rows: pd.DataFrame, sheet: Sheet) -> None:
 
 
 def _check_repeats(rows: pd.DataFrame, sheet: Sheet) -> None:
-    key = [*KEY, *(name for name in ("case", "split") if name in rows)]
+    unsaid = {"arm"} if rows["arm"].nunique() == 1 else set()
+    key = [*(name for name in KEY if name not in unsaid), *(name for name in ("case", "split") if name in rows)]
     repeated = rows.duplicated(key)
 
     def reason(row: int) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.manifest import Manifest
+from aggregation_lab.results import ONLY_ARM
 from aggregation_lab.tasks import TaskType
 from analysis.gains import TaskScores
 from analysis.statistics.resampling import ARM, CaseArrays, draw_weights
@@ -61,6 +62,7 @@ class Simulated:
             for arm, ((name, fraction, seed), run, value) in enumerate(zip(*columns, strict=True)):
                 common = {
                     "run": run,
+                    "arm": ONLY_ARM,
                     "aggregation": name,
                     "unit": "all",
                     "task": cases.task,

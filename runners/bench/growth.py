@@ -135,7 +135,7 @@ def make_up(file: Path, out: Path) -> list[PlannedRun]:
     runs = prepare(study, file, folder, lambda what, done, total: None).runs
     folders = folder.runs.folders(runs)
     floors = {
-        name: results.read_table(floor_file(folder, study, 1.0, name), results.TABLES[name])
+        name: results.read_table(floor_file(folder, study.training.image_size, 1.0, name), results.TABLES[name])
         for name in ("scores", "cases")
     }
     of_unit: dict[RunKey, dict[str, pa.Table]] = {}

@@ -54,7 +54,11 @@ ReportOption = Annotated[
     Path | None, typer.Option("--to", parser=as_path, metavar="PATH", help="Folder of the report.")
 ]
 BaselineOption = Annotated[
-    str | None, typer.Option("--baseline", metavar="ARM", help="The arm that gains are over; TS where not given.")
+    str | None,
+    typer.Option("--baseline", metavar="AGGREGATION", help="What gains are over; TS where not given."),
+]
+ArmOption = Annotated[
+    str | None, typer.Option("--arm", metavar="NAME", help="The arm of the study; its base where not given.")
 ]
 MapOption = Annotated[
     list[str] | None,

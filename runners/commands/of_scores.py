@@ -7,6 +7,7 @@ import typer
 
 from aggregation_lab.errors import StudyError
 from runners.commands.arguments import (
+    ArmOption,
     BaselineOption,
     CorrectionOption,
     DrawsOption,
@@ -26,6 +27,7 @@ def report(
     out: OutArgument,
     to: ReportOption = None,
     baseline: BaselineOption = None,
+    arm: ArmOption = None,
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
     draws: DrawsOption = 2000,
@@ -34,7 +36,7 @@ def report(
     from runners.commands import report_commands
 
     folder = to or out / "report"
-    how, settings = report_commands.reading(baseline, ()), analysis_settings(scale, correction, draws)
+    how, settings = report_commands.reading(baseline, (), arm), analysis_settings(scale, correction, draws)
     raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen()))
 
 
@@ -42,6 +44,7 @@ def analyze(
     scores: SourceArgument,
     to: ReportOption = None,
     baseline: BaselineOption = None,
+    arm: ArmOption = None,
     mapped: MapOption = None,
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
@@ -51,7 +54,7 @@ def analyze(
     from runners.commands import report_commands
 
     folder = to or Path(f"{Path(scores).stem}_report")
-    how, settings = report_commands.reading(baseline, mapped or ()), analysis_settings(scale, correction, draws)
+    how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings(scale, correction, draws)
     raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen()))
 
 
@@ -61,26 +64,28 @@ def recommend(
     task_type: Annotated[str, typer.Option("--type", help="segmentation, classification, detection or regression.")],
     group: Annotated[str | None, typer.Option("--group", help="Clinical group; a new one where not given.")] = None,
     baseline: BaselineOption = None,
+    arm: ArmOption = None,
     mapped: MapOption = None,
     draws: DrawsOption = 500,
 ) -> None:
     """Which aggregation for a new task, by the gains in these scores; it may abstain."""
     from runners.commands import report_commands
 
-    how, settings = report_commands.reading(baseline, mapped or ()), analysis_settings("absolute", "BH", draws)
+    how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_recommendation(source, n_train, task_type, group, how, settings, screen()))
 
 
 def power(
     source: SourceArgument,
     baseline: BaselineOption = None,
+    arm: ArmOption = None,
     mapped: MapOption = None,
     draws: DrawsOption = 2000,
 ) -> None:
     """What the seeds of a study can show, and how many the margins need."""
     from runners.commands import report_commands
 
-    how, settings = report_commands.reading(baseline, mapped or ()), analysis_settings("absolute", "BH", draws)
+    how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_power(source, how, settings, screen()))
 
 

@@ -33,14 +33,16 @@ SHIPPED = {"paper": PAPER}
 
 @dataclass(frozen=True)
 class Reading:
-    """How a score table of others is read: the arm that gains are over, and columns by this project's names."""
+    """How score tables are read: the aggregation that gains are over, columns by this project's names, and the arm that
+    is analysed."""
 
     baseline: str | None = None
     mapped: Mapping[str, str] = field(default_factory=dict)
+    arm: str | None = None
 
 
-def reading(baseline: str | None, mapped: Sequence[str]) -> Reading:
-    """From `--baseline` and `--map` as they were typed. Raises `StudyError` where one is invalid."""
+def reading(baseline: str | None, mapped: Sequence[str], arm: str | None = None) -> Reading:
+    """From `--baseline`, `--map` and `--arm` as they were typed. Raises `StudyError` where one is invalid."""
     columns = {}
     for pair in mapped:
         name, equals, theirs = pair.partition("=")
@@ -48,7 +50,7 @@ def reading(baseline: str | None, mapped: Sequence[str]) -> Reading:
             known = ", ".join((*NEEDED, *OPTIONAL))
             raise StudyError(f"--map {printable(pair)}: write COLUMN=NAME, NAME as in the file, COLUMN one of {known}")
         columns[name.strip()] = theirs
-    return Reading(baseline, columns)
+    return Reading(baseline, columns, arm)
 
 
 def open_scores(source: str, how: Reading) -> StudyTables:
@@ -61,8 +63,15 @@ def open_scores(source: str, how: Reading) -> StudyTables:
         folder = StudyFolder(path)
         if folder.plan_file.is_file():
             collect(folder, folder.read_plan())
-        return rebased(load_study(path), how)
-    return read_scores(path if path.exists() else SHIPPED.get(source, path), how.baseline, how.mapped)
+        return rebased(of_arm(load_study(path), how), how)
+    return of_arm(read_scores(path if path.exists() else SHIPPED.get(source, path), how.baseline, how.mapped), how)
+
+
+def of_arm(study: StudyTables, how: Reading) -> StudyTables:
+    """The tables of the arm that is asked for. Raises `StudyError` where the study has none of that name."""
+    if how.arm is not None and how.arm not in study.arms:
+        raise StudyError(f"--arm {printable(how.arm)}: the study has {', '.join(study.arms)}")
+    return study.of_arm(how.arm)
 
 
 def rebased(study: StudyTables, how: Reading) -> StudyTables:
@@ -72,7 +81,7 @@ def rebased(study: StudyTables, how: Reading) -> StudyTables:
     if how.baseline is not None and how.baseline not in study.aggregations:
         known = ", ".join(study.aggregations)
         raise StudyError(f"--baseline {printable(how.baseline)}: the study has {known}")
-    return replace(study, baseline=how.baseline)
+    return study if how.baseline is None else replace(study, baseline=how.baseline)
 
 
 def analysed(source: str, how: Reading, settings: Settings, console: Console) -> Analysis:

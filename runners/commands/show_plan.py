@@ -30,26 +30,27 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     estimate, basis = _estimate(folder.runs, plan.runs, device, jobs)
     for run in chosen:
         say(console, _run_line(run, states[run.id], estimate))
-    _print_lifted(study, chosen, console)
-    _print_open(study, console)
+    _print_lifted(chosen, console)
+    _print_open(chosen, console)
     sharing = 1 if device == "cpu" else jobs / len(set(slots))
-    by_aggregation = estimate.by_aggregation(chosen).items()
-    least = estimate.by_aggregation(chosen, estimate.least)
+    by_model, least = estimate.by_model(chosen).items(), estimate.by_model(chosen, estimate.least)
     hours = ", ".join(
-        f"{name} {_between(duration(least[name] / sharing), duration(seconds / sharing))}"
-        for name, seconds in by_aggregation
+        f"{name} {_between(duration(least[name] / sharing), duration(seconds / sharing))}" for name, seconds in by_model
     )
-    say(console, f"time of one {'core' if device == 'cpu' else 'GPU'} by aggregation: {hours}")
+    several = len(study.variants) > 1
+    by, sharers = ("arm and aggregation", "arms or aggregations") if several else ("aggregation", "aggregations")
+    say(console, f"time of one {'core' if device == 'cpu' else 'GPU'} by {by}: {hours}")
     todo = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
     images, shared = sum(run.images for run in todo), sum(len(run.labels) - 1 for run in chosen)
     fewest = round(sum(run.least * run.images for run in todo))
     fast, slow = (cost.makespan(map(each, todo), jobs) for each in (estimate.least, estimate.cost))
-    side = study.training.image_size
-    is_cached = all(any(folder.cache.glob(f"{kind}-{side}-*.npy")) for kind in ("images", "masks"))
-    cached = f"images {'cached' if is_cached else 'not cached yet'} at {side} px"
+    names = [f"{kind}-{side}-*.npy" for side in study.image_sizes for kind in ("images", "masks")]
+    is_cached = all(any(folder.cache.glob(name)) for name in names)
+    sides = " and ".join(f"{side} px" for side in study.image_sizes)
+    cached = f"images {'cached' if is_cached else 'not cached yet'} at {sides}"
     say(
         console,
-        f"{len(chosen)} runs ({shared} units shared by two aggregations are trained once), {len(todo)} to do: "
+        f"{len(chosen)} runs ({shared} units shared by two {sharers} are trained once), {len(todo)} to do: "
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
@@ -82,10 +83,10 @@ def _between(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _print_open(study: Study, console: Console) -> None:
-    """What the ranges of a study are that trains until its units have converged."""
-    training = study.training
-    if training.until == "converged":
+def _print_open(runs: Sequence[PlannedRun], console: Console) -> None:
+    """What the ranges of runs are that go on until they have converged."""
+    lengths = {(run.spec.training.passes, run.spec.training.cap): run.spec.training for run in runs if run.is_open}
+    for training in lengths.values():
         fewest = training.passes * (1 + 1 / COOLDOWN)
         say(
             console,
@@ -94,11 +95,12 @@ def _print_open(study: Study, console: Console) -> None:
         )
 
 
-def _print_lifted(study: Study, runs: Sequence[PlannedRun], console: Console) -> None:
+def _print_lifted(runs: Sequence[PlannedRun], console: Console) -> None:
     """Name the units that see their images more often than the others."""
-    units = {run.unit_title: run.lifted for run in runs}
-    lifted = [title for title, is_lifted in units.items() if is_lifted]
+    units = {run.unit_title: run for run in runs}
+    lifted = [title for title, run in units.items() if run.lifted]
     if lifted:
         named = ", ".join(lifted[:5]) + (f" and {len(lifted) - 5} more" if len(lifted) > 5 else "")
         gained = f"min_steps gives {len(lifted)} of {len(units)} units more passes than the study's"
-        say(console, f"{gained} {study.training.passes:g}: {named}")
+        passes = sorted({units[title].spec.training.passes for title in lifted})
+        say(console, f"{gained} {' or '.join(f'{number:g}' for number in passes)}: {named}")

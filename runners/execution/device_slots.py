@@ -28,7 +28,7 @@ def worker_devices(study: Study, device: str, options: GridOptions, console: Con
     """
     if options.engine is EngineName.DEBUG:
         return [options.device]
-    needed = cost.worker_bytes(study.model, study.training)
+    needed = max(cost.worker_bytes(arm.model, arm.training) for arm in study.variants.values())
     if device != "cpu":
         free = {options.device: 0.0} if options.device else _free_memory(device)
         names = list(free)

@@ -20,7 +20,7 @@ from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
-from runners.store.prepare import check_model, prepare
+from runners.store.prepare import check_models, prepare
 from runners.store.run_folder import State, Status, counted
 from runners.store.run_store import SET_ASIDE, RunStore
 from runners.store.study_folder import StudyFolder
@@ -134,7 +134,7 @@ def _open(
         states = folder.runs.statuses(plan.runs)
         taken = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
         if taken:
-            check_model(study, taken[0].spec.tasks[:1])
+            check_models(taken)
         states |= _make_ready(taken, states, folder.runs, options.rerun, console)
         taken = [run for run in taken if states[run.id].state is not State.RUNNING]
         elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]

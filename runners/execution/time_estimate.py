@@ -26,14 +26,14 @@ class TimeEstimate:
     def largest_first(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
         return sorted(runs, key=lambda run: -self.cost(run))
 
-    def by_aggregation(
+    def by_model(
         self, runs: Iterable[PlannedRun], cost: Callable[[PlannedRun], float] | None = None
     ) -> dict[str, float]:
-        """Seconds of one worker for each aggregation by `cost`; a run that two of them share counts for both."""
+        """Seconds of one worker for each aggregation of each arm by `cost`; a run that two share counts for both."""
         cost = cost or self.cost
         total: dict[str, float] = {}
         for run in runs:
-            for name in dict.fromkeys(aggregation for aggregation, _ in run.labels):
+            for name in dict.fromkeys(label.model for label in run.labels):
                 total[name] = total.get(name, 0.0) + cost(run)
         return total
 

@@ -107,7 +107,7 @@ class Worker:
                     RunSpec.from_json(run.spec.to_json()),
                     self._prepared.dataset,
                     self._prepared.split(run.fold),
-                    self._prepared.cache,
+                    self._prepared.cache_of(run.spec.training.image_size),
                     folder,
                     report=reporter,
                     threads=self.config.threads,

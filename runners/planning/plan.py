@@ -1,18 +1,21 @@
-"""From a study and its data to the runs it needs; equal units of two aggregations become one run."""
+"""From a study and its data to the runs it needs; what is equal in two aggregations or two arms becomes one run."""
 
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import permutations, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aggregation_lab.aggregation import Aggregation
 from aggregation_lab.errors import StudyError
 from aggregation_lab.run import RunSpec
 from aggregation_lab.text import printable
+from runners.planning.arms import Arm
 from runners.planning.cost import flops_per_image
 from runners.planning.study_schema import Study
 
@@ -26,16 +29,29 @@ MOST_RUNS = 50_000
 """Runs of one study; a grid of more could neither be listed nor be finished."""
 
 
+class Label(NamedTuple):
+    """What a run counts as: a unit of an aggregation, in an arm. `arm` is empty where the study has one arm alone."""
+
+    aggregation: str
+    unit: str
+    arm: str = ""
+
+    @property
+    def model(self) -> str:
+        """The aggregation with its arm, as in wide/TS; units of one are compared with those of another."""
+        return f"{self.arm}/{self.aggregation}" if self.arm else self.aggregation
+
+
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run and the units it counts as: `labels` holds (aggregation, unit).
+    """One run and the units it counts as.
 
     `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate: the most, where its
     training goes on until it has converged. `fold` is the one that it tests, None with one split.
     """
 
     spec: RunSpec
-    labels: tuple[tuple[str, str], ...]
+    labels: tuple[Label, ...]
     n_train: int
     steps: int
     images: int
@@ -48,12 +64,12 @@ class PlannedRun:
 
     @property
     def key(self) -> RunKey:
-        """What stays when the study's settings change: unit, fraction, seed."""
+        """What stays when the study's settings change: unit, fraction, seed. Arms differ in settings alone."""
         return tuple(task.name for task in self.spec.tasks), self.spec.fraction, self.spec.seed
 
     @property
     def unit_title(self) -> str:
-        units = " = ".join(f"{aggregation}/{unit}" for aggregation, unit in self.labels)
+        units = " = ".join(f"{label.model}/{label.unit}" for label in self.labels)
         return f"{units} f{self.spec.fraction:g}"
 
     @property
@@ -89,14 +105,17 @@ class PlannedRun:
 
     @property
     def folder_name(self) -> str:
-        slug = re.sub(r"[^A-Za-z0-9_]+", "_", self.labels[0][1])[:60]
+        slug = re.sub(r"[^A-Za-z0-9_]+", "_", self.labels[0].unit)[:60]
         return f"{slug}-f{self.spec.fraction:g}-s{self.spec.seed}-{self.id}"
 
     def matches(self, pattern: str) -> bool:
-        """Whether a shell pattern fits a label AGGREGATION/UNIT/fFRACTION/sSEED, or one of its parts, or the id."""
-        for aggregation, unit in self.labels:
-            parts = (aggregation, unit, f"f{self.spec.fraction:g}", f"s{self.spec.seed}")
-            names = (*parts, "/".join(parts[:2]), "/".join(parts), self.id)
+        """Whether a shell pattern fits a label AGGREGATION/UNIT/fFRACTION/sSEED, with or without its arm in front, or
+        one of its parts, or the id."""
+        for label in self.labels:
+            parts = (label.aggregation, label.unit, f"f{self.spec.fraction:g}", f"s{self.spec.seed}")
+            names = [*parts, "/".join(parts[:2]), "/".join(parts), self.id]
+            if label.arm:
+                names += [label.arm, label.model, *(f"{label.arm}/{name}" for name in names[4:6])]
             if any(name == pattern or fnmatchcase(name, pattern) for name in names):  # a name may hold `[`
                 return True
         return False
@@ -105,7 +124,7 @@ class PlannedRun:
         return {
             "id": self.id,
             "spec": self.spec.to_json(),
-            "labels": [list(label) for label in self.labels],
+            "labels": [[text for text in label if text] for label in self.labels],
             "n_train": self.n_train,
             "steps": self.steps,
             "images": self.images,
@@ -115,47 +134,88 @@ class PlannedRun:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "PlannedRun":
-        labels = tuple((aggregation, unit) for aggregation, unit in value["labels"])
+        labels = tuple(Label(*label) for label in value["labels"])
         spec = RunSpec.from_json(value["spec"])
         return cls(spec, labels, value["n_train"], value["steps"], value["images"], value["flops"], value.get("fold"))
 
 
 def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedRun]:
-    """Every run of the study, in the order of aggregations, fractions, seeds.
+    """Every run of the study, in the order of arms, aggregations, fractions, seeds.
 
-    Raises `StudyError` where aggregations do not fit the data's tasks, and `DataError` where a fraction leaves a task
-    without training cases.
+    Raises `StudyError` where aggregations do not fit the data's tasks, or an arm has no run that another has not, and
+    `DataError` where a fraction leaves a task without training cases.
     """
-    cases = case_digests(dataset)
-    tested = {seed: study.fold(seed) for seed in study.seeds}
-    by_fold = {fold: _Digests(cases, folds.split(fold)) for fold in set(tested.values())}
-    checkpoint = weights_digest(study.model.weights)
-    per_image = flops_per_image(study.model, study.training)
-    labels: dict[RunKey, list[tuple[str, str]]] = {}
-    aggregations = study.partitions(dataset.tasks)
-    planned = sum(len(aggregation.units) for aggregation in aggregations) * len(study.fractions) * len(study.seeds)
+    cases, arms, aggregations = case_digests(dataset), study.variants, study.partitions(dataset.tasks)
+    by_fold = {fold: _Digests(cases, folds.split(fold)) for fold in set(map(study.fold, study.seeds))}
+    units = sum(len(part.units) for arm in arms.values() for part in aggregations if arm.holds(part.name))
+    planned = units * len(study.fractions) * len(study.seeds)
     if planned > MOST_RUNS:
         advice = "take fewer aggregations, fractions or seeds"
         raise StudyError(f"fractions, seeds: make {planned} runs, {MOST_RUNS} are the most; {advice}")
+    of_arms = {}
+    for name, arm in arms.items():
+        label = name if len(arms) > 1 else ""
+        held = [aggregation for aggregation in aggregations if arm.holds(aggregation.name)]
+        of_arms[name] = _plan_arm(study, arm, label, held, dataset, by_fold)
+    _check_different(of_arms)
+    return _trained_once([run for runs in of_arms.values() for run in runs])
+
+
+def _plan_arm(
+    study: Study,
+    arm: Arm,
+    label: str,
+    aggregations: Sequence[Aggregation],
+    dataset: "Dataset",
+    by_fold: Mapping[int | None, "_Digests"],
+) -> list[PlannedRun]:
+    """The runs of one arm, a unit that two aggregations share once."""
+    checkpoint, per_image = weights_digest(arm.model.weights), flops_per_image(arm.model, arm.training)
+    labels: dict[RunKey, list[Label]] = {}
     for aggregation in aggregations:
         for unit in aggregation.units:
-            for fraction in study.fractions:
-                for seed in study.seeds:
-                    labels.setdefault((unit.tasks, fraction, seed), []).append((aggregation.name, unit.name))
+            for fraction, seed in product(study.fractions, study.seeds):
+                counted_as = Label(aggregation.name, unit.name, label)
+                labels.setdefault((unit.tasks, fraction, seed), []).append(counted_as)
     runs = []
-    for (names, fraction, seed), counted_as in labels.items():
-        digests = by_fold[tested[seed]]
-        counts = {name: digests.train_cases(name, fraction) for name in names}
-        weights = {task: weight for task, weight in study.training.loss_weights.items() if task in names}
-        training = study.training.model_copy(update={"loss_weights": weights})
+    for (names, fraction, seed), counted in labels.items():
+        fold = study.fold(seed)
+        counts = {name: by_fold[fold].train_cases(name, fraction) for name in names}
+        weights = {task: weight for task, weight in arm.training.loss_weights.items() if task in names}
+        training = arm.training.model_copy(update={"loss_weights": weights})
         tasks = tuple(dataset.tasks[name] for name in names)
-        data = digests.unit(names, fraction)
-        spec = RunSpec(tasks, fraction, seed, study.model, training, data, checkpoint)
-        _, steps = training.span(sum(counts.values()))
-        images = steps * training.batch_size
+        data = by_fold[fold].unit(names, fraction)
+        spec = RunSpec(tasks, fraction, seed, arm.model, training, data, checkpoint)
         n_train = sum(counts.values())
-        runs.append(PlannedRun(spec, tuple(counted_as), n_train, steps, images, images * per_image, tested[seed]))
+        _, steps = training.span(n_train)
+        images = steps * training.batch_size
+        runs.append(PlannedRun(spec, tuple(counted), n_train, steps, images, images * per_image, fold))
     return runs
+
+
+def _check_different(of_arms: Mapping[str, Sequence[PlannedRun]]) -> None:
+    """Raises `StudyError` where every run of an arm is that of another one, too."""
+    if len(of_arms) == 1:
+        return
+    trained = {
+        name: {(label.aggregation, label.unit, run.id) for run in runs for label in run.labels}
+        for name, runs in of_arms.items()
+    }
+    for (name, runs), (other, others) in permutations(trained.items(), 2):
+        if runs <= others and (len(runs) < len(others) or list(trained).index(name) > list(trained).index(other)):
+            raise StudyError(
+                f"arms.{name}: needs the same runs as {other} in every unit, so there is nothing to compare; change it "
+                "or take it out"
+            )
+
+
+def _trained_once(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The same runs, those of two arms that are one with the labels of both."""
+    once: dict[str, PlannedRun] = {}
+    for run in runs:
+        known = once.get(run.id)
+        once[run.id] = run if known is None else replace(known, labels=(*known.labels, *run.labels))
+    return list(once.values())
 
 
 def select(runs: Sequence[PlannedRun], patterns: Iterable[str]) -> list[PlannedRun]:
@@ -163,8 +223,8 @@ def select(runs: Sequence[PlannedRun], patterns: Iterable[str]) -> list[PlannedR
     patterns = list(patterns)
     for pattern in patterns:
         if not any(run.matches(pattern) for run in runs):
-            (aggregation, unit), spec = runs[0].labels[0], runs[0].spec
-            example = f"{aggregation}/{unit}/f{spec.fraction:g}/s{spec.seed}"
+            label, spec = runs[0].labels[0], runs[0].spec
+            example = f"{label.model}/{label.unit}/f{spec.fraction:g}/s{spec.seed}"
             raise StudyError(
                 f"--only {printable(pattern)}: fits no run; a run is named like {example}, and * is any text"
             )

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from aggregation_lab.config import ModelConfig
 from aggregation_lab.errors import ModelError, StudyError
 from aggregation_lab.text import printable
 from runners.planning.encoder_names import encoder_fault
@@ -44,10 +45,20 @@ def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     if not isinstance(raw, dict):
         raise StudyError(f"{path}: holds {_shown(raw)}; a study file holds fields such as name, data, aggregations")
     study = _with_paths(parse_study(raw, str(path)), path, data)
-    fault = encoder_fault(study.model)
-    if fault:
+    if fault := encoder_fault(study.model) or _fault_of_arms(study):
         raise StudyError(f"{path}: {fault}")
     return study
+
+
+def _fault_of_arms(study: Study) -> str | None:
+    """What keeps the model of an arm from being built, after the name of its field; None where nothing does."""
+    for name, arm in study.variants.items():
+        fault = encoder_fault(arm.model)
+        if fault and name in study.arms:
+            return f"arms.{name}.{fault}"
+        if fault:
+            return f"reference: {fault.removeprefix('model.encoder: ')}"
+    return None
 
 
 @contextmanager
@@ -81,7 +92,7 @@ def parse_study(raw: dict[str, Any], source: str) -> Study:
 
 def _with_paths(study: Study, file: Path, data: Path | None) -> Study:
     """The same study with its paths made absolute, those in the file relative to the file. Raises `StudyError`."""
-    given, model, folder = study.data, study.model, file.parent
+    given, folder = study.data, file.parent
     root, split = given.root, given.split
     if data is not None:
         root = data_path(data)
@@ -89,10 +100,20 @@ def _with_paths(study: Study, file: Path, data: Path | None) -> Study:
         root = data_path(root, f"{file}: data.root", folder)
     if split is not None:
         split = input_path(split, f"{file}: data.split", folder, folders=True)
-    if model.weights not in ("random", "hub"):
-        weights = input_path(model.weights, f"{file}: model.weights", folder)
-        model = model.model_copy(update={"weights": str(weights)})
-    return study.model_copy(update={"data": given.model_copy(update={"root": root, "split": split}), "model": model})
+    model = _with_weights(study.model, f"{file}: model", folder)
+    arms = {
+        name: arm.model_copy(update={"model": _with_weights(arm.model, f"{file}: arms.{name}.model", folder)})
+        for name, arm in study.arms.items()
+    }
+    data_section = given.model_copy(update={"root": root, "split": split})
+    return study.model_copy(update={"data": data_section, "model": model, "arms": arms})
+
+
+def _with_weights(model: ModelConfig, field: str, folder: Path) -> ModelConfig:
+    """The model with the path of its checkpoint made absolute. Raises `StudyError`."""
+    if model.weights in ("random", "hub"):
+        return model
+    return model.model_copy(update={"weights": str(input_path(model.weights, f"{field}.weights", folder))})
 
 
 def _field(location: tuple[int | str, ...]) -> str:
@@ -149,7 +170,8 @@ def _shown(value: Any) -> str:
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     """Names of the fields that the part of the study at `location` takes."""
     model: type[BaseModel] = Study
-    for part in location:
+    parts = [part for index, part in enumerate(location) if location[:index] != ("arms",)]  # an arm has a name
+    for part in parts:
         info = model.model_fields.get(str(part))
         if info is None:
             return []

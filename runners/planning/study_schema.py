@@ -1,15 +1,25 @@
 """A study file: which data, which aggregations, fractions and seeds, which model, how it is trained."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from aggregation_lab.aggregation import PARADIGMS, Aggregation, user_partition
 from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
 from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS, fold_of
 from aggregation_lab.manifest import DEFAULT_MARGIN
+from aggregation_lab.results import ONLY_ARM
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
+from runners.planning.arms import MOST_ARMS, Arm, Compare, name_clash, overridden, reference_arm
 from runners.planning.fields import (
     Aggregations,
     AnyTasks,
@@ -127,6 +137,14 @@ class Study(Config):
     """One dial for the length of training; see BUDGETS."""
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    arms: dict[Name, Arm] = Field(default_factory=dict, max_length=MOST_ARMS)
+    """Variants of model and training by name, {wide: {model.encoder: vit_small_patch16_dinov3}}: every change by its
+    dotted path; `aggregations` restricts one to some of the study's. Empty: the study is one arm."""
+    reference: Name | None = None
+    """A plain network that stands beside TS in every report: an encoder of timm, trained TS with the same passes, or an
+    arm of the study."""
+    compare: Compare = Compare()
+    """What a report compares with where nothing else is asked for."""
     margins: Margins = Field(default_factory=dict)
     """Largest loss of unit-free score that counts as no loss, by task or task type; `default` for the others (0.02).
     Fixed here before the runs, used by the analysis."""
@@ -151,6 +169,94 @@ class Study(Config):
             check_frozen(info.data["model"], training)
         return training
 
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _override(cls, value: Any, info: ValidationInfo) -> Any:
+        """Every arm with a model and a training of its own. A fault of those of the study is reported once, there."""
+        known = info.data
+        if not isinstance(value, dict):
+            return value
+        if not {"model", "training"} <= known.keys():
+            return {}
+        preset = BUDGETS.get(known.get("budget", ""), {})
+        return {
+            name: _with_preset(preset, overridden(known["model"], known["training"], changes or {}))
+            if isinstance(changes or {}, dict)
+            else changes
+            for name, changes in value.items()
+        }
+
+    @field_validator("arms")
+    @classmethod
+    def _of_the_study(cls, arms: dict[str, Arm], info: ValidationInfo) -> dict[str, Arm]:
+        aggregations = info.data.get("aggregations", {})
+        if fault := name_clash(arms, aggregations):
+            raise ValueError(fault)
+        for name, arm in arms.items():
+            unknown = [other for other in arm.aggregations or () if other not in aggregations]
+            if unknown and aggregations:
+                raise ValueError(f"{name}.aggregations holds {unknown[0]}; the study has {', '.join(aggregations)}")
+        return arms
+
+    @field_validator("reference")
+    @classmethod
+    def _beside_ts(cls, reference: str | None, info: ValidationInfo) -> str | None:
+        known = info.data
+        if reference is None or not {"aggregations", "model", "training", "arms"} <= known.keys():
+            return reference
+        aggregations, arms = known["aggregations"], known["arms"]
+        if "TS" not in aggregations:
+            raise ValueError("is compared with TS, which the study does not train; add TS to aggregations")
+        if reference not in arms:
+            if fault := name_clash([*arms, reference], aggregations):
+                raise ValueError(fault)
+            reference_arm(reference, known["model"], known["training"])
+        elif not arms[reference].holds("TS"):
+            raise ValueError(f"{reference} is an arm that is not trained under TS; add TS to its aggregations")
+        elif len(arms) == 1:
+            raise ValueError(
+                f"{reference} is the only arm; add the one that it is compared with, such as {ONLY_ARM}: {{}}"
+            )
+        return reference
+
+    @field_validator("compare")
+    @classmethod
+    def _with_a_base(cls, compare: Compare, info: ValidationInfo) -> Compare:
+        base, aggregations = compare.base, info.data.get("aggregations", {})
+        arms = info.data.get("arms", {})
+        if base.aggregation is not None and aggregations and base.aggregation not in aggregations:
+            raise ValueError(f"base.aggregation is {base.aggregation}; the study has {', '.join(aggregations)}")
+        compared = [name for name in arms or (ONLY_ARM,) if name != info.data.get("reference")]
+        if base.arm is not None and "arms" in info.data and base.arm not in compared:
+            raise ValueError(f"base.arm is {base.arm}; the study has {', '.join(compared)}")
+        if base.aggregation is not None and base.arm in arms and not arms[base.arm].holds(base.aggregation):
+            raise ValueError(f"base: the arm {base.arm} is not trained under {base.aggregation}")
+        return compare
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A study of one arm is written as it was before there were arms."""
+        unused = {"arms": not self.arms, "reference": self.reference is None, "compare": self.compare == Compare()}
+        return {name: value for name, value in dump(self).items() if not unused.get(name)}
+
+    @property
+    def variants(self) -> dict[str, Arm]:
+        """Every arm by name, in the order of the study file and the reference last; one where the study names none."""
+        arms = dict(self.arms) or {ONLY_ARM: Arm(model=self.model, training=self.training)}
+        if self.reference is not None and self.reference not in arms:
+            arms[self.reference] = reference_arm(self.reference, self.model, self.training)
+        return arms
+
+    @property
+    def base_arm(self) -> str:
+        """The arm that a report is of where no other is asked for."""
+        return self.compare.base.arm or next(name for name in self.variants if name != self.reference)
+
+    @property
+    def image_sizes(self) -> list[int]:
+        """The sizes that images have in the arms."""
+        return list(dict.fromkeys(arm.training.image_size for arm in self.variants.values()))
+
     def margin(self, task: Task) -> float:
         """Margin of a task: its own, else its type's, else the default."""
         for key in (task.name, str(task.type), "default"):
@@ -171,6 +277,7 @@ class Study(Config):
         named = {
             "data.groups": set(self.data.groups),
             "training.loss_weights": set(self.training.loss_weights),
+            **{f"arms.{name}.training.loss_weights": set(arm.training.loss_weights) for name, arm in self.arms.items()},
             "margins": set(self.margins) - types - {"default"},
         }
         for field, names in named.items():
@@ -182,3 +289,9 @@ class Study(Config):
             PARADIGMS[name](ordered) if units is None else user_partition(name, units, ordered)
             for name, units in self.aggregations.items()
         ]
+
+
+def _with_preset(preset: Mapping[str, float], arm: dict[str, Any]) -> dict[str, Any]:
+    """What the budget sets in `training` where the arm does not."""
+    training = arm["training"]
+    return {**arm, "training": {**preset, **training}} if isinstance(training, dict) else arm

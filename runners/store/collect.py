@@ -18,7 +18,7 @@ from aggregation_lab.manifest import MANIFEST, Manifest
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import Task
 from aggregation_lab.version import __version__
-from runners.planning.plan import PlannedRun
+from runners.planning.plan import Label, PlannedRun
 from runners.store.floor_tables import read_floor
 from runners.store.prepared_data import read_case_tables, read_tasks
 from runners.store.run_folder import read_done
@@ -62,12 +62,14 @@ def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
 def manifest(folder: StudyFolder, *, planned: int, finished: int) -> Manifest:
     """What the analysis must know of the study beside its tables; no path of this machine."""
     identity = folder.read_identity()
-    settings = identity.study.model_dump(
-        mode="json", exclude={"margins": True, "slurm": True, "data": {"root", "split"}}
-    )
+    study = identity.study
+    settings = study.model_dump(mode="json", exclude={"margins": True, "slurm": True, "data": {"root", "split"}})
+    if len(study.variants) > 1:  # a list, because their order is the reader's
+        settings["arms"] = [{"name": name} | arm.model_dump(mode="json") for name, arm in study.variants.items()]
+        settings["base_arm"] = study.base_arm
     return Manifest(
-        study=identity.study.name,
-        margins={name: identity.study.margin(task) for name, task in read_tasks(folder).items()},
+        study=study.name,
+        margins={name: study.margin(task) for name, task in read_tasks(folder).items()},
         settings=settings,
         version=__version__,
         dataset=identity.dataset,
@@ -87,10 +89,10 @@ def finished_runs(folder: StudyFolder, runs: Sequence[PlannedRun]) -> list[Finis
 
 def gather(folder: StudyFolder, finished: Sequence[FinishedRun], name: str) -> pd.DataFrame:
     """One table over the finished runs and the floor. Raises `DamagedResult` naming a run's damaged file."""
-    table, tasks = results.TABLES[name], read_tasks(folder)
+    table, tasks, arms = results.TABLES[name], read_tasks(folder), folder.read_study().variants
     rows = [(_read(result, results.RUN_TABLES[name]), result.run.labels) for result in finished]
     parts = [(part, label) for part, labels in rows for label in labels]
-    frames = [_labelled(parts).to_pandas()] if parts else []
+    frames = [_labelled(parts, only_arm=next(iter(arms))).to_pandas()] if parts else []
     if name in ("scores", "cases"):
         frames += read_floor(folder, table)
     if any(column.name == "group" for column in table.columns):
@@ -98,12 +100,13 @@ def gather(folder: StudyFolder, finished: Sequence[FinishedRun], name: str) -> p
     return results.append(frames, table)
 
 
-def _labelled(parts: Sequence[tuple[pa.Table, tuple[str, str]]]) -> pa.Table:
-    """The rows of all parts, with the columns aggregation and unit of each."""
+def _labelled(parts: Sequence[tuple[pa.Table, Label]], only_arm: str) -> pa.Table:
+    """The rows of all parts, with the columns arm, aggregation and unit of each."""
     table = pa.concat_tables([rows for rows, _ in parts]).replace_schema_metadata()
     part = np.repeat(np.arange(len(parts)), [rows.num_rows for rows, _ in parts])
-    for index, column in enumerate(("aggregation", "unit")):
-        table = table.append_column(column, pa.array([label[index] for _, label in parts]).take(part))
+    labels = [label._replace(arm=label.arm or only_arm) for _, label in parts]
+    for column in Label._fields:
+        table = table.append_column(column, pa.array([getattr(label, column) for label in labels]).take(part))
     return table
 
 

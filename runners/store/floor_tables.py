@@ -1,6 +1,6 @@
 """Scores of the trivial predictors, in the folder floor/: computed once, and again where a table is damaged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,31 +25,31 @@ def write_floor(
     study: Study,
     dataset: "Dataset",
     folds: "Folds",
-    cache: "ImageCache",
+    caches: Mapping[int, "ImageCache"],
     progress: Callable[[str, int, int], None],
 ) -> None:
-    """Score the trivial predictors at every fraction and tested fold of which a table is absent, damaged or of other
-    data."""
+    """Score the trivial predictors at every size of images, fraction and tested fold of which a table is absent,
+    damaged or of other data; `caches` are by size."""
     from aggregation_lab.floor import floor_tables
 
     label = _label(dataset_digest(dataset), folds.digest)
-    wanted = list(product(study.fractions, tested_folds(study)))
-    for index, (fraction, fold) in enumerate(wanted):
+    wanted = list(product(study.image_sizes, study.fractions, tested_folds(study)))
+    for index, (size, fraction, fold) in enumerate(wanted):
         files = {
-            table: floor_file(folder, study, fraction, table.name, fold) for table in (results.SCORES, results.CASES)
+            table: floor_file(folder, size, fraction, table.name, fold) for table in (results.SCORES, results.CASES)
         }
         damaged = [file for table, file in files.items() if not _is_floor(file, table, label)]
         if not damaged:
             continue
         lost = f"{damaged[0]} is damaged or of other data, " if damaged[0].exists() else ""
         progress(f"{lost}scoring the floor", index, len(wanted))
-        frames = floor_tables(dataset, folds.split(fold), fraction, cache)
+        frames = floor_tables(dataset, folds.split(fold), fraction, caches[size])
         for frame, (table, file) in zip(frames, files.items(), strict=True):
             results.write_table(frame, table, file, label)
 
 
 def read_floor(folder: StudyFolder, table: results.Table) -> list["pd.DataFrame"]:
-    """The floor's rows of every fraction, and with folds of every seed, on what it tests.
+    """The floor's rows of every arm and fraction, and with folds of every seed, on what it tests.
 
     Raises `ResultsError` where they are absent, damaged or of other data.
     """
@@ -58,9 +58,11 @@ def read_floor(folder: StudyFolder, table: results.Table) -> list["pd.DataFrame"
     label = _label(identity.dataset, identity.split)
     try:
         return [
-            rows if fold is None else rows.assign(seed=seed)
-            for fraction, fold in product(study.fractions, tested_folds(study))
-            for rows in [results.read_table(floor_file(folder, study, fraction, table.name, fold), table, label)]
+            rows.assign(arm=name) if fold is None else rows.assign(arm=name, seed=seed)
+            for size, fraction, fold in product(study.image_sizes, study.fractions, tested_folds(study))
+            for rows in [results.read_table(floor_file(folder, size, fraction, table.name, fold), table, label)]
+            for name, arm in study.variants.items()
+            if arm.training.image_size == size
             for seed in study.seeds
             if study.fold(seed) == fold
         ]
@@ -74,10 +76,10 @@ def tested_folds(study: Study) -> list[int | None]:
     return list(dict.fromkeys(map(study.fold, study.seeds)))
 
 
-def floor_file(folder: StudyFolder, study: Study, fraction: float, table: str, fold: int | None = None) -> Path:
+def floor_file(folder: StudyFolder, image_size: int, fraction: float, table: str, fold: int | None = None) -> Path:
     """Where the floor's rows lie; the name holds all that changes them within one folder."""
     tested = "" if fold is None else f"-fold{fold}"
-    return folder.path / "floor" / f"f{fraction:g}{tested}-{study.training.image_size}px-recipe{RECIPE}-{table}.parquet"
+    return folder.path / "floor" / f"f{fraction:g}{tested}-{image_size}px-recipe{RECIPE}-{table}.parquet"
 
 
 def _label(dataset: str | None, split: str | None) -> str:

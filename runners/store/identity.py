@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
@@ -10,6 +11,8 @@ from runners.planning.study_schema import Study
 
 FORMAT = 1
 """Number of the form of study.json."""
+_ORDERED = {"aggregations", "arms"}
+"""Fields of a study whose entries have an order."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,9 @@ class Identity:
 
     def write(self, file: Path) -> None:
         settings = self.study.model_dump(mode="json")
-        # A list, because JSON objects are written with sorted keys and the order of aggregations is the reader's.
-        settings["aggregations"] = [{name: units} for name, units in settings["aggregations"].items()]
+        # Lists, because JSON objects are written with sorted keys and the order of these is the reader's.
+        for ordered in _ORDERED & settings.keys():
+            settings[ordered] = [{name: entry} for name, entry in settings[ordered].items()]
         write_sealed(file, {"format": FORMAT, "study": settings, "dataset": self.dataset, "split": self.split})
 
 
@@ -48,8 +52,14 @@ def read_identity(file: Path) -> Identity | None:
             "or use the agglab that made it"
         )
     try:
-        study = parse_study(value["study"], str(file))
+        study = parse_study(_with_arms_by_name(value["study"]), str(file))
     except StudyError as error:
         first = str(error).splitlines()[0]
         raise StudyError(f"{first}; its settings are not valid in this agglab, choose another --out") from error
     return Identity(study, *digests)
+
+
+def _with_arms_by_name(settings: Any) -> Any:
+    """The settings as a study file has them, which lists no arms."""
+    arms = settings.get("arms") if isinstance(settings, dict) else None
+    return {**settings, "arms": {name: arm for entry in arms for name, arm in entry.items()}} if arms else settings

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.files import read_bytes, sweep, write_atomic
-from aggregation_lab.tasks import Task
 from aggregation_lab.text import printable
 from runners.planning import cost
 from runners.planning.fold_words import fold_lines
@@ -66,9 +65,9 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     dataset = read_data(study, folder.data, folder.cache, progress)
     plan, folds = _plan(study, folder, dataset)
     folds.save(folder.path)
-    cache = open_cache(dataset, study.training.image_size, folder.cache, progress)
+    caches = {size: open_cache(dataset, size, folder.cache, progress) for size in study.image_sizes}
     save_dataset(folder, dataset)
-    write_floor(folder, study, dataset, folds, cache, progress)
+    write_floor(folder, study, dataset, folds, caches, progress)
     write_atomic(folder.path / "study.yaml", lambda stream: stream.write(source.read_bytes()))
     folder.write_plan(plan.runs)
     Identity(study, dataset_digest(dataset), folds.digest).write(folder.identity_file)
@@ -87,11 +86,13 @@ def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> 
         return _plan(study, folder, dataset)[0]
 
 
-def check_model(study: Study, tasks: Sequence[Task]) -> None:
-    """Build the model once, before any worker does. Raises `ModelError` where it cannot be built."""
+def check_models(runs: Sequence[PlannedRun]) -> None:
+    """Build every model of the runs once, before any worker does. Raises `ModelError` where one cannot be built."""
     from aggregation_lab.model.m2dino import build_m2dino
 
-    build_m2dino(study.model, tasks)
+    for model in dict.fromkeys(run.spec.model for run in runs):
+        tasks = next(run.spec.tasks[:1] for run in runs if run.spec.model == model)
+        build_m2dino(model, tasks)
 
 
 def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[PlannedStudy, "Folds"]:

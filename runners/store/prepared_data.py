@@ -1,6 +1,7 @@
 """The data set of a study as workers read it: its tables and tasks, in the folder prepared/."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,13 @@ class Prepared:
     dataset: "Dataset"
     folds: "Folds"
     cache: "ImageCache"
+    """Images of the size that they have in the first arm."""
+    other_caches: Mapping[int, "ImageCache"] = field(default_factory=dict)
+    """By size, of arms whose images have another one."""
+
+    def cache_of(self, image_size: int) -> "ImageCache":
+        """The images of the runs that see them at a size."""
+        return self.other_caches.get(image_size, self.cache)
 
     def split(self, fold: int | None = None) -> "Split":
         """The split of the runs that test a fold."""
@@ -89,7 +97,7 @@ def _read_table(folder: StudyFolder, name: str) -> "pd.DataFrame":
 def load_prepared(folder: StudyFolder) -> Prepared:
     """What a prepared output folder holds for its runs, every file checked. Raises `StudyError` for a damaged one.
 
-    The image cache is opened, not built, unless it is damaged.
+    The image caches are opened, not built, unless one is damaged.
     """
     from aggregation_lab.data.cache import open_cache
     from aggregation_lab.data.challenge import Dataset
@@ -99,8 +107,9 @@ def load_prepared(folder: StudyFolder) -> Prepared:
         tables["cases"][column] = tables["cases"][column].map(_as_tuple).astype(object)
     root, tasks = _root_and_tasks(folder)
     dataset = Dataset(root=root, tasks=tasks, warnings=(), notes=(), **tables)
-    cache = open_cache(dataset, folder.read_study().training.image_size, folder.cache)
-    return Prepared(dataset, folder.read_folds(), cache)
+    first, *others = folder.read_study().image_sizes
+    caches = {size: open_cache(dataset, size, folder.cache) for size in others}
+    return Prepared(dataset, folder.read_folds(), open_cache(dataset, first, folder.cache), caches)
 
 
 def _as_tuple(value: Any) -> Any:

@@ -43,9 +43,9 @@ class RunStore:
         planned = {run.id for run in runs}
         if any(status.state is State.PENDING for status in states.values()):
             earlier = self._finished([folder for run_id, folder in folders.items() if run_id not in planned])
-            for run in runs:
-                if states[run.id].state is State.PENDING and run.key in earlier:
-                    states[run.id] = Status(State.STALE, difference(earlier[run.key], run.spec.to_json()))
+            for run, spec in _successors(runs, earlier).values():
+                if states[run.id].state is State.PENDING:
+                    states[run.id] = Status(State.STALE, difference(spec, run.spec.to_json()))
         return states
 
     def held_by(self, process: int, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
@@ -80,9 +80,9 @@ class RunStore:
         return {name.rsplit("-", 1)[-1]: self.root / name for name in names}
 
     @staticmethod
-    def _finished(folders: Sequence[Path]) -> dict[RunKey, dict[str, Any]]:
-        """Specs of finished runs, the latest one by key."""
-        finished, specs = [], {}
+    def _finished(folders: Sequence[Path]) -> list[tuple[RunKey, dict[str, Any]]]:
+        """Keys and specs of finished runs, the latest last."""
+        finished, specs = [], []
         for folder in folders:
             try:
                 finished.append(((folder / DONE).stat().st_mtime, read_bytes(folder / SPEC)))
@@ -90,8 +90,28 @@ class RunStore:
                 continue  # not finished, or set aside at this moment
         for _, text in sorted(finished):
             if spec := SpecKey.parse(text):
-                specs[spec.key] = json.loads(text)
+                specs.append((spec.key, json.loads(text)))
         return specs
+
+
+def _successors(
+    runs: Sequence[PlannedRun], earlier: Sequence[tuple[RunKey, dict[str, Any]]]
+) -> dict[str, tuple[PlannedRun, dict[str, Any]]]:
+    """The planned runs that take the place of earlier ones, by id, each with the latest spec that it replaces.
+
+    The arms of a study have runs of one key. An earlier run was of the arm from which it differs least: an arm that has
+    been added has no earlier run.
+    """
+    by_key: dict[RunKey, list[PlannedRun]] = {}
+    for run in runs:
+        by_key.setdefault(run.key, []).append(run)
+    found = {}
+    for key, spec in earlier:
+        if key in by_key:
+            changed = [len(_changes(spec, run.spec.to_json())) for run in by_key[key]]
+            nearest = by_key[key][changed.index(min(changed))]
+            found[nearest.id] = nearest, spec
+    return found
 
 
 def _moved(folder: Path, kept: Path) -> list[Path]:
@@ -118,12 +138,8 @@ def _moved(folder: Path, kept: Path) -> list[Path]:
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Which settings of two specs differ, as `field: old -> new`."""
-    before, after = _flat(old), _flat(new)
     parts = []
-    for name in sorted(before.keys() | after.keys()):
-        one, other = before.get(name, "nothing"), after.get(name, "nothing")
-        if one == other:
-            continue
+    for name, (one, other) in _changes(old, new).items():
         if name == "data":
             parts.append("data: its cases or their split changed")
         elif name == "recipe":
@@ -131,6 +147,13 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         else:
             parts.append(f"{name}: {one} -> {other}")
     return "; ".join(parts)
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Old and new value of every setting that differs, by its dotted name."""
+    before, after = _flat(old), _flat(new)
+    both = {name: (before.get(name, "nothing"), after.get(name, "nothing")) for name in before.keys() | after.keys()}
+    return {name: both[name] for name in sorted(both) if both[name][0] != both[name][1]}
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -24,6 +24,7 @@ from aggregation_lab.training.convergence import still_improving
 def score_frame(**change) -> pd.DataFrame:
     row = {
         "run": "r",
+        "arm": "main",
         "aggregation": "TS",
         "unit": "u",
         "task": "t",

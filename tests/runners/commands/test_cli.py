@@ -294,7 +294,7 @@ def test_a_plan_says_between_which_ends_runs_may_take(tmp_path, tiny_original, c
 def test_a_failing_run_is_told_at_once_and_gives_exit_code_1(copy, tiny_original, capsys):
     out = copy / "out"
     shutil.rmtree(next(out.glob("runs/tiny_head_det-*")))
-    run = next(run for run in StudyFolder(out).read_plan() if run.labels[0] == ("TS", "tiny_head_det"))
+    run = next(run for run in StudyFolder(out).read_plan() if run.labels[0][:2] == ("TS", "tiny_head_det"))
     folder = out / "runs" / run.folder_name
     (folder / "scores.parquet").mkdir(parents=True)  # in the way of the real trainer's table
     grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu"]

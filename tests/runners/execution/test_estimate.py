@@ -13,6 +13,7 @@ from runners.execution.progress import GridDisplay
 from runners.execution.time_estimate import learn
 from runners.options import EngineName, GridOptions
 from runners.planning import cost
+from runners.planning.plan import Label
 from runners.planning.study_schema import Study
 from runners.store.run_files import RunProgress
 from runners.store.run_folder import State, Status
@@ -93,8 +94,8 @@ def test_where_a_run_stands_says_what_is_a_bound():
 
 def test_by_aggregation_counts_a_shared_run_for_both(tmp_path):
     store, run = StudyFolder(tmp_path).runs, planned("a", steps=10)
-    shared = type(run)(run.spec, (("TS", "a"), ("CG", "b")), *list(vars(run).values())[2:6])
-    assert learn(store, [], guess=1.0).by_aggregation([run, shared]) == {"TS": 20.0, "CG": 10.0}
+    shared = type(run)(run.spec, (Label("TS", "a"), Label("CG", "b")), *list(vars(run).values())[2:6])
+    assert learn(store, [], guess=1.0).by_model([run, shared]) == {"TS": 20.0, "CG": 10.0}
 
 
 @pytest.mark.parametrize("points", [[(4.0, 8.0)], [(4.0, 8.0), (4.0, 8.0)], [(1.0, 2.0), (2.0, 3.0), (10.0, 1.0)]])

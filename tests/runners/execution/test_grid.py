@@ -213,7 +213,7 @@ def test_rerun_all_leaves_a_run_that_was_claimed_meanwhile_to_its_holder(tmp_pat
     runs, store, screen = [planned("a"), planned("b")], StudyFolder(tmp_path).runs, StringIO()
     held = claimed(store.folder(runs[0]), runs[0])
     monkeypatch.setattr(runners_grid, "prepare", lambda *_: PlannedStudy(runs, ()))
-    monkeypatch.setattr(runners_grid, "check_model", lambda *_: held.__enter__())  # after the look at the states
+    monkeypatch.setattr(runners_grid, "check_models", lambda *_: held.__enter__())  # after the look at the states
     options = GridOptions(1, rerun=Rerun.ALL, device="cpu")
     arguments = (
         Study(name="mine"),

@@ -9,7 +9,7 @@ from aggregation_lab.data.splits.folds import draw_folds
 from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.tasks import CHALLENGE_TASKS
 from runners.planning.cost import makespan
-from runners.planning.plan import plan_runs, select
+from runners.planning.plan import Label, plan_runs, select
 from runners.planning.study_file import SHIPPED, find_study, parse_study, read_study_file
 from runners.planning.study_schema import BUDGETS, Study
 from tests.tiny import STUDY, write_study
@@ -133,7 +133,7 @@ def test_equal_units_are_one_run_counted_twice(tiny_dataset):
     # the tiny data know no groups of the study, so every task is its own group: CG equals TS
     assert len(runs) == 2 * (4 + 1)
     shared = [run for run in runs if len(run.labels) == 2]
-    assert {run.labels for run in shared} == {(("TS", name), ("CG", name)) for name in tiny_dataset.tasks}
+    assert {run.labels for run in shared} == {(Label("TS", name), Label("CG", name)) for name in tiny_dataset.tasks}
     assert len({run.id for run in runs}) == len(runs)
 
 
@@ -180,7 +180,7 @@ def test_run_identity_follows_what_defines_the_result(tiny_dataset):
     assert set(ids(training={"learning_rate": 1e-4}).values()).isdisjoint(plain.values())
     weighted = ids(training=STUDY["training"] | {"loss_weights": {"tiny_kind": 2.0}})
     changed = {label for label in plain if plain[label] != weighted[label]}
-    assert changed == {("TS", "tiny_kind"), ("AU", "all")}
+    assert changed == {Label("TS", "tiny_kind"), Label("AU", "all")}
 
 
 @pytest.mark.parametrize(

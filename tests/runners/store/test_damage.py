@@ -45,7 +45,7 @@ def out(made, tmp_path, monkeypatch) -> Path:
         return Outcome([run.id for run in runs])
 
     monkeypatch.setattr(grids, "run_pool", train)
-    monkeypatch.setattr(grids, "check_model", lambda *_: None)
+    monkeypatch.setattr(grids, "check_models", lambda *_: None)
     return folder
 
 

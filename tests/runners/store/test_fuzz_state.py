@@ -132,5 +132,5 @@ def check_mutations(made, tiny_original, tmp_path_factory, capsys, number, count
 @pytest.mark.slow
 def test_mutated_state_files_are_read_or_told(made, tiny_original, tmp_path_factory, capsys, monkeypatch):
     monkeypatch.setattr(grids, "run_pool", lambda *_, **options: Outcome())
-    monkeypatch.setattr(grids, "check_model", lambda *_: None)
+    monkeypatch.setattr(grids, "check_models", lambda *_: None)
     check_mutations(made, tiny_original, tmp_path_factory, capsys)

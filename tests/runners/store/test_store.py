@@ -118,7 +118,7 @@ def test_folders_that_vanish_at_this_moment_count_for_nothing(store, monkeypatch
     finish(store, RUN)
     real = Path.is_file
     monkeypatch.setattr(Path, "is_file", lambda path: path.name == "done.json" or real(path))
-    assert RunStore._finished([folder]) == {}
+    assert RunStore._finished([folder]) == []
 
 
 def test_a_folder_that_cannot_be_swept_is_told(store):
