@@ -57,9 +57,7 @@ def _changed(rows: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
     return rows.drop(columns=dropped).assign(**sides, **limits, **equivalence, verdict=verdict)
 
 
-def _capacity(
-    contrasts: list[str], gains: pd.DataFrame, random: np.random.Generator
-) -> dict[str, pd.DataFrame]:
+def _capacity(contrasts: list[str], gains: pd.DataFrame, random: np.random.Generator) -> dict[str, pd.DataFrame]:
     slopes, points, lines = [], [], []
     about = gains.drop_duplicates("task")
     for contrast, measure in product(contrasts, (PARAMETERS, OPERATIONS)):
@@ -69,12 +67,22 @@ def _capacity(
         scopes = [("task", row.task, row.type, row.group, 1) for row in about.itertuples()]
         for level, name, kind, group, tasks in (*scopes, ("pooled", "all", "all", "all", len(about))):
             slope = {"slope": 0.002, "low": -0.004, "high": 0.008, "p": 0.4, "arms": 3, "base_improving": name == "all"}
-            slopes.append(shared | {"level": level, "name": name, "type": kind, "group": group, "tasks": tasks} | ends | slope)
+            slopes.append(
+                shared | {"level": level, "name": name, "type": kind, "group": group, "tasks": tasks} | ends | slope
+            )
         level = -0.02 if contrast == "CG-TS" else 0.01
         for arm, size in sizes.items():
             gain = level + 0.002 * np.log2(size / ends["size_min"]) + random.normal(0, 0.003)
             points.append(
-                shared | {"arm": arm, "size": size, "tasks": len(about), "gain": gain, "low": gain - 0.012, "high": gain + 0.012}
+                shared
+                | {
+                    "arm": arm,
+                    "size": size,
+                    "tasks": len(about),
+                    "gain": gain,
+                    "low": gain - 0.012,
+                    "high": gain + 0.012,
+                }
             )
         grid = np.geomspace(ends["size_min"], ends["size_max"], 60)
         fit = level + 0.002 * np.log2(grid / ends["size_min"])

@@ -1,25 +1,34 @@
 """Does a gain rise with capacity? Gains in arms that differ in the size of the model alone, against that size.
 
-For every task a line of its gain on log2 of the size of the joint model, through the arms; the pooled line is the mean of
-the tasks' lines. To make a task's model larger is an intervention, as it is to take a part of its data, so the lines are
-those of `analysis.questions.scale_within_tasks` with arms in the place of fractions: seeds move the level and scatter
-about the line, resampled subjects move both, and the pooled line scatters with the tasks and with what moves all of them
+Every task has a slope of its gain on log2 of the size of the joint model, through the arms. Like a difference of gains
+it is a sum of the gains of a seed with weights,
+
+    slope_s = sum_b w_b D_bs,   w_b = (x_b - mean x) / sum (x_b - mean x)^2,   x_b = log2 size in arm b,
+
+so it has the errors of one: seeds and resampled subjects whole, scatter shared by tasks of a type. Residuals about the
+line would tell more of it, but only where all arms scatter alike. To make a task's model larger is an intervention, as
+it is to take a part of its data, so the pooled line is that of `analysis.questions.scale_within_tasks` with arms in the
+place of fractions: the mean of the tasks' lines, which scatters with the tasks and with what moves all of them
 together. Size is counted in two ways: trainable parameters, and operations of training per image.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.arms.comparisons import GAIN, ArmContrast, Compared
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain
+from analysis.gains import Contrast, PairedGain, common_seeds
+from analysis.questions.families import moderated, testable
 from analysis.questions.means import these_tasks
 from analysis.questions.scale_within_tasks import TaskLine, pooled_line, task_lines
 from analysis.statistics.fitted_line import Line
+from analysis.statistics.uncertainty import GainEstimate
 
 PARAMETERS, OPERATIONS = "parameters", "operations per image"
 
@@ -79,9 +88,19 @@ class Trend:
 
     @property
     def lines(self) -> list[TaskLine]:
-        """The line of every task that the arms have in two sizes or more."""
+        """The line of every task that all arms have."""
         found = task_lines([(float(place), self.pairs[arm]) for place, arm in enumerate(self.arms)])
-        return [line for line in found if 2 ** (line.line.x_max - line.line.x_min) >= LEAST_RATIO]
+        differing = [line for line in found if line.line.x_max - line.line.x_min >= np.log2(LEAST_RATIO)]
+        return [line for line in differing if len(line.fractions) == len(self.arms)]
+
+    @property
+    def slopes(self) -> list[tuple[PairedGain, list[PairedGain]]]:
+        """The slope of every task that the arms have in two sizes or more, as a `PairedGain`, and its gains."""
+        by_task: dict[str, list[PairedGain]] = {}
+        for pair in chain.from_iterable(self.pairs[arm] for arm in self.arms):
+            by_task.setdefault(pair.task, []).append(pair)
+        found = [(task_slope(points), points) for _, points in sorted(by_task.items())]
+        return [(slope, points) for slope, points in found if slope is not None]
 
 
 def capacity(
@@ -91,23 +110,24 @@ def capacity(
     the lines to draw. `within` are the pairs of `gains_within`."""
     rows, gains, drawn = [], [], []
     for trend in trends(within, series, sizes):
+        slopes = trend.slopes
+        for estimate, (slope, points) in zip(moderated([slope for slope, _ in slopes]), slopes, strict=True):
+            about = {"level": "task", "name": slope.task, "type": slope.type, "group": slope.group, "tasks": 1}
+            rows.append(trend.columns | about | _task_slope(slope, estimate, points))
+        improving = {slope.task for slope, _ in slopes if slope.base_improving}
         lines = trend.lines
-        improving = {pair.task for pairs in trend.pairs.values() for pair in pairs if pair.base_improving}
-        for own in lines:
-            about = {"level": "task", "name": own.task, "type": own.type, "group": own.group, "tasks": 1}
-            rows.append(trend.columns | about | _slope(own.line, len(own.fractions), own.task in improving))
-        whole = [line for line in lines if len(line.fractions) == len(trend.arms)]
-        types = sorted({line.type for line in whole})
+        types = sorted({line.type for line in lines})
         for name in ("all", *(types if len(types) > 1 else ())):
-            members = [line for line in whole if name in ("all", line.type)]
+            members = [line for line in lines if name in ("all", line.type)]
             pooled = pooled_line(members)
             if pooled is None:
                 continue
             about = {"level": "pooled", "name": name, "type": name, "group": "all", "tasks": len(members)}
             behind = bool(improving & {line.task for line in members})
-            rows.append(trend.columns | about | _slope(pooled, len(trend.arms), behind))
+            rows.append(trend.columns | about | _pooled_slope(pooled, len(trend.arms), behind))
             if name == "all":
-                drawn.append(pd.DataFrame(trend.columns | {"size": (grid := pooled.grid())["n"]} | _band(grid)))
+                grid = pooled.grid()
+                drawn.append(pd.DataFrame(trend.columns | {"size": grid.pop("n")} | grid))
                 gains += _means(trend, {line.task for line in members})
     lines_frame = pd.concat(drawn, ignore_index=True) if drawn else frame("capacity_line", [])
     return frame("capacity", rows), frame("capacity_gains", gains), lines_frame
@@ -126,19 +146,52 @@ def trends(within: Compared, series: Sequence[tuple[str, ...]], sizes: Sizes) ->
 
 
 def _sized(pairs: Iterable[PairedGain], sizes: Mapping[str, float]) -> list[PairedGain]:
-    """The pairs with the size of their joint model in the place of the training cases; those of unknown size left out."""
+    """The pairs with the size of their joint model in place of the training cases; without those of unknown size."""
     known = [(pair, [sizes[run] for run in pair.joint_runs if run in sizes]) for pair in pairs]
     return [replace(pair, n_train=float(np.median(found))) for pair, found in known if found]
 
 
-def _slope(line: Line, arms: int, improving: bool) -> dict[str, object]:
+def task_slope(points: Sequence[PairedGain]) -> PairedGain | None:
+    """The slope of one task's gain per doubling, from its gains in several arms with their sizes in `n_train`: seed by
+    seed, and on every resample. None without a common seed, or where sizes hardly differ."""
+    seeds, x = common_seeds(points), np.log2([pair.n_train for pair in points])
+    if not seeds or len(points) < 2 or np.ptp(x) < np.log2(LEAST_RATIO) or any(pair.unit != "1" for pair in points):
+        return None
+    weights = (x - x.mean()) / float(((x - x.mean()) ** 2).sum())
+    picks = [pair.seed_index(seeds) for pair in points]
+    by_seed = sum(w * pair.by_seed[pick] for w, pair, pick in zip(weights, points, picks, strict=True))
+    drawn = [
+        w * pair.draws[:, pick] for w, pair, pick in zip(weights, points, picks, strict=True) if pair.draws is not None
+    ]
+    rising = [pair.base_improving for pair in points if pair.base_improving is not None]
+    return replace(
+        points[0],
+        seeds=tuple(seeds),
+        by_seed=np.asarray(by_seed),
+        draws=np.sum(drawn, axis=0) if len(drawn) == len(points) else None,
+        subjects=min(pair.subjects for pair in points),
+        same_model=all(pair.same_model for pair in points),
+        size=float(np.abs(weights).max()) * max(pair.size for pair in points),
+        base_improving=any(rising) if rising else None,
+        runs_apart=2 * len(points),
+    )
+
+
+def _task_slope(slope: PairedGain, estimate: GainEstimate, points: Sequence[PairedGain]) -> dict[str, object]:
+    low, high, p = (float("nan"),) * 3
+    se = testable(slope, estimate)
+    if np.isfinite(se) and se > 0:
+        low, high = estimate.interval()
+        p = float(2 * stats.t.sf(abs(estimate.value) / se, estimate.df))
+    ends = {"size_min": min(pair.n_train for pair in points), "size_max": max(pair.n_train for pair in points)}
+    about = {"arms": len(points), "slope": estimate.value, "low": low, "high": high, "p": p}
+    return about | ends | {"base_improving": bool(slope.base_improving)}
+
+
+def _pooled_slope(line: Line, arms: int, improving: bool) -> dict[str, object]:
     low, high, p = line.slope_interval()
     sizes = {"size_min": 2**line.x_min, "size_max": 2**line.x_max}
     return {"arms": arms, "slope": line.slope, "low": low, "high": high, "p": p, **sizes, "base_improving": improving}
-
-
-def _band(grid: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: grid[name] for name in ("fit", "low", "high")}
 
 
 def _means(trend: Trend, tasks: set[str]) -> list[dict[str, object]]:

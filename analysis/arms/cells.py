@@ -30,7 +30,7 @@ class Cell:
 def cell_scores(study: StudyTables, draws: int, seed: int) -> list[TaskScores]:
     """One `TaskScores` per task, with every cell of the study in the place of an aggregation (`Cell.label`).
 
-    All arms are resampled together, with the same draws of test subjects as `analysis.study.resample` gives one of them.
+    All arms are resampled together, with the draws of test subjects that `analysis.study.resample` gives one of them.
     """
     labelled = replace(
         study,

@@ -19,7 +19,6 @@ import numpy as np
 
 from analysis.gains import PairedGain
 
-
 Left = Counter[tuple[str, tuple[int, int]]]
 """How often each run is added (positive) or subtracted; a score without a run is known by where it stands."""
 

@@ -1,5 +1,5 @@
-"""What arXiv 2603.18123 supposes behind its findings: joint models fall behind for how tasks are aggregated, not for want
-of capacity. A claim beside the five findings, for studies with arms.
+"""What arXiv 2603.18123 supposes behind its findings: joint models fall behind for how tasks are aggregated, not for
+want of capacity. A claim beside the five findings, for studies with arms.
 
 Its parts: under no joint aggregation does the gain rise with capacity by as much as the margin per doubling of
 parameters (one-sided, since a gain that falls as models grow speaks against want of capacity, too); the aggregation

@@ -1,7 +1,7 @@
 """The frames `arm_gains`, `arm_changes` and `arm_means`: gains and their changes across arms, with verdicts.
 
-Verdicts are corrected as those of the headline are: all tasks of all comparisons of a frame at full data are one family,
-the smaller fractions together another. Scatter over seeds is shared by tasks of one type within a comparison.
+Verdicts are corrected as those of the headline are: all tasks of all comparisons of a frame at full data are one
+family, the smaller fractions together another. Scatter over seeds is shared by tasks of one type within a comparison.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,9 +40,7 @@ def arm_changes(compared: Compared, settings: Settings) -> pd.DataFrame:
 
     def judged(members: Family, margins: np.ndarray) -> pd.DataFrame:
         change, df = (np.array([getattr(estimate, name) for estimate in members.estimates]) for name in ("value", "df"))
-        rows = judge_changes(
-            change, members.se, df, margins, correction=settings.correction, alpha=settings.alpha
-        )
+        rows = judge_changes(change, members.se, df, margins, correction=settings.correction, alpha=settings.alpha)
         rows.loc[[pair.same_model for pair in members.pairs], "verdict"] = SAME_MODEL
         return rows
 
@@ -62,9 +60,7 @@ def arm_means(*compared: Compared) -> pd.DataFrame:
 Judged = Callable[[Family, np.ndarray], pd.DataFrame]
 
 
-def _rows(
-    compared: Compared, settings: Settings, judged: Judged, names: Mapping[str, str]
-) -> list[dict[str, object]]:
+def _rows(compared: Compared, settings: Settings, judged: Judged, names: Mapping[str, str]) -> list[dict[str, object]]:
     full = max((fraction for _, fraction in compared), default=1.0)
     rows = []
     for name in (HEADLINE, SMALLER):
@@ -86,9 +82,7 @@ def _rows(
 _NOT_SHOWN = {"power"}
 
 
-def _row(
-    pair: PairedGain, estimate: GainEstimate, settings: Settings, names: Mapping[str, str]
-) -> dict[str, object]:
+def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings, names: Mapping[str, str]) -> dict[str, object]:
     low, high = (float("nan"),) * 2 if pair.same_model else estimate.interval(1 - settings.alpha)
     return {
         "task": pair.task,

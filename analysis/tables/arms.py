@@ -25,7 +25,7 @@ _WHAT_CHANGES = {CHANGE: "gain", EFFECT: "score"}
 
 
 def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
-    """Mean differences of gains between arms and effects of arms, over all tasks, types and groups. None with one arm."""
+    """Mean differences of gains between arms and effects of arms, over all tasks, types, groups. None with one arm."""
     raw = analysis.frames["arm_means"]
     rows = raw[raw["kind"].isin([CHANGE, EFFECT])]
     if rows.empty:

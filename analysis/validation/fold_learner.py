@@ -111,8 +111,8 @@ def train_split(design: Design, seed: int, shares: tuple[float, float]) -> Simul
 
 @lru_cache(64)
 def true_gain(number: int, subjects: int, cases_per_subject: int, auc: bool, capacity: int = _FEATURES) -> float:
-    """Mean gain of AU over TS in a task over training data of so many subjects, seeds and fresh cases, with a learner of
-    `capacity` random features."""
+    """Mean gain of AU over TS in a task over training data of so many subjects, seeds and fresh cases; `capacity`
+    is the learner's number of random features."""
     random = np.random.default_rng([number, 99])
     gains = []
     for run in range(_TRAININGS):

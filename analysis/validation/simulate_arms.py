@@ -7,10 +7,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from aggregation_lab.manifest import Manifest
+from aggregation_lab.results import RUNS, TEXT
 from analysis.arms.cells import Cell
 from analysis.arms.comparisons import Arms
 from analysis.gains import TaskScores
-from analysis.statistics.resampling import CaseArrays
+from analysis.statistics.resampling import ARM, CaseArrays
+from analysis.study import StudyTables
 from analysis.validation.cases import auc_cases, keep_arms, mean_cases, score_parts
 from analysis.validation.design import Design
 from analysis.validation.scenario import MARGIN
@@ -75,11 +78,46 @@ class ArmStudy(Simulated):
         """The true difference of two cells."""
         return self.means[task, joint] - self.means[task, base]
 
+    def tables(self) -> StudyTables:
+        """As `Simulated.tables`, of every arm, with a table of runs and arms that differ in their encoder alone."""
+        plain = super().tables()
+        cells = {cell.label: cell for _, cell in self.means}
+        tables = {}
+        for name, rows in (("scores", plain.scores), ("cases", plain.cases)):
+            assert rows is not None
+            found = [cells[label] for label in rows["aggregation"]]
+            runs = pd.concat([self._named(cases) for cases in self.tasks])
+            runs = rows.merge(runs, on=["task", *ARM], how="left")["own"].to_numpy()
+            labels = {"arm": [cell.arm for cell in found], "aggregation": [cell.aggregation for cell in found]}
+            tables[name] = rows.assign(run=runs, **labels)
+        settings = {
+            "arms": [{"name": arm, "model": {"encoder": f"vit_{arm}"}, "training": {}} for arm in self.design_arms],
+            "base_arm": next(iter(self.design_arms)),
+        }
+        return StudyTables(Manifest("simulated", settings=settings), **tables, runs=self._ledger(tables["scores"]))
+
+    def _ledger(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """A table of runs of which only the sizes mean something."""
+        rows = scores.drop_duplicates(["run", "arm", "aggregation"], ignore_index=True)
+        size = rows["run"].map(self.sizes)
+        known = rows.assign(tasks=rows["task"], parameters=size, images_seen=100, flops=600.0 * size)
+        lacking = [column for column in RUNS.columns if column.name not in known]
+        blank = {column.name: "unknown" if column.type == TEXT else 1 for column in lacking}
+        return known.assign(**blank)[[column.name for column in RUNS.columns]]
+
+    def _named(self, cases: CaseArrays) -> pd.DataFrame:
+        return cases.arms.assign(task=cases.task, own=self.runs[cases.task])
+
+    @property
+    def design_arms(self) -> Mapping[str, float]:
+        """Parameters of the model in each arm."""
+        assert isinstance(self.design, ArmDesign)
+        return self.design.arms
+
     @property
     def sizes(self) -> dict[str, float]:
         """Parameters of every run."""
-        arms: Mapping[str, float] = getattr(self.design, "arms", {})
-        return {run: arms[run.split("/")[0]] for runs in self.runs.values() for run in runs}
+        return {run: self.design_arms[run.split("/")[0]] for runs in self.runs.values() for run in runs}
 
 
 def simulate_arms(design: Design, seed: int) -> ArmStudy:
@@ -144,7 +182,7 @@ def _run(design: ArmDesign, cell: Cell, task: str, seed: int) -> str:
     if cell.aggregation != "TS":
         return f"{cell.arm}/{cell.aggregation}/{seed}"
     arm = next(iter(design.arms)) if cell.arm in design.shares_ts else cell.arm
-    return f"{arm}/TS {task}/{seed}"
+    return f"{arm}/TS-{task}/{seed}"
 
 
 def _with_shared(cases: CaseArrays, runs: np.ndarray) -> CaseArrays:
