@@ -64,3 +64,22 @@ def alike(names: Iterable[str]) -> list[list[str]]:
         bare = "".join(char for char in folded if not char.isspace() and char not in "_-")
         sets.setdefault(bare, set()).add(name)
     return [sorted(members) for _, members in sorted(sets.items()) if len(members) > 1]
+
+
+_ENCODERS = {
+    "wide_resnet": "Wide ResNet",
+    "resnext": "ResNeXt",
+    "resnet": "ResNet",
+    "convnext": "ConvNeXt",
+    "densenet": "DenseNet",
+    "efficientnet": "EfficientNet",
+    "mobilenet": "MobileNet",
+    "regnet": "RegNet",
+    "vgg": "VGG",
+}
+
+
+def encoder_title(name: str) -> str:
+    """How papers write the name of a network: ResNet18 for timm's resnet18; others as they are."""
+    family = next((start for start in _ENCODERS if name.startswith(start)), "")
+    return f"{_ENCODERS[family]}{name.removeprefix(family).replace('_', ' ')}" if family else name

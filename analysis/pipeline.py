@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.arms.across import NAMES, across_arms
 from analysis.arms.hypothesis import HYPOTHESIS, NUMBER
+from analysis.arms.reference import reference, weak_baselines
 from analysis.context import Context, prepare
 from analysis.frames import stacked
 from analysis.gains import Contrast, seed_gains
@@ -108,6 +109,7 @@ STEPS = (
     Step("guidelines", ("guidelines", "regret"), advice),
     of_study(TRUST, "data", lambda c: study_quality.data(c.study)),
     of_study(TRUST, "scores", lambda c: study_quality.scores(c.study, c.frames["gains"])),
+    of_study(TRUST, "reference", lambda c: reference(c.study, c.settings)),
     of_study(TRUST, "ledger", lambda c: study_quality.ledger(c.study)),
     of_study(TRUST, "learning_curves", lambda c: study_quality.learning_curves(c.study)),
     of_study(TRUST, "usage", lambda c: expert_routing.usage(c.study)),
@@ -136,7 +138,8 @@ def analyse(
             context.frames.update(zip(step.frames, step.make(context), strict=True))
     fitting = context.rule.notes if context.rule else ()
     study = context.study
-    warnings = (*study.notes, *caveats(study, context.frames), *_bounds(context), *fitting)
+    beside = weak_baselines(study, context.frames["reference"])
+    warnings = (*study.notes, *beside, *caveats(study, context.frames), *_bounds(context), *fitting)
     return Analysis(study, context.settings, context.frames, warnings, context.rule)
 
 

@@ -65,10 +65,15 @@ class StudyTables:
         return [*(name for name in self.manifest.arms if name in found), *sorted(found - self.manifest.arms.keys())]
 
     @property
+    def compared_arms(self) -> list[str]:
+        """The arms without the reference: what an analysis may be of."""
+        return [name for name in self.arms if name != self.manifest.reference]
+
+    @property
     def base_arm(self) -> str:
         """The arm that an analysis is of where no other is asked for."""
         base = self.manifest.base_arm
-        return base if base in self.arms else self.arms[0]
+        return base if base in self.arms else [*self.compared_arms, *self.arms][0]
 
     def of_arm(self, name: str | None = None) -> "StudyTables":
         """The tables of one arm, `base_arm` where none is named, with the settings of its model and training.

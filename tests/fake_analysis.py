@@ -34,10 +34,13 @@ def fake_analysis(
     joint = [name for name in aggregations if name != "TS"]
     contrasts = [f"{name}-TS" for name in joint] + ["AU-CG"]
     gains = fake_gains.gains(about, contrasts, fractions, random)
+    seed_gains = fake_gains.seed_gains(gains, random)
+    scores = fake_gains.scores(about, aggregations, fractions, random)
     frames = {
         "gains": gains,
-        "seed_gains": fake_gains.seed_gains(gains, random),
-        "scores": fake_gains.scores(about, aggregations, fractions, random),
+        "seed_gains": seed_gains,
+        "scores": scores,
+        "reference": fake_gains.reference(scores),
         "pooled": fake_gains.pooled(gains),
         "data": fake_gains.data(about, fractions),
         **fake_answers.lines(about, contrasts, fractions, random),

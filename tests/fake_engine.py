@@ -42,7 +42,7 @@ def config(out: Path, **changes) -> WorkerConfig:
 
 
 def load(folder: StudyFolder) -> SimpleNamespace:
-    return SimpleNamespace(dataset=None, split=lambda fold: None, cache=None)
+    return SimpleNamespace(dataset=None, split=lambda fold: None, cache_of=lambda image_size: None)
 
 
 def load_broken(folder: StudyFolder) -> None:

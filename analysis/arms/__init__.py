@@ -1,1 +1,1 @@
-"""Questions across the arms of a study: does a gain change with the model or with the way it is trained?"""
+"""Questions across arms, the variants of model and training of one study. All others look at one arm alone."""

@@ -21,11 +21,11 @@ def across_arms(study: StudyTables, settings: Settings) -> tuple[pd.DataFrame, .
     Empty where the study has one arm. Values are on the unit-free score, whatever the scale of the settings: gains over
     other scores, or in other standard deviations, have no difference.
     """
-    whole = study.every_arm
-    if whole is None:
-        return tuple(frame(name, []) for name in NAMES)
+    whole = study.every_arm or study
     arms = arms_of(study, whole)
-    scores, fractions = cell_scores(whole, settings.draws, settings.seed), whole.fractions
+    if not arms.others:
+        return tuple(frame(name, []) for name in NAMES)
+    scores, fractions = cell_scores(whole, arms.cells, settings.draws, settings.seed), whole.fractions
     within = gains_within(scores, arms, fractions)
     gains = within if arms.base is None else gains_over(scores, arms, arms.base, fractions)
     changed = changes(within, arms) | effects(scores, arms, fractions)
@@ -39,13 +39,19 @@ def across_arms(study: StudyTables, settings: Settings) -> tuple[pd.DataFrame, .
 
 
 def arms_of(study: StudyTables, whole: StudyTables) -> Arms:
-    """The arms in their order, that of `study` first, with the aggregations that have scores."""
-    names = sorted(whole.arms, key=lambda arm: arm != study.arm)
+    """The arms in their order, that of `study` first, with the aggregations that have scores.
+
+    The plain network that a study names as its reference is none of them (`analysis.arms.reference`).
+    """
+    compared = [arm for arm in whole.arms if arm == study.arm or arm != whole.manifest.reference]
+    names = sorted(compared, key=lambda arm: arm != study.arm)
     trained = whole.scores[whole.scores["aggregation"] != FLOOR]
+    if "arm" not in trained:
+        return Arms({})
     found = {str(arm): set(rows["aggregation"]) for arm, rows in trained.groupby("arm")}
     aggregations = {arm: aggregation_order(found[arm], whole.baseline) for arm in names if arm in found}
     chosen = whole.manifest.settings.get("compare", {}).get("base", {})
-    first = chosen.get("aggregation") or whole.aggregations[0]
-    base = Cell(first, chosen["arm"]) if chosen.get("arm") else None
-    known = base is None or base.aggregation in aggregations.get(base.arm, ())
-    return Arms(aggregations, base if known else None)
+    if not chosen.get("arm"):
+        return Arms(aggregations)
+    base = Cell(chosen.get("aggregation") or whole.aggregations[0], chosen["arm"])
+    return Arms(aggregations, base if base.aggregation in aggregations.get(base.arm, ()) else None)

@@ -117,16 +117,16 @@ FIGURES = (
         arms.arms_heat_map,
         arms.draw_arms,
         "Gains by task and arm",
-        "Gain of every task at full data in every arm, with the mark of its verdict: ▲ benefit, ▼ harm, ≈ no meaningful "
-        f"loss, ? undecided, ≡ same model. Lines part clinical groups. {_ARROW}",
+        "Gain of every task at full data in every arm, with the mark of its verdict: ▲ benefit, ▼ harm, ≈ no "
+        f"meaningful loss, ? undecided, ≡ same model. Lines part clinical groups. {_ARROW}",
     ),
     PaperFigure(
         arms.capacity_trend,
         arms.draw_capacity,
         "Gain against the size of the model",
-        "Mean gain over the same tasks in every arm, with the 95 % interval of these very tasks, against the size of the "
-        "joint model (geometric mean over tasks); arms differ in capacity alone. The line with its 95 % band is the mean "
-        "of the tasks' lines, the tasks being a sample.",
+        "Mean gain over the same tasks in every arm, with the 95 % interval of these very tasks, against the size of "
+        "the joint model (geometric mean over tasks); arms differ in capacity alone. The line with its 95 % band is "
+        "the mean of the tasks' lines, the tasks being a sample.",
     ),
     PaperFigure(
         advice.guideline_map,

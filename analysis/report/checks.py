@@ -29,7 +29,7 @@ class Check:
 def checks(analysis: Analysis) -> list[Check]:
     """The trust line of the header."""
     return [_finished(analysis), _leakage(analysis), _compute(analysis), _convergence(analysis), _floor(analysis)] + [
-        check for check in (_multiverse(analysis), _warnings(analysis)) if check
+        check for check in (_reference(analysis), _multiverse(analysis), _warnings(analysis)) if check
     ]
 
 
@@ -97,6 +97,16 @@ def _floor(analysis: Analysis) -> Check:
         return Check(UNKNOWN, "no trivial floor", "floor")
     state = GOOD if beats.all() else CAUTION
     return Check(state, f"TS beats the floor in {int(beats.sum())} of {len(beats)} tasks", "floor")
+
+
+def _reference(analysis: Analysis) -> Check | None:
+    """Whether the baseline of all gains stands beside a plain network."""
+    rows = at_full(analysis.frames["reference"])
+    if rows.empty:
+        return None
+    weak, name = int(rows["weak_base"].astype(bool).sum()), rows["reference"].iloc[0]
+    text = f"TS is weaker than {name} in {weak} of {words.count(len(rows), 'task')}"
+    return Check(CAUTION if weak else GOOD, text, "reference")
 
 
 def _multiverse(analysis: Analysis) -> Check | None:

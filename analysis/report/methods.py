@@ -10,12 +10,15 @@ from typing import Any
 import pandas as pd
 
 from aggregation_lab.config import COOLDOWN, MOST_BUDGETS
+from aggregation_lab.naming import encoder_title
 from aggregation_lab.tasks import find_type
+from analysis.arms.reference import reference_arm
 from analysis.frames import at_full
 from analysis.report import words
 from analysis.report.citation import PAPER, cited
 from analysis.report.statistics import statistics
 from analysis.result import Analysis
+from analysis.study import StudyTables
 
 
 def methods(analysis: Analysis) -> list[str]:
@@ -120,6 +123,9 @@ def _models(analysis: Analysis) -> str:
     names = study.aggregations
     compared = words.listed([f"{name} ({words.aggregation(name)})" for name in names])
     sentences = [f"Compared are {compared}."]
+    if len(study.compared_arms) > 1:
+        named = words.listed(study.compared_arms)
+        sentences.append(f"The study has the arms {named}, variants of model and training; this is of {study.arm}.")
     if settings:
         sentences += [
             _model(settings),
@@ -135,6 +141,7 @@ def _models(analysis: Analysis) -> str:
             ),
             _sentence(settings, "The {} weights are scored; test cases are touched once.", "training.checkpoint"),
         ]
+    sentences.append(_reference(study))
     seeds = sorted(int(seed) for seed in set(analysis.frames["seed_gains"]["seed"]))
     if seeds:
         named = ", ".join(str(seed) for seed in seeds)
@@ -175,6 +182,17 @@ def _model(settings: Mapping[str, Any]) -> str:
     if not _setting(settings, _EXPERTS[0]):
         experts = ""
     return f"The model is {model}{experts}." if model else ""
+
+
+def _reference(study: StudyTables) -> str:
+    """What the plain network is; its settings are known, as only a study has one."""
+    name, settings = reference_arm(study), study.manifest.settings
+    if name is None:
+        return ""
+    plain = study.manifest.arms[name]
+    same = "by the same training" if plain["training"] == settings["training"] else "by a training of its own"
+    network = f"{encoder_title(name)} (timm's {plain['model']['encoder']}, {plain['model']['weights']} weights)"
+    return f"As a reference, {network} is trained for every task by itself, {same}; it enters no gain."
 
 
 _EXPERTS = ("model.moe.experts", "model.moe.kind", "model.moe.blocks")

@@ -101,7 +101,7 @@ _DRAWN = ("across_line", "within_line", "capacity_line", "capacity_gains")
 def about(analysis: Analysis) -> str:
     """What data: tasks, cases, seeds, fractions."""
     study, data = analysis.study, analysis.frames["data"]
-    parts = []
+    parts = [f"arm {study.arm} of {words.listed(study.compared_arms)}"] if len(study.compared_arms) > 1 else []
     if len(data):
         full = at_full(data)
         types = words.count(full["type"].nunique(), "type")

@@ -20,11 +20,12 @@ _WHY = {
     "arm_gains": "The study has one arm.",
     "arm_changes": "No two arms have scores of one aggregation with a common seed.",
     "arm_means": "No two arms have scores of one aggregation with a common seed.",
-    "capacity": "No two arms differ in capacity alone by a quarter or more of their size, with known sizes and at least "
-    "three tasks that have gains in all of them.",
+    "capacity": "No two arms differ in capacity alone by a quarter or more of their size, with known sizes and at "
+    "least three tasks that have gains in all of them.",
     "multiverse": "No other choices of analysis were tried.",
     "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
     "excluded": "No row of the tables was left out.",
+    "reference": "The study names no plain network as its reference, or none of its runs has finished.",
     "data": "The source holds no test scores.",
 }
 

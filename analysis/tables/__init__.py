@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aggregation_lab.files import write_text
 from analysis.named_frames import NamedFrames
-from analysis.tables import arms, questions, tasks
+from analysis.tables import arms, questions, reference, tasks
 from analysis.tables.latex import latex
 from analysis.tables.markup import html, markdown
 from analysis.tables.paper import PaperTable
@@ -16,6 +16,7 @@ TABLES: dict[str, Callable[[NamedFrames], PaperTable | None]] = {
     "findings": questions.findings_table,
     "data": tasks.data_table,
     "scores": tasks.scores_table,
+    "reference": reference.reference_table,
     "gains": tasks.gains_table,
     "gains_by_fraction": tasks.fractions_table,
     "group_means": questions.pooled_table,

@@ -44,10 +44,10 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
     ]
     note = (
-        "gain: the gain of the contrast in the arm minus that in the arm it is compared with, the same tasks, seeds and "
-        "test cases in all four models. score: the same of the score of one aggregation, positive is better. Runs that "
-        f"both arms share cancel; tasks of which nothing is left are not in the means. {IMPROVING} a base model was still "
-        "improving when its budget ended."
+        "gain: the gain of the contrast in the arm minus that in the arm it is compared with, the same tasks, seeds "
+        "and test cases in all four models. score: the same of the score of one aggregation, positive is better. Runs "
+        f"that both arms share cancel; tasks of which nothing is left are not in the means. {IMPROVING} a base model "
+        "was still improving when its budget ended."
     )
     return build("arm_means", "Differences between arms, means over tasks", rows, columns, note=note, raw=raw)
 
@@ -109,8 +109,8 @@ def capacity_table(analysis: NamedFrames) -> PaperTable | None:
         Column("to", lambda row: significant(row["size_max"], 2), "size_max"),
     ]
     note = (
-        "slope: change of gain per doubling of the joint model's size, over arms that differ in capacity alone; mean of "
-        f"the tasks' slopes, the tasks being a sample. {IMPROVING} a base model was still improving in one of the arms."
+        "slope: change of gain per doubling of the joint model's size, over arms that differ in capacity alone; mean "
+        f"of the tasks' slopes, the tasks being a sample. {IMPROVING} a base model was still improving in one of the arms."
     )
     return build("capacity", "Gain against the size of the model", rows, columns, note=note, raw=raw)
 

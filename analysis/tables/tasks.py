@@ -74,11 +74,18 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
 
     columns = [
         *plain(str, "task", "group"),
-        Column("metric", _metric, "metric"),
+        Column("metric", metric_title, "metric"),
         Column("train", lambda row: count(row["n_train"]), "n_train"),
         Column("floor", lambda row: number(row["floor"], decimals(row["unit"])), "floor"),
     ]
     columns += [Column(name, partial(cell, name), f"mean {name}", FRAMES["scores"]["mean"]) for name in names]
+    beside = at_full(analysis.frames["reference"])
+    if len(beside):
+        title, plain_cells = f"{beside['reference'].iloc[0]}, TS", {row["task"]: row for row in records(beside)}
+        rows = rows.join(beside.set_index("task")["mean"].rename(title), on="task")
+        columns.append(
+            Column(title, lambda row: _score(plain_cells.get(row["task"])), title, FRAMES["reference"]["mean"])
+        )
     note = (
         f"Primary metric on test, mean ± sd over seeds, all training data. Against TS: {MARKS_NOTE}. "
         f"† not better than the floor, a trivial predictor. {IMPROVING} this model was still improving at the end."
@@ -86,7 +93,7 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
     return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw)
 
 
-def _metric(row: Row) -> str:
+def metric_title(row: Row) -> str:
     metric = METRICS.get(row["metric"])
     arrow = "" if metric is None else " ↑" if metric.higher_is_better else " ↓"
     unit = "" if row["unit"] in ("1", row["metric"]) else f", {row['unit']}"
@@ -99,9 +106,9 @@ def _score(row: Row | None) -> str:
     digits = decimals(row["unit"])
     spread = "" if pd.isna(row["sd"]) else f" ± {number(row['sd'], digits)}"
     marks = [
-        VERDICT_MARKS.get(row["verdict"], ""),
+        VERDICT_MARKS.get(row.get("verdict", ""), ""),
         "†" if _is(row["beats_floor"], False) else "",
-        IMPROVING if _is(row["still_improving"], True) else "",
+        IMPROVING if _is(row.get("still_improving"), True) else "",
     ]
     return " ".join([number(row["mean"], digits) + spread, *(mark for mark in marks if mark)])
 

@@ -93,6 +93,6 @@ def scores(
     fraction: Annotated[float | None, typer.Option("--fraction", help="One fraction only.")] = None,
 ) -> None:
     """Print the per-task table of the aggregations beside the floor, and write it as scoreboard.csv."""
-    from runners.commands import study_commands
+    from runners.commands import show_scores
 
-    raise typer.Exit(study_commands.show_scores(out, metric, fraction, screen()))
+    raise typer.Exit(show_scores.show_scores(out, metric, fraction, screen()))

@@ -1,19 +1,14 @@
-"""What the commands status, scores and phantoms do, once their options are read."""
+"""What the commands status and phantoms do, once their options are read."""
 
 from pathlib import Path
 
 from rich.console import Console
 
-from aggregation_lab.errors import StudyError
-from aggregation_lab.files import write_text
-from aggregation_lab.storage.spreadsheet_csv import csv_text
-from aggregation_lab.text import printable
 from runners.execution.progress import preparation, say
 from runners.execution.slurm import queue
 from runners.planning.study_file import find_study, parse_study, read_study_file
 from runners.planning.study_schema import Study
 from runners.planning.user_paths import output_path
-from runners.store.collect import finished_runs, gather
 from runners.store.prepare import make_phantoms
 from runners.store.run_folder import LOG, State, counted
 from runners.store.study_folder import StudyFolder
@@ -45,39 +40,6 @@ def show_status(out: Path, console: Console) -> int:
     if left is not None and left.jobs:
         say(console, str(left))
     return 1 if State.FAILED in ends else 0
-
-
-def show_scores(out: Path, metric: str | None, fraction: float | None, console: Console) -> int:
-    """Collect what has finished, print the per-task table of each fraction, write it as scoreboard.csv."""
-    import pandas as pd
-
-    from aggregation_lab.tasks import METRICS
-    from runners.commands.scoreboard import on_screen, scoreboard, summary
-
-    folder = StudyFolder(out)
-    study, runs = folder.read_study(), folder.read_plan()
-    if metric is not None and metric not in METRICS:
-        raise StudyError(f"--metric {printable(metric)}: is unknown; it takes {', '.join(METRICS)}")
-    if fraction is not None and fraction not in study.fractions:
-        raise StudyError(
-            f"--fraction {fraction:g}: the study has {', '.join(f'{share:g}' for share in study.fractions)}"
-        )
-    finished = finished_runs(folder, runs)
-    scores = gather(folder, finished, "scores")
-    names, boards = list(study.aggregations), []
-    for share in study.fractions if fraction is None else [fraction]:
-        board = scoreboard(scores, names, share, metric)
-        part = "" if share == 1 else f", {share:.0%} of the training data"
-        console.print(on_screen(board, names, f"{study.name}: test scores, mean ± sd over seeds{part}"))
-        say(console, summary(board, names))
-        boards.append(board.assign(fraction=share))
-    file = out / "scoreboard.csv"
-    write_text(file, csv_text(pd.concat(boards)))
-    if len(finished) < len(runs):
-        count = f"{len(finished)} of {len(runs)} runs have a result"
-        say(console, f"{count}, the table lacks the others; see `agglab status`")
-    say(console, f"written to {file}")
-    return 0
 
 
 def write_phantom_folder(out: Path, tasks: str | None, scale: float, seed: int, console: Console) -> int:

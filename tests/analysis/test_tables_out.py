@@ -68,7 +68,7 @@ def test_every_table_is_made_and_named_as_listed():
 
 def test_a_task_stands_once_in_the_scores_with_one_column_per_aggregation():
     shown = table("scores").frame
-    assert list(shown.columns[-3:]) == ["TS", "CG", "AU"]
+    assert list(shown.columns[-4:]) == ["TS", "CG", "AU", "ResNet18, TS"]
     assert sorted(shown["task"]) == sorted(WHOLE.frames["data"]["task"].unique())
     pixels = shown[shown["metric"] == "MRE, px ↓"]
     assert pixels["TS"].str.match(r"\d+\.\d ± \d+\.\d( |$)").all() and len(pixels)
