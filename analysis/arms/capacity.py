@@ -184,7 +184,7 @@ def _task_slope(slope: PairedGain, estimate: GainEstimate, points: Sequence[Pair
         low, high = estimate.interval()
         p = float(2 * stats.t.sf(abs(estimate.value) / se, estimate.df))
     ends = {"size_min": min(pair.n_train for pair in points), "size_max": max(pair.n_train for pair in points)}
-    about = {"arms": len(points), "slope": estimate.value, "low": low, "high": high, "p": p}
+    about: dict[str, object] = {"arms": len(points), "slope": estimate.value, "low": low, "high": high, "p": p}
     return about | ends | {"base_improving": bool(slope.base_improving)}
 
 

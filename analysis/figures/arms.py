@@ -54,9 +54,10 @@ def draw_arms(view: View) -> pd.DataFrame:
     gains = view.sorted(gains[gains["contrast"].isin(against_base(gains))])
     gains, line = view.fewer_tasks(gains, gains)
     column = gains["contrast"] + " " + gains["arm"]
-    first = gains.assign(column=column).drop_duplicates("column")
-    rank = {name: place for place, name in enumerate(dict.fromkeys(rows["contrast"]))}
-    names = sorted(first["column"], key=dict(zip(first["column"], first["contrast"].map(rank), strict=True)).get)
+    pairs = rows[["contrast", "arm"]].drop_duplicates().itertuples(index=False, name=None)
+    contrasts = list(dict.fromkeys(rows["contrast"]))
+    ordered = sorted(pairs, key=lambda pair: contrasts.index(pair[0]))
+    names = [name for name in (f"{contrast} {arm}" for contrast, arm in ordered) if name in set(column)]
     if len(names) > _MOST_COLUMNS:
         line = "; ".join(filter(None, [line, f"{_MOST_COLUMNS} of {len(names)} columns"]))
         names = names[:_MOST_COLUMNS]

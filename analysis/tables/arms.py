@@ -20,8 +20,8 @@ from analysis.tables.cells import (
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
 _ARM = Column("arm", lambda row: f"{row['arm']} against {row['base_arm']}", "arm")
-_WHAT = Column("what changes", lambda row: _WHAT_CHANGES[row["kind"]], "kind")
 _WHAT_CHANGES = {CHANGE: "gain", EFFECT: "score"}
+_WHAT = Column("what changes", lambda row: _WHAT_CHANGES[row["kind"]], "kind")
 
 
 def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
@@ -110,7 +110,7 @@ def capacity_table(analysis: NamedFrames) -> PaperTable | None:
     ]
     note = (
         "slope: change of gain per doubling of the joint model's size, over arms that differ in capacity alone; mean "
-        f"of the tasks' slopes, the tasks being a sample. {IMPROVING} a base model was still improving in one of the arms."
+        f"of the tasks' slopes, the tasks being a sample. {IMPROVING} a base model was still improving in one arm."
     )
     return build("capacity", "Gain against the size of the model", rows, columns, note=note, raw=raw)
 

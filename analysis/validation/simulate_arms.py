@@ -86,15 +86,20 @@ class ArmStudy(Simulated):
         for name, rows in (("scores", plain.scores), ("cases", plain.cases)):
             assert rows is not None
             found = [cells[label] for label in rows["aggregation"]]
-            runs = pd.concat([self._named(cases) for cases in self.tasks])
-            runs = rows.merge(runs, on=["task", *ARM], how="left")["own"].to_numpy()
+            named = pd.concat([self._named(cases) for cases in self.tasks])
+            runs = rows.merge(named, on=["task", *ARM], how="left")["own"].to_numpy()
             labels = {"arm": [cell.arm for cell in found], "aggregation": [cell.aggregation for cell in found]}
             tables[name] = rows.assign(run=runs, **labels)
         settings = {
             "arms": [{"name": arm, "model": {"encoder": f"vit_{arm}"}, "training": {}} for arm in self.design_arms],
             "base_arm": next(iter(self.design_arms)),
         }
-        return StudyTables(Manifest("simulated", settings=settings), **tables, runs=self._ledger(tables["scores"]))
+        return StudyTables(
+            Manifest("simulated", settings=settings),
+            tables["scores"],
+            tables["cases"],
+            runs=self._ledger(tables["scores"]),
+        )
 
     def _ledger(self, scores: pd.DataFrame) -> pd.DataFrame:
         """A table of runs of which only the sizes mean something."""
@@ -135,7 +140,7 @@ def simulate_arms(design: Design, seed: int) -> ArmStudy:
     common = random.normal(0, 1, (len(cells), design.subjects)) if design.shared_cases else None
     of_group = {name: random.normal(0, design.group_sd, design.groups) for name in design.levels}
     draw = auc_cases if design.auc else mean_cases
-    tasks, means = [], {}
+    tasks, means = [], dict[tuple[str, Cell], float]()
     for row in about.to_dict("records"):
         gains = {
             name: level + of_group[name][row["group_index"]] + random.normal(0, design.task_sd)
