@@ -133,7 +133,7 @@ class MoEConfig(Config):
     """Mixture-of-Experts in the last blocks of the encoder (arXiv 2603.18123, method)."""
 
     experts: int = Field(4, ge=0, le=64)
-    """Number of experts; 0 is the plain ViT."""
+    """Number of experts; 0 is the plain encoder, the only kind for networks other than plain ViTs."""
     kind: Literal["split", "copy"] = "split"
     """`split` divides the FFN's hidden units among the experts and keeps its size and cost; `copy` starts every
     expert as the whole FFN and adds capacity, the paper's reading."""
@@ -159,7 +159,8 @@ class ModelConfig(Config):
     """M2DINO: encoder, experts, heads."""
 
     encoder: str = "vit_small_patch16_dinov3"
-    """Any DINOv3 ViT of timm by name."""
+    """A network of timm by name: a plain ViT (DINOv3, DINOv2, Eva, ...), beside which the model puts its image path, or
+    one with maps at strides 4, 8 and 16 (ResNet, ConvNeXt, Swin, EfficientNet, ...), which are read in its place."""
     weights: str = "random"
     """`random`, `hub` (timm downloads them) or the path of a local checkpoint."""
     moe: MoEConfig = MoEConfig()

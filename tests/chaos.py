@@ -287,9 +287,9 @@ def _kinds_of_study(folder: Path, study: dict[str, Any]) -> list[tuple[str, dict
     """Name, model and training of the studies that take turns: one trains all blocks, one reads a frozen trunk."""
     import torch
 
-    from aggregation_lab.model.encoder import build_encoder
+    from aggregation_lab.model.backbones.build import build_backbone
 
-    torch.save(build_encoder(study["model"]["encoder"]).state_dict(), folder / "weights.pt")
+    torch.save(build_backbone(study["model"]["encoder"]).network.state_dict(), folder / "weights.pt")
     frozen = {"weights": "weights.pt", "frozen_blocks": 6}
     plain = ("plain", study["model"], study["training"])
     return [plain, ("frozen", study["model"] | frozen, study["training"] | {"augment": False})]

@@ -3,12 +3,11 @@
 A batch that goes through in pieces, because memory is short, then drops the same paths as it would in one piece.
 """
 
-from typing import Any
-
 import torch
 from timm.layers import DropPath
-from timm.models.eva import Eva
 from torch import Tensor, nn
+
+from aggregation_lab.model.backbones.base import Backbone
 
 
 class DepthContext:
@@ -30,16 +29,16 @@ class DrawnDropPath(nn.Module):
         return x * self.context.draws[:, self.position].view(-1, *(1 for _ in x.shape[1:])).to(x.dtype)
 
 
-def draw_outside(encoder: Eva, context: DepthContext, first_block: int) -> list[DrawnDropPath]:
-    """Replace the drop paths from `first_block` on, and return them in the order in which they act."""
+def draw_outside(backbone: Backbone, context: DepthContext, first_block: int) -> list[DrawnDropPath]:
+    """Replace the network's drop paths, of a plain ViT those from `first_block` on, and return them in the order in
+    which they stand in it, which is that in which they act."""
+    parts = backbone.blocks[first_block:] if first_block else [backbone.network]
     paths: list[DrawnDropPath] = []
-    block: Any
-    for block in encoder.blocks[first_block:]:
-        for name in ("drop_path1", "drop_path2"):
-            path = getattr(block, name)
+    for parent in [module for part in parts for module in part.modules()]:
+        for name, path in list(parent.named_children()):
             if isinstance(path, DropPath):
                 paths.append(DrawnDropPath(rate=path.drop_prob, position=len(paths), context=context))
-                setattr(block, name, paths[-1])
+                setattr(parent, name, paths[-1])
     return paths
 
 

@@ -1,19 +1,22 @@
-"""M2DINO: one encoder with task-conditioned experts, an image path beside it, maps that all share, a head per task."""
+"""M2DINO: one encoder with task-conditioned experts, an image path beside it, maps that all share, a head per task.
+
+With a network that has fine maps of its own, such as a ResNet, it is that network with a feature pyramid and the heads.
+"""
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
-from timm.models.eva import Eva
 from torch import Tensor, nn
 
 from aggregation_lab.config import ModelConfig
 from aggregation_lab.errors import ModelError
+from aggregation_lab.model.backbones.base import Backbone, Levels
+from aggregation_lab.model.backbones.build import build_backbone
 from aggregation_lab.model.depth import DepthContext, draw, draw_outside
-from aggregation_lab.model.encoder import build_encoder, freeze_trunk, map_above_trunk, spatial_map, trunk_tokens
 from aggregation_lab.model.heads.by_task import TaskHeads
-from aggregation_lab.model.image_path import ImagePath
+from aggregation_lab.model.image_path import WIDTHS, ImagePath
 from aggregation_lab.model.moe import MoE, TaskContext, build_moe
 from aggregation_lab.model.shared_maps import Fusion
 from aggregation_lab.tasks import Task
@@ -33,32 +36,32 @@ class M2DINO(nn.Module):
     def __init__(
         self,
         *,
-        encoder: Eva,
+        backbone: Backbone,
         tasks: Sequence[Task],
         heads: TaskHeads,
         moe: dict[int, MoE],
         context: TaskContext,
         fusion: Fusion,
-        image_path: ImagePath,
+        image_path: ImagePath | None,
         frozen_blocks: int = 0,
     ):
         super().__init__()
-        self.encoder: Any = encoder  # timm's classes carry no types
+        self.backbone = cast(Any, backbone)  # where blocks are frozen it is a `PlainViT`
+        self.encoder = backbone.network
         self.tasks = tuple(tasks)
         self.heads = heads
         self.views = {task.name: task.type.network.view for task in tasks}
         self.image_path = image_path
         self.fusion = fusion
-        self.task_embedding = nn.Embedding(len(tasks), self.encoder.embed_dim)
+        self.task_embedding = nn.Embedding(len(tasks), backbone.token_width)
         nn.init.normal_(self.task_embedding.weight, std=0.02)
         self.moe = moe  # the encoder's own layers, by block: a view for recording, registered there already
         self._context = context
         self.frozen_blocks = frozen_blocks
-        self._map_above_trunk = map_above_trunk
         self._depth = DepthContext()
-        self._drop_paths = draw_outside(encoder, self._depth, frozen_blocks)
+        self._drop_paths = draw_outside(backbone, self._depth, frozen_blocks)
         if frozen_blocks:
-            freeze_trunk(self.encoder, frozen_blocks)
+            self.backbone.freeze_trunk(frozen_blocks)
         self.train(self.training)
 
     def forward(
@@ -74,15 +77,20 @@ class M2DINO(nn.Module):
         if self.training and self._drop_paths:
             self._depth.draws = self.draw_depth(len(images)) if depth is None else depth
         self._context.embedding = self.task_embedding(task_index).unsqueeze(1)
-        maps = self.fusion(self._deep_map(images, tokens), self.image_path(images))
+        maps = self.fusion(*self.levels(images, tokens))
         size = images.shape[-1]
         return {task: self.heads[task](self.fusion.read(maps.of(rows), self.views[task]), size) for task, rows in parts}
 
-    def _deep_map(self, images: Tensor, tokens: Tensor | None) -> Tensor:
+    def levels(self, images: Tensor, tokens: Tensor | None = None) -> Levels:
+        """What the fusion reads: the encoder's maps, and those of the image path where the encoder has no fine ones."""
+        if self.image_path is None:
+            return self.backbone.levels(images)
         if not self.frozen_blocks:
-            return spatial_map(self.encoder, images)
-        tokens = self.trunk(images) if tokens is None else tokens
-        return self._map_above_trunk(self.encoder, tokens, self.frozen_blocks)
+            deep = self.backbone.deep_map(images)
+        else:
+            tokens = self.trunk(images) if tokens is None else tokens
+            deep = self.backbone.map_above_trunk(tokens, self.frozen_blocks)
+        return deep, self.image_path(images)
 
     def draw_depth(self, count: int) -> Tensor:
         """The random draws of stochastic depth for a batch of `count` images: count x paths, 0 paths without it."""
@@ -92,18 +100,18 @@ class M2DINO(nn.Module):
     @torch.no_grad()
     def trunk(self, images: Tensor) -> Tensor:
         """What the frozen blocks make of B x 3 x S x S normalised images: all their tokens, B x N x D."""
-        return trunk_tokens(self.encoder, images, self.frozen_blocks)
+        return self.backbone.trunk_tokens(images, self.frozen_blocks)
 
     def train(self, mode: bool = True) -> "M2DINO":
         """Frozen blocks stay in evaluation mode: what they make of an image never changes."""
         super().train(mode)
-        self.encoder.blocks[: self.frozen_blocks].eval()
+        if self.frozen_blocks:
+            self.encoder.blocks[: self.frozen_blocks].eval()
         return self
 
     def compile_encoder(self) -> None:
         """Let torch.compile work on the encoder, or on what is trained of it."""
-        self.encoder.forward_features = torch.compile(self.encoder.forward_features)
-        self._map_above_trunk = torch.compile(map_above_trunk)
+        self.backbone.compile()
 
     @torch.no_grad()
     def predict(self, images: Tensor, task: Task, tokens: Tensor | None = None) -> Tensor:
@@ -124,18 +132,28 @@ class M2DINO(nn.Module):
         return torch.stack(terms).mean() if terms else 0.0
 
 
-def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M2DINO:
-    """A fresh model whose start depends on the seed only: a task's head starts alike in every unit it is trained in.
+def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0, image_size: int = 224) -> M2DINO:
+    """A fresh model for square images of `image_size` pixels. Its start depends on the seed only: a task's head starts
+    alike in every unit it is trained in.
 
     Raises `ModelError` for an encoder, checkpoint, number of experts or of frozen blocks that cannot be used.
     """
     torch.manual_seed(seed)
-    encoder = build_encoder(config.encoder, weights=config.weights, drop_path=config.drop_path)
+    backbone = build_backbone(config.encoder, weights=config.weights, drop_path=config.drop_path, image_size=image_size)
     context = TaskContext()
     moe: dict[int, MoE] = {}
-    blocks: Any = encoder.blocks
+    blocks: Any = backbone.blocks
     depth = len(blocks)
     widened = config.moe.blocks if config.moe.experts else 0
+    if widened and not depth:
+        raise ModelError(
+            f"model.moe.experts: {config.moe.experts}, but {config.encoder} is no plain ViT, whose blocks could carry "
+            "them; set moe: {experts: 0}"
+        )
+    if config.frozen_blocks and not backbone.freezable:
+        raise ModelError(
+            f"model.frozen_blocks: {config.frozen_blocks}, but the blocks of {config.encoder} cannot be frozen; set 0"
+        )
     if widened > depth:
         raise ModelError(f"model.moe.blocks: {widened}, but {config.encoder} has {depth} blocks")
     if config.frozen_blocks > depth - widened:
@@ -147,11 +165,18 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
     if config.moe.experts:
         for index in range(depth - config.moe.blocks, depth):
             block = blocks[index]
+            ffn = getattr(block, "mlp", None)
             block.mlp = moe[index] = build_moe(
-                block.mlp, kind=config.moe.kind, experts=config.moe.experts, context=context, top_k=config.moe.top_k
+                ffn, kind=config.moe.kind, experts=config.moe.experts, context=context, top_k=config.moe.top_k
             )
     torch.manual_seed(_name_seed(seed, "image path"))
-    image_path, fusion = ImagePath(), Fusion(dim=encoder.embed_dim, width=config.head_width)
+    image_path = None if backbone.path_widths else ImagePath()
+    fusion = Fusion(
+        dim=backbone.dim,
+        width=config.head_width,
+        path_widths=backbone.path_widths or WIDTHS,
+        normalise=bool(backbone.path_widths) and not backbone.has_batch_norm,
+    )
     heads = []
     for task in tasks:
         torch.manual_seed(_name_seed(seed, task.name))
@@ -160,7 +185,7 @@ def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0) -> M
         heads.append((task.name, head))
     torch.manual_seed(_name_seed(seed, "task embedding"))
     return M2DINO(
-        encoder=encoder,
+        backbone=backbone,
         tasks=tasks,
         heads=TaskHeads(heads),
         moe=moe,

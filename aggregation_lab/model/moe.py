@@ -118,14 +118,26 @@ def _scaled(hidden: Tensor, gates: Tensor) -> Tensor:
     return hidden * gates.to(hidden.dtype).unsqueeze(-1)
 
 
-def build_moe(ffn: nn.Module, *, kind: str, experts: int, context: TaskContext, top_k: int | None) -> MoE:
+def _two_layers(ffn: Mlp) -> FFN | None:
+    """The parts of an FFN that is W2 act(W1 x + b1) + b2 and nothing else; None of any other."""
+    first, second = ffn.fc1, ffn.fc2
+    if not (isinstance(first, nn.Linear) and isinstance(second, nn.Linear)):
+        return None
+    biased = first.bias is not None and second.bias is not None
+    plain = isinstance(ffn.norm, nn.Identity) and not (ffn.drop1.p or ffn.drop2.p)
+    return FFN(first, ffn.act, second) if biased and plain else None
+
+
+def build_moe(ffn: nn.Module | None, *, kind: str, experts: int, context: TaskContext, top_k: int | None) -> MoE:
     """Experts made from a block's FFN. Raises `ModelError` where the FFN is not a plain two-layer one."""
-    if not isinstance(ffn, Mlp) or not isinstance(ffn.fc1, nn.Linear) or not isinstance(ffn.fc2, nn.Linear):
+    parts = _two_layers(ffn) if isinstance(ffn, Mlp) else None
+    if parts is None:
+        found = "has a norm or no biases" if isinstance(ffn, Mlp) else "is missing"
+        found = found if isinstance(ffn, Mlp | None) else f"is a {type(ffn).__name__}"
         raise ModelError(
-            f"model.moe: the encoder's FFN is a {type(ffn).__name__}, experts need a two-layer FFN; "
-            "set experts: 0 or take a tiny, small, base or large encoder"
+            f"model.moe: the encoder's FFN {found}, experts need a plain two-layer FFN; "
+            "set experts: 0 or take another encoder"
         )
-    parts = FFN(ffn.fc1, ffn.act, ffn.fc2)
     if kind == "split":
         return SplitExperts(parts, experts=experts, context=context)
     return CopiedExperts(parts, experts=experts, context=context, top_k=top_k)

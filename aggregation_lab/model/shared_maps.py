@@ -1,4 +1,4 @@
-"""The interface between encoder and heads: the ViT's map and the image path fused into maps that all tasks share.
+"""The interface between encoder and heads: the encoder's maps, and the image path's, fused into maps that all share.
 
 A head reads one of three views of them and nothing else: the fine map for outlines and points, the middle one for
 boxes, and a summary of all levels for what an image is as a whole.
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
 from aggregation_lab.model.image_path import STRIDES, WIDTHS, conv_unit
@@ -26,7 +27,7 @@ class View(StrEnum):
 
 
 class SharedMaps(NamedTuple):
-    """`coarse` B x width x S/16 x S/16, the ViT's map with the path's; `path` the image path's maps."""
+    """`coarse` B x width x S/16 x S/16, all levels from there on down; `path` the maps that it grows by."""
 
     coarse: Tensor
     path: tuple[Tensor, ...]
@@ -37,20 +38,33 @@ class SharedMaps(NamedTuple):
 
 
 class Fusion(nn.Module):
-    """From coarse to fine: the ViT's map, made larger twice, each time with what the image path saw at that size
-    (feature pyramid, Lin et al. 2017), as far as a view asks for it."""
+    """From coarse to fine: the deepest map, made larger twice, each time with what the path saw at that size (feature
+    pyramid, Lin et al. 2017), as far as a view asks for it.
 
-    def __init__(self, *, dim: int, width: int):
+    `dim` channels of the deepest map; `path_widths` those of the path, at strides 4, 8, 16 and perhaps deeper: the
+    image path's beside a ViT, else the network's own. `normalise`: each map of the path goes through a LayerNorm over
+    its channels first, as the stages of Swin and ConvNeXt do before they are read by others (Liu et al. 2021, 2022).
+    """
+
+    def __init__(self, *, dim: int, width: int, path_widths: tuple[int, ...] = WIDTHS, normalise: bool = False):
         super().__init__()
         self.width = width
         self.deep = nn.Conv2d(dim, width, 1)
-        self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1, bias=False) for channels in WIDTHS)
+        laterals = path_widths[: len(STRIDES)]
+        self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1, bias=False) for channels in laterals)
         self.smooth = nn.ModuleList(conv_unit(width, width) for _ in STRIDES)
-        self.summary_size = 2 * (width + sum(WIDTHS))
+        self.norms = nn.ModuleList(map(LayerNorm2d, path_widths)) if normalise else None
+        self.summary_size = 2 * (width + sum(path_widths))
 
-    def forward(self, deep: Tensor, path: tuple[Tensor, ...]) -> SharedMaps:
-        """`deep` B x dim x S/16 x S/16, the ViT's map; `path` the maps of the image path."""
-        return SharedMaps(self._joined(2, self.deep(deep), path), path)
+    def forward(self, deep: Tensor | None, path: tuple[Tensor, ...]) -> SharedMaps:
+        """`deep` B x dim x s x s, on any grid; None where the last map of the path is the deepest. `path` the maps at
+        strides 4, 8, 16 and perhaps deeper."""
+        if self.norms is not None:
+            path = tuple(norm(level) for norm, level in zip(self.norms, path, strict=True))
+        top = self.deep(path[-1] if deep is None else deep)
+        size = path[2].shape[-2:]
+        top = top if top.shape[-2:] == size else F.interpolate(top, size=size, mode="bilinear")
+        return SharedMaps(self._joined(2, top, path), path)
 
     def size(self, view: View) -> int:
         """Channels of a view."""

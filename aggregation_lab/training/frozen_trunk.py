@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from aggregation_lab.data.cache import ImageCache
-from aggregation_lab.model.encoder import trunk_digest
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.training.out_of_memory import with_less_memory
 from aggregation_lab.training.token_cache import BATCH, TokenCache, open_tokens
@@ -31,12 +30,10 @@ def open_trunk(
     with the trunk in place. `alive` as in `open_tokens`.
     """
     device = next(model.parameters()).device
-    parts = (_VERSION, cache.image_file.name, encoder, trunk_digest(model.encoder), precision, device.type)
+    parts = (_VERSION, cache.image_file.name, encoder, model.backbone.trunk_digest(), precision, device.type)
     key = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:16]
     count, size = cache.images.shape[:2]
-    patches = (size // model.encoder.patch_embed.patch_size[0]) ** 2
-    shape = patches + model.encoder.num_prefix_tokens, model.encoder.embed_dim
-
+    shape = model.backbone.token_shape(size)
     at_once = BATCH
 
     def compute(rows: slice) -> np.ndarray:

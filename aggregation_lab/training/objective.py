@@ -50,8 +50,9 @@ class Objective:
     def gradients(self, batch: Batch, what: str) -> Tensor:
         """Leave the gradients of the loss in the parameters; the mean loss of each task, in the order of `batch.parts`.
 
-        In pieces, loss and gradients are those of the whole batch up to rounding, but for the load balance, which is
-        that of the pieces. Raises `TrainingError`, opening with `what`, where memory does not hold one image.
+        In pieces, loss and gradients are those of the whole batch up to rounding, but for the load balance and for
+        batch norm, which are those of the pieces. Raises `TrainingError`, opening with `what`, where memory does not
+        hold one image.
         """
         count = len(batch.images)
         depth = self.model.draw_depth(count)
@@ -68,6 +69,10 @@ class Objective:
                 pieces.append(per_image)
             return pieces
 
-        pieces, self.micro_batch = with_less_memory(accumulate, self.micro_batch, batch.images.device, what)
+        before = self.micro_batch
+        pieces, self.micro_batch = with_less_memory(accumulate, before, batch.images.device, what)
+        if self.micro_batch < before and self.model.backbone.has_batch_norm:
+            normalised = f"{self.model.backbone.name} normalises over the images that go through it together"
+            print(f"{what}: {normalised}, so scores with {self.micro_batch} are not those with {before}", flush=True)
         means = [torch.cat([piece[name] for piece in pieces if name in piece]).mean() for name, _ in batch.parts]
         return torch.stack(means)

@@ -23,13 +23,16 @@ def schedule(step: int, steps: int, warmup: float) -> float:
 
 
 def make_optimizer(model: M2DINO, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
-    """AdamW; no weight decay on biases, norms, scales, tokens and embeddings; `encoder_rate` on the encoder but
-    for its routers, which are new. Frozen parameters are left out."""
+    """AdamW; no weight decay on biases, norms, scales, tokens and embeddings, nor on what timm names besides, such as
+    tables of relative positions; `encoder_rate` on the encoder but for its routers, which are new. Frozen parameters
+    are left out."""
+    spared = {f"encoder.{name}" for name in getattr(model.encoder, "no_weight_decay", set)()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        decays = parameter.ndim >= 2 and not any(part in name for part in ("token", "embedding", "fc2_bias"))
+        decays = parameter.ndim >= 2 and name not in spared
+        decays = decays and not any(part in name for part in ("token", "embedding", "fc2_bias"))
         pretrained = name.startswith("encoder.") and ".router." not in name
         groups.setdefault((pretrained, decays), []).append(parameter)
     return torch.optim.AdamW(

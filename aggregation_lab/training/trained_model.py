@@ -36,7 +36,8 @@ def load_model(run_folder: Path | str) -> M2DINO:
     if state["run"] != spec.id:
         raise ResultsError(f"{named}: {CHECKPOINT} is of run {state['run']}, {SPEC} of {spec.id}")
     # every weight comes from the checkpoint: nothing is downloaded
-    model = build_m2dino(spec.model.model_copy(update={"weights": "random"}), spec.tasks, spec.seed)
+    untrained = spec.model.model_copy(update={"weights": "random"})
+    model = build_m2dino(untrained, spec.tasks, spec.seed, image_size=spec.training.image_size)
     model.load_state_dict(state["best"][1] if state["best"] is not None else state["model"])
     return model.eval()
 

@@ -20,7 +20,6 @@ from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
-from aggregation_lab.model.encoder import choose_attention
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.training.augmentation import augment, to_model_input
@@ -96,8 +95,11 @@ class Trainer:
         self.test_cases = cases_of("test")
         self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.seed)
         self.course = open_course(self.config, sum(self.sampler.sizes))
-        self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed).to(device)
-        choose_attention(self.model.encoder, self.config.image_size, device, self.precision)
+        self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed, image_size=self.config.image_size).to(
+            device
+        )
+        self.model.backbone.check_batch(self.config.batch_size)
+        self.model.backbone.choose_attention(self.config.image_size, device, self.precision)
         if self.config.compile:
             self.model.compile_encoder()
         pixel_statistics = self.model.encoder.pretrained_cfg

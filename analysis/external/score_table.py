@@ -38,8 +38,8 @@ _NOT_MEANS = ("AUC", "F1_macro", "F1_weighted", "MCC", "missed")
 def read_scores(path: Path | str, baseline: str | None = None, mapped: Mapping[str, str] | None = None) -> StudyTables:
     """A study from a score table, and in its `notes` how it was read and what cannot be computed from it.
 
-    `baseline` is the arm that gains are over, TS where not given; `mapped` names columns of the file that this project
-    calls otherwise. Raises `ResultsError` with one line naming the file and the row or column at fault.
+    `baseline` is the aggregation that gains are over, TS where not given; `mapped` names columns of the file that this
+    project calls otherwise. Raises `ResultsError` with one line naming the file and the row or column at fault.
     """
     sheet = read_sheet(Path(path), is_known)
     cells = named_columns(sheet, mapped or {})
@@ -112,12 +112,13 @@ def _test_rows(rows: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
 
 
 def _check_baseline(rows: pd.DataFrame, given: str | None, sheet: Sheet) -> None:
-    """Raise `ResultsError` where only a user can say which arm gains are over."""
-    arms = sorted(set(rows["aggregation"]) - {FLOOR})
-    if given is not None and given not in arms:
-        raise sheet.fail(f"--baseline {printable(given, 60)}: no such arm; there are {shown(arms)}")
-    if given is None and len(arms) > 1 and not set(arms) & {"TS", "CG", "AU"}:
-        raise sheet.fail(f"no arm is called TS, so which are gains over? Say it with --baseline, one of {shown(arms)}")
+    """Raise `ResultsError` where only a user can say which aggregation gains are over."""
+    names = sorted(set(rows["aggregation"]) - {FLOOR})
+    if given is not None and given not in names:
+        raise sheet.fail(f"--baseline {printable(given, 60)}: no such aggregation; there are {shown(names)}")
+    if given is None and len(names) > 1 and not set(names) & {"TS", "CG", "AU"}:
+        which = f"Say it with --baseline, one of {shown(names)}"
+        raise sheet.fail(f"no aggregation is called TS, so which are gains over? {which}")
 
 
 def _cases(rows: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from aggregation_lab.model.encoder import spatial_map
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import TaskType
@@ -87,7 +86,7 @@ class SharedEncoder(nn.Module):
     def __init__(self, model: M2DINO):
         super().__init__()
         self.encoder, self.task_embedding = model.encoder, model.task_embedding
-        self.image_path, self.fusion = model.image_path, model.fusion
+        self.image_path, self.fusion, self.levels = model.image_path, model.fusion, model.levels
         self.views = [model.views[task.name] for task in model.tasks]
         self.layers, self.task = model.moe, 0
 
@@ -95,7 +94,7 @@ class SharedEncoder(nn.Module):
         embedding = self.task_embedding(torch.full((len(images),), self.task, device=images.device)).unsqueeze(1)
         for layer in self.layers.values():
             layer.context.embedding = embedding
-        maps = self.fusion(spatial_map(self.encoder, images), self.image_path(images))
+        maps = self.fusion(*self.levels(images))
         return self.fusion.read(maps, self.views[self.task])
 
 

@@ -16,7 +16,7 @@ from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.data.splits.folds import draw_folds
-from aggregation_lab.model.encoder import build_encoder, choose_attention
+from aggregation_lab.model.backbones.build import build_backbone
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import Task, TaskType
@@ -60,7 +60,7 @@ def model_step(model: M2DINO, size: int, precision: torch.dtype = torch.float32)
     images = torch.randn(BATCH, 3, size, size, device=device)
     index, labels = (torch.zeros(BATCH, dtype=torch.long, device=device) for _ in range(2))
     optimizer = make_optimizer(model, TrainingConfig(), device)
-    choose_attention(model.encoder, size, device, precision)
+    model.backbone.choose_attention(size, device, precision)
 
     def step() -> None:
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
@@ -147,7 +147,7 @@ def frozen(setting: Setting, blocks: int = 6) -> Table:
     it is for every run of a grid but the first.
     """
     weights = setting.scratch / "encoder.pt"
-    torch.save(build_encoder(ENCODER).state_dict(), weights)
+    torch.save(build_backbone(ENCODER).network.state_dict(), weights)
     figures = {}
     for kind in (TaskType.CLASSIFICATION, TaskType.SEGMENTATION):
         models = [ModelConfig(encoder=ENCODER, weights=str(weights), frozen_blocks=count) for count in (0, blocks)]

@@ -101,6 +101,9 @@ def write_report_folder(source: str, folder: Path, how: Reading, settings: Setti
     analysis = analysed(source, how, settings, console)
     with console.status("drawing tables, figures and the report"):
         write_report(analysis, folder)
+    if len(analysis.study.compared_arms) > 1:
+        others = ", ".join(name for name in analysis.study.compared_arms if name != analysis.study.arm)
+        say_plainly(console, f"arm: {analysis.study.arm}; --arm takes another one ({others})")
     for alert in alerts(analysis):
         say_plainly(console, alert)
     _say_verdicts(analysis, console)

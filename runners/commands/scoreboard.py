@@ -1,7 +1,5 @@
 """The per-task table of a study: every aggregation beside the floor, mean and standard deviation over seeds."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -31,13 +29,10 @@ def scoreboard(
     return table.sort_values(["group", "task", "order"], ignore_index=True).drop(columns="order")
 
 
-def on_screen(
-    board: pd.DataFrame, aggregations: list[str], title: str, beside: Mapping[str, Mapping[str, str]] | None = None
-) -> Table:
+def on_screen(board: pd.DataFrame, aggregations: list[str], title: str) -> Table:
     """The table as people read it: a row per task, a column per aggregation; `*` marks what beats the floor.
 
-    Where the aggregations of a task have different numbers of seeds, each cell says its own. `beside` holds more
-    columns by title, each a text per task.
+    Where the aggregations of a task have different numbers of seeds, each cell says its own.
     """
     screen = Table(title=title, title_justify="left", caption="* beats the floor", caption_justify="left")
     screen.box, screen.pad_edge = SIMPLE_HEAD, False
@@ -46,15 +41,11 @@ def on_screen(
     screen.add_column("metric", no_wrap=True)
     for name in [*aggregations, FLOOR]:
         screen.add_column(name, justify="right", no_wrap=True)
-    more = beside or {}
-    for name in more:
-        screen.add_column(name, justify="right", no_wrap=True)
     for (group, task), rows in board.groupby(["group", "task"], sort=False):
         by_name = {row["aggregation"]: row for row in rows.to_dict("records")}
         uneven = rows.loc[rows["aggregation"] != FLOOR, "seeds"].nunique() > 1
         cells = [_cell(by_name.get(name), uneven) for name in [*aggregations, FLOOR]]
         direction = "up" if rows["direction"].iloc[0] == "higher" else "down"
-        cells += [texts.get(str(task), "-") for texts in more.values()]
         screen.add_row(str(group), str(task), f"{rows['metric'].iloc[0]} ({direction})", *cells)
     return screen
 

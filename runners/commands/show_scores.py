@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
@@ -45,9 +48,10 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
             board = scoreboard(rows, shown, share, metric)
             part = "" if share == 1 else f", {share:.0%} of the training data"
             title = f"{study.name}{of_arm}: test scores, mean ± sd over seeds{part}"
-            beside = plain.differences(arm, share) if plain else {}
-            console.print(on_screen(board, shown, title, beside))
+            console.print(on_screen(board, shown, title))
             say(console, summary(board, names, plain.column if plain else None))
+            if plain:
+                console.print(plain.beside(arm, share))
             boards.append(board.assign(fraction=share, arm=arm))
         for line in plain.notes[arm] if plain else ():
             say(console, f"note: {printable(line, 2000)}")
@@ -106,11 +110,20 @@ class _Reference:
     def column(self) -> str:
         return f"{encoder_title(self.arm)}, TS"
 
-    def differences(self, arm: str, share: float) -> dict[str, dict[str, str]]:
-        """A column that shows TS minus the reference on the unit-free score, by task."""
-        from analysis.tables.order import records
+    def beside(self, arm: str, share: float) -> Table:
+        """TS minus the reference, by task."""
+        from analysis.tables.cells import number
+        from analysis.tables.order import by_task, records
         from analysis.tables.reference import difference
 
+        name = encoder_title(self.arm)
+        table = Table(title=f"TS minus {name}, unit-free score", title_justify="left")
+        table.box, table.pad_edge = SIMPLE_HEAD, False
+        for title in ("group", "task", "difference [95 %]", "margin", "seeds", "TS is"):
+            table.add_column(title, justify="right" if title in ("difference [95 %]", "margin", "seeds") else "left")
         rows = self.frames[arm]
-        texts = {row["task"]: difference(row) for row in records(rows[rows["fraction"] == share])}
-        return {f"TS minus {encoder_title(self.arm)}": texts}
+        for row in records(by_task(rows[rows["fraction"] == share])):
+            verdict = f"weaker than {name} by more than the margin" if row["weak_base"] else ""
+            cells = (difference(row), number(row["margin"]), str(row["seeds"]), verdict)
+            table.add_row(*(Text(printable(str(cell))) for cell in (row["group"], row["task"], *cells)))
+        return table

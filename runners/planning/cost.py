@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from aggregation_lab.config import ModelConfig, TrainingConfig
+from runners.planning.dry_model import dry_count
 
 PATCH = 16
 """Side of a DINOv3 patch in pixels."""
@@ -34,6 +35,11 @@ _SHAPES = {
 """Channels and blocks of the DINOv3 ViTs."""
 
 
+def is_dinov3(encoder: str) -> bool:
+    """Whether the encoder is a DINOv3 ViT, whose cost is known by its name."""
+    return encoder.startswith("vit_") and "dinov3" in encoder
+
+
 def shape(encoder: str) -> tuple[int, int]:
     """Channels and blocks of a DINOv3 ViT by its name."""
     size = re.search("|".join(_SHAPES), encoder)
@@ -49,10 +55,13 @@ def _trained_parts(model: ModelConfig, training: TrainingConfig) -> tuple[int, i
 
 
 def flops_per_image(model: ModelConfig, training: TrainingConfig) -> float:
-    """Operations of one forward and backward pass of the encoder over one image; image path and heads are left out.
+    """Operations of one forward and backward pass over one image: of a DINOv3 ViT without image path and heads, of
+    other encoders with them, counted.
 
     Frozen blocks cost nothing here: they run once per image and grid.
     """
+    if not is_dinov3(model.encoder):
+        return dry_count(model, training.image_size).flops
     width, blocks, ffns, tokens = _trained_parts(model, training)
     attention, ffn = 4 * tokens * width**2 + 2 * tokens**2 * width, 8 * tokens * width**2
     return 3 * 2.0 * (blocks * attention + ffns * ffn)
@@ -63,6 +72,10 @@ def worker_bytes(model: ModelConfig, training: TrainingConfig) -> float:
 
     Frozen blocks are weights alone; their kept output is mapped from disk.
     """
+    if not is_dinov3(model.encoder):
+        counted = dry_count(model, training.image_size)
+        held = 4 * counted.frozen + 16 * counted.trained
+        return PROCESS_BYTES + held + training.batch_size * counted.activation_bytes
     width, blocks, ffns, tokens = _trained_parts(model, training)
     weights = blocks * 4 * width**2 + ffns * 8 * width**2
     frozen = model.frozen_blocks * 12 * width**2

@@ -1,4 +1,8 @@
-"""Whether timm has the encoder of a study, asked without loading torch, so that a plan stays quick."""
+"""Whether timm has the encoder of a study, and whether the model can be built around it.
+
+Names are read from timm's sources, and the default family, DINOv3 ViTs, is checked without loading torch, so that a
+plan stays quick. Any other encoder is built without its numbers, which takes a few seconds more.
+"""
 
 import difflib
 import re
@@ -6,39 +10,60 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from aggregation_lab.config import ModelConfig
+from aggregation_lab.config import ModelConfig, TrainingConfig
+from aggregation_lab.errors import ModelError
 from aggregation_lab.text import printable
-from runners.planning.cost import shape
+from runners.planning.cost import is_dinov3, shape
+from runners.planning.dry_model import dry_model
 
+_NAME = re.compile(r"^@register_model\s*\ndef (\w+)\(", re.MULTILINE)
+"""Two lines of timm's source such as `@register_model` and `def resnet18(`: an encoder."""
 _WEIGHTS = re.compile(r"^\s+'(\w*dinov3\w*)(?:\.(\w+))?': _", re.MULTILINE)
 """A line of timm's source such as `'vit_small_patch16_dinov3.lvd1689m': _dinov3_cfg(`: an encoder and its weights."""
 
 
-@cache
-def known_encoders() -> dict[str, tuple[str, ...]]:
-    """Names of timm's DINOv3 ViTs, each with the names of its weights."""
+def _sources(pattern: str) -> list[str]:
     timm = find_spec("timm")
-    source = Path(timm.origin).parent / "models" / "eva.py" if timm and timm.origin else None
-    listed = _WEIGHTS.findall(source.read_text(encoding="utf-8")) if source and source.is_file() else []
-    if not listed:  # another release of timm may keep them elsewhere
+    folder = Path(timm.origin).parent / "models" if timm and timm.origin else None
+    return [file.read_text(encoding="utf-8") for file in sorted(folder.glob(pattern))] if folder else []
+
+
+@cache
+def known_encoders() -> tuple[str, ...]:
+    """Names of timm's networks."""
+    names = {name for source in _sources("*.py") for name in _NAME.findall(source)}
+    if not names:  # another release of timm may keep them elsewhere
         import timm as library
 
-        listed = [(name, "") for name in library.list_models("*dinov3*")]
+        names = set(library.list_models())
+    return tuple(sorted(names))
+
+
+@cache
+def dinov3_weights() -> dict[str, tuple[str, ...]]:
+    """Names of timm's DINOv3 ViTs, each with the names of its weights."""
     weights: dict[str, tuple[str, ...]] = {}
-    for name, tag in listed:
+    for name, tag in [found for source in _sources("eva.py") for found in _WEIGHTS.findall(source)]:
         weights[name] = (*weights.get(name, ()), *([tag] if tag else []))
     return weights
 
 
-def encoder_fault(model: ModelConfig) -> str | None:
+def encoder_fault(model: ModelConfig, training: TrainingConfig) -> str | None:
     """What keeps the model from being built, as `field: what it takes`; None where nothing does."""
-    known = known_encoders()
     name, _, tag = model.encoder.partition(".")
-    if name not in known:
-        close = difflib.get_close_matches(model.encoder, known, n=3, cutoff=0.3) or known
-        return f"model.encoder: unknown DINOv3 encoder {printable(model.encoder)!r}; timm has {', '.join(close)}"
-    if tag and known[name] and tag not in known[name]:
-        return f"model.encoder: {name} has no weights {printable(tag)!r}; timm has {', '.join(known[name])}"
+    if name not in known_encoders():
+        close = difflib.get_close_matches(name, known_encoders(), n=3, cutoff=0.3)
+        named = f"; timm has {', '.join(close)}" if close else "; it takes the name of a network of timm"
+        return f"model.encoder: unknown encoder {printable(model.encoder)!r}{named}"
+    if not is_dinov3(name):
+        try:
+            dry_model(model, training.image_size).backbone.check_batch(training.batch_size)
+        except ModelError as error:
+            return str(error)
+        return None
+    tags = dinov3_weights().get(name, ())
+    if tag and tags and tag not in tags:
+        return f"model.encoder: {name} has no weights {printable(tag)!r}; timm has {', '.join(tags)}"
     return _size_fault(model, name)
 
 

@@ -45,7 +45,7 @@ def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     if not isinstance(raw, dict):
         raise StudyError(f"{path}: holds {_shown(raw)}; a study file holds fields such as name, data, aggregations")
     study = _with_paths(parse_study(raw, str(path)), path, data)
-    if fault := encoder_fault(study.model) or _fault_of_arms(study):
+    if fault := encoder_fault(study.model, study.training) or _fault_of_arms(study):
         raise StudyError(f"{path}: {fault}")
     return study
 
@@ -53,7 +53,7 @@ def read_study_file(path: Path, *, data: Path | None = None) -> Study:
 def _fault_of_arms(study: Study) -> str | None:
     """What keeps the model of an arm from being built, after the name of its field; None where nothing does."""
     for name, arm in study.variants.items():
-        fault = encoder_fault(arm.model)
+        fault = encoder_fault(arm.model, arm.training)
         if fault and name in study.arms:
             return f"arms.{name}.{fault}"
         if fault:

@@ -90,9 +90,9 @@ def check_models(runs: Sequence[PlannedRun]) -> None:
     """Build every model of the runs once, before any worker does. Raises `ModelError` where one cannot be built."""
     from aggregation_lab.model.m2dino import build_m2dino
 
-    for model in dict.fromkeys(run.spec.model for run in runs):
-        tasks = next(run.spec.tasks[:1] for run in runs if run.spec.model == model)
-        build_m2dino(model, tasks)
+    tasks_of = {(run.spec.model, run.spec.training.image_size): run.spec.tasks[:1] for run in runs}
+    for (model, image_size), tasks in tasks_of.items():
+        build_m2dino(model, tasks, image_size=image_size)
 
 
 def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[PlannedStudy, "Folds"]:

@@ -1,6 +1,7 @@
 """The contract of the score tables, aggregations, and the identity of a run."""
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from aggregation_lab.errors import ResultsError, StudyError
 from aggregation_lab.run import RunSpec
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
 from aggregation_lab.training.convergence import still_improving
+from tests import ROOT
 
 
 def score_frame(**change) -> pd.DataFrame:
@@ -157,3 +159,15 @@ def test_a_local_checkpoint_counts_by_content_not_by_place():
 )
 def test_convergence_flag(curve, expected):
     assert still_improving(curve) is expected
+
+
+def test_a_table_of_before_there_were_arms_is_read_as_one_arm():
+    """The shipped example has the schema 1."""
+    folder = ROOT / "analysis" / "examples" / "us_mini"
+    for name, table in results.TABLES.items():
+        metadata = pq.read_schema(folder / f"{name}.parquet").metadata
+        assert metadata[b"agglab_schema"] == b"1" and "arm" not in pq.read_schema(folder / f"{name}.parquet").names
+        rows = results.read_table(folder / f"{name}.parquet", table)
+        assert list(rows.columns) == [column.name for column in table.columns] and set(rows["arm"]) == {
+            results.ONLY_ARM
+        }

@@ -6,7 +6,7 @@ import torch
 
 from aggregation_lab.config import ModelConfig, MoEConfig
 from aggregation_lab.errors import ModelError
-from aggregation_lab.model.encoder import build_encoder, choose_attention, spatial_map
+from aggregation_lab.model.backbones.build import build_backbone
 from aggregation_lab.model.image_path import STRIDES, WIDTHS
 from aggregation_lab.model.m2dino import build_m2dino
 from aggregation_lab.model.shared_maps import View
@@ -27,7 +27,7 @@ def config(encoder: str = TINY, **moe) -> ModelConfig:
 
 def features(model, images, task: int) -> torch.Tensor:
     model._context.embedding = model.task_embedding(torch.full((len(images),), task)).unsqueeze(1)
-    return spatial_map(model.encoder, images)
+    return model.backbone.deep_map(images)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_experts_start_as_the_plain_encoder(encoder, moe):
         torch.nn.init.ones_(block.gamma_2)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        expected = spatial_map(plain, images)
+        (expected,) = plain.forward_intermediates(images, indices=[11], norm=True, intermediates_only=True)
         assert expected.std() > 0.5
         for task in (0, 3):
             assert (features(model, images, task) - expected).abs().max() <= 1e-3  # of values around 1
@@ -119,7 +119,7 @@ def test_attention_is_plain_only_where_that_is_faster(monkeypatch):
         (512, cpu, torch.bfloat16),
         (64, torch.device("cuda"), torch.bfloat16),
     ):
-        choose_attention(model.encoder, size, device, precision)
+        model.backbone.choose_attention(size, device, precision)
         fused = (size, device, precision) != (64, cpu, torch.bfloat16)
         assert {block.attn.fused_attn for block in model.encoder.blocks} == {fused}
         calls.clear()
@@ -142,7 +142,8 @@ def test_mixed_batch_equals_one_task_at_a_time():
 
 @pytest.mark.parametrize("frozen", [0, 6])
 def test_paths_are_dropped_as_timm_drops_them(tmp_path, frozen):
-    plain = build_encoder(TINY, drop_path=0.5)
+    backbone = build_backbone(TINY, drop_path=0.5)
+    plain = backbone.network
     torch.save(plain.state_dict(), tmp_path / "w.pt")
     settings = ModelConfig(
         encoder=TINY, weights=str(tmp_path / "w.pt"), drop_path=0.5, frozen_blocks=frozen, moe=MoEConfig(experts=0)
@@ -154,7 +155,7 @@ def test_paths_are_dropped_as_timm_drops_them(tmp_path, frozen):
     index, parts = torch.ones(4, dtype=torch.long), [("cls", slice(0, 4))]
     with torch.no_grad():
         torch.manual_seed(1)
-        maps = model.fusion(spatial_map(plain, images), model.image_path(images))
+        maps = model.fusion(backbone.deep_map(images), model.image_path(images))
         expected = model.heads["cls"](model.fusion.read(maps, View.SUMMARY), 64)
         torch.manual_seed(1)
         whole = model(images, index, parts)["cls"]
@@ -216,7 +217,7 @@ def test_a_head_and_what_is_shared_start_alike_in_every_unit():
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_local_checkpoint_is_loaded(tmp_path, suffix):
-    source = build_encoder(TINY)
+    source = build_backbone(TINY).network
     path = tmp_path / f"weights{suffix}"
     if suffix == ".pt":
         torch.save({"model": {f"module.{key}": value for key, value in source.state_dict().items()}}, path)
@@ -224,24 +225,24 @@ def test_local_checkpoint_is_loaded(tmp_path, suffix):
         from safetensors.torch import save_file
 
         save_file(source.state_dict(), path)
-    loaded = build_encoder(TINY, weights=str(path))
+    loaded = build_backbone(TINY, weights=str(path)).network
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(source(images), loaded(images))
 
 
 def test_checkpoint_that_does_not_fit_lists_its_keys(tmp_path):
-    state = build_encoder(TINY).state_dict()
+    state = build_backbone(TINY).network.state_dict()
     state["stray"] = state.pop("norm.bias")
     torch.save(state, tmp_path / "odd.pt")
     with pytest.raises(ModelError, match="missing: norm.bias; unexpected: stray"):
-        build_encoder(TINY, weights=str(tmp_path / "odd.pt"))
+        build_backbone(TINY, weights=str(tmp_path / "odd.pt"))
 
 
 def test_checkpoint_of_another_size_is_refused(tmp_path):
-    torch.save(build_encoder(TINY).state_dict(), tmp_path / "tiny.pt")
+    torch.save(build_backbone(TINY).network.state_dict(), tmp_path / "tiny.pt")
     with pytest.raises(ModelError, match=r"of another size: .*\(1, 1, 192\) instead of \(1, 1, 384\)"):
-        build_encoder("vit_small_patch16_dinov3_qkvb", weights=str(tmp_path / "tiny.pt"))
+        build_backbone("vit_small_patch16_dinov3_qkvb", weights=str(tmp_path / "tiny.pt"))
 
 
 def test_checkpoint_cannot_run_code(tmp_path):
@@ -251,15 +252,15 @@ def test_checkpoint_cannot_run_code(tmp_path):
 
     torch.save({"model": Malicious()}, tmp_path / "evil.pt")
     with pytest.raises(ModelError, match="not a checkpoint of weights"):
-        build_encoder(TINY, weights=str(tmp_path / "evil.pt"))
+        build_backbone(TINY, weights=str(tmp_path / "evil.pt"))
     assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"encoder": "vit_smal_patch16_dinov3"}, "unknown DINOv3 encoder .* vit_small_patch16_dinov3"),
-        ({"encoder": "resnet50"}, "unknown DINOv3 encoder"),
+        ({"encoder": "vit_smal_patch16_dinov3"}, "unknown encoder .* vit_small_patch16_dinov3"),
+        ({"encoder": "resnet50"}, "moe.experts: 4, but resnet50 is no plain ViT, .* set moe: {experts: 0}"),
         ({"weights": "no/such/file.pt"}, "no/such/file.pt does not exist"),
         ({"moe": MoEConfig(experts=5)}, "5 does not divide"),
         ({"moe": MoEConfig(blocks=13)}, "has 12 blocks"),

@@ -14,7 +14,7 @@ from aggregation_lab.data.cache import ImageCache, open_cache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split, draw_split
 from aggregation_lab.errors import TrainingError, is_out_of_memory
-from aggregation_lab.model.encoder import build_encoder
+from aggregation_lab.model.backbones.build import build_backbone
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import CHECKPOINT, DONE, RunSpec
 from aggregation_lab.training.augmentation import augment
@@ -174,7 +174,7 @@ def test_the_smaller_pieces_travel_with_the_checkpoint(study, tmp_path, memory_f
 
 
 def test_prediction_and_trunk_go_in_pieces_too(study, tmp_path, memory_for, monkeypatch, capfd):
-    torch.save(build_encoder(ENCODER).state_dict(), tmp_path / "w.pt")
+    torch.save(build_backbone(ENCODER).network.state_dict(), tmp_path / "w.pt")
     model = {"weights": str(tmp_path / "w.pt"), "frozen_blocks": 6, "drop_path": 0.0}
     spec = spec_for(study[0], "tiny_kind", model=model, augment=False, min_steps=3)
     cache = open_cache(study[0], SIZE, tmp_path / "cache")

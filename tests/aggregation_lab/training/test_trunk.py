@@ -18,7 +18,8 @@ from aggregation_lab.data.cache import ImageCache, open_cache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split, draw_split
 from aggregation_lab.errors import ModelError
-from aggregation_lab.model.encoder import build_encoder, map_above_trunk, spatial_map, trunk_tokens
+from aggregation_lab.model.backbones.build import build_backbone
+from aggregation_lab.model.backbones.plain_vit import map_above_trunk
 from aggregation_lab.model.m2dino import build_m2dino
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training import trainer as trainer_module
@@ -37,7 +38,7 @@ ENCODER = "vit_tiny_patch16_dinov3_qkvb"
 def weights(tmp_path_factory) -> str:
     torch.manual_seed(7)
     path = tmp_path_factory.mktemp("weights") / "encoder.pt"
-    torch.save(build_encoder(ENCODER).state_dict(), path)
+    torch.save(build_backbone(ENCODER).network.state_dict(), path)
     return str(path)
 
 
@@ -74,14 +75,17 @@ def assert_same_scores(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("blocks", [1, 6, 12])
-@pytest.mark.parametrize("encoder", [ENCODER, "vit_small_patch16_dinov3"])
+@pytest.mark.parametrize(
+    "encoder", [ENCODER, "vit_small_patch16_dinov3", "vit_tiny_patch16_224", "eva02_tiny_patch14_224"]
+)
 def test_trunk_and_the_blocks_above_are_the_encoder(encoder, blocks):
-    model = build_encoder(encoder).eval()
+    backbone = build_backbone(encoder, image_size=64)
+    backbone.network.eval()
     images = torch.randn(3, 3, 64, 64)
     with torch.no_grad():
-        tokens = trunk_tokens(model, images, blocks)
-        assert tokens.shape == (3, 4 * 4 + 5, model.embed_dim)
-        assert torch.equal(map_above_trunk(model, tokens, blocks), spatial_map(model, images))
+        tokens = backbone.trunk_tokens(images, blocks)
+        assert tokens.shape == (3, *backbone.token_shape(64))
+        assert torch.equal(backbone.map_above_trunk(tokens, blocks), backbone.deep_map(images))
 
 
 @pytest.mark.parametrize(("precision", "near"), [(torch.float32, 1e-4), (torch.bfloat16, 0.05)])

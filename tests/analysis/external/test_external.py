@@ -277,3 +277,28 @@ def test_cases_of_an_unknown_metric_in_another_unit_are_analysed(tmp_path, direc
     frames = analyse(read_scores(path), QUICK).frames
     assert (np.sign(frames["gains"]["gain"]) == sign).all()
     assert len(frames["multiverse"]) == 2
+
+
+def test_a_table_may_have_arms(tmp_path):
+    """A column arm beside the aggregation: an analysis is of one arm, and rows of two arms repeat nothing."""
+    path = bare(tmp_path)
+    rows = pd.read_csv(path)
+    both = pd.concat([rows.assign(arm="plain"), rows.assign(arm="wide", value=rows["value"] - 0.1)])
+    both.to_csv(path, index=False)
+    study = read_scores(path)
+    assert study.arms == ["plain", "wide"] and study.of_arm().arm == "plain"
+    known = read_scores(bare(tmp_path)).scores["value"].to_numpy()
+    np.testing.assert_allclose(study.of_arm("plain").scores["value"], known, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(study.of_arm("wide").scores["value"], known - 0.1, rtol=0, atol=1e-12)
+    with pytest.raises(ResultsError, match="has no arm deep; it has plain, wide"):
+        study.of_arm("deep")
+
+
+def test_a_column_arm_alone_is_asked_about(tmp_path):
+    """Many call the aggregation so."""
+    path = bare(tmp_path)
+    pd.read_csv(path).rename(columns={"aggregation": "arm"}).to_csv(path, index=False)
+    with pytest.raises(ResultsError, match="misses column aggregation.*--map aggregation=arm"):
+        read_scores(path)
+    mapped = read_scores(path, mapped={"aggregation": "arm"})
+    assert mapped.arms == ["main"] and mapped.aggregations == ["TS", "AU"]

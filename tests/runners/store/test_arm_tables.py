@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -19,7 +20,7 @@ from runners.store.study_folder import StudyFolder
 from tests.made_study import finish, make_finished
 from tests.tiny import STUDY, write_study
 
-REFERENCE = "vit_small_patch16_dinov3"
+REFERENCE, TITLE = "resnet18", "ResNet18"
 
 
 def tables(out: Path) -> dict[str, object]:
@@ -132,11 +133,51 @@ def test_images_of_two_sizes_have_a_cache_and_a_floor_each(tmp_path, tiny_origin
     assert floor.groupby("arm").size().nunique() == 1
 
 
-def test_status_and_scores_name_the_arm_where_there_are_several(tmp_path, tiny_original, capsys):
-    out = make_finished(tmp_path, tiny_original, arms={"main": {}, "plain": {"model.moe.experts": 0}})
-    (next(out.glob("runs/all-*")) / DONE).unlink()
-    for command in ("status", "scores"):
-        with pytest.raises(SystemExit):
-            main([command, str(out)])
-    printed = capsys.readouterr().out
-    assert "/AU/all f1 s0" in printed
+def agglab(capsys, *words: object) -> str:
+    """What a command prints."""
+    with pytest.raises(SystemExit):
+        main([str(word) for word in words])
+    return capsys.readouterr().out
+
+
+def test_commands_name_the_arm_where_there_are_several(tmp_path, tiny_original, capsys):
+    arms = {"main": {}, "plain": {"model.moe.experts": 0}}
+    out = make_finished(tmp_path, tiny_original, arms=arms)
+    for folder in out.glob("runs/all-*"):
+        (folder / DONE).unlink()
+    status = agglab(capsys, "status", out)
+    assert "main/AU/all f1 s0" in status and "plain/AU/all f1 s0" in status
+    scores = agglab(capsys, "scores", out)
+    assert "tiny, arm main: test scores" in scores and "tiny, arm plain: test scores" in scores
+    board = pd.read_csv(out / "scoreboard.csv")
+    assert set(board["arm"]) == {"main", "plain"} and not board.duplicated(["arm", "aggregation", "task"]).any()
+    plan = agglab(capsys, "plan", tmp_path / "study.yaml", "--data", tiny_original, "--out", out, "--only", "plain/AU")
+    assert "1 runs" in plan and "plain/AU" in plan and "main/" not in plan
+
+
+def test_the_reference_stands_beside_ts(tmp_path, tiny_original, capsys):
+    """In scoreboard and report; its scores are the floor's, as all of a study that is made up."""
+    out = make_finished(tmp_path, tiny_original, reference=REFERENCE, seeds=2)
+    scores = agglab(capsys, "scores", out)
+    assert f"{TITLE}, TS" in scores and f"TS minus {TITLE}" in scores and "arm main" not in scores
+    board = pd.read_csv(out / "scoreboard.csv")
+    assert set(board.loc[board["arm"] == REFERENCE, "aggregation"]) == {"TS"}
+    assert set(board.loc[board["arm"] == "main", "aggregation"]) == {"TS", "CG", "AU", "floor"}
+    printed = agglab(capsys, "report", out, "--draws", 100)
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert f"TS beside {TITLE}" in page and f"As a reference, {TITLE} (timm&#39;s {REFERENCE}" in page
+    assert "--arm" not in printed  # a reference is no other arm to take
+    table = pd.read_csv(out / "report" / "tables" / "reference.csv")
+    assert len(table) == 4 and (table["difference"].abs() < 1e-9).all() and not table["weak_base"].any()
+
+
+def test_a_report_is_of_the_arm_that_is_asked_for(tmp_path, tiny_original, capsys):
+    arms = {"main": {}, "plain": {"model.moe.experts": 0}}
+    out = make_finished(tmp_path, tiny_original, arms=arms, seeds=2)
+    printed = agglab(capsys, "report", out, "--draws", 100, "--arm", "plain")
+    assert "arm: plain; --arm takes another one (main)" in printed
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "arm plain of main and plain" in page and "this is of plain" in page and "experts (split)" not in page
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(out), "--arm", "wide"])
+    assert end.value.code == 2 and "--arm wide: the study has main, plain" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_interrupted_advice_does_not_repeat_what_is_done_already(prepared, tiny_
 
 def test_a_model_that_cannot_be_built_is_told_before_any_worker_starts(prepared, tiny_original, capsys, monkeypatch):
     monkeypatch.delattr(grids, "run_pool")
-    for change, message in (({"encoder": "vit_minute"}, "unknown DINOv3"), ({"moe": {"blocks": 99}}, "has 12 blocks")):
+    for change, message in (({"encoder": "vit_minute"}, "unknown encoder"), ({"moe": {"blocks": 99}}, "has 12 blocks")):
         write_study(prepared / "study.yaml", model=STUDY["model"] | change)
         code, error = refused(capsys, *grid(prepared, tiny_original))
         assert code == 2 and message in error
