@@ -1,6 +1,9 @@
 """Arms: gains of every task in every arm, and gains against the size of the model."""
 
 from collections.abc import Iterable, Mapping
+from itertools import product
+from textwrap import wrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,18 +56,23 @@ def draw_arms(view: View) -> pd.DataFrame:
         raise NothingToDraw("gains in two arms or more")
     gains = view.sorted(gains[gains["contrast"].isin(against_base(gains))])
     gains, line = view.fewer_tasks(gains, gains)
-    column = gains["contrast"] + " " + gains["arm"]
-    pairs = rows[["contrast", "arm"]].drop_duplicates().itertuples(index=False, name=None)
-    contrasts = list(dict.fromkeys(rows["contrast"]))
-    ordered = sorted(pairs, key=lambda pair: contrasts.index(pair[0]))
-    names = [name for name in (f"{contrast} {arm}" for contrast, arm in ordered) if name in set(column)]
+    column = gains["contrast"] + "\n" + gains["arm"]
+    contrasts, arms = list(dict.fromkeys(rows["contrast"])), list(dict.fromkeys(rows["arm"]))
+    present = set(column)
+    names = [name for name in map("\n".join, product(contrasts, arms)) if name in present]
     if len(names) > _MOST_COLUMNS:
         line = "; ".join(filter(None, [line, f"{_MOST_COLUMNS} of {len(names)} columns"]))
         names = names[:_MOST_COLUMNS]
     shown = column.isin(names)
-    draw_cells(view, gains[shown], column[shown], names)
+    width = max(9, 56 // len(names))
+    draw_cells(view, gains[shown], column[shown], {name: "\n".join(_lines(name, width)) for name in names})
     view.canvas.note_above(line)
     return gains[shown]
+
+
+def _lines(name: str, width: int) -> list[str]:
+    """A contrast and an arm, each on as many lines as it takes."""
+    return [line for part in name.split("\n") for line in wrap(part, width, max_lines=3, placeholder="…")]
 
 
 def capacity_trend(
@@ -138,10 +146,27 @@ def _panel(ax: Axes, gains: pd.DataFrame, lines: pd.DataFrame, colours: Mapping[
             ax.plot(line["size"], line["fit"], color=colour, lw=1.2, zorder=2.5)
     ax.axhline(0, color=INK, lw=0.6, zorder=1)
     ax.yaxis.set_major_locator(MaxNLocator(5))
-    sizes = gains.groupby("arm", sort=False)["size"].agg(lambda size: float(np.exp(np.log(size).mean())))
-    for arm, size in sizes.items():
-        ax.annotate(str(arm), (size, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3),
-                    textcoords="offset points", ha="center", fontsize=SMALL)  # fmt: skip
+    _name_arms(ax, gains.groupby("arm", sort=False)["size"].agg(lambda size: float(np.exp(np.log(size).mean()))))
+
+
+_LETTER, _LINE = 3.7, 8.0
+"""Points that a letter of the smallest text takes, and a line of it."""
+
+
+def _name_arms(ax: Axes, sizes: pd.Series) -> None:
+    """The name of every arm above its size, on a line of its own where names would meet."""
+    places = (
+        np.log(sizes.sort_values() / sizes.min()) / np.log(1.25**2 * sizes.max() / sizes.min()) * 72 * (COLUMN - 0.6)
+    )
+    ends: list[float] = []
+    for arm, at in places.items():
+        half = len(str(arm)) * _LETTER / 2
+        lane = next((lane for lane, end in enumerate(ends) if at - half > end), len(ends))
+        ends[lane : lane + 1] = [at + half + _LETTER]
+        above: Any = {"xytext": (0, 3 + lane * _LINE), "textcoords": "offset points"}
+        ax.annotate(
+            str(arm), (sizes[arm], 1.0), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL, **above
+        )
 
 
 _PREFIXES = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k"}

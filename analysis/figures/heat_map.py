@@ -1,6 +1,6 @@
 """Gains by task and contrast as a heat map."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -50,17 +50,17 @@ def draw_heat_map(view: View) -> pd.DataFrame:
         raise NothingToDraw("gains on a unit-free scale")
     gains, line = view.fewer_tasks(gains, gains)
     names = [name for name in dict.fromkeys(view["gains"]["contrast"]) if name in set(gains["contrast"])]
-    draw_cells(view, gains, gains["contrast"], names)
+    draw_cells(view, gains, gains["contrast"], {name: stacked(name, len(names)) for name in names})
     view.canvas.note_above(line)
     return gains
 
 
-def draw_cells(view: View, gains: pd.DataFrame, column: pd.Series, names: Sequence[str]) -> None:
-    """A cell for every row of gains with its verdict: tasks in their order by the columns `names`; `column` has one of
-    these for each row."""
-    tasks = list(gains["task"].unique())
+def draw_cells(view: View, gains: pd.DataFrame, column: pd.Series, titles: Mapping[str, str]) -> None:
+    """A cell for every row of gains with its verdict: tasks in their order by the columns of `titles`; `column` has one
+    of these for each row."""
+    tasks, names = list(gains["task"].unique()), list(titles)
     values = gains.assign(column=column).pivot(index="task", columns="column", values="gain")
-    values = values.reindex(index=tasks, columns=list(names))
+    values = values.reindex(index=tasks, columns=names)
     reach = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
     size = (COLUMN if len(names) <= 3 else WIDE, 0.75 + 0.155 * len(tasks))
     (ax,) = view.canvas.panels((1, 1), size)
@@ -72,7 +72,7 @@ def draw_cells(view: View, gains: pd.DataFrame, column: pd.Series, names: Sequen
         text = f"{number(row['gain'], signed=True)} {VERDICT_MARKS.get(row['verdict'], '')}{arrow}"
         ax.text(x, y, text, ha="center", va="center", fontsize=SMALL, color=_ink(row["gain"], reach, colours))
     heat_map_rows(ax, tasks, gains.drop_duplicates("task")["group"].tolist(), len(names), INK, 0.8)
-    ax.set_xticks(np.arange(len(names)) + 0.5, [stacked(name, len(names)) for name in names])
+    ax.set_xticks(np.arange(len(names)) + 0.5, list(titles.values()))
     ax.xaxis.tick_top()
     bar = view.canvas.figure.colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
     bar.set_label(GAIN_LABELS[view.scale])

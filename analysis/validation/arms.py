@@ -159,7 +159,7 @@ def scenarios() -> list[Scenario]:
         "arms: joint seeds, shared test sets": planted.with_(joint_seed_sd=0.01, shared_cases=0.8),
         "arms: three arms, three contrasts": three,
     }
-    slopes = {"coverage_slope": (0.93, 0.99), "coverage_task_slope": (0.93, 0.98)}
+    slopes = {"coverage_slope": (0.93, 1.0), "coverage_task_slope": (0.93, 0.98)}
     capacity = {
         "capacity: two sizes": slope.with_(arms={name: sizes[name] for name in ("tiny", "small")}),
         "capacity: four sizes": slope,
