@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from aggregation_lab.aggregation import FLOOR, PARADIGMS
 from aggregation_lab.config import Config, ModelConfig, TrainingConfig, check_frozen
+from aggregation_lab.results import ONLY_ARM
 from runners.planning.fields import Name
 
 MOST_ARMS = 100
@@ -50,6 +51,31 @@ class Compare(Config):
     """Which comparison a report makes where nothing else is asked for."""
 
     base: Base = Base()
+
+
+Known = Mapping[str, Any]
+"""Fields of a study that are checked already."""
+
+
+def with_own_settings(value: Any, study: Known, preset: Mapping[str, float]) -> Any:
+    """Arms as a file has them, each with the fields of a model and a training of its own; `preset` is what the budget
+    sets in `training`.
+
+    Anything else than arms comes back as it is. None at all where the study's own model or training is at fault, which
+    is reported there.
+    """
+    if not isinstance(value, dict):
+        return value
+    if not {"model", "training"} <= study.keys():
+        return {}
+    own = {}
+    for name, changes in value.items():
+        own[name] = {} if changes is None else changes
+        if isinstance(own[name], dict):
+            own[name] = overridden(study["model"], study["training"], own[name])
+            if isinstance(own[name]["training"], dict):
+                own[name]["training"] = {**preset, **own[name]["training"]}
+    return own
 
 
 def overridden(model: ModelConfig, training: TrainingConfig, changes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -109,14 +135,49 @@ def reference_arm(encoder: str, model: ModelConfig, training: TrainingConfig) ->
     return Arm.model_validate(overridden(model, training, plain))
 
 
-def name_clash(names: Iterable[str], aggregations: Iterable[str]) -> str | None:
-    """What is wrong with the names of arms, where one could be taken for something else."""
+def check_arms(arms: Mapping[str, Arm], study: Known) -> None:
+    """Raises `ValueError` where the name of an arm could be taken for something else, or an aggregation is unknown."""
+    aggregations = study.get("aggregations", {})
+    check_names(arms, aggregations)
+    for name, arm in arms.items():
+        unknown = [other for other in arm.aggregations or () if other not in aggregations]
+        if unknown and aggregations:
+            raise ValueError(f"{name}.aggregations holds {unknown[0]}; the study has {', '.join(aggregations)}")
+
+
+def check_names(names: Iterable[str], aggregations: Iterable[str]) -> None:
+    """Raises `ValueError` where a name could be taken for something else."""
     known = {name.lower(): f"the aggregation {name}" for name in (*PARADIGMS, *aggregations)}
     known[FLOOR] = "the name of the trivial predictors"
     taken: dict[str, str] = {}
     for name in names:
         if name.lower() in known:
-            return f"{name} reads as {known[name.lower()]}; choose another name"
+            raise ValueError(f"{name} reads as {known[name.lower()]}; choose another name")
         if taken.setdefault(name.lower(), name) != name:
-            return f"{name} differs from {taken[name.lower()]} in capitals alone; choose another name"
-    return None
+            raise ValueError(f"{name} differs from {taken[name.lower()]} in capitals alone; choose another name")
+
+
+def check_reference(reference: str, study: Known) -> None:
+    """Raises `ValueError` where the plain network cannot be compared with TS."""
+    aggregations, arms = study["aggregations"], study["arms"]
+    if "TS" not in aggregations:
+        raise ValueError("is compared with TS, which the study does not train; add TS to aggregations")
+    if reference not in arms:
+        check_names([*arms, reference], aggregations)
+        reference_arm(reference, study["model"], study["training"])
+    elif not arms[reference].holds("TS"):
+        raise ValueError(f"{reference} is an arm that is not trained under TS; add TS to its aggregations")
+    elif len(arms) == 1:
+        raise ValueError(f"{reference} is the only arm; add the one that it is compared with, such as {ONLY_ARM}: {{}}")
+
+
+def check_base(base: Base, study: Known) -> None:
+    """Raises `ValueError` where there is no such arm or aggregation to compare with."""
+    aggregations, arms = study["aggregations"], study["arms"]
+    if base.aggregation is not None and base.aggregation not in aggregations:
+        raise ValueError(f"base.aggregation is {base.aggregation}; the study has {', '.join(aggregations)}")
+    compared = [name for name in arms or (ONLY_ARM,) if name != study.get("reference")]
+    if base.arm is not None and base.arm not in compared:
+        raise ValueError(f"base.arm is {base.arm}; the study has {', '.join(compared)}")
+    if base.aggregation is not None and base.arm in arms and not arms[base.arm].holds(base.aggregation):
+        raise ValueError(f"base: the arm {base.arm} is not trained under {base.aggregation}")

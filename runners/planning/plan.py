@@ -1,14 +1,11 @@
 """From a study and its data to the runs it needs; what is equal in two aggregations or two arms becomes one run."""
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import permutations, product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aggregation_lab.aggregation import Aggregation
@@ -17,12 +14,12 @@ from aggregation_lab.run import RunSpec
 from aggregation_lab.text import printable
 from runners.planning.arms import Arm
 from runners.planning.cost import flops_per_image
+from runners.planning.data_digests import Digests, case_digests, weights_digest
 from runners.planning.study_schema import Study
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.splits.folds import Folds
-    from aggregation_lab.data.splits.split import Split
 
 RunKey = tuple[tuple[str, ...], float, int]
 MOST_RUNS = 50_000
@@ -146,7 +143,7 @@ def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedR
     `DataError` where a fraction leaves a task without training cases.
     """
     cases, arms, aggregations = case_digests(dataset), study.variants, study.partitions(dataset.tasks)
-    by_fold = {fold: _Digests(cases, folds.split(fold)) for fold in set(map(study.fold, study.seeds))}
+    by_fold = {fold: Digests(cases, folds.split(fold)) for fold in set(map(study.fold, study.seeds))}
     units = sum(len(part.units) for arm in arms.values() for part in aggregations if arm.holds(part.name))
     planned = units * len(study.fractions) * len(study.seeds)
     if planned > MOST_RUNS:
@@ -167,7 +164,7 @@ def _plan_arm(
     label: str,
     aggregations: Sequence[Aggregation],
     dataset: "Dataset",
-    by_fold: Mapping[int | None, "_Digests"],
+    by_fold: Mapping[int | None, "Digests"],
 ) -> list[PlannedRun]:
     """The runs of one arm, a unit that two aggregations share once."""
     checkpoint, per_image = weights_digest(arm.model.weights), flops_per_image(arm.model, arm.training)
@@ -229,58 +226,3 @@ def select(runs: Sequence[PlannedRun], patterns: Iterable[str]) -> list[PlannedR
                 f"--only {printable(pattern)}: fits no run; a run is named like {example}, and * is any text"
             )
     return [run for run in runs if not patterns or any(run.matches(pattern) for pattern in patterns)]
-
-
-class _Digests:
-    """Digest of what the data contributes to a run: cases, targets and split of its tasks at its fraction."""
-
-    def __init__(self, cases: Mapping[str, str], split: "Split"):
-        self._split, self._cases = split, cases
-        self._known: dict[tuple[str, float], tuple[str, int]] = {}
-
-    def _task(self, task: str, fraction: float) -> tuple[str, int]:
-        if (task, fraction) not in self._known:
-            train = sorted(self._split.cases("train", task, fraction))
-            parts = [train, sorted(self._split.cases("val", task)), sorted(self._split.cases("test", task))]
-            text = json.dumps([[self._cases[case] for case in part] for part in parts])
-            self._known[task, fraction] = hashlib.sha256(text.encode()).hexdigest(), len(train)
-        return self._known[task, fraction]
-
-    def train_cases(self, task: str, fraction: float) -> int:
-        return self._task(task, fraction)[1]
-
-    def unit(self, tasks: Iterable[str], fraction: float) -> str:
-        text = "".join(self._task(task, fraction)[0] for task in tasks)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def weights_digest(weights: str) -> str:
-    """Digest of a local checkpoint's content; "" for a random start or the hub. Raises `StudyError` if unreadable."""
-    if weights in ("random", "hub"):
-        return ""
-    try:
-        if Path(weights).exists() and not Path(weights).is_file():  # a pipe or a device would be read forever
-            raise StudyError(f"model.weights: {weights} is no regular file; give the file of a checkpoint")
-        with open(weights, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-    except OSError as error:
-        advice = "give `random`, `hub` or the path of a checkpoint"
-        raise StudyError(f"model.weights: {weights} cannot be read ({error.strerror}); {advice}") from error
-
-
-_DEFINING = ("case", "content", "mask_content", "label", "box", "points", "height", "width", "subject")
-
-
-def case_digests(dataset: "Dataset") -> dict[str, str]:
-    """Digest of each case's image, target and subject, by case id."""
-    columns = [dataset.cases[name].tolist() for name in _DEFINING]
-    return {
-        row[0]: hashlib.sha256(json.dumps(row, default=list).encode()).hexdigest() for row in zip(*columns, strict=True)
-    }
-
-
-def dataset_digest(dataset: "Dataset") -> str:
-    """Digest of all cases and tasks: two folders with the same digest give the same study."""
-    tasks = [[task.name, str(task.type), task.classes] for _, task in sorted(dataset.tasks.items())]
-    text = json.dumps([tasks, sorted(case_digests(dataset).values())])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,6 +1,5 @@
 """A study file: which data, which aggregations, fractions and seeds, which model, how it is trained."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import (
@@ -19,7 +18,16 @@ from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS, fold_of
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.results import ONLY_ARM
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
-from runners.planning.arms import MOST_ARMS, Arm, Compare, name_clash, overridden, reference_arm
+from runners.planning.arms import (
+    MOST_ARMS,
+    Arm,
+    Compare,
+    check_arms,
+    check_base,
+    check_reference,
+    reference_arm,
+    with_own_settings,
+)
 from runners.planning.fields import (
     Aggregations,
     AnyTasks,
@@ -172,65 +180,26 @@ class Study(Config):
     @field_validator("arms", mode="before")
     @classmethod
     def _override(cls, value: Any, info: ValidationInfo) -> Any:
-        """Every arm with a model and a training of its own. A fault of those of the study is reported once, there."""
-        known = info.data
-        if not isinstance(value, dict):
-            return value
-        if not {"model", "training"} <= known.keys():
-            return {}
-        preset = BUDGETS.get(known.get("budget", ""), {})
-        return {
-            name: _with_preset(preset, overridden(known["model"], known["training"], changes or {}))
-            if isinstance(changes or {}, dict)
-            else changes
-            for name, changes in value.items()
-        }
+        return with_own_settings(value, info.data, BUDGETS.get(info.data.get("budget", ""), {}))
 
     @field_validator("arms")
     @classmethod
     def _of_the_study(cls, arms: dict[str, Arm], info: ValidationInfo) -> dict[str, Arm]:
-        aggregations = info.data.get("aggregations", {})
-        if fault := name_clash(arms, aggregations):
-            raise ValueError(fault)
-        for name, arm in arms.items():
-            unknown = [other for other in arm.aggregations or () if other not in aggregations]
-            if unknown and aggregations:
-                raise ValueError(f"{name}.aggregations holds {unknown[0]}; the study has {', '.join(aggregations)}")
+        check_arms(arms, info.data)
         return arms
 
     @field_validator("reference")
     @classmethod
     def _beside_ts(cls, reference: str | None, info: ValidationInfo) -> str | None:
-        known = info.data
-        if reference is None or not {"aggregations", "model", "training", "arms"} <= known.keys():
-            return reference
-        aggregations, arms = known["aggregations"], known["arms"]
-        if "TS" not in aggregations:
-            raise ValueError("is compared with TS, which the study does not train; add TS to aggregations")
-        if reference not in arms:
-            if fault := name_clash([*arms, reference], aggregations):
-                raise ValueError(fault)
-            reference_arm(reference, known["model"], known["training"])
-        elif not arms[reference].holds("TS"):
-            raise ValueError(f"{reference} is an arm that is not trained under TS; add TS to its aggregations")
-        elif len(arms) == 1:
-            raise ValueError(
-                f"{reference} is the only arm; add the one that it is compared with, such as {ONLY_ARM}: {{}}"
-            )
+        if reference is not None and {"aggregations", "model", "training", "arms"} <= info.data.keys():
+            check_reference(reference, info.data)
         return reference
 
     @field_validator("compare")
     @classmethod
     def _with_a_base(cls, compare: Compare, info: ValidationInfo) -> Compare:
-        base, aggregations = compare.base, info.data.get("aggregations", {})
-        arms = info.data.get("arms", {})
-        if base.aggregation is not None and aggregations and base.aggregation not in aggregations:
-            raise ValueError(f"base.aggregation is {base.aggregation}; the study has {', '.join(aggregations)}")
-        compared = [name for name in arms or (ONLY_ARM,) if name != info.data.get("reference")]
-        if base.arm is not None and "arms" in info.data and base.arm not in compared:
-            raise ValueError(f"base.arm is {base.arm}; the study has {', '.join(compared)}")
-        if base.aggregation is not None and base.arm in arms and not arms[base.arm].holds(base.aggregation):
-            raise ValueError(f"base: the arm {base.arm} is not trained under {base.aggregation}")
+        if {"aggregations", "arms"} <= info.data.keys():
+            check_base(compare.base, info.data)
         return compare
 
     @model_serializer(mode="wrap")
@@ -289,9 +258,3 @@ class Study(Config):
             PARADIGMS[name](ordered) if units is None else user_partition(name, units, ordered)
             for name, units in self.aggregations.items()
         ]
-
-
-def _with_preset(preset: Mapping[str, float], arm: dict[str, Any]) -> dict[str, Any]:
-    """What the budget sets in `training` where the arm does not."""
-    training = arm["training"]
-    return {**arm, "training": {**preset, **training}} if isinstance(training, dict) else arm

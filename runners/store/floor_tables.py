@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aggregation_lab import results
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.run import RECIPE
-from runners.planning.plan import dataset_digest
+from runners.planning.data_digests import dataset_digest
 from runners.planning.study_schema import Study
 from runners.store.study_folder import StudyFolder
 

@@ -12,8 +12,9 @@ from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.files import read_bytes, sweep, write_atomic
 from aggregation_lab.text import printable
 from runners.planning import cost
+from runners.planning.data_digests import dataset_digest
 from runners.planning.fold_words import fold_lines
-from runners.planning.plan import PlannedRun, dataset_digest, plan_runs
+from runners.planning.plan import PlannedRun, plan_runs
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from aggregation_lab.tasks import Task, TaskType
-from runners.planning.plan import dataset_digest
+from runners.planning.data_digests import dataset_digest
 from runners.store.study_folder import StudyFolder, cannot_be_used
 
 if TYPE_CHECKING:

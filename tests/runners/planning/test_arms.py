@@ -131,6 +131,7 @@ FAULTS = {
     "unknown field reset": ({"model.encodr": None}, "arms.a.model.encodr: unknown field; did you mean encoder?"),
     "unknown deeper": ({"model.moe.expert": 0}, "arms.a.model.moe.expert: unknown field; did you mean experts?"),
     "not of an arm": ({"seeds": 3}, "arms.a.seeds: unknown field; it takes aggregations, model, training"),
+    "nothing that is no field": (0, "arms.a: got 0, it takes fields, each `name: value`"),
     "no fields": (3, "arms.a: got 3, it takes fields, each `name: value`"),
     "unknown encoder": ({"model.encoder": "vit_x"}, "arms.a.model.encoder: unknown"),
     "value": ({"training.passes": "many"}, "arms.a.training.passes: got 'many', it takes"),

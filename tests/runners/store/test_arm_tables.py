@@ -155,6 +155,7 @@ def test_commands_name_the_arm_where_there_are_several(tmp_path, tiny_original, 
     assert "1 runs" in plan and "plain/AU" in plan and "main/" not in plan
 
 
+@pytest.mark.slow
 def test_the_reference_stands_beside_ts(tmp_path, tiny_original, capsys):
     """In scoreboard and report; its scores are the floor's, as all of a study that is made up."""
     out = make_finished(tmp_path, tiny_original, reference=REFERENCE, seeds=2)
@@ -171,6 +172,7 @@ def test_the_reference_stands_beside_ts(tmp_path, tiny_original, capsys):
     assert len(table) == 4 and (table["difference"].abs() < 1e-9).all() and not table["weak_base"].any()
 
 
+@pytest.mark.slow
 def test_a_report_is_of_the_arm_that_is_asked_for(tmp_path, tiny_original, capsys):
     arms = {"main": {}, "plain": {"model.moe.experts": 0}}
     out = make_finished(tmp_path, tiny_original, arms=arms, seeds=2)
