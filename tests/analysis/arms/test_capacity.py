@@ -30,12 +30,14 @@ def test_the_slope_is_that_of_a_doubling(found):
     pooled = slopes[(slopes["level"] == "pooled") & (slopes["name"] == "all")].iloc[0]
     assert pooled["slope"] == pytest.approx(0.02, abs=0.001) and pooled["low"] < 0.02 < pooled["high"]
     assert (pooled["tasks"], pooled["arms"], pooled["series"]) == (6, 3, "tiny, small, base")
-    assert pooled["size_min"] == pytest.approx(1e6, rel=1e-9) and pooled["size_max"] == pytest.approx(8e6, rel=1e-9)
+    assert pooled["size_min"] == pytest.approx(1e6, rel=1e-9, abs=0.0) and pooled["size_max"] == pytest.approx(
+        8e6, rel=1e-9, abs=0.0
+    )
     by_arm = gains.set_index("arm")
-    np.testing.assert_allclose(by_arm.loc[list(SIZES), "size"], list(SIZES.values()), rtol=1e-9)
+    np.testing.assert_allclose(by_arm.loc[list(SIZES), "size"], list(SIZES.values()), rtol=1e-9, atol=0)
     assert by_arm.loc["base", "gain"] - by_arm.loc["tiny", "gain"] == pytest.approx(0.06, abs=0.003)
     ends = lines.sort_values("size")["fit"].iloc[[0, -1]].to_numpy()
-    assert ends[1] - ends[0] == pytest.approx(3 * pooled["slope"], rel=1e-6)
+    assert ends[1] - ends[0] == pytest.approx(3 * pooled["slope"], rel=1e-6, abs=0.0)
 
 
 def test_single_tasks_have_lines_of_their_own(found):
