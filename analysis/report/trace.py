@@ -1,15 +1,18 @@
 """From a number back to its runs: the runs behind each gain, the seeds of each task, the table of all runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from aggregation_lab import results
 from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.naming import encoder_title
+from analysis.arms.reference import BASE, reference_arm
 from analysis.report import words
 from analysis.report.page_table import MOST_ROWS, Cell, PageTable, page_table
 from analysis.result import Analysis
+from analysis.study import StudyTables
 from analysis.tables.cells import MISSING, count, number, text
 from analysis.tables.paper import Column, build, plain
 
@@ -147,10 +150,11 @@ def run_table(analysis: Analysis) -> PageTable:
 
     Of very many runs those come first to which the page leads, and all of them are there.
     """
-    runs = analysis.study.runs
+    runs = _of_page(analysis.study, analysis.study.runs, lambda study: study.runs)
     detailed = runs is not None and len(runs) > 0
     if runs is None or not detailed:
-        scores = analysis.study.scores
+        scores = _of_page(analysis.study, analysis.study.scores, lambda study: study.scores)
+        assert scores is not None
         runs = scores[(scores["aggregation"] != FLOOR) & (scores["run"] != "")]
     rows = _once(runs)
     shown = analysis.frames["seed_gains"]
@@ -171,6 +175,18 @@ def run_table(analysis: Analysis) -> PageTable:
     table = build("runs", "Every run behind this page", rows, columns, of="seed_gains")
     anchors = [words.anchor("run", run) for run in rows["run"]]
     return page_table(table, anchors=anchors, most=max(MOST_ROWS, int(linked.sum())))
+
+
+def _of_page(
+    study: StudyTables, own: pd.DataFrame | None, of: Callable[[StudyTables], pd.DataFrame | None]
+) -> pd.DataFrame | None:
+    """Rows of the arm that the page is of, and of the plain network beside it, called `ResNet18, TS`."""
+    name, every = reference_arm(study), study.every_arm
+    rows = None if every is None else of(every)
+    if own is None or name is None or rows is None:
+        return own
+    plain = rows[(rows["arm"] == name) & (rows["aggregation"] == BASE)]
+    return pd.concat([own, plain.assign(aggregation=f"{encoder_title(name)}, {BASE}")], ignore_index=True)
 
 
 def _once(runs: pd.DataFrame) -> pd.DataFrame:

@@ -94,6 +94,7 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
 
 
 def metric_title(row: Row) -> str:
+    """The metric of a row with its unit, if it has one, and the direction that is better."""
     metric = METRICS.get(row["metric"])
     arrow = "" if metric is None else " ↑" if metric.higher_is_better else " ↓"
     unit = "" if row["unit"] in ("1", row["metric"]) else f", {row['unit']}"

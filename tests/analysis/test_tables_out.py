@@ -80,7 +80,7 @@ def test_the_floor_is_a_column_of_scores_and_not_an_aggregation():
     frames = {**WHOLE.frames, "scores": pd.concat([scores, floor], ignore_index=True)}
     shown = table("scores", Analysis(WHOLE.study, WHOLE.settings, frames)).frame
     assert list(shown["floor"]) == list(table("scores").frame["floor"])
-    assert list(shown.columns[-3:]) == ["TS", "CG", "AU"]
+    assert list(shown.columns[-4:]) == ["TS", "CG", "AU", "ResNet18, TS"]
 
 
 def test_gains_over_a_base_that_was_still_improving_carry_the_arrow():

@@ -167,6 +167,8 @@ def test_the_reference_stands_beside_ts(tmp_path, tiny_original, capsys):
     printed = agglab(capsys, "report", out, "--draws", 100)
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
     assert f"TS beside {TITLE}" in page and f"As a reference, {TITLE} (timm&#39;s {REFERENCE}" in page
+    runs = [run.id for run in StudyFolder(out).read_plan()]
+    assert len(runs) == 20 and all(f'id="run-{run}"' in page for run in runs)
     assert "--arm" not in printed  # a reference is no other arm to take
     table = pd.read_csv(out / "report" / "tables" / "reference.csv")
     assert len(table) == 4 and (table["difference"].abs() < 1e-9).all() and not table["weak_base"].any()
