@@ -130,6 +130,8 @@ class PairedGain:
     """Whether the base model was still improving when its budget ended; None where that is not known."""
     folds: FoldsTested | None = None
     """Where folds rotate: what each seed tests. None where all seeds have the same test cases."""
+    runs_apart: int = 2
+    """Runs whose scores do not cancel: a difference of two gains has four, or two where both share a run."""
 
     def seed_index(self, seeds: Iterable[int]) -> list[int]:
         """Index of each of these seeds."""

@@ -41,6 +41,18 @@ class FrameAttributes:
     """Test of the type effect over all tasks."""
     stability: pd.DataFrame
     """Spread of group means over groups and fractions."""
+    arm_gains: pd.DataFrame
+    """One row per contrast, arm, fraction and task: the gain in that arm; empty with one arm."""
+    arm_changes: pd.DataFrame
+    """How gains, and scores, of a task differ between arms."""
+    arm_means: pd.DataFrame
+    """Gains in every arm and their differences, over all tasks, by type and by clinical group."""
+    capacity: pd.DataFrame
+    """Gain against the size of the model: slopes per doubling."""
+    capacity_gains: pd.DataFrame
+    """Mean gains in arms that differ in capacity alone."""
+    capacity_line: pd.DataFrame
+    """The lines of `capacity` with their bands."""
     guidelines: pd.DataFrame
     """Which aggregation for which type, group and n_train."""
     regret: pd.DataFrame

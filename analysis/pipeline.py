@@ -6,13 +6,15 @@ from itertools import groupby
 
 import pandas as pd
 
+from analysis.arms.across import NAMES, across_arms
+from analysis.arms.hypothesis import HYPOTHESIS, NUMBER
 from analysis.arms.reference import reference, weak_baselines
 from analysis.context import Context, prepare
 from analysis.frames import stacked
 from analysis.gains import Contrast, seed_gains
 from analysis.questions import expert_routing, guidelines, study_quality
 from analysis.questions.caveats import caveats
-from analysis.questions.findings import findings
+from analysis.questions.findings import CLAIMS, findings
 from analysis.questions.left_out import excluded
 from analysis.questions.means import pooled
 from analysis.questions.multiverse import MOST_CONTRASTS, multiverse
@@ -80,6 +82,12 @@ def types(context: Context, contrast: Contrast, fraction: float) -> Frames:
     return type_sensitivity(context.pairs[contrast, fraction], verdicts, context.settings.seed)
 
 
+def claims(context: Context) -> Frames:
+    """The frame `findings`; what the paper supposes of capacity only where the study has arms."""
+    asked = CLAIMS | ({NUMBER: HYPOTHESIS} if len(context.frames["arm_gains"]) else {})
+    return (findings(context.frames, context.pairs, asked),)
+
+
 GAINS, SCALE, TYPES, TRUST = "gains and verdicts", "data scale", "task types and stability", "trust, power and choices"
 
 STEPS = (
@@ -100,6 +108,7 @@ STEPS = (
     ),
     of_contrasts(TYPES, ("sensitivity", "type_test"), types),
     of_study(TYPES, "stability", lambda c: stability(c.frames["pooled"], c.frames["gains"], c.against_base)),
+    Step("arms", NAMES, lambda context: across_arms(context.study, context.settings)),
     Step("guidelines", ("guidelines", "regret"), advice),
     of_study(TRUST, "data", lambda c: study_quality.data(c.study)),
     of_study(TRUST, "scores", lambda c: study_quality.scores(c.study, c.frames["gains"])),
@@ -110,7 +119,7 @@ STEPS = (
     of_study(TRUST, "similarity", lambda c: expert_routing.similarity(c.study)),
     of_contrasts(TRUST, ("power",), power, full=True),
     of_study(TRUST, "multiverse", lambda c: multiverse(c.study, c.resampled, c.frames["gains"], c.settings)[0]),
-    of_study(TRUST, "findings", lambda c: findings(c.frames, c.pairs)),
+    Step(TRUST, ("findings",), claims),
     of_study(TRUST, "excluded", lambda c: excluded(c.study, c.scores, c.resampled, c.pairs, c.settings.scale)),
 )
 """All statistics in the order in which they build on each other. A new one is an entry here."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.figures.advice import guideline_map
+from analysis.figures.arms import arms_heat_map, capacity_trend
 from analysis.figures.catalogue import FIGURES, PaperFigure, by_name
 from analysis.figures.choices import Palette
 from analysis.figures.curves import learning_curves
@@ -26,7 +27,9 @@ __all__ = [
     "Palette",
     "PaperFigure",
     "Written",
+    "arms_heat_map",
     "by_name",
+    "capacity_trend",
     "gains_forest",
     "gains_heat_map",
     "guideline_map",

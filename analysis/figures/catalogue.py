@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names
-from analysis.figures import advice, curves, forest, group_stability, heat_map, routing, scale, task_types
+from analysis.figures import advice, arms, curves, forest, group_stability, heat_map, routing, scale, task_types
 from analysis.figures.canvas import Target
 from analysis.figures.view import Body, Choices, NothingToDraw, drawn_on, render, view_of
 from analysis.named_frames import NamedFrames
@@ -112,6 +112,21 @@ FIGURES = (
         "Above: mean gain of each clinical group at each fraction of the data, with 95 % interval. Below: standard "
         "deviation and lowest of these means, and share of tasks with a negative estimate, with 95 % intervals. "
         f"{_SOME_ARROW}",
+    ),
+    PaperFigure(
+        arms.arms_heat_map,
+        arms.draw_arms,
+        "Gains by task and arm",
+        "Gain of every task at full data in every arm, with the mark of its verdict: ▲ benefit, ▼ harm, ≈ no "
+        f"meaningful loss, ? undecided, ≡ same model. Lines part clinical groups. {_ARROW}",
+    ),
+    PaperFigure(
+        arms.capacity_trend,
+        arms.draw_capacity,
+        "Gain against the size of the model",
+        "Mean gain over the same tasks in every arm, with the 95 % interval of these very tasks, against the size of "
+        "the joint model (geometric mean over tasks); arms differ in capacity alone. The line with its 95 % band is "
+        "the mean of the tasks' lines, the tasks being a sample.",
     ),
     PaperFigure(
         advice.guideline_map,

@@ -50,26 +50,33 @@ def draw_heat_map(view: View) -> pd.DataFrame:
         raise NothingToDraw("gains on a unit-free scale")
     gains, line = view.fewer_tasks(gains, gains)
     names = [name for name in dict.fromkeys(view["gains"]["contrast"]) if name in set(gains["contrast"])]
-    tasks = list(gains["task"].unique())
-    values = gains.pivot(index="task", columns="contrast", values="gain").reindex(index=tasks, columns=names)
+    draw_cells(view, gains, gains["contrast"], {name: stacked(name, len(names)) for name in names})
+    view.canvas.note_above(line)
+    return gains
+
+
+def draw_cells(view: View, gains: pd.DataFrame, column: pd.Series, titles: Mapping[str, str]) -> None:
+    """A cell for every row of gains with its verdict: tasks in their order by the columns of `titles`; `column` has one
+    of these for each row."""
+    tasks, names = list(gains["task"].unique()), list(titles)
+    values = gains.assign(column=column).pivot(index="task", columns="column", values="gain")
+    values = values.reindex(index=tasks, columns=names)
     reach = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
     size = (COLUMN if len(names) <= 3 else WIDE, 0.75 + 0.155 * len(tasks))
     (ax,) = view.canvas.panels((1, 1), size)
     colours = colormap(view.choices.palette, DIVERGING)
     image = ax.pcolormesh(values.to_numpy(float), cmap=colours, vmin=-reach, vmax=reach, ec="white", lw=0.6)
-    for row in records(gains):
-        x, y = names.index(row["contrast"]) + 0.5, tasks.index(row["task"]) + 0.5
+    for row, name in zip(records(gains), column, strict=True):
+        x, y = names.index(name) + 0.5, tasks.index(row["task"]) + 0.5
         arrow = IMPROVING if bool(row["base_improving"]) else " "
         text = f"{number(row['gain'], signed=True)} {VERDICT_MARKS.get(row['verdict'], '')}{arrow}"
         ax.text(x, y, text, ha="center", va="center", fontsize=SMALL, color=_ink(row["gain"], reach, colours))
     heat_map_rows(ax, tasks, gains.drop_duplicates("task")["group"].tolist(), len(names), INK, 0.8)
-    ax.set_xticks(np.arange(len(names)) + 0.5, [stacked(name, len(names)) for name in names])
+    ax.set_xticks(np.arange(len(names)) + 0.5, list(titles.values()))
     ax.xaxis.tick_top()
     bar = view.canvas.figure.colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
     bar.set_label(GAIN_LABELS[view.scale])
     bar.outline.set_visible(False)
-    view.canvas.note_above(line)
-    return gains
 
 
 def _ink(gain: float, reach: float, colours: Colormap | str) -> str:

@@ -73,7 +73,10 @@ def labels(names: Iterable[str]) -> dict[str, str]:
     return result
 
 
-LABELLED = ("task", "other", "group", "contrast", "joint", "base", "aggregation", "advice", "name")
+LABELLED = (
+    *("task", "other", "group", "contrast", "joint", "base", "aggregation", "advice", "name"),
+    *("arm", "base_arm"),
+)
 """Columns of names that a caller may have written otherwise."""
 
 

@@ -11,22 +11,25 @@ from typing import Any, Final
 
 import pandas as pd
 
+from analysis.frames.arms import ARMS
 from analysis.frames.gains import GAINS
 from analysis.frames.questions import QUESTIONS
 from analysis.frames.study import STUDY
 
-FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **STUDY}
+FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **ARMS, **STUDY}
 """Columns of every frame in their order, and what each means."""
 
 LABELS: Final = ("contrast", "joint", "base", "fraction")
 """Columns that name the contrast of a row, see `analysis.gains.Contrast.at`."""
 
 _PLAN: Final = frozenset({"detectable", "more_replicates", "more_test_subjects", "decided_by"})
+_MEANS = frozenset({"gain", "low", "high", "p", "gaining", "median", "low_new", "high_new", "p_new", "sd_tasks"})
 
 OPTIONAL: Final[dict[str, frozenset[str]]] = {
     "gains": _PLAN,
     "across": frozenset({"sd_group", "sd_task"}),
-    "pooled": frozenset({"gain", "low", "high", "p", "gaining", "median", "low_new", "high_new", "p_new", "sd_tasks"}),
+    "pooled": _MEANS,
+    "arm_means": _MEANS,
     "stability": frozenset({"harmed", "base_improving"}),
     "power": _PLAN.union({"sd_seed", "se_cases", "seeds_to_detect", "seeds_to_exclude", "hours_per_seed", "hours"}),
     "findings": frozenset({"estimate", "low", "high", "p"}),

@@ -110,7 +110,7 @@ GAINS: Final = {
         "undecided": "share undecided",
     },
     "findings": {
-        "finding": "number of the paper's finding",
+        "finding": "number of the paper's finding; 6, with arms, is what it supposes of capacity",
         "claim": "what is claimed",
         "part": "part of the claim that is tested",
         "estimate": "effect",

@@ -20,13 +20,19 @@ def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
 
     A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself.
     """
-    types = [pair.type if pair.unit == "1" and not pair.same_model else f"{pair.task} alone" for pair in pairs]
+    types = [_scatters_as(pair) for pair in pairs]
     return moderate(
         [pair.estimate() for pair in pairs],
         [len(pair.replicates.names) for pair in pairs],
         [pair.subjects for pair in pairs],
         types,
     )
+
+
+def _scatters_as(pair: PairedGain) -> str:
+    if pair.unit != "1" or pair.same_model:
+        return f"{pair.task} alone"
+    return pair.type if pair.runs_apart == 2 else f"{pair.type}, {pair.runs_apart} runs"
 
 
 def testable(pair: PairedGain, estimate: GainEstimate) -> float:

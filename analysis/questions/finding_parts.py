@@ -98,7 +98,7 @@ def _missing(text: str, evidence: str) -> Part:
     return Part(text, *(float("nan"),) * 4, evidence)
 
 
-def _from_row(
+def from_row(
     text: str, evidence: str, row: pd.Series | None, columns: Sequence[str] = ("gain", "low", "high"), sign: float = 1.0
 ) -> Part:
     """A part from the columns of a row that hold its effect and both limits."""
@@ -114,9 +114,9 @@ def slope(name: str, evidence: Evidence) -> Part:
     contrast, columns = f"{name}-TS", ("slope", "low", "high")
     row = evidence.row("within", contrast=contrast, level="pooled", name="all")
     if row is not None:
-        return _from_row(f"gain per doubling of a task's data under {name}", "within", row, columns)
+        return from_row(f"gain per doubling of a task's data under {name}", "within", row, columns)
     row = evidence.row("across", contrast=contrast, scope="all", method="mixed model")
-    return _from_row(f"gain per doubling of data across tasks under {name}", "across", row, columns)
+    return from_row(f"gain per doubling of data across tasks under {name}", "across", row, columns)
 
 
 Choice = Callable[[Sequence[PairedGain]], list[PairedGain]]
@@ -184,13 +184,13 @@ def segmentation_loses_more(name: str, evidence: Evidence) -> Part:
     """Mean gain of the other types over TS minus that of segmentation, from the frame `sensitivity`."""
     row = evidence.row("sensitivity", contrast=f"{name}-TS", fraction=evidence.full, type="segmentation")
     text = f"segmentation loses more than the other types under {name}"
-    return _from_row(text, "sensitivity", row, ("against_others", "others_low", "others_high"), sign=-1.0)
+    return from_row(text, "sensitivity", row, ("against_others", "others_low", "others_high"), sign=-1.0)
 
 
 def group_gain(text: str, group: str, contrast: str, evidence: Evidence, *, sign: float = 1.0) -> Part:
     """Mean gain of exactly the group's tasks."""
     row = evidence.row("pooled", level="group", name=group, contrast=contrast, fraction=evidence.full)
-    return _from_row(text, "pooled", row if row is not None and row["tasks"] > 0 else None, sign=sign)
+    return from_row(text, "pooled", row if row is not None and row["tasks"] > 0 else None, sign=sign)
 
 
 def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence) -> Part:

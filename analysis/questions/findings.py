@@ -45,7 +45,8 @@ class Claim:
     """What a finding says, and the effects that make it up."""
 
     text: str
-    parts: tuple[Callable[[Evidence], Part], ...]
+    parts: tuple[Callable[[Evidence], Part | None], ...]
+    """A part that is None was not asked of the study."""
 
 
 def _held_under_au(group: str) -> tuple[Callable[[Evidence], Part], ...]:
@@ -99,14 +100,16 @@ CLAIMS = {
 
 
 def findings(
-    frames: Mapping[str, pd.DataFrame], pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]]
+    frames: Mapping[str, pd.DataFrame],
+    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
+    claims: Mapping[int, Claim] = CLAIMS,
 ) -> pd.DataFrame:
-    """The frame `findings`: for each finding one row for the whole and one per part, from the frames made before."""
+    """The frame `findings`: for each claim one row for the whole and one per part, from the frames made before."""
     evidence = Evidence(frames, pairs)
     tested = bool(frames["gains"]["basis"].isin(DECIDES).any())
     rows = []
-    for number, claim in CLAIMS.items():
-        parts = [make(evidence) for make in claim.parts]
+    for number, claim in claims.items():
+        parts = [part for make in claim.parts if (part := make(evidence)) is not None]
         if not tested:  # with one seed nothing is known of chance in training
             parts = [replace(part, low=float("nan"), high=float("nan"), p=float("nan")) for part in parts]
         effects = [f"{part.text}: {part.effect}" for part in parts if part.verdict != NOT_TESTABLE]

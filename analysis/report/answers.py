@@ -188,6 +188,7 @@ _SECTIONS = {
     "across": ("scale across tasks", "across"),
     "sensitivity": ("task types", "types"),
     "stability": ("stability", "stability"),
+    "capacity": ("arms", "arms"),
 }
 """Where the page shows a frame: name and anchor of the section."""
 

@@ -48,6 +48,8 @@ SOURCES: Final = {
     "in fixed effects models. J. Bus. Econ. Stat. 36, 672-683.",
     "Satterthwaite 1946": "An approximate distribution of estimates of variance components. "
     "Biometrics Bull. 2, 110-114.",
+    "Schuirmann 1987": "A comparison of the two one-sided tests procedure and the power approach for assessing the "
+    "equivalence of average bioavailability. J. Pharmacokinet. Biopharm. 15, 657-680.",
     "Smyth 2004": "Linear models and empirical Bayes methods for assessing differential expression in microarray "
     "experiments. Stat. Appl. Genet. Mol. Biol. 3, 3.",
     "Steegen et al. 2016": "Increasing transparency through a multiverse analysis. "

@@ -24,7 +24,8 @@ _LEFT_OUT = frozenset({"metric", "unit", "joint_raw", "base_raw", "relative"})
 def claims(analysis: Analysis) -> dict[str, Any]:
     """Findings and verdicts with their estimates and runs; settings and digests. Unknown numbers are null.
 
-    A finding's `runs` names contrasts; the top-level `runs` lists the runs of each. A verdict's `runs` are its own.
+    A finding's `runs` names contrasts; the top-level `runs` lists the runs of each. A verdict's `runs` are its own, as
+    are those of a change from arm to arm.
     """
     study, seed_gains = analysis.study, analysis.frames["seed_gains"]
     manifest = study.manifest
@@ -42,6 +43,7 @@ def claims(analysis: Analysis) -> dict[str, Any]:
         "warnings": list(analysis.warnings),
         "findings": [_finding(analysis, row) for row in analysis.frames["findings"].to_dict("records")],
         "verdicts": _verdicts(analysis),
+        "changes": _changes(analysis),
         "runs": runs_by_contrast(seed_gains),
     }
 
@@ -75,6 +77,14 @@ def _verdicts(analysis: Analysis) -> list[dict[str, Any]]:
         {str(name): plain(value) for name, value in row.items() if name not in _LEFT_OUT}
         | {"runs": run_ids(pairs.get((row["contrast"], float(row["fraction"]), row["task"]), ()))}
         for row in analysis.frames["gains"].to_dict("records")
+    ]
+
+
+def _changes(analysis: Analysis) -> list[dict[str, Any]]:
+    """Differences of gains between arms and effects of arms; none where the study has one arm."""
+    return [
+        {str(name): plain(value) for name, value in row.items()} | {"runs": str(row["runs"]).split()}
+        for row in analysis.frames["arm_changes"].to_dict("records")
     ]
 
 

@@ -53,6 +53,7 @@ def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Pa
         "grids": grids(analysis, tables),
         "why": {name: why_empty(analysis, name) for name in FRAMES if name not in _DRAWN},
         "figures": figures,
+        "arms": _arms(analysis),
         "still_improving": checks.still_improving(analysis),
         "below_floor": checks.below_floor(analysis),
         "leakage": checks.leakage(analysis),
@@ -81,7 +82,21 @@ def _beyond(analysis: Analysis) -> list[str]:
     return sentences
 
 
-_DRAWN = ("across_line", "within_line")
+def _arms(analysis: Analysis) -> str:
+    """Which arms are compared with which; empty where the study has one."""
+    names = list(dict.fromkeys(analysis.frames["arm_gains"]["arm"]))
+    if not names:
+        return ""
+    others = analysis.frames["arm_changes"]
+    compared = list(dict.fromkeys(others["arm"]))
+    base = others["base_arm"].iloc[0] if len(others) else names[0]
+    text = f"The rest of this page is of the arm {base}."
+    if not compared:
+        return text
+    return f"{text} Here {words.listed(compared)} {'are' if len(compared) > 1 else 'is'} compared with it."
+
+
+_DRAWN = ("across_line", "within_line", "capacity_line", "capacity_gains")
 """Frames that are drawn with another one and never missed alone."""
 
 

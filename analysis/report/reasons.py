@@ -17,6 +17,11 @@ _WHY = {
     "sensitivity": "There are no unit-free gains to compare between task types.",
     "type_test": "The test needs two task types with at least two tasks each.",
     "stability": "A spread needs gains in at least two clinical groups.",
+    "arm_gains": "The study has one arm.",
+    "arm_changes": "No two arms have scores of one aggregation with a common seed.",
+    "arm_means": "No two arms have scores of one aggregation with a common seed.",
+    "capacity": "No two arms differ in capacity alone by a quarter or more of their size, with known sizes and at "
+    "least three tasks that have gains in all of them.",
     "multiverse": "No other choices of analysis were tried.",
     "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
     "excluded": "No row of the tables was left out.",

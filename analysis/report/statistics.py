@@ -23,6 +23,7 @@ def statistics(analysis: Analysis) -> list[str]:
     paragraphs = [_gains(analysis), _verdicts(settings, analysis), _means()]
     scale = _scale(analysis)
     paragraphs += [scale] if scale else []
+    paragraphs += [_arms()] if len(frames["arm_changes"]) else []
     paragraphs.append(_rest(analysis))
     return [paragraph for paragraph in paragraphs if paragraph]
 
@@ -155,6 +156,18 @@ def _scale(analysis: Analysis) -> str:
             "chance more often, their limits (Fieller 1954) are those of 99 %."
         )
     return text
+
+
+def _arms() -> str:
+    return (
+        "Arms are compared on the unit-free score. A difference of gains is formed seed by seed, and on every resample "
+        "of subjects, from four models of the same task, fraction, seed and test cases, so that what they have in "
+        "common cancels; runs that two arms share cancel exactly, and where nothing is left of a task it is not "
+        "compared. Variances, intervals and means are those of gains. No meaningful change: a rise and a fall as large "
+        "as the margin are both rejected (Schuirmann 1987), corrected as above over all tasks and comparisons of arms. "
+        "Over arms that differ in capacity alone each task has a line of its gain on log2 of the joint model's size; "
+        "the pooled line is the mean of the tasks' lines, the tasks being a sample."
+    )
 
 
 def _rest(analysis: Analysis) -> str:

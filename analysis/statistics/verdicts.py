@@ -33,6 +33,10 @@ HARM, BENEFIT, NO_LOSS, UNDECIDED = "harm", "benefit", "no meaningful loss", "un
 SAME_MODEL = "same model"
 VERDICTS = (HARM, UNDECIDED, NO_LOSS, BENEFIT)
 
+LARGER, SMALLER, NO_CHANGE = "larger", "smaller", "no meaningful change"
+CHANGES = (SMALLER, UNDECIDED, NO_CHANGE, LARGER)
+"""Verdicts on a change that has no good side, such as that of a gain from one arm to another."""
+
 
 def judge(
     gain: np.ndarray,
@@ -107,6 +111,47 @@ def _next_level(p_adjusted: pd.Series, correction: Correction, alpha: float) -> 
     if size == 0 or correction == "none":
         return alpha
     return alpha * min(1.0, (rejected + 1) / size) if correction == "BH" else alpha / max(1, size - rejected)
+
+
+def judge_changes(
+    change: np.ndarray,
+    se: np.ndarray,
+    df: np.ndarray,
+    margin: np.ndarray,
+    *,
+    correction: Correction = "BH",
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """One family of changes without a good side: columns p, p_adjusted, low_adjusted, high_adjusted, p_equivalent,
+    p_equivalent_adjusted, verdict.
+
+    Both a rise and a fall as large as the margin are tested at alpha / 2 (two one-sided tests, Schuirmann 1987), and
+    where both are rejected there is no meaningful change, even if the change differs from 0; else it is larger, smaller
+    or undecided. Unknown standard errors and margins as in `judge`.
+    """
+    change, se, df, margin = (np.asarray(values, float) for values in (change, se, df, margin))
+    known = np.isfinite(se) & (se > 0) & np.isfinite(change)
+    p = _tail(np.abs(change), se, df, known) * 2
+    with_margin = known & np.isfinite(margin)
+    p_equivalent = _tail(margin - np.abs(change), se, df, with_margin)
+    p_adjusted, step = _adjust(p, correction, alpha)
+    p_equivalent_adjusted, _ = _adjust(p_equivalent, correction, alpha / 2)
+    reach = _reach(se, df, step)
+    rejected, equivalent = p_adjusted <= alpha, p_equivalent_adjusted <= alpha / 2
+    verdict = np.select(
+        [equivalent, rejected & (change > 0), rejected & (change < 0)], [NO_CHANGE, LARGER, SMALLER], default=UNDECIDED
+    )
+    return pd.DataFrame(
+        {
+            "p": p,
+            "p_adjusted": p_adjusted,
+            "low_adjusted": change - reach,
+            "high_adjusted": change + reach,
+            "p_equivalent": p_equivalent,
+            "p_equivalent_adjusted": p_equivalent_adjusted,
+            "verdict": verdict,
+        }
+    )
 
 
 def _tail(value: np.ndarray, se: np.ndarray, df: np.ndarray, known: np.ndarray) -> np.ndarray:

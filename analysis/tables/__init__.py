@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aggregation_lab.files import write_text
 from analysis.named_frames import NamedFrames
-from analysis.tables import questions, reference, tasks
+from analysis.tables import arms, questions, reference, tasks
 from analysis.tables.latex import latex
 from analysis.tables.markup import html, markdown
 from analysis.tables.paper import PaperTable
@@ -24,6 +24,10 @@ TABLES: dict[str, Callable[[NamedFrames], PaperTable | None]] = {
     "scale_across": questions.across_table,
     "scale_within": questions.within_table,
     "stability": questions.stability_table,
+    "arm_gains": arms.arm_gains_table,
+    "arm_means": arms.arm_means_table,
+    "arm_changes": arms.arm_changes_table,
+    "capacity": arms.capacity_table,
     "guidelines": questions.guidelines_table,
     "regret": questions.regret_table,
     "ledger": questions.ledger_table,

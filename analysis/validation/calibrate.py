@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.files import write_text
-from analysis.validation import advice, crossover, deciding, folds, headline, means, scale, verdicts
+from analysis.validation import advice, arms, crossover, deciding, folds, headline, means, scale, verdicts
 from analysis.validation.scenario import Scenario, run_scenario
 
-FAMILIES = (headline, means, advice, crossover, verdicts, scale, folds, deciding)
+FAMILIES = (headline, means, advice, arms, crossover, verdicts, scale, folds, deciding, arms)
 
 
 def scenarios() -> list[Scenario]:
@@ -34,6 +34,10 @@ HEADINGS = {
     "half_width": "half width, median task",
     "half_width_split": "same, one split of a fold's size",
     "half_width_default": "same, one split of 70:15:15",
+    "coverage_change": "coverage, difference of gains, task",
+    "coverage_effect": "coverage, effect of the arm, task",
+    "coverage_slope": "coverage of slope over sizes, pooled",
+    "slope_capacity": "bias of slope over sizes",
     "fdr": "false verdicts (FDR)",
     "false_harm": "false harm",
     "harm_found": "harm found",

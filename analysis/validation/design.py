@@ -29,6 +29,8 @@ class Design:
     cases_per_subject: int = 1
     folds: int = 1
     """Test folds that rotate with the seeds (`fold_learner`)."""
+    capacities: Mapping[str, int] = field(default_factory=dict)
+    """Random features of the learner in each arm, where a study has arms (`fold_learner`)."""
     fractions: tuple[float, ...] = (1.0,)
     levels: Mapping[str, float] = field(default_factory=lambda: {"CG": 0.0, "AU": 0.0})
     """Mean gain over TS at n_ref."""

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.arms.cells import Cell
 from analysis.gains import TaskScores
 from analysis.statistics.replicates import FoldsTested
 from analysis.statistics.resampling import ARM, CaseArrays, FoldedCases, draw_weights
@@ -28,7 +29,7 @@ _ALIKE = 0.8
 _TRAININGS, _FRESH = 400, 300
 """Trainings behind a true gain, and fresh subjects that each is tested on."""
 
-_ARMS = ("TS", "AU")
+_AGGREGATIONS = ("TS", "AU")
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def train_folds(design: Design, seed: int) -> FoldStudy:
                 held_out = [run, (run + 1) % design.folds]
                 train = [sample.of(np.flatnonzero(~np.isin(fold, held_out))) for sample in (own, relative)]
                 parts[run] = _tested(design, number, [run], train, own.of(np.flatnonzero(fold == run)), seed)
-        tasks.append(FoldedCases(parts, np.arange(2 * len(parts))))
+        tasks.append(FoldedCases(parts, np.arange(len(_models(design)) * len(parts))))
     return FoldStudy(design, (), *_known(design), folded=tuple(tasks))
 
 
@@ -109,14 +110,15 @@ def train_split(design: Design, seed: int, shares: tuple[float, float]) -> Simul
 
 
 @lru_cache(64)
-def true_gain(number: int, subjects: int, cases_per_subject: int, auc: bool) -> float:
-    """Mean gain of AU over TS in a task over training data of so many subjects, seeds and fresh cases."""
+def true_gain(number: int, subjects: int, cases_per_subject: int, auc: bool, capacity: int = _FEATURES) -> float:
+    """Mean gain of AU over TS in a task over training data of so many subjects, seeds and fresh cases; `capacity`
+    is the learner's number of random features."""
     random = np.random.default_rng([number, 99])
     gains = []
     for run in range(_TRAININGS):
         train = [_draw(rule, subjects, cases_per_subject, random) for rule in _rules(number)]
         fresh = _draw(_rules(number)[0], _FRESH, 1, random)
-        alone, both = (_score(fresh, _predict(arm, train, fresh, run), auc) for arm in _ARMS)
+        alone, both = (_score(fresh, _predict(name, train, fresh, run, capacity), auc) for name in _AGGREGATIONS)
         gains.append(both - alone)
     return float(np.mean(gains))
 
@@ -146,14 +148,14 @@ def _draw(rule: np.ndarray, subjects: int, cases_per_subject: int, random: np.ra
     return _Sample(features, label.astype(int), subject)
 
 
-def _predict(arm: str, train: list[_Sample], test: _Sample, run: int) -> np.ndarray:
+def _predict(aggregation: str, train: list[_Sample], test: _Sample, run: int, capacity: int) -> np.ndarray:
     """Chance of the second class for each test case."""
     random = np.random.default_rng([run, 4])
-    mixing, shift = random.normal(0, 0.6, (_INPUTS, _FEATURES)), random.normal(0, 0.5, _FEATURES)
-    used = train if arm == "AU" else train[:1]
+    mixing, shift = random.normal(0, 0.6, (_INPUTS, capacity)), random.normal(0, 0.5, capacity)
+    used = train if aggregation == "AU" else train[:1]
     hidden = np.maximum(0.0, np.concatenate([sample.features for sample in used]) @ mixing + shift)
     target = 2.0 * np.concatenate([sample.label for sample in used]) - 1.0
-    weights = np.linalg.solve(hidden.T @ hidden + _RIDGE * np.eye(_FEATURES), hidden.T @ target)
+    weights = np.linalg.solve(hidden.T @ hidden + _RIDGE * np.eye(capacity), hidden.T @ target)
     return stats.logistic.cdf(2.0 * (np.maximum(0.0, test.features @ mixing + shift) @ weights))
 
 
@@ -167,10 +169,12 @@ def _score(sample: _Sample, chance: np.ndarray, auc: bool) -> float:
 def _tested(
     design: Design, number: int, runs: Sequence[int], train: list[_Sample], test: _Sample, seed: int
 ) -> CaseArrays:
-    """The test cases of a task under both arms of some seeds."""
-    arms = pd.DataFrame([(arm, 1.0, run) for arm in _ARMS for run in runs], columns=ARM)
+    """The test cases of a task under every model of some seeds."""
+    models = _models(design)
+    arms = pd.DataFrame([(label, 1.0, run) for label in models for run in runs], columns=ARM)
     # Seeds differ between studies, as they differ within them.
-    chances = np.stack([_predict(arm, train, test, 1000 + seed * 100 + run) for arm in _ARMS for run in runs])
+    chances = np.stack([_predict(name, train, test, 1000 + seed * 100 + run, capacity)
+                        for name, capacity in models.values() for run in runs])  # fmt: skip
     if design.auc:
         label = np.broadcast_to(test.label[None, :, None], (*chances.shape, 1))
         quantities = {"probability": np.stack([1 - chances, chances], axis=2), "label": label}
@@ -179,6 +183,15 @@ def _tested(
     names = np.array([f"task{number:02d}/{subject:05d}/{case}" for case, subject in enumerate(test.subject)], object)
     subjects = np.array([f"task{number:02d}/s{subject:05d}" for subject in test.subject], object)
     return CaseArrays(f"task{number:02d}", _type(design), arms, names, subjects, quantities, left_out=0)
+
+
+def _models(design: Design) -> dict[str, tuple[str, int]]:
+    """Aggregation and random features of each model, by what stands for it in the place of an aggregation."""
+    if not design.capacities:
+        return {name: (name, _FEATURES) for name in _AGGREGATIONS}
+    return {
+        Cell(name, arm).label: (name, features) for arm, features in design.capacities.items() for name in _AGGREGATIONS
+    }
 
 
 def _type(design: Design) -> str:
@@ -190,6 +203,10 @@ def _known(design: Design) -> tuple[pd.DataFrame, pd.DataFrame]:
     names = [f"task{number:02d}" for number in range(design.tasks)]
     about = pd.DataFrame({"task": names, "type": _type(design), "group": names, "n_full": 1.0})
     trained = design.subjects - 2 * (design.subjects // design.folds)
-    gains = [true_gain(number, trained, design.cases_per_subject, design.auc) for number in range(design.tasks)]
-    truth = {"contrast": "AU-TS", "task": names, "fraction": 1.0, "n_train": 1.0, "gain": gains}
+    truth = [
+        {"contrast": "AU-TS", "arm": arm, "task": task, "fraction": 1.0, "n_train": 1.0}
+        | {"gain": true_gain(number, trained, design.cases_per_subject, design.auc, capacity)}
+        for arm, capacity in (design.capacities or {"": _FEATURES}).items()
+        for number, task in enumerate(names)
+    ]
     return about, pd.DataFrame(truth)

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from aggregation_lab.model.encoder import build_encoder
 from torch import nn
 from torchjd import aggregation as library
 
 from aggregation_lab.errors import ModelError
+from aggregation_lab.model.backbones.build import build_backbone
 from aggregation_lab.training.methods import aggregators
 from aggregation_lab.training.methods.aggregation import Aggregation
 from tests.aggregation_lab.training.methods.trainers import (
@@ -151,7 +151,7 @@ def test_in_mixed_precision_and_above_frozen_blocks(study: Study, tmp_path, prec
     if model:
         model = dict(model)
         model["weights"] = str(tmp_path / "encoder.pt")
-        torch.save(build_encoder("vit_tiny_patch16_dinov3_qkvb").state_dict(), model["weights"])
+        torch.save(build_backbone("vit_tiny_patch16_dinov3_qkvb").network.state_dict(), model["weights"])
     trainer = trainer_for(
         study, tmp_path / "run", aggregator="upgrad", precision=precision, model=model, augment=not model
     )

@@ -1,0 +1,142 @@
+"""Tables across arms: differences of gains between arms, what an arm itself changes, and gains against capacity."""
+
+import pandas as pd
+
+from analysis.arms.comparisons import CHANGE, EFFECT
+from analysis.frames import at_full
+from analysis.named_frames import NamedFrames
+from analysis.tables.cells import (
+    IMPROVING,
+    MISSING,
+    count,
+    flagged,
+    limits,
+    number,
+    p_value,
+    percent,
+    significant,
+    text,
+)
+from analysis.tables.paper import Column, PaperTable, Row, build, plain
+
+_ARM = Column("arm", lambda row: f"{row['arm']} against {row['base_arm']}", "arm")
+_WHAT_CHANGES = {CHANGE: "gain", EFFECT: "score"}
+_WHAT = Column("what changes", lambda row: _WHAT_CHANGES[row["kind"]], "kind")
+
+
+def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
+    """Mean differences of gains between arms and effects of arms, over all tasks, types, groups. None with one arm."""
+    raw = analysis.frames["arm_means"]
+    rows = raw[raw["kind"].isin([CHANGE, EFFECT])]
+    if rows.empty:
+        return None
+    columns = [
+        _WHAT,
+        *plain(str, "contrast"),
+        _ARM,
+        *plain(percent, "fraction"),
+        *plain(str, "level", "name"),
+        *plain(count, "tasks"),
+        Column("mean change [these tasks]", lambda row: flagged(limits(row, "gain"), row["base_improving"]), "gain"),
+        *plain(p_value, "p"),
+        Column("larger", _larger, "gaining"),
+        Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
+        Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
+    ]
+    note = (
+        "gain: the gain of the contrast in the arm minus that in the arm it is compared with, the same tasks, seeds "
+        "and test cases in all four models. score: the same of the score of one aggregation, positive is better. Runs "
+        f"that both arms share cancel; tasks of which nothing is left are not in the means. {IMPROVING} a base model "
+        "was still improving when its budget ended."
+    )
+    return build("arm_means", "Differences between arms, means over tasks", rows, columns, note=note, raw=raw)
+
+
+def _larger(row: Row) -> str:
+    return MISSING if pd.isna(row["gaining"]) else f"{count(row['gaining'])} of {count(row['tasks'])}"
+
+
+def arm_changes_table(analysis: NamedFrames) -> PaperTable:
+    """Differences of gains and effects of arms at full data, task by task."""
+    raw = analysis.frames["arm_changes"]
+    rows = at_full(raw)
+    columns = [
+        _WHAT,
+        *plain(str, "contrast"),
+        _ARM,
+        *plain(str, "task"),
+        Column("in base arm", lambda row: number(row["in_base_arm"], _digits(row)), "in_base_arm"),
+        Column("in arm", lambda row: number(row["in_arm"], _digits(row)), "in_arm"),
+        Column("change [adjusted interval]", _change, "change"),
+        Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
+        Column("p equivalent", lambda row: p_value(row["p_equivalent_adjusted"]), "p_equivalent_adjusted"),
+        *plain(number, "margin"),
+        *plain(text, "verdict"),
+    ]
+    note = (
+        "gain: of the contrast; score: of one aggregation. All training data; interval and p corrected over all tasks "
+        "and comparisons of this table. No meaningful change: a rise and a fall as large as the margin are both ruled "
+        f"out. {IMPROVING} a base model was still improving when its budget ended."
+    )
+    return build("arm_changes", "Differences between arms by task", rows, columns, note=note, raw=raw)
+
+
+def _digits(row: Row) -> int:
+    return 3 if row["unit"] == "1" else 1
+
+
+def _change(row: Row) -> str:
+    value = limits(row, "change", "low_adjusted", "high_adjusted", _digits(row))
+    return flagged(value if row["unit"] == "1" else f"{value} {row['unit']}".rstrip(), row["base_improving"])
+
+
+def capacity_table(analysis: NamedFrames) -> PaperTable | None:
+    """Slopes of gain per doubling of the model; the tasks' own are in the CSV. None where no line was pooled."""
+    raw = analysis.frames["capacity"]
+    rows = raw[raw["level"] == "pooled"]
+    if rows.empty:
+        return None
+    columns = [
+        *plain(str, "contrast"),
+        *plain(percent, "fraction"),
+        Column("arms", lambda row: row["series"], "series"),
+        *plain(str, "measure"),
+        Column("tasks of", lambda row: row["name"], "name"),
+        *plain(count, "tasks"),
+        Column("slope [95%]", lambda row: flagged(limits(row, "slope", digits=4), row["base_improving"]), "slope"),
+        *plain(p_value, "p"),
+        Column("from", lambda row: significant(row["size_min"], 2), "size_min"),
+        Column("to", lambda row: significant(row["size_max"], 2), "size_max"),
+    ]
+    note = (
+        "slope: change of gain per doubling of the joint model's size, over arms that differ in capacity alone; mean "
+        f"of the tasks' slopes, the tasks being a sample. {IMPROVING} a base model was still improving in one arm."
+    )
+    return build("capacity", "Gain against the size of the model", rows, columns, note=note, raw=raw)
+
+
+def arm_gains_table(analysis: NamedFrames) -> PaperTable:
+    """Mean gain of every contrast in every arm at full data, and how many tasks have which verdict."""
+    raw, means = analysis.frames["arm_gains"], at_full(analysis.frames["arm_means"])
+    full = at_full(raw)
+    keys = ["contrast", "arm", "base_arm"]
+    over_all = means[(means["level"] == "overall") & (means["kind"] == "gain")].set_index(keys)
+    first = full.drop_duplicates(keys)[[*keys, "joint", "base"]]
+    columns = ["gain", "low", "high", "median", "low_new", "high_new", "tasks"]
+    rows = first.join(over_all[columns].astype(float), on=keys)
+    counts = {key: of["verdict"].value_counts() for key, of in full.groupby(keys, sort=False)}
+    cells = [
+        *plain(str, "contrast", "arm"),
+        Column("base", lambda row: f"{row['base']} in {row['base_arm']}", "base_arm"),
+        *plain(count, "tasks"),
+        Column("mean gain [these tasks]", lambda row: limits(row, "gain"), "gain"),
+        Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
+        Column(
+            "tasks by verdict",
+            lambda row: ", ".join(f"{n} {name}" for name, n in counts[tuple(row[key] for key in keys)].items()),
+            "contrast",
+            "verdicts of single tasks, corrected over all arms and contrasts",
+        ),
+    ]
+    note = "All training data. The gains of single tasks and their runs are in the CSV."
+    return build("arm_gains", "Gains in every arm", rows, cells, note=note, raw=raw)
