@@ -139,7 +139,7 @@ def reference(of_scores: pd.DataFrame) -> pd.DataFrame:
     """A plain network a little below TS, on every fifth task a good deal above."""
     rows = of_scores[of_scores["aggregation"] == of_scores["aggregation"].iloc[0]].reset_index(drop=True)
     difference = np.where(np.arange(len(rows)) % 5 == 2, -0.05, 0.02)
-    return rows.drop(columns=["aggregation", "n_test", "verdict", "still_improving"]).assign(
+    return rows.drop(columns=["aggregation", "n_test", "verdict", "still_improving", "rising", "curves"]).assign(
         reference="ResNet18",
         base_mean=rows["mean"] + difference,
         base_sd=rows["sd"],
