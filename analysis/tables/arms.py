@@ -45,7 +45,7 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
     ]
     note = (
         f"All against the arm {rows['base_arm'].iloc[0]}. gain: the gain of the contrast in the arm minus that in that "
-        "arm, the same tasks, seeds and test cases in all four models. score: that of one aggregation, positive is better. "
+        "arm, the same tasks, seeds and test cases in all four models. score: of one aggregation, higher is better. "
         "Runs that both arms share cancel; tasks of which nothing is left are not in the means. "
         f"{IMPROVING} a base model was still improving when its budget ended."
     )
