@@ -73,6 +73,8 @@ class FrameAttributes:
     """The five findings of arXiv 2603.18123 on these data."""
     excluded: pd.DataFrame
     """Rows left out, and why."""
+    reference: pd.DataFrame
+    """The plain network beside TS, task by task; empty where the study names none."""
     data: pd.DataFrame
     """One row per task and fraction: cases, subjects, margin."""
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.arms.comparisons import CHANGE, EFFECT
-from analysis.frames import at_full
+from analysis.frames import FRAMES, at_full
 from analysis.named_frames import NamedFrames
 from analysis.tables.cells import (
     IMPROVING,
@@ -19,7 +19,7 @@ from analysis.tables.cells import (
 )
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
-_ARM = Column("arm", lambda row: f"{row['arm']} against {row['base_arm']}", "arm")
+_ARM = plain(str, "arm")[0]
 _WHAT_CHANGES = {CHANGE: "gain", EFFECT: "score"}
 _WHAT = Column("what changes", lambda row: _WHAT_CHANGES[row["kind"]], "kind")
 
@@ -44,10 +44,10 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
     ]
     note = (
-        "gain: the gain of the contrast in the arm minus that in the arm it is compared with, the same tasks, seeds "
-        "and test cases in all four models. score: the same of the score of one aggregation, positive is better. Runs "
-        f"that both arms share cancel; tasks of which nothing is left are not in the means. {IMPROVING} a base model "
-        "was still improving when its budget ended."
+        f"All against the arm {rows['base_arm'].iloc[0]}. gain: the gain of the contrast in the arm minus that in that "
+        "arm, the same tasks, seeds and test cases in all four models. score: of one aggregation, higher is better. "
+        "Runs that both arms share cancel; tasks of which nothing is left are not in the means. "
+        f"{IMPROVING} a base model was still improving when its budget ended."
     )
     return build("arm_means", "Differences between arms, means over tasks", rows, columns, note=note, raw=raw)
 
@@ -69,14 +69,13 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
         Column("in arm", lambda row: number(row["in_arm"], _digits(row)), "in_arm"),
         Column("change [adjusted interval]", _change, "change"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
-        Column("p equivalent", lambda row: p_value(row["p_equivalent_adjusted"]), "p_equivalent_adjusted"),
-        *plain(number, "margin"),
         *plain(text, "verdict"),
     ]
     note = (
-        "gain: of the contrast; score: of one aggregation. All training data; interval and p corrected over all tasks "
-        "and comparisons of this table. No meaningful change: a rise and a fall as large as the margin are both ruled "
-        f"out. {IMPROVING} a base model was still improving when its budget ended."
+        f"All against the arm {rows['base_arm'].iloc[0]}. gain: of the contrast; score: of one aggregation. All "
+        "training data; interval and p corrected over all tasks and comparisons of this table. No meaningful change: a "
+        f"rise and a fall as large as the margin are both ruled out. {IMPROVING} a base model was still improving when "
+        "its budget ended."
     )
     return build("arm_changes", "Differences between arms by task", rows, columns, note=note, raw=raw)
 
@@ -115,6 +114,9 @@ def capacity_table(analysis: NamedFrames) -> PaperTable | None:
     return build("capacity", "Gain against the size of the model", rows, columns, note=note, raw=raw)
 
 
+_MEANS = FRAMES["arm_means"]
+
+
 def arm_gains_table(analysis: NamedFrames) -> PaperTable:
     """Mean gain of every contrast in every arm at full data, and how many tasks have which verdict."""
     raw, means = analysis.frames["arm_gains"], at_full(analysis.frames["arm_means"])
@@ -128,9 +130,14 @@ def arm_gains_table(analysis: NamedFrames) -> PaperTable:
     cells = [
         *plain(str, "contrast", "arm"),
         Column("base", lambda row: f"{row['base']} in {row['base_arm']}", "base_arm"),
-        *plain(count, "tasks"),
-        Column("mean gain [these tasks]", lambda row: limits(row, "gain"), "gain"),
-        Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
+        Column("tasks", lambda row: count(row["tasks"]), "tasks", _MEANS["tasks"]),
+        Column("mean gain [these tasks]", lambda row: limits(row, "gain"), "gain", _MEANS["gain"]),
+        Column(
+            "median [tasks of this kind]",
+            lambda row: limits(row, "median", "low_new", "high_new"),
+            "median",
+            _MEANS["median"],
+        ),
         Column(
             "tasks by verdict",
             lambda row: ", ".join(f"{n} {name}" for name, n in counts[tuple(row[key] for key in keys)].items()),

@@ -24,7 +24,7 @@ from tests.fake_analysis import empty_analysis, fake_analysis
 
 WHOLE = fake_analysis()
 TASKS = sorted(WHOLE.gains["task"].unique())
-ONE_AXES = {"gains_heat_map", "guideline_map", "routing_usage", "routing_similarity"}
+ONE_AXES = {"arms_heat_map", "gains_heat_map", "guideline_map", "routing_usage", "routing_similarity"}
 NAMES = [figure.name for figure in FIGURES]
 
 
@@ -100,7 +100,7 @@ def test_every_table_has_every_form(name):
 
 
 def test_a_table_that_is_not_there_is_one_line():
-    with pytest.raises(ResultsError, match=r"^no table is called gain; did you mean gains\?$"):
+    with pytest.raises(ResultsError, match=r"^no table is called gain; did you mean gains or arm_gains\?$"):
         WHOLE.table("gain")
     with pytest.raises(ResultsError, match="^fake: nothing to put into the table gains$"):
         empty_analysis().table("gains")
