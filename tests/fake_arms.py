@@ -7,23 +7,19 @@ import pandas as pd
 
 from analysis.arms.capacity import OPERATIONS, PARAMETERS
 from analysis.arms.comparisons import CHANGE, EFFECT, GAIN
+from analysis.frames import FRAMES
 from analysis.statistics.verdicts import LARGER, NO_CHANGE, SMALLER, UNDECIDED
 from tests.fake_gains import pooled
 
 ARMS = {"plain": 6e6, "experts": 9e6, "wide": 22e6}
 """Parameters of each arm, the base arm first."""
 
-_DROPPED = {
-    *("metric", "joint_raw", "base_raw", "relative", "seed_share", "case_share", "undefined_draws", "power"),
-    "joint_improving",
-}
-
 
 def arms(gains: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Every frame of `analysis.frames.arms`: gains in three arms, and what changes from the first to the others."""
     random = np.random.default_rng(1)
     in_arm = [
-        gains.drop(columns=list(_DROPPED & {*gains})).assign(
+        gains[[name for name in gains if name in FRAMES["arm_gains"]]].assign(
             arm=arm, base_arm=arm, unit="1", gain=gains["gain"] + random.normal(0, 0.01, len(gains)), runs="a b"
         )
         for arm in ARMS
