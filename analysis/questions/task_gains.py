@@ -49,6 +49,7 @@ class _Models:
 
     @classmethod
     def of(cls, study: StudyTables) -> "_Models":
+        """Those of a study; models without a floor, a ledger or a curve are missing."""
         seen = study.improving()[["aggregation", "fraction", "task", "rising", "curves"]]
         rising = {
             (name, share, task): (up, of) for name, share, task, up, of in seen.itertuples(index=False, name=None)

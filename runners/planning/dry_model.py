@@ -19,8 +19,8 @@ IMAGES = 2
 
 @dataclass(frozen=True)
 class DryCount:
-    """Of a model with one task: operations of one forward and backward pass and bytes kept in between,
-    both for one image, and parameters that learn and that are frozen."""
+    """Of a model with one task of the first type, segmentation: operations of one forward and backward pass and bytes
+    kept in between, both for one image, and parameters that learn and that are frozen."""
 
     flops: float
     activation_bytes: float

@@ -221,11 +221,11 @@ def test_convolutions_in_groups_are_counted_as_they_run(groups, share):
 @pytest.mark.parametrize("encoder", ["resnet18", "vit_tiny_patch16_224", "convnext_atto"])
 def test_the_estimate_counts_what_a_step_takes(encoder):
     config = ModelConfig(encoder=encoder, moe=MoEConfig(experts=0))
-    model = build_m2dino(config, [Task("cls", TaskType.CLASSIFICATION, 2, "a")], image_size=64)
+    model = build_m2dino(config, [Task("seg", TaskType.SEGMENTATION, 2, "a")], image_size=64)
     images = torch.randn(2, 3, 64, 64)
 
     def loss() -> torch.Tensor:
-        return model(images, torch.zeros(2, dtype=torch.long), [("cls", slice(None))])["cls"].sum()
+        return model(images, torch.zeros(2, dtype=torch.long), [("seg", slice(None))])["seg"].sum()
 
     training = TrainingConfig(image_size=64, batch_size=8)
     # on meta tensors, attention is counted as plain products
