@@ -9,7 +9,8 @@ import pytest
 from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.data.splits.folds import draw_folds
 from aggregation_lab.errors import DataError, StudyError
-from runners.planning.plan import dataset_digest, plan_runs
+from runners.planning.data_digests import dataset_digest
+from runners.planning.plan import plan_runs
 from runners.planning.study_file import parse_study
 from tests.tiny import STUDY
 
