@@ -271,7 +271,7 @@ def test_latex_sets_every_table_without_overfull_lines(analysis, tmp_path):
     inputs = "\n".join(rf"\input{{{name}}}" for name in names)
     (tmp_path / "paper.tex").write_text(
         r"\documentclass[twocolumn]{article}\usepackage[letterpaper,margin=0.8in]{geometry}"
-        rf"\usepackage{{amssymb,booktabs,tabularx}}\begin{{document}}{inputs}\end{{document}}"
+        rf"\usepackage{{amssymb,booktabs,tabularx}}\extrafloats{{50}}\begin{{document}}{inputs}\end{{document}}"
     )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
