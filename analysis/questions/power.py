@@ -1,11 +1,11 @@
 """How many seeds, or test subjects, a verdict needs: planning from the variances of a study at hand, or of a pilot.
 
 The error with other numbers of seeds and test subjects, and the power, which knows that the variances of a few seeds
-are uncertain (Browne 1995), are those of `analysis.statistics.planning`. Enough is 80 % at the error rate at which the task would be
-the next of its family to be decided. To find a gain or loss of the margin, two-sided, and to exclude a loss of the
-margin when there is none, one-sided, the estimate has to stand out from a value one margin away. Where these data have
-that power, and the gain lies between minus the margin and 0 nevertheless, what is planned for is the gain as it was
-estimated, which has to stand out from the farther of the two.
+are uncertain (Browne 1995), are those of `analysis.statistics.planning`. Enough is 80 % at the error rate at which the
+task would be the next of its family to be decided. To find a gain or loss of the margin, two-sided, and to exclude a
+loss of the margin when there is none, one-sided, the estimate has to stand out from a value one margin away. Where
+these data have that power, and the gain lies between minus the margin and 0 nevertheless, what is planned for is the
+gain as it was estimated, which has to stand out from the farther of the two.
 """
 
 from collections import Counter
