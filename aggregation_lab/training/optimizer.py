@@ -27,7 +27,7 @@ def make_optimizer(model: M2DINO, config: TrainingConfig, device: torch.device) 
     """AdamW; no weight decay on biases, norms, scales, tokens and embeddings, nor on what timm names besides, such as
     tables of relative positions; `encoder_rate` on the encoder but for its routers, which are new. Frozen parameters
     are left out."""
-    spared = {f"encoder.{name}" for name in getattr(model.encoder, "no_weight_decay", set)()}
+    spared = {f"encoder.{name}" for name in getattr(getattr(model, "encoder", None), "no_weight_decay", set)()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
