@@ -149,11 +149,12 @@ def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedR
     if planned > MOST_RUNS:
         advice = "take fewer aggregations, fractions or seeds"
         raise StudyError(f"fractions, seeds: make {planned} runs, {MOST_RUNS} are the most; {advice}")
+    checkpoints = {weights: weights_digest(weights) for weights in {arm.model.weights for arm in arms.values()}}
     of_arms = {}
     for name, arm in arms.items():
         label = name if len(arms) > 1 else ""
         held = [aggregation for aggregation in aggregations if arm.holds(aggregation.name)]
-        of_arms[name] = _plan_arm(study, arm, label, held, dataset, by_fold)
+        of_arms[name] = _plan_arm(study, arm, label, held, dataset, by_fold, checkpoints[arm.model.weights])
     _check_different(of_arms)
     return _trained_once([run for runs in of_arms.values() for run in runs])
 
@@ -165,9 +166,9 @@ def _plan_arm(
     aggregations: Sequence[Aggregation],
     dataset: "Dataset",
     by_fold: Mapping[int | None, "Digests"],
+    checkpoint: str,
 ) -> list[PlannedRun]:
-    """The runs of one arm, a unit that two aggregations share once."""
-    checkpoint = weights_digest(arm.model.weights)
+    """The runs of one arm, a unit that two aggregations share once. `checkpoint` is the digest of its weights."""
     labels: dict[RunKey, list[Label]] = {}
     for aggregation in aggregations:
         for unit in aggregation.units:

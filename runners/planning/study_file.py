@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from aggregation_lab.config import ModelConfig
+from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.errors import ModelError, StudyError
 from aggregation_lab.method_names import missing_packages
 from aggregation_lab.text import printable
@@ -46,18 +46,23 @@ def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     if not isinstance(raw, dict):
         raise StudyError(f"{path}: holds {_shown(raw)}; a study file holds fields such as name, data, aggregations")
     study = _with_paths(parse_study(raw, str(path)), path, data)
-    if fault := encoder_fault(study.model, study.training) or _fault_of_arms(study):
+    if fault := _fault_of(study.model, study.training) or _fault_of_arms(study):
         raise StudyError(f"{path}: {fault}")
-    missing = missing_packages(study.training.aggregator)
-    if missing:
-        raise StudyError(f"{path}: training.aggregator: {missing}")
     return study
 
 
+def _fault_of(model: ModelConfig, training: TrainingConfig) -> str | None:
+    """What keeps a model from being built or trained here, after the name of its field; None where nothing does."""
+    if fault := encoder_fault(model, training):
+        return fault
+    missing = missing_packages(training.aggregator)
+    return f"training.aggregator: {missing}" if missing else None
+
+
 def _fault_of_arms(study: Study) -> str | None:
-    """What keeps the model of an arm from being built, after the name of its field; None where nothing does."""
+    """`_fault_of` of the arms."""
     for name, arm in study.variants.items():
-        fault = encoder_fault(arm.model, arm.training)
+        fault = _fault_of(arm.model, arm.training)
         if fault and name in study.arms:
             return f"arms.{name}.{fault}"
         if fault:

@@ -35,7 +35,7 @@ class Prepared:
 
     def cache_of(self, image_size: int) -> "ImageCache":
         """The images of the runs that see them at a size."""
-        return self.other_caches.get(image_size, self.cache)
+        return self.cache if self.cache.images.shape[1] == image_size else self.other_caches[image_size]
 
     def split(self, fold: int | None = None) -> "Split":
         """The split of the runs that test a fold."""

@@ -203,6 +203,22 @@ def test_weights_of_an_arm_start_at_the_study_file(tmp_path):
         read_study_file(file)
 
 
+def test_a_package_that_an_arm_lacks_is_named_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr("aggregation_lab.method_names.find_spec", lambda name: None)
+    file = write_study(tmp_path / "study.yaml", arms={"a": {}, "b": {"training.aggregator": "pcgrad"}})
+    with pytest.raises(
+        StudyError, match=r"arms\.b\.training\.aggregator: pcgrad needs torchjd, which is not installed"
+    ):
+        read_study_file(file)
+
+
+def test_a_checkpoint_that_arms_share_is_read_once(tiny_dataset, monkeypatch):
+    read = []
+    monkeypatch.setattr("runners.planning.plan.weights_digest", lambda weights: read.append(weights) or "")
+    plan(tiny_dataset, arms={"a": {}, "b": PLAIN})
+    assert read == ["random"]
+
+
 def test_tasks_in_an_arm_are_those_of_the_data(tiny_dataset):
     with pytest.raises(
         StudyError, match=r"arms\.a\.training\.loss_weights: unknown task tiny_hed; did you mean tiny_head"
