@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,18 @@ settings.register_profile(
     "suite", derandomize="FUZZ_SEED" not in os.environ, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def threads_of_torch() -> Iterator[None]:
+    """A run of `--engine debug` sets the threads of this process; two test processes that kept them would wait for
+    each other's cores, and every later test take up to thirty times as long."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    yield
+    if torch and torch.get_num_threads() != before:
+        torch.set_num_threads(before)
+
 
 HEIGHT, WIDTH = 48, 64
 PATIENTS = 14
