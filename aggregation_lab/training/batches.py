@@ -171,6 +171,11 @@ class Batch:
     targets: dict[str, Tensor]
     tokens: Tensor | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """Its tasks, in the order of `parts`."""
+        return [name for name, _ in self.parts]
+
     def piece(self, rows: slice) -> "Batch":
         """Some rows of the batch, as a batch."""
         parts, targets = [], {}

@@ -1,6 +1,6 @@
 """The loss of a step and its gradients, in as many pieces as memory asks for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -54,10 +54,7 @@ class Objective:
 
     def added(self, per_image: Mapping[str, Tensor], count: int) -> Tensor:
         """What the images, by task, add to the loss of a batch of `count`."""
-        total = torch.zeros((), device=next(iter(per_image.values())).device)
-        for name, losses in per_image.items():
-            total = total + self.weights.get(name, 1.0) * losses.sum() / count
-        return total
+        return weighted_sum(per_image, self.weights, count)
 
     def gradients(self, batch: Batch, what: str) -> Tensor:
         """Leave the gradients of the loss in the parameters; the mean loss of each task, in the order of `batch.parts`.
@@ -75,8 +72,7 @@ class Objective:
                 parameter.grad = None
             self.prepare(batch, depth, size)
             pieces = []
-            for start in range(0, count, size):
-                rows = slice(start, min(start + size, count))
+            for rows in pieces_of(slice(0, count), size):
                 loss, per_image = self.losses(batch.piece(rows), count, depth[rows])
                 loss.backward()
                 pieces.append(per_image)
@@ -107,7 +103,21 @@ class Objective:
         """Continue from what `state` gave."""
 
 
+def weighted_sum(per_image: Mapping[str, Tensor], weights: Mapping[str, float | Tensor], count: int) -> Tensor:
+    """The losses of images, by task, times the weight of their task (1 where none is given), over `count` images."""
+    total = torch.zeros((), device=next(iter(per_image.values())).device)
+    for name, losses in per_image.items():
+        total = total + weights.get(name, 1.0) * losses.sum() / count
+    return total
+
+
+def pieces_of(rows: slice, size: int) -> Iterator[slice]:
+    """The rows in their order, `size` at a time."""
+    for start in range(rows.start, rows.stop, size):
+        yield slice(start, min(start + size, rows.stop))
+
+
 def mean_losses(pieces: Sequence[Mapping[str, Tensor]], batch: Batch) -> Tensor:
     """The mean loss of each task over the pieces of a batch, in the order of its `parts`."""
-    means = [torch.cat([piece[name] for piece in pieces if name in piece]).mean() for name, _ in batch.parts]
+    means = [torch.cat([piece[name] for piece in pieces if name in piece]).mean() for name in batch.names]
     return torch.stack(means)

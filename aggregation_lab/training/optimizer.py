@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from aggregation_lab.config import TrainingConfig
-from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.training.device import has_fused_optimizer
 
 
@@ -23,11 +22,12 @@ def schedule(step: int, steps: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
-def make_optimizer(model: M2DINO, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
+def make_optimizer(model: nn.Module, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
     """AdamW; no weight decay on biases, norms, scales, tokens and embeddings, nor on what timm names besides, such as
     tables of relative positions; `encoder_rate` on the encoder but for its routers, which are new. Frozen parameters
     are left out."""
-    spared = {f"encoder.{name}" for name in getattr(getattr(model, "encoder", None), "no_weight_decay", set)()}
+    encoder = getattr(model, "encoder", None)  # networks that are only compared with have none
+    spared = {f"encoder.{name}" for name in getattr(encoder, "no_weight_decay", set)()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

@@ -153,7 +153,7 @@ class Trainer:
         self.objective.after_step(f"step {self.step}")
         for name, rows in batch.parts:
             self.ledger.images_seen[name] += rows.stop - rows.start
-        self.losses.add(self.step, [name for name, _ in batch.parts], per_task)
+        self.losses.add(self.step, batch.names, per_task)
         self.step += 1
 
     # ---- the whole run -----------------------------------------------------------------------------------------

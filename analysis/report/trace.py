@@ -150,10 +150,10 @@ def run_table(analysis: Analysis) -> PageTable:
 
     Of very many runs those come first to which the page leads, and all of them are there.
     """
-    runs = _of_page(analysis.study, analysis.study.runs, lambda study: study.runs)
+    runs = _of_page(analysis.study, lambda study: study.runs)
     detailed = runs is not None and len(runs) > 0
     if runs is None or not detailed:
-        scores = _of_page(analysis.study, analysis.study.scores, lambda study: study.scores)
+        scores = _of_page(analysis.study, lambda study: study.scores)
         assert scores is not None
         runs = scores[(scores["aggregation"] != FLOOR) & (scores["run"] != "")]
     rows = _once(runs)
@@ -177,11 +177,9 @@ def run_table(analysis: Analysis) -> PageTable:
     return page_table(table, anchors=anchors, most=max(MOST_ROWS, int(linked.sum())))
 
 
-def _of_page(
-    study: StudyTables, own: pd.DataFrame | None, of: Callable[[StudyTables], pd.DataFrame | None]
-) -> pd.DataFrame | None:
+def _of_page(study: StudyTables, of: Callable[[StudyTables], pd.DataFrame | None]) -> pd.DataFrame | None:
     """Rows of the arm that the page is of, and of the plain network beside it, called `ResNet18, TS`."""
-    name, every = reference_arm(study), study.every_arm
+    own, name, every = of(study), reference_arm(study), study.every_arm
     rows = None if every is None else of(every)
     if own is None or name is None or rows is None:
         return own

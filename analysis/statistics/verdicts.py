@@ -58,22 +58,17 @@ def judge(
     """
     gain, se, df, margin = (np.asarray(values, float) for values in (gain, se, df, margin))
     known = np.isfinite(se) & (se > 0) & np.isfinite(gain)
-    p = _tail(np.abs(gain), se, df, known) * 2
+    difference, step = _difference(gain, se, df, known, correction, alpha)
     p_loss = _tail(gain + margin, se, df, known & np.isfinite(margin))
-    p_adjusted, step = _adjust(p, correction, alpha)
     p_loss_adjusted, loss_step = _adjust(p_loss, correction, alpha / 2)
-    reach = _reach(se, df, step)
-    rejected = p_adjusted <= alpha
+    rejected = difference["p_adjusted"] <= alpha
     no_loss = p_loss_adjusted <= alpha / 2
     verdict = np.select(
         [rejected & (gain > 0), no_loss, rejected & (gain < 0)], [BENEFIT, NO_LOSS, HARM], default=UNDECIDED
     )
     return pd.DataFrame(
         {
-            "p": p,
-            "p_adjusted": p_adjusted,
-            "low_adjusted": gain - reach,
-            "high_adjusted": gain + reach,
+            **difference,
             "p_loss": p_loss,
             "p_loss_adjusted": p_loss_adjusted,
             "verdict": verdict,
@@ -131,27 +126,34 @@ def judge_changes(
     """
     change, se, df, margin = (np.asarray(values, float) for values in (change, se, df, margin))
     known = np.isfinite(se) & (se > 0) & np.isfinite(change)
-    p = _tail(np.abs(change), se, df, known) * 2
-    with_margin = known & np.isfinite(margin)
-    p_equivalent = _tail(margin - np.abs(change), se, df, with_margin)
-    p_adjusted, step = _adjust(p, correction, alpha)
+    difference, _ = _difference(change, se, df, known, correction, alpha)
+    p_equivalent = _tail(margin - np.abs(change), se, df, known & np.isfinite(margin))
     p_equivalent_adjusted, _ = _adjust(p_equivalent, correction, alpha / 2)
-    reach = _reach(se, df, step)
-    rejected, equivalent = p_adjusted <= alpha, p_equivalent_adjusted <= alpha / 2
+    rejected, equivalent = difference["p_adjusted"] <= alpha, p_equivalent_adjusted <= alpha / 2
     verdict = np.select(
         [equivalent, rejected & (change > 0), rejected & (change < 0)], [NO_CHANGE, LARGER, SMALLER], default=UNDECIDED
     )
     return pd.DataFrame(
         {
-            "p": p,
-            "p_adjusted": p_adjusted,
-            "low_adjusted": change - reach,
-            "high_adjusted": change + reach,
+            **difference,
             "p_equivalent": p_equivalent,
             "p_equivalent_adjusted": p_equivalent_adjusted,
             "verdict": verdict,
         }
     )
+
+
+def _difference(
+    value: np.ndarray, se: np.ndarray, df: np.ndarray, known: np.ndarray, correction: Correction, alpha: float
+) -> tuple[dict[str, np.ndarray], float]:
+    """The test of a family's differences from 0, with their adjusted intervals; and the level at which one is decided.
+
+    Columns p, p_adjusted, low_adjusted, high_adjusted.
+    """
+    p = _tail(np.abs(value), se, df, known) * 2
+    p_adjusted, step = _adjust(p, correction, alpha)
+    reach = _reach(se, df, step)
+    return {"p": p, "p_adjusted": p_adjusted, "low_adjusted": value - reach, "high_adjusted": value + reach}, step
 
 
 def _tail(value: np.ndarray, se: np.ndarray, df: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from analysis.tables.cells import (
     text,
 )
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
+from analysis.tables.questions import POOLED_SLOPE
 
 _ARM = plain(str, "arm")[0]
 _WHAT_CHANGES = {CHANGE: "gain", EFFECT: "score"}
@@ -100,10 +101,7 @@ def capacity_table(analysis: NamedFrames) -> PaperTable | None:
         *plain(percent, "fraction"),
         Column("arms", lambda row: row["series"], "series"),
         *plain(str, "measure"),
-        Column("tasks of", lambda row: row["name"], "name"),
-        *plain(count, "tasks"),
-        Column("slope [95%]", lambda row: flagged(limits(row, "slope", digits=4), row["base_improving"]), "slope"),
-        *plain(p_value, "p"),
+        *POOLED_SLOPE,
         Column("from", lambda row: significant(row["size_min"], 2), "size_min"),
         Column("to", lambda row: significant(row["size_max"], 2), "size_max"),
     ]

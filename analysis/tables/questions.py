@@ -29,6 +29,15 @@ _LINE_NOTE = (
 )
 
 
+POOLED_SLOPE = (
+    Column("tasks of", lambda row: row["name"], "name"),
+    *plain(count, "tasks"),
+    Column("slope [95%]", lambda row: flagged(limits(row, "slope", digits=4), row["base_improving"]), "slope"),
+    *plain(p_value, "p"),
+)
+"""A line that is pooled over tasks, in a row of its own."""
+
+
 def pooled_table(analysis: NamedFrames) -> PaperTable:
     """Mean gains over all tasks, types and groups: of these very tasks, and of tasks of their kind."""
     raw = analysis.frames["pooled"]
@@ -119,10 +128,7 @@ def within_table(analysis: NamedFrames) -> PaperTable | None:
         return None
     columns = [
         *plain(str, "contrast"),
-        Column("tasks of", lambda row: row["name"], "name"),
-        *plain(count, "tasks"),
-        Column("slope [95%]", lambda row: flagged(limits(row, "slope", digits=4), row["base_improving"]), "slope"),
-        *plain(p_value, "p"),
+        *POOLED_SLOPE,
         Column("from n", lambda row: count(row["n_min"]), "n_min"),
         Column("to n", lambda row: count(row["n_max"]), "n_max"),
         _N_STAR,

@@ -10,7 +10,7 @@ from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.methods.aggregation import Aggregation
-from aggregation_lab.training.objective import Objective, mean_losses
+from aggregation_lab.training.objective import Objective, mean_losses, pieces_of
 
 
 class AggregatedObjective(Objective):
@@ -51,8 +51,7 @@ class AggregatedObjective(Objective):
             for row, (_, rows) in enumerate(batch.parts):
                 for parameter, gradients in zip(self.shared, jacobian, strict=True):
                     parameter.grad = gradients[row]  # a view: autograd adds to the row in place
-                for start in range(rows.start, rows.stop, size):
-                    piece = slice(start, min(start + size, rows.stop))
+                for piece in pieces_of(rows, size):
                     loss, per_image = self.losses(batch.piece(piece), count, depth[piece])
                     loss.backward()
                     pieces.append(per_image)
@@ -61,7 +60,7 @@ class AggregatedObjective(Objective):
             return pieces
 
         pieces = self.within_memory(accumulate, batch, what)
-        self.aggregation.apply(self.shared, jacobian, [name for name, _ in batch.parts], what)
+        self.aggregation.apply(self.shared, jacobian, batch.names, what)
         return mean_losses(pieces, batch)
 
     def state(self) -> dict[str, Any]:

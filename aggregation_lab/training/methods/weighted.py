@@ -10,7 +10,7 @@ from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.batches import Batch
 from aggregation_lab.training.methods.weightings import TaskWeighting
-from aggregation_lab.training.objective import Objective, mean_losses
+from aggregation_lab.training.objective import Objective, mean_losses, pieces_of, weighted_sum
 
 SMALLEST_LOSS = 1e-8
 """A loss below this, which a batch of one image can have, counts as this much: methods divide by losses."""
@@ -39,26 +39,23 @@ class WeightedObjective(Objective):
         self._batch: Batch | None = None
 
     def added(self, per_image: Mapping[str, Tensor], count: int) -> Tensor:
-        names = list(per_image)
         factors = self._factors
         if factors is None:
             means = torch.stack([losses.detach().mean() for losses in per_image.values()])
-            factors = self._factors_of(names, means)
-        total = torch.zeros((), device=next(iter(per_image.values())).device)
-        for name in names:
-            total = total + factors.get(name, 1.0) * self.weights.get(name, 1.0) * per_image[name].sum() / count
-        return total
+            factors = self._factors_of(list(per_image), means)
+        weights = {name: factors.get(name, 1.0) * self.weights.get(name, 1.0) for name in per_image}
+        return weighted_sum(per_image, weights, count)
 
     def prepare(self, batch: Batch, depth: Tensor, size: int) -> None:
         """In pieces, a method that needs the losses of the step takes a pass over all of them first."""
         self._depth, self._factors = depth, None
         if not self.weighting.takes_losses:
-            self._factors = self._factors_of(_names(batch), None)
+            self._factors = self._factors_of(batch.names, None)
         elif size < len(batch.images):
-            self._factors = self._factors_of(_names(batch), self._forward(batch, size))
+            self._factors = self._factors_of(batch.names, self._forward(batch, size))
 
     def gradients(self, batch: Batch, what: str) -> Tensor:
-        names = _names(batch)
+        names = batch.names
         self.weighting.begin(len(names))
         means = super().gradients(batch, what)
         counts = torch.tensor([float(rows.stop - rows.start) for _, rows in batch.parts])
@@ -77,8 +74,7 @@ class WeightedObjective(Objective):
             return self._forward(batch, size)
 
         means = self.within_memory(forward, batch, what)
-        names = _names(batch)
-        self.weighting.look_back(names, self._seen(names, means))
+        self.weighting.look_back(batch.names, self._seen(batch.names, means))
 
     def state(self) -> dict[str, Any]:
         return self.weighting.state()
@@ -91,13 +87,8 @@ class WeightedObjective(Objective):
         """The mean loss of each task in the batch, by a pass that leaves no gradients."""
         count = len(batch.images)
         self._factors = {}
-        pieces = [
-            self.losses(batch.piece(slice(start, min(start + size, count))), count, self._depth[start : start + size])[
-                1
-            ]
-            for start in range(0, count, size)
-        ]
-        return mean_losses(pieces, batch)
+        steps = [self.losses(batch.piece(rows), count, self._depth[rows]) for rows in pieces_of(slice(0, count), size)]
+        return mean_losses([per_image for _, per_image in steps], batch)
 
     def _factors_of(self, names: list[str], means: Tensor | None) -> dict[str, Tensor]:
         seen = None if means is None else self._seen(names, means)
@@ -107,7 +98,3 @@ class WeightedObjective(Objective):
         """What the method sees of the tasks: lambda_t times their mean loss."""
         weights = torch.tensor([self.weights.get(name, 1.0) for name in names], device=means.device)
         return (weights * means.float()).clamp(min=SMALLEST_LOSS)
-
-
-def _names(batch: Batch) -> list[str]:
-    return [name for name, _ in batch.parts]
