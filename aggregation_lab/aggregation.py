@@ -1,6 +1,7 @@
 """An aggregation is a partition of tasks into units; one model is trained per unit.
 
-TS, CG and AU of arXiv 2603.18123 are three partitions; a study file can add its own.
+TS, CG and AU of arXiv 2603.18123 are three partitions; a study file can add its own. A sequential aggregation such as
+AU>TS is the partition TS whose units start from the finished models of the units of AU that hold them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,8 @@ from aggregation_lab.errors import StudyError
 from aggregation_lab.naming import name_fault
 from aggregation_lab.tasks import Task
 
+ARROW = ">"
+"""Between the stages in the name of a sequential aggregation."""
 FLOOR = "floor"
 """Name under which the trivial predictors (majority class, mean box ...) stand in the score tables."""
 
@@ -24,13 +27,15 @@ class Unit:
 
 @dataclass(frozen=True)
 class Aggregation:
-    """A named partition of tasks into units.
+    """A named partition of tasks into units; `first` is the one whose models its units start from, if there is one.
 
-    Raises `StudyError` where a task stands in two units, a unit has no task, or a name that cannot be shown.
+    Raises `StudyError` where a task stands in two units, a unit has no task, or a name that cannot be shown, and where
+    the tasks of a unit are in several units of `first`.
     """
 
     name: str
     units: tuple[Unit, ...]
+    first: "Aggregation | None" = None
 
     def __post_init__(self) -> None:
         unit_of: dict[str, str] = {}
@@ -47,6 +52,24 @@ class Aggregation:
                         "a partition holds it once"
                     )
                 unit_of[task] = unit.name
+        if self.first is not None:
+            self._check_within(self.first)
+
+    def _check_within(self, first: "Aggregation") -> None:
+        holder = {task: unit.name for unit in first.units for task in unit.tasks}
+        for unit in self.units:
+            one = unit.tasks[0]
+            other = next((task for task in unit.tasks if holder.get(task) != holder.get(one)), None)
+            if other is not None:
+                raise StudyError(
+                    f"aggregations.{self.name}: unit {unit.name} has no model of {first.name} to start from, where "
+                    f"{one} is in {holder[one]} and {other} in {holder[other]}; a unit must lie in one unit of "
+                    f"{first.name}"
+                )
+
+    def start_of(self, unit: Unit) -> Unit | None:
+        """The unit whose model this one starts from; None where there is no first stage."""
+        return next((held for held in self.first.units if unit.tasks[0] in held.tasks), None) if self.first else None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -69,6 +92,20 @@ def clinically_grouped(tasks: Iterable[Task]) -> Aggregation:
 def all_task_unified(tasks: Iterable[Task]) -> Aggregation:
     """AU: one unit holding every task."""
     return Aggregation("AU", (Unit("all", tuple(sorted(task.name for task in tasks))),))
+
+
+def sequential(first: Aggregation, second: Aggregation) -> Aggregation:
+    """FIRST>SECOND: units of `second` that start from the models of `first`.
+
+    Raises `StudyError` where a unit of `second` does not lie in one unit of `first`.
+    """
+    return Aggregation(f"{first.name}{ARROW}{second.name}", second.units, first)
+
+
+def stages(name: str) -> tuple[str, str] | None:
+    """The two stages in the name of a sequential aggregation, (AU, TS) of AU>TS; None for any other name."""
+    first, arrow, second = name.partition(ARROW)
+    return (first, second) if arrow else None
 
 
 PARADIGMS = {"TS": task_specific, "CG": clinically_grouped, "AU": all_task_unified}

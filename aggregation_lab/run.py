@@ -22,11 +22,24 @@ RECIPE = 4
 
 
 @dataclass(frozen=True)
+class Start:
+    """The finished run whose weights another one starts from: its id, and the names of its tasks, sorted.
+
+    The id stands for everything that the weights depend on. The tasks follow from it; they tell of which unit the run
+    was once its settings have changed.
+    """
+
+    run: str
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """Everything that defines the result of one run.
 
-    `data` is the digest of its cases, targets and split, `weights` that of a local checkpoint ("" without one). A unit
-    of one task has no use for a multi-task method: its run is the same one whatever the study asks for.
+    `data` is the digest of its cases, targets and split, `weights` that of a local checkpoint ("" without one). `start`
+    is the run of the first stage where this one is the second of a sequential aggregation. A unit of one task has no
+    use for a multi-task method: its run is the same one whatever the study asks for.
     Raises `ModelError` where model and training do not go together.
     """
 
@@ -37,6 +50,7 @@ class RunSpec:
     training: TrainingConfig
     data: str
     weights: str = ""
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -55,6 +69,17 @@ class RunSpec:
             del value["model"]["weights"]
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
+    @property
+    def draws(self) -> int:
+        """Seed of what training draws: the order of images, their augmentation, stochastic depth.
+
+        A second stage draws anew, else a unit that stays as it was (TS>TS) would see its images once more in the same
+        order. It follows from the seed alone, so that second stages of one seed draw alike whatever they start from.
+        """
+        if self.start is None:
+            return self.seed
+        return int.from_bytes(hashlib.sha256(f"{self.seed}/second stage".encode()).digest()[:4], "big")
+
     def to_json(self) -> dict[str, Any]:
         tasks = [{key: value for key, value in asdict(task).items() if key != "group"} for task in self.tasks]
         names = {task.name for task in self.tasks}
@@ -69,6 +94,7 @@ class RunSpec:
             "training": training,
             "data": self.data,
             "weights": self.weights,
+            **({} if self.start is None else {"start": {"run": self.start.run, "tasks": list(self.start.tasks)}}),
         }
 
     @classmethod
@@ -86,4 +112,5 @@ class RunSpec:
             TrainingConfig.model_validate(value["training"]),
             value["data"],
             value["weights"],
+            Start(start["run"], tuple(start["tasks"])) if (start := value.get("start")) else None,
         )

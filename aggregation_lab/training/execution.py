@@ -29,10 +29,11 @@ def train_run(
     threads: int | None = None,
     device: str | None = None,
     checkpoint_seconds: float = 60.0,
+    start: Path | None = None,
 ) -> None:
     """Train one run in `folder`, continuing its checkpoint if there is one, and write its tables.
 
-    `report` is called after every step, and while a frozen trunk is computed, and may raise `RunInterrupted`. The
+    `start` is the folder of the finished run that the spec starts from, if it does. `report` is called after every step, and while a frozen trunk is computed, and may raise `RunInterrupted`. The
     tables are written before `done.json`, whose presence says that the run is finished. Raises `TrainingError` where a
     loss is not finite or explodes, or one image at a time is more than memory holds, and `AgglabError` where a file
     cannot be written or what the run reads was damaged meanwhile.
@@ -44,7 +45,7 @@ def train_run(
     reset_peak_memory(chosen)
     cache.check()
     with memory_errors_explained("the run"):
-        trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report), folder / CHECKPOINT)
+        trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report, start=start), folder / CHECKPOINT)
         trainer.train(report, checkpoint_seconds)
         # scoring can be killed, or meet a full disk
         trainer.save()

@@ -33,6 +33,7 @@ from aggregation_lab.training.frozen_trunk import open_trunk
 from aggregation_lab.training.loss_monitor import LossWatch
 from aggregation_lab.training.methods.choice import open_objective
 from aggregation_lab.training.optimizer import make_optimizer
+from aggregation_lab.training.start import take_start
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Ledger:
 class Trainer:
     """State of one run: `train()`, `take_best()`, and `model` is what is to be scored.
 
-    `report` is called while the frozen trunk, if there is one, is computed.
+    `report` is called while the frozen trunk, if there is one, is computed. `start` is the folder of the run that the
+    spec starts from, if it does.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Trainer:
         folder: Path,
         device: torch.device,
         report: Callable[[Progress], None] = lambda progress: None,
+        start: Path | None = None,
     ):
         self.spec, self.folder, self.device = spec, folder, device
         self.config: TrainingConfig = spec.training
@@ -94,11 +97,13 @@ class Trainer:
 
         self.train_cases, self.val_cases = cases_of("train", spec.fraction), cases_of("val")
         self.test_cases = cases_of("test")
-        self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.seed)
+        self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.draws)
         self.course = open_course(self.config, sum(self.sampler.sizes))
         self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed, image_size=self.config.image_size).to(
             device
         )
+        if spec.start is not None:
+            take_start(self.model, spec.start, start)
         self.model.backbone.check_batch(self.config.batch_size)
         self.model.backbone.choose_attention(self.config.image_size, device, self.precision)
         if self.config.compile:
@@ -128,7 +133,7 @@ class Trainer:
         )
         self.best: tuple[float, dict[str, Tensor]] | None = None
         self.losses = LossWatch(self.tasks)
-        torch.manual_seed(spec.seed)
+        torch.manual_seed(spec.draws)
 
     @property
     def steps(self) -> int:
@@ -141,7 +146,7 @@ class Trainer:
         drawn = self.sampler.draw(self.step)
         batch = make_batch(drawn, self.train_cases, self.store)
         if self.config.augment:
-            random = torch.Generator().manual_seed(_step_seed(self.spec.seed, self.step))
+            random = torch.Generator().manual_seed(_step_seed(self.spec.draws, self.step))
             batch = augment(batch, self.tasks, random)
         rate = self.config.learning_rate * self.course.rate(self.step)
         for group in self.optimizer.param_groups:

@@ -22,7 +22,8 @@ def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, P
 
 
 def show_status(out: Path, console: Console) -> int:
-    """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed."""
+    """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed, or one
+    that it starts from."""
     folder = StudyFolder(out)
     runs, store = folder.read_plan(), folder.runs
     states, folders = store.statuses(runs), store.folders(runs)
@@ -39,7 +40,7 @@ def show_status(out: Path, console: Console) -> int:
     left = queue.jobs_left(folder)
     if left is not None and left.jobs:
         say(console, str(left))
-    return 1 if State.FAILED in ends else 0
+    return 1 if {State.FAILED, State.BLOCKED} & set(ends) else 0
 
 
 def write_phantom_folder(out: Path, tasks: str | None, scale: float, seed: int, console: Console) -> int:

@@ -48,7 +48,7 @@ def run_on_slurm(runs: Sequence[PlannedRun], study: Study, job: ArrayJob, watche
     watch, last_state, next_question = RunWatch(runs, job.folder.runs, watcher), "", 0.0
     with stop_signals() as signals:
         states = watch.look()
-        while not signals and {State.PENDING, State.RUNNING} & set(states.values()):
+        while not signals and {State.PENDING, State.WAITING, State.RUNNING} & set(states.values()):
             watcher.ticked()
             if time.monotonic() >= next_question:
                 left, next_question = queue.jobs_left(job.folder), time.monotonic() + ASK_EVERY

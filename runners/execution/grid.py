@@ -9,6 +9,7 @@ from rich.console import Console
 
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.engines import run_here, run_on_slurm
+from runners.execution.first_stages import first_stages
 from runners.execution.pool import run_pool
 from runners.execution.progress import GridDisplay, preparation, say, say_warnings
 from runners.execution.run_watch import Outcome
@@ -21,15 +22,15 @@ from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
 from runners.store.prepare import check_models, prepare
-from runners.store.run_folder import State, Status, counted
+from runners.store.run_folder import UNTOUCHED, State, Status, counted
 from runners.store.run_store import SET_ASIDE, RunStore
 from runners.store.study_folder import StudyFolder
 
 STATES_TO_RUN = {
-    Rerun.MISSING: {State.PENDING, State.FAILED},
-    Rerun.FAILED: {State.FAILED},
-    Rerun.STALE: {State.PENDING, State.FAILED, State.STALE},
-    Rerun.ALL: {State.PENDING, State.FAILED, State.STALE, State.DONE},
+    Rerun.MISSING: UNTOUCHED | {State.FAILED},
+    Rerun.FAILED: {State.FAILED, State.BLOCKED},
+    Rerun.STALE: UNTOUCHED | {State.FAILED, State.STALE},
+    Rerun.ALL: UNTOUCHED | {State.FAILED, State.STALE, State.DONE},
 }
 """States of the runs that each kind of rerun trains. Runs that other grids have claimed are waited for."""
 MOST_REPEATS = 3
@@ -133,8 +134,14 @@ def _open(
         chosen = select(plan.runs, options.only)
         states = folder.runs.statuses(plan.runs)
         taken = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
+        first = first_stages(taken, plan.runs, states, folder.runs)
         if taken:
             check_models(taken)
+        for line in first.lines:
+            say(console, line)
+        folder.runs.set_aside(first.without_weights)
+        states |= {run.id: Status(State.PENDING) for run in first.without_weights}
+        taken, chosen = [*first.to_train, *taken], [*(run for run in first.to_train if run not in chosen), *chosen]
         states |= _make_ready(taken, states, folder.runs, options.rerun, console)
         taken = [run for run in taken if states[run.id].state is not State.RUNNING]
         elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
@@ -179,7 +186,7 @@ def print_outcome(
     """
     for run in chosen:
         status = states[run.id]
-        if status.state in (State.FAILED, State.STALE, State.RUNNING) and run.id not in failed:
+        if status.state not in (State.DONE, State.PENDING) and run.id not in failed:
             say(console, f"{status.state}  {run.title}: {status.reason}")
     ends = [states[run.id].state for run in chosen]
     say(console, f"{counted(ends)}; tables in {folder}")

@@ -52,8 +52,9 @@ def run_pool(
     `devices` names the device of each worker, None for the best there is. A run that raises is marked as failed and
     the others go on; a run whose worker dies is taken up again from its checkpoint. Runs that others have claimed are
     waited for if `wait_for_others`, and taken over where those die. Ctrl-C or SIGTERM stops every worker after its
-    step; a second one kills them, which costs only the steps since the last checkpoint. Raises `AgglabError` where
-    workers cannot start.
+    step; a second one kills them, which costs only the steps since the last checkpoint. A run that starts from another
+    one is taken once that is finished, which is waited for in any case; among `runs` are therefore the unfinished ones
+    that others start from. Raises `AgglabError` where workers cannot start.
     """
     pool = _Pool(runs, config, watcher, devices, wait_for_others, grace)
     with stop_signals() as signals:
@@ -113,7 +114,8 @@ class _Pool:
         starting = sum(not member.ready for member in self.members)
         for _ in range(min(len(self.devices) - len(self.members), pending - starting)):
             self.members.append(self.start())
-        return bool(self.members or pending) or (self.wait_for_others and State.RUNNING in states.values())
+        watched = self.wait_for_others or State.WAITING in states.values()  # for what one starts from, whoever trains it
+        return bool(self.members or pending) or (watched and State.RUNNING in states.values())
 
     def start(self) -> _Member:
         context = get_context("spawn")

@@ -85,6 +85,9 @@ class GridDisplay:
         line = escaped(f"  {self._counter()}  {run.title}: {message}", keep="\n")
         self._say(Text.assemble(("FAILED", "red"), line))
 
+    def blocked(self, run: PlannedRun) -> None:
+        self._end(run)  # why is said with the failure of the run that it starts from, and at the end of the grid
+
     def noted(self, message: str) -> None:
         self._say(message)
 

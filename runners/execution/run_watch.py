@@ -7,7 +7,7 @@ from typing import Protocol
 
 from runners.planning.plan import PlannedRun
 from runners.store.run_files import RunProgress
-from runners.store.run_folder import State, Status
+from runners.store.run_folder import UNTOUCHED, State, Status
 from runners.store.run_store import RunStore
 
 LOOK_SHARE = 0.05
@@ -31,6 +31,7 @@ class Watcher(Protocol):
     def paused(self, run: PlannedRun) -> None: ...
     def finished(self, run: PlannedRun, status: Status) -> None: ...
     def failed(self, run: PlannedRun, message: str) -> None: ...
+    def blocked(self, run: PlannedRun) -> None: ...
     def noted(self, message: str) -> None: ...
     def ticked(self) -> None: ...
 
@@ -64,11 +65,13 @@ class RunWatch:
 
     def _report(self, run: PlannedRun, before: Status, now: Status) -> None:
         changed = now.state is not before.state
-        if now.state is not State.PENDING and changed and before.state is not State.RUNNING:
+        if now.state not in UNTOUCHED and changed and before.state is not State.RUNNING:
             self._watcher.started(run)
         if now.state is State.RUNNING and now.progress and now.progress != before.progress:
             self._watcher.progressed(run, now.progress)
-        elif now.state is State.PENDING and changed:
+        elif now.state is State.BLOCKED and changed:
+            self._watcher.blocked(run)
+        elif now.state in UNTOUCHED and changed:
             self._watcher.paused(run)
         elif now.state is State.DONE and changed:
             self._watcher.finished(run, now)

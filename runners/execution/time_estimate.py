@@ -24,7 +24,12 @@ class TimeEstimate:
         return self.overhead + run.least * run.flops / self.rate
 
     def largest_first(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
-        return sorted(runs, key=lambda run: -self.cost(run))
+        """Runs by what they and the longest of those that start from them take together, the most first."""
+        runs, later = list(runs), dict[str, float]()
+        for run in runs:
+            if run.start:
+                later[run.start] = max(later.get(run.start, 0.0), self.cost(run))
+        return sorted(runs, key=lambda run: -self.cost(run) - later.get(run.id, 0.0))
 
     def by_model(
         self, runs: Iterable[PlannedRun], cost: Callable[[PlannedRun], float] | None = None

@@ -1,4 +1,4 @@
-"""A worker: claims runs in the store and trains them, one after the other, until none is left.
+"""A worker: claims runs in the store and trains them, one after the other, until none is left that can be trained now.
 
 It loads data and libraries once for all of them. Results and failures are written into the run folders; its parent, if
 it has one, receives only what cannot be written there.
@@ -112,6 +112,7 @@ class Worker:
                     report=reporter,
                     threads=self.config.threads,
                     device=self.config.device,
+                    start=self._store.start_folder(run),
                 )
             return None
         except Exception as error:

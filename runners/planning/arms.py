@@ -10,10 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from aggregation_lab.aggregation import FLOOR, PARADIGMS
+from aggregation_lab.aggregation import ARROW, FLOOR, PARADIGMS
 from aggregation_lab.config import Config, ModelConfig, TrainingConfig, check_frozen
 from aggregation_lab.results import ONLY_ARM
-from runners.planning.fields import Name
+from runners.planning.fields import AggregationName, Name
+from runners.planning.sequences import check_sequence
 
 MOST_ARMS = 100
 
@@ -21,7 +22,7 @@ MOST_ARMS = 100
 class Arm(Config):
     """A variant of model and training, and the aggregations it is trained under."""
 
-    aggregations: tuple[Name, ...] | None = Field(None, min_length=1)
+    aggregations: tuple[AggregationName, ...] | None = Field(None, min_length=1)
     """Empty: all aggregations of the study."""
     model: ModelConfig
     training: TrainingConfig
@@ -41,7 +42,7 @@ class Arm(Config):
 class Base(Config):
     """What others are compared with."""
 
-    aggregation: Name | None = None
+    aggregation: AggregationName | None = None
     """Empty: TS, where the study has it."""
     arm: Name | None = None
     """Empty: every arm is compared with itself; a report is of the first arm."""
@@ -143,6 +144,11 @@ def check_arms(arms: Mapping[str, Arm], study: Known) -> None:
         unknown = [other for other in arm.aggregations or () if other not in aggregations]
         if unknown and aggregations:
             raise ValueError(f"{name}.aggregations holds {unknown[0]}; the study has {', '.join(aggregations)}")
+        for sequence in (other for other in arm.aggregations or () if ARROW in other):
+            try:
+                check_sequence(sequence, [*arm.aggregations or ()], "the arm")
+            except ValueError as error:
+                raise ValueError(f"{name}.aggregations: {error}") from error
 
 
 def check_names(names: Iterable[str], aggregations: Iterable[str]) -> None:

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from aggregation_lab.aggregation import FLOOR, PARADIGMS, Aggregation, Unit
+from aggregation_lab.aggregation import ARROW, FLOOR, PARADIGMS, Aggregation, Unit
 from aggregation_lab.config import clean_keys
 from aggregation_lab.data.subjects.regular_expressions import Expression
 from aggregation_lab.errors import StudyError
 from aggregation_lab.naming import clean_name, name_fault
 from aggregation_lab.text import printable
+from runners.planning.sequences import check_sequence
 
 MOST_SEEDS = 1000
 
@@ -53,7 +54,11 @@ def _fraction(value: float) -> float:
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-"""Name of a study or an aggregation: part of paths and columns."""
+"""Name of a study, an arm or an aggregation: part of paths and columns."""
+AggregationName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(>[A-Za-z0-9][A-Za-z0-9._-]*)*$", max_length=201)
+]
+"""The same, or two of them with an arrow between, as in AU>TS."""
 Label = Annotated[str, AfterValidator(_label)]
 """Name of a unit or a group."""
 TaskName = Annotated[str, AfterValidator(clean_name)]
@@ -160,8 +165,16 @@ def _distinguishable(value: dict[str, Partition | None]) -> dict[str, Partition 
     for name, units in value.items():
         if name.lower() == FLOOR:
             raise ValueError(f"{name} is the name of the trivial predictors; choose another")
+        if ARROW in name:
+            if units is not None:
+                raise ValueError(f"{name} takes no units, its stages have them; choose a name without {ARROW}")
+            check_sequence(name, value, "the study")
+            continue
         if units is None and name not in PARADIGMS:
-            raise ValueError(f"{name} has no units; write {name}: {{unit: [tasks]}} or use {', '.join(PARADIGMS)}")
+            raise ValueError(
+                f"{name} has no units; write {name}: {{unit: [tasks]}} or use {', '.join(PARADIGMS)}, or two of them as "
+                f"in AU{ARROW}TS"
+            )
         if units is not None and name in PARADIGMS:
             raise ValueError(f"{name} is defined already; give a partition of your own another name")
         if known.setdefault(name.lower(), name) != name:
@@ -178,7 +191,7 @@ def _distinguishable(value: dict[str, Partition | None]) -> dict[str, Partition 
 
 
 Aggregations = Annotated[
-    dict[Name, Partition | None],
+    dict[AggregationName, Partition | None],
     Field(min_length=1),
     BeforeValidator(_by_name),
     AfterValidator(_distinguishable),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aggregation_lab.aggregation import Aggregation
 from aggregation_lab.errors import StudyError
-from aggregation_lab.run import RunSpec
+from aggregation_lab.run import RunSpec, Start
 from aggregation_lab.text import printable
 from runners.planning.arms import Arm
 from runners.planning.cost import flops_per_image
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.splits.folds import Folds
 
-RunKey = tuple[tuple[str, ...], float, int]
+RunKey = tuple[tuple[str, ...], float, int, tuple[str, ...]]
+"""Tasks, fraction and seed of a run, and the tasks of the run that it starts from, if any."""
 MOST_RUNS = 50_000
 """Runs of one study; a grid of more could neither be listed nor be finished."""
 
@@ -60,9 +61,16 @@ class PlannedRun:
         return self.spec.id
 
     @property
+    def start(self) -> str | None:
+        """The id of the run whose weights this one starts from, which has to be finished before; None without one."""
+        return self.spec.start.run if self.spec.start else None
+
+    @property
     def key(self) -> RunKey:
-        """What stays when the study's settings change: unit, fraction, seed. Arms differ in settings alone."""
-        return tuple(task.name for task in self.spec.tasks), self.spec.fraction, self.spec.seed
+        """What stays when the study's settings change: unit, fraction, seed, unit of the first stage. Arms differ in
+        settings alone."""
+        first = self.spec.start.tasks if self.spec.start else ()
+        return tuple(task.name for task in self.spec.tasks), self.spec.fraction, self.spec.seed, first
 
     @property
     def unit_title(self) -> str:
@@ -170,26 +178,31 @@ def _plan_arm(
 ) -> list[PlannedRun]:
     """The runs of one arm, a unit that two aggregations share once. `checkpoint` is the digest of its weights."""
     labels: dict[RunKey, list[Label]] = {}
-    for aggregation in aggregations:
+    for aggregation in sorted(aggregations, key=lambda partition: partition.first is not None):  # a start before its use
         for unit in aggregation.units:
+            held_by = aggregation.start_of(unit)
             for fraction, seed in product(study.fractions, study.seeds):
                 counted_as = Label(aggregation.name, unit.name, label)
-                labels.setdefault((unit.tasks, fraction, seed), []).append(counted_as)
-    runs = []
-    for (names, fraction, seed), counted in labels.items():
+                key = unit.tasks, fraction, seed, held_by.tasks if held_by else ()
+                labels.setdefault(key, []).append(counted_as)
+    runs: dict[RunKey, PlannedRun] = {}
+    for key, counted in labels.items():
+        names, fraction, seed, first = key
+        start = Start(runs[first, fraction, seed, ()].id, first) if first else None
+        settings = study.second_stage(arm) if start else arm.training
         fold = study.fold(seed)
         counts = {name: by_fold[fold].train_cases(name, fraction) for name in names}
-        weights = {task: weight for task, weight in arm.training.loss_weights.items() if task in names}
-        training = arm.training.model_copy(update={"loss_weights": weights})
+        weights = {task: weight for task, weight in settings.loss_weights.items() if task in names}
+        training = settings.model_copy(update={"loss_weights": weights})
         tasks = tuple(dataset.tasks[name] for name in names)
         data = by_fold[fold].unit(names, fraction)
-        spec = RunSpec(tasks, fraction, seed, arm.model, training, data, checkpoint)
+        spec = RunSpec(tasks, fraction, seed, arm.model, training, data, checkpoint, start)
         n_train = sum(counts.values())
         _, steps = training.span(n_train)
         images = steps * training.batch_size
         flops = images * flops_per_image(arm.model, spec.training)
-        runs.append(PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold))
-    return runs
+        runs[key] = PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold)
+    return list(runs.values())
 
 
 def _check_different(of_arms: Mapping[str, Sequence[PlannedRun]]) -> None:

@@ -179,6 +179,8 @@ def _shown(value: Any) -> str:
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     """Names of the fields that the part of the study at `location` takes."""
     model: type[BaseModel] = Study
+    if location[:1] == ("specialise",):
+        location = ("training", *location[1:])  # its fields
     parts = [part for index, part in enumerate(location) if location[:index] != ("arms",)]  # an arm has a name
     for part in parts:
         info = model.model_fields.get(str(part))

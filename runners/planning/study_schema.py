@@ -5,13 +5,14 @@ from typing import Any, Literal
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
-from aggregation_lab.aggregation import PARADIGMS, Aggregation, user_partition
+from aggregation_lab.aggregation import ARROW, PARADIGMS, Aggregation, sequential, stages, user_partition
 from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
 from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS, fold_of
@@ -43,6 +44,7 @@ from runners.planning.fields import (
     Tasks,
     unknown_tasks,
 )
+from runners.planning.sequences import check_second_stage, specialised
 from runners.planning.slurm_settings import SlurmSettings
 
 BUDGETS: dict[str, dict[str, float]] = {
@@ -140,7 +142,8 @@ class Study(Config):
     """Letters, digits, dot, dash, underscore."""
     data: DataConfig = DataConfig()
     aggregations: Aggregations = {"TS": None, "CG": None, "AU": None}
-    """TS, CG, AU by name, and partitions of one's own as {unit: [tasks]}."""
+    """TS, CG, AU by name, partitions of one's own as {unit: [tasks]}, and sequential ones such as AU>TS, whose units of
+    TS start from the finished models of AU."""
     fractions: Fractions = (1.0,)
     """Shares of the training components."""
     seeds: Seeds = (0,)
@@ -152,6 +155,9 @@ class Study(Config):
     arms: dict[Name, Arm] = Field(default_factory=dict, max_length=MOST_ARMS)
     """Variants of model and training by name, {wide: {model.encoder: vit_small_patch16_dinov3}}: every change by its
     dotted path; `aggregations` restricts one to some of the study's. Empty: the study is one arm."""
+    specialise: dict[str, Any] = Field(default_factory=dict)
+    """Fields of `training` that are other in the second stage of sequential aggregations, {passes: 4}. Empty: it is
+    trained as the first one is."""
     reference: Name | None = None
     """A plain network that stands beside TS in every report: an encoder of timm, trained TS with the same passes, or an
     arm of the study."""
@@ -192,6 +198,22 @@ class Study(Config):
         check_arms(arms, info.data)
         return arms
 
+    @field_validator("specialise")
+    @classmethod
+    def _second_stage(cls, changes: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if not changes or not {"aggregations", "budget", "model", "training", "arms"} <= info.data.keys():
+            return changes
+        if not any(stages(name) for name in info.data["aggregations"]):
+            raise ValueError(f"is of a second stage, and no aggregation has one; add one such as AU{ARROW}TS")
+        preset = BUDGETS[info.data["budget"]]
+        check_second_stage(info.data["model"], info.data["training"], changes, preset)
+        for name, arm in info.data["arms"].items():
+            try:
+                check_second_stage(arm.model, arm.training, changes, preset)
+            except ValueError as error:
+                raise ValueError(f"does not go with the arm {name}: {_first_line(error)}") from error
+        return changes
+
     @field_validator("reference")
     @classmethod
     def _beside_ts(cls, reference: str | None, info: ValidationInfo) -> str | None:
@@ -209,7 +231,12 @@ class Study(Config):
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A study of one arm is written as it was before there were arms."""
-        unused = {"arms": not self.arms, "reference": self.reference is None, "compare": self.compare == Compare()}
+        unused = {
+            "arms": not self.arms,
+            "specialise": not self.specialise,
+            "reference": self.reference is None,
+            "compare": self.compare == Compare(),
+        }
         return {name: value for name, value in dump(self).items() if not unused.get(name)}
 
     @property
@@ -229,6 +256,10 @@ class Study(Config):
     def image_sizes(self) -> list[int]:
         """The sizes that images have in the arms."""
         return list(dict.fromkeys(arm.training.image_size for arm in self.variants.values()))
+
+    def second_stage(self, arm: Arm) -> TrainingConfig:
+        """What the second stage of an arm's sequential aggregations is trained with."""
+        return specialised(arm.training, self.specialise, BUDGETS[self.budget])
 
     def margin(self, task: Task) -> float:
         """Margin of a task: its own, else its type's, else the default."""
@@ -250,6 +281,7 @@ class Study(Config):
         named = {
             "data.groups": set(self.data.groups),
             "training.loss_weights": set(self.training.loss_weights),
+            "specialise.loss_weights": set(self.specialise.get("loss_weights") or ()),
             **{f"arms.{name}.training.loss_weights": set(arm.training.loss_weights) for name, arm in self.arms.items()},
             "margins": set(self.margins) - types - {"default"},
         }
@@ -258,7 +290,19 @@ class Study(Config):
             if unknown:
                 raise StudyError(f"{field}: {unknown_tasks(unknown, tasks, 'the study')}")
         ordered = [tasks[name] for name in sorted(tasks)]
-        return [
-            PARADIGMS[name](ordered) if units is None else user_partition(name, units, ordered)
-            for name, units in self.aggregations.items()
-        ]
+
+        def partition(name: str) -> Aggregation:
+            if both := stages(name):
+                return sequential(*map(partition, both))
+            units = self.aggregations.get(name)
+            return PARADIGMS[name](ordered) if units is None else user_partition(name, units, ordered)
+
+        return [partition(name) for name in self.aggregations]
+
+
+def _first_line(error: ValueError) -> str:
+    """What is wrong, of an error of a field with the field's name."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    fault = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ").removeprefix("Value error, ")

@@ -81,13 +81,19 @@ class _TaskName(_Content):
     name: str
 
 
+class _StartTasks(_Content):
+    tasks: list[str]
+
+
 class SpecKey(_Content):
     """What of spec.json stays when the study's settings change."""
 
     tasks: list[_TaskName]
     fraction: float
     seed: int
+    start: _StartTasks | None = None
 
     @property
     def key(self) -> RunKey:
-        return tuple(task.name for task in self.tasks), self.fraction, self.seed
+        first = tuple(self.start.tasks) if self.start else ()
+        return tuple(task.name for task in self.tasks), self.fraction, self.seed, first

@@ -29,11 +29,19 @@ ERROR, LOG = "error.json", "log.txt"
 
 
 class State(StrEnum):
+    """`WAITING`: the run that it starts from is not finished; `BLOCKED`: that one has failed."""
+
     PENDING = "pending"
+    WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    BLOCKED = "blocked"
     STALE = "stale"
+
+
+UNTOUCHED = frozenset({State.PENDING, State.WAITING, State.BLOCKED})
+"""States of runs that have neither a result nor a failure, and that nobody has claimed."""
 
 
 def counted(states: Sequence[State]) -> str:

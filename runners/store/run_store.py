@@ -11,7 +11,8 @@ from aggregation_lab.files import cannot_be_written, read_bytes
 from aggregation_lab.run import DONE, SPEC
 from runners.planning.plan import PlannedRun, RunKey
 from runners.store.run_files import SpecKey
-from runners.store.run_folder import ERROR, State, Status, latest_holder, read_done, run_state
+from runners.store.run_folder import ERROR, UNTOUCHED, State, Status, latest_holder, read_done, run_state
+from runners.store.starts import first_state, held_back
 
 SET_ASIDE = "runs-set-aside"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -34,18 +35,34 @@ class RunStore:
         return {run.id: present.get(run.id, self.root / run.folder_name) for run in runs}
 
     def present(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
-        """State of every run from its folder alone, by id: quick, and never stale."""
-        return {run_id: run_state(folder, run_id) for run_id, folder in self.folders(runs).items()}
+        """State of every run from its folder and that of the run it starts from, by id: quick, and never stale."""
+        states = {run_id: run_state(folder, run_id) for run_id, folder in self.folders(runs).items()}
+        starting = [run for run in runs if run.start and states[run.id].state is State.PENDING]
+        folders = self._by_id() if starting else {}
+        titles = {run.id: run.title for run in runs} if starting else {}
+        firsts: dict[str, Status] = {}
+        for run in starting:
+            start = str(run.start)
+            if start not in firsts:
+                firsts[start] = first_state(folders.get(start, self.root / start), start)
+            states[run.id] = held_back(states[run.id], firsts[start], titles.get(start, f"run {start}"))
+        return states
+
+    def start_folder(self, run: PlannedRun) -> Path | None:
+        """Folder of the run that this one starts from; None where it starts from none."""
+        return self._by_id().get(run.start, self.root / run.start) if run.start else None
 
     def statuses(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
         """State of every run, by id; stale where only other settings have a result. `runs` is the whole plan."""
         states, folders = self.present(runs), self._by_id()
         planned = {run.id for run in runs}
-        if any(status.state is State.PENDING for status in states.values()):
+        if any(status.state in UNTOUCHED for status in states.values()):
             earlier = self._finished([folder for run_id, folder in folders.items() if run_id not in planned])
+            specs = {run.id: run.spec.to_json() for run in runs}
             for run, spec in _successors(runs, earlier).values():
-                if states[run.id].state is State.PENDING:
-                    states[run.id] = Status(State.STALE, difference(spec, run.spec.to_json()))
+                if states[run.id].state in UNTOUCHED:
+                    first = specs.get(run.start or ""), _spec_in(folders.get((spec.get("start") or {}).get("run", "")))
+                    states[run.id] = Status(State.STALE, difference(spec, specs[run.id], first))
         return states
 
     def held_by(self, process: int, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
@@ -136,11 +153,30 @@ def _moved(folder: Path, kept: Path) -> list[Path]:
     return []
 
 
-def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Which settings of two specs differ, as `field: old -> new`."""
+def _spec_in(folder: Path | None) -> dict[str, Any] | None:
+    """The spec of the run in a folder; None where it cannot be read."""
+    try:
+        text = read_bytes(folder / SPEC) if folder else b""
+    except OSError:
+        return None
+    return json.loads(text) if SpecKey.parse(text) else None
+
+
+def difference(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    first: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
+) -> str:
+    """Which settings of two specs differ, as `field: old -> new`; `first` are the new and the old spec of the runs that
+    they start from, as far as they are known."""
     parts = []
-    for name, (one, other) in _changes(old, new).items():
-        if name == "data":
+    changes = _changes(old, new)
+    for name, (one, other) in changes.items():
+        if name == "start.run":
+            after, before = first
+            of_first = difference(before, after) if before and after else "what it was is not known any more"
+            parts.append(f"the run that it starts from changed: {of_first}")
+        elif name == "data":
             parts.append("data: its cases or their split changed")
         elif name == "recipe":
             parts.append("agglab trains or scores differently since")

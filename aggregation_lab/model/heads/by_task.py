@@ -25,6 +25,11 @@ class TaskHeads(nn.Module):
         return self.get_submodule(_key(task))
 
 
+def parameters_of(task: str) -> str:
+    """How the names of the parameters of a task's head begin within `TaskHeads`."""
+    return f"{_key(task)}."
+
+
 def _key(task: str) -> str:
     usable = _PLAIN.fullmatch(task) and not hasattr(_ANY, task)
     return task if usable else f"~{task.encode().hex()}"

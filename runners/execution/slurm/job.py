@@ -98,15 +98,20 @@ class ArrayJob:
     def _open_runs(self, store: RunStore, given_up: set[str]) -> list[PlannedRun]:
         """Ordered runs that nobody has claimed, most expensive first; orders are read each time.
 
-        With `fail_fast` none, once one has failed, and before that also claimed runs, to see them fail.
+        With them the claimed runs that others start from, which are waited for: the job that trains one could do all
+        that follows only one after the other. With `fail_fast` none, once one has failed, and before that also other
+        claimed runs, to see them fail.
         """
         plan, ordered = self.folder.read_plan(), read_orders(self.folder) - given_up
         runs = learn(store, plan).largest_first(run for run in plan if run.id in ordered)
         states = {run: status.state for run, status in store.present(runs).items()}
-        if State.PENDING not in states.values() or (self.config.fail_fast and State.FAILED in states.values()):
+        waited_for = {run.start for run in runs if states[run.id] is State.WAITING}
+        waited_for = {run.id for run in runs if run.id in waited_for and states[run.id] is State.RUNNING}
+        open_now = State.PENDING in states.values() or waited_for
+        if not open_now or (self.config.fail_fast and State.FAILED in states.values()):
             return []
-        watched = (State.PENDING, State.RUNNING) if self.config.fail_fast else (State.PENDING,)
-        return [run for run in runs if states[run.id] in watched]
+        watched = {State.PENDING, State.WAITING} | ({State.RUNNING} if self.config.fail_fast else set())
+        return [run for run in runs if states[run.id] in watched or run.id in waited_for]
 
     def _train(self, todo: Sequence[PlannedRun], devices: Sequence[str | None], console: Console) -> Outcome:
         """Runs that others have claimed need no waiting for: Slurm queues a job that dies with its node again."""

@@ -112,7 +112,7 @@ def ensure_jobs(study: Study, job: ArrayJob, runs: Sequence[PlannedRun]) -> None
             raise StudyError("--engine slurm: squeue does not answer; try again when the cluster does")
         write_orders(job.folder, {run.id for run in runs} | (read_orders(job.folder) if left.jobs else set()))
         states = job.folder.runs.present(runs).values()
-        pending = sum(status.state is State.PENDING for status in states)
+        pending = sum(status.state in (State.PENDING, State.WAITING) for status in states)
         useful = math.ceil(pending / (job.jobs or 1)) + sum(left.running.values())
         missing = min(study.slurm.tasks, useful) - left.jobs
         if missing > 0:

@@ -1,0 +1,76 @@
+"""What a grid trains besides what it is asked for, because other runs start from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aggregation_lab.errors import ResultsError
+from aggregation_lab.kept.digests import read_kept
+from aggregation_lab.run import weights_file
+from aggregation_lab.training.keep import STARTS_FROM
+from runners.planning.plan import PlannedRun
+from runners.store.run_folder import State, Status
+from runners.store.run_store import SET_ASIDE, RunStore
+from runners.store.starts import has_weights
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class FirstStages:
+    """Runs that runs to do start from: `unchosen` ones that are not finished, and finished ones `without_weights`."""
+
+    unchosen: Sequence[PlannedRun] = ()
+    without_weights: Sequence[PlannedRun] = ()
+
+    @property
+    def to_train(self) -> list[PlannedRun]:
+        return [*self.unchosen, *self.without_weights]
+
+    @property
+    def lines(self) -> list[str]:
+        """What to say before anything starts."""
+        said = []
+        if self.unchosen:
+            said.append(f"trained besides, as others start from {_them(self.unchosen)}: {_titles(self.unchosen)}")
+        if self.without_weights:
+            runs = self.without_weights
+            said.append(
+                f"finished without weights that others can start from, trained again: {_titles(runs)}; "
+                f"what is there is kept in {SET_ASIDE}"
+            )
+        return said
+
+
+def first_stages(
+    todo: Sequence[PlannedRun], plan: Sequence[PlannedRun], states: Mapping[str, Status], store: RunStore
+) -> FirstStages:
+    """What of `plan` has to be trained so that the runs `todo` can start, and is not among them.
+
+    Weights of finished runs are compared with their digests here: damaged ones are none.
+    """
+    chosen, needed = {run.id for run in todo}, {run.start for run in todo}
+    starts = [run for run in plan if run.id in needed and run.id not in chosen]
+    finished = [run for run in starts if states[run.id].state is State.DONE]
+    folders = store.folders(finished)
+    lacking = [run for run in finished if not _usable(folders[run.id], run.id)]
+    return FirstStages([run for run in starts if run not in finished], lacking)
+
+
+def _usable(folder: Path, run_id: str) -> bool:
+    if not has_weights(folder, run_id):
+        return False
+    try:
+        read_kept(folder, weights_file(STARTS_FROM))
+    except ResultsError:
+        return False
+    return True
+
+
+def _them(runs: Sequence[PlannedRun]) -> str:
+    return "it" if len(runs) == 1 else "them"
+
+
+def _titles(runs: Sequence[PlannedRun]) -> str:
+    more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
+    return ", ".join(run.title for run in runs[:_NAMED]) + more
