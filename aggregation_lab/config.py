@@ -259,6 +259,11 @@ class TrainingConfig(Config):
     compile: bool = False
     """Compile the model with torch.compile."""
 
+    @property
+    def sampling_power(self) -> float:
+        """A task is drawn in proportion to its images to this power."""
+        return {"proportional": 1.0, "uniform": 0.0, "temperature": 1.0 / self.temperature}[self.sampling]
+
     def steps(self, n_train: int) -> int:
         """Optimiser steps of a unit with `n_train` training cases: the matched passes, but at least `min_steps`."""
         return max(self.min_steps, math.ceil(self.passes * n_train / self.batch_size))

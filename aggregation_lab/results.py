@@ -20,13 +20,17 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import read_bytes, write_atomic
 from aggregation_lab.storage.sealed_parquet import parsed, sealed
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 
 ONLY_ARM = "main"
 """The arm of a study that names none."""
 
-_WITHOUT_ARMS = "1"
-"""The schema before there were arms: its tables lack that column, and are read as those of one arm."""
+_ADDED: dict[str, dict[str, object]] = {
+    "1": {"arm": ONLY_ARM, "start": "", "passes_before": 0.0, "flops_before": 0.0},
+    "2": {"start": "", "passes_before": 0.0, "flops_before": 0.0},
+}
+"""Earlier schemas that are read, and what the columns hold that their tables lack: one arm, and no run that starts from
+another one."""
 
 SEEDLESS = -1
 """`seed` of rows that no training produced: those of the aggregation `floor`."""
@@ -125,6 +129,19 @@ RUNS = Table(
         Column("images_seen", INT, "training images seen, repeats counted"),
         Column("passes", FLOAT, "images seen over training images"),
         Column("flops", FLOAT, "counted floating point operations of training, forward and backward"),
+        Column("start", TEXT, "run whose weights this one started from: the first stage of AU>TS; empty without one"),
+        Column(
+            "passes_before",
+            FLOAT,
+            "passes of the first stage over the same images; 0 without one, missing where its run has no result",
+            nullable=True,
+        ),
+        Column(
+            "flops_before",
+            FLOAT,
+            "operations of the first stage, by the share of its images that were of these tasks; 0 or missing alike",
+            nullable=True,
+        ),
         Column("parameters", INT, "trainable parameters"),
         Column("seconds", FLOAT, "wall seconds of the run, scoring included"),
         Column("train_seconds", FLOAT, "wall seconds of the training steps"),
@@ -169,8 +186,9 @@ ROUTING = Table(
 
 TABLES = {table.name: table for table in (SCORES, CASES, RUNS, CURVES, ROUTING)}
 
-STUDY_LABELS = ("arm", "aggregation", "unit", "group")
-"""Columns that a study adds: a run knows neither its arms and aggregations nor the study's clinical groups."""
+STUDY_LABELS = ("arm", "aggregation", "unit", "group", "start", "passes_before", "flops_before")
+"""Columns that a study adds: a run knows neither its arms and aggregations nor the study's clinical groups, nor what
+another run has cost."""
 
 RUN_TABLES = {name: table.without(*STUDY_LABELS) for name, table in TABLES.items()}
 """The tables as a run writes them into its folder."""
@@ -237,7 +255,7 @@ def write_table(frame: pd.DataFrame, table: Table, path: Path, label: str = "") 
 def read_table(path: Path, table: Table, label: str | None = None) -> pd.DataFrame:
     """Read and validate one Parquet table; with `label`, only what `write_table` has written with it.
 
-    A table of the schema 1 gets the column `arm`. Raises `ResultsError` where the file is missing, unreadable, of
+    A table of an earlier schema gets the columns that it lacks. Raises `ResultsError` where the file is missing, unreadable, of
     another table or of another schema version, or where its content is not what was written.
     """
     try:
@@ -254,14 +272,15 @@ def read_table(path: Path, table: Table, label: str | None = None) -> pd.DataFra
     if metadata.get("agglab_table", table.name) != table.name:
         raise ResultsError(f"{path}: holds the table {metadata['agglab_table']}, not {table.name}")
     version = metadata.get("agglab_schema", SCHEMA_VERSION)
-    if version not in (SCHEMA_VERSION, _WITHOUT_ARMS):
+    if version not in (SCHEMA_VERSION, *_ADDED):
         raise ResultsError(
-            f"{path}: has schema {version}, this version reads {_WITHOUT_ARMS} and {SCHEMA_VERSION}; "
+            f"{path}: has schema {version}, this version reads {', '.join(_ADDED)} and {SCHEMA_VERSION}; "
             "collect the study again"
         )
     frame = arrow.to_pandas()
-    if version == _WITHOUT_ARMS and "arm" in table.schema.names and "arm" not in frame:
-        frame.insert(min(table.schema.names.index("arm"), frame.shape[1]), "arm", ONLY_ARM)
+    for name, value in _ADDED.get(version, {}).items():
+        if name in table.schema.names and name not in frame:
+            frame.insert(min(table.schema.names.index(name), frame.shape[1]), name, value)
     validate(frame, table, str(path))
     return frame
 

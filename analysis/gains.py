@@ -5,13 +5,14 @@ gain = joint - base, oriented so that positive favours the joint aggregation, on
 and is left out of every mean over tasks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from aggregation_lab.aggregation import ARROW
 from analysis.frames import part
 from analysis.settings import Scale
 from analysis.statistics.replicates import FoldsTested, Replicates, estimate_folds
@@ -19,7 +20,8 @@ from analysis.statistics.uncertainty import ROUNDING, GainEstimate, differ, esti
 
 
 def contrast_name(joint: str, base: str) -> str:
-    """`AU-TS`: the joint aggregation minus the base. A name that itself holds a hyphen stands in brackets.
+    """`AU-TS`: the joint aggregation minus the base. A name that itself holds a hyphen, or an arrow, stands in brackets:
+    `(AU>TS)-(TS>TS)`.
 
     Two pairs never have one label: `(a-b)-c` is a-b against c, `a-(b-c)` is a against b-c. Brackets inside a bracketed
     name are doubled, so that the first odd run of closing ones ends it.
@@ -28,7 +30,7 @@ def contrast_name(joint: str, base: str) -> str:
 
 
 def _whole(name: str) -> str:
-    if "-" not in name and not name.startswith("("):
+    if "-" not in name and ARROW not in name and not name.startswith("("):
         return name
     return f"({name.replace('(', '((').replace(')', '))')})"
 
@@ -55,10 +57,25 @@ class Contrast:
         return {**self.columns, "fraction": fraction}
 
 
+def trained_twice(base: str) -> str:
+    """TS>TS: the base, and the same again from its own weights; the base of sequential aggregations that has had as
+    much training as they."""
+    return f"{base}{ARROW}{base}"
+
+
+def default_base(joint: str, base: str, aggregations: Collection[str]) -> str:
+    """What the gains of an aggregation are over where nothing else is asked for: `base`, but for sequential ones the
+    base that was trained twice, where the study has it."""
+    twice = trained_twice(base)
+    return twice if ARROW in joint and joint != twice and twice in aggregations else base
+
+
 def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
-    """Every aggregation against the first, which is TS if there is one, and AU against CG."""
+    """Every aggregation against its `default_base` and against the first, which is TS if there is one; AU against CG."""
     base = aggregations[0]
-    pairs = [Contrast(name, base) for name in aggregations if name != base]
+    joint = [name for name in aggregations if name != base]
+    default = [Contrast(name, default_base(name, base, aggregations)) for name in joint]
+    pairs = list(dict.fromkeys([*default, *(Contrast(name, base) for name in joint)]))
     if {"AU", "CG"} <= set(aggregations) and base not in ("AU", "CG"):
         pairs.append(Contrast("AU", "CG"))
     return pairs

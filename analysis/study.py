@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab import results
-from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.aggregation import ARROW, FLOOR
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.manifest import Manifest, read_manifest
 from aggregation_lab.tasks import METRICS, find_type
@@ -44,7 +44,7 @@ class StudyTables:
 
     @property
     def aggregations(self) -> list[str]:
-        """The baseline, then TS, CG, AU, then the user's, as far as they have scores."""
+        """The baseline, then TS, CG, AU, the user's and sequential ones, as far as they have scores."""
         return aggregation_order(set(self.scores["aggregation"]) - {FLOOR}, self.baseline)
 
     @property
@@ -117,9 +117,9 @@ class StudyTables:
 
 
 def aggregation_order(names: Collection[str], baseline: str | None = None) -> list[str]:
-    """The baseline, then TS, CG, AU, then the user's by name."""
-    rank = {"TS": 0, "CG": 1, "AU": 2} | {baseline: -1}
-    return sorted(names, key=lambda name: (rank.get(name, 3), name))
+    """The baseline, then TS, CG, AU, then the user's by name, then sequential ones, TS>TS the first of them."""
+    rank = {"TS": 0, "CG": 1, "AU": 2, "TS>TS": 4} | {baseline: -1}
+    return sorted(names, key=lambda name: (rank.get(name, 5 if ARROW in name else 3), name))
 
 
 def load_study(folder: Path | str) -> StudyTables:

@@ -149,8 +149,7 @@ class Sampler:
         return tasks, drawn - starts[tasks]
 
     def _by_task(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        power = 0.0 if self.training.sampling == "uniform" else 1.0 / self.training.temperature
-        weights = np.array(self.sizes, float) ** power
+        weights = np.array(self.sizes, float) ** self.training.sampling_power
         random = np.random.default_rng([self.seed, 1, step])
         tasks = random.choice(len(self.sizes), self.training.batch_size, p=weights / weights.sum())
         return tasks, random.integers(0, np.array(self.sizes)[tasks])

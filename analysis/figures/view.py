@@ -14,6 +14,7 @@ from analysis.figures.labels import labelled, named_again
 from analysis.figures.marks import Looks
 from analysis.figures.selection import fewer_contrasts, fewer_tasks
 from analysis.figures.style import AGGREGATION_COLOURS, GREY, PARTITION_COLOURS, PLAIN_TEXT
+from analysis.gains import default_base
 from analysis.frames import FRAMES, OPTIONAL, frame
 from analysis.named_frames import NamedFrames
 from analysis.settings import Scale
@@ -88,10 +89,11 @@ class View:
         return colours(self.choices.palette, defaults, self.aggregations)
 
     def colours_of_contrasts(self, rows: pd.DataFrame) -> dict[str, str]:
-        """The colour of each contrast of the rows: that of its joint aggregation, grey off the common base."""
+        """The colour of each contrast of the rows: that of its joint aggregation, grey off its default base."""
         common = next(iter(self.aggregations), "TS")
-        sides = rows[["contrast", "joint", "base"]].drop_duplicates().itertuples(index=False, name=None)
-        joints = {name: joint for name, joint, base in sides if base == common}
+        sides = list(rows[["contrast", "joint", "base"]].drop_duplicates().itertuples(index=False, name=None))
+        bases = {base for _, _, base in sides}
+        joints = {name: joint for name, joint, base in sides if base == default_base(joint, common, bases)}
         defaults = {name: self.arm_colours.get(joints.get(name, ""), GREY) for name in rows["contrast"].unique()}
         palette = self.choices.palette
         if isinstance(palette, Mapping):

@@ -223,7 +223,8 @@ def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
 
 def _own_ends(runs: pd.DataFrame) -> list[str]:
     """How much more, or less, was seen of each task than under TS, where every unit was trained to its own end."""
-    passes = runs.assign(task=runs["tasks"].str.split("+")).explode("task")
+    both = runs["passes"] + runs["passes_before"]
+    passes = runs.assign(passes=both, task=runs["tasks"].str.split("+")).explode("task")
     keys = ["task", "fraction", "seed"]
     base = passes[passes["aggregation"] == "TS"].set_index(keys)["passes"].rename("base")
     ratio = passes.join(base, on=keys).assign(ratio=lambda rows: rows["passes"] / rows["base"])

@@ -187,15 +187,17 @@ def _detectable_in_se(df: float, level: float) -> float:
 
 
 def hours_per_seed(study: StudyTables, contrast: Contrast, fraction: float) -> float:
-    """Worker hours of one seed of both aggregations, mean over seeds; a run that serves both counts once.
+    """Worker hours of one seed of both aggregations and of what they start from, mean over seeds; a run that serves
+    several counts once.
 
     Seeds that one aggregation lacks are left out. NaN without the table `runs` or such a seed.
     """
     if study.runs is None:
         return float("nan")
-    rows = study.runs[study.runs["fraction"] == fraction]
-    rows = rows[rows["aggregation"].isin([contrast.joint, contrast.base])]
+    runs = study.runs[study.runs["fraction"] == fraction]
+    rows = runs[runs["aggregation"].isin([contrast.joint, contrast.base])]
     rows = rows[rows.groupby("seed")["aggregation"].transform("nunique") == 2]
+    rows = pd.concat([rows, runs[runs["run"].isin(set(rows["start"]) - {""})]])
     return float(rows.drop_duplicates("run").groupby("seed")["seconds"].sum().mean()) / 3600
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from analysis.frames import FRAMES, at_full, frame, ordered
+from analysis.gains import default_base
 from analysis.study import StudyTables, primary_of, unit_of
 
 IMPROVING = "↗"
@@ -74,7 +75,9 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     rows["floor"] = _at(floor, rows, ["task", "fraction"]).astype(float)
     above = (rows["mean"] - rows["floor"]) * np.where(rows["direction"] == "higher", 1.0, -1.0)
     rows["beats_floor"] = _or_none(above > 0, above.notna())
-    verdicts = gains[gains["base"] == study.aggregations[0]].set_index(["joint", *keys[1:]])["verdict"]
+    base = study.aggregations[0]
+    default = gains["joint"].map(lambda joint: default_base(joint, base, study.aggregations)).astype(object)
+    verdicts = gains[gains["base"] == default].set_index(["joint", *keys[1:]])["verdict"]
     rows["verdict"] = _at(verdicts, rows, keys).astype(object).fillna("").astype(str)
     seen = study.improving().set_index(keys)
     rising = _at(seen["improving"], rows, keys).astype(object)
@@ -102,14 +105,18 @@ def task_compute(study: StudyTables) -> dict[ModelKey, tuple[float, float]]:
     """What each model spent on a task, mean over seeds: passes over its images, and operations for each of them.
 
     The operations of a unit are shared by its images alike, so their ratio over two models compares what was spent on
-    the images of the task. Empty without the table `runs`.
+    the images of the task. Those of a first stage count, by the share that was spent on them. Empty without the table
+    `runs`.
     """
     if study.runs is None:
         return {}
     keys = ["aggregation", "fraction", "task"]
     tasks = study.scores[["run", "aggregation", "task"]].drop_duplicates()
     runs = study.runs.merge(tasks, on=["run", "aggregation"])
-    runs = runs.assign(operations=runs["passes"] * runs["flops"] / runs["images_seen"].where(runs["images_seen"] > 0))
+    images = runs["images_seen"].where(runs["images_seen"] > 0) / runs["passes"]
+    runs = runs.assign(
+        operations=(runs["flops"] + runs["flops_before"]) / images, passes=runs["passes"] + runs["passes_before"]
+    )
     means = runs.groupby(keys)[["passes", "operations"]].mean()
     return {key: (passes, operations) for key, passes, operations in means.itertuples(name=None)}
 
@@ -129,8 +136,8 @@ def ledger(study: StudyTables) -> pd.DataFrame:
     """The frame `ledger`.
 
     Costs are summed over the runs of a seed, then averaged over seeds; a run that counts in two aggregations counts in
-    each. `flops_ratio` compares with TS on the same tasks and seeds, so that neither an unfinished study nor a
-    partition of some tasks distorts it. Costs are missing without the table `runs`.
+    each. `flops_ratio` compares both stages with TS on the same tasks and seeds, so that neither an unfinished study nor
+    a partition of some tasks distorts it. Costs are missing without the table `runs`.
     """
     keys = ["aggregation", "fraction"]
     means = scores(study, frame("gains", []))
@@ -141,7 +148,7 @@ def ledger(study: StudyTables) -> pd.DataFrame:
     rows[columns] = np.nan
     if study.runs is not None:
         runs = study.runs.assign(hours=study.runs["seconds"] / 3600)
-        costs = ["images_seen", "steps", "flops", "hours"]
+        costs = ["images_seen", "steps", "flops", "flops_before", "hours"]
         rows[costs] = runs.groupby([*keys, "seed"])[costs].sum().groupby(keys).mean()
         rows["runs"] = runs.groupby(keys)["run"].nunique()
         rows["passes_low"] = runs.groupby(keys)["passes"].min()
@@ -161,7 +168,8 @@ def _flops_ratio(runs: pd.DataFrame, scores: pd.DataFrame, keys: list[str]) -> p
         sum(ts.get((task, share, seed), np.nan) for task in members.get(run, ())) or np.nan
         for run, share, seed in zip(runs["run"], runs["fraction"], runs["seed"], strict=True)
     ]
-    compared = runs.assign(base=base).dropna(subset=["base", "flops"])
+    both = runs["flops"] + runs["flops_before"]
+    compared = runs.assign(base=base, flops=both).dropna(subset=["base", "flops"])
     sums = compared.groupby(keys)[["flops", "base"]].sum()
     return sums["flops"] / sums["base"].where(sums["base"] > 0)
 

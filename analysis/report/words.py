@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from aggregation_lab.aggregation import stages
 from analysis.tables.cells import number
 
 _AGGREGATIONS: Final = {
@@ -38,6 +39,10 @@ def listed(names: Sequence[str]) -> str:
 
 def aggregation(name: str) -> str:
     """What an aggregation is."""
+    if both := stages(name):
+        first, second = both
+        what = _AGGREGATIONS.get(second, f"one model per unit of {second}")
+        return f"{what}, trained twice" if first == second else f"{what}, started from the model of {first} that holds it"
     return _AGGREGATIONS.get(name, f"the partition {name}")
 
 

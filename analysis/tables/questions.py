@@ -208,6 +208,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
     raw = analysis.frames["ledger"]
     if raw["runs"].isna().all():
         return None
+    staged = bool((raw["flops_before"] > 0).any())
     columns = [
         *plain(str, "aggregation"),
         *plain(percent, "fraction"),
@@ -215,6 +216,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
         Column("images seen", lambda row: significant(row["images_seen"]), "images_seen"),
         *plain(significant, "steps"),
         Column("FLOPs", lambda row: significant(row["flops"], 2), "flops"),
+        *([Column("first stage", lambda row: significant(row["flops_before"], 2), "flops_before")] if staged else []),
         Column("× TS", lambda row: number(row["flops_ratio"], 2), "flops_ratio"),
         Column("hours", lambda row: significant(row["hours"], 2), "hours"),
         Column("passes", _passes, "passes_low"),

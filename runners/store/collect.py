@@ -19,6 +19,7 @@ from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import Task
 from aggregation_lab.version import __version__
 from runners.planning.plan import Label, PlannedRun
+from runners.store.first_stage_cost import share, with_first_stages
 from runners.store.floor_tables import read_floor
 from runners.store.prepared_data import read_case_tables, read_tasks
 from runners.store.run_folder import read_done
@@ -93,11 +94,29 @@ def gather(folder: StudyFolder, finished: Sequence[FinishedRun], name: str) -> p
     rows = [(_read(result, results.RUN_TABLES[name]), result.run.labels) for result in finished]
     parts = [(part, label) for part, labels in rows for label in labels]
     frames = [_labelled(parts, only_arm=next(iter(arms))).to_pandas()] if parts else []
+    if name == "runs":
+        starts = {result.run.id: result.run.start for result in finished if result.run.start}
+        frames = [with_first_stages(frame, starts, _shares(finished)) for frame in frames]
     if name in ("scores", "cases"):
         frames += read_floor(folder, table)
     if any(column.name == "group" for column in table.columns):
         frames = [_grouped(frame, tasks) for frame in frames]
     return results.append(frames, table)
+
+
+def _shares(finished: Sequence[FinishedRun]) -> dict[str, float]:
+    """For every second stage the share of its first stage's images that were of its tasks, as far as that is there."""
+    by_id, sizes, found = {result.run.id: result for result in finished}, dict[str, dict[str, int]](), {}
+    for result in finished:
+        first = by_id.get(result.run.start or "")
+        if first is None:
+            continue
+        if first.run.id not in sizes:
+            scores = _read(first, results.RUN_TABLES["scores"])
+            sizes[first.run.id] = dict(zip(*(scores.column(name).to_pylist() for name in ("task", "n_train")), strict=True))
+        tasks = [task.name for task in result.run.spec.tasks]
+        found[result.run.id] = share(sizes[first.run.id], tasks, first.run.spec.training)
+    return found
 
 
 def _labelled(parts: Sequence[tuple[pa.Table, Label]], only_arm: str) -> pa.Table:
