@@ -6,6 +6,7 @@ from rich.console import Console
 
 from aggregation_lab.config import COOLDOWN
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
+from runners.execution.first_stages import first_stages
 from runners.execution.grid import STATES_TO_RUN
 from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.time_estimate import TimeEstimate, learn
@@ -43,9 +44,13 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     by, sharers = ("arm and aggregation", "arms or aggregations") if several else ("aggregation", "aggregations")
     say(console, f"time of one {'core' if device == 'cpu' else 'GPU'} by {by}: {hours}")
     todo = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
+    first = first_stages(todo, plan.runs, states, folder.runs)
+    for line in first.lines:
+        say(console, line)
+    todo += first.to_train
     images, shared = sum(run.images for run in todo), sum(len(run.labels) - 1 for run in chosen)
     fewest = round(sum(run.least * run.images for run in todo))
-    fast, slow = (cost.makespan(map(each, todo), jobs) for each in (estimate.least, estimate.cost))
+    fast, slow = (estimate.makespan(todo, jobs, each) for each in (estimate.least, estimate.cost))
     names = [f"{kind}-{side}-*.npy" for side in study.image_sizes for kind in ("images", "masks")]
     is_cached = all(any(folder.cache.glob(name)) for name in names)
     sides = " and ".join(f"{side} px" for side in study.image_sizes)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from runners.planning import cost
+from runners.planning import cost as planning_cost
 from runners.planning.plan import PlannedRun
 from runners.store.run_store import RunStore
 
@@ -31,6 +31,18 @@ class TimeEstimate:
                 later[run.start] = max(later.get(run.start, 0.0), self.cost(run))
         return sorted(runs, key=lambda run: -self.cost(run) - later.get(run.id, 0.0))
 
+    def makespan(
+        self, runs: Iterable[PlannedRun], jobs: int, cost: Callable[[PlannedRun], float] | None = None
+    ) -> float:
+        """Seconds until `jobs` workers have trained the runs, each by `cost`."""
+        each, runs = cost or self.cost, list(runs)
+        position = {run.id: index for index, run in enumerate(run for run in runs if not run.start)}
+        return planning_cost.makespan(
+            (each(run) for run in runs if not run.start),
+            jobs,
+            [(each(run), position.get(run.start, -1)) for run in runs if run.start],
+        )
+
     def by_model(
         self, runs: Iterable[PlannedRun], cost: Callable[[PlannedRun], float] | None = None
     ) -> dict[str, float]:
@@ -49,5 +61,5 @@ def learn(store: RunStore, runs: Sequence[PlannedRun], guess: float = 1.0) -> Ti
     taken = [(run.flops_of(states[run.id].images), seconds) for run in runs if (seconds := states[run.id].seconds)]
     if not taken:
         return TimeEstimate(0.0, guess, 0)
-    overhead, slope = cost.line(taken)
+    overhead, slope = planning_cost.line(taken)
     return TimeEstimate(overhead, 1.0 / slope, len(taken))

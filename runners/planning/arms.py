@@ -144,9 +144,10 @@ def check_arms(arms: Mapping[str, Arm], study: Known) -> None:
         unknown = [other for other in arm.aggregations or () if other not in aggregations]
         if unknown and aggregations:
             raise ValueError(f"{name}.aggregations holds {unknown[0]}; the study has {', '.join(aggregations)}")
-        for sequence in (other for other in arm.aggregations or () if ARROW in other):
+        held = arm.aggregations or ()
+        for sequence in (other for other in held if ARROW in other):
             try:
-                check_sequence(sequence, [*arm.aggregations or ()], "the arm")
+                check_sequence(sequence, held, "the arm")
             except ValueError as error:
                 raise ValueError(f"{name}.aggregations: {error}") from error
 

@@ -132,11 +132,18 @@ def _from_slurm(name: str) -> float:
     return float(text) if re.fullmatch(r"[1-9][0-9]{0,15}", text) else float("inf")
 
 
-def makespan(seconds: Iterable[float], jobs: int) -> float:
-    """Time until the last of `jobs` workers is done when the largest runs are handed out first."""
-    busy = [0.0] * max(1, jobs)
-    for duration in sorted(seconds, reverse=True):
-        heapq.heapreplace(busy, busy[0] + duration)
+def makespan(seconds: Iterable[float], jobs: int, later: Iterable[tuple[float, int]] = ()) -> float:
+    """Time until the last of `jobs` workers is done when the largest runs are handed out first.
+
+    `later` are the seconds of runs that start from another one, and its position in `seconds`: -1 where that is
+    finished already. They are handed out after the others, and begin once that one has ended.
+    """
+    durations, busy, ends = list(seconds), [0.0] * max(1, jobs), {-1: 0.0}
+    for position in sorted(range(len(durations)), key=lambda position: -durations[position]):
+        ends[position] = heapq.heappop(busy) + durations[position]
+        heapq.heappush(busy, ends[position])
+    for duration, start in sorted(later, key=lambda run: (ends[run[1]], -run[0])):
+        heapq.heappush(busy, max(heapq.heappop(busy), ends[start]) + duration)
     return max(busy)
 
 

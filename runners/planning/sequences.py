@@ -6,6 +6,8 @@ The second stage is trained as the first one is, but for the fields of `training
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from aggregation_lab.aggregation import ARROW, PARADIGMS
 from aggregation_lab.config import ModelConfig, TrainingConfig, check_frozen
 from aggregation_lab.text import printable
@@ -22,7 +24,7 @@ def check_sequence(name: str, others: Iterable[str], owner: str) -> None:
     known = [other for other in others if ARROW not in other]
     parts = name.split(ARROW)
     if len(parts) > 2:
-        raise ValueError(f"{name} has {len(parts)} stages, it takes two; write {ARROW.join(parts[-2:])}")
+        raise ValueError(f"{name} has {len(parts)} stages; a sequential aggregation has two, as AU{ARROW}TS")
     first, second = parts
     for stage in parts:
         if stage not in known and stage not in PARADIGMS:
@@ -47,8 +49,22 @@ def specialised(training: TrainingConfig, changes: Mapping[str, Any], preset: Ma
     )
 
 
-def check_second_stage(
-    model: ModelConfig, training: TrainingConfig, changes: Mapping[str, Any], preset: Mapping[str, float]
+def check_specialise(
+    changes: Mapping[str, Any],
+    aggregations: Iterable[str],
+    variants: Mapping[str, tuple[ModelConfig, TrainingConfig]],
+    preset: Mapping[str, float],
 ) -> None:
-    """Raises `ValueError` where no second stage could be trained so."""
-    check_frozen(model, specialised(training, changes, preset))
+    """Raises `ValueError`, pydantic's among them, where no second stage could be trained so. `variants` are the model
+    and training of every arm; the name of the only one is empty."""
+    if not any(ARROW in name for name in aggregations):
+        raise ValueError(f"is of a second stage, and no aggregation has one; add one such as AU{ARROW}TS")
+    for arm, (model, training) in variants.items():
+        try:
+            check_frozen(model, specialised(training, changes, preset))
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            if fault["loc"] or not arm:
+                raise  # the line names the field, whichever the arm
+            message = str(fault["msg"]).removeprefix("Value error, ")
+            raise ValueError(f"does not go with the arm {arm}: {message}") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from aggregation_lab.aggregation import ARROW
 from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.errors import ModelError, StudyError
 from aggregation_lab.method_names import missing_packages
@@ -46,7 +47,7 @@ def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     if not isinstance(raw, dict):
         raise StudyError(f"{path}: holds {_shown(raw)}; a study file holds fields such as name, data, aggregations")
     study = _with_paths(parse_study(raw, str(path)), path, data)
-    if fault := _fault_of(study.model, study.training) or _fault_of_arms(study):
+    if fault := _fault_of(study.model, study.training) or _fault_of_arms(study) or _fault_of_second_stage(study):
         raise StudyError(f"{path}: {fault}")
     return study
 
@@ -68,6 +69,13 @@ def _fault_of_arms(study: Study) -> str | None:
         if fault:
             return f"reference: {fault.removeprefix('model.encoder: ')}"
     return None
+
+
+def _fault_of_second_stage(study: Study) -> str | None:
+    """What keeps a second stage from being trained here; its model is that of the first."""
+    aggregator = study.specialise.get("aggregator")
+    missing = missing_packages(aggregator) if aggregator else None
+    return f"specialise.aggregator: {missing}" if missing else None
 
 
 @contextmanager
@@ -164,6 +172,9 @@ def _explain(fault: dict[str, Any]) -> str:
         return f"{field}: has too many entries; {fault['msg'][:1].lower()}{fault['msg'][1:]}"
     if kind == "string_too_long":
         return f"{field}: got {_shown(fault['input'])}, it takes {fault['ctx']['max_length']} characters at most"
+    if kind == "string_pattern_mismatch" and ARROW in fault["ctx"]["pattern"]:
+        both = f"two such names with {ARROW} between, as in AU{ARROW}TS"
+        return f"{field}: got {_shown(fault['input'])}, it takes {_PLAIN_WORDS[kind]}, or {both}"
     message = _PLAIN_WORDS.get(kind) or fault["msg"].removeprefix("Input should be ")
     if kind == "string_type" and isinstance(fault["input"], int | float):
         message += "; put it in quotes"

@@ -5,14 +5,13 @@ from typing import Any, Literal
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
-from aggregation_lab.aggregation import ARROW, PARADIGMS, Aggregation, sequential, stages, user_partition
+from aggregation_lab.aggregation import PARADIGMS, Aggregation, sequential, stages, user_partition
 from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
 from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS, fold_of
@@ -44,7 +43,7 @@ from runners.planning.fields import (
     Tasks,
     unknown_tasks,
 )
-from runners.planning.sequences import check_second_stage, specialised
+from runners.planning.sequences import check_specialise, specialised
 from runners.planning.slurm_settings import SlurmSettings
 
 BUDGETS: dict[str, dict[str, float]] = {
@@ -203,15 +202,9 @@ class Study(Config):
     def _second_stage(cls, changes: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if not changes or not {"aggregations", "budget", "model", "training", "arms"} <= info.data.keys():
             return changes
-        if not any(stages(name) for name in info.data["aggregations"]):
-            raise ValueError(f"is of a second stage, and no aggregation has one; add one such as AU{ARROW}TS")
-        preset = BUDGETS[info.data["budget"]]
-        check_second_stage(info.data["model"], info.data["training"], changes, preset)
-        for name, arm in info.data["arms"].items():
-            try:
-                check_second_stage(arm.model, arm.training, changes, preset)
-            except ValueError as error:
-                raise ValueError(f"does not go with the arm {name}: {_first_line(error)}") from error
+        variants = {name: (arm.model, arm.training) for name, arm in info.data["arms"].items()}
+        variants = variants or {"": (info.data["model"], info.data["training"])}
+        check_specialise(changes, info.data["aggregations"], variants, BUDGETS[info.data["budget"]])
         return changes
 
     @field_validator("reference")
@@ -298,11 +291,3 @@ class Study(Config):
             return PARADIGMS[name](ordered) if units is None else user_partition(name, units, ordered)
 
         return [partition(name) for name in self.aggregations]
-
-
-def _first_line(error: ValueError) -> str:
-    """What is wrong, of an error of a field with the field's name."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    fault = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ").removeprefix("Value error, ")
