@@ -9,12 +9,10 @@ from aggregation_lab.errors import ModelError, ResultsError
 from aggregation_lab.kept.model_files import read_weights
 from aggregation_lab.model.heads.by_task import parameters_of
 from aggregation_lab.model.m2dino import M2DINO
-from aggregation_lab.run import DONE, Start
+from aggregation_lab.run import DONE, STARTS_FROM, Start
 from aggregation_lab.storage.sealed_json import read_sealed
 from aggregation_lab.text import printable
 
-WEIGHTS = "last"
-"""Which weights a second stage starts from: those after the last step, whichever of them the study scores."""
 _HEADS, _EMBEDDING = "heads.", "task_embedding.weight"
 _LISTED = 3
 
@@ -34,7 +32,7 @@ def take_start(model: M2DINO, start: Start, folder: Path | None) -> None:
         raise ResultsError(f"{named}: {DONE} of the run to start from cannot be used ({error}); finish it first") from error
     if run != start.run:
         raise ResultsError(f"{named}: holds the run {printable(str(run), 40)}, not {start.run} to start from")
-    weights = for_tasks(read_weights(folder, WEIGHTS), start.tasks, [task.name for task in model.tasks])
+    weights = for_tasks(read_weights(folder, STARTS_FROM), start.tasks, [task.name for task in model.tasks])
     if faults := misfits(model.state_dict(), weights):
         raise ModelError(f"{named}: its weights do not fit the run that starts from them: {faults}; train it again")
     model.load_state_dict(weights)

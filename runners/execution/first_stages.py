@@ -6,8 +6,7 @@ from pathlib import Path
 
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.kept.digests import read_kept
-from aggregation_lab.run import weights_file
-from aggregation_lab.training.keep import STARTS_FROM
+from aggregation_lab.run import STARTS_FROM, weights_file
 from runners.planning.plan import PlannedRun
 from runners.store.run_folder import State, Status
 from runners.store.run_store import SET_ASIDE, RunStore
@@ -53,13 +52,11 @@ def first_stages(
     starts = [run for run in plan if run.id in needed and run.id not in chosen]
     finished = [run for run in starts if states[run.id].state is State.DONE]
     folders = store.folders(finished)
-    lacking = [run for run in finished if not _usable(folders[run.id], run.id)]
+    lacking = [run for run in finished if not (has_weights(states[run.id]) and _is_whole(folders[run.id]))]
     return FirstStages([run for run in starts if run not in finished], lacking)
 
 
-def _usable(folder: Path, run_id: str) -> bool:
-    if not has_weights(folder, run_id):
-        return False
+def _is_whole(folder: Path) -> bool:
     try:
         read_kept(folder, weights_file(STARTS_FROM))
     except ResultsError:

@@ -112,6 +112,7 @@ class Worker:
                     report=reporter,
                     threads=self.config.threads,
                     device=self.config.device,
+                    keep=run.keep,
                     start=self._store.start_folder(run),
                 )
             return None

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aggregation_lab.aggregation import Aggregation
 from aggregation_lab.errors import StudyError
-from aggregation_lab.run import RunSpec, Start
+from aggregation_lab.run import STARTS_FROM, RunSpec, Start
 from aggregation_lab.text import printable
+from aggregation_lab.training.keep import NOTHING, Keep
 from runners.planning.arms import Arm
 from runners.planning.cost import flops_per_image
 from runners.planning.data_digests import Digests, case_digests, weights_digest
@@ -45,7 +46,8 @@ class PlannedRun:
     """One run and the units it counts as.
 
     `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate: the most, where its
-    training goes on until it has converged. `fold` is the one that it tests, None with one split.
+    training goes on until it has converged. `fold` is the one that it tests, None with one split; `keep` what it leaves
+    beside its tables.
     """
 
     spec: RunSpec
@@ -55,6 +57,7 @@ class PlannedRun:
     images: int
     flops: float
     fold: int | None = None
+    keep: Keep = NOTHING
 
     @cached_property
     def id(self) -> str:
@@ -135,13 +138,16 @@ class PlannedRun:
             "images": self.images,
             "flops": self.flops,
             **({} if self.fold is None else {"fold": self.fold}),
+            **({} if self.keep == NOTHING else {"keep": self.keep.to_json()}),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "PlannedRun":
         labels = tuple(Label(*label) for label in value["labels"])
         spec = RunSpec.from_json(value["spec"])
-        return cls(spec, labels, value["n_train"], value["steps"], value["images"], value["flops"], value.get("fold"))
+        size = (value["n_train"], value["steps"], value["images"], value["flops"])
+        keep = Keep.from_json(value["keep"]) if "keep" in value else NOTHING
+        return cls(spec, labels, *size, value.get("fold"), keep)
 
 
 def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedRun]:
@@ -164,7 +170,7 @@ def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedR
         held = [aggregation for aggregation in aggregations if arm.holds(aggregation.name)]
         of_arms[name] = _plan_arm(study, arm, label, held, dataset, by_fold, checkpoints[arm.model.weights])
     _check_different(of_arms)
-    return _trained_once([run for runs in of_arms.values() for run in runs])
+    return _with_weights(_trained_once([run for runs in of_arms.values() for run in runs]))
 
 
 def _plan_arm(
@@ -201,7 +207,8 @@ def _plan_arm(
         _, steps = training.span(n_train)
         images = steps * training.batch_size
         flops = images * flops_per_image(arm.model, spec.training)
-        runs[key] = PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold)
+        keep = study.keep.of_run(fraction, study.fractions)
+        runs[key] = PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold, keep)
     return list(runs.values())
 
 
@@ -228,6 +235,12 @@ def _trained_once(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
         known = once.get(run.id)
         once[run.id] = run if known is None else replace(known, labels=(*known.labels, *run.labels))
     return list(once.values())
+
+
+def _with_weights(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The same runs; those that others start from keep the weights for it, whatever the study keeps."""
+    starts = {run.start for run in runs}
+    return [replace(run, keep=run.keep.with_weights(STARTS_FROM)) if run.id in starts else run for run in runs]
 
 
 def select(runs: Sequence[PlannedRun], patterns: Iterable[str]) -> list[PlannedRun]:

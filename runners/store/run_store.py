@@ -12,7 +12,7 @@ from aggregation_lab.run import DONE, SPEC
 from runners.planning.plan import PlannedRun, RunKey
 from runners.store.run_files import SpecKey
 from runners.store.run_folder import ERROR, UNTOUCHED, State, Status, latest_holder, read_done, run_state
-from runners.store.starts import first_state, held_back
+from runners.store.starts import held_back
 
 SET_ASIDE = "runs-set-aside"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -44,7 +44,7 @@ class RunStore:
         for run in starting:
             start = str(run.start)
             if start not in firsts:
-                firsts[start] = first_state(folders.get(start, self.root / start), start)
+                firsts[start] = run_state(folders.get(start, self.root / start), start)
             states[run.id] = held_back(states[run.id], firsts[start], titles.get(start, f"run {start}"))
         return states
 
@@ -109,6 +109,23 @@ class RunStore:
             if spec := SpecKey.parse(text):
                 specs.append((spec.key, json.loads(text)))
         return specs
+
+
+def unkept(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> list[PlannedRun]:
+    """The finished ones of the runs that lack a file which they should keep: the study did not ask for it then."""
+    return [run for run in runs if states[run.id].state is State.DONE and run.keep.files - states[run.id].kept]
+
+
+def unkept_line(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> list[str]:
+    """One line on how many of the runs lack a file which they should keep, and what to do; none where none does."""
+    lacking = unkept(runs, states)
+    if not lacking:
+        return []
+    files = ", ".join(sorted({name for run in lacking for name in run.keep.files - states[run.id].kept}))
+    return [
+        f"{len(lacking)} finished runs lack what keep asks for ({files}); `agglab run-grid STUDY --rerun unkept` "
+        "trains them again"
+    ]
 
 
 def _successors(
