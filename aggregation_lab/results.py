@@ -255,8 +255,8 @@ def write_table(frame: pd.DataFrame, table: Table, path: Path, label: str = "") 
 def read_table(path: Path, table: Table, label: str | None = None) -> pd.DataFrame:
     """Read and validate one Parquet table; with `label`, only what `write_table` has written with it.
 
-    A table of an earlier schema gets the columns that it lacks. Raises `ResultsError` where the file is missing, unreadable, of
-    another table or of another schema version, or where its content is not what was written.
+    A table of an earlier schema gets the columns that it lacks. Raises `ResultsError` where the file is missing,
+    unreadable, of another table or of another schema version, or where its content is not what was written.
     """
     try:
         content = read_bytes(path)

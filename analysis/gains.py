@@ -20,7 +20,7 @@ from analysis.statistics.uncertainty import ROUNDING, GainEstimate, differ, esti
 
 
 def contrast_name(joint: str, base: str) -> str:
-    """`AU-TS`: the joint aggregation minus the base. A name that itself holds a hyphen, or an arrow, stands in brackets:
+    """`AU-TS`: the joint aggregation minus the base. A name that holds a hyphen or an arrow stands in brackets:
     `(AU>TS)-(TS>TS)`.
 
     Two pairs never have one label: `(a-b)-c` is a-b against c, `a-(b-c)` is a against b-c. Brackets inside a bracketed
@@ -71,7 +71,7 @@ def default_base(joint: str, base: str, aggregations: Collection[str]) -> str:
 
 
 def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
-    """Every aggregation against its `default_base` and against the first, which is TS if there is one; AU against CG."""
+    """Every aggregation against its `default_base` and against the first, TS if there is one; AU against CG."""
     base = aggregations[0]
     joint = [name for name in aggregations if name != base]
     default = [Contrast(name, default_base(name, base, aggregations)) for name in joint]

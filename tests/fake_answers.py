@@ -128,7 +128,7 @@ def advice(about, joint, random) -> dict[str, pd.DataFrame]:
 def budget(about, gains, aggregations, fractions, random) -> dict[str, pd.DataFrame]:
     ledger = [
         {"aggregation": name, "fraction": share, "runs": 30, "images_seen": 1.2e6 * share, "steps": 37_500 * share}
-        | {"flops": 3.1e17 * share, "hours": 5.25 * share, "passes_low": 20.0, "passes_high": 43.5}
+        | {"flops": 3.1e17 * share, "flops_before": 0.0, "hours": 5.25 * share, "passes_low": 20.0, "passes_high": 43.5}
         | {"flops_ratio": 1.0 + 0.02 * place, "still_improving": 0.2, "beats_floor": 0.9}
         for (place, name), share in product(enumerate(aggregations), fractions)
     ]

@@ -34,7 +34,7 @@ from aggregation_lab.training.keep import NOTHING, Keep
 from aggregation_lab.training.loss_monitor import LossWatch
 from aggregation_lab.training.methods.choice import open_objective
 from aggregation_lab.training.optimizer import make_optimizer
-from aggregation_lab.training.start import take_start
+from aggregation_lab.model.start import take_start
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from analysis.figures.labels import labelled, named_again
 from analysis.figures.marks import Looks
 from analysis.figures.selection import fewer_contrasts, fewer_tasks
 from analysis.figures.style import AGGREGATION_COLOURS, GREY, PARTITION_COLOURS, PLAIN_TEXT
-from analysis.gains import default_base
 from analysis.frames import FRAMES, OPTIONAL, frame
+from analysis.gains import default_base
 from analysis.named_frames import NamedFrames
 from analysis.settings import Scale
 from analysis.statistics.verdicts import UNDECIDED

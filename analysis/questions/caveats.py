@@ -1,13 +1,13 @@
 """What a sceptical reader of a study must be told, one sentence each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.aggregation import ARROW, FLOOR
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from analysis.frames import at_full
-from analysis.gains import contrasts
+from analysis.gains import contrasts, trained_twice
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED
 from analysis.study import StudyTables
@@ -71,7 +71,9 @@ def _design(study: StudyTables) -> list[str]:
         found.append(f"{about.planned - about.finished} of {about.planned} planned runs are not finished.")
     if study.baseline is not None:
         found.append(f"Gains are over {study.baseline}, which was named as the baseline.")
-    elif "TS" not in study.aggregations:
+    if more := trained_more(study.aggregations):
+        found.append(more)
+    if study.baseline is None and "TS" not in study.aggregations:
         found.append("There is no TS: gains compare joint models with each other, not with models of one task.")
     tasks = set(study.scores["task"])
     return [
@@ -80,6 +82,20 @@ def _design(study: StudyTables) -> list[str]:
             tasks - set(about.margins), len(tasks), f"No margin was fixed for {{}}: {DEFAULT_MARGIN:g} stands in."
         ),
     ]
+
+
+def trained_more(aggregations: Sequence[str]) -> str:
+    """That sequential aggregations had more training than the base of their gains; empty where they had not."""
+    base = aggregations[0]
+    longer = [name for name in aggregations if ARROW in name and name != base]
+    twice = trained_twice(base)
+    if not longer or ARROW in base or twice in aggregations:
+        return ""
+    had = "has had" if len(longer) == 1 else "have had"
+    return (
+        f"{_named(longer)} {had} two stages of training, {base} one: part of the gains may be longer training. {twice}, "
+        "the same second stage from the base's own weights, is the fair base; add it to aggregations."
+    )
 
 
 def _seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:

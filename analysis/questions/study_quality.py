@@ -136,8 +136,8 @@ def ledger(study: StudyTables) -> pd.DataFrame:
     """The frame `ledger`.
 
     Costs are summed over the runs of a seed, then averaged over seeds; a run that counts in two aggregations counts in
-    each. `flops_ratio` compares both stages with TS on the same tasks and seeds, so that neither an unfinished study nor
-    a partition of some tasks distorts it. Costs are missing without the table `runs`.
+    each. `flops_ratio` compares both stages with TS on the same tasks and seeds, so that neither an unfinished study
+    nor a partition of some tasks distorts it. Costs are missing without the table `runs`.
     """
     keys = ["aggregation", "fraction"]
     means = scores(study, frame("gains", []))

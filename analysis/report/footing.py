@@ -1,7 +1,9 @@
 """At which footing a study compares its aggregations: as long a training for all, or each to its own end."""
 
+from aggregation_lab.aggregation import ARROW
 from analysis.frames import at_full
-from analysis.questions.caveats import MATCHED
+from analysis.gains import trained_twice
+from analysis.questions.caveats import MATCHED, trained_more
 from analysis.report import words
 from analysis.result import Analysis
 
@@ -18,7 +20,19 @@ def footing(analysis: Analysis) -> str:
         rule = f"Gains compare models at matched passes{seen}"
     else:
         rule = "How long the models of this table were trained is not known"
-    return f"{rule}.{_differences(analysis)}"
+    return f"{rule}.{_second_stages(analysis)}{_differences(analysis)}"
+
+
+def _second_stages(analysis: Analysis) -> str:
+    """How much training sequential aggregations have had, and what their gains are over."""
+    names = analysis.study.aggregations
+    base, longer = names[0], [name for name in names if ARROW in name and name != trained_twice(names[0])]
+    if not longer:
+        return ""
+    said = f" {words.listed(longer)} count with the training of both stages"
+    if trained_twice(base) in names:
+        return f"{said}, and their gains are over {trained_twice(base)}, which has had both, too, and over {base} besides."
+    return f"{said}. {more}" if (more := trained_more(names)) else f"{said}."
 
 
 def _differences(analysis: Analysis) -> str:

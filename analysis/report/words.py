@@ -42,7 +42,7 @@ def aggregation(name: str) -> str:
     if both := stages(name):
         first, second = both
         what = _AGGREGATIONS.get(second, f"one model per unit of {second}")
-        return f"{what}, trained twice" if first == second else f"{what}, started from the model of {first} that holds it"
+        return f"{what}, {'trained twice' if first == second else f'started from the models of {first}'}"
     return _AGGREGATIONS.get(name, f"the partition {name}")
 
 

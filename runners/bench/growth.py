@@ -140,7 +140,7 @@ def make_up(file: Path, out: Path) -> list[PlannedRun]:
     }
     of_unit: dict[RunKey, dict[str, pa.Table]] = {}
     for run in runs:
-        unit = (run.key[0], run.spec.fraction, 0)
+        unit = (run.key[0], run.spec.fraction, 0, ())
         if unit not in of_unit:
             of_unit[unit] = _unit_tables(run, floors)
         _write_run(run, folders[run.id], of_unit[unit])

@@ -60,6 +60,7 @@ def run_rows() -> pd.DataFrame:
         joint = about("head", "AU", fraction, seed) | {"tasks": "axis+head+kind", "flops": 36.0, "steps": 14}
         rows.append(joint | {"passes": 9.0})
     same = {"images_seen": 80, "seconds": 1800.0, "device": "cpu", "precision": "fp32", "versions": "1"}
+    same |= {"start": "", "passes_before": 0.0, "flops_before": 0.0}
     return pd.DataFrame(rows).assign(**same).drop(columns=["task", "type", "group", "split"])
 
 

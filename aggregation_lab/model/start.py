@@ -29,7 +29,7 @@ def take_start(model: M2DINO, start: Start, folder: Path | None) -> None:
     try:
         run = read_sealed(folder / DONE).get("run")
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{named}: {DONE} of the run to start from cannot be used ({error}); finish it first") from error
+        raise ResultsError(f"{named}: the run to start from has no usable {DONE} ({error}); finish it first") from error
     if run != start.run:
         raise ResultsError(f"{named}: holds the run {printable(str(run), 40)}, not {start.run} to start from")
     weights = for_tasks(read_weights(folder, STARTS_FROM), start.tasks, [task.name for task in model.tasks])
