@@ -21,6 +21,7 @@ from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
+from aggregation_lab.model.start import take_start
 from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import ImageStore, Sampler, TaskCases, make_batch
@@ -34,7 +35,6 @@ from aggregation_lab.training.keep import NOTHING, Keep
 from aggregation_lab.training.loss_monitor import LossWatch
 from aggregation_lab.training.methods.choice import open_objective
 from aggregation_lab.training.optimizer import make_optimizer
-from aggregation_lab.model.start import take_start
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,8 @@ def trained_more(aggregations: Sequence[str]) -> str:
         return ""
     had = "has had" if len(longer) == 1 else "have had"
     return (
-        f"{_named(longer)} {had} two stages of training, {base} one: part of the gains may be longer training. {twice}, "
-        "the same second stage from the base's own weights, is the fair base; add it to aggregations."
+        f"{_named(longer)} {had} two stages of training, {base} one: part of the gains may be longer training. "
+        f"{twice}, the same second stage from the base's own weights, is the fair base; add it to aggregations."
     )
 
 

@@ -31,7 +31,9 @@ def _second_stages(analysis: Analysis) -> str:
         return ""
     said = f" {words.listed(longer)} count with the training of both stages"
     if trained_twice(base) in names:
-        return f"{said}, and their gains are over {trained_twice(base)}, which has had both, too, and over {base} besides."
+        return (
+            f"{said}, and their gains are over {trained_twice(base)}, which has had both, too, and over {base} besides."
+        )
     return f"{said}. {more}" if (more := trained_more(names)) else f"{said}."
 
 

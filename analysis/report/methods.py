@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from aggregation_lab.aggregation import ARROW
 from aggregation_lab.config import COOLDOWN, MOST_BUDGETS
 from aggregation_lab.naming import encoder_title
 from aggregation_lab.tasks import find_type
@@ -145,6 +146,7 @@ def _models(analysis: Analysis) -> str:
                 "training.aggregator",
             ),
             _sentence(settings, "In units of several tasks, {} weighs the tasks' losses.", "training.weighting"),
+            _second_stage(names, settings),
             _sentence(settings, "The {} weights are scored; test cases are touched once.", "training.checkpoint"),
         ]
     sentences.append(_reference(study))
@@ -177,6 +179,20 @@ def _length(settings: Mapping[str, Any]) -> str:
         "training.min_steps",
         "training.rise",
         "training.patience",
+    )
+
+
+def _second_stage(names: Sequence[str], settings: Mapping[str, Any]) -> str:
+    """How the second stage of sequential aggregations is trained."""
+    staged = [name for name in names if ARROW in name]
+    if not staged:
+        return ""
+    changes = _setting(settings, "specialise") or {}
+    other = words.listed([f"{name} {'as by default' if value is None else value}" for name, value in changes.items()])
+    return (
+        f"The second stage of {words.listed(staged)} starts from the last weights of the finished first one, without the "
+        "heads of tasks that it lacks, with optimiser, schedule and random draws anew; it is trained likewise"
+        f"{f' but for {other}' if other else ''}."
     )
 
 

@@ -114,7 +114,9 @@ class _Pool:
         starting = sum(not member.ready for member in self.members)
         for _ in range(min(len(self.devices) - len(self.members), pending - starting)):
             self.members.append(self.start())
-        watched = self.wait_for_others or State.WAITING in states.values()  # for what one starts from, whoever trains it
+        watched = (
+            self.wait_for_others or State.WAITING in states.values()
+        )  # for what one starts from, whoever trains it
         return bool(self.members or pending) or (watched and State.RUNNING in states.values())
 
     def start(self) -> _Member:

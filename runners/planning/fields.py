@@ -172,8 +172,8 @@ def _distinguishable(value: dict[str, Partition | None]) -> dict[str, Partition 
             continue
         if units is None and name not in PARADIGMS:
             raise ValueError(
-                f"{name} has no units; write {name}: {{unit: [tasks]}} or use {', '.join(PARADIGMS)}, or two of them as "
-                f"in AU{ARROW}TS"
+                f"{name} has no units; write {name}: {{unit: [tasks]}} or use {', '.join(PARADIGMS)}, "
+                f"or two of them as in AU{ARROW}TS"
             )
         if units is not None and name in PARADIGMS:
             raise ValueError(f"{name} is defined already; give a partition of your own another name")

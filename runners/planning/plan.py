@@ -184,7 +184,9 @@ def _plan_arm(
 ) -> list[PlannedRun]:
     """The runs of one arm, a unit that two aggregations share once. `checkpoint` is the digest of its weights."""
     labels: dict[RunKey, list[Label]] = {}
-    for aggregation in sorted(aggregations, key=lambda partition: partition.first is not None):  # a start before its use
+    for aggregation in sorted(
+        aggregations, key=lambda partition: partition.first is not None
+    ):  # a start before its use
         for unit in aggregation.units:
             held_by = aggregation.start_of(unit)
             for fraction, seed in product(study.fractions, study.seeds):

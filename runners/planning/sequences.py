@@ -17,7 +17,7 @@ _OF_BOTH_STAGES = {"image_size": "the weights of the first stage are of its size
 
 
 def check_sequence(name: str, others: Iterable[str], owner: str) -> None:
-    """Raises `ValueError` where `name` is not FIRST>SECOND of two aggregations, or `owner` does not train the first one.
+    """Raises `ValueError` where `name` is not FIRST>SECOND of two aggregations, or `owner` does not train the first.
 
     `others` are the aggregations that the owner has.
     """

@@ -114,7 +114,9 @@ def _shares(finished: Sequence[FinishedRun]) -> dict[str, float]:
             continue
         if first.run.id not in sizes:
             scores = _read(first, results.RUN_TABLES["scores"])
-            sizes[first.run.id] = dict(zip(*(scores.column(name).to_pylist() for name in ("task", "n_train")), strict=True))
+            sizes[first.run.id] = dict(
+                zip(*(scores.column(name).to_pylist() for name in ("task", "n_train")), strict=True)
+            )
         tasks = [task.name for task in result.run.spec.tasks]
         found[result.run.id] = share(sizes[first.run.id], tasks, first.run.spec.training)
     return found

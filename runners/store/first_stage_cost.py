@@ -16,9 +16,7 @@ def share(sizes: Mapping[str, int], tasks: Sequence[str], training: TrainingConf
     return sum(weights[task] for task in tasks) / sum(weights.values())
 
 
-def with_first_stages(
-    runs: pd.DataFrame, starts: Mapping[str, str], shares: Mapping[str, float]
-) -> pd.DataFrame:
+def with_first_stages(runs: pd.DataFrame, starts: Mapping[str, str], shares: Mapping[str, float]) -> pd.DataFrame:
     """The table `runs` with `COLUMNS`: `starts` has the first stage's run by that of the second, `shares` what `share`
     gives for its tasks.
 

@@ -1,4 +1,4 @@
-"""Sequential aggregations in a study file: what AU>TS makes of a plan, what it leaves as it was, and what is refused."""
+"""Sequential aggregations in a study file: what AU>TS makes of a plan, what it leaves alone, and what is refused."""
 
 from pathlib import Path
 
@@ -157,8 +157,8 @@ def test_a_study_with_one_is_read_back_as_it_was():
         ),
         (
             {"aggregations": ["TS", "AU", "AU >TS"]},
-            "aggregations.AU >TS: got 'AU >TS', it takes letters, digits, dots, dashes and underscores, or two such names "
-            "with > between, as in AU>TS",
+            "aggregations.AU >TS: got 'AU >TS', it takes letters, digits, dots, dashes and underscores, or two such "
+            "names with > between, as in AU>TS",
         ),
         (
             {"aggregations": ["TS", "AU", "AU>TS"], "arms": {"a": {}, "b": {**PLAIN, "aggregations": ["TS", "AU>TS"]}}},
@@ -178,8 +178,8 @@ def test_a_study_with_one_is_read_back_as_it_was():
         ),
         (
             {"aggregations": ["TS", "AU", "AU>TS"], "specialise": {"image_size": 64}},
-            "specialise: image_size cannot be changed, the weights of the first stage are of its size of images; take it "
-            "out",
+            "specialise: image_size cannot be changed, the weights of the first stage are of its size of images; take "
+            "it out",
         ),
         (
             {
@@ -198,7 +198,9 @@ def test_one_line_each_before_anything_is_trained(tmp_path, changes, line):
 
 @pytest.mark.parametrize("name", ["TS>AU", "mine>CG"])
 def test_a_unit_has_to_lie_in_one_unit_of_the_first_stage(dataset, name):
-    with pytest.raises(StudyError, match=f"aggregations.{name}: unit .* must lie in one unit of {name.split('>')[0]}") as error:
+    with pytest.raises(
+        StudyError, match=f"aggregations.{name}: unit .* must lie in one unit of {name.split('>')[0]}"
+    ) as error:
         plan(dataset, aggregations=["TS", "CG", "AU", MINE, name])
     assert "\n" not in str(error.value)
 
