@@ -190,8 +190,8 @@ def _second_stage(names: Sequence[str], settings: Mapping[str, Any]) -> str:
     changes = _setting(settings, "specialise") or {}
     other = words.listed([f"{name} {'as by default' if value is None else value}" for name, value in changes.items()])
     return (
-        f"The second stage of {words.listed(staged)} starts from the last weights of the finished first one, without the "
-        "heads of tasks that it lacks, with optimiser, schedule and random draws anew; it is trained likewise"
+        f"The second stage of {words.listed(staged)} starts from the last weights of the finished first one, without "
+        "the heads of tasks that it lacks, with optimiser, schedule and random draws anew; it is trained likewise"
         f"{f' but for {other}' if other else ''}."
     )
 
