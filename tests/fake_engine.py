@@ -17,7 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from aggregation_lab.errors import AgglabError, TrainingError
-from aggregation_lab.files import write_json
+from aggregation_lab.files import file_digest, write_json
+from aggregation_lab.run import STARTS_FROM, weights_file
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution.worker import WorkerConfig
 from runners.store.study_folder import StudyFolder
@@ -58,6 +59,8 @@ def train(spec, dataset, split, cache, folder: Path, *, report, threads, device,
         raise RuntimeError(f"this process was broken by {BROKEN[0]}")
     name, steps = spec.tasks[0].name, spec.training.min_steps
     note(folder, f"start {spec.id}")
+    if spec.start is not None:
+        assert (start / weights_file(STARTS_FROM)).is_file(), "nothing to start from"
     checkpoint = folder / "checkpoint.pt"
     state = json.loads(checkpoint.read_text()) if checkpoint.is_file() else {"step": 0, "value": spec.id, "resumes": -1}
     state["resumes"] += 1
@@ -72,7 +75,10 @@ def train(spec, dataset, split, cache, folder: Path, *, report, threads, device,
             stay(name, folder, say)
         say()
     write_json(folder / "result.json", {"value": state["value"], "resumes": state["resumes"]})
-    write_sealed(folder / "done.json", {"run": spec.id, "seconds": 0.1})
+    for file in keep.files:
+        (folder / file).write_text(state["value"])
+    kept = {file: file_digest(folder / file) for file in keep.files}
+    write_sealed(folder / "done.json", {"run": spec.id, "seconds": 0.1, "kept": kept})
     checkpoint.unlink()
     note(folder, f"end {spec.id}")
 

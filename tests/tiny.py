@@ -1,11 +1,12 @@
 """Studies of seconds on the `tiny_data` folder, and made-up runs for the machinery around training."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from aggregation_lab.config import ModelConfig, TrainingConfig
-from aggregation_lab.run import RunSpec
+from aggregation_lab.run import STARTS_FROM, RunSpec, Start
 from aggregation_lab.tasks import Task, TaskType
 from runners.planning.plan import Label, PlannedRun
 
@@ -33,3 +34,14 @@ def planned(name: str, *, seed: int = 0, steps: int = 5, fraction: float = 1.0, 
     config = TrainingConfig.model_validate({"min_steps": steps, **training})
     spec = RunSpec((task,), fraction, seed, ModelConfig(), config, "data")
     return PlannedRun(spec, (Label("TS", name),), 10, steps, 10 * steps, float(steps))
+
+
+def first(run: PlannedRun) -> PlannedRun:
+    """The run as one that others start from."""
+    return replace(run, keep=run.keep.with_weights(STARTS_FROM))
+
+
+def after(start: PlannedRun, run: PlannedRun) -> PlannedRun:
+    """The run as one that starts from another."""
+    spec = replace(run.spec, start=Start(start.id, tuple(task.name for task in start.spec.tasks)))
+    return replace(run, spec=spec, labels=(Label("AU>TS", run.labels[0].unit),))

@@ -51,6 +51,9 @@ class Witness:
     def failed(self, run, message):
         self.events.append(("failed", run.id))
 
+    def blocked(self, run):
+        self.events.append(("blocked", run.id))
+
     def noted(self, message):
         self.notes.append(message)
 
