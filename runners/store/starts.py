@@ -14,8 +14,7 @@ def held_back(status: Status, first: Status, title: str) -> Status:
     if first.state is State.DONE and has_weights(first):
         return status
     if first.state is State.DONE:
-        reason = "which has kept no weights; run-grid trains it again"
-        return Status(State.WAITING, f"it starts from {title}, {reason}")
+        return Status(State.WAITING, f"starts from {title}, which has kept no weights; run-grid trains that again")
     if first.state is State.FAILED:
-        return Status(State.BLOCKED, f"it starts from {title}, which has failed: {first.reason}")
-    return Status(State.WAITING, f"it starts from {title}, which is not finished")
+        return Status(State.BLOCKED, f"starts from {title}, which has failed: {first.reason}")
+    return Status(State.WAITING, f"starts from {title}")

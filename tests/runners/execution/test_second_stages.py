@@ -83,7 +83,7 @@ def test_runs_whose_start_has_failed_are_blocked_and_count_as_failures(tmp_path,
     screen, store = StringIO(), StudyFolder(tmp_path).runs
     arguments = (StudyFolder(tmp_path), runs, store.statuses(runs), outcome.failed, Console(file=screen, width=300))
     assert not print_outcome(*arguments)
-    assert f"blocked  AU>TS/a f1 s0: it starts from TS/{name} f1 s0, which has failed: " in screen.getvalue()
+    assert f"blocked  AU>TS/a f1 s0: starts from TS/{name} f1 s0, which has failed: " in screen.getvalue()
     assert "1 done, 1 failed, 1 blocked" in screen.getvalue()
 
 
