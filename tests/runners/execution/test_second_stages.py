@@ -121,7 +121,13 @@ if __name__ == "__main__":
     from tests.tiny import after, first, planned
     joint = first(planned("held", steps=6))
     runs = [joint, *(after(joint, planned(name, steps=3)) for name in "abcd")]
-    test_grid.grid(runs, Path({out!r}), jobs=1, wait_for_others={waits})
+    ticks = Path({out!r}) / f"ticks-{{sys.argv[1]}}"
+
+    def tick():
+        with open(ticks, "a") as file:
+            file.write(".")
+
+    test_grid.grid(runs, Path({out!r}), test_grid.Witness(tick), jobs=1, wait_for_others={waits})
 """
 
 
@@ -135,17 +141,18 @@ def test_two_grids_share_one_start_and_the_other_waits_for_it(tmp_path, waits):
     joint = first(planned("held", steps=6))
     later = [after(joint, planned(name, steps=3)) for name in "abcd"]
     store = StudyFolder(out).runs
-    grids = [subprocess.Popen([sys.executable, script], env=environment)]
+    grids = [subprocess.Popen([sys.executable, script, "one"], env=environment)]
     wait_for(lambda: fake_engine.is_held(store.folder(joint)))
-    grids.append(subprocess.Popen([sys.executable, script], env=environment))
-    with pytest.raises(subprocess.TimeoutExpired):
-        grids[1].wait(timeout=8)  # nothing can be trained yet, and it does not end
+    grids.append(subprocess.Popen([sys.executable, script, "other"], env=environment))
+    ticks = out / "ticks-other"
+    wait_for(lambda: (ticks.is_file() and len(ticks.read_text()) >= 3) or grids[1].poll() is not None)
+    assert grids[1].poll() is None  # nothing can be trained yet, and it does not end
     assert [status.state for status in store.statuses([joint, *later]).values()] == [
         State.RUNNING,
         *[State.WAITING] * 4,
     ]
     fake_engine.release(out)
-    assert [process.wait(timeout=120) for process in grids] == [0, 0]
+    assert [process.wait() for process in grids] == [0, 0]
     assert states(out, [joint, *later]) == [State.DONE] * 5
     assert sorted(fake_engine.trace(out, "start")) == sorted(run.id for run in [joint, *later])
 
