@@ -74,7 +74,7 @@ def test_one_worker_in_this_process_trains_both_stages(tmp_path):
 
 @pytest.mark.parametrize("name", ["raises", "doomed"])
 def test_runs_whose_start_has_failed_are_blocked_and_count_as_failures(tmp_path, name):
-    joint, free = first(planned(name, steps=6)), planned("free", steps=3)
+    joint, free = first(planned(name, steps=9)), planned("free", steps=3)
     later = after(joint, planned("a", steps=3))
     runs = [joint, later, free]
     outcome = grid(runs, tmp_path, jobs=2)
