@@ -1,4 +1,4 @@
-"""Commands on a study: run-grid, plan, status, scores. What they do is imported when they are called."""
+"""Commands on a study: run-grid, plan, status, watch, scores. What they do is imported when they are called."""
 
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from runners.commands.arguments import (
     DataOption,
     DeviceOption,
     JobsOption,
+    JsonOption,
     OnlyOption,
     OutArgument,
     OutOption,
@@ -80,11 +81,21 @@ def plan(
         raise typer.Exit(show_plan(opened, folder, options, screen()))
 
 
-def status(out: OutArgument) -> None:
+def status(out: OutArgument, as_json: JsonOption = False) -> None:
     """Show the state of every run that is not finished, with the reason."""
     from runners.commands import study_commands
 
-    raise typer.Exit(study_commands.show_status(out, screen()))
+    raise typer.Exit(study_commands.show_status(out, screen(as_json), as_json=as_json))
+
+
+def watch(
+    out: OutArgument,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 8765,
+) -> None:
+    """Follow a study in a browser of this machine: runs by state, time left, curves by task. Ctrl-C ends it."""
+    from runners.commands import study_commands
+
+    raise typer.Exit(study_commands.watch_study(out, port, screen()))
 
 
 def scores(

@@ -11,6 +11,7 @@ from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
 from runners.planning import cost
+from runners.planning.disk import disk_line
 from runners.planning.encoder_names import checkpoint_note
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
@@ -56,7 +57,7 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
-    for line in unkept_line(chosen, states):
+    for line in (*disk_line(chosen), *unkept_line(chosen, states)):
         say(console, line)
     return 0
 
