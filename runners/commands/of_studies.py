@@ -13,6 +13,7 @@ from runners.commands.arguments import (
     OnlyOption,
     OutArgument,
     OutOption,
+    QuietOption,
     RerunOption,
     StudyArgument,
 )
@@ -40,13 +41,15 @@ def run_grid(
         list[str] | None,
         typer.Option("--slurm", metavar="KEY=VALUE", help="A field of the study's slurm section, such as hours=12."),
     ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train what is missing of a study, in parallel, and write its tables.
 
     Exit code 0: all chosen runs are finished; 1: some are not; 2: the study is at fault; 130: interrupted.
     """
     from runners.commands.show_plan import show_plan
-    from runners.commands.study_commands import open_study
+    from runners.commands.study_commands import open_study, show_status
     from runners.execution.grid import run_study
     from runners.execution.slurm.submit import overridden
     from runners.planning.study_file import faults_in
@@ -56,10 +59,14 @@ def run_grid(
     if slurm and engine is not EngineName.SLURM:
         raise StudyError("--slurm: needs --engine slurm")
     opened = overridden(opened, slurm or ())
+    console = screen(quiet or as_json)
     with faults_in(file):
         if dry_run:
-            raise typer.Exit(show_plan(opened, folder, options, screen()))
-        raise typer.Exit(run_study(opened, file, folder, options, screen()))
+            raise typer.Exit(show_plan(opened, folder, options, console, as_json=as_json))
+        code = run_study(opened, file, folder, options, console)
+    if as_json or (quiet and code):
+        show_status(folder.path, screen(as_json, errors=True), as_json=as_json)
+    raise typer.Exit(code)
 
 
 def plan(
@@ -69,6 +76,7 @@ def plan(
     jobs: JobsOption = None,
     only: OnlyOption = None,
     device: DeviceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a study's runs, images and time, and what is finished already; nothing is written."""
     from runners.commands.show_plan import show_plan
@@ -78,7 +86,7 @@ def plan(
     options = GridOptions(jobs, tuple(only or ()), device=device)
     opened, file, folder = open_study(study, data, out)
     with faults_in(file):
-        raise typer.Exit(show_plan(opened, folder, options, screen()))
+        raise typer.Exit(show_plan(opened, folder, options, screen(as_json), as_json=as_json))
 
 
 def status(out: OutArgument, as_json: JsonOption = False) -> None:
