@@ -98,6 +98,8 @@ class TaskType(str, metaclass=_Registry):
 
     prediction: str = ""
     """What a prediction in pixels of the original image is, for people."""
+    answers: str | None = None
+    """The file of a submission to the challenge that has such predictions; class maps are image files of their own."""
 
     # ---- its scores
 
@@ -178,6 +180,14 @@ class TaskType(str, metaclass=_Registry):
     def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
         """A normalised prediction in pixels of its original image of `height` x `width`, the form that is scored."""
         return prediction
+
+    def cells(self, prediction: np.ndarray) -> dict[str, float | int]:
+        """A prediction in original pixels as a row of a table; class maps are image files and have no cells."""
+        return {f"value_{index}": value for index, value in enumerate(np.ravel(prediction).tolist())}
+
+    def answer(self, prediction: np.ndarray, height: int, width: int) -> dict[str, Any]:
+        """A prediction in original pixels as the challenge's `answers` file has it, beside image_path and task_id."""
+        raise NotImplementedError(f"the challenge has no file for {self} predictions")
 
     @abstractmethod
     def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:

@@ -13,6 +13,7 @@ from runners.commands.arguments import (
     DrawsOption,
     MapOption,
     OutArgument,
+    QuietOption,
     ReportOption,
     ScaleOption,
     SourceArgument,
@@ -31,13 +32,14 @@ def report(
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
     draws: DrawsOption = 2000,
+    quiet: QuietOption = False,
 ) -> None:
     """Analyse a study and write its report: answers, tables, figures, methods; OUT/report where --to is not given."""
     from runners.commands import report_commands
 
     folder = to or out / "report"
     how, settings = report_commands.reading(baseline, (), arm), analysis_settings(scale, correction, draws)
-    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen()))
+    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet)))
 
 
 def analyze(
@@ -49,13 +51,14 @@ def analyze(
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
     draws: DrawsOption = 2000,
+    quiet: QuietOption = False,
 ) -> None:
     """The same report from anybody's score table: task, aggregation, seed, value, and more columns if there."""
     from runners.commands import report_commands
 
     folder = to or Path(f"{Path(scores).stem}_report")
     how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings(scale, correction, draws)
-    raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen()))
+    raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen(quiet)))
 
 
 def recommend(

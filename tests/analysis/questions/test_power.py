@@ -230,7 +230,7 @@ def test_pixel_units_same_models_and_no_scatter_are_named():
 
 
 def runs_table(rows: list[tuple[str, str, float, int, float]]) -> StudyTables:
-    runs = pd.DataFrame(rows, columns=["run", "aggregation", "fraction", "seed", "seconds"])
+    runs = pd.DataFrame(rows, columns=["run", "aggregation", "fraction", "seed", "seconds"]).assign(start="")
     return StudyTables(Manifest("pilot"), pd.DataFrame({"fraction": [1.0]}), runs=runs)
 
 
@@ -251,6 +251,15 @@ def test_a_seed_costs_the_runs_of_both_aggregations_and_a_shared_run_once():
     assert hours_per_seed(study, AU_TS, 1.0) == pytest.approx((3.5 + 2.0) / 2, rel=1e-9, abs=0)
     assert np.isnan(hours_per_seed(study, Contrast("mine", "TS"), 1.0))
     assert np.isnan(hours_per_seed(StudyTables(Manifest("x"), study.scores), AU_TS, 1.0))
+
+
+def test_a_seed_of_a_second_stage_costs_its_first_one_too():
+    study = runs_table(
+        [("au0", "AU", 1.0, 0, 7200.0), ("a0", "TS", 1.0, 0, 1800.0), ("later0", "AU>TS", 1.0, 0, 3600.0)]
+    )
+    assert study.runs is not None
+    study.runs.loc[2, "start"] = "au0"
+    assert hours_per_seed(study, Contrast("AU>TS", "TS"), 1.0) == pytest.approx(3.5, rel=1e-9, abs=0)
 
 
 def test_nothing_to_plan_is_an_empty_frame_and_no_words():
