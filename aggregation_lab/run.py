@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from aggregation_lab.config import ModelConfig, TrainingConfig, check_frozen
@@ -87,3 +89,9 @@ class RunSpec:
             value["data"],
             value["weights"],
         )
+
+
+def run_folders(root: Path) -> dict[str, Path]:
+    """The run folders in `root` by the id that their name ends with, whatever their unit was called."""
+    names = sorted(os.listdir(root)) if root.is_dir() else []
+    return {name.rsplit("-", 1)[-1]: root / name for name in names}

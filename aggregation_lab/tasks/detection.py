@@ -1,11 +1,12 @@
 """Detection: one box per image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aggregation_lab.data.geometry import boxes_in_sides
+from aggregation_lab.tasks.marks import Mark, Rectangle
 from aggregation_lab.tasks.targets import Box, Reference, TargetCells
 from aggregation_lab.tasks.task_type import ArmValues, CaseValues, Metric, Quantity, Score, TaskType
 from aggregation_lab.tasks.weighted_mean import weighted_mean
@@ -24,6 +25,8 @@ class Detection(TaskType):
     rules = ("box_format", "coordinates")
     quantities = {"iou": "intersection over union of the predicted and the reference box"}
     metrics = (Metric("IoU", True),)
+    case_score = "IoU"
+    pixel_shape = (4,)
     network_path = "aggregation_lab.model.heads.detection:NETWORK"
 
     def size(self, classes: int) -> str:
@@ -40,9 +43,20 @@ class Detection(TaskType):
         """The mean box."""
         return targets.mean(0)
 
-    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        scale = np.tile(np.array([reference.width, reference.height], float), 2)
-        return [("iou", 0, box_iou(prediction * scale, reference.box or ()))]
+    def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
+        return prediction * np.tile(np.array([width, height], float), 2)
+
+    def truth(self, reference: Reference, classes: int) -> np.ndarray:
+        return np.array(reference.box, float)
+
+    def marks(self, in_pixels: np.ndarray) -> list[Mark]:
+        return [Rectangle(*in_pixels.tolist())]
+
+    def case_quantities(self, in_pixels: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
+        return [("iou", 0, box_iou(in_pixels, reference.box or ()))]
+
+    def case_scores(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        return values["iou"][..., 0]
 
     def scores(self, values: CaseValues) -> list[Score]:
         return [Score("IoU", float(values("iou").mean()))]

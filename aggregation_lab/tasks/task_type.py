@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from aggregation_lab.tasks.marks import Mark
 from aggregation_lab.tasks.targets import Reference, TargetCells, TargetField
 
 if TYPE_CHECKING:
@@ -104,6 +105,15 @@ class TaskType(str, metaclass=_Registry):
     """Other metrics under which a verdict is checked, beside the unit-free one."""
     note: str = ""
     """What a reader of the report must know of the unit-free score."""
+    case_score: str
+    """What `case_scores` is, for people."""
+    case_note: str = ""
+    """What a reader must know of it, where it is not the metric of a single case."""
+
+    # ---- its predictions
+
+    pixel_shape: tuple[int, ...] = (-1,)
+    """Shape of what `in_pixels` gives where the target is no class map; -1 where it depends on the task."""
 
     # ---- its network
 
@@ -171,8 +181,36 @@ class TaskType(str, metaclass=_Registry):
         """The trivial predictor: one prediction for every case, from the training targets alone."""
 
     @abstractmethod
-    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        """A prediction, brought to pixels of the original image, beside its reference."""
+    def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
+        """A normalised prediction as it is scored and kept: a class map of the original H x W (uint8), or numbers in
+        pixels of the original image (float64); probabilities as they are."""
+
+    @abstractmethod
+    def truth(self, reference: Reference, classes: int) -> np.ndarray:
+        """The reference in the form of `in_pixels`."""
+
+    @abstractmethod
+    def marks(self, in_pixels: np.ndarray) -> list[Mark]:
+        """What `in_pixels` or `truth` looks like on the image."""
+
+    @abstractmethod
+    def case_quantities(self, in_pixels: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
+        """A prediction in pixels of the original image, beside its reference."""
+
+    @abstractmethod
+    def case_scores(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """A score of every case, higher being better, from quantities of ... x N x K: ... x N.
+
+        Its mean over cases is the metric `score` where that is a mean of cases, and stands in for it where it is not.
+        """
+
+    def case_classes(self, values: Mapping[str, np.ndarray]) -> list[tuple[int, ...]]:
+        """The classes that each of N cases shows by its reference, from quantities of N x K."""
+        return [()] * len(next(iter(values.values())))
+
+    def case_text(self, score: float, diagonal: float) -> str:
+        """A case's score in the words and unit of its type; `diagonal` of the original image in pixels."""
+        return f"{self.case_score} {score:.2f}"
 
     @abstractmethod
     def scores(self, values: CaseValues) -> list[Score]:

@@ -1,0 +1,1 @@
+"""Test predictions that runs keep: their two files, and what reads them beside the images they are of."""
