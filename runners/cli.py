@@ -61,7 +61,20 @@ def _options(
     """Options of `agglab` itself."""
 
 
-for command in (run_grid, plan, import_, validate, status, scores, report, gallery, analyze, recommend, power, phantoms):
+for command in (
+    run_grid,
+    plan,
+    import_,
+    validate,
+    status,
+    scores,
+    report,
+    gallery,
+    analyze,
+    recommend,
+    power,
+    phantoms,
+):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 
 

@@ -23,6 +23,7 @@ class Classification(TaskType):
     first_class = 0
     needs_two_classes = True  # AUC and MCC are undefined with one
     rules = ("label_values",)
+    prediction = "probability of every class"
     quantities = {"probability": "predicted probability of class `index`", "label": "reference class"}
     metrics = (
         Metric("AUC", True),
@@ -49,10 +50,6 @@ class Classification(TaskType):
     def floor(self, targets: np.ndarray, classes: int) -> np.ndarray:
         """The training frequencies as probabilities, so that the most frequent class is predicted."""
         return np.bincount(targets, minlength=classes) / len(targets)
-
-    def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
-        """The probabilities."""
-        return prediction.astype(float)
 
     def truth(self, reference: Reference, classes: int) -> np.ndarray:
         return np.eye(classes)[reference.label]

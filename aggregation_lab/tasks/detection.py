@@ -23,6 +23,7 @@ class Detection(TaskType):
     target = "box"
     classes_given = False  # the challenge does not keep num_classes of detection rows
     rules = ("box_format", "coordinates")
+    prediction = "box x_min, y_min, x_max, y_max in pixels"
     quantities = {"iou": "intersection over union of the predicted and the reference box"}
     metrics = (Metric("IoU", True),)
     case_score = "IoU"

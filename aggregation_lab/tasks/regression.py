@@ -22,6 +22,7 @@ class Regression(TaskType):
     short_names = ("reg",)
     target = "points"
     rules = ("coordinates",)
+    prediction = "points x, y in pixels, in the order of the training data"
     mirrors = False  # the order of the points would change
     quantities = {
         "point_error": "Euclidean distance of point `index` from its reference, pixels of the original image",

@@ -22,6 +22,7 @@ class Segmentation(TaskType):
     fewest_classes = 2
     first_class = 1
     rules = ("mask_values",)
+    prediction = "mask of the image's height and width: class index of every pixel, 0 the background"
     quantities = {
         "dice": "Dice of class `index`",
         "hd": "maximum symmetric Hausdorff distance of class `index`, pixels of the original image",
@@ -53,7 +54,7 @@ class Segmentation(TaskType):
         return max(candidates, key=lambda candidate: _mean_dice(candidate, targets, classes))
 
     def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
-        """Class maps go back to the original size by nearest neighbour."""
+        """Class maps go back to the original size by nearest neighbour: H x W, uint8."""
         from PIL import Image
 
         return np.asarray(Image.fromarray(prediction).resize((width, height), Image.Resampling.NEAREST))

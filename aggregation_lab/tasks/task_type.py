@@ -95,6 +95,13 @@ class TaskType(str, metaclass=_Registry):
     mirrors: bool = True
     """Whether a mirrored image keeps its target, where the target does not tell left from right."""
 
+    # ---- its predictions
+
+    prediction: str = ""
+    """What a prediction in pixels of the original image is, for people."""
+    pixel_shape: tuple[int, ...] = (-1,)
+    """Its shape where it is no class map; -1 where that depends on the task."""
+
     # ---- its scores
 
     quantities: Mapping[str, str]
@@ -109,11 +116,6 @@ class TaskType(str, metaclass=_Registry):
     """What `case_scores` is, for people."""
     case_note: str = ""
     """What a reader must know of it, where it is not the metric of a single case."""
-
-    # ---- its predictions
-
-    pixel_shape: tuple[int, ...] = (-1,)
-    """Shape of what `in_pixels` gives where the target is no class map; -1 where it depends on the task."""
 
     # ---- its network
 
@@ -180,10 +182,10 @@ class TaskType(str, metaclass=_Registry):
     def floor(self, targets: np.ndarray, classes: int) -> np.ndarray:
         """The trivial predictor: one prediction for every case, from the training targets alone."""
 
-    @abstractmethod
     def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
-        """A normalised prediction as it is scored and kept: a class map of the original H x W (uint8), or numbers in
-        pixels of the original image (float64); probabilities as they are."""
+        """A normalised prediction in pixels of its original image of `height` x `width`, the form that is scored and
+        kept; probabilities as they are."""
+        return prediction
 
     @abstractmethod
     def truth(self, reference: Reference, classes: int) -> np.ndarray:

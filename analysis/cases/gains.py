@@ -37,9 +37,7 @@ def case_gains(context: Context) -> pd.DataFrame:
     return ordered("case_gains", pd.concat(parts, ignore_index=True))
 
 
-def _of_pair(
-    about: Mapping[str, object], pair: PairedGain, arrays: CaseArrays | FoldedCases
-) -> list[pd.DataFrame]:
+def _of_pair(about: Mapping[str, object], pair: PairedGain, arrays: CaseArrays | FoldedCases) -> list[pd.DataFrame]:
     """Rows of one contrast and task, a part for each fold."""
     parts, share = [], float(str(about["fraction"]))
     for scores in case_scores(arrays):

@@ -10,7 +10,12 @@ import pandas as pd
 
 from analysis.frames import LABELS, frame, ordered
 
-BY = {"class": "class", "source": "image source", "target_size": "size of the target", "image_size": "size of the image"}
+BY = {
+    "class": "class",
+    "source": "image source",
+    "target_size": "size of the target",
+    "image_size": "size of the image",
+}
 """Columns of `case_gains` that cases are parted by, and what they are called."""
 
 _SIZES = ("target_size", "image_size")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from aggregation_lab.errors import AgglabError, ResultsError
 from aggregation_lab.files import write_atomic, write_text
-from aggregation_lab.predictions.study import none_kept
+from aggregation_lab.kept.study_images import none_kept
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import find_type
 from aggregation_lab.text import near_names, printable
@@ -62,7 +62,9 @@ def verdicts_to_show(analysis: Analysis) -> tuple[list[dict[Hashable, Any]], str
         rest = f", the first {MOST_BLOCKS}; `agglab gallery` shows the other {more}" if more > 0 else ""
         return ordered[:MOST_BLOCKS].to_dict("records"), f"Cases behind every verdict of harm and of benefit{rest}."
     ordered = gains.assign(size=-gains["gain"].abs()).sort_values(["size", "contrast", "task"])
-    heading = "No task has a verdict of harm or of benefit, so these are the largest gains and losses, whatever their sign."
+    heading = (
+        "No task has a verdict of harm or of benefit, so these are the largest gains and losses, whatever their sign."
+    )
     return ordered[:_WITHOUT_VERDICT].to_dict("records"), heading
 
 
@@ -135,21 +137,25 @@ def _block(
         strips = [strip for _, of_group in groups for strip in of_group]
         drawn = strips_figure(strips, title=f"{task}, {contrast}")
         write_atomic(folder / f"{stem}.pdf", lambda stream: _save(drawn, stream, "pdf"))
-    html = environment().get_template("block.html.j2").render(
-        block={
-            "anchor": stem,
-            "title": f"{task}: {row['joint']} against {row['base']}",
-            "verdict": row["verdict"],
-            "slug": str(row["verdict"]).replace(" ", "-"),
-            "sentence": _sentence(row, rows),
-            "drawn": f"{FILES}/{stem}.svg",
-            "data": f"{FILES}/{stem}.csv",
-            "pdf": f"{stem}.pdf" if pdf and groups else "",
-            "width": round(figure.get_figwidth() * 96 * 1.4),
-            "caption": CAPTION,
-            "groups": shown,
-            "why_no_images": why,
-        }
+    html = (
+        environment()
+        .get_template("block.html.j2")
+        .render(
+            block={
+                "anchor": stem,
+                "title": f"{task}: {row['joint']} against {row['base']}",
+                "verdict": row["verdict"],
+                "slug": str(row["verdict"]).replace(" ", "-"),
+                "sentence": _sentence(row, rows),
+                "drawn": f"{FILES}/{stem}.svg",
+                "data": f"{FILES}/{stem}.csv",
+                "pdf": f"{stem}.pdf" if pdf and groups else "",
+                "width": round(figure.get_figwidth() * 96 * 1.4),
+                "caption": CAPTION,
+                "groups": shown,
+                "why_no_images": why,
+            }
+        )
     )
     return html, notes
 
@@ -186,7 +192,9 @@ def _save(figure: Figure, stream: Any, form: str) -> None:
 def _without_folders(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows whose image folders, which may be named after patients, are numbered."""
     numbers = pd.factorize(rows["source"], sort=True)[0] + 1
-    return rows.assign(source=[f"folder {index}" if name else "" for index, name in zip(numbers, rows["source"], strict=True)])
+    return rows.assign(
+        source=[f"folder {index}" if name else "" for index, name in zip(numbers, rows["source"], strict=True)]
+    )
 
 
 def _sentence(row: Mapping[Hashable, Any], rows: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
-from aggregation_lab.predictions.study import StudyImages
+from aggregation_lab.kept.study_images import StudyImages
 from aggregation_lab.tasks import Task
 from aggregation_lab.tasks.marks import covered
 from aggregation_lab.text import near_names
@@ -96,9 +96,7 @@ class Cases:
         """The same with the sizes of images and targets."""
         task = images.tasks[str(rows["task"].iloc[0])]
         about = [images.row(case) for case in rows["case"]]
-        shares = [
-            covered(task.type.marks(images.truth(task, row.case)), row.height, row.width) for row in about
-        ]
+        shares = [covered(task.type.marks(images.truth(task, row.case)), row.height, row.width) for row in about]
         return rows.assign(image_size=[float(np.hypot(row.height, row.width)) for row in about], target_size=shares)
 
     def _strip(self, images: StudyImages, row: dict[Any, Any]) -> Strip:
@@ -115,7 +113,10 @@ class Cases:
         found = runs.loc[own, "run"]
         if found.empty:
             return Panel(aggregation, "no run with this seed", None)
-        predicted, score = images.prediction(task, case, str(found.iloc[0])), self._score(task.name, case, aggregation, seed)
+        predicted, score = (
+            images.prediction(task, case, str(found.iloc[0])),
+            self._score(task.name, case, aggregation, seed),
+        )
         marks = None if predicted is None else task.type.marks(predicted)
         about = images.row(case)
         return Panel(aggregation, task.type.case_text(score, float(np.hypot(about.height, about.width))), marks)
@@ -143,11 +144,12 @@ def cases(source: StudyTables | Analysis, data: Path | str | None = None) -> Cas
         context = prepare(source, Settings(draws=1))  # gains of cases need no resamples
         study, gains = context.study, case_gains(context)
     if gains.empty:
-        raise ResultsError(f"{study.manifest.study}: no two aggregations have scores of single cases with a common seed")
+        raise ResultsError(
+            f"{study.manifest.study}: no two aggregations have scores of single cases with a common seed"
+        )
     if study.folder is None:
         return Cases(study, gains, None, NO_FOLDER)
     if not (study.folder / "runs").is_dir():
         return Cases(study, gains, None, f"no pictures: {study.folder} holds score tables and no run folders")
     images = StudyImages.of(study.folder, study.manifest.dataset, None if data is None else Path(data))
     return Cases(study, gains, images)
-

@@ -46,8 +46,8 @@ def write_gallery_page(
     with whole_folder(folder) as new:
         gallery = write_gallery(shown, chosen, new, each=each, pdf=pdf, progress=progress)
         study = analysis.study.manifest.study
-        page = environment().get_template("gallery_page.html.j2").render(
-            study=study, gallery=gallery, gallery_style=STYLE
+        page = (
+            environment().get_template("gallery_page.html.j2").render(study=study, gallery=gallery, gallery_style=STYLE)
         )
         write_text(new / "index.html", page)
     return folder / "index.html", gallery.notes

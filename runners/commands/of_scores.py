@@ -46,7 +46,9 @@ def report(
 
 def gallery(
     out: OutArgument,
-    task: Annotated[list[str] | None, typer.Option("--task", metavar="TASK", help="Tasks; all where none is given.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", metavar="TASK", help="Tasks; all where none is given.")
+    ] = None,
     contrast: Annotated[
         list[str] | None, typer.Option("--contrast", metavar="NAME", help="Such as AU-TS; all where none is given.")
     ] = None,

@@ -20,12 +20,12 @@ from aggregation_lab.data.prepared_files import TASKS, read_prepared_table, read
 from aggregation_lab.data.rows.layout import find_train_folder
 from aggregation_lab.errors import DataError, ResultsError
 from aggregation_lab.files import read_bytes
-from aggregation_lab.predictions.files import RunPredictions, kept_files, read_predictions
-from aggregation_lab.run import run_folders
+from aggregation_lab.kept.digests import TRAIN_AGAIN, kept_digests
+from aggregation_lab.kept.predictions import RunPredictions, read_predictions
+from aggregation_lab.run import PREDICTIONS, run_folders
 from aggregation_lab.scoring import reference_of
 from aggregation_lab.tasks import Task
 
-_HOW = "write keep: {predictions: last_fraction} into the study file and run `agglab run-grid` with --rerun all"
 _NAMED = 3
 
 
@@ -100,7 +100,7 @@ class StudyImages:
 
     def without_predictions(self, runs: Iterable[str]) -> list[str]:
         """The runs, by id, that have kept none."""
-        return [run for run in dict.fromkeys(runs) if not kept_files(self._folder_of(run))]
+        return [run for run in dict.fromkeys(runs) if PREDICTIONS not in kept_digests(self._folder_of(run))]
 
     def _folder_of(self, run: str) -> Path:
         if run not in self._folders:
@@ -113,7 +113,7 @@ def none_kept(runs: Iterable[str]) -> str:
     missing = sorted(runs)
     named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
     runs_have = "run has" if len(missing) == 1 else "runs have"
-    return f"{len(missing)} {runs_have} kept no predictions ({named}); to train them again and keep these, {_HOW}"
+    return f"{len(missing)} {runs_have} kept no predictions ({named}); {TRAIN_AGAIN}"
 
 
 def _no_image(path: Path, reason: str) -> DataError:

@@ -5,7 +5,6 @@ The table has a row per task and case, in the order in which they were scored: `
 classes. `done.json` has the digests of both files, and is written after them.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,14 +20,11 @@ from PIL import Image
 
 from aggregation_lab.data.images.masks import decode_mask
 from aggregation_lab.errors import ResultsError
-from aggregation_lab.files import read_bytes, write_atomic
-from aggregation_lab.run import DONE
-from aggregation_lab.storage.sealed_json import read_sealed
+from aggregation_lab.files import write_atomic
+from aggregation_lab.kept.digests import TRAIN_AGAIN, kept_digests, read_kept
+from aggregation_lab.run import MASKS, PREDICTIONS
 from aggregation_lab.storage.sealed_parquet import parsed, sealed
 from aggregation_lab.tasks import Task
-
-PREDICTIONS, MASKS = "predictions.parquet", "predictions.zip"
-"""Names of the two files; a run without class maps has no zip."""
 
 _SCHEMA = pa.schema(
     [("task", pa.string()), ("case", pa.string()), ("values", pa.list_(pa.float64())), ("mask", pa.string())]
@@ -58,8 +54,7 @@ class PredictionWriter:
     def write(self, folder: Path, run: str) -> None:
         """Write the files of a run into its folder, each whole or not at all."""
         write_atomic(folder / PREDICTIONS, lambda stream: self.write_table(stream, run))
-        if any(self.masks):
-            write_atomic(folder / MASKS, self.write_masks)
+        write_atomic(folder / MASKS, self.write_masks)
 
     def write_table(self, stream: BinaryIO, run: str) -> None:
         """The Parquet file."""
@@ -68,7 +63,7 @@ class PredictionWriter:
         pq.write_table(sealed(table, _label(run)), stream, compression="zstd")
 
     def write_masks(self, stream: BinaryIO) -> None:
-        """The zip file. Its entries have no date: the same predictions give the same bytes."""
+        """The zip file, which is empty where no task has class maps. Its entries have no date: the same predictions give the same bytes."""
         with ZipFile(stream, "w", ZIP_STORED) as archive:
             for row, mask in enumerate(self.masks):
                 if mask:
@@ -122,48 +117,18 @@ class RunPredictions:
         return np.asarray(decode_mask(self._masks.read(mask)))
 
 
-def kept_files(folder: Path) -> Mapping[str, str]:
-    """Names and digests of the prediction files of a finished run; empty where it has kept none.
-
-    Raises `ResultsError` where `done.json` is missing or damaged.
-    """
-    try:
-        digests = read_sealed(folder / DONE)["digests"]
-        return {name: str(digests[name]) for name in (PREDICTIONS, MASKS) if name in digests}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{folder / DONE}: cannot be read ({error}); run the grid again") from error
-
-
 def read_predictions(folder: Path, run: str) -> RunPredictions | None:
-    """The kept predictions of the run in `folder`; None where it has kept none.
+    """The kept predictions of the run in `folder`, checked against its done.json; None where it has kept none.
 
-    Raises `ResultsError` naming the file that is missing or not what the run wrote.
+    Raises `ResultsError` naming the file that is gone or not what the run wrote.
     """
-    kept = kept_files(folder)
-    if not kept:
+    if PREDICTIONS not in kept_digests(folder):
         return None
-    content = {name: _checked(folder / name, digest, run) for name, digest in kept.items()}
+    content = read_kept(folder, PREDICTIONS)
     try:
-        table = parsed(content[PREDICTIONS], _label(run))
+        table = parsed(content, _label(run))
         columns = [table.column(name).to_pylist() for name in ("task", "case", "values", "mask")]
     except (ValueError, KeyError) as error:
-        raise damaged(folder / PREDICTIONS, run, str(error)) from error
+        raise ResultsError(f"{folder / PREDICTIONS}: {error}; {TRAIN_AGAIN}") from error
     rows = {(task, case): (values, mask) for task, case, values, mask in zip(*columns, strict=True)}
-    return RunPredictions(folder, rows, content.get(MASKS, b""))
-
-
-def _checked(path: Path, digest: str, run: str) -> bytes:
-    try:
-        content = read_bytes(path)
-    except FileNotFoundError as error:
-        raise damaged(path, run, "is missing") from error
-    except OSError as error:
-        raise damaged(path, run, f"cannot be read ({error.strerror or error})") from error
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise damaged(path, run, "is damaged, its content is not what the run wrote")
-    return content
-
-
-def damaged(path: Path, run: str, reason: str) -> ResultsError:
-    """The error to raise for a prediction file that cannot be used; the run's scores are not in doubt."""
-    return ResultsError(f"{path}: {reason}; `agglab run-grid --rerun all --only {run}` makes it again")
+    return RunPredictions(folder, rows, read_kept(folder, MASKS))
