@@ -18,7 +18,10 @@ def table_label(name: str, dataset: str | None) -> str:
 
 
 def read_prepared_table(folder: Path, name: str, dataset: str | None) -> "pd.DataFrame":
-    """A table of the data set with that digest. Raises `OSError`, and `ValueError` where it is damaged or of another."""
+    """A table of the data set with that digest.
+
+    Raises `OSError`, and `ValueError` where it is damaged or of another data set.
+    """
     from aggregation_lab.storage.sealed_parquet import read_frame
 
     rows = read_frame(folder / f"{name}.parquet", table_label(name, dataset))

@@ -63,7 +63,8 @@ class PredictionWriter:
         pq.write_table(sealed(table, _label(run)), stream, compression="zstd")
 
     def write_masks(self, stream: BinaryIO) -> None:
-        """The zip file, which is empty where no task has class maps. Its entries have no date: the same predictions give the same bytes."""
+        """The zip file, empty where no task has class maps. Entries have no date: the same predictions give the same
+        bytes."""
         with ZipFile(stream, "w", ZIP_STORED) as archive:
             for row, mask in enumerate(self.masks):
                 if mask:

@@ -1,4 +1,4 @@
-"""What a prediction or its reference looks like on the image: the marks that a task type makes of it, for any painter."""
+"""What a prediction or a reference looks like on the image: marks that a task type makes of it, for any painter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -45,9 +45,9 @@ def write_results(
         labels = {**run, "task": task.name, "type": str(task.type)}
         predicted = trainer.evaluator.predict(test)
         scored = in_pixels(task, test.cases, predicted.values)
-        rows = rows_in_pixels(
-            task, test.cases, writer.passing(task, test.cases["case"], scored) if predictions else scored, root
-        )
+        if predictions:
+            scored = writer.passing(task, test.cases["case"], scored)
+        rows = rows_in_pixels(task, test.cases, scored, root)
         cases.append(rows.assign(**labels, split="test"))
         scores.append(score_rows(task, rows).assign(**labels, split="test", n_train=len(train)))
         for block, shares in predicted.usage.items():

@@ -3,7 +3,7 @@
 gain of a case = mean over the paired seeds of its score under the joint aggregation minus that under the base: the
 seeds that the task's own gain is made of. With one split every seed tests every case; where folds rotate, a case is
 tested by the seeds of its fold alone. Differences of single cases hold the chance of training and of the case, so no
-verdict is made from them: the tested one is the frame `gains`. Idea of cases beside each other: Bland and Altman (1986).
+verdict is made from them: verdicts are in the frame `gains`.
 """
 
 import posixpath
@@ -45,7 +45,7 @@ def _of_pair(about: Mapping[str, object], pair: PairedGain, arrays: CaseArrays |
             seed: (scores.arm(str(about["joint"]), share, seed), scores.arm(str(about["base"]), share, seed))
             for seed in pair.seeds
         }
-        both = {seed: arms for seed, arms in at.items() if None not in arms}
+        both = {seed: (one, other) for seed, (one, other) in at.items() if one is not None and other is not None}
         if not both:
             continue
         joint, base = (scores.values[[arms[side] for arms in both.values()]] for side in (0, 1))

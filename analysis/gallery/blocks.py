@@ -207,7 +207,7 @@ def _sentence(row: Mapping[Hashable, Any], rows: pd.DataFrame) -> str:
     task_type = find_type(str(row["type"]))
     note = f" ({task_type.case_note})" if task_type is not None and task_type.case_note else ""
     return (
-        f"Gain of the task {number(row['gain'], signed=True)}{limits}. Of {len(rows):,} test cases{of}, {losing:,} lose and "
-        f"{gaining:,} gain; the one in the middle {number(float(rows['gain'].median()), signed=True)}. "
+        f"Gain of the task {number(row['gain'], signed=True)}{limits}. Of {len(rows):,} test cases{of} {losing:,} lose "
+        f"and {gaining:,} gain; the one in the middle {number(float(rows['gain'].median()), signed=True)}. "
         f"Score of a case: {rows['score'].iloc[0]}{note}."
     )

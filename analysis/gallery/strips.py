@@ -19,7 +19,7 @@ _QUALITY = 70
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """What one aggregation predicts, and its score of the case in words; `marks` is None where no prediction is kept."""
+    """What one aggregation predicts, and its score of the case in words; `marks` is None where none is kept."""
 
     name: str
     text: str

@@ -1,4 +1,4 @@
-"""Commands on score tables: report, gallery, analyze, recommend, power. What they do is imported when they are called."""
+"""Commands on score tables: report, gallery, analyze, recommend, power. What they do is imported when called."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,7 +62,7 @@ def gallery(
     arm: ArmOption = None,
     draws: DrawsOption = 2000,
 ) -> None:
-    """The test cases that lose and gain most, with their images and predictions; OUT/gallery where --to is not given."""
+    """The test cases that lose and gain most, with images and predictions; OUT/gallery where --to is not given."""
     from runners.commands import report_commands
 
     folder = to or out / "gallery"
