@@ -17,11 +17,11 @@ from aggregation_lab.tasks import find_type
 from aggregation_lab.text import near_names, printable
 from analysis.figures.style import RC
 from analysis.frames import at_full
-from analysis.gallery.cases import Cases
 from analysis.gallery.figures import CAPTION, case_figure
 from analysis.gallery.page import environment, strip_html
 from analysis.gallery.paper import strips_figure
 from analysis.gallery.strips import Strip
+from analysis.gallery.study_cases import Cases
 from analysis.result import Analysis
 from analysis.statistics.verdicts import BENEFIT, HARM
 from analysis.tables.cells import number
@@ -164,11 +164,12 @@ def ends(rows: pd.DataFrame, each: int) -> list[tuple[str, pd.DataFrame]]:
     """Both ends and the middle of rows in the order of their gains, no case twice."""
     each = max(1, min(each, (len(rows) - 1) // 2))
     middle = (len(rows) - 1) // 2
-    found = [("Lose most", rows[:each])]
+    lowest, highest = rows[:each], rows[len(rows) - each :][::-1]
+    found = [("Gain least" if (lowest["gain"] > 0).all() else "Lose most", lowest)]
     if len(rows) > 2:
         found.append(("In the middle", rows[middle : middle + 1]))
     if len(rows) > 1:
-        found.append(("Gain most", rows[len(rows) - each :][::-1]))
+        found.append(("Lose least" if (highest["gain"] < 0).all() else "Gain most", highest))
     return found
 
 
@@ -203,11 +204,10 @@ def _sentence(row: Mapping[Hashable, Any], rows: pd.DataFrame) -> str:
     limits = "" if pd.isna(low) or pd.isna(high) else f" [{number(low, signed=True)}, {number(high, signed=True)}]"
     losing, gaining = int((rows["gain"] < 0).sum()), int((rows["gain"] > 0).sum())
     subjects = rows["subject"].nunique()
-    of = f" of {subjects:,} subjects" if subjects != len(rows) else ""
+    of = f" ({subjects:,} subjects)" if subjects != len(rows) else ""
     task_type = find_type(str(row["type"]))
     note = f" ({task_type.case_note})" if task_type is not None and task_type.case_note else ""
-    return (
-        f"Gain of the task {number(row['gain'], signed=True)}{limits}. Of {len(rows):,} test cases{of} {losing:,} lose "
-        f"and {gaining:,} gain; the one in the middle {number(float(rows['gain'].median()), signed=True)}. "
-        f"Score of a case: {rows['score'].iloc[0]}{note}."
-    )
+    median = number(float(rows["gain"].median()), signed=True)
+    counted = f"{len(rows):,} test cases{of}, {losing:,} lose and {gaining:,} gain; the one in the middle {median}"
+    gain = f"{number(row['gain'], signed=True)}{limits}"
+    return f"Gain of the task {gain}. Of {counted}. Score of a case: {rows['score'].iloc[0]}{note}."

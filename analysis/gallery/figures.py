@@ -73,7 +73,7 @@ def _scatter(ax: Axes, rows: pd.DataFrame) -> None:
     for sign, name in ((-1, HARM), (1, BENEFIT), (0, None)):
         chosen = np.sign(joint - base) == sign
         colour, marker = VERDICT_LOOKS.get(name or "", (GREY, "o"))
-        ax.scatter(base[chosen], joint[chosen], s=9, c=colour, marker=marker, alpha=0.75, lw=0, zorder=2)
+        ax.scatter(base[chosen], joint[chosen], s=14, c=colour, marker=marker, alpha=0.75, lw=0, zorder=2)
     low, high = float(min(base.min(), joint.min())), float(max(base.max(), joint.max()))
     beyond = 0.04 * (high - low) or 0.05
     limits = (low - beyond, high + beyond)
@@ -119,7 +119,7 @@ def _spread(ax: Axes, rows: pd.DataFrame, parts: Parts) -> None:
             chosen = np.sign(gain) == sign
             across = at + random.uniform(-0.28, 0.28, int(chosen.sum()))
             colour = VERDICT_LOOKS.get(verdict or "", (GREY, "o"))[0]
-            ax.scatter(gain[chosen], across, s=5, c=colour, alpha=0.6, lw=0, zorder=2)
+            ax.scatter(gain[chosen], across, s=8, c=colour, alpha=0.6, lw=0, zorder=2)
         middle = float(np.median(gain))
         ax.plot([middle, middle], [at - 0.4, at + 0.4], color=INK, lw=1.4, zorder=3)
         ticks.append(at)
@@ -127,7 +127,7 @@ def _spread(ax: Axes, rows: pd.DataFrame, parts: Parts) -> None:
         at += 1
     ax.axvline(0, color=PALE, lw=1.0, zorder=0)
     ax.set_yticks(ticks, names)
-    ax.set_ylim(at - 0.4, -0.6)
+    ax.set_ylim(max(at, 4.0) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     first = rows.iloc[0]

@@ -4,7 +4,7 @@ The target is dashed and yellow everywhere, a prediction solid and blue: colours
 (Okabe and Ito 2008), and lines that tell without colour. Their looks are in `gallery.css`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 import numpy as np
@@ -28,8 +28,9 @@ def overlay(marks: Sequence[Mark] | None, truth: Sequence[Mark], width: int, hei
     if any(isinstance(mark, Shares) for mark in (*truth, *(marks or ()))):
         drawn = _bars(marks, truth, round(width * scale), round(height * scale))
     else:
-        drawn = f'<g class="truth">{"".join(_drawn(truth, scale))}</g>'
-        drawn += f'<g class="said">{"".join(_drawn(marks, scale))}</g>' if marks else ""
+        # numbers stand once: those of the target where it is alone
+        drawn = f'<g class="truth">{"".join(_drawn(truth, scale, numbered=not marks))}</g>'
+        drawn += f'<g class="said">{"".join(_drawn(marks, scale, numbered=True))}</g>' if marks else ""
     return f'<svg viewBox="{box}" role="img" aria-label="{escape(label)}">{drawn}</svg>'
 
 
@@ -38,16 +39,22 @@ def is_beside_the_image(marks: Iterable[Mark]) -> bool:
     return any(isinstance(mark, Shares) for mark in marks)
 
 
-def _drawn(marks: Iterable[Mark], scale: float) -> Iterable[str]:
-    marks = list(marks)
-    several = any(isinstance(mark, Region) and mark.index > 1 for mark in marks)
+def label_place(lines: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Where the number of a structure stands: at the top of its longest outline, where others seldom have theirs."""
+    longest = max(lines, key=len)
+    x, y = longest[longest[:, 1].argmin()]
+    return float(x), float(y)
+
+
+def _drawn(marks: Sequence[Mark], scale: float, *, numbered: bool) -> Iterator[str]:
+    several = numbered and any(isinstance(mark, Region) and mark.index > 1 for mark in marks)
     for mark in marks:
         if isinstance(mark, Region):
             lines = [line * scale for line in outlines(mark.mask, _TOLERANCE / scale)]
             if lines:
                 yield f'<path d="{"".join(map(_path, lines))}"/>'
             if lines and several:
-                x, y = max(lines, key=len).mean(0)
+                x, y = label_place(lines)
                 yield _text(x, y + _DIGITS, str(mark.index), 'text-anchor="middle"')
         elif isinstance(mark, Rectangle):
             left, top, right, bottom = (side * scale for side in (mark.left, mark.top, mark.right, mark.bottom))
@@ -56,7 +63,8 @@ def _drawn(marks: Iterable[Mark], scale: float) -> Iterable[str]:
         elif isinstance(mark, Spot):
             x, y = mark.x * scale, mark.y * scale
             yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
-            yield _text(x + 11, y - 6, str(mark.index + 1))
+            if numbered:
+                yield _text(x + 11, y - 6, str(mark.index + 1))
 
 
 def _path(line: np.ndarray) -> str:

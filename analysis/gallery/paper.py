@@ -14,7 +14,7 @@ from aggregation_lab.tasks.marks import Mark, Rectangle, Region, Shares, Spot
 from analysis.figures.labels import label
 from analysis.figures.style import INK, PALE, RC, SMALL, WIDE
 from analysis.gallery.outlines import outlines
-from analysis.gallery.overlay import is_beside_the_image
+from analysis.gallery.overlay import is_beside_the_image, label_place
 from analysis.gallery.page import NOT_KEPT
 from analysis.gallery.strips import Strip
 from analysis.tables.cells import number
@@ -61,7 +61,7 @@ def _fill(axes: Sequence[Axes], strip: Strip) -> None:
     """The pictures of one row."""
     beside = is_beside_the_image(strip.truth)
     _image(axes[0], strip)
-    axes[0].set_xlabel(f"{number(strip.row['gain'], 2, signed=True)} (mean)", fontsize=SMALL)
+    axes[0].set_xlabel(f"gain {number(strip.row['gain'], 2, signed=True)}", fontsize=SMALL)
     drawn: list[tuple[Axes, Sequence[Mark] | None, str]] = [(axes[1], (), "")]
     drawn += [(ax, panel.marks, panel.text) for ax, panel in zip(axes[2:], strip.panels, strict=False)]
     for ax, marks, text in drawn:
@@ -71,8 +71,8 @@ def _fill(axes: Sequence[Axes], strip: Strip) -> None:
             _bars(ax, marks, strip.truth)
         else:
             _image(ax, strip)
-            _marks(ax, strip.truth, strip, TARGET, "--")
-            _marks(ax, marks, strip, SAID, "-")
+            _marks(ax, strip.truth, strip, TARGET, "--", numbered=not marks)
+            _marks(ax, marks, strip, SAID, "-", numbered=True)
         ax.set_xlabel(label(text), fontsize=SMALL)
 
 
@@ -87,25 +87,27 @@ def _image(ax: Axes, strip: Strip) -> None:
     ax.set(xlim=(0, strip.image.width), ylim=(strip.image.height, 0))
 
 
-def _marks(ax: Axes, marks: Sequence[Mark], strip: Strip, colour: str, style: str) -> None:
+def _marks(ax: Axes, marks: Sequence[Mark], strip: Strip, colour: str, style: str, *, numbered: bool) -> None:
     cased = [withStroke(linewidth=2.0, foreground="#15181C")]
     tolerance = max(strip.image.size) / 400
-    several = any(isinstance(mark, Region) and mark.index > 1 for mark in marks)
+    several = numbered and any(isinstance(mark, Region) and mark.index > 1 for mark in marks)
     for mark in marks:
         if isinstance(mark, Region):
             lines = outlines(mark.mask, tolerance)
             for line in lines:
                 ax.plot(*(line - 0.5).T, color=colour, ls=style, lw=0.9)
             if lines and several:
-                x, y = max(lines, key=len).mean(0)
-                ax.text(x, y, str(mark.index), color=colour, fontsize=SMALL, ha="center", path_effects=cased)
+                x, y = label_place(lines)
+                ax.text(x, y, str(mark.index), color=colour, fontsize=SMALL, ha="center", va="center",
+                        path_effects=cased)  # fmt: skip
         elif isinstance(mark, Rectangle):
             corner, size = (mark.left - 0.5, mark.top - 0.5), (mark.right - mark.left, mark.bottom - mark.top)
             ax.add_patch(Box(corner, *size, fill=False, ec=colour, ls=style, lw=0.9))
         elif isinstance(mark, Spot):
             ax.plot([mark.x], [mark.y], marker="o", ms=4, mfc="none", mec=colour, mew=0.9)
-            ax.annotate(str(mark.index + 1), (mark.x, mark.y), xytext=(3, 2), textcoords="offset points",
-                        color=colour, fontsize=SMALL, path_effects=cased)  # fmt: skip
+            if numbered:
+                ax.annotate(str(mark.index + 1), (mark.x, mark.y), xytext=(3, 2), textcoords="offset points",
+                            color=colour, fontsize=SMALL, path_effects=cased)  # fmt: skip
 
 
 def _bars(ax: Axes, marks: Sequence[Mark], truth: Sequence[Mark]) -> None:

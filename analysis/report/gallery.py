@@ -6,8 +6,8 @@ from pathlib import Path
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import write_text
 from analysis.gallery.blocks import Gallery, of_tasks, verdicts_to_show, write_gallery
-from analysis.gallery.cases import Cases, cases
 from analysis.gallery.page import STYLE
+from analysis.gallery.study_cases import Cases, cases
 from analysis.report.folder import whole_folder
 from analysis.report.page import environment
 from analysis.result import Analysis
