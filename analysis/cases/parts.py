@@ -22,6 +22,8 @@ _SIZES = ("target_size", "image_size")
 _THIRDS = ("small", "middle", "large")
 _FEWEST = 6
 """Cases from which they are parted by size."""
+_FEW_SIZES = 3
+"""Different sizes that are each a part of their own."""
 
 
 def case_parts(gains: pd.DataFrame) -> pd.DataFrame:
@@ -52,14 +54,22 @@ def parted(cases: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         names = _thirds(cases[by]) if by in _SIZES else cases[by].astype(str)
         known = [name for name in dict.fromkeys(sorted(names)) if name]
         if by in _SIZES:
-            known.sort(key=lambda name: _THIRDS.index(name.split(",")[0]))
+            known.sort(key=_by_size)
         if len(known) > 1:
             yield from ((by, name, cases[names == name]) for name in known)
 
 
+def _by_size(name: str) -> float:
+    word = name.split(",")[0]
+    return _THIRDS.index(word) if word in _THIRDS else float(word)
+
+
 def _thirds(sizes: pd.Series) -> pd.Series:
-    """`small, to 0.11` and so on; empty where sizes are not known, or too alike for thirds."""
+    """`small, to 0.11` and so on, or the sizes themselves where they are few; empty where they are not known, or too
+    alike for thirds."""
     known = sizes.astype(float)
+    if known.nunique() <= _FEW_SIZES:
+        return known.map(lambda size: "" if np.isnan(size) else f"{size:.4g}")
     bounds = known.quantile([1 / 3, 2 / 3]).to_numpy() if known.notna().sum() >= _FEWEST else np.full(2, np.nan)
     if not bounds[0] < bounds[1]:
         return pd.Series("", sizes.index)

@@ -1,5 +1,6 @@
 """Blocks of a gallery: for a verdict the cases that lose most, the middle one and those that gain most."""
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def of_tasks(analysis: Analysis, tasks: Iterable[str], contrasts: Iterable[str])
                 others = near_names(name, set(known[column]))
                 raise ResultsError(f"--{column} {printable(name)}: no test cases to compare{others}")
         rows = rows[rows[column].isin(names)] if names else rows
-    return rows.to_dict("records")
+    return rows.sort_values("task", kind="stable").to_dict("records")
 
 
 def write_gallery(
@@ -106,7 +107,8 @@ def write_gallery(
         notes.append(cases.why_no_images)
     for number_of, row in enumerate(chosen, 1):
         progress(str(row["task"]))
-        block, said = _block(cases, row, folder, f"cases-{number_of:02d}", images, each, pdf)
+        stem = re.sub("[^a-z0-9]+", "-", f"cases-{number_of:02d}-{row['task']}-{row['contrast']}".lower()).strip("-")
+        block, said = _block(cases, row, folder, stem[:80], images, each, pdf)
         blocks.append(block)
         notes += [line for line in said if line not in notes]
     return Gallery(blocks, heading, notes)

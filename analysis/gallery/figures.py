@@ -1,5 +1,6 @@
 """Where gains and losses of single cases lie: under both aggregations, and by class, image source and size."""
 
+import posixpath
 from collections.abc import Sequence
 
 import matplotlib
@@ -78,7 +79,7 @@ def _scatter(ax: Axes, rows: pd.DataFrame) -> None:
     beyond = 0.04 * (high - low) or 0.05
     limits = (low - beyond, high + beyond)
     ax.plot(limits, limits, color=INK, lw=0.6, zorder=0)
-    ax.set(xlim=limits, ylim=limits, aspect="equal")
+    ax.set(xlim=limits, ylim=limits, aspect="equal", anchor="N")
     ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.yaxis.set_major_locator(MaxNLocator(4))
     first = rows.iloc[0]
@@ -95,6 +96,9 @@ def _parts(rows: pd.DataFrame) -> Parts:
     found = list(parted(rows))
     for by in BY:
         own = [part for part in found if part[0] == by]
+        names = [name for _, name, _ in own]
+        shared = posixpath.commonpath(names) if by == "source" and all(names) and len(names) > 1 else ""
+        own = [(by, name.removeprefix(shared).strip("/") or name, part) for _, name, part in own]
         largest = sorted((len(part) for _, _, part in own), reverse=True)[:MOST_PARTS]
         whole += [part for part in own if len(part[2]) >= largest[-1]][:MOST_PARTS]
     return whole

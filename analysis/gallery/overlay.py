@@ -1,7 +1,7 @@
 """Marks as SVG over an image on a page: outlines, boxes, numbered points; shares as bars.
 
 The target is dashed and yellow everywhere, a prediction solid and blue: colours that colour-blind readers tell apart
-(Okabe and Ito 2008), and lines that tell without colour. Their looks are in `gallery.css`.
+(Okabe and Ito 2008), and lines that tell without colour. Points of a target are rings, those of a prediction crosses. Their looks are in `gallery.css`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,8 +29,8 @@ def overlay(marks: Sequence[Mark] | None, truth: Sequence[Mark], width: int, hei
         drawn = _bars(marks, truth, round(width * scale), round(height * scale))
     else:
         # numbers stand once: those of the target where it is alone
-        drawn = f'<g class="truth">{"".join(_drawn(truth, scale, numbered=not marks))}</g>'
-        drawn += f'<g class="said">{"".join(_drawn(marks, scale, numbered=True))}</g>' if marks else ""
+        drawn = f'<g class="truth">{"".join(_drawn(truth, scale, numbered=not marks, ringed=True))}</g>'
+        drawn += f'<g class="said">{"".join(_drawn(marks, scale, numbered=True, ringed=False))}</g>' if marks else ""
     return f'<svg viewBox="{box}" role="img" aria-label="{escape(label)}">{drawn}</svg>'
 
 
@@ -46,7 +46,7 @@ def label_place(lines: Sequence[np.ndarray]) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _drawn(marks: Sequence[Mark], scale: float, *, numbered: bool) -> Iterator[str]:
+def _drawn(marks: Sequence[Mark], scale: float, *, numbered: bool, ringed: bool) -> Iterator[str]:
     several = numbered and any(isinstance(mark, Region) and mark.index > 1 for mark in marks)
     for mark in marks:
         if isinstance(mark, Region):
@@ -62,9 +62,13 @@ def _drawn(marks: Sequence[Mark], scale: float, *, numbered: bool) -> Iterator[s
             yield f'<rect x="{left:.1f}" y="{top:.1f}" {size}/>'
         elif isinstance(mark, Spot):
             x, y = mark.x * scale, mark.y * scale
-            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
+            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="8"/>' if ringed else _cross(x, y)
             if numbered:
                 yield _text(x + 11, y - 6, str(mark.index + 1))
+
+
+def _cross(x: float, y: float) -> str:
+    return f'<path d="M{x - 8:.1f} {y - 8:.1f}l16 16m0 -16l-16 16"/>'
 
 
 def _path(line: np.ndarray) -> str:
@@ -85,10 +89,10 @@ def _bars(marks: Sequence[Mark] | None, truth: Sequence[Mark], width: int, heigh
     )
     count = max(len(said), len(right), 1)
     step = min(2 * _BAR, (height - 16) / count)
-    left, full = 60.0, width - 150.0
+    left, full, top = 60.0, width - 150.0, (height - count * step) / 2
     parts = []
     for index in range(count):
-        y, thick = 8 + index * step, 0.62 * step
+        y, thick = top + index * step, 0.62 * step
         if index < len(right) and right[index] >= 0.5:
             outline = f'x="{left:.0f}" y="{y:.1f}" width="{full:.0f}" height="{thick:.1f}"'
             parts.append(f'<g class="truth"><rect {outline}/></g>')

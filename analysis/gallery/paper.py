@@ -104,7 +104,7 @@ def _marks(ax: Axes, marks: Sequence[Mark], strip: Strip, colour: str, style: st
             corner, size = (mark.left - 0.5, mark.top - 0.5), (mark.right - mark.left, mark.bottom - mark.top)
             ax.add_patch(Box(corner, *size, fill=False, ec=colour, ls=style, lw=0.9))
         elif isinstance(mark, Spot):
-            ax.plot([mark.x], [mark.y], marker="o", ms=4, mfc="none", mec=colour, mew=0.9)
+            ax.plot([mark.x], [mark.y], marker="o" if colour == TARGET else "x", ms=4, mfc="none", mec=colour, mew=0.9)
             if numbered:
                 ax.annotate(str(mark.index + 1), (mark.x, mark.y), xytext=(3, 2), textcoords="offset points",
                             color=colour, fontsize=SMALL, path_effects=cased)  # fmt: skip
