@@ -97,10 +97,15 @@ Source = tuple[Path, str]
 
 def _image_pixels(size: int, channels: int) -> Pixels:
     def pixels(data: bytes, reading: str) -> np.ndarray:
-        image = decode_image(data, Levels.parse(reading)).convert("L" if channels == 1 else "RGB")
-        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)).reshape(size, size, channels)
+        return model_pixels(decode_image(data, Levels.parse(reading)), size, channels)
 
     return pixels
+
+
+def model_pixels(image: Image.Image, size: int, channels: int) -> np.ndarray:
+    """An 8-bit image as models see it: size x size x channels uint8, bilinear with antialiasing."""
+    square = image.convert("L" if channels == 1 else "RGB").resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(square).reshape(size, size, channels)
 
 
 def _mask_pixels(size: int) -> Pixels:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aggregation_lab.data.geometry import sides
 from aggregation_lab.model.m2dino import M2DINO
+from aggregation_lab.tasks import Task
 from aggregation_lab.training.batches import ImageStore, TaskCases
 from aggregation_lab.training.out_of_memory import with_less_memory
 
@@ -23,6 +24,14 @@ class Predictions:
 
     values: np.ndarray
     usage: dict[int, np.ndarray]
+
+
+def predict_batch(
+    model: M2DINO, inputs: Tensor, task: Task, precision: torch.dtype, tokens: Tensor | None = None
+) -> np.ndarray:
+    """Normalised predictions of one task for B x 3 x S x S normalised images; `tokens` as the model takes them."""
+    with torch.autocast(inputs.device.type, precision, enabled=precision != torch.float32):
+        return model.predict(inputs, task, tokens).cpu().numpy()
 
 
 class Evaluator:
@@ -55,9 +64,8 @@ class Evaluator:
 
     def _predict(self, cases: TaskCases, start: int, count: int) -> np.ndarray:
         rows = cases.image_rows[start : start + count]
-        inputs, tokens = self.to_input(self.store.images(rows)), self.store.tokens(rows)
-        with torch.autocast(inputs.device.type, self.precision, enabled=self.precision != torch.float32):
-            return self.model.predict(inputs, cases.task, tokens).cpu().numpy()
+        images, tokens = self.store.images(rows), self.store.tokens(rows)
+        return predict_batch(self.model, self.to_input(images), cases.task, self.precision, tokens)
 
     def validation_score(self, cases: TaskCases) -> float:
         """Unit-free score at the training resolution; NaN where it is undefined.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,8 +17,8 @@ from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.splits.split import draw_split
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import write_json
-from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import CHECKPOINT, DONE, SPEC, RunSpec
+from aggregation_lab.storage.sealed_json import write_sealed
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.trainer import Progress, RunInterrupted
@@ -76,7 +77,7 @@ def test_a_type_checker_knows_the_names_and_sees_a_wrong_one(tmp_path):
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path / "use.py")]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
     assert 'Revealed type is "analysis.result.Analysis"' in output
-    assert 'Revealed type is "aggregation_lab.model.m2dino.M2DINO"' in output
+    assert 'Revealed type is "aggregation_lab.inference.model.TrainedModel"' in output
     assert 'Module has no attribute "analyze"' in output
 
 
@@ -134,25 +135,22 @@ def run_folder(stopped, tmp_path) -> Path:
     return shutil.copytree(stopped, tmp_path / "run")
 
 
-def test_the_model_of_a_run_is_that_of_its_checkpoint(run_folder, tiny_dataset):
+def test_the_model_of_an_unfinished_run_is_that_of_its_checkpoint(run_folder, tiny_dataset):
     model = agg.load_model(run_folder)
-    assert isinstance(model, M2DINO) and not model.training
+    assert not model.training and not model.description.scored
     weights = read_checkpoint(run_folder / CHECKPOINT)["model"]
-    for name, value in model.state_dict().items():
+    for name, value in model.network.state_dict().items():
         torch.testing.assert_close(value, weights[name], rtol=0, atol=0)
-    task = tiny_dataset.tasks["tiny_kind"]
-    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    known = next(known for known in model.tasks if known.name == task.name)
-    with torch.no_grad():
-        assert len(model.predict(images, known)) == 2
+    (probabilities,) = model.predict(np.zeros((40, 30), np.uint8), tiny_dataset.tasks["tiny_kind"])
+    assert probabilities.shape == (2,) and abs(probabilities.sum() - 1) < 1e-5
+    with pytest.raises(ResultsError, match="its run is not finished, so there is no choice of weights"):
+        agg.load_model(run_folder, weights="best")
 
 
-def test_a_finished_run_has_no_model_and_says_so(run_folder):
+def test_a_finished_run_that_kept_no_model_says_so(run_folder):
     (run_folder / CHECKPOINT).unlink()
-    (run_folder / DONE).write_text("{}")
-    with pytest.raises(
-        ResultsError, match=f"holds no {CHECKPOINT}: the run is finished, .* keeps its scores and no weig"
-    ):
+    write_sealed(run_folder / DONE, {"run": "x", "seconds": 1.0})
+    with pytest.raises(ResultsError, match="finished and kept no model; with keep: .models: last. .* --rerun unkept"):
         agg.load_model(run_folder)
 
 

@@ -71,16 +71,25 @@ def decode_image(data: bytes, levels: Levels | None = None) -> Image.Image:
 def read_picture(data: bytes) -> Picture:
     """The picture in the bytes. Raises `ValueError` as `decode_image` does."""
     with decoded_file(data) as opened:
-        image, transparent = opened.image, False
-        if is_deep(image):
-            if opened.file.format == "TIFF" and opened.file.tag_v2.get(_PHOTOMETRIC) == 0:  # type: ignore[attr-defined]
-                raise ValueError("stores white as 0 in more than 8 bits, which is not read; save it with black as 0")
-        elif image.mode == "1":
-            image = image.convert("L")
-        elif image.mode != "L":
-            image, transparent = _on_black(image)
-            image = image.getchannel(0) if is_grey(image) else image
-        return Picture(image, opened.frames, opened.turned, transparent, opened.top_bytes)
+        return _picture(opened)
+
+
+def picture_of(image: Image.Image) -> Picture:
+    """The picture that an image of Pillow shows, read as the file of it would be. Raises `ValueError` likewise."""
+    return _picture(_load(image))
+
+
+def _picture(opened: "DecodedFile") -> Picture:
+    image, transparent = opened.image, False
+    if is_deep(image):
+        if opened.file.format == "TIFF" and opened.file.tag_v2.get(_PHOTOMETRIC) == 0:  # type: ignore[attr-defined]
+            raise ValueError("stores white as 0 in more than 8 bits, which is not read; save it with black as 0")
+    elif image.mode == "1":
+        image = image.convert("L")
+    elif image.mode != "L":
+        image, transparent = _on_black(image)
+        image = image.getchannel(0) if is_grey(image) else image
+    return Picture(image, opened.frames, opened.turned, transparent, opened.top_bytes)
 
 
 def is_grey(image: Image.Image) -> bool:

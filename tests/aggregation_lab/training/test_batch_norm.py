@@ -73,7 +73,7 @@ def test_running_statistics_are_kept_in_checkpoints_and_only_training_moves_them
     assert torch.equal(norm.running_mean, trained) and norm.training
     trainer.save()
     write_json(tmp_path / "spec.json", trainer.spec.to_json())
-    loaded = load_model(tmp_path)
+    loaded = load_model(tmp_path).network
     assert torch.equal(loaded.encoder.bn1.running_mean, trained) and not loaded.encoder.bn1.training
 
 
