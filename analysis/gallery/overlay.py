@@ -1,7 +1,8 @@
 """Marks as SVG over an image on a page: outlines, boxes, numbered points; shares as bars.
 
 The target is dashed and yellow everywhere, a prediction solid and blue: colours that colour-blind readers tell apart
-(Okabe and Ito 2008), and lines that tell without colour. Points of a target are rings, those of a prediction crosses. Their looks are in `gallery.css`.
+(Okabe and Ito 2008), and lines that tell without colour; points of a target are rings, those of a prediction crosses.
+Their looks are in `gallery.css`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
