@@ -17,6 +17,9 @@ _TEMPLATES = Path(__file__).parent / "templates"
 STYLE = (_TEMPLATES / "gallery.css").read_text(encoding="utf-8")
 """The style sheet of strips."""
 
+SCRIPT = (_TEMPLATES / "gallery.js").read_text(encoding="utf-8")
+"""What a page with strips does once it is loaded."""
+
 NOT_KEPT = "no prediction was kept"
 
 

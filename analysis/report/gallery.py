@@ -6,7 +6,7 @@ from pathlib import Path
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import write_text
 from analysis.gallery.blocks import Gallery, of_tasks, verdicts_to_show, write_gallery
-from analysis.gallery.page import STYLE
+from analysis.gallery.page import SCRIPT, STYLE
 from analysis.gallery.study_cases import Cases, cases
 from analysis.report.folder import whole_folder
 from analysis.report.page import environment
@@ -45,9 +45,8 @@ def write_gallery_page(
     folder, shown, chosen = Path(folder), cases(analysis, data), of_tasks(analysis, tasks, contrasts)
     with whole_folder(folder) as new:
         gallery = write_gallery(shown, chosen, new, each=each, pdf=pdf, progress=progress)
-        study = analysis.study.manifest.study
-        page = (
-            environment().get_template("gallery_page.html.j2").render(study=study, gallery=gallery, gallery_style=STYLE)
-        )
+        shown_on = {"study": analysis.study.manifest.study, "gallery": gallery}
+        looks = {"gallery_style": STYLE, "gallery_script": SCRIPT}
+        page = environment().get_template("gallery_page.html.j2").render(shown_on | looks)
         write_text(new / "index.html", page)
     return folder / "index.html", gallery.notes

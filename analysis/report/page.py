@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.frames import FRAMES, at_full
 from analysis.gallery.blocks import Gallery
-from analysis.gallery.page import STYLE
+from analysis.gallery.page import SCRIPT, STYLE
 from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
@@ -65,6 +65,7 @@ def page(
         "figures": figures,
         "gallery": gallery,
         "gallery_style": STYLE,
+        "gallery_script": SCRIPT,
         "arms": _arms(analysis),
         "still_improving": checks.still_improving(analysis),
         "below_floor": checks.below_floor(analysis),
