@@ -7,6 +7,7 @@ model, since a prediction worth keeping is about as intricate as what it predict
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ def mask_bytes(task: Task, cases: pd.DataFrame, root: Path, image_size: int) -> 
         return 0.0
     sample = cases.iloc[np.unique(np.linspace(0, len(cases) - 1, min(SAMPLE, len(cases))).astype(int))]
     sizes = []
+    row: Any
     for row in sample.itertuples(index=False):
         reference = Image.fromarray(reference_of(row, root).class_map())
         coarse = reference.resize((image_size, image_size), Image.Resampling.NEAREST)
@@ -52,8 +54,8 @@ def run_bytes(tasks: Sequence[Task], cases: Sequence[pd.DataFrame], per_mask: Se
     return round(len(table.getvalue()) + len(archive.getvalue()) - entries + masks)
 
 
-def _made_up(task: Task, row: tuple, random: np.random.Generator) -> list[float]:
+def _made_up(task: Task, row: Any, random: np.random.Generator) -> list[float]:
     """Numbers of a prediction, with the digits that 32 bits give."""
     shape = tuple(task.classes if side < 0 else side for side in task.type.pixel_shape)
     normalised = random.uniform(0, 1, shape).astype(np.float32)
-    return task.type.in_pixels(normalised, row.height, row.width).ravel().tolist()  # type: ignore[attr-defined]
+    return task.type.in_pixels(normalised, row.height, row.width).ravel().tolist()
