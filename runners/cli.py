@@ -14,6 +14,7 @@ from aggregation_lab.shadowing import ShadowedError, check_packages
 from aggregation_lab.text import escaped, printable
 from aggregation_lab.version import __version__
 from runners.commands.of_data import import_, phantoms, validate
+from runners.commands.of_models import export, predict, submit
 from runners.commands.of_scores import analyze, gallery, power, recommend, report
 from runners.commands.of_studies import plan, run_grid, scores, status
 from runners.console.streams import reader_is_gone, robust_streams
@@ -61,20 +62,8 @@ def _options(
     """Options of `agglab` itself."""
 
 
-for command in (
-    run_grid,
-    plan,
-    import_,
-    validate,
-    status,
-    scores,
-    report,
-    gallery,
-    analyze,
-    recommend,
-    power,
-    phantoms,
-):
+_OF_STUDIES = (run_grid, plan, import_, validate, status, scores, report, gallery, analyze, recommend, power)
+for command in (*_OF_STUDIES, predict, submit, export, phantoms):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 
 

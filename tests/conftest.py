@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 from scipy.ndimage import gaussian_filter
 
 from aggregation_lab.data.challenge import Dataset, read_dataset
+from tests.aggregation_lab.inference.trained import Trained, train
 
 # The same examples on every machine and every day, however long they take there; FUZZ_SEED asks for others.
 settings.register_profile(
@@ -136,3 +137,10 @@ def tiny_data(tiny_original: Path, tmp_path: Path) -> Path:
 def tiny_dataset(tiny_original: Path) -> Dataset:
     """The folder, read once; tests must not change it."""
     return read_dataset(tiny_original)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A run of all four tasks that has kept its last and its best weights; tests must not change it."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    return train(tiny_dataset, folder, kinds=("last", "best"), precision="fp32")

@@ -15,8 +15,9 @@ from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes
 from aggregation_lab.text import printable
 
-AnyImage = Path | str | Image.Image | np.ndarray
-"""A file, an image of Pillow, or an array: H x W grey or H x W x 3 RGB, uint8; H x W uint16, int32 or float32, too."""
+AnyImage = Path | str | bytes | Image.Image | np.ndarray
+"""A file, the bytes of one, an image of Pillow, or an array: H x W grey or H x W x 3 RGB, uint8; H x W uint16, int32
+or float32, too."""
 
 _DEEP = {"uint16": "uint16", "int16": "int32", "int32": "int32", "float32": "float32", "float64": "float32"}
 """Types of arrays with more than 8 bits, and the one in which Pillow takes them."""
@@ -50,8 +51,8 @@ def image_input(image: AnyImage, size: int, channels: int, levels: Sequence[str]
 def _picture(image: AnyImage) -> Picture:
     if isinstance(image, Image.Image):
         return picture_of(image)
-    if isinstance(image, Path | str):
-        return read_picture(read_bytes(Path(image)))
+    if isinstance(image, Path | str | bytes):
+        return read_picture(image if isinstance(image, bytes) else read_bytes(Path(image)))
     return picture_of(_from_array(np.asarray(image)))
 
 

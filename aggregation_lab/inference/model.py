@@ -84,7 +84,7 @@ class TrainedModel(nn.Module):
 
         Raises `ResultsError` for a task that the run does not have, and `DataError` for an image that cannot be read.
         """
-        given = [images] if isinstance(images, Path | str | Image.Image | np.ndarray) else list(images)
+        given = [images] if isinstance(images, Path | str | bytes | Image.Image | np.ndarray) else list(images)
         chosen, found = self.task(task), list[np.ndarray]()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(given), EVALUATION_BATCH):

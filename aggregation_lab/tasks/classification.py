@@ -1,7 +1,7 @@
 """Classification: one class per image."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Classification(TaskType):
     needs_two_classes = True  # AUC and MCC are undefined with one
     rules = ("label_values",)
     prediction = "probability of every class"
+    answers = "classification_predictions.json"
     quantities = {"probability": "predicted probability of class `index`", "label": "reference class"}
     metrics = (
         Metric("AUC", True),
@@ -50,6 +51,14 @@ class Classification(TaskType):
     def floor(self, targets: np.ndarray, classes: int) -> np.ndarray:
         """The training frequencies as probabilities, so that the most frequent class is predicted."""
         return np.bincount(targets, minlength=classes) / len(targets)
+
+    def cells(self, prediction: np.ndarray) -> dict[str, float | int]:
+        """The likeliest class, and every class's probability."""
+        probabilities = {f"probability_{index}": float(value) for index, value in enumerate(prediction)}
+        return {"class": int(prediction.argmax()), **probabilities}
+
+    def answer(self, prediction: np.ndarray, height: int, width: int) -> dict[str, Any]:
+        return {"predicted_class": int(prediction.argmax()), "predicted_probs": prediction.astype(float).tolist()}
 
     def truth(self, reference: Reference, classes: int) -> np.ndarray:
         return np.eye(classes)[reference.label]

@@ -1,7 +1,7 @@
 """Detection: one box per image."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Detection(TaskType):
     classes_given = False  # the challenge does not keep num_classes of detection rows
     rules = ("box_format", "coordinates")
     prediction = "box x_min, y_min, x_max, y_max in pixels"
+    answers = "detection_predictions.json"
     quantities = {"iou": "intersection over union of the predicted and the reference box"}
     metrics = (Metric("IoU", True),)
     case_score = "IoU"
@@ -46,6 +47,13 @@ class Detection(TaskType):
 
     def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
         return prediction * np.tile(np.array([width, height], float), 2)
+
+    def cells(self, prediction: np.ndarray) -> dict[str, float | int]:
+        return dict(zip(("x_min", "y_min", "x_max", "y_max"), prediction.tolist(), strict=True))
+
+    def answer(self, prediction: np.ndarray, height: int, width: int) -> dict[str, Any]:
+        shares = prediction / np.tile(np.array([width, height], float), 2)
+        return {"bbox_normalized": shares.tolist(), "bbox_pixels": prediction.tolist()}
 
     def truth(self, reference: Reference, classes: int) -> np.ndarray:
         return np.array(reference.box, float)

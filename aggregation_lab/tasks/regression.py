@@ -1,7 +1,7 @@
 """Regression: as many points per image as num_classes says."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Regression(TaskType):
     target = "points"
     rules = ("coordinates",)
     prediction = "points x, y in pixels, in the order of the training data"
+    answers = "regression_predictions.json"
     mirrors = False  # the order of the points would change
     quantities = {
         "point_error": "Euclidean distance of point `index` from its reference, pixels of the original image",
@@ -59,6 +60,19 @@ class Regression(TaskType):
 
     def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
         return prediction * np.array([width, height], float)
+
+    def cells(self, prediction: np.ndarray) -> dict[str, float | int]:
+        """The points count from 1, as in the challenge's columns."""
+        points = enumerate(prediction.tolist(), 1)
+        return {f"point_{number}_{axis}": value for number, (x, y) in points for axis, value in (("x", x), ("y", y))}
+
+    def answer(self, prediction: np.ndarray, height: int, width: int) -> dict[str, Any]:
+        """x and y of each point in turn."""
+        shares = prediction / np.array([width, height], float)
+        return {
+            "predicted_points_normalized": shares.ravel().tolist(),
+            "predicted_points_pixels": prediction.ravel().tolist(),
+        }
 
     def truth(self, reference: Reference, classes: int) -> np.ndarray:
         return np.array(reference.points, float)

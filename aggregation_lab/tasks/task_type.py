@@ -101,6 +101,8 @@ class TaskType(str, metaclass=_Registry):
     """What a prediction in pixels of the original image is, for people."""
     pixel_shape: tuple[int, ...] = (-1,)
     """Its shape where it is no class map; -1 where that depends on the task."""
+    answers: str | None = None
+    """The file of a submission to the challenge that has such predictions; class maps are image files of their own."""
 
     # ---- its scores
 
@@ -186,6 +188,14 @@ class TaskType(str, metaclass=_Registry):
         """A normalised prediction in pixels of its original image of `height` x `width`, the form that is scored and
         kept; probabilities as they are."""
         return prediction
+
+    def cells(self, prediction: np.ndarray) -> dict[str, float | int]:
+        """A prediction in original pixels as a row of a table; class maps are image files and have no cells."""
+        return {f"value_{index}": value for index, value in enumerate(np.ravel(prediction).tolist())}
+
+    def answer(self, prediction: np.ndarray, height: int, width: int) -> dict[str, Any]:
+        """A prediction in original pixels as the challenge's `answers` file has it, beside image_path and task_id."""
+        raise NotImplementedError(f"the challenge has no file for {self} predictions")
 
     @abstractmethod
     def truth(self, reference: Reference, classes: int) -> np.ndarray:

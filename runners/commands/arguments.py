@@ -52,6 +52,15 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; where not given the best there is.")
 ]
 
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for scripts, and nothing else.")]
+RunArgument = Annotated[
+    Path, typer.Argument(parser=as_path, metavar="RUN", help="Folder of a finished run, in runs/ of a study.")
+]
+WeightsOption = Annotated[
+    str | None, typer.Option("--weights", help="last or best, where the run kept both; else those that were scored.")
+]
+
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SCORES", help="Output folder of a study, a CSV or Parquet table, or `paper`.")
 ]

@@ -1,5 +1,6 @@
 """The terminal: text from outside is shown as it is, and never interpreted."""
 
+import json
 import sys
 from typing import Any
 
@@ -22,9 +23,14 @@ class Terminal(Console):
         return super().render_str(escaped(text, keep="\n"), **settings)
 
 
-def screen() -> Terminal:
-    """The terminal that standard output is; 140 columns where it is something else."""
-    return Terminal(width=None if sys.stdout.isatty() else 140)
+def screen(quiet: bool = False) -> Terminal:
+    """The terminal that standard output is; 140 columns where it is something else. A quiet one shows nothing."""
+    return Terminal(width=None if sys.stdout.isatty() else 140, quiet=quiet)
+
+
+def print_json(value: Any) -> None:
+    """The one thing that a command with --json writes to standard output."""
+    print(json.dumps(value, indent=1, ensure_ascii=True))
 
 
 def show_all_characters() -> None:

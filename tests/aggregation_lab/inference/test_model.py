@@ -9,7 +9,7 @@ from PIL import Image
 
 import aggregation_lab as agg
 from aggregation_lab import results
-from aggregation_lab.data.challenge import Dataset, read_dataset
+from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.errors import DataError, ResultsError
 from aggregation_lab.inference.images import image_input
 from aggregation_lab.inference.model import TrainedModel
@@ -21,8 +21,8 @@ NAMES = ("tiny_head", "tiny_head_det", "tiny_head_axis", "tiny_kind")
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_dataset: Dataset, tmp_path_factory) -> Trained:
-    return train(tiny_dataset, tmp_path_factory.mktemp("trained") / "run", kinds=("last", "best"))
+def trained(trained_run: Trained) -> Trained:
+    return trained_run
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_predictions_are_the_runs_own_to_the_last_digit(trained, model, name, mo
 def test_so_they_are_in_more_batches_than_one(tiny_dataset, tmp_path, monkeypatch):
     for module in (evaluation, "aggregation_lab.inference.model"):
         monkeypatch.setattr(f"{getattr(module, '__name__', module)}.EVALUATION_BATCH", 2)
-    trained = train(tiny_dataset, tmp_path / "run", "tiny_kind", precision="fp32")
+    trained = train(tiny_dataset, tmp_path / "run", "tiny_kind")
     assert len(trained.test_cases("tiny_kind")) > 2
     assert_own_rows(trained, agg.load_model(trained.folder), "tiny_kind", monkeypatch)
 

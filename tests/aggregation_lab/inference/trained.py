@@ -9,7 +9,6 @@ from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split, draw_split
 from aggregation_lab.files import write_json
 from aggregation_lab.run import SPEC, RunSpec
-from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.keep import Keep, Weights
 
 SIZE = 32
@@ -36,6 +35,8 @@ def spec_for(dataset: Dataset, *names: str, model: dict | None = None, **trainin
 
 def train(dataset: Dataset, folder: Path, *names: str, kinds: tuple[Weights, ...] = ("last",), **settings) -> Trained:
     """Train a run on some tasks, all where none is named, and keep its weights."""
+    from aggregation_lab.training.execution import train_run  # loads torch, which most tests do without
+
     split, spec = draw_split(dataset), spec_for(dataset, *names, **settings)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / SPEC, spec.to_json())
