@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.cases.parts import BY, parted
-from analysis.figures.canvas import Canvas, Target, known_to_pyplot
+from analysis.figures.canvas import Canvas, NewFigure, Target, known_to_pyplot
 from analysis.figures.labels import label
 from analysis.figures.style import GREY, INK, PALE, PLAIN_TEXT, SMALL, VERDICT_LOOKS, WIDE
 from analysis.statistics.verdicts import BENEFIT, HARM
@@ -52,9 +52,9 @@ def case_spread(rows: pd.DataFrame, *, ax: Axes | None = None) -> Target:
     return canvas.target
 
 
-def case_figure(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """Both side by side, for a file, and the rows they show: without names of cases and subjects."""
-    canvas, parts = Canvas(None, Figure), _parts(rows)
+def case_figure(rows: pd.DataFrame, new_figure: NewFigure = Figure) -> tuple[Figure, pd.DataFrame]:
+    """Both side by side, and the rows they show: without names of cases and subjects."""
+    canvas, parts = Canvas(None, new_figure), _parts(rows)
     with matplotlib.rc_context(PLAIN_TEXT):
         left, right = canvas.panels((1, 2), (WIDE, max(2.8, _height(parts))), gridspec_kw={"width_ratios": (1, 1.25)})
         _scatter(left, rows)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,15 @@ from aggregation_lab.text import near_names
 from analysis.cases.gains import case_gains
 from analysis.cases.scores import CaseScores, case_scores
 from analysis.context import prepare
+from analysis.figures.canvas import known_to_pyplot
 from analysis.gallery.shown import ShownCases
 from analysis.gallery.strips import Panel, Strip
 from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.study import StudyTables, task_arrays
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NO_FOLDER = "no pictures: the scores come from tables alone; they need the output folder of the study"
 
@@ -67,6 +71,15 @@ class Cases:
         rows = self.of(contrast, task)
         start = max(0, (len(rows) - n) // 2)
         return self._shown(rows[start : start + n], f"{task}, {contrast}: cases in the middle")
+
+    def figure(self, contrast: str, task: str) -> "Figure":
+        """Scores of the cases under both aggregations, and their gains by class, image source and size.
+
+        What it shows stands in the frames `case_gains` and `case_parts`. Raises as `of` does.
+        """
+        from analysis.gallery.figures import case_figure
+
+        return case_figure(self.of(contrast, task), known_to_pyplot)[0]
 
     def runs(self, task: str) -> list[str]:
         """The runs behind the task at full data, by id."""
