@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from runners.commands.arguments import as_path
+from runners.commands.arguments import QuietOption, as_path
 from runners.console.terminal import screen
 
 
@@ -27,11 +27,12 @@ def phantoms(
     tasks: Annotated[str | None, typer.Option("--tasks", help="Task ids, joined by commas; else all.")] = None,
     scale: Annotated[float, typer.Option("--scale", min=0.0, max=1.0, help="Share of the challenge's images.")] = 0.02,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    quiet: QuietOption = False,
 ) -> None:
     """Write ultrasound phantoms in the challenge's layout, with planted relatedness that is written down."""
     from runners.commands import study_commands
 
-    raise typer.Exit(study_commands.write_phantom_folder(out, tasks, scale, seed, screen()))
+    raise typer.Exit(study_commands.write_phantom_folder(out, tasks, scale, seed, screen(quiet)))
 
 
 def import_(
@@ -81,6 +82,7 @@ def import_(
     no_crop: Annotated[bool, typer.Option("--no-crop", help="Keep DICOM images whole, with burned-in text.")] = False,
     copy: Annotated[bool, typer.Option("--copy", help="Copy image files also where they could be linked.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything and write nothing.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Bring a common folder into the challenge's layout, as a task of OUT beside those that are there.
 
@@ -106,4 +108,4 @@ def import_(
         no_crop=no_crop,
         copy=copy,
     )
-    raise typer.Exit(import_data(form, source, out, written, dry=dry_run, console=screen()))
+    raise typer.Exit(import_data(form, source, out, written, dry=dry_run, console=screen(quiet)))

@@ -13,6 +13,7 @@ from runners.commands.arguments import (
     DrawsOption,
     MapOption,
     OutArgument,
+    QuietOption,
     ReportOption,
     ScaleOption,
     SourceArgument,
@@ -35,13 +36,14 @@ def report(
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Show cases with their images, or leave these out.")
     ] = True,
+    quiet: QuietOption = False,
 ) -> None:
     """Analyse a study and write its report: answers, tables, figures, methods; OUT/report where --to is not given."""
     from runners.commands import report_commands
 
     folder = to or out / "report"
     how, settings = report_commands.reading(baseline, (), arm), analysis_settings(scale, correction, draws)
-    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen(), images=images))
+    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet), images=images))
 
 
 def gallery(
@@ -61,6 +63,7 @@ def gallery(
     baseline: BaselineOption = None,
     arm: ArmOption = None,
     draws: DrawsOption = 2000,
+    quiet: QuietOption = False,
 ) -> None:
     """The test cases that lose and gain most, with images and predictions; OUT/gallery where --to is not given."""
     from runners.commands import report_commands
@@ -68,7 +71,7 @@ def gallery(
     folder = to or out / "gallery"
     how, settings = report_commands.reading(baseline, (), arm), analysis_settings("absolute", "BH", draws)
     chosen = report_commands.ChosenCases(tuple(task or ()), tuple(contrast or ()), each, pdf, data)
-    raise typer.Exit(report_commands.write_gallery_folder(str(out), folder, chosen, how, settings, screen()))
+    raise typer.Exit(report_commands.write_gallery_folder(str(out), folder, chosen, how, settings, screen(quiet)))
 
 
 def analyze(
@@ -80,13 +83,14 @@ def analyze(
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
     draws: DrawsOption = 2000,
+    quiet: QuietOption = False,
 ) -> None:
     """The same report from anybody's score table: task, aggregation, seed, value, and more columns if there."""
     from runners.commands import report_commands
 
     folder = to or Path(f"{Path(scores).stem}_report")
     how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings(scale, correction, draws)
-    raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen()))
+    raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen(quiet)))
 
 
 def recommend(

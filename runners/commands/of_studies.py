@@ -1,4 +1,4 @@
-"""Commands on a study: run-grid, plan, status, scores. What they do is imported when they are called."""
+"""Commands on a study: run-grid, plan, status, watch, scores. What they do is imported when they are called."""
 
 from typing import Annotated
 
@@ -9,9 +9,11 @@ from runners.commands.arguments import (
     DataOption,
     DeviceOption,
     JobsOption,
+    JsonOption,
     OnlyOption,
     OutArgument,
     OutOption,
+    QuietOption,
     RerunOption,
     StudyArgument,
 )
@@ -39,13 +41,15 @@ def run_grid(
         list[str] | None,
         typer.Option("--slurm", metavar="KEY=VALUE", help="A field of the study's slurm section, such as hours=12."),
     ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train what is missing of a study, in parallel, and write its tables.
 
     Exit code 0: all chosen runs are finished; 1: some are not; 2: the study is at fault; 130: interrupted.
     """
     from runners.commands.show_plan import show_plan
-    from runners.commands.study_commands import open_study
+    from runners.commands.study_commands import open_study, show_status
     from runners.execution.grid import run_study
     from runners.execution.slurm.submit import overridden
     from runners.planning.study_file import faults_in
@@ -55,10 +59,14 @@ def run_grid(
     if slurm and engine is not EngineName.SLURM:
         raise StudyError("--slurm: needs --engine slurm")
     opened = overridden(opened, slurm or ())
+    console = screen(quiet or as_json)
     with faults_in(file):
         if dry_run:
-            raise typer.Exit(show_plan(opened, folder, options, screen()))
-        raise typer.Exit(run_study(opened, file, folder, options, screen()))
+            raise typer.Exit(show_plan(opened, folder, options, console, as_json=as_json))
+        code = run_study(opened, file, folder, options, console)
+    if as_json or (quiet and code):
+        show_status(folder.path, screen(as_json, errors=True), as_json=as_json)
+    raise typer.Exit(code)
 
 
 def plan(
@@ -68,6 +76,7 @@ def plan(
     jobs: JobsOption = None,
     only: OnlyOption = None,
     device: DeviceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a study's runs, images and time, and what is finished already; nothing is written."""
     from runners.commands.show_plan import show_plan
@@ -77,14 +86,24 @@ def plan(
     options = GridOptions(jobs, tuple(only or ()), device=device)
     opened, file, folder = open_study(study, data, out)
     with faults_in(file):
-        raise typer.Exit(show_plan(opened, folder, options, screen()))
+        raise typer.Exit(show_plan(opened, folder, options, screen(as_json), as_json=as_json))
 
 
-def status(out: OutArgument) -> None:
+def status(out: OutArgument, as_json: JsonOption = False) -> None:
     """Show the state of every run that is not finished, with the reason."""
     from runners.commands import study_commands
 
-    raise typer.Exit(study_commands.show_status(out, screen()))
+    raise typer.Exit(study_commands.show_status(out, screen(as_json), as_json=as_json))
+
+
+def watch(
+    out: OutArgument,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 8765,
+) -> None:
+    """Follow a study in a browser of this machine: runs by state, time left, curves by task. Ctrl-C ends it."""
+    from runners.commands import study_commands
+
+    raise typer.Exit(study_commands.watch_study(out, port, screen()))
 
 
 def scores(

@@ -1,16 +1,19 @@
 """`agglab plan`: the runs of a study, their state, and what they will take."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 
 from aggregation_lab.config import COOLDOWN
+from runners.console.terminal import print_json
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.grid import to_train
 from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
 from runners.planning import cost
+from runners.planning.disk import disk_line, kept_files
 from runners.planning.encoder_names import checkpoint_note
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
@@ -20,7 +23,9 @@ from runners.store.run_store import RunStore, unkept_line
 from runners.store.study_folder import StudyFolder
 
 
-def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: Console) -> int:
+def show_plan(
+    study: Study, folder: StudyFolder, options: GridOptions, console: Console, *, as_json: bool = False
+) -> int:
     """Print the runs, their state and an estimate of time; leaves no trace in `folder`."""
     plan = plan_only(study, folder, preparation(console))
     note = checkpoint_note(study.model, study.training)
@@ -56,8 +61,21 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
-    for line in unkept_line(chosen, states):
+    for line in (*disk_line(chosen, plan.predictions), *unkept_line(chosen, states)):
         say(console, line)
+    if as_json:
+        print_json(
+            {
+                "study": study.name,
+                "runs": [_json_of(run, states[run.id], estimate) for run in chosen],
+                "to_do": [run.id for run in todo],
+                "images": images,
+                "seconds": slow,
+                "at_a_time": jobs,
+                "device": device,
+                "kept_bytes": {use.what: use.bytes for use in kept_files(chosen, plan.predictions)},
+            }
+        )
     return 0
 
 
@@ -83,6 +101,11 @@ def _run_line(run: PlannedRun, status: Status, estimate: TimeEstimate) -> str:
         took = _between(duration(estimate.least(run)), duration(estimate.cost(run)))
         size = f"{run.n_train:7} cases {steps:>15} steps {passes:>14} passes {took:>16}"
     return f"{status.state:8}{size}  {run.title}{reason}"
+
+
+def _json_of(run: PlannedRun, status: Status, estimate: TimeEstimate) -> dict[str, Any]:
+    counts = {"cases": run.n_train, "steps": run.steps, "images": run.images, "seconds": estimate.cost(run)}
+    return {"id": run.id, "title": run.title, "state": str(status.state), "reason": status.reason, **counts}
 
 
 def _between(low: str, high: str) -> str:

@@ -1,9 +1,11 @@
-"""What the commands status and phantoms do, once their options are read."""
+"""What the commands status, watch and phantoms do, once their options are read."""
 
 from pathlib import Path
 
 from rich.console import Console
 
+from aggregation_lab.errors import AgglabError
+from runners.console.terminal import print_json
 from runners.execution.progress import preparation, say
 from runners.execution.slurm import queue
 from runners.planning.study_file import find_study, parse_study, read_study_file
@@ -22,9 +24,36 @@ def open_study(name: str, data: Path | None, out: Path | None) -> tuple[Study, P
     return study, file, StudyFolder(output_path(out or Path("out") / study.name))
 
 
-def show_status(out: Path, console: Console) -> int:
+def watch_study(out: Path, port: int, console: Console) -> int:
+    """Serve the page of a study until Ctrl-C. Raises `AgglabError` where the port cannot be had."""
+    from runners.watch.server import HOST, WatchServer
+
+    folder = StudyFolder(out)
+    folder.read_identity()
+    try:
+        server = WatchServer(folder, port)
+    except OSError as error:
+        taken = f"{HOST}:{port} cannot be used ({error.strerror})"
+        raise AgglabError(f"--port: {taken}; choose another, or 0 for any that is free") from error
+    say(console, f"{folder}: open {server.address} in a browser of this machine; Ctrl-C ends it, not the study")
+    say(
+        console,
+        f"from elsewhere: ssh -L {server.server_port}:{HOST}:{server.server_port} THIS_MACHINE, then the same address",
+    )
+    with server:
+        server.serve_forever()
+    return 0
+
+
+def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
     """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed."""
     folder = StudyFolder(out)
+    if as_json:
+        from runners.watch.overview import overview
+
+        found = overview(folder)
+        print_json(found)
+        return 1 if State.FAILED in found["states"] else 0
     runs, store = folder.read_plan(), folder.runs
     states, folders = store.statuses(runs), store.folders(runs)
     for run in runs:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import printable
-from runners.console.terminal import print_json
+from runners.console.terminal import print_json, screen
 from runners.execution.progress import preparation, say
 from runners.planning.user_paths import absolute_path, output_path
 from runners.store.folder_lock import locked
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """Images that could not be read of which a line is shown; predictions.json has all."""
+
+
+def heard(console: Console) -> Console:
+    """Where a warning is shown: standard error where the command is quiet."""
+    return screen(errors=True) if console.quiet else console
 
 
 def open_model(run: Path, weights: str | None, device: str | None, console: Console) -> "TrainedModel":
@@ -35,7 +40,7 @@ def open_model(run: Path, weights: str | None, device: str | None, console: Cons
         warnings.simplefilter("always")
         model = load_model(absolute_path(run, "RUN"), weights=weights, device=str(pick_device(device)))
     for warning in told:
-        say(console, f"warning  {warning.message}")
+        say(heard(console), f"warning  {warning.message}")
     if model.description.threads:
         torch.set_num_threads(model.description.threads)
     return model
@@ -69,9 +74,9 @@ def predict_images(
     with locked(folder / ".lock", lambda: say(console, f"{folder}: another predict is at work; waiting")):
         predicted = predict_folder(model, images, chosen, folder, preparation(console))
     for name, reason in list(predicted.left_out.items())[:_SHOWN]:
-        say(console, f"left out  {printable(name, 400)}: {reason}")
+        say(heard(console), f"left out  {printable(name, 400)}: {reason}")
     if len(predicted.left_out) > _SHOWN:
-        say(console, f"and {len(predicted.left_out) - _SHOWN} more, all in {folder / RECEIPT}")
+        say(heard(console), f"and {len(predicted.left_out) - _SHOWN} more, all in {folder / RECEIPT}")
     verb = "were there already" if predicted.was_there else "predicted"
     say(console, f"{predicted.images} images {verb}, {len(predicted.left_out)} left out: {folder / TABLE}")
     if as_json:

@@ -13,7 +13,7 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.storage.sealed_json import write_sealed
 from aggregation_lab.text import printable
 from aggregation_lab.version import __version__
-from runners.commands.use_models import open_model
+from runners.commands.use_models import heard, open_model
 from runners.console.terminal import print_json
 from runners.execution.progress import preparation, say
 from runners.planning.user_paths import absolute_path, output_path
@@ -45,7 +45,10 @@ def submit_to_challenge(
         names = ", ".join(printable(task, 60) for task in missing)
         if not some or len(missing) == len(tasks):
             raise ResultsError(f"no model for {names}; give runs that have one, or leave their rows out with --partial")
-        say(console, f"warning  {sum(row.task in missing for row in rows)} rows are left out, no model for {names}")
+        say(
+            heard(console),
+            f"warning  {sum(row.task in missing for row in rows)} rows are left out, no model for {names}",
+        )
     answered = [row for row in rows if row.task in choices]
     used = {task: choices[task] for task in tasks if task in choices}
     counts = {task: sum(row.task == task for row in answered) for task in used}

@@ -23,9 +23,10 @@ class Terminal(Console):
         return super().render_str(escaped(text, keep="\n"), **settings)
 
 
-def screen(quiet: bool = False) -> Terminal:
-    """The terminal that standard output is; 140 columns where it is something else. A quiet one shows nothing."""
-    return Terminal(width=None if sys.stdout.isatty() else 140, quiet=quiet)
+def screen(quiet: bool = False, *, errors: bool = False) -> Terminal:
+    """The terminal that standard output is, or standard error; 140 columns where it is none. A quiet one shows nothing."""
+    stream = sys.stderr if errors else sys.stdout
+    return Terminal(width=None if stream.isatty() else 140, quiet=quiet, stderr=errors)
 
 
 def print_json(value: Any) -> None:

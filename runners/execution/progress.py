@@ -168,8 +168,14 @@ def say_warnings(console: Console, warnings: Sequence[object], notes: Sequence[s
         say(console, note)
 
 
+def _bar(done: int, total: int, width: int = 24) -> str:
+    """In signs that every terminal has."""
+    full = width * min(done, total) // max(1, total)
+    return f"{'#' * full}{'.' * (width - full)}"
+
+
 def preparation(console: Console) -> Callable[[str, int, int], None]:
-    """A progress callback for data work: one line per kind of work, rewritten in place on a terminal."""
+    """A progress callback for data work: one line per kind of work, with a bar and rewritten in place on a terminal."""
     in_place, last_what, last_print = console.is_terminal, "", 0.0
 
     def show(what: str, done: int, total: int) -> None:
@@ -178,7 +184,8 @@ def preparation(console: Console) -> Callable[[str, int, int], None]:
         is_due = what != last_what or now - last_print >= (0.1 if in_place else HEARTBEAT)
         if is_due or (in_place and done >= total):
             end = "\r" if in_place and done < total else "\n"
-            console.print(f"{what} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
+            bar = f" [{_bar(done, total)}]" if in_place else ""
+            console.print(f"{what}{bar} {done}/{total}", end=end, soft_wrap=True, markup=False, highlight=False)
             last_what, last_print = what, now
 
     return show

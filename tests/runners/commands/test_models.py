@@ -14,6 +14,7 @@ import aggregation_lab as agg
 from aggregation_lab import results
 from aggregation_lab.storage.sealed_json import read_sealed
 from runners.cli import main
+from runners.planning.disk import kept_files
 from runners.store.kept_models import choose_models
 from runners.store.run_folder import State
 from runners.store.run_store import unkept
@@ -263,6 +264,12 @@ def test_export_is_run_beside_torch_and_told(study, tmp_path, capsys):
     summary = json.loads(capsys.readouterr().out)
     assert summary["task"] == "tiny_kind" and summary["difference"] <= 1e-4
     assert (tmp_path / "kind.onnx").stat().st_size > 1e6
+
+
+def test_the_plan_estimates_the_disk_that_models_take(study):
+    real = sum(file.stat().st_size for file in study.runs.root.rglob("model*"))
+    (use,) = [each for each in kept_files(study.read_plan()) if each.what == "models"]
+    assert use.runs == 10 and use.bytes == pytest.approx(real, rel=0.02, abs=0)
 
 
 def test_status_names_runs_that_have_lost_their_model(study, capsys):

@@ -1,0 +1,1 @@
+"""A study while it is trained, for a browser on this machine."""
