@@ -51,7 +51,7 @@ def test_sizes_are_rounded_for_reading():
 
 @pytest.mark.slow
 def test_predictions_take_what_was_estimated(tiny_original, tmp_path):
-    """A real grid of four task types, three aggregations and two seeds, its predictions as good as a model's."""
+    """A grid of four task types, three aggregations and two seeds, whose predictions are targets that were moved."""
     out = StudyFolder(make_predicted(tmp_path, tiny_original))
     study = read_study_file(tmp_path / "study.yaml", data=tiny_original)
     plan, folders = plan_only(study, out, lambda *_: None), out.runs.folders(out.read_plan())
