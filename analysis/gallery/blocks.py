@@ -41,11 +41,20 @@ _UNREADABLE = "Pictures could not be made here; the command that wrote this page
 
 @dataclass(frozen=True)
 class Gallery:
-    """The blocks as HTML, what stands above them, and lines on what is missing, with the remedy."""
+    """The blocks as HTML, what stands above them, and lines on what is missing, with the remedy.
+
+    `faults` name files of this machine that could not be read: they are for the one who made the page.
+    """
 
     blocks: Sequence[str] = ()
     heading: str = ""
     notes: Sequence[str] = ()
+    faults: Sequence[str] = ()
+
+    @property
+    def said(self) -> list[str]:
+        """Everything that is missing."""
+        return [*self.notes, *self.faults]
 
 
 def verdicts_to_show(analysis: Analysis) -> tuple[list[dict[Hashable, Any]], str]:
@@ -102,36 +111,33 @@ def write_gallery(
     `each` cases at either end. What cannot be read is a note, and its block stands without pictures. With `pdf`, also a
     figure for a paper of each block.
     """
-    blocks, notes = [], list[str]()
-    if images and cases.why_no_images:
-        notes.append(cases.why_no_images)
+    kept = cases if images else Cases(cases.study, cases.gains, None, LEFT_OUT)
+    blocks, notes, faults = [], [kept.why_no_images] if kept.why_no_images else [], list[str]()
     for number_of, row in enumerate(chosen, 1):
         progress(str(row["task"]))
         stem = re.sub("[^a-z0-9]+", "-", f"cases-{number_of:02d}-{row['task']}-{row['contrast']}".lower()).strip("-")
-        block, said = _block(cases, row, folder, stem[:80], images, each, pdf)
+        block, missing, fault = _block(kept, row, folder, stem[:80], images, each, pdf)
         blocks.append(block)
-        notes += [line for line in said if line not in notes]
-    return Gallery(blocks, heading, notes)
+        notes += [missing] if missing and missing not in notes else []
+        faults += [fault] if fault and fault not in faults else []
+    return Gallery(blocks, heading, notes, faults)
 
 
 def _block(
     cases: Cases, row: Mapping[Hashable, Any], folder: Path, stem: str, images: bool, each: int, pdf: bool
-) -> tuple[str, list[str]]:
+) -> tuple[str, str, str]:
+    """One block as HTML; which runs have kept no predictions; what could not be read."""
     contrast, task = str(row["contrast"]), str(row["task"])
-    notes, groups = list[str](), list[tuple[str, list[Strip]]]()
-    kept = cases if images else Cases(cases.study, cases.gains, None, LEFT_OUT)
-    why = kept.why_no_images
+    lacking, fault, groups = "", "", list[tuple[str, list[Strip]]]()
     try:
-        rows = kept.of(contrast, task)
-        if kept.images is not None:
-            missing = kept.images.without_predictions(kept.runs(task))
-            notes += [none_kept(missing)] if missing else []
-            why = notes[0] if missing else ""
-            if len(missing) < len(kept.runs(task)):
-                groups = [(title, kept.strips(part)) for title, part in ends(rows, each)]
+        rows = cases.of(contrast, task)
+        if cases.images is not None:
+            missing = cases.images.without_predictions(cases.runs(task))
+            lacking = none_kept(missing) if missing else ""
+            if len(missing) < len(cases.runs(task)):
+                groups = [(title, cases.strips(part)) for title, part in ends(rows, each)]
     except AgglabError as error:
-        notes.append(str(error))
-        rows, why, groups = Cases(cases.study, cases.gains, None).of(contrast, task), _UNREADABLE, []
+        rows, fault, groups = Cases(cases.study, cases.gains, None).of(contrast, task), str(error), []
     shown = [(title, [_written(strip, folder) for strip in strips]) for title, strips in groups]
     figure, data = case_figure(rows if images else _without_folders(rows))
     _write_figure(figure, data, folder / FILES, stem)
@@ -155,11 +161,11 @@ def _block(
                 "width": round(figure.get_figwidth() * 96 * 1.4),
                 "caption": CAPTION,
                 "groups": shown,
-                "why_no_images": why,
+                "why_no_images": _UNREADABLE if fault else lacking,
             }
         )
     )
-    return html, notes
+    return html, lacking, fault
 
 
 def ends(rows: pd.DataFrame, each: int) -> list[tuple[str, pd.DataFrame]]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 NO_FOLDER = "no pictures: the scores come from tables alone; they need the output folder of the study"
 
+NO_RUNS = "no pictures: they need the whole output folder of the study; this one holds score tables and no runs"
+
 
 @dataclass(frozen=True, eq=False)
 class Cases:
@@ -42,12 +44,17 @@ class Cases:
     images: StudyImages | None
     why_no_images: str = ""
     _scores: dict[str, list[CaseScores]] = field(default_factory=dict, repr=False)
+    _sizes: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def of(self, contrast: str, task: str) -> pd.DataFrame:
         """The rows of one contrast and task, the largest loss first, with sizes where there are images.
 
         Raises `ResultsError` where there are none.
         """
+        rows = self._rows(contrast, task)
+        return rows if self.images is None else self._with_sizes(self.images, rows)
+
+    def _rows(self, contrast: str, task: str) -> pd.DataFrame:
         known = list(dict.fromkeys(self.gains["contrast"]))
         if contrast not in known:
             raise ResultsError(f"no cases of the contrast {contrast}{near_names(contrast, known)}")
@@ -55,20 +62,19 @@ class Cases:
         if rows.empty:
             tasks = set(self.gains.loc[self.gains["contrast"] == contrast, "task"])
             raise ResultsError(f"no cases of the task {task} under {contrast}{near_names(task, tasks)}")
-        rows = rows.sort_values(["gain", "case"], ignore_index=True)
-        return rows if self.images is None else self._with_sizes(self.images, rows)
+        return rows.sort_values(["gain", "case"], ignore_index=True)
 
     def worst(self, contrast: str, task: str, n: int = 8) -> ShownCases:
         """The cases that lose most, such as `worst("AU-TS", "breast_lesion", 8)`; raises as `of` does."""
-        return self._shown(self.of(contrast, task).head(n), f"{task}, {contrast}: cases that lose most")
+        return self._shown(self._rows(contrast, task).head(n), f"{task}, {contrast}: cases that lose most")
 
     def best(self, contrast: str, task: str, n: int = 8) -> ShownCases:
         """The cases that gain most, the largest gain first; raises as `of` does."""
-        return self._shown(self.of(contrast, task)[::-1].head(n), f"{task}, {contrast}: cases that gain most")
+        return self._shown(self._rows(contrast, task)[::-1].head(n), f"{task}, {contrast}: cases that gain most")
 
     def median(self, contrast: str, task: str, n: int = 1) -> ShownCases:
         """The cases in the middle, their gains being nearest to the median one; raises as `of` does."""
-        rows = self.of(contrast, task)
+        rows = self._rows(contrast, task)
         start = max(0, (len(rows) - n) // 2)
         return self._shown(rows[start : start + n], f"{task}, {contrast}: cases in the middle")
 
@@ -96,7 +102,9 @@ class Cases:
     # ---- inside ------------------------------------------------------------------------------------------------------
 
     def _shown(self, rows: pd.DataFrame, title: str) -> ShownCases:
-        return ShownCases(title, rows.reset_index(drop=True), self.strips(rows), self.why_no_images)
+        rows = rows.reset_index(drop=True)
+        rows = rows if self.images is None else self._with_sizes(self.images, rows)
+        return ShownCases(title, rows, self.strips(rows), self.why_no_images)
 
     @cached_property
     def _runs(self) -> pd.DataFrame:
@@ -108,9 +116,13 @@ class Cases:
     def _with_sizes(self, images: StudyImages, rows: pd.DataFrame) -> pd.DataFrame:
         """The same with the sizes of images and targets."""
         task = images.tasks[str(rows["task"].iloc[0])]
-        about = [images.row(case) for case in rows["case"]]
-        shares = [covered(task.type.marks(images.truth(task, row.case)), row.height, row.width) for row in about]
-        return rows.assign(image_size=[float(np.hypot(row.height, row.width)) for row in about], target_size=shares)
+        for case in rows["case"]:
+            if (task.name, case) not in self._sizes:
+                about = images.row(case)
+                share = covered(task.type.marks(images.truth(task, case)), about.height, about.width)
+                self._sizes[task.name, case] = float(np.hypot(about.height, about.width)), share
+        sizes = [self._sizes[task.name, case] for case in rows["case"]]
+        return rows.assign(image_size=[size for size, _ in sizes], target_size=[share for _, share in sizes])
 
     def _strip(self, images: StudyImages, row: dict[Any, Any]) -> Strip:
         task, case = images.tasks[str(row["task"])], str(row["case"])
@@ -163,6 +175,6 @@ def cases(source: StudyTables | Analysis, data: Path | str | None = None) -> Cas
     if study.folder is None:
         return Cases(study, gains, None, NO_FOLDER)
     if not (study.folder / "runs").is_dir():
-        return Cases(study, gains, None, f"no pictures: {study.folder} holds score tables and no run folders")
+        return Cases(study, gains, None, NO_RUNS)
     images = StudyImages.of(study.folder, study.manifest.dataset, None if data is None else Path(data))
     return Cases(study, gains, images)

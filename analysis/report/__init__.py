@@ -40,7 +40,7 @@ def write_report(
         write_text(new / "methods.md", methods_markdown(analysis))
         write_text(new / "citation.bib", BIBTEX)
         shown = report_gallery(analysis, new, images)
-        for line in shown.notes:
+        for line in shown.said:
             say(line)
         write_text(new / "index.html", render(analysis, drawn, [path.relative_to(new) for path in tables], shown))
     return folder / "index.html"

@@ -1,6 +1,7 @@
 """The gallery of a report, and the gallery as a page of its own."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from aggregation_lab.errors import ResultsError
@@ -12,6 +13,8 @@ from analysis.report.folder import whole_folder
 from analysis.report.page import environment
 from analysis.result import Analysis
 
+_UNREADABLE = "no pictures: the folder of the study does not say any more which images its cases are"
+
 
 def report_gallery(analysis: Analysis, folder: Path, images: bool) -> Gallery:
     """The blocks of a report, their pictures written into its folder; none where no single cases were scored."""
@@ -21,7 +24,8 @@ def report_gallery(analysis: Analysis, folder: Path, images: bool) -> Gallery:
     try:
         shown = cases(analysis)
     except ResultsError as error:  # the folder no longer says which images its cases are
-        shown = Cases(analysis.study, analysis.case_gains, None, str(error))
+        shown = Cases(analysis.study, analysis.case_gains, None, _UNREADABLE)
+        return replace(write_gallery(shown, chosen, folder, heading=heading, images=images), faults=(str(error),))
     return write_gallery(shown, chosen, folder, heading=heading, images=images)
 
 
@@ -49,4 +53,4 @@ def write_gallery_page(
         looks = {"gallery_style": STYLE, "gallery_script": SCRIPT}
         page = environment().get_template("gallery_page.html.j2").render(shown_on | looks)
         write_text(new / "index.html", page)
-    return folder / "index.html", gallery.notes
+    return folder / "index.html", gallery.said

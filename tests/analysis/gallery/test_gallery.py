@@ -21,7 +21,7 @@ from analysis.gallery import Cases, cases
 from analysis.gallery.blocks import LEFT_OUT, MOST_BLOCKS, ends, of_tasks, verdicts_to_show, write_gallery
 from analysis.gallery.paper import strips_figure
 from analysis.gallery.strips import SIDE
-from analysis.gallery.study_cases import NO_FOLDER
+from analysis.gallery.study_cases import NO_FOLDER, NO_RUNS
 from analysis.report.gallery import report_gallery, write_gallery_page
 from analysis.result import Analysis
 from analysis.statistics.verdicts import BENEFIT, HARM, UNDECIDED
@@ -122,7 +122,7 @@ def test_score_tables_alone_give_rows_and_say_why_there_are_no_pictures():
 
 def test_a_folder_of_score_tables_says_that_it_holds_no_runs():
     found = cases(load_study(EXAMPLES / "us_mini"))
-    assert found.images is None and "holds score tables and no run folders" in found.why_no_images
+    assert found.images is None and found.why_no_images == NO_RUNS
 
 
 def test_scores_without_cases_have_none(tmp_path):
@@ -176,7 +176,8 @@ def test_damage_is_named_and_the_rest_is_shown(copied, analysed, tmp_path):
         (folder / MASKS).write_bytes((folder / MASKS).read_bytes()[:-30])
     analysis = replace(analysed, study=study)
     gallery = write_gallery(cases(analysis), of_tasks(analysis, TASKS, ["AU-TS"]), tmp_path)
-    (note,) = gallery.notes
+    (note,) = gallery.faults
+    assert gallery.notes == [] and str(copied) not in "".join(gallery.blocks)
     assert MASKS in note and "content has changed" in note and len(note.splitlines()) == 1
     assert len(gallery.blocks) == 4 and sum("<img" in block and "jpg" in block for block in gallery.blocks) == 3
 
@@ -197,7 +198,7 @@ def test_images_that_were_moved_are_found_where_the_caller_says(copied, analysed
 
 def test_without_images_no_name_of_a_case_a_subject_or_a_folder_leaves(analysed, tmp_path):
     gallery = report_gallery(analysed, tmp_path, images=False)
-    assert gallery.blocks and all(LEFT_OUT in block for block in gallery.blocks)
+    assert gallery.blocks and gallery.said == [LEFT_OUT]
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".svg", ".csv"}
     names = {*analysed.case_gains["case"], *analysed.case_gains["subject"], "HC18_tiny", ".png"}
