@@ -5,6 +5,7 @@
     analysis.table("gains")           # a table as a paper has it
     analysis.figure("gains_forest")   # drawn with matplotlib
     agg.write_report(analysis, "report")
+    agg.cases(analysis).worst("AU-TS", "breast_lesion", 8)  # with their images
 
 Importing it imports nothing heavy; a name is imported when it is first used. Only here does this package know of
 `analysis`, which reads the tables that `aggregation_lab.results` defines; of grids and processes, which are in
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` im
     from aggregation_lab.inference.load import load_model
     from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
     from analysis.external import EXAMPLES, read_scores
+    from analysis.gallery import cases
     from analysis.pipeline import analyse
     from analysis.recommend import recommend
     from analysis.report import write_report
@@ -39,6 +41,7 @@ __all__ = [
     "Unit",
     "all_task_unified",
     "analyse",
+    "cases",
     "clinically_grouped",
     "load_model",
     "load_study",
@@ -54,6 +57,7 @@ _MODULES: Final = {
     "aggregation_lab.tasks": ("CHALLENGE_TASKS", "Task", "TaskType"),
     "aggregation_lab.inference.load": ("load_model",),
     "analysis.external": ("EXAMPLES", "read_scores"),
+    "analysis.gallery": ("cases",),
     "analysis.pipeline": ("analyse",),
     "analysis.recommend": ("recommend",),
     "analysis.report": ("write_report",),

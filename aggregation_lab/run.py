@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from aggregation_lab.config import ModelConfig, TrainingConfig, check_frozen
@@ -19,6 +21,9 @@ DONE = "done.json"
 
 MODEL = "model.json"
 """File in a finished run's folder that says what its kept weights are and how they are used."""
+
+PREDICTIONS, MASKS = "predictions.parquet", "predictions.zip"
+"""Files in a finished run's folder with its test predictions: numbers, and the class maps among them."""
 
 RECIPE = 4
 """Raised whenever the code changes so that the same spec gives other scores: older results then become stale."""
@@ -126,3 +131,9 @@ class RunSpec:
             value["weights"],
             Start(start["run"], tuple(start["tasks"])) if (start := value.get("start")) else None,
         )
+
+
+def run_folders(root: Path) -> dict[str, Path]:
+    """The run folders in `root` by the id that their name ends with, whatever their unit was called."""
+    names = sorted(os.listdir(root)) if root.is_dir() else []
+    return {name.rsplit("-", 1)[-1]: root / name for name in names}

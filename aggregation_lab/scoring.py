@@ -4,7 +4,9 @@ Models and the floor pass through the same two functions, so they are scored ali
 """
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,19 +27,34 @@ def case_rows(task: Task, cases: pd.DataFrame, predictions: np.ndarray, root: Pa
 
     Raises `ResultsError` where a prediction is missing or not a number.
     """
+    return rows_in_pixels(task, cases, in_pixels(task, cases, predictions), root)
+
+
+def in_pixels(task: Task, cases: pd.DataFrame, predictions: np.ndarray) -> Iterator[np.ndarray]:
+    """The predictions, one per case, in pixels of the original images, one after the other: a class map is as large as
+    its image. Raises as `case_rows` does."""
     if len(predictions) != len(cases):
         raise ResultsError(f"{task.name}: {len(predictions)} predictions for {len(cases)} cases; every case needs one")
     if not np.isfinite(predictions).all():
         bad = int(np.argmin(np.isfinite(predictions.reshape(len(predictions), -1)).all(1)))
         raise ResultsError(f"{task.name}: the prediction for {cases['case'].iloc[bad]} is not a number")
+    sizes = cases[["height", "width"]].itertuples(index=False, name=None)
+    return (task.type.in_pixels(each, height, width) for each, (height, width) in zip(predictions, sizes, strict=True))
+
+
+def rows_in_pixels(task: Task, cases: pd.DataFrame, predictions: Iterable[np.ndarray], root: Path) -> pd.DataFrame:
+    """`case_rows` of predictions in pixels of the original images, one per case, in that order."""
     rows = []
     for case, prediction in zip(cases.itertuples(index=False), predictions, strict=True):
-        for quantity, index, value in task.type.case_quantities(prediction, _reference(case, root), task.classes):
+        for quantity, index, value in task.type.case_quantities(prediction, reference_of(case, root), task.classes):
             rows.append((case.case, case.subject, quantity, index, value))
     return pd.DataFrame(rows, columns=["case", "subject", "quantity", "index", "value"])
 
 
-def _reference(case, root: Path) -> Reference:
+def reference_of(case: Any, root: Path) -> Reference:
+    """The target of a row of the case table; its mask is read from the data folder when it is asked for, which raises
+    `DataError` where that has changed since."""
+
     def class_map() -> np.ndarray:
         data = read_bytes(root / case.mask)
         digest, _, reading = case.mask_content.partition("@")

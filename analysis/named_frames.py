@@ -71,6 +71,10 @@ class FrameAttributes:
     """Validation scores during training."""
     findings: pd.DataFrame
     """The five findings of arXiv 2603.18123 on these data."""
+    case_gains: pd.DataFrame
+    """One row per contrast, task and test case at full data: what the case gains or loses."""
+    case_parts: pd.DataFrame
+    """Gains of test cases by class, image source and size."""
     excluded: pd.DataFrame
     """Rows left out, and why."""
     reference: pd.DataFrame

@@ -9,6 +9,8 @@ import pandas as pd
 from analysis.arms.across import NAMES, across_arms
 from analysis.arms.hypothesis import HYPOTHESIS, NUMBER
 from analysis.arms.reference import reference, weak_baselines
+from analysis.cases.gains import case_gains
+from analysis.cases.parts import case_parts
 from analysis.context import Context, prepare
 from analysis.frames import stacked
 from analysis.gains import Contrast, seed_gains
@@ -89,6 +91,7 @@ def claims(context: Context) -> Frames:
 
 
 GAINS, SCALE, TYPES, TRUST = "gains and verdicts", "data scale", "task types and stability", "trust, power and choices"
+CASES = "single cases"
 
 STEPS = (
     of_study(GAINS, "gains", lambda c: task_gains(c.study, c.pairs, c.settings)),
@@ -120,6 +123,8 @@ STEPS = (
     of_contrasts(TRUST, ("power",), power, full=True),
     of_study(TRUST, "multiverse", lambda c: multiverse(c.study, c.resampled, c.frames["gains"], c.settings)[0]),
     Step(TRUST, ("findings",), claims),
+    of_study(CASES, "case_gains", case_gains),
+    of_study(CASES, "case_parts", lambda c: case_parts(c.frames["case_gains"])),
     of_study(TRUST, "excluded", lambda c: excluded(c.study, c.scores, c.resampled, c.pairs, c.settings.scale)),
 )
 """All statistics in the order in which they build on each other. A new one is an entry here."""

@@ -41,6 +41,8 @@ class StudyTables:
     """The arm that the rows are of; None where they are of every arm of the study."""
     every_arm: "StudyTables | None" = None
     """The tables of every arm, where these are of one of several: what a question across arms starts from."""
+    folder: Path | None = None
+    """The output folder that they were read from, with its run folders; None for tables from elsewhere."""
 
     @property
     def aggregations(self) -> list[str]:
@@ -144,6 +146,7 @@ def load_study(folder: Path | str) -> StudyTables:
         routing=tables["routing"],
         excluded=frame("excluded", [row for row in left_out if row["rows"]]),
         baseline=manifest.base_aggregation,
+        folder=folder,
     )
 
 
@@ -188,6 +191,16 @@ def resample(study: StudyTables, draws: int, seed: int) -> Resampled | None:
         raise ResultsError(f"{study.manifest.study}: {error}") from error
     subjects = np.concatenate([cases.subjects for cases in tasks.values()])
     return Resampled(tasks, draw_weights(subjects, draws, seed))
+
+
+def task_arrays(study: StudyTables, task: str) -> CaseArrays | FoldedCases:
+    """The cases of one task as arrays, fold by fold where folds rotate. Raises `ResultsError` where it has none."""
+    if study.cases is None:
+        raise ResultsError(f"{study.manifest.study}: has no scores of single cases")
+    rows = study.cases[(study.cases["task"] == task) & (study.cases["aggregation"] != FLOOR)]
+    if rows.empty:
+        raise ResultsError(f"{study.manifest.study}: has no scores of single cases of {printable(task)}")
+    return _arrays(study, task, rows)
 
 
 def _arrays(study: StudyTables, task: str, rows: pd.DataFrame) -> CaseArrays | FoldedCases:

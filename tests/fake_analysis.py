@@ -14,7 +14,7 @@ from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.statistics.verdicts import UNDECIDED
 from analysis.study import StudyTables
-from tests import fake_answers, fake_arms, fake_gains
+from tests import fake_answers, fake_arms, fake_cases, fake_gains
 from tests.fake_gains import TYPES
 
 FRACTIONS = (0.25, 0.5, 1.0)
@@ -48,6 +48,7 @@ def fake_analysis(
         **fake_answers.advice(about, joint, random),
         **fake_answers.budget(about, gains, aggregations, fractions, random),
         **fake_answers.routing(about, random),
+        **fake_cases.cases(gains, random),
         "learning_curves": fake_gains.curves(about, aggregations, random),
         "findings": fake_answers.findings(),
         **fake_arms.arms(gains),

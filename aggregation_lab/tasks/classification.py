@@ -1,9 +1,11 @@
 """Classification: one class per image."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aggregation_lab.tasks.marks import Mark, Shares
 from aggregation_lab.tasks.targets import Reference, TargetCells
 from aggregation_lab.tasks.task_type import ArmValues, CaseValues, Metric, Quantity, Score, TaskType
 
@@ -32,6 +34,8 @@ class Classification(TaskType):
         Metric("accuracy", True),
     )
     alternatives = ("F1_macro", "MCC", "accuracy")
+    case_score = "probability of the true class"
+    case_note = "AUC ranks cases and has no value for a single one; it can fall where this probability rises"
     network_path = "aggregation_lab.model.heads.classification:NETWORK"
 
     def read_target(self, cells: TargetCells) -> int | None:
@@ -56,9 +60,25 @@ class Classification(TaskType):
     def answer(self, prediction: np.ndarray, height: int, width: int) -> dict[str, Any]:
         return {"predicted_class": int(prediction.argmax()), "predicted_probs": prediction.astype(float).tolist()}
 
-    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        probabilities = [("probability", index, float(value)) for index, value in enumerate(prediction)]
+    def truth(self, reference: Reference, classes: int) -> np.ndarray:
+        return np.eye(classes)[reference.label]
+
+    def marks(self, in_pixels: np.ndarray) -> list[Mark]:
+        return [Shares(tuple(in_pixels.tolist()))]
+
+    def case_quantities(self, in_pixels: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
+        probabilities = [("probability", index, float(value)) for index, value in enumerate(in_pixels)]
         return [*probabilities, ("label", 0, reference.label)]
+
+    def case_scores(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """AUC ranks cases and has no value for a single one."""
+        return np.take_along_axis(values["probability"], values["label"].astype(int), -1)[..., 0]
+
+    def case_classes(self, values: Mapping[str, np.ndarray]) -> list[tuple[int, ...]]:
+        return [(int(label),) for label in values["label"][:, 0]]
+
+    def case_text(self, score: float, diagonal: float) -> str:
+        return f"P(true class) {score:.2f}"
 
     def scores(self, values: CaseValues) -> list[Score]:
         return classification_scores(values("probability"), values("label")[:, 0].astype(int))

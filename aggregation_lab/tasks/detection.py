@@ -1,11 +1,12 @@
 """Detection: one box per image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aggregation_lab.data.geometry import boxes_in_sides
+from aggregation_lab.tasks.marks import Mark, Rectangle
 from aggregation_lab.tasks.targets import Box, Reference, TargetCells
 from aggregation_lab.tasks.task_type import ArmValues, CaseValues, Metric, Quantity, Score, TaskType
 from aggregation_lab.tasks.weighted_mean import weighted_mean
@@ -26,6 +27,8 @@ class Detection(TaskType):
     answers = "detection_predictions.json"
     quantities = {"iou": "intersection over union of the predicted and the reference box"}
     metrics = (Metric("IoU", True),)
+    case_score = "IoU"
+    pixel_shape = (4,)
     network_path = "aggregation_lab.model.heads.detection:NETWORK"
 
     def size(self, classes: int) -> str:
@@ -52,9 +55,17 @@ class Detection(TaskType):
         shares = prediction / np.tile(np.array([width, height], float), 2)
         return {"bbox_normalized": shares.tolist(), "bbox_pixels": prediction.tolist()}
 
-    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        predicted = self.in_pixels(prediction, reference.height, reference.width)
-        return [("iou", 0, box_iou(predicted, reference.box or ()))]
+    def truth(self, reference: Reference, classes: int) -> np.ndarray:
+        return np.array(reference.box, float)
+
+    def marks(self, in_pixels: np.ndarray) -> list[Mark]:
+        return [Rectangle(*in_pixels.tolist())]
+
+    def case_quantities(self, in_pixels: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
+        return [("iou", 0, box_iou(in_pixels, reference.box or ()))]
+
+    def case_scores(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        return values["iou"][..., 0]
 
     def scores(self, values: CaseValues) -> list[Score]:
         return [Score("IoU", float(values("iou").mean()))]

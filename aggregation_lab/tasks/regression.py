@@ -1,10 +1,12 @@
 """Regression: as many points per image as num_classes says."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aggregation_lab.data.geometry import points_in_sides
+from aggregation_lab.tasks.marks import Mark, Spot
 from aggregation_lab.tasks.targets import Points, Reference, TargetCells
 from aggregation_lab.tasks.task_type import ArmValues, CaseValues, Metric, Quantity, Score, TaskType
 from aggregation_lab.tasks.weighted_mean import weighted_mean
@@ -30,6 +32,8 @@ class Regression(TaskType):
     metrics = (Metric("MRE", False, "px"), Metric("MRE_relative", False))
     alternatives = ("MRE",)
     note = "MRE_relative being the error over the image diagonal"
+    case_score = "1 - error / image diagonal"
+    pixel_shape = (-1, 2)
     network_path = "aggregation_lab.model.heads.regression:NETWORK"
 
     @property
@@ -70,9 +74,22 @@ class Regression(TaskType):
             "predicted_points_pixels": prediction.ravel().tolist(),
         }
 
-    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        points = self.in_pixels(prediction, reference.height, reference.width)
-        return regression_quantities(points, np.array(reference.points, float), reference.height, reference.width)
+    def truth(self, reference: Reference, classes: int) -> np.ndarray:
+        return np.array(reference.points, float)
+
+    def marks(self, in_pixels: np.ndarray) -> list[Mark]:
+        return [Spot(index, x, y) for index, (x, y) in enumerate(in_pixels.tolist())]
+
+    def case_quantities(self, in_pixels: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
+        truth = self.truth(reference, classes)
+        return regression_quantities(in_pixels, truth, reference.height, reference.width)
+
+    def case_scores(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Below 0 where the error is longer than the diagonal."""
+        return 1 - values["point_error"].mean(-1) / values["diagonal"][..., 0]
+
+    def case_text(self, score: float, diagonal: float) -> str:
+        return f"error {(1 - score) * diagonal:.1f} px"
 
     def scores(self, values: CaseValues) -> list[Score]:
         return regression_scores(values("point_error"), values("diagonal")[:, 0])

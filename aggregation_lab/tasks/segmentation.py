@@ -1,7 +1,10 @@
 """Segmentation: a class for every pixel, class 0 being the background."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from aggregation_lab.tasks.marks import Mark, Region
 from aggregation_lab.tasks.targets import Reference, TargetCells
 from aggregation_lab.tasks.task_type import ArmValues, CaseValues, Metric, Quantity, Score, TaskType
 from aggregation_lab.tasks.weighted_mean import weighted_mean
@@ -32,6 +35,7 @@ class Segmentation(TaskType):
         Metric("missed", False, "structures"),  # that the reference holds and the prediction lacks wholly
     )
     alternatives = ("HD",)
+    case_score = "DSC"
     network_path = "aggregation_lab.model.heads.segmentation:NETWORK"
 
     def read_target(self, cells: TargetCells) -> str | None:
@@ -55,9 +59,22 @@ class Segmentation(TaskType):
 
         return np.asarray(Image.fromarray(prediction).resize((width, height), Image.Resampling.NEAREST))
 
-    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        predicted = self.in_pixels(prediction, reference.height, reference.width)
-        return segmentation_quantities(predicted, reference.class_map(), classes)
+    def truth(self, reference: Reference, classes: int) -> np.ndarray:
+        return reference.class_map()
+
+    def marks(self, in_pixels: np.ndarray) -> list[Mark]:
+        return [Region(index, in_pixels == index) for index in np.unique(in_pixels).tolist() if index]
+
+    def case_quantities(self, in_pixels: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
+        return segmentation_quantities(in_pixels, reference.class_map(), classes)
+
+    def case_scores(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Mean over structures."""
+        return values["dice"].mean(-1)
+
+    def case_classes(self, values: Mapping[str, np.ndarray]) -> list[tuple[int, ...]]:
+        """Structures, without the background."""
+        return [tuple((np.flatnonzero(row) + 1).tolist()) for row in values["present"]]
 
     def scores(self, values: CaseValues) -> list[Score]:
         """Mean over images per class, then over classes; `missed` is a count."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from aggregation_lab.tasks.marks import Mark
 from aggregation_lab.tasks.targets import Reference, TargetCells, TargetField
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class TaskType(str, metaclass=_Registry):
 
     prediction: str = ""
     """What a prediction in pixels of the original image is, for people."""
+    pixel_shape: tuple[int, ...] = (-1,)
+    """Its shape where it is no class map; -1 where that depends on the task."""
     answers: str | None = None
     """The file of a submission to the challenge that has such predictions; class maps are image files of their own."""
 
@@ -111,6 +114,10 @@ class TaskType(str, metaclass=_Registry):
     """Other metrics under which a verdict is checked, beside the unit-free one."""
     note: str = ""
     """What a reader of the report must know of the unit-free score."""
+    case_score: str
+    """What `case_scores` is, for people."""
+    case_note: str = ""
+    """What a reader must know of it, where it is not the metric of a single case."""
 
     # ---- its network
 
@@ -178,7 +185,8 @@ class TaskType(str, metaclass=_Registry):
         """The trivial predictor: one prediction for every case, from the training targets alone."""
 
     def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
-        """A normalised prediction in pixels of its original image of `height` x `width`, the form that is scored."""
+        """A normalised prediction in pixels of its original image of `height` x `width`, the form that is scored and
+        kept; probabilities as they are."""
         return prediction
 
     def cells(self, prediction: np.ndarray) -> dict[str, float | int]:
@@ -190,8 +198,31 @@ class TaskType(str, metaclass=_Registry):
         raise NotImplementedError(f"the challenge has no file for {self} predictions")
 
     @abstractmethod
-    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        """A prediction, brought to pixels of the original image, beside its reference."""
+    def truth(self, reference: Reference, classes: int) -> np.ndarray:
+        """The reference in the form of `in_pixels`."""
+
+    @abstractmethod
+    def marks(self, in_pixels: np.ndarray) -> list[Mark]:
+        """What `in_pixels` or `truth` looks like on the image."""
+
+    @abstractmethod
+    def case_quantities(self, in_pixels: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
+        """A prediction in pixels of the original image, beside its reference."""
+
+    @abstractmethod
+    def case_scores(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """A score of every case, higher being better, from quantities of ... x N x K: ... x N.
+
+        Its mean over cases is the metric `score` where that is a mean of cases, and stands in for it where it is not.
+        """
+
+    def case_classes(self, values: Mapping[str, np.ndarray]) -> list[tuple[int, ...]]:
+        """The classes that each of N cases shows by its reference, from quantities of N x K."""
+        return [()] * len(next(iter(values.values())))
+
+    def case_text(self, score: float, diagonal: float) -> str:
+        """A case's score in the words and unit of its type; `diagonal` of the original image in pixels."""
+        return f"{self.case_score} {score:.2f}"
 
     @abstractmethod
     def scores(self, values: CaseValues) -> list[Score]:

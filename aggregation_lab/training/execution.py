@@ -57,7 +57,7 @@ def train_run(
         kept = write_models(trainer, dataset, keep.models)
         trainer.take_best()
         scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")
-        write_results(trainer, dataset.root, alive=lambda: report(scoring), kept=kept)
+        write_results(trainer, dataset.root, alive=lambda: report(scoring), kept=kept, predictions=keep.predictions)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

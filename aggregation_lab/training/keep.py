@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from aggregation_lab.run import MODEL, weights_file
+from aggregation_lab.run import MASKS, MODEL, PREDICTIONS, weights_file
 
 Weights = Literal["last", "best"]
 """`last`: those after the last step. `best`: those with the best mean validation score over the unit's tasks, as
@@ -21,7 +21,8 @@ class Keep:
     @property
     def files(self) -> frozenset[str]:
         """Names of the files in the run's folder that hold it; `done.json` has their digests."""
-        return frozenset({*map(weights_file, self.models), *([MODEL] if self.models else [])})
+        predictions = [PREDICTIONS, MASKS] if self.predictions else []
+        return frozenset({*map(weights_file, self.models), *([MODEL] if self.models else []), *predictions})
 
     def with_weights(self, kind: Weights) -> "Keep":
         """The same, and weights of this kind, which another run needs."""

@@ -19,32 +19,38 @@ import pandas as pd
 from aggregation_lab import results
 from aggregation_lab.files import file_digest
 from aggregation_lab.kept.digests import KEPT
-from aggregation_lab.run import DONE
-from aggregation_lab.scoring import case_rows, score_rows
+from aggregation_lab.kept.predictions import PredictionWriter
+from aggregation_lab.run import DONE, MASKS, PREDICTIONS
+from aggregation_lab.scoring import in_pixels, rows_in_pixels, score_rows
 from aggregation_lab.storage.sealed_json import write_sealed
 from aggregation_lab.training.device import peak_memory, precision_name
 from aggregation_lab.training.trainer import Trainer
 
 
-def write_results(trainer: Trainer, root: Path, alive: Callable[[], None], kept: Sequence[str] = ()) -> None:
+def write_results(
+    trainer: Trainer, root: Path, alive: Callable[[], None], kept: Sequence[str] = (), predictions: bool = False
+) -> None:
     """Score the test cases, write the run's tables into its folder and, last, `done.json`.
 
     `alive` is called before each task is scored and may end the run by raising. `kept` names files that are in the
-    folder already and belong to the result.
+    folder already and belong to the result; with `predictions`, those that are scored are kept, too.
     """
     start = time.monotonic()
     spec = trainer.spec
     run: dict[str, Any] = {"run": spec.id, "fraction": spec.fraction, "seed": spec.seed}
-    scores, cases, routing = [], [], []
+    scores, cases, routing, writer = [], [], [], PredictionWriter()
     for test, train in zip(trainer.test_cases, trainer.train_cases, strict=True):
         alive()
         task = test.task
         labels = {**run, "task": task.name, "type": str(task.type)}
-        predictions = trainer.evaluator.predict(test)
-        rows = case_rows(task, test.cases, predictions.values, root)
+        predicted = trainer.evaluator.predict(test)
+        scored = in_pixels(task, test.cases, predicted.values)
+        if predictions:
+            scored = writer.passing(task, test.cases["case"], scored)
+        rows = rows_in_pixels(task, test.cases, scored, root)
         cases.append(rows.assign(**labels, split="test"))
         scores.append(score_rows(task, rows).assign(**labels, split="test", n_train=len(train)))
-        for block, shares in predictions.usage.items():
+        for block, shares in predicted.usage.items():
             gates = pd.DataFrame({"expert": np.arange(len(shares)), "share": shares.astype(float)})
             routing.append(gates.assign(**labels, block=block))
     trainer.store.check()
@@ -79,6 +85,9 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None], kept:
     for name, parts in frames.items():
         table = results.RUN_TABLES[name]
         results.write_table(results.append(parts, table), table, trainer.folder / f"{name}.parquet")
+    if predictions:
+        writer.write(trainer.folder, spec.id)
+        kept = [*kept, PREDICTIONS, MASKS]
     digests = {name: file_digest(trainer.folder / f"{name}.parquet") for name in frames}
     done = {
         "run": spec.id,

@@ -1,5 +1,6 @@
 """An analysis as one folder to read and to cite: a page, tables, figures, claims, methods."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from aggregation_lab.files import write_json, write_text
@@ -8,6 +9,7 @@ from analysis.figures import write_figures
 from analysis.report.citation import BIBTEX
 from analysis.report.claims import claims
 from analysis.report.folder import whole_folder
+from analysis.report.gallery import report_gallery
 from analysis.report.methods import methods_markdown
 from analysis.report.page import render
 from analysis.report.page_table import MOST_ROWS
@@ -18,12 +20,16 @@ from analysis.tables import write_tables
 __all__ = ["write_report"]
 
 
-def write_report(analysis: Analysis, folder: Path | str) -> Path:
-    """Write `index.html` and beside it `tables/`, `figures/`, `claims.json`, `methods.md` and `citation.bib`.
+def write_report(
+    analysis: Analysis, folder: Path | str, *, images: bool = True, say: Callable[[str], object] = lambda line: None
+) -> Path:
+    """Write `index.html` and beside it `tables/`, `figures/`, `gallery/`, `claims.json`, `methods.md`, `citation.bib`.
 
-    The page stands alone: it opens from a disk and loads nothing. The same analysis gives the same bytes. The folder is
-    written as a whole, over an empty one or a former report only. Returns the path of the page. Raises `AgglabError`
-    where the folder cannot be written or holds something else.
+    The page opens from a disk and loads nothing but the pictures of its gallery, which lie beside it; without `images`
+    there are none, and no name of a case or a folder of images leaves. `say` is told what could not be shown, and what
+    to do. The same analysis gives the same bytes. The folder is written as a whole, over an empty one or a former
+    report only. Returns the path of the page. Raises `AgglabError` where the folder cannot be written or holds
+    something else.
     """
     folder = Path(folder)
     with whole_folder(folder) as new:
@@ -33,7 +39,10 @@ def write_report(analysis: Analysis, folder: Path | str) -> Path:
         write_json(new / "claims.json", claims(analysis))
         write_text(new / "methods.md", methods_markdown(analysis))
         write_text(new / "citation.bib", BIBTEX)
-        write_text(new / "index.html", render(analysis, drawn, [path.relative_to(new) for path in tables]))
+        shown = report_gallery(analysis, new, images)
+        for line in shown.said:
+            say(line)
+        write_text(new / "index.html", render(analysis, drawn, [path.relative_to(new) for path in tables], shown))
     return folder / "index.html"
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.frames import FRAMES, at_full
+from analysis.gallery.blocks import Gallery
+from analysis.gallery.page import SCRIPT, STYLE
 from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
@@ -26,19 +28,27 @@ from analysis.tables.paper import Column, build, plain
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path]) -> str:
+def render(
+    analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path], gallery: Gallery | None = None
+) -> str:
     """The page as HTML; `tables` are the written tables, relative to the page."""
-    environment = Environment(
+    return environment().get_template("index.html.j2").render(page(analysis, figures, tables, gallery or Gallery()))
+
+
+def environment() -> Environment:
+    """Templates of the report, escaped by default."""
+    return Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    return environment.get_template("index.html.j2").render(page(analysis, figures, tables))
 
 
-def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path]) -> dict[str, Any]:
+def page(
+    analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path], gallery: Gallery
+) -> dict[str, Any]:
     """The template's variables."""
     paragraphs = methods(analysis)
     return {
@@ -53,6 +63,9 @@ def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Pa
         "grids": grids(analysis, tables),
         "why": {name: why_empty(analysis, name) for name in FRAMES if name not in _DRAWN},
         "figures": figures,
+        "gallery": gallery,
+        "gallery_style": STYLE,
+        "gallery_script": SCRIPT,
         "arms": _arms(analysis),
         "still_improving": checks.still_improving(analysis),
         "below_floor": checks.below_floor(analysis),

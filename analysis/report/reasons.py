@@ -22,6 +22,8 @@ _WHY = {
     "arm_means": "No two arms have scores of one aggregation with a common seed.",
     "capacity": "No two arms differ in capacity alone by a quarter or more of their size, with known sizes and at "
     "least three tasks that have gains in all of them.",
+    "case_gains": "The source has no scores of single test cases.",
+    "case_parts": "Nothing is known of the cases by which they could be parted: class, image source, size.",
     "multiverse": "No other choices of analysis were tried.",
     "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
     "excluded": "No row of the tables was left out.",

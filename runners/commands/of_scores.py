@@ -1,4 +1,4 @@
-"""Commands on score tables: report, analyze, recommend, power. What they do is imported when they are called."""
+"""Commands on score tables: report, gallery, analyze, recommend, power. What they do is imported when called."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from runners.commands.arguments import (
     ReportOption,
     ScaleOption,
     SourceArgument,
+    as_path,
 )
 from runners.console.terminal import screen
 
@@ -32,6 +33,9 @@ def report(
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
     draws: DrawsOption = 2000,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="Show cases with their images, or leave these out.")
+    ] = True,
     quiet: QuietOption = False,
 ) -> None:
     """Analyse a study and write its report: answers, tables, figures, methods; OUT/report where --to is not given."""
@@ -39,7 +43,35 @@ def report(
 
     folder = to or out / "report"
     how, settings = report_commands.reading(baseline, (), arm), analysis_settings(scale, correction, draws)
-    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet)))
+    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet), images=images))
+
+
+def gallery(
+    out: OutArgument,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", metavar="TASK", help="Tasks; all where none is given.")
+    ] = None,
+    contrast: Annotated[
+        list[str] | None, typer.Option("--contrast", metavar="NAME", help="Such as AU-TS; all where none is given.")
+    ] = None,
+    each: Annotated[int, typer.Option("--each", min=1, max=100, help="Cases at either end.")] = 3,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also a figure for a paper of each task and contrast.")] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", parser=as_path, metavar="PATH", help="Where the images lie, if moved.")
+    ] = None,
+    to: ReportOption = None,
+    baseline: BaselineOption = None,
+    arm: ArmOption = None,
+    draws: DrawsOption = 2000,
+    quiet: QuietOption = False,
+) -> None:
+    """The test cases that lose and gain most, with images and predictions; OUT/gallery where --to is not given."""
+    from runners.commands import report_commands
+
+    folder = to or out / "gallery"
+    how, settings = report_commands.reading(baseline, (), arm), analysis_settings("absolute", "BH", draws)
+    chosen = report_commands.ChosenCases(tuple(task or ()), tuple(contrast or ()), each, pdf, data)
+    raise typer.Exit(report_commands.write_gallery_folder(str(out), folder, chosen, how, settings, screen(quiet)))
 
 
 def analyze(

@@ -91,7 +91,9 @@ def analysed(source: str, how: Reading, settings: Settings, console: Console) ->
         return analyse(study, settings, progress=lambda step: status.update(step))
 
 
-def write_report_folder(source: str, folder: Path, how: Reading, settings: Settings, console: Console) -> int:
+def write_report_folder(
+    source: str, folder: Path, how: Reading, settings: Settings, console: Console, *, images: bool = True
+) -> int:
     """Analyse and write the report; print its path, the verdicts and the warnings."""
     from analysis.report import write_report
     from analysis.report.checks import alerts
@@ -99,17 +101,58 @@ def write_report_folder(source: str, folder: Path, how: Reading, settings: Setti
 
     check_folder(folder)
     analysis = analysed(source, how, settings, console)
+    missing: list[str] = []
     with console.status("drawing tables, figures and the report"):
-        write_report(analysis, folder)
+        write_report(analysis, folder, images=images, say=missing.append)
     if len(analysis.study.compared_arms) > 1:
         others = ", ".join(name for name in analysis.study.compared_arms if name != analysis.study.arm)
         say_plainly(console, f"arm: {analysis.study.arm}; --arm takes another one ({others})")
     for alert in alerts(analysis):
         say_plainly(console, alert)
     _say_verdicts(analysis, console)
-    for warning in analysis.warnings:
-        say_plainly(console, f"note: {warning}")
+    for line in (*analysis.warnings, *missing):
+        say_plainly(console, f"note: {line}")
     say_plainly(console, f"report: {folder / 'index.html'}")
+    return 0
+
+
+@dataclass(frozen=True)
+class ChosenCases:
+    """What a gallery shows: tasks and contrasts (all where none is named), `each` cases at either end, with `pdf` a
+    figure for a paper; `data` is where the images lie, if they were moved."""
+
+    tasks: Sequence[str]
+    contrasts: Sequence[str]
+    each: int
+    pdf: bool
+    data: Path | None
+
+
+def write_gallery_folder(
+    source: str, folder: Path, chosen: ChosenCases, how: Reading, settings: Settings, console: Console
+) -> int:
+    """Analyse and write the gallery; print what is missing, and its path."""
+    from analysis.report.folder import check_folder
+    from analysis.report.gallery import write_gallery_page
+
+    check_folder(folder)
+    analysis = analysed(source, how, settings, console)
+    with console.status("drawing pictures") as status:
+        page, missing = write_gallery_page(
+            analysis,
+            folder,
+            chosen.tasks,
+            chosen.contrasts,
+            data=chosen.data,
+            each=chosen.each,
+            pdf=chosen.pdf,
+            progress=lambda task: status.update(f"drawing pictures of {printable(task)}"),
+        )
+    for line in missing:
+        say_plainly(console, f"note: {line}")
+    for file in sorted(folder.glob("*.pdf")):
+        say_plainly(console, f"figure: {file}")
+    say_plainly(console, f"gallery: {page}")
     return 0
 
 

@@ -66,7 +66,7 @@ def show_plan(
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
-    for line in (*disk_line(chosen), *unkept_line(chosen, states)):
+    for line in (*disk_line(chosen, plan.predictions), *unkept_line(chosen, states)):
         say(console, line)
     if as_json:
         print_json(
@@ -78,7 +78,7 @@ def show_plan(
                 "seconds": slow,
                 "at_a_time": jobs,
                 "device": device,
-                "kept_bytes": {use.what: use.bytes for use in kept_files(chosen)},
+                "kept_bytes": {use.what: use.bytes for use in kept_files(chosen, plan.predictions)},
             }
         )
     return 0

@@ -1,6 +1,6 @@
 """How much disk the files take that runs keep beside their tables, by estimate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,6 +12,9 @@ from runners.planning.plan import PlannedRun
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from aggregation_lab.data.challenge import Dataset
+    from aggregation_lab.data.splits.folds import Folds
 
 HEADER_BYTES = 110
 """A tensor's entry in the header of a safetensors file: name, type, shape and place."""
@@ -29,16 +32,49 @@ class DiskUse:
         return f"{self.what} of {self.runs} runs {size_text(self.bytes)}"
 
 
-def kept_files(runs: Sequence[PlannedRun]) -> list[DiskUse]:
-    """What the runs will keep, by kind; nothing of a kind that none keeps. Models are counted, which takes torch."""
-    keeping = [run for run in runs if run.keep.models]
-    total = sum(len(run.keep.models) * model_bytes(run) for run in keeping)
-    return [DiskUse("models", len(keeping), total)] if keeping else []
+def kept_files(runs: Sequence[PlannedRun], predictions: Mapping[str, float] | None = None) -> list[DiskUse]:
+    """What the runs will keep, by kind; nothing of a kind that none keeps. Models are counted, which takes torch.
+
+    `predictions` are the `prediction_bytes` of the runs; without them these are left out.
+    """
+    uses = []
+    if predicting := [run for run in runs if run.id in (predictions or {})]:
+        uses.append(DiskUse("predictions", len(predicting), sum((predictions or {})[run.id] for run in predicting)))
+    if keeping := [run for run in runs if run.keep.models]:
+        total = sum(len(run.keep.models) * model_bytes(run) for run in keeping)
+        uses.append(DiskUse("models", len(keeping), total))
+    return uses
 
 
-def disk_line(runs: Sequence[PlannedRun]) -> list[str]:
+def prediction_bytes(runs: Sequence[PlannedRun], dataset: "Dataset", folds: "Folds") -> dict[str, float]:
+    """Bytes of the predictions of every run that keeps them, by id: those of made-up predictions of its test cases.
+
+    Runs that test the same cases of the same tasks take the same.
+    """
+    from aggregation_lab.kept.prediction_size import mask_bytes, run_bytes
+
+    by_case = dataset.cases.set_index("case", drop=False)
+    masks: dict[tuple[str, int], float] = {}
+    known: dict[tuple[tuple[str, ...], int | None, int], float] = {}
+    found = {}
+    for run in runs:
+        tasks, size = run.spec.tasks, run.spec.training.image_size
+        key = (tuple(task.name for task in tasks), run.fold, size)
+        if run.keep.predictions and key not in known:
+            cases = [by_case.loc[folds.split(run.fold).cases("test", task.name)] for task in tasks]
+            for task in tasks:
+                if (task.name, size) not in masks:
+                    own = dataset.cases[dataset.cases["task"] == task.name]
+                    masks[task.name, size] = mask_bytes(task, own, dataset.root, size)
+            known[key] = run_bytes(tasks, cases, [masks[task.name, size] for task in tasks])
+        if run.keep.predictions:
+            found[run.id] = known[key]
+    return found
+
+
+def disk_line(runs: Sequence[PlannedRun], predictions: Mapping[str, float] | None = None) -> list[str]:
     """One line on the disk that kept files take; none where nothing is kept."""
-    uses = kept_files(runs)
+    uses = kept_files(runs, predictions)
     return [f"kept on disk: {', '.join(map(str, uses))}"] if uses else []
 
 

@@ -1,9 +1,9 @@
 """From a study to an output folder that workers can start from: data, split, cache, floor, plan."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from aggregation_lab.files import read_bytes, sweep, write_atomic
 from aggregation_lab.text import printable
 from runners.planning import cost
 from runners.planning.data_digests import dataset_digest
+from runners.planning.disk import prediction_bytes
 from runners.planning.fold_words import fold_lines
 from runners.planning.plan import PlannedRun, plan_runs
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
@@ -47,6 +48,8 @@ class PlannedStudy:
     runs: list[PlannedRun]
     warnings: tuple["Problem", ...]
     notes: tuple[str, ...] = ()
+    predictions: Mapping[str, float] = field(default_factory=dict)
+    """Bytes of the predictions that runs keep, by id, where they were asked for."""
 
 
 def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
@@ -84,7 +87,8 @@ def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> 
             with suppress(OSError):  # what cannot be read is not remembered
                 (memory / remembered.name).write_bytes(read_bytes(remembered))
         dataset = read_data(study, folder.data if folder.data.is_dir() else memory / "data", memory, progress)
-        return _plan(study, folder, dataset)[0]
+        plan, folds = _plan(study, folder, dataset)
+        return replace(plan, predictions=prediction_bytes(plan.runs, dataset, folds))
 
 
 def check_models(runs: Sequence[PlannedRun]) -> None:

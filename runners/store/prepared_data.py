@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
-from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.data.prepared_files import TASKS, read_prepared_table, read_root_and_tasks, table_label
+from aggregation_lab.storage.sealed_json import write_sealed
+from aggregation_lab.tasks import Task
 from runners.planning.data_digests import dataset_digest
 from runners.store.study_folder import StudyFolder, cannot_be_used
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from aggregation_lab.data.splits.folds import Folds
     from aggregation_lab.data.splits.split import Split
 
-TASKS = "tasks.json"
 TABLES = ("cases", "images", "masks", "near_duplicates")
 
 
@@ -48,14 +48,9 @@ def save_dataset(folder: StudyFolder, dataset: "Dataset") -> None:
 
     digest = dataset_digest(dataset)
     for name in TABLES:
-        write_frame(folder.prepared / f"{name}.parquet", getattr(dataset, name), _label(name, digest))
+        write_frame(folder.prepared / f"{name}.parquet", getattr(dataset, name), table_label(name, digest))
     tasks = [asdict(task) for task in dataset.tasks.values()]
     write_sealed(folder.prepared / TASKS, {"root": str(dataset.root), "tasks": tasks, "dataset": digest})
-
-
-def _label(name: str, dataset: str | None) -> str:
-    """What a prepared table says of itself: its name and the digest of the data set."""
-    return f"{name} of {dataset}"
 
 
 def read_tasks(folder: StudyFolder) -> dict[str, Task]:
@@ -65,15 +60,10 @@ def read_tasks(folder: StudyFolder) -> dict[str, Task]:
 
 def _root_and_tasks(folder: StudyFolder) -> tuple[Path, dict[str, Task]]:
     """The data folder of the study, and its tasks."""
-    file = folder.prepared / TASKS
     try:
-        value = read_sealed(file)
-        if value["dataset"] != folder.read_identity().dataset:
-            raise ValueError("it is of another data set")
-        tasks = [Task(**{**task, "type": TaskType.of(task["type"])}) for task in value["tasks"]]
-        return Path(value["root"]), {task.name: task for task in tasks}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise cannot_be_used(file, error) from error
+        return read_root_and_tasks(folder.prepared, folder.read_identity().dataset)
+    except (OSError, ValueError) as error:
+        raise cannot_be_used(folder.prepared / TASKS, error) from error
 
 
 def read_case_tables(folder: StudyFolder) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.DataFrame"]:
@@ -85,13 +75,10 @@ def read_case_tables(folder: StudyFolder) -> tuple["pd.DataFrame", "pd.DataFrame
 
 
 def _read_table(folder: StudyFolder, name: str) -> "pd.DataFrame":
-    from aggregation_lab.storage.sealed_parquet import read_frame
-
-    file = folder.prepared / f"{name}.parquet"
     try:
-        return read_frame(file, _label(name, folder.read_identity().dataset))
+        return read_prepared_table(folder.prepared, name, folder.read_identity().dataset)
     except (OSError, ValueError) as error:
-        raise cannot_be_used(file, error) from error
+        raise cannot_be_used(folder.prepared / f"{name}.parquet", error) from error
 
 
 def load_prepared(folder: StudyFolder) -> Prepared:
@@ -103,19 +90,8 @@ def load_prepared(folder: StudyFolder) -> Prepared:
     from aggregation_lab.data.challenge import Dataset
 
     tables = {name: _read_table(folder, name) for name in TABLES}
-    for column in ("box", "points"):
-        tables["cases"][column] = tables["cases"][column].map(_as_tuple).astype(object)
     root, tasks = _root_and_tasks(folder)
     dataset = Dataset(root=root, tasks=tasks, warnings=(), notes=(), **tables)
     first, *others = folder.read_study().image_sizes
     caches = {size: open_cache(dataset, size, folder.cache) for size in others}
     return Prepared(dataset, folder.read_folds(), open_cache(dataset, first, folder.cache), caches)
-
-
-def _as_tuple(value: Any) -> Any:
-    """Nested sequences as nested tuples of floats, an empty cell as None."""
-    if isinstance(value, float) and value != value:
-        return None
-    if value is None or isinstance(value, int | float):
-        return value
-    return tuple(_as_tuple(item) for item in value)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.files import cannot_be_written, read_bytes
-from aggregation_lab.run import DONE, SPEC
+from aggregation_lab.run import DONE, SPEC, run_folders
 from runners.planning.plan import PlannedRun, RunKey
 from runners.store.run_files import SpecKey
 from runners.store.run_folder import ERROR, UNTOUCHED, State, Status, latest_holder, read_done, run_state
@@ -31,7 +31,7 @@ class RunStore:
 
     def folders(self, runs: Sequence[PlannedRun]) -> dict[str, Path]:
         """Folder of every run, by id."""
-        present = self._by_id()
+        present = run_folders(self.root)
         return {run.id: present.get(run.id, self.root / run.folder_name) for run in runs}
 
     def present(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
@@ -54,7 +54,7 @@ class RunStore:
 
     def statuses(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
         """State of every run, by id; stale where only other settings have a result. `runs` is the whole plan."""
-        states, folders = self.present(runs), self._by_id()
+        states, folders = self.present(runs), run_folders(self.root)
         planned = {run.id for run in runs}
         if any(status.state in UNTOUCHED for status in states.values()):
             earlier = self._finished([folder for run_id, folder in folders.items() if run_id not in planned])
@@ -91,10 +91,6 @@ class RunStore:
                 continue  # a file in place of the folder: reported when the run is claimed
             except OSError as error:
                 raise cannot_be_written(folder / ERROR, error) from error
-
-    def _by_id(self) -> dict[str, Path]:
-        names = sorted(os.listdir(self.root)) if self.root.is_dir() else []
-        return {name.rsplit("-", 1)[-1]: self.root / name for name in names}
 
     @staticmethod
     def _finished(folders: Sequence[Path]) -> list[tuple[RunKey, dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 import ast
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from aggregation_lab import results
 from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.model.heads.network import Network
 from aggregation_lab.tasks import METRICS, Metric, Quantity, Score, TaskType, find_type, read_type, register, task_type
+from aggregation_lab.tasks.marks import Mark, Shares
 from aggregation_lab.tasks.targets import Reference, TargetCells
 from aggregation_lab.tasks.task_type import ArmValues, CaseValues
 from aggregation_lab.tasks.weighted_mean import weighted_mean
@@ -38,6 +40,7 @@ class Count(TaskType):
     rules = ("label_values",)
     quantities = {"count_error": "difference from the reference, objects", "most": "largest count"}
     metrics = (Metric("MAE", False, "objects"),)
+    case_score = "1 - error / largest count"
     network_path = f"{__name__}:NETWORK"
 
     @property
@@ -53,9 +56,18 @@ class Count(TaskType):
     def floor(self, targets: np.ndarray, classes: int) -> np.ndarray:
         return np.array([targets.mean()]) / (classes - 1)
 
-    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        error = abs(float(prediction[0]) * (classes - 1) - reference.label)
+    def truth(self, reference: Reference, classes: int) -> np.ndarray:
+        return np.array([reference.label / (classes - 1)])
+
+    def marks(self, in_pixels: np.ndarray) -> list[Mark]:
+        return [Shares(tuple(in_pixels.tolist()))]
+
+    def case_quantities(self, in_pixels: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
+        error = abs(float(in_pixels[0]) * (classes - 1) - reference.label)
         return [("count_error", 0, error), ("most", 0, classes - 1)]
+
+    def case_scores(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        return 1 - values["count_error"][..., 0] / values["most"][..., 0]
 
     def scores(self, values: CaseValues) -> list[Score]:
         error = float(values("count_error").mean())

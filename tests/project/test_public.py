@@ -33,6 +33,7 @@ def test_public_names():
         "Unit",
         "all_task_unified",
         "analyse",
+        "cases",
         "clinically_grouped",
         "load_model",
         "load_study",

@@ -7,10 +7,15 @@ from safetensors.torch import save
 
 from aggregation_lab.config import ModelConfig, MoEConfig
 from aggregation_lab.model.m2dino import build_m2dino
+from aggregation_lab.run import MASKS, PREDICTIONS
 from aggregation_lab.tasks import Task, TaskType
 from aggregation_lab.training.keep import Keep
 from runners.planning.disk import disk_line, kept_files, model_bytes, size_text
-from tests.tiny import planned
+from runners.planning.study_file import read_study_file
+from runners.store.prepare import plan_only
+from runners.store.study_folder import StudyFolder
+from tests.made_predictions import make_predicted
+from tests.tiny import planned, write_study
 
 ALL = (
     Task("seg", TaskType.SEGMENTATION, 5, "g"),
@@ -42,3 +47,26 @@ def test_nothing_kept_is_not_told():
 
 def test_sizes_are_rounded_for_reading():
     assert [size_text(count) for count in (850e3, 42.4e6, 3.14e9, 31.4e9)] == ["850 kB", "42 MB", "3.1 GB", "31 GB"]
+
+
+@pytest.mark.slow
+def test_predictions_take_what_was_estimated(tiny_original, tmp_path):
+    """A grid of four task types, three aggregations and two seeds, whose predictions are targets that were moved."""
+    out = StudyFolder(make_predicted(tmp_path, tiny_original))
+    study = read_study_file(tmp_path / "study.yaml", data=tiny_original)
+    plan, folders = plan_only(study, out, lambda *_: None), out.runs.folders(out.read_plan())
+    real = {
+        run: sum((folder / name).stat().st_size for name in (PREDICTIONS, MASKS)) for run, folder in folders.items()
+    }
+    assert plan.predictions.keys() == real.keys()
+    for run, size in real.items():
+        assert plan.predictions[run] == pytest.approx(size, rel=0.2, abs=0), folders[run].name
+    (use,) = kept_files(plan.runs, plan.predictions)
+    assert (use.what, use.runs) == ("predictions", len(real))
+    assert use.bytes == pytest.approx(sum(real.values()), rel=0.1, abs=0)
+
+
+def test_predictions_of_runs_that_keep_none_take_nothing(tiny_original, tmp_path):
+    file = write_study(tmp_path / "study.yaml", keep={"predictions": "none"})
+    plan = plan_only(read_study_file(file, data=tiny_original), StudyFolder(tmp_path / "out"), lambda *_: None)
+    assert plan.runs and plan.predictions == {} and disk_line(plan.runs, plan.predictions) == []

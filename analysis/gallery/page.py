@@ -1,0 +1,71 @@
+"""HTML of strips and blocks: what a report, a page of its own and a notebook show alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis.gallery.overlay import is_beside_the_image, overlay
+from analysis.gallery.strips import Strip
+from analysis.tables.cells import number
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+STYLE = (_TEMPLATES / "gallery.css").read_text(encoding="utf-8")
+"""The style sheet of strips."""
+
+SCRIPT = (_TEMPLATES / "gallery.js").read_text(encoding="utf-8")
+"""What a page with strips does once it is loaded."""
+
+NOT_KEPT = "no prediction was kept"
+
+
+@dataclass(frozen=True)
+class _Shot:
+    name: str
+    text: str
+    source: str
+    drawing: str
+    alt: str
+
+
+@cache
+def environment() -> Environment:
+    """Templates of this folder, escaped by default."""
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+
+
+def strip_html(strip: Strip, source: str) -> str:
+    """One case as HTML; `source` is where its image is, relative to the page or as a data URI."""
+    width, height = strip.image.size
+    beside = is_beside_the_image(strip.truth)
+    under = "" if beside else source
+    shots = [
+        _Shot("input", "", source, "", f"image of {strip.row['case']}"),
+        _Shot("target", "", under, overlay(None, strip.truth, width, height, "the target"), ""),
+    ]
+    for panel in strip.panels:
+        drawing = f'<span class="none">{NOT_KEPT}</span>'
+        if panel.marks is not None:
+            drawing = overlay(panel.marks, strip.truth, width, height, f"prediction of {panel.name} and target")
+        shots.append(_Shot(panel.name, panel.text, under, drawing, ""))
+    return environment().get_template("strip.html.j2").render(strip=strip, shots=shots, says=says(strip.row))
+
+
+def says(row: Mapping[str, Any]) -> str:
+    """What a case gains, in a sentence."""
+    change = "gains" if row["gain"] > 0 else "loses" if row["gain"] < 0 else "neither gains nor loses:"
+    amount = f" {number(abs(row['gain']))}:" if row["gain"] else ""
+    seeds = int(row["seeds"])
+    of = f"mean of {seeds} seeds; pictures of seed {row['shown_seed']}" if seeds > 1 else f"seed {row['shown_seed']}"
+    sides = f"{row['base']} {number(row['base_score'])}, {row['joint']} {number(row['joint_score'])}"
+    return f"{change}{amount} {sides} ({of})."
