@@ -11,6 +11,7 @@ from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
 from aggregation_lab.errors import is_out_of_memory
 from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.device import pick_device, release_memory, reset_peak_memory
 from aggregation_lab.training.out_of_memory import memory_errors_explained
@@ -29,11 +30,13 @@ def train_run(
     threads: int | None = None,
     device: str | None = None,
     checkpoint_seconds: float = 60.0,
+    affinity: AffinitySettings | None = None,
 ) -> None:
     """Train one run in `folder`, continuing its checkpoint if there is one, and write its tables.
 
     `report` is called after every step, and while a frozen trunk is computed, and may raise `RunInterrupted`. The
-    tables are written before `done.json`, whose presence says that the run is finished. Raises `TrainingError` where a
+    tables are written before `done.json`, whose presence says that the run is finished. `affinity` makes a run of
+    several tasks record how they bear on each other, in one more table. Raises `TrainingError` where a
     loss is not finite or explodes, or one image at a time is more than memory holds, and `AgglabError` where a file
     cannot be written or what the run reads was damaged meanwhile.
     """
@@ -44,7 +47,7 @@ def train_run(
     reset_peak_memory(chosen)
     cache.check()
     with memory_errors_explained("the run"):
-        trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report), folder / CHECKPOINT)
+        trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report, affinity), folder / CHECKPOINT)
         trainer.train(report, checkpoint_seconds)
         # scoring can be killed, or meet a full disk
         trainer.save()

@@ -1,4 +1,4 @@
-"""What a finished run leaves in its folder: its rows of the five tables, then `done.json`.
+"""What a finished run leaves in its folder: its rows of the five tables and those of `affinity`, then `done.json`.
 
 Labels that depend on the study (aggregation, unit, clinical group) are added when the study is collected.
 """
@@ -74,8 +74,11 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
         ]
     )
     frames = {"scores": scores, "cases": cases, "runs": [summary], "curves": [curve], "routing": routing}
+    tables = {**results.RUN_TABLES, **results.OPTIONAL_RUN_TABLES}
+    if trainer.affinity is not None:
+        frames["affinity"] = [trainer.affinity.table().assign(**run)]
     for name, parts in frames.items():
-        table = results.RUN_TABLES[name]
+        table = tables[name]
         results.write_table(results.append(parts, table), table, trainer.folder / f"{name}.parquet")
     digests = {name: file_digest(trainer.folder / f"{name}.parquet") for name in frames}
     done = {

@@ -22,6 +22,8 @@ from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.training.affinity.recorder import open_recorder
+from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import ImageStore, Sampler, TaskCases, make_batch
 from aggregation_lab.training.checkpoint import write_checkpoint
@@ -81,6 +83,7 @@ class Trainer:
         folder: Path,
         device: torch.device,
         report: Callable[[Progress], None] = lambda progress: None,
+        affinity: AffinitySettings | None = None,
     ):
         self.spec, self.folder, self.device = spec, folder, device
         self.config: TrainingConfig = spec.training
@@ -122,6 +125,9 @@ class Trainer:
         if self.objective.learned:
             own = {"params": self.objective.learned, "weight_decay": 0.0, "rate": 1.0}
             self.optimizer.add_param_group(own)
+        self.affinity = open_recorder(
+            affinity, spec, self.objective, self.optimizer, self.train_cases, self.store, self.course.budget
+        )
         self.step = 0
         self.ledger = Ledger(
             {name: 0 for name in self.tasks}, started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -165,9 +171,12 @@ class Trainer:
         try:
             while self.step < self.steps:
                 start = time.monotonic()
+                if self.affinity is not None:
+                    self.affinity.record(self.step)
+                begun = time.monotonic()
                 self.train_step()
                 now = time.monotonic()
-                self.ledger.train_seconds += now - start
+                self.ledger.train_seconds += now - begun
                 if self.course.evaluates(self.step):
                     self.evaluate()
                 self.ledger.seconds += time.monotonic() - start
@@ -244,6 +253,7 @@ class Trainer:
             "losses_since": self.losses.since,
             "method": self.objective.state(),
             "ledger": vars(self.ledger),
+            "affinity": {} if self.affinity is None else self.affinity.state(),
         }
         write_checkpoint(self.folder / CHECKPOINT, state)
 
@@ -263,6 +273,8 @@ class Trainer:
         self.course.follow(self.ledger.curve)
         self.objective.micro_batch = state["micro_batch"]
         self.objective.restore(state.get("method", {}))  # a run that began before there were methods has none
+        if self.affinity is not None:
+            self.affinity.restore(state.get("affinity", {}), state["step"])
         self.step = state["step"]
 
 
