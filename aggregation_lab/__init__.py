@@ -19,8 +19,8 @@ from aggregation_lab.version import __version__ as __version__
 if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` imports them
     from aggregation_lab.aggregation import Aggregation, Unit, all_task_unified, clinically_grouped, task_specific
     from aggregation_lab.errors import AgglabError
+    from aggregation_lab.inference.load import load_model
     from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
-    from aggregation_lab.training.trained_model import load_model
     from analysis.external import EXAMPLES, read_scores
     from analysis.pipeline import analyse
     from analysis.recommend import recommend
@@ -52,7 +52,7 @@ _MODULES: Final = {
     "aggregation_lab.aggregation": ("Aggregation", "Unit", "all_task_unified", "clinically_grouped", "task_specific"),
     "aggregation_lab.errors": ("AgglabError",),
     "aggregation_lab.tasks": ("CHALLENGE_TASKS", "Task", "TaskType"),
-    "aggregation_lab.training.trained_model": ("load_model",),
+    "aggregation_lab.inference.load": ("load_model",),
     "analysis.external": ("EXAMPLES", "read_scores"),
     "analysis.pipeline": ("analyse",),
     "analysis.recommend": ("recommend",),

@@ -17,8 +17,16 @@ CHECKPOINT = "checkpoint.pt"
 DONE = "done.json"
 """File in a run's folder that is written last: the run is finished and its tables lie beside it."""
 
+MODEL = "model.json"
+"""File in a finished run's folder that says what its kept weights are and how they are used."""
+
 RECIPE = 4
 """Raised whenever the code changes so that the same spec gives other scores: older results then become stale."""
+
+
+def weights_file(kind: str) -> str:
+    """File in a finished run's folder with the weights of a kind, `last` or `best`."""
+    return f"model-{kind}.safetensors"
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ INTERRUPTED = 130
 
 
 class Rerun(StrEnum):
-    """Which runs a grid takes up: those without a result, failed ones alone, outdated ones too, or all."""
+    """Which runs a grid takes up: those without a result, failed ones alone, outdated ones too, those too that lack
+    what the study keeps, or all."""
 
     MISSING = "missing"
     FAILED = "failed"
     STALE = "stale"
+    UNKEPT = "unkept"
     ALL = "all"
 
 

@@ -21,6 +21,7 @@ class Classification(TaskType):
     first_class = 0
     needs_two_classes = True  # AUC and MCC are undefined with one
     rules = ("label_values",)
+    prediction = "probability of every class"
     quantities = {"probability": "predicted probability of class `index`", "label": "reference class"}
     metrics = (
         Metric("AUC", True),

@@ -22,6 +22,7 @@ class Detection(TaskType):
     target = "box"
     classes_given = False  # the challenge does not keep num_classes of detection rows
     rules = ("box_format", "coordinates")
+    prediction = "box x_min, y_min, x_max, y_max in pixels"
     quantities = {"iou": "intersection over union of the predicted and the reference box"}
     metrics = (Metric("IoU", True),)
     network_path = "aggregation_lab.model.heads.detection:NETWORK"
@@ -40,9 +41,12 @@ class Detection(TaskType):
         """The mean box."""
         return targets.mean(0)
 
+    def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
+        return prediction * np.tile(np.array([width, height], float), 2)
+
     def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        scale = np.tile(np.array([reference.width, reference.height], float), 2)
-        return [("iou", 0, box_iou(prediction * scale, reference.box or ()))]
+        predicted = self.in_pixels(prediction, reference.height, reference.width)
+        return [("iou", 0, box_iou(predicted, reference.box or ()))]
 
     def scores(self, values: CaseValues) -> list[Score]:
         return [Score("IoU", float(values("iou").mean()))]

@@ -20,6 +20,7 @@ class Regression(TaskType):
     short_names = ("reg",)
     target = "points"
     rules = ("coordinates",)
+    prediction = "points x, y in pixels, in the order of the training data"
     mirrors = False  # the order of the points would change
     quantities = {
         "point_error": "Euclidean distance of point `index` from its reference, pixels of the original image",
@@ -52,8 +53,11 @@ class Regression(TaskType):
         """The mean points."""
         return targets.mean(0)
 
+    def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
+        return prediction * np.array([width, height], float)
+
     def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        points = prediction * np.array([reference.width, reference.height], float)
+        points = self.in_pixels(prediction, reference.height, reference.width)
         return regression_quantities(points, np.array(reference.points, float), reference.height, reference.width)
 
     def scores(self, values: CaseValues) -> list[Score]:

@@ -19,6 +19,7 @@ class Segmentation(TaskType):
     fewest_classes = 2
     first_class = 1
     rules = ("mask_values",)
+    prediction = "mask of the image's height and width: class index of every pixel, 0 the background"
     quantities = {
         "dice": "Dice of class `index`",
         "hd": "maximum symmetric Hausdorff distance of class `index`, pixels of the original image",
@@ -48,12 +49,14 @@ class Segmentation(TaskType):
         candidates = [np.where(likely >= cut, structure, np.uint8(0)) for cut in CUTS]
         return max(candidates, key=lambda candidate: _mean_dice(candidate, targets, classes))
 
-    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
-        """Class maps go back to the original size by nearest neighbour."""
+    def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Class maps go back to the original size by nearest neighbour: H x W, uint8."""
         from PIL import Image
 
-        size = (reference.width, reference.height)
-        predicted = np.asarray(Image.fromarray(prediction).resize(size, Image.Resampling.NEAREST))
+        return np.asarray(Image.fromarray(prediction).resize((width, height), Image.Resampling.NEAREST))
+
+    def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:
+        predicted = self.in_pixels(prediction, reference.height, reference.width)
         return segmentation_quantities(predicted, reference.class_map(), classes)
 
     def scores(self, values: CaseValues) -> list[Score]:

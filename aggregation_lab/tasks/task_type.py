@@ -94,6 +94,11 @@ class TaskType(str, metaclass=_Registry):
     mirrors: bool = True
     """Whether a mirrored image keeps its target, where the target does not tell left from right."""
 
+    # ---- its predictions
+
+    prediction: str = ""
+    """What a prediction in pixels of the original image is, for people."""
+
     # ---- its scores
 
     quantities: Mapping[str, str]
@@ -169,6 +174,10 @@ class TaskType(str, metaclass=_Registry):
     @abstractmethod
     def floor(self, targets: np.ndarray, classes: int) -> np.ndarray:
         """The trivial predictor: one prediction for every case, from the training targets alone."""
+
+    def in_pixels(self, prediction: np.ndarray, height: int, width: int) -> np.ndarray:
+        """A normalised prediction in pixels of its original image of `height` x `width`, the form that is scored."""
+        return prediction
 
     @abstractmethod
     def case_quantities(self, prediction: np.ndarray, reference: Reference, classes: int) -> list[Quantity]:

@@ -40,6 +40,7 @@ class ImageStore:
         self._files: list[ImageCache | TokenCache] = [cache] if tokens is None else [cache, tokens]
         room = resident_bytes(device)
         self._images = _Rows(cache.images, image_rows, device, room)
+        self.channels = int(cache.images.shape[-1])
         self._masks = _Rows(cache.masks, mask_rows, device, room - self._images.resident_bytes)
         room -= self._images.resident_bytes + self._masks.resident_bytes
         self._tokens = None if tokens is None else _Rows(tokens, image_rows, device, room)

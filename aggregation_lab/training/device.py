@@ -47,6 +47,11 @@ def pick_precision(choice: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if choice == "bf16" else torch.float32
 
 
+def precision_name(precision: torch.dtype) -> str:
+    """The choice that gives this precision on every device."""
+    return "fp32" if precision == torch.float32 else "bf16"
+
+
 def compute_as_named(precision: torch.dtype) -> None:
     """Let float32 be float32: torch rounds the inputs of CUDA's convolutions to ten bits (TF32) where not told so.
 

@@ -14,8 +14,10 @@ from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.device import pick_device, release_memory, reset_peak_memory
+from aggregation_lab.training.keep import NOTHING, Keep
 from aggregation_lab.training.out_of_memory import memory_errors_explained
 from aggregation_lab.training.recording import write_results
+from aggregation_lab.training.recording_models import write_models
 from aggregation_lab.training.trainer import Progress, Trainer
 
 
@@ -30,13 +32,14 @@ def train_run(
     threads: int | None = None,
     device: str | None = None,
     checkpoint_seconds: float = 60.0,
+    keep: Keep = NOTHING,
     affinity: AffinitySettings | None = None,
 ) -> None:
-    """Train one run in `folder`, continuing its checkpoint if there is one, and write its tables.
+    """Train one run in `folder`, continuing its checkpoint if there is one, and write its tables and what it keeps.
 
     `report` is called after every step, and while a frozen trunk is computed, and may raise `RunInterrupted`. The
-    tables are written before `done.json`, whose presence says that the run is finished. `affinity` makes a run of
-    several tasks record how they bear on each other, in one more table. Raises `TrainingError` where a
+    tables and what is kept are written before `done.json`, whose presence says that the run is finished. `affinity`
+    makes a run of several tasks record how they bear on each other, in one table more. Raises `TrainingError` where a
     loss is not finite or explodes, or one image at a time is more than memory holds, and `AgglabError` where a file
     cannot be written or what the run reads was damaged meanwhile.
     """
@@ -47,13 +50,15 @@ def train_run(
     reset_peak_memory(chosen)
     cache.check()
     with memory_errors_explained("the run"):
-        trainer = _begin(partial(Trainer, spec, dataset, split, cache, folder, chosen, report, affinity), folder / CHECKPOINT)
+        build = partial(Trainer, spec, dataset, split, cache, folder, chosen, report, keep, affinity)
+        trainer = _begin(build, folder / CHECKPOINT)
         trainer.train(report, checkpoint_seconds)
         # scoring can be killed, or meet a full disk
         trainer.save()
+        kept = write_models(trainer, dataset, keep.models)
         trainer.take_best()
         scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")
-        write_results(trainer, dataset.root, alive=lambda: report(scoring))
+        write_results(trainer, dataset.root, alive=lambda: report(scoring), kept=kept)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

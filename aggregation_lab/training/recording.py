@@ -7,7 +7,7 @@ import math
 import platform
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,17 +18,19 @@ import pandas as pd
 
 from aggregation_lab import results
 from aggregation_lab.files import file_digest
+from aggregation_lab.kept.digests import KEPT
 from aggregation_lab.run import DONE
 from aggregation_lab.scoring import case_rows, score_rows
 from aggregation_lab.storage.sealed_json import write_sealed
-from aggregation_lab.training.device import peak_memory
+from aggregation_lab.training.device import peak_memory, precision_name
 from aggregation_lab.training.trainer import Trainer
 
 
-def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> None:
+def write_results(trainer: Trainer, root: Path, alive: Callable[[], None], kept: Sequence[str] = ()) -> None:
     """Score the test cases, write the run's tables into its folder and, last, `done.json`.
 
-    `alive` is called before each task is scored and may end the run by raising.
+    `alive` is called before each task is scored and may end the run by raising. `kept` names files that are in the
+    folder already and belong to the result.
     """
     start = time.monotonic()
     spec = trainer.spec
@@ -66,7 +68,7 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
                 "peak_memory": peak_memory(trainer.device),
                 "converged": not curve["still_improving"].any(),
                 "device": trainer.device.type,
-                "precision": "fp32" if str(trainer.precision) == "torch.float32" else "bf16",
+                "precision": precision_name(trainer.precision),
                 "versions": versions(),
                 "started": ledger.started,
                 "resumes": ledger.resumes,
@@ -87,6 +89,7 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
         "images_seen": seen,
         "micro_batch": trainer.objective.micro_batch,
         "digests": digests,
+        **({KEPT: {name: file_digest(trainer.folder / name) for name in kept}} if kept else {}),
     }
     write_sealed(trainer.folder / DONE, done)
 

@@ -6,7 +6,7 @@ are touched once, after training.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from aggregation_lab.training.device import compute_as_named, pick_precision, ra
 from aggregation_lab.training.evaluation import Evaluator
 from aggregation_lab.training.flops import count_flops
 from aggregation_lab.training.frozen_trunk import open_trunk
+from aggregation_lab.training.keep import NOTHING, Keep
 from aggregation_lab.training.loss_monitor import LossWatch
 from aggregation_lab.training.methods.choice import open_objective
 from aggregation_lab.training.optimizer import make_optimizer
@@ -71,7 +72,8 @@ class Ledger:
 class Trainer:
     """State of one run: `train()`, `take_best()`, and `model` is what is to be scored.
 
-    `report` is called while the frozen trunk, if there is one, is computed.
+    `report` is called while the frozen trunk, if there is one, is computed. `keep` may ask for the best weights where
+    the last ones are scored, `affinity` for a record of how the tasks bear on each other.
     """
 
     def __init__(
@@ -83,8 +85,10 @@ class Trainer:
         folder: Path,
         device: torch.device,
         report: Callable[[Progress], None] = lambda progress: None,
+        keep: Keep = NOTHING,
         affinity: AffinitySettings | None = None,
     ):
+        self.keeps_best = spec.training.checkpoint == "best" or "best" in keep.models
         self.spec, self.folder, self.device = spec, folder, device
         self.config: TrainingConfig = spec.training
         self.precision = pick_precision(self.config.precision, device)
@@ -132,7 +136,7 @@ class Trainer:
         self.ledger = Ledger(
             {name: 0 for name in self.tasks}, started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         )
-        self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.best: tuple[float, dict[str, Tensor] | None] | None = None
         self.losses = LossWatch(self.tasks)
         torch.manual_seed(spec.seed)
 
@@ -194,9 +198,15 @@ class Trainer:
         return Progress(self.step, self.steps, self.losses.last, self.mean_score(), phase, is_open)
 
     def take_best(self) -> None:
-        """Put the best weights into the model if the study asks for them."""
-        if self.best is not None:
+        """Put the best weights into the model if the study asks for them to be scored."""
+        if self.config.checkpoint == "best" and self.best is not None and self.best[1] is not None:
             self.model.load_state_dict(self.best[1])
+
+    @property
+    def best_step(self) -> int:
+        """The step at which the best weights were taken; 0 before the first evaluation."""
+        scores = mean_scores(self.ledger.curve)
+        return _best_of(scores)[1] if scores else 0
 
     def evaluate(self) -> None:
         """One point of the learning curve for every task, and the best weights so far if the study wants them."""
@@ -215,13 +225,12 @@ class Trainer:
             losses.clear()
         self.course.follow(self.ledger.curve)
         score = self.mean_score()
-        if self.config.checkpoint == "best" and (self.best is None or not score <= self.best[0]):
+        if self.keeps_best and (self.best is None or not score <= self.best[0]):
             self.best = score, {key: value.detach().clone() for key, value in self.model.state_dict().items()}
 
     def mean_score(self) -> float:
         """Mean unit-free validation score over tasks at the last point of the curve; NaN before the first."""
-        last = [row["score"] for row in self.ledger.curve[-len(self.tasks) :]]
-        return float(np.nanmean(last)) if not np.isnan(last).all() else math.nan
+        return _mean(row["score"] for row in self.ledger.curve[-len(self.tasks) :])
 
     def flops(self) -> float:
         """Operations of training so far: those of one image of each task, counted, times the images seen."""
@@ -267,6 +276,9 @@ class Trainer:
         if state["accelerator_random"] is not None:
             set_random_state(self.device, state["accelerator_random"])
         self.best = state["best"]
+        scores = mean_scores(state["ledger"]["curve"])
+        if self.keeps_best and self.best is None and scores:  # asked for since: those of the best step so far are gone
+            self.best = _best_of(scores)[0], None
         self.losses.since = state["losses_since"]
         self.ledger = Ledger(**state["ledger"])
         self.ledger.resumes += 1
@@ -276,6 +288,29 @@ class Trainer:
         if self.affinity is not None:
             self.affinity.restore(state.get("affinity", {}), state["step"])
         self.step = state["step"]
+
+
+def mean_scores(curve: Sequence[Mapping[str, Any]]) -> dict[int, float]:
+    """Mean unit-free validation score over the tasks at each step of a curve that has one; NaN where none has any."""
+    steps: dict[int, list[float]] = {}
+    for row in curve:
+        steps.setdefault(row["step"], []).append(row["score"])
+    return {step: _mean(scores) for step, scores in steps.items()}
+
+
+def _best_of(scores: Mapping[int, float]) -> tuple[float, int]:
+    """The best of the scores and its step, the earliest of equals: as `evaluate` takes the best weights."""
+    best: tuple[float, int] | None = None
+    for step, score in scores.items():
+        if best is None or not score <= best[0]:
+            best = score, step
+    assert best is not None
+    return best
+
+
+def _mean(scores: Iterable[float]) -> float:
+    values = list(scores)
+    return float(np.nanmean(values)) if not np.isnan(values).all() else math.nan
 
 
 def _step_seed(seed: int, step: int) -> int:

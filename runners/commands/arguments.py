@@ -41,7 +41,12 @@ OnlyOption = Annotated[
     typer.Option("--only", metavar="PATTERN", help="Runs whose name fits, such as TS, 'CG/*' or 'TS/lung/f1/s0'."),
 ]
 RerunOption = Annotated[
-    Rerun, typer.Option("--rerun", help="missing: without a result; failed: these alone; stale: outdated too; all.")
+    Rerun,
+    typer.Option(
+        "--rerun",
+        help="missing: without a result; failed: these alone; stale: outdated too; unkept: those too that lack what "
+        "`keep` asks for; all.",
+    ),
 ]
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; where not given the best there is.")

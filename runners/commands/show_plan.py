@@ -6,7 +6,7 @@ from rich.console import Console
 
 from aggregation_lab.config import COOLDOWN
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
-from runners.execution.grid import STATES_TO_RUN
+from runners.execution.grid import to_train
 from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
@@ -16,7 +16,7 @@ from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
 from runners.store.prepare import plan_only
 from runners.store.run_folder import Status
-from runners.store.run_store import RunStore
+from runners.store.run_store import RunStore, unkept_line
 from runners.store.study_folder import StudyFolder
 
 
@@ -42,7 +42,7 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
     several = len(study.variants) > 1
     by, sharers = ("arm and aggregation", "arms or aggregations") if several else ("aggregation", "aggregations")
     say(console, f"time of one {'core' if device == 'cpu' else 'GPU'} by {by}: {hours}")
-    todo = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
+    todo = to_train(chosen, states, options.rerun)
     images, shared = sum(run.images for run in todo), sum(len(run.labels) - 1 for run in chosen)
     fewest = round(sum(run.least * run.images for run in todo))
     fast, slow = (cost.makespan(map(each, todo), jobs) for each in (estimate.least, estimate.cost))
@@ -56,6 +56,8 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
+    for line in unkept_line(chosen, states):
+        say(console, line)
     return 0
 
 

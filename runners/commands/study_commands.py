@@ -11,6 +11,7 @@ from runners.planning.study_schema import Study
 from runners.planning.user_paths import output_path
 from runners.store.prepare import make_phantoms
 from runners.store.run_folder import LOG, State, counted
+from runners.store.run_store import unkept_line
 from runners.store.study_folder import StudyFolder
 
 
@@ -36,6 +37,8 @@ def show_status(out: Path, console: Console) -> int:
                     say(console, f"{'':8} log: {log}")
     ends = [status.state for status in states.values()]
     say(console, f"{folder.read_study().name}: {len(runs)} runs: {counted(ends)}")
+    for line in unkept_line(runs, states):
+        say(console, line)
     left = queue.jobs_left(folder)
     if left is not None and left.jobs:
         say(console, str(left))

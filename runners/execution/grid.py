@@ -22,18 +22,26 @@ from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
 from runners.store.prepare import check_models, prepare
 from runners.store.run_folder import State, Status, counted
-from runners.store.run_store import SET_ASIDE, RunStore
+from runners.store.run_store import SET_ASIDE, RunStore, unkept
 from runners.store.study_folder import StudyFolder
 
 STATES_TO_RUN = {
     Rerun.MISSING: {State.PENDING, State.FAILED},
     Rerun.FAILED: {State.FAILED},
     Rerun.STALE: {State.PENDING, State.FAILED, State.STALE},
+    Rerun.UNKEPT: {State.PENDING, State.FAILED},
     Rerun.ALL: {State.PENDING, State.FAILED, State.STALE, State.DONE},
 }
-"""States of the runs that each kind of rerun trains. Runs that other grids have claimed are waited for."""
+"""States of the runs that each kind of rerun trains; `unkept` those too that have finished without a file that they
+should keep. Runs that other grids have claimed are waited for."""
 MOST_REPEATS = 3
 """Times that a run is trained again because its tables were damaged, before the disk counts as broken."""
+
+
+def to_train(runs: Sequence[PlannedRun], states: dict[str, Status], rerun: Rerun) -> list[PlannedRun]:
+    """Those of the runs that a kind of rerun trains."""
+    wanted = [run for run in runs if states[run.id].state in STATES_TO_RUN[rerun]]
+    return [*wanted, *unkept(runs, states)] if rerun is Rerun.UNKEPT else wanted
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ def _open(
         say_warnings(console, plan.warnings, plan.notes)
         chosen = select(plan.runs, options.only)
         states = folder.runs.statuses(plan.runs)
-        taken = [run for run in chosen if states[run.id].state in STATES_TO_RUN[options.rerun]]
+        taken = to_train(chosen, states, options.rerun)
         if taken:
             check_models(taken)
         states |= _make_ready(taken, states, folder.runs, options.rerun, console)
@@ -156,9 +164,10 @@ def _make_ready(
     Returns their states after that: runs that others have claimed meanwhile stay with them.
     """
     for run in runs:
-        if rerun is Rerun.ALL or states[run.id].damaged:
+        asked = rerun is Rerun.ALL or states[run.id].state is State.DONE
+        if asked or states[run.id].damaged:
             for moved in store.set_aside([run]):
-                if rerun is not Rerun.ALL:
+                if not asked:
                     kept = f"what is there is kept in {SET_ASIDE}/{moved.name}"
                     say(console, f"{run.title}: {states[run.id].reason}; {kept}")
     after = store.present(runs)

@@ -112,6 +112,7 @@ class Worker:
                     report=reporter,
                     threads=self.config.threads,
                     device=self.config.device,
+                    keep=run.keep,
                 )
             return None
         except Exception as error:

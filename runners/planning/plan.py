@@ -12,6 +12,7 @@ from aggregation_lab.aggregation import Aggregation
 from aggregation_lab.errors import StudyError
 from aggregation_lab.run import RunSpec
 from aggregation_lab.text import printable
+from aggregation_lab.training.keep import NOTHING, Keep
 from runners.planning.arms import Arm
 from runners.planning.cost import flops_per_image
 from runners.planning.data_digests import Digests, case_digests, weights_digest
@@ -44,7 +45,8 @@ class PlannedRun:
     """One run and the units it counts as.
 
     `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate: the most, where its
-    training goes on until it has converged. `fold` is the one that it tests, None with one split.
+    training goes on until it has converged. `fold` is the one that it tests, None with one split; `keep` what it leaves
+    beside its tables.
     """
 
     spec: RunSpec
@@ -54,6 +56,7 @@ class PlannedRun:
     images: int
     flops: float
     fold: int | None = None
+    keep: Keep = NOTHING
 
     @cached_property
     def id(self) -> str:
@@ -127,13 +130,16 @@ class PlannedRun:
             "images": self.images,
             "flops": self.flops,
             **({} if self.fold is None else {"fold": self.fold}),
+            **({} if self.keep == NOTHING else {"keep": self.keep.to_json()}),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "PlannedRun":
         labels = tuple(Label(*label) for label in value["labels"])
         spec = RunSpec.from_json(value["spec"])
-        return cls(spec, labels, value["n_train"], value["steps"], value["images"], value["flops"], value.get("fold"))
+        size = (value["n_train"], value["steps"], value["images"], value["flops"])
+        keep = Keep.from_json(value["keep"]) if "keep" in value else NOTHING
+        return cls(spec, labels, *size, value.get("fold"), keep)
 
 
 def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedRun]:
@@ -188,7 +194,8 @@ def _plan_arm(
         _, steps = training.span(n_train)
         images = steps * training.batch_size
         flops = images * flops_per_image(arm.model, spec.training)
-        runs.append(PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold))
+        keep = study.keep.of_run(fraction, study.fractions)
+        runs.append(PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold, keep))
     return runs
 
 

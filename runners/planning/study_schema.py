@@ -43,6 +43,7 @@ from runners.planning.fields import (
     Tasks,
     unknown_tasks,
 )
+from runners.planning.keep_settings import KeepSettings
 from runners.planning.slurm_settings import SlurmSettings
 
 BUDGETS: dict[str, dict[str, float]] = {
@@ -160,6 +161,8 @@ class Study(Config):
     margins: Margins = Field(default_factory=dict)
     """Largest loss of unit-free score that counts as no loss, by task or task type; `default` for the others (0.02).
     Fixed here before the runs, used by the analysis."""
+    keep: KeepSettings = KeepSettings()
+    """What finished runs keep beside their tables: predictions and models; no run's id depends on it."""
     slurm: SlurmSettings = SlurmSettings()
     """What `--engine slurm` asks the cluster for; no run's id depends on it."""
 
@@ -208,8 +211,13 @@ class Study(Config):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A study of one arm is written as it was before there were arms."""
-        unused = {"arms": not self.arms, "reference": self.reference is None, "compare": self.compare == Compare()}
+        """A study of one arm is written as it was before there were arms, and one that keeps what all keep likewise."""
+        unused = {
+            "arms": not self.arms,
+            "reference": self.reference is None,
+            "compare": self.compare == Compare(),
+            "keep": self.keep == KeepSettings(),
+        }
         return {name: value for name, value in dump(self).items() if not unused.get(name)}
 
     @property

@@ -63,7 +63,8 @@ def manifest(folder: StudyFolder, *, planned: int, finished: int) -> Manifest:
     """What the analysis must know of the study beside its tables; no path of this machine."""
     identity = folder.read_identity()
     study = identity.study
-    settings = study.model_dump(mode="json", exclude={"margins": True, "slurm": True, "data": {"root", "split"}})
+    unused = {"margins": True, "slurm": True, "keep": True}
+    settings = study.model_dump(mode="json", exclude={**unused, "data": {"root", "split"}})
     if len(study.variants) > 1:  # a list, because their order is the reader's
         settings["arms"] = [{"name": name} | arm.model_dump(mode="json") for name, arm in study.variants.items()]
         settings["base_arm"] = study.base_arm

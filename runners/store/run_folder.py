@@ -4,7 +4,7 @@
     claim-N.json    a worker has claimed it, or had (runners.store.claims)
     checkpoint.pt   where an interrupted run continues
     error.json      why it failed, with the traceback; log.txt has what it printed
-    done.json       finished; its tables lie beside it
+    done.json       finished; its tables lie beside it, and the files that it keeps
 
 done takes precedence over a living claim, and that over an error. A claim whose holder has ended counts for nothing.
 """
@@ -46,7 +46,8 @@ class Status:
     """State of a run, and why; `progress` is the last one of a run under way.
 
     `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took, `images` what it
-    has seen, 0 where that is not known. `damaged`: it has a result that cannot be used.
+    has seen, 0 where that is not known. `damaged`: it has a result that cannot be used. `kept`: names of the
+    files that a finished run has kept.
     """
 
     state: State
@@ -56,6 +57,7 @@ class Status:
     seconds: float = 0.0
     images: int = 0
     damaged: bool = False
+    kept: frozenset[str] = frozenset()
 
 
 def run_state(folder: Path, run_id: str) -> Status:
@@ -66,7 +68,7 @@ def run_state(folder: Path, run_id: str) -> Status:
         return Status(State.PENDING)
     done, fault = _read_done(folder, run_id) if DONE in names else (None, "")
     if done:
-        return Status(State.DONE, seconds=done.seconds, images=done.images_seen)
+        return Status(State.DONE, seconds=done.seconds, images=done.images_seen, kept=frozenset(names & set(done.kept)))
     number = claims.latest(names)
     claim = claims.living(folder, number) if number else None
     if claim is not None:

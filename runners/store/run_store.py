@@ -94,6 +94,23 @@ class RunStore:
         return specs
 
 
+def unkept(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> list[PlannedRun]:
+    """The finished ones of the runs that lack a file which they should keep: the study did not ask for it then."""
+    return [run for run in runs if states[run.id].state is State.DONE and run.keep.files - states[run.id].kept]
+
+
+def unkept_line(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> list[str]:
+    """One line on how many of the runs lack a file which they should keep, and what to do; none where none does."""
+    lacking = unkept(runs, states)
+    if not lacking:
+        return []
+    files = ", ".join(sorted({name for run in lacking for name in run.keep.files - states[run.id].kept}))
+    return [
+        f"{len(lacking)} finished runs lack what keep asks for ({files}); `agglab run-grid STUDY --rerun unkept` "
+        "trains them again"
+    ]
+
+
 def _successors(
     runs: Sequence[PlannedRun], earlier: Sequence[tuple[RunKey, dict[str, Any]]]
 ) -> dict[str, tuple[PlannedRun, dict[str, Any]]]:

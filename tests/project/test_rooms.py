@@ -73,9 +73,9 @@ def room_of(module: str) -> str:
 
 
 FRONT_DOOR = "aggregation_lab"
-"""`aggregation_lab/__init__.py` offers names of `analysis` and of training, and imports one when it is first used."""
+"""`aggregation_lab/__init__.py` offers names of `analysis` and of inference, and imports one when it is first used."""
 
-OFFERED = ("analysis", "aggregation_lab.training")
+OFFERED = ("analysis", "aggregation_lab.inference")
 
 
 def arrows() -> dict[str, set[str]]:

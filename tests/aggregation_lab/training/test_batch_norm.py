@@ -13,10 +13,10 @@ from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split, draw_split
 from aggregation_lab.errors import ModelError
 from aggregation_lab.files import write_json
+from aggregation_lab.inference.load import load_model
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.training.execution import train_run
-from aggregation_lab.training.trained_model import load_model
 from aggregation_lab.training.trainer import Progress, RunInterrupted, Trainer
 from tests.runners.commands.test_cli import agglab
 from tests.tiny import STUDY, write_study

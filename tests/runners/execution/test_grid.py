@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
 from aggregation_lab.errors import AgglabError, TrainingError
+from aggregation_lab.storage.sealed_json import write_sealed
+from aggregation_lab.training.keep import Keep
 from runners.execution import grid as runners_grid
 from runners.execution.engines import run_here
 from runners.execution.pool import run_pool
@@ -227,6 +230,25 @@ def test_rerun_all_leaves_a_run_that_was_claimed_meanwhile_to_its_holder(tmp_pat
     assert "2 runs, 0 finished, 1 to do, 1 claimed by others" in screen.getvalue()
     assert store.present(runs)[runs[0].id].state is State.RUNNING
     held.__exit__(None, None, None)
+
+
+def test_rerun_unkept_trains_again_what_has_finished_without_its_weights(tmp_path, monkeypatch):
+    keep, store, screen = Keep(models=("last",)), StudyFolder(tmp_path).runs, StringIO()
+    lacking, whole, new, free = (planned(name) for name in ("lacking", "whole", "new", "free"))
+    runs = [*(replace(run, keep=keep) for run in (lacking, whole, new)), free]
+    for run, files in ((lacking, ()), (whole, keep.files), (free, ())):
+        store.folder(run).mkdir(parents=True)
+        kept = {name: "0" * 64 for name in files}
+        write_sealed(store.folder(run) / "done.json", {"run": run.id, "seconds": 1.0, "kept": kept})
+        for name in files:
+            (store.folder(run) / name).touch()
+    monkeypatch.setattr(runners_grid, "prepare", lambda *_: PlannedStudy(runs, ()))
+    monkeypatch.setattr(runners_grid, "check_models", lambda *_: None)
+    options, console = GridOptions(1, rerun=Rerun.UNKEPT, device="cpu"), Console(file=screen, width=200)
+    todo = runners_grid._open(Study(name="mine"), tmp_path / "study.yaml", StudyFolder(tmp_path), options, console)[1]
+    assert {run.id for run in todo} == {lacking.id, new.id}
+    assert "4 runs, 2 finished, 2 to do" in screen.getvalue()
+    assert [path.name for path in (tmp_path / "runs-set-aside").iterdir()] == [f"{lacking.folder_name}.1"]
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_ends_the_grid(tmp_path):

@@ -56,6 +56,17 @@ def test_the_life_of_a_run(store):
     assert status(store).state is State.DONE
 
 
+def test_a_finished_run_has_kept_what_it_says_and_what_is_still_there(store):
+    folder = store.folder(RUN)
+    finish(store, RUN)
+    assert status(store).kept == frozenset()
+    kept = {"model.json": "0" * 64, "model-last.safetensors": "0" * 64}
+    write_sealed(folder / "done.json", {"run": RUN.id, "seconds": 1.0, "kept": kept})
+    (folder / "model.json").touch()
+    (folder / "model-best.safetensors").touch()  # of an earlier attempt
+    assert status(store).kept == {"model.json"}
+
+
 def test_a_claim_sweeps_what_a_killed_process_left_half_written(store):
     folder = store.folder(RUN)
     folder.mkdir(parents=True)

@@ -38,7 +38,8 @@ def load_model(run_folder: Path | str) -> M2DINO:
     # every weight comes from the checkpoint: nothing is downloaded
     untrained = spec.model.model_copy(update={"weights": "random"})
     model = build_m2dino(untrained, spec.tasks, spec.seed, image_size=spec.training.image_size)
-    model.load_state_dict(state["best"][1] if state["best"] is not None else state["model"])
+    best = state["best"] if spec.training.checkpoint == "best" else None
+    model.load_state_dict(best[1] if best is not None else state["model"])
     return model.eval()
 
 
