@@ -207,6 +207,13 @@ RUN_TABLES = {name: table.without(*STUDY_LABELS) for name, table in TABLES.items
 OPTIONAL_RUN_TABLES = {name: table.without(*STUDY_LABELS) for name, table in OPTIONAL_TABLES.items()}
 
 
+def find_table(name: str) -> tuple[Table, Table]:
+    """The table of that name, optional or not, as a study has it and as a run writes it."""
+    if name in OPTIONAL_TABLES:
+        return OPTIONAL_TABLES[name], OPTIONAL_RUN_TABLES[name]
+    return TABLES[name], RUN_TABLES[name]
+
+
 def validate(frame: pd.DataFrame, table: Table, source: str = "") -> pa.Table:
     """The frame as an Arrow table of exactly `table.schema`.
 

@@ -109,7 +109,6 @@ class LastPart:
         deep = self.model.backbone.map_of_last(entry.deep, self._first) if self._in_blocks else entry.deep
         return self.model.fusion(deep, entry.path)
 
-
     def head(self, task: str, entry: Entry, task_index: Tensor, size: int) -> tuple[Tensor, Any]:
         """What the head of one task reads of all the images, and what it makes of it; `size` is the side of an image."""
         view = self.model.fusion.read(self.maps(entry, task_index), self.model.views[task])

@@ -76,11 +76,10 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None], kept:
         ]
     )
     frames = {"scores": scores, "cases": cases, "runs": [summary], "curves": [curve], "routing": routing}
-    tables = {**results.RUN_TABLES, **results.OPTIONAL_RUN_TABLES}
     if trainer.affinity is not None:
         frames["affinity"] = [trainer.affinity.table().assign(**run)]
     for name, parts in frames.items():
-        table = tables[name]
+        _, table = results.find_table(name)
         results.write_table(results.append(parts, table), table, trainer.folder / f"{name}.parquet")
     digests = {name: file_digest(trainer.folder / f"{name}.parquet") for name in frames}
     done = {

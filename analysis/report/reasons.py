@@ -22,6 +22,7 @@ _WHY = {
     "arm_means": "No two arms have scores of one aggregation with a common seed.",
     "capacity": "No two arms differ in capacity alone by a quarter or more of their size, with known sizes and at "
     "least three tasks that have gains in all of them.",
+    "affinities": "No joint run recorded how its tasks bear on each other (`affinity` in the study file).",
     "multiverse": "No other choices of analysis were tried.",
     "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
     "excluded": "No row of the tables was left out.",

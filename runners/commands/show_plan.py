@@ -56,6 +56,7 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
+    _print_recording(chosen, console)
     for line in unkept_line(chosen, states):
         say(console, line)
     return 0
@@ -99,6 +100,25 @@ def _print_open(runs: Sequence[PlannedRun], console: Console) -> None:
             f"until: converged, so runs end between {fewest:g} passes (passes and cooldown) and {training.cap:g} (the "
             "cap); the first figure is the least, the second the most",
         )
+
+
+def _print_recording(runs: Sequence[PlannedRun], console: Console) -> None:
+    """At how many moments runs record how their tasks bear on each other, and what that takes."""
+    recording = [run for run in runs if run.affinity]
+    if recording:
+        moments, shares = [run.moments for run in recording], [100 * run.recording for run in recording]
+        say(
+            console,
+            f"affinity: {len(recording)} runs of several tasks record it, at {_between(f'{min(moments)}', f'{max(moments)}')}"
+            f" moments in their budget, for {_between(f'{min(shares):.1f}', f'{max(shares):.1f}')} % of their operations",
+        )
+        asked = recording[0].affinity
+        if asked is not None and min(moments) < asked.moments:
+            say(
+                console,
+                f"affinity.moments: {asked.moments} would take more than {100 * asked.share:g} % (affinity.share) of "
+                "short runs, which have fewer",
+            )
 
 
 def _print_lifted(runs: Sequence[PlannedRun], console: Console) -> None:

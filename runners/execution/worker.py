@@ -113,6 +113,7 @@ class Worker:
                     threads=self.config.threads,
                     device=self.config.device,
                     keep=run.keep,
+                    affinity=run.affinity,
                 )
             return None
         except Exception as error:

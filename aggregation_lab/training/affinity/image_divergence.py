@@ -47,9 +47,7 @@ def _described(cases: TaskCases, store: ImageStore) -> Tensor:
     """`description` of the task's images: N x D."""
     count = min(len(cases), MOST_IMAGES)
     chosen = np.linspace(0, len(cases) - 1, count).round().astype(int)
-    parts = [
-        description(store.images(rows).cpu()) for rows in cases.image_rows[torch.from_numpy(chosen)].split(_SIDE)
-    ]
+    parts = [description(store.images(rows).cpu()) for rows in cases.image_rows[torch.from_numpy(chosen)].split(_SIDE)]
     return torch.cat(parts)
 
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from aggregation_lab.model.last_part import Below, Entry, LastPart
 from aggregation_lab.run import RunSpec
+from aggregation_lab.training.affinity.gradients import GradientSum, Projection, flat
 from aggregation_lab.training.affinity.image_divergence import image_divergence
 from aggregation_lab.training.affinity.look_ahead import LookAhead
-from aggregation_lab.training.affinity.gradients import GradientSum, Projection, flat
 from aggregation_lab.training.affinity.settings import PROBE_IMAGES, AffinitySettings, moment_at
 from aggregation_lab.training.affinity.similarity import cosines, feature_products, inner_products, unbiased_cka
 from aggregation_lab.training.batches import Batch, ImageStore, TaskCases, make_batch
@@ -74,7 +74,9 @@ class AffinityRecorder:
         model.eval()
         size = min(self._at_once, self._objective.micro_batch)
         what = f"affinity after step {step}"
-        values, self._at_once = with_less_memory(lambda size: self._measure(moment, size), size, self._store.device, what)
+        values, self._at_once = with_less_memory(
+            lambda size: self._measure(moment, size), size, self._store.device, what
+        )
         model.forget()
         model.train(was_training)
         self._moments.append(Moment(moment, step, values))

@@ -9,9 +9,11 @@ PROBE_IMAGES = 8
 FEWEST_MOMENTS = 3
 """Moments of a run that is too short to pay for them: fewer would be no mean over the training."""
 
-_ENTER, _LAST_PART, _EXPERTS = 1 / 3, 0.07, 0.2
-"""Cost of a forward pass up to the last part, of one through it, and of one through the blocks with experts, in units of
-the forward and backward pass of an image."""
+_ENTER, _FORWARD, _GRADIENT, _EXPERTS, _STEP = 0.26, 0.055, 0.2, 0.12, 0.6
+"""Cost of an image up to the last part, through it, forward and backward through it, and through the blocks with experts
+below it; and of a step on a task with its way back: in forward and backward passes of an image through the whole model.
+Rounded up from what docs/grouping.md gives as measured.
+"""
 
 
 class AffinitySettings(Config):
@@ -41,8 +43,8 @@ class AffinitySettings(Config):
         experts and the last part, forward and backward, once for each task.
         """
         batch, probe = tasks * self.images, min(PROBE_IMAGES, tasks * self.images)
-        own = batch * (_ENTER + 3 * _LAST_PART + (tasks + 1) * _LAST_PART)
-        return own + tasks * probe * (_EXPERTS + 3 * _LAST_PART)
+        own = batch * (_ENTER + _GRADIENT + (tasks + 1) * _FORWARD) + tasks * _STEP
+        return own + tasks * probe * (_EXPERTS + _GRADIENT)
 
     def cost(self, tasks: int, steps: int, batch_size: int) -> float:
         """Operations of recording over those of the run."""
