@@ -1,8 +1,9 @@
 """THE CONTRACT: the tidy tables that a study leaves behind and that `analysis` reads.
 
-Five tables, each a Parquet file. `scores` and `cases` are what an analysis needs; `runs`, `curves` and `routing`
-say how far a score can be trusted. A sixth, `affinity`, is there where a study recorded it. Any trainer that writes `scores` (and, for resampling, `cases`) in this schema
-can use the analysis layer. Importing this module imports neither torch nor the rest of the package's data code.
+Five tables, each a Parquet file. `scores` and `cases` are what an analysis needs; `runs`, `curves` and `routing` say
+how far a score can be trusted. A sixth, `affinity`, is there where a study recorded it. Any trainer that writes
+`scores` (and, for resampling, `cases`) in this schema can use the analysis layer. Importing this module imports neither
+torch nor the rest of the package's data code.
 """
 
 from collections.abc import Sequence

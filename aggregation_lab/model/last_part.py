@@ -1,7 +1,8 @@
 """The last part of a model that all its tasks share, run by itself: what gradients of tasks are compared on.
 
-The last block of a plain ViT with the norm after it, and the fusion; of other networks the fusion alone. What lies below
-is computed once for a batch, and the last part as often as its weights, or the heads that read it, are to be tried.
+The last block of a plain ViT with the norm after it, and the fusion; of other networks the fusion alone. What lies
+below is computed once for a batch, and the last part as often as its weights, or the heads that read it, are to be
+tried.
 """
 
 from collections.abc import Sequence
@@ -110,7 +111,7 @@ class LastPart:
         return self.model.fusion(deep, entry.path)
 
     def head(self, task: str, entry: Entry, task_index: Tensor, size: int) -> tuple[Tensor, Any]:
-        """What the head of one task reads of all the images, and what it makes of it; `size` is the side of an image."""
+        """What the head of one task reads of all the images, and what it makes of it; `size` is an image's side."""
         view = self.model.fusion.read(self.maps(entry, task_index), self.model.views[task])
         return view, self.model.heads[task](view, size)
 

@@ -154,10 +154,10 @@ FIGURES = (
         affinity_map.affinity_map,
         affinity_map.draw_affinities,
         "How tasks bear on each other",
-        "In the all-task model, mean over moments of the training and over seeds: what a step on the task of a row alone "
-        "does to the loss of the task of a column, blue where it falls; or, where that was not recorded, the first "
-        "signal that was. Tasks are ordered by average linkage of the mean of both directions, their clinical groups "
-        "beside them. A signal says nothing of gains until it has been held against them.",
+        "In the all-task model, mean over moments of the training and over seeds: what a step on the task of a row "
+        "alone does to the loss of the task of a column, blue where it falls; or, where that was not recorded, the "
+        "first signal that was. Tasks are ordered by average linkage of the mean of both directions, their clinical "
+        "groups beside them. A signal says nothing of gains until it has been held against them.",
     ),
     PaperFigure(
         curves.learning_curves,

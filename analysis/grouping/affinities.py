@@ -2,8 +2,8 @@
 
 A run's value of a pair is the mean over its moments, which are evenly spaced over the training (as Fifty et al. 2021,
 arXiv 2109.04617, average their look-ahead). Runs that differ in nothing but seed, or fold, are the replicates; the
-interval is Student's (1908) over them, so it is of a training's scatter and of the images that were drawn, for these very
-tasks. Both directions of a pair stay apart: a step on one task may help another that does not help in return.
+interval is Student's (1908) over them, so it is of a training's scatter and of the images that were drawn, for these
+very tasks. Both directions of a pair stay apart: a step on one task may help another that does not help in return.
 """
 
 import numpy as np

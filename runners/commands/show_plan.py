@@ -105,20 +105,17 @@ def _print_open(runs: Sequence[PlannedRun], console: Console) -> None:
 def _print_recording(runs: Sequence[PlannedRun], console: Console) -> None:
     """At how many moments runs record how their tasks bear on each other, and what that takes."""
     recording = [run for run in runs if run.affinity]
-    if recording:
-        moments, shares = [run.moments for run in recording], [100 * run.recording for run in recording]
-        say(
-            console,
-            f"affinity: {len(recording)} runs of several tasks record it, at {_between(f'{min(moments)}', f'{max(moments)}')}"
-            f" moments in their budget, for {_between(f'{min(shares):.1f}', f'{max(shares):.1f}')} % of their operations",
-        )
-        asked = recording[0].affinity
-        if asked is not None and min(moments) < asked.moments:
-            say(
-                console,
-                f"affinity.moments: {asked.moments} would take more than {100 * asked.share:g} % (affinity.share) of "
-                "short runs, which have fewer",
-            )
+    if not recording:
+        return
+    moments, shares = sorted(run.moments for run in recording), sorted(100 * run.recording for run in recording)
+    at, taking = _between(f"{moments[0]}", f"{moments[-1]}"), _between(f"{shares[0]:.1f}", f"{shares[-1]:.1f}")
+    line = (
+        f"affinity: {len(recording)} runs of several tasks record it, at {at} moments, for {taking} % more operations"
+    )
+    asked = recording[0].affinity
+    if asked is not None and moments[0] < asked.moments:
+        line += f"; {asked.moments} would take short runs more than affinity.share, {100 * asked.share:g} %"
+    say(console, line)
 
 
 def _print_lifted(runs: Sequence[PlannedRun], console: Console) -> None:

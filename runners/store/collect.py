@@ -45,8 +45,8 @@ class FinishedRun:
 def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
     """Write the tables of `folder` from its finished runs and the floor, and the manifest of what they do not hold.
 
-    An optional table is there where a run has rows of it. Each file replaces its predecessor at once. Grids that share the folder collect one after the other, so that the
-    last one's tables hold the runs of all. Raises `DamagedResult`.
+    An optional table is there where a run has rows of it. Each file replaces its predecessor at once. Grids that share
+    the folder collect one after the other, so that the last one's tables hold the runs of all. Raises `DamagedResult`.
     """
     with folder.collecting():
         sweep(folder.path, ("*.parquet", "scores.csv", MANIFEST))

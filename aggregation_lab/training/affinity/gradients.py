@@ -1,4 +1,4 @@
-"""Gradients for some of a model's parameters, and their random projection, so that those of all tasks fit into memory."""
+"""Gradients for some of a model's parameters, and a random projection by which those of all tasks fit into memory."""
 
 from collections.abc import Sequence
 
@@ -33,8 +33,8 @@ def flat(gradients: Sequence[Tensor]) -> Tensor:
 
 
 class Projection:
-    """A count sketch (Charikar, Chen and Farach-Colton 2002; as a hash kernel: Weinberger et al. 2009): every number gets
-    a random sign and is added to one of SIZE sums, which keeps inner products on average.
+    """A count sketch (Charikar, Chen and Farach-Colton 2002; as a hash kernel: Weinberger et al. 2009): every number
+    gets a random sign and is added to one of SIZE sums, which keeps inner products on average.
 
     The signs come from a fixed seed, so the projections of all moments and runs are the same. Vectors of up to SIZE
     numbers stay as they are.

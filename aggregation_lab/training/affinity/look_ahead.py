@@ -14,8 +14,9 @@ class LookAhead:
 
     A task's step is what its gradient would add to the next update, lr m / (sqrt(v) + eps) with m = (1 - beta1) g and v
     the running mean of squares after g, both corrected for their start at zero. The rest of an update is the momentum
-    of earlier steps, which is the same whatever task comes next. The gradient is clipped as in training. The rate is the peak rate at every moment, so that moments
-    in the warm-up and at the end of the cosine weigh as much as others. Weight decay is left out.
+    of earlier steps, which is the same whatever task comes next. The gradient is clipped as in training. The rate is
+    the peak rate at every moment, so that moments in the warm-up and at the end of the cosine weigh as much as others.
+    Weight decay is left out.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], optimizer: torch.optim.AdamW, rate: float, clip_norm: float):

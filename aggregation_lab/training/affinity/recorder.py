@@ -1,9 +1,9 @@
 """What a joint run records of its tasks at evenly spaced moments: the rows of the table `affinity`.
 
-Everything is measured on training images, without augmentation and in evaluation mode, and nothing of it is left behind:
-weights are restored bit by bit, gradients never enter the parameters, and batches are drawn from generators of their own,
-so that a run is the same with and without. The losses of a look-ahead are computed in float32 whatever the run's
-precision, at least in the last part of the model: what a step changes in a loss is a small difference.
+Everything is measured on training images, without augmentation and in evaluation mode, and nothing of it is left
+behind: weights are restored bit by bit, gradients never enter the parameters, and batches are drawn from generators of
+their own, so that a run is the same with and without. The losses of a look-ahead are computed in float32 whatever the
+run's precision, at least in the last part of the model: what a step changes in a loss is a small difference.
 """
 
 import math
@@ -65,7 +65,7 @@ class AffinityRecorder:
         self._moments: list[Moment] = []
 
     def record(self, step: int) -> None:
-        """Record a moment if one comes after `step` steps. Raises `TrainingError` where memory does not hold one image."""
+        """Record a moment if one comes after `step` steps. Raises `TrainingError` where memory holds not one image."""
         moment = moment_at(step, self._steps, self._count)
         if moment is None:
             return
@@ -164,9 +164,9 @@ class AffinityRecorder:
     def _probe(self, below: Below, size: int) -> Matrices:
         """What all heads do with the same images, each under the experts of its own task and without labels.
 
-        The gradient of a head is that of the entropy of its predictions (as minimised by Grandvalet and Bengio 2004, and
-        Wang et al. 2021, arXiv 2006.10726). Cross-entropy against the model's own soft predictions has no gradient at
-        all; that of the entropy is what it becomes, up to a factor, once these targets are made a little sharper.
+        The gradient of a head is that of the entropy of its predictions (as minimised by Grandvalet and Bengio 2004,
+        and Wang et al. 2021, arXiv 2006.10726). Cross-entropy against the model's own soft predictions has no gradient
+        at all; that of the entropy is what it becomes, up to a factor, once these targets are made a little sharper.
         """
         count = len(below.images)
         projected: list[Tensor | None] = []

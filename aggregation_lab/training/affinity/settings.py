@@ -10,9 +10,9 @@ FEWEST_MOMENTS = 3
 """Moments of a run that is too short to pay for them: fewer would be no mean over the training."""
 
 _ENTER, _FORWARD, _GRADIENT, _EXPERTS, _STEP = 0.26, 0.055, 0.2, 0.12, 0.6
-"""Cost of an image up to the last part, through it, forward and backward through it, and through the blocks with experts
-below it; and of a step on a task with its way back: in forward and backward passes of an image through the whole model.
-Rounded up from what docs/grouping.md gives as measured.
+"""Cost of an image up to the last part, through it, forward and backward through it, and through the blocks with
+experts below it; and of a step on a task with its way back: in forward and backward passes of an image through the
+whole model. Rounded up from what docs/grouping.md gives as measured.
 """
 
 
@@ -20,8 +20,8 @@ class AffinitySettings(Config):
     """What a joint run records of its tasks. No run's id depends on it, and no score."""
 
     moments: int = Field(20, ge=1, le=10_000)
-    """Moments, evenly spaced over the steps of the budget; beyond it, where a run goes on until it has converged, at the
-    same pace."""
+    """Moments, evenly spaced over the steps of the budget; beyond it, where a run goes on until it has converged, at
+    the same pace."""
     images: int = Field(4, ge=2, le=64)
     """Training images of each task at each moment."""
     share: float = Field(0.05, gt=0, le=10)

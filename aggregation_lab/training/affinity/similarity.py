@@ -31,11 +31,11 @@ def feature_products(features: Tensor) -> Tensor:
 
 
 def unbiased_cka(products: Sequence[Tensor]) -> Tensor:
-    """Linear centred kernel alignment (Kornblith et al. 2019, arXiv 1905.00414) of T sets of features of the same N >= 4
-    images, from their N x N inner products: T x T, undefined where an estimate of a norm is not positive.
+    """Linear centred kernel alignment (Kornblith et al. 2019, arXiv 1905.00414) of T sets of features of the same N >=
+    4 images, from their N x N inner products: T x T, undefined where an estimate of a norm is not positive.
 
-    With the unbiased estimate of HSIC (Song et al. 2012, as Nguyen et al. 2021, arXiv 2010.15327): of a few images
-    the plain one is close to 1 for unrelated features too, for wide ones the more so. Single values so may leave [0, 1].
+    With the unbiased estimate of HSIC (Song et al. 2012, as Nguyen et al. 2021, arXiv 2010.15327): of a few images the
+    plain one is close to 1 for unrelated features too, for wide ones the more so. Single values so may leave [0, 1].
     """
     if len(products[0]) < 4:
         return torch.full((len(products), len(products)), torch.nan, dtype=torch.float64)

@@ -1,4 +1,5 @@
-"""Affinities of pairs of tasks: means and intervals by hand, directions kept apart, and what is not recorded is empty."""
+"""Affinities of pairs of tasks: means and intervals by hand, directions kept apart, and what is not recorded is
+empty."""
 
 from dataclasses import replace
 
