@@ -83,11 +83,15 @@ class LastPart:
                 tokens = model.backbone.tokens_between(tokens, model.frozen_blocks, self._stem)
             elif self._stem:
                 tokens = model.backbone.trunk_tokens(images, self._stem)
-            return Below(images, _in_float32(model.image_path(images)), tokens)
+            return Below(images, self._path(images), tokens)
         if model.moe:  # of a network whose blocks cannot be run one by one
-            return Below(images, _in_float32(model.image_path(images)))
+            return Below(images, self._path(images))
         deep, path = model.levels(images)
         return Below(images, _in_float32(path), deep=deep)
+
+    def _path(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The maps of the image path, which every plain ViT has beside it."""
+        return () if self.model.image_path is None else _in_float32(self.model.image_path(images))
 
     @torch.no_grad()
     def enter(self, below: Below, task_index: Tensor) -> Entry:

@@ -42,7 +42,7 @@ class LookAhead:
 
     def _update(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         (momentum, decay), state = group["betas"], self._optimizer.state.get(parameter, {})
-        steps = int(state["step"]) + 1 if state else 1
+        steps = state["step"] + 1 if state else 1  # a tensor, which an accelerator need not be waited for
         squares = gradient.square() * (1 - decay)
         if state:
             squares = squares.add_(state["exp_avg_sq"], alpha=decay)

@@ -19,7 +19,8 @@ def inner_products(vectors: Sequence[Tensor | None]) -> Tensor:
     if there:
         known = torch.stack([vector for vector in vectors if vector is not None])
         rows = torch.tensor(there)
-        products[rows.unsqueeze(1), rows] = known @ known.T
+        found = known @ known.T
+        products[rows.unsqueeze(1), rows] = (found + found.T) / 2  # a matrix product rounds both orders by themselves
     return products
 
 

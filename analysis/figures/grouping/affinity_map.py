@@ -100,10 +100,10 @@ def distances(values: np.ndarray, *, far_is_high: bool = False) -> np.ndarray:
 def _cells(view: View, ax: Axes, values: pd.DataFrame, signal: str) -> None:
     shown = values.to_numpy(float)
     reach = float(np.nanmax(np.abs(shown))) or 1.0
-    scale = {"vmin": -reach, "vmax": reach} if signal in _SIGNED else {}
+    low, high = (-reach, reach) if signal in _SIGNED else (None, None)
     default = DIVERGING if signal in _SIGNED else "cividis_r" if signal == _DISTANCE else "cividis"
     ax.set_facecolor("#DDDDDD")
-    image = ax.pcolormesh(shown, cmap=colormap(view.choices.palette, default), ec="white", lw=0.4, **scale)
+    image = ax.pcolormesh(shown, cmap=colormap(view.choices.palette, default), vmin=low, vmax=high, ec="white", lw=0.4)
     names = list(values.index)
     ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=90)
     heat_map_rows(ax, names, [""] * len(names), len(names), "white", 0.0)

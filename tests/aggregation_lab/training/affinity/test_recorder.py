@@ -243,13 +243,16 @@ def test_probe_gradients_are_those_of_every_heads_entropy_on_the_same_images(tra
 
 def test_heads_that_read_the_same_are_alike_in_features(study, tmp_path):
     """At the start no expert differs: both classifiers read the same summary, an outline reads another view."""
-    values = recording(study, tmp_path / "run").affinity._measure(0, 8)
+    trainer = recording(study, tmp_path / "run")
+    trainer.model.eval()
+    values = trainer.affinity._measure(0, 8)
     assert values["feature_cka"][0, 1] == pytest.approx(1.0, rel=0, abs=1e-6)
     assert values["feature_cka"][0, 2] < 0.999
     assert values["routing_similarity"][0, 2] == pytest.approx(1.0, rel=0, abs=1e-6)
 
 
 def test_pieces_change_nothing_but_rounding(trained):
+    trained.model.eval()
     whole, pieces = trained.affinity._measure(1, 12), trained.affinity._measure(1, 5)
     for signal, values in whole.items():
         torch.testing.assert_close(values, pieces[signal], rtol=1e-2, atol=2e-4, equal_nan=True)
