@@ -1,8 +1,9 @@
 """THE CONTRACT: the tidy tables that a study leaves behind and that `analysis` reads.
 
-Five tables, each a Parquet file. `scores` and `cases` are what an analysis needs; `runs`, `curves` and `routing`
-say how far a score can be trusted. Any trainer that writes `scores` (and, for resampling, `cases`) in this schema
-can use the analysis layer. Importing this module imports neither torch nor the rest of the package's data code.
+Five tables, each a Parquet file. `scores` and `cases` are what an analysis needs; `runs`, `curves` and `routing` say
+how far a score can be trusted. A sixth, `affinity`, is there where a study recorded it. Any trainer that writes
+`scores` (and, for resampling, `cases`) in this schema can use the analysis layer. Importing this module imports neither
+torch nor the rest of the package's data code.
 """
 
 from collections.abc import Sequence
@@ -186,12 +187,50 @@ ROUTING = Table(
 
 TABLES = {table.name: table for table in (SCORES, CASES, RUNS, CURVES, ROUTING)}
 
+SIGNALS = {
+    "gradient_cosine": "cosine of the gradients of both tasks' losses, each on images of its own",
+    "gradient_gramian": "inner product of these gradients",
+    "lookahead": "relative fall of the loss of task_j after a step on task_i alone: 1 - after / before",
+    "routing_similarity": "cosine of the mean gates of all experts, each task on images of its own",
+    "probe_gradient_cosine": "cosine of the gradients of both heads' entropy on the same images, without labels",
+    "feature_cka": "linear CKA of what both heads read of the same images",
+    "image_divergence": "energy distance of both tasks' training images, before any training; 0 for alike",
+}
+"""Signals of the table `affinity`. The only one with a direction is `lookahead`."""
+
+AFFINITY = Table(
+    "affinity",
+    (
+        *_RUN,
+        *_DESIGN,
+        Column("moment", INT, "moment of recording, counted from 0"),
+        Column("step", INT, "optimiser steps done"),
+        Column("signal", TEXT, "name in aggregation_lab.results.SIGNALS"),
+        Column("task_i", TEXT, "task id; with a direction, the one that a step is made on"),
+        Column("task_j", TEXT, "other task id; with a direction, the one that the effect is on"),
+        Column("value", FLOAT, "the signal; a pair without a defined value has no row"),
+    ),
+    key=("arm", "aggregation", "fraction", "seed", "moment", "signal", "task_i", "task_j"),
+)
+
+OPTIONAL_TABLES = {table.name: table for table in (AFFINITY,)}
+"""Tables that a study has where it asked for them."""
+
 STUDY_LABELS = ("arm", "aggregation", "unit", "group", "start", "passes_before", "flops_before")
 """Columns that a study adds: a run knows neither its arms and aggregations nor the study's clinical groups, nor what
 another run has cost."""
 
 RUN_TABLES = {name: table.without(*STUDY_LABELS) for name, table in TABLES.items()}
 """The tables as a run writes them into its folder."""
+
+OPTIONAL_RUN_TABLES = {name: table.without(*STUDY_LABELS) for name, table in OPTIONAL_TABLES.items()}
+
+
+def find_table(name: str) -> tuple[Table, Table]:
+    """The table of that name, optional or not, as a study has it and as a run writes it."""
+    if name in OPTIONAL_TABLES:
+        return OPTIONAL_TABLES[name], OPTIONAL_RUN_TABLES[name]
+    return TABLES[name], RUN_TABLES[name]
 
 
 def validate(frame: pd.DataFrame, table: Table, source: str = "") -> pa.Table:

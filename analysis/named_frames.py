@@ -53,6 +53,8 @@ class FrameAttributes:
     """Mean gains in arms that differ in capacity alone."""
     capacity_line: pd.DataFrame
     """The lines of `capacity` with their bands."""
+    affinities: pd.DataFrame
+    """How tasks bear on each other in joint runs; empty where nothing was recorded."""
     guidelines: pd.DataFrame
     """Which aggregation for which type, group and n_train."""
     regret: pd.DataFrame

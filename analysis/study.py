@@ -33,6 +33,7 @@ class StudyTables:
     runs: pd.DataFrame | None = None
     curves: pd.DataFrame | None = None
     routing: pd.DataFrame | None = None
+    affinity: pd.DataFrame | None = None
     excluded: pd.DataFrame = field(default_factory=lambda: frame("excluded", []))
     notes: tuple[str, ...] = ()
     baseline: str | None = None
@@ -98,6 +99,7 @@ class StudyTables:
             runs=_rows_of(whole.runs, name),
             curves=_rows_of(whole.curves, name),
             routing=_rows_of(whole.routing, name),
+            affinity=_rows_of(whole.affinity, name),
             excluded=frame("excluded", [*whole.excluded.to_dict("records"), left_out]),
             arm=name,
             every_arm=whole,
@@ -131,7 +133,7 @@ def load_study(folder: Path | str) -> StudyTables:
     """
     folder = Path(folder)
     tables = {name: results.read_table(folder / f"{name}.parquet", table) for name, table in results.TABLES.items()}
-    scores, cases = tables["scores"], tables["cases"]
+    scores, cases, recorded = tables["scores"], tables["cases"], folder / "affinity.parquet"
     left_out = [
         {"table": name, "rows": int((rows["split"] == "val").sum()), "reason": "validation rows: gains are on test"}
         for name, rows in (("scores", scores), ("cases", cases))
@@ -144,6 +146,7 @@ def load_study(folder: Path | str) -> StudyTables:
         runs=tables["runs"],
         curves=tables["curves"],
         routing=tables["routing"],
+        affinity=results.read_table(recorded, results.AFFINITY) if recorded.exists() else None,
         excluded=frame("excluded", [row for row in left_out if row["rows"]]),
         baseline=manifest.base_aggregation,
         folder=folder,

@@ -49,6 +49,7 @@ def fake_analysis(
         **fake_answers.budget(about, gains, aggregations, fractions, random),
         **fake_answers.routing(about, random),
         **fake_cases.cases(gains, random),
+        **fake_answers.affinities(about, np.random.default_rng(seed)),
         "learning_curves": fake_gains.curves(about, aggregations, random),
         "findings": fake_answers.findings(),
         **fake_arms.arms(gains),

@@ -164,6 +164,17 @@ def routing(about, random) -> dict[str, pd.DataFrame]:
     return {"usage": pd.DataFrame(usage), "similarity": pd.DataFrame(similarity)}
 
 
+def affinities(about, random) -> dict[str, pd.DataFrame]:
+    rows = []
+    for signal, (one, other) in product(("lookahead", "image_divergence"), product(about.itertuples(), repeat=2)):
+        mean = random.normal(0.01 * (one.group == other.group), 0.004)
+        rows += [
+            {"aggregation": "AU", "signal": signal, "task": one.task, "group": one.group, "other": other.task}
+            | {"mean": mean, "low": mean - 0.003, "high": mean + 0.003, "replicates": 3, "moments": 20}
+        ] * (one.task != other.task)
+    return {"affinities": pd.DataFrame(rows)}
+
+
 def findings() -> pd.DataFrame:
     verdicts = ("supported", "contradicted", "undecided", "not testable")
     rows = [

@@ -18,7 +18,7 @@ from aggregation_lab.model.depth import DepthContext, draw, draw_outside
 from aggregation_lab.model.heads.by_task import TaskHeads
 from aggregation_lab.model.image_path import WIDTHS, ImagePath
 from aggregation_lab.model.moe import MoE, TaskContext, build_moe
-from aggregation_lab.model.shared_maps import Fusion
+from aggregation_lab.model.shared_maps import Fusion, SharedMaps
 from aggregation_lab.tasks import Task
 
 Parts = Sequence[tuple[str, slice]]
@@ -76,9 +76,15 @@ class M2DINO(nn.Module):
         """`depth`: rows of `draw_depth`, where the images are a piece of the batch it was drawn for."""
         if self.training and self._drop_paths:
             self._depth.draws = self.draw_depth(len(images)) if depth is None else depth
+        self.condition(task_index)
+        return self.read_out(self.fusion(*self.levels(images, tokens)), parts, images.shape[-1])
+
+    def condition(self, task_index: Tensor) -> None:
+        """Tell the experts the task of each image of the batch under way."""
         self._context.embedding = self.task_embedding(task_index).unsqueeze(1)
-        maps = self.fusion(*self.levels(images, tokens))
-        size = images.shape[-1]
+
+    def read_out(self, maps: SharedMaps, parts: Parts, size: int) -> dict[str, Any]:
+        """What the heads make of the shared maps of a batch, by task; `size` is the side of its images."""
         return {task: self.heads[task](self.fusion.read(maps.of(rows), self.views[task]), size) for task, rows in parts}
 
     def levels(self, images: Tensor, tokens: Tensor | None = None) -> Levels:

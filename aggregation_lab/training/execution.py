@@ -11,6 +11,7 @@ from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
 from aggregation_lab.errors import is_out_of_memory
 from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.device import pick_device, release_memory, reset_peak_memory
 from aggregation_lab.training.keep import NOTHING, Keep
@@ -33,14 +34,16 @@ def train_run(
     checkpoint_seconds: float = 60.0,
     keep: Keep = NOTHING,
     start: Path | None = None,
+    affinity: AffinitySettings | None = None,
 ) -> None:
     """Train one run in `folder`, continuing its checkpoint if there is one, and write its tables and what it keeps.
 
     `start` is the folder of the finished run that the spec starts from, if it does. `report` is called after every
     step, and while a frozen trunk is computed, and may raise `RunInterrupted`. The tables and what is kept are written
-    before `done.json`, whose presence says that the run is finished. Raises `TrainingError` where a loss is not finite
-    or explodes, or one image at a time is more than memory holds, and `AgglabError` where a file cannot be read or
-    written, or what the run reads was damaged meanwhile.
+    before `done.json`, whose presence says that the run is finished. `affinity` makes a run of several tasks record
+    how they bear on each other, in one table more. Raises `TrainingError` where a loss is not finite or explodes, or
+    one image at a time is more than memory holds, and `AgglabError` where a file cannot be read or written, or what the
+    run reads was damaged meanwhile.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -49,7 +52,7 @@ def train_run(
     reset_peak_memory(chosen)
     cache.check()
     with memory_errors_explained("the run"):
-        build = partial(Trainer, spec, dataset, split, cache, folder, chosen, report, keep, start)
+        build = partial(Trainer, spec, dataset, split, cache, folder, chosen, report, keep, start, affinity)
         trainer = _begin(build, folder / CHECKPOINT)
         trainer.train(report, checkpoint_seconds)
         # scoring can be killed, or meet a full disk

@@ -1,4 +1,4 @@
-"""What a finished run leaves in its folder: its rows of the five tables, then `done.json`.
+"""What a finished run leaves in its folder: its rows of the five tables and those of `affinity`, then `done.json`.
 
 Labels that depend on the study (aggregation, unit, clinical group) are added when the study is collected.
 """
@@ -82,8 +82,10 @@ def write_results(
         ]
     )
     frames = {"scores": scores, "cases": cases, "runs": [summary], "curves": [curve], "routing": routing}
+    if trainer.affinity is not None:
+        frames["affinity"] = [trainer.affinity.table().assign(**run)]
     for name, parts in frames.items():
-        table = results.RUN_TABLES[name]
+        _, table = results.find_table(name)
         results.write_table(results.append(parts, table), table, trainer.folder / f"{name}.parquet")
     if predictions:
         writer.write(trainer.folder, spec.id)

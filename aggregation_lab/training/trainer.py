@@ -23,6 +23,8 @@ from aggregation_lab.data.splits.split import Split
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.model.start import take_start
 from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.training.affinity.recorder import open_recorder
+from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import ImageStore, Sampler, TaskCases, make_batch
 from aggregation_lab.training.checkpoint import write_checkpoint
@@ -72,7 +74,8 @@ class Trainer:
     """State of one run: `train()`, `take_best()`, and `model` is what is to be scored.
 
     `report` is called while the frozen trunk, if there is one, is computed. `keep` may ask for the best weights where
-    the last ones are scored. `start` is the folder of the run that the spec starts from, if it does.
+    the last ones are scored. `start` is the folder of the run that the spec starts from, if it does. `affinity` asks for
+    a record of how the tasks bear on each other.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Trainer:
         report: Callable[[Progress], None] = lambda progress: None,
         keep: Keep = NOTHING,
         start: Path | None = None,
+        affinity: AffinitySettings | None = None,
     ):
         self.keeps_best = spec.training.checkpoint == "best" or "best" in keep.models
         self.spec, self.folder, self.device = spec, folder, device
@@ -130,6 +134,9 @@ class Trainer:
         if self.objective.learned:
             own = {"params": self.objective.learned, "weight_decay": 0.0, "rate": 1.0}
             self.optimizer.add_param_group(own)
+        self.affinity = open_recorder(
+            affinity, spec, self.objective, self.optimizer, self.train_cases, self.store, self.course.budget
+        )
         self.step = 0
         self.ledger = Ledger(
             {name: 0 for name in self.tasks}, started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -173,9 +180,12 @@ class Trainer:
         try:
             while self.step < self.steps:
                 start = time.monotonic()
+                if self.affinity is not None:
+                    self.affinity.record(self.step)
+                begun = time.monotonic()
                 self.train_step()
                 now = time.monotonic()
-                self.ledger.train_seconds += now - start
+                self.ledger.train_seconds += now - begun
                 if self.course.evaluates(self.step):
                     self.evaluate()
                 self.ledger.seconds += time.monotonic() - start
@@ -257,6 +267,7 @@ class Trainer:
             "losses_since": self.losses.since,
             "method": self.objective.state(),
             "ledger": vars(self.ledger),
+            "affinity": {} if self.affinity is None else self.affinity.state(),
         }
         write_checkpoint(self.folder / CHECKPOINT, state)
 
@@ -279,6 +290,8 @@ class Trainer:
         self.course.follow(self.ledger.curve)
         self.objective.micro_batch = state["micro_batch"]
         self.objective.restore(state.get("method", {}))  # a run that began before there were methods has none
+        if self.affinity is not None:
+            self.affinity.restore(state.get("affinity", {}), state["step"])
         self.step = state["step"]
 
 

@@ -14,6 +14,7 @@ from analysis.figures.choices import Palette
 from analysis.figures.curves import learning_curves
 from analysis.figures.forest import gains_forest
 from analysis.figures.group_stability import stability
+from analysis.figures.grouping.affinity_map import affinity_map
 from analysis.figures.heat_map import gains_heat_map
 from analysis.figures.routing import routing_similarity, routing_usage
 from analysis.figures.saving import save
@@ -27,6 +28,7 @@ __all__ = [
     "Palette",
     "PaperFigure",
     "Written",
+    "affinity_map",
     "arms_heat_map",
     "by_name",
     "capacity_trend",

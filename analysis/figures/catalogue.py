@@ -12,6 +12,7 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names
 from analysis.figures import advice, arms, curves, forest, group_stability, heat_map, routing, scale, task_types
 from analysis.figures.canvas import Target
+from analysis.figures.grouping import affinity_map
 from analysis.figures.view import Body, Choices, NothingToDraw, drawn_on, render, view_of
 from analysis.named_frames import NamedFrames
 
@@ -148,6 +149,15 @@ FIGURES = (
         "Tasks that are routed alike",
         "Similarity of two tasks' gate weights in the all-task model: 1 - Jensen-Shannon distance, mean over blocks "
         "and seeds. Lines part clinical groups.",
+    ),
+    PaperFigure(
+        affinity_map.affinity_map,
+        affinity_map.draw_affinities,
+        "How tasks bear on each other",
+        "In the all-task model, mean over moments of the training and over seeds: what a step on the task of a row "
+        "alone does to the loss of the task of a column, blue where it falls; or, where that was not recorded, the "
+        "first signal that was. Tasks are ordered by average linkage of the mean of both directions, their clinical "
+        "groups beside them. A signal says nothing of gains until it has been held against them.",
     ),
     PaperFigure(
         curves.learning_curves,

@@ -24,6 +24,7 @@ _WHY = {
     "least three tasks that have gains in all of them.",
     "case_gains": "The source has no scores of single test cases.",
     "case_parts": "Nothing is known of the cases by which they could be parted: class, image source, size.",
+    "affinities": "No joint run recorded how its tasks bear on each other (`affinity` in the study file).",
     "multiverse": "No other choices of analysis were tried.",
     "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
     "excluded": "No row of the tables was left out.",

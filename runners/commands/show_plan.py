@@ -66,6 +66,7 @@ def show_plan(
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
+    _print_recording(chosen, console)
     for line in (*disk_line(chosen, plan.predictions), *unkept_line(chosen, states)):
         say(console, line)
     if as_json:
@@ -127,6 +128,22 @@ def _print_open(runs: Sequence[PlannedRun], console: Console) -> None:
             f"until: converged, so runs end between {fewest:g} passes (passes and cooldown) and {training.cap:g} (the "
             "cap); the first figure is the least, the second the most",
         )
+
+
+def _print_recording(runs: Sequence[PlannedRun], console: Console) -> None:
+    """At how many moments runs record how their tasks bear on each other, and what that takes."""
+    recording = [run for run in runs if run.affinity]
+    if not recording:
+        return
+    moments, shares = sorted(run.moments for run in recording), sorted(100 * run.recording for run in recording)
+    at, taking = _between(f"{moments[0]}", f"{moments[-1]}"), _between(f"{shares[0]:.1f}", f"{shares[-1]:.1f}")
+    line = (
+        f"affinity: {len(recording)} runs of several tasks record it, at {at} moments, for {taking} % more operations"
+    )
+    asked = recording[0].affinity
+    if asked is not None and moments[0] < asked.moments:
+        line += f"; {asked.moments} would take short runs more than affinity.share, {100 * asked.share:g} %"
+    say(console, line)
 
 
 def _print_lifted(runs: Sequence[PlannedRun], console: Console) -> None:

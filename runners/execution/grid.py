@@ -23,7 +23,7 @@ from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
 from runners.store.prepare import check_models, prepare
 from runners.store.run_folder import UNTOUCHED, State, Status, counted
-from runners.store.run_store import SET_ASIDE, RunStore, unkept
+from runners.store.run_store import SET_ASIDE, RunStore, unkept, unkept_line
 from runners.store.study_folder import StudyFolder
 
 STATES_TO_RUN = {
@@ -197,6 +197,8 @@ def print_outcome(
             say(console, f"{status.state}  {run.title}: {status.reason}")
     ends = [states[run.id].state for run in chosen]
     say(console, f"{counted(ends)}; tables in {folder}")
+    for line in unkept_line(chosen, states):
+        say(console, line)
     if State.FAILED in ends:
         say(console, "tracebacks are in each run's error.json and log.txt")
     if State.STALE in ends:

@@ -114,6 +114,7 @@ class Worker:
                     device=self.config.device,
                     keep=run.keep,
                     start=self._store.start_folder(run),
+                    affinity=run.affinity,
                 )
             return None
         except Exception as error:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aggregation_lab.aggregation import Aggregation
 from aggregation_lab.errors import StudyError
+from aggregation_lab.results import AFFINITY
 from aggregation_lab.run import STARTS_FROM, RunSpec, Start
 from aggregation_lab.text import printable
+from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.keep import NOTHING, Keep
 from runners.planning.arms import Arm
 from runners.planning.cost import flops_per_image
@@ -47,7 +49,7 @@ class PlannedRun:
 
     `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate: the most, where its
     training goes on until it has converged. `fold` is the one that it tests, None with one split; `keep` what it leaves
-    beside its tables.
+    beside its tables, `affinity` what it records of its tasks, None with one task.
     """
 
     spec: RunSpec
@@ -58,6 +60,7 @@ class PlannedRun:
     flops: float
     fold: int | None = None
     keep: Keep = NOTHING
+    affinity: AffinitySettings | None = None
 
     @cached_property
     def id(self) -> str:
@@ -107,6 +110,27 @@ class PlannedRun:
         budget = training.steps(self.n_train) * training.batch_size if self.is_open else self.images
         return budget >= training.passes * self.n_train + training.batch_size
 
+    @property
+    def files(self) -> frozenset[str]:
+        """Files that the study asks for beside the tables that every run leaves."""
+        return self.keep.files | ({f"{AFFINITY.name}.parquet"} if self.affinity else frozenset())
+
+    @property
+    def moments(self) -> int:
+        """At how many moments of its budget the run records its tasks."""
+        training = self.spec.training
+        if self.affinity is None:
+            return 0
+        return self.affinity.moments_of(len(self.spec.tasks), training.steps(self.n_train), training.batch_size)
+
+    @property
+    def recording(self) -> float:
+        """What that takes, as a share of the operations of the run."""
+        training = self.spec.training
+        if self.affinity is None:
+            return 0.0
+        return self.affinity.cost(len(self.spec.tasks), training.steps(self.n_train), training.batch_size)
+
     def flops_of(self, images: int) -> float:
         """Operations of the run once it has seen so many images; `flops` where 0 says that nobody knows."""
         return self.flops * images / self.images if images else self.flops
@@ -139,6 +163,7 @@ class PlannedRun:
             "flops": self.flops,
             **({} if self.fold is None else {"fold": self.fold}),
             **({} if self.keep == NOTHING else {"keep": self.keep.to_json()}),
+            **({} if self.affinity is None else {"affinity": self.affinity.model_dump()}),
         }
 
     @classmethod
@@ -147,7 +172,8 @@ class PlannedRun:
         spec = RunSpec.from_json(value["spec"])
         size = (value["n_train"], value["steps"], value["images"], value["flops"])
         keep = Keep.from_json(value["keep"]) if "keep" in value else NOTHING
-        return cls(spec, labels, *size, value.get("fold"), keep)
+        affinity = AffinitySettings.model_validate(value["affinity"]) if "affinity" in value else None
+        return cls(spec, labels, *size, value.get("fold"), keep, affinity)
 
 
 def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedRun]:
@@ -208,9 +234,11 @@ def _plan_arm(
         n_train = sum(counts.values())
         _, steps = training.span(n_train)
         images = steps * training.batch_size
-        flops = images * flops_per_image(arm.model, spec.training)
         keep = study.keep.of_run(fraction, study.fractions)
-        runs[key] = PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold, keep)
+        affinity = study.affinity if len(tasks) > 1 else None
+        recording = affinity.cost(len(tasks), training.steps(n_train), training.batch_size) if affinity else 0.0
+        flops = images * flops_per_image(arm.model, spec.training) * (1 + recording)
+        runs[key] = PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold, keep, affinity)
     return list(runs.values())
 
 

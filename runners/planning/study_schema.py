@@ -18,6 +18,7 @@ from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS, fold_of
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.results import ONLY_ARM
 from aggregation_lab.tasks import CHALLENGE_TASKS, Task, TaskType
+from aggregation_lab.training.affinity.settings import AffinitySettings
 from runners.planning.arms import (
     MOST_ARMS,
     Arm,
@@ -168,6 +169,9 @@ class Study(Config):
     Fixed here before the runs, used by the analysis."""
     keep: KeepSettings = KeepSettings()
     """What finished runs keep beside their tables: predictions and models; no run's id depends on it."""
+    affinity: AffinitySettings | None = None
+    """What runs of several tasks record of how these bear on each other, {} for all defaults; empty: nothing. No run's
+    id depends on it."""
     slurm: SlurmSettings = SlurmSettings()
     """What `--engine slurm` asks the cluster for; no run's id depends on it."""
 
@@ -233,6 +237,7 @@ class Study(Config):
             "reference": self.reference is None,
             "compare": self.compare == Compare(),
             "keep": self.keep == KeepSettings(),
+            "affinity": self.affinity is None,
         }
         return {name: value for name, value in dump(self).items() if not unused.get(name)}
 

@@ -46,8 +46,8 @@ class FinishedRun:
 def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
     """Write the tables of `folder` from its finished runs and the floor, and the manifest of what they do not hold.
 
-    Each file replaces its predecessor at once. Grids that share the folder collect one after the other, so that the
-    last one's tables hold the runs of all. Raises `DamagedResult`.
+    An optional table is there where a run has rows of it. Each file replaces its predecessor at once. Grids that share
+    the folder collect one after the other, so that the last one's tables hold the runs of all. Raises `DamagedResult`.
     """
     with folder.collecting():
         sweep(folder.path, ("*.parquet", "scores.csv", MANIFEST))
@@ -57,6 +57,12 @@ def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
             results.write_table(frame, table, folder.table(name))
             if name == "scores":
                 write_text(folder.path / "scores.csv", csv_text(frame))
+        for name, table in results.OPTIONAL_TABLES.items():
+            holders = [result for result in finished if name in result.digests]
+            if holders:
+                results.write_table(gather(folder, holders, name), table, folder.table(name))
+            else:
+                folder.table(name).unlink(missing_ok=True)
         manifest(folder, planned=len(runs), finished=len(finished)).write(folder.path)
 
 
@@ -64,7 +70,7 @@ def manifest(folder: StudyFolder, *, planned: int, finished: int) -> Manifest:
     """What the analysis must know of the study beside its tables; no path of this machine."""
     identity = folder.read_identity()
     study = identity.study
-    unused = {"margins": True, "slurm": True, "keep": True}
+    unused = {"margins": True, "slurm": True, "keep": True, "affinity": True}
     settings = study.model_dump(mode="json", exclude={**unused, "data": {"root", "split"}})
     if len(study.variants) > 1:  # a list, because their order is the reader's
         settings["arms"] = [{"name": name} | arm.model_dump(mode="json") for name, arm in study.variants.items()]
@@ -91,8 +97,9 @@ def finished_runs(folder: StudyFolder, runs: Sequence[PlannedRun]) -> list[Finis
 
 def gather(folder: StudyFolder, finished: Sequence[FinishedRun], name: str) -> pd.DataFrame:
     """One table over the finished runs and the floor. Raises `DamagedResult` naming a run's damaged file."""
-    table, tasks, arms = results.TABLES[name], read_tasks(folder), folder.read_study().variants
-    rows = [(_read(result, results.RUN_TABLES[name]), result.run.labels) for result in finished]
+    table, of_run = results.find_table(name)
+    tasks, arms = read_tasks(folder), folder.read_study().variants
+    rows = [(_read(result, of_run), result.run.labels) for result in finished]
     parts = [(part, label) for part, labels in rows for label in labels]
     frames = [_labelled(parts, only_arm=next(iter(arms))).to_pandas()] if parts else []
     if name == "runs":

@@ -78,6 +78,11 @@ class Done(_Content):
     digests: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
     kept: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
 
+    @property
+    def files(self) -> set[str]:
+        """Names of all these files."""
+        return {*(f"{table}.parquet" for table in self.digests), *self.kept}
+
 
 class _TaskName(_Content):
     name: str

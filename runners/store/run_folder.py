@@ -55,7 +55,7 @@ class Status:
 
     `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took, `images` what it
     has seen, 0 where that is not known. `damaged`: it has a result that cannot be used. `kept`: names of the
-    files that a finished run has kept.
+    files that a finished run has left, tables and others.
     """
 
     state: State
@@ -76,7 +76,8 @@ def run_state(folder: Path, run_id: str) -> Status:
         return Status(State.PENDING)
     done, fault = _read_done(folder, run_id) if DONE in names else (None, "")
     if done:
-        return Status(State.DONE, seconds=done.seconds, images=done.images_seen, kept=frozenset(names & set(done.kept)))
+        kept = frozenset(names & done.files)
+        return Status(State.DONE, seconds=done.seconds, images=done.images_seen, kept=kept)
     number = claims.latest(names)
     claim = claims.living(folder, number) if number else None
     if claim is not None:

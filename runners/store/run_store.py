@@ -109,7 +109,7 @@ class RunStore:
 
 def unkept(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> list[PlannedRun]:
     """The finished ones of the runs that lack a file which they should keep: the study did not ask for it then."""
-    return [run for run in runs if states[run.id].state is State.DONE and run.keep.files - states[run.id].kept]
+    return [run for run in runs if states[run.id].state is State.DONE and run.files - states[run.id].kept]
 
 
 def unkept_line(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> list[str]:
@@ -117,9 +117,9 @@ def unkept_line(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> lis
     lacking = unkept(runs, states)
     if not lacking:
         return []
-    files = ", ".join(sorted({name for run in lacking for name in run.keep.files - states[run.id].kept}))
+    files = ", ".join(sorted({name for run in lacking for name in run.files - states[run.id].kept}))
     return [
-        f"{len(lacking)} finished runs lack what keep asks for ({files}); `agglab run-grid STUDY --rerun unkept` "
+        f"{len(lacking)} finished runs lack what the study asks for ({files}); `agglab run-grid STUDY --rerun unkept` "
         "trains them again"
     ]
 

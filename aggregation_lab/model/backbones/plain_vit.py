@@ -113,6 +113,14 @@ class PlainViT(Backbone):
         """The spatial feature map of square images from their `trunk_tokens`: B x N x D -> B x D x s x s."""
         return self._above_trunk(self.network, tokens, blocks)
 
+    def tokens_between(self, tokens: Tensor, first: int, last: int) -> Tensor:
+        """All tokens after block `last` - 1 from those after block `first` - 1: B x N x D -> the same. Not compiled."""
+        return _through_blocks(self.network, tokens, first, last)
+
+    def map_of_last(self, tokens: Tensor, blocks: int) -> Tensor:
+        """As `map_above_trunk`, not compiled."""
+        return map_above_trunk(self.network, tokens, blocks)
+
 
 def fitted_size(size: int, patch: int) -> int:
     """The next multiple of the patch."""
@@ -121,7 +129,7 @@ def fitted_size(size: int, patch: int) -> int:
 
 def _map_by_tokens(network: Any, images: Tensor) -> Tensor:
     tokens = network.forward_features(images)
-    return _map_of_patches(network, tokens, math.isqrt(tokens.shape[1] - network.num_prefix_tokens))
+    return _map_of_patches(network, tokens, _side(network, tokens))
 
 
 def _map_by_timm(network: Any, images: Tensor) -> Tensor:
@@ -135,14 +143,25 @@ def _map_by_timm(network: Any, images: Tensor) -> Tensor:
 
 def map_above_trunk(network: Any, tokens: Tensor, blocks: int) -> Tensor:
     """Blocks from `blocks` on and the last norm; `network` is an `Eva` or a `VisionTransformer`."""
-    side = math.isqrt(tokens.shape[1] - network.num_prefix_tokens)
+    tokens = network.norm(_through_blocks(network, tokens, blocks, len(network.blocks)))
+    return _map_of_patches(network, tokens, _side(network, tokens))
+
+
+def _through_blocks(network: Any, tokens: Tensor, first: int, last: int) -> Tensor:
+    """Blocks `first` to `last` - 1 of an `Eva` or a `VisionTransformer` on all tokens of square images."""
     given: dict[str, Any] = {}
     if isinstance(network, Eva) and network.rope is not None:
+        side = _side(network, tokens)
         grid = {"shape": (side, side)} if network.dynamic_img_size else {}
         given["rope"] = cast(Any, network.rope).get_embed(**grid)
-    for block in network.blocks[blocks:]:
+    for block in network.blocks[first:last]:
         tokens = block(tokens, **given)
-    return _map_of_patches(network, network.norm(tokens), side)
+    return tokens
+
+
+def _side(network: Any, tokens: Tensor) -> int:
+    """Patches along a side of a square image."""
+    return math.isqrt(tokens.shape[1] - network.num_prefix_tokens)
 
 
 def _map_of_patches(network: Any, tokens: Tensor, side: int) -> Tensor:

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aggregation_lab.model.heads.network import Network
+from aggregation_lab.model.heads.network import Network, softmax_entropy
 from aggregation_lab.model.shared_maps import View
 
 
@@ -31,4 +31,9 @@ def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels, reduction="none")
 
 
-NETWORK = Network(ClassificationHead, classification_loss, move=lambda labels, movement: labels)
+def class_entropy(logits: Tensor) -> Tensor:
+    """Entropy of the predicted classes. B x C logits -> B."""
+    return softmax_entropy(logits, 1)
+
+
+NETWORK = Network(ClassificationHead, classification_loss, move=lambda labels, movement: labels, entropy=class_entropy)

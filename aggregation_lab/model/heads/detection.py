@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from aggregation_lab.model.heads.heat_maps import cell_centres, heat_map_loss
+from aggregation_lab.model.heads.heat_maps import cell_centres, heat_map_entropy, heat_map_loss
 from aggregation_lab.model.heads.network import Movement, Network
 from aggregation_lab.model.shared_maps import View
 
@@ -75,4 +75,9 @@ def move_boxes(boxes: Tensor, movement: Movement) -> Tensor:
     return torch.cat([corners.amin(1), corners.amax(1)], 1)
 
 
-NETWORK = Network(DetectionHead, detection_loss, move_boxes)
+def centre_entropy(output: Detections) -> Tensor:
+    """Entropy of where the box's centre lies; its sides are no distribution. -> B."""
+    return heat_map_entropy(output.centre)
+
+
+NETWORK = Network(DetectionHead, detection_loss, move_boxes, centre_entropy)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from aggregation_lab.model.heads.network import softmax_entropy
+
 SPREAD = 0.04
 """Standard deviation of the Gaussian that heat maps are taught, as a share of the image's side: about one cell of the
 finest map at 96 pixels."""
@@ -21,6 +23,11 @@ def mean_position(logits: Tensor) -> Tensor:
     centres = cell_centres(logits.shape[-2], logits.shape[-1], logits.device)
     # a sum and not a matrix product: mixed precision would round the product to 1/256 of the image
     return (weights.unsqueeze(-1) * centres).sum(2)
+
+
+def heat_map_entropy(logits: Tensor) -> Tensor:
+    """Entropy of where the points lie, mean over the points. B x P x h x w logits -> B."""
+    return softmax_entropy(logits.flatten(2), -1).mean(1)
 
 
 def heat_map_loss(logits: Tensor, points: Tensor) -> Tensor:

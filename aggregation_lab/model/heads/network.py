@@ -35,6 +35,11 @@ class Movement:
         return moved.squeeze(1).long()
 
 
+def softmax_entropy(logits: Tensor, dim: int) -> Tensor:
+    """Entropy in nats of the softmax over a dimension, which the result lacks."""
+    return -(logits.softmax(dim) * logits.log_softmax(dim)).sum(dim)
+
+
 @dataclass(frozen=True)
 class Network:
     """What a task type adds to the encoder.
@@ -42,12 +47,14 @@ class Network:
     `head(dim=, classes=, width=)` makes a module that reads one view of the shared maps and nothing else, that of its
     class attribute `view`: its `forward(features, size)` gives what the loss needs, its `predict(output)` normalised
     predictions that know nothing of the original image size. `loss(output, target)` is per image, B;
-    `move(target, movement)` augments.
+    `move(target, movement)` augments. `entropy(output)`, differentiable and per image, B, is that of the predicted
+    distribution, over classes or places; None where a head predicts none.
     """
 
     head: Callable[..., nn.Module]
     loss: Callable[[Any, Tensor], Tensor]
     move: Callable[[Tensor, Movement], Tensor]
+    entropy: Callable[[Any], Tensor] | None = None
 
     @property
     def view(self) -> View:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from aggregation_lab.model.heads.heat_maps import heat_map_loss, mean_position
+from aggregation_lab.model.heads.heat_maps import heat_map_entropy, heat_map_loss, mean_position
 from aggregation_lab.model.heads.network import Network
 from aggregation_lab.model.shared_maps import View
 
@@ -34,4 +34,9 @@ def regression_loss(logits: Tensor, points: Tensor) -> Tensor:
     return heat_map_loss(logits, points) + 10 * (mean_position(logits) - points).abs().mean((1, 2))
 
 
-NETWORK = Network(RegressionHead, regression_loss, move=lambda points, movement: movement.points(points))
+NETWORK = Network(
+    RegressionHead,
+    regression_loss,
+    move=lambda points, movement: movement.points(points),
+    entropy=heat_map_entropy,
+)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aggregation_lab.model.heads.network import Network
+from aggregation_lab.model.heads.network import Network, softmax_entropy
 from aggregation_lab.model.shared_maps import View
 
 
@@ -39,4 +39,14 @@ def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
     return cross_entropy + (1 - dice).mean(1)
 
 
-NETWORK = Network(SegmentationHead, segmentation_loss, move=lambda masks, movement: movement.class_maps(masks))
+def pixel_entropy(logits: Tensor) -> Tensor:
+    """Entropy of the predicted classes, mean over the pixels. B x C x S x S logits -> B."""
+    return softmax_entropy(logits, 1).mean((1, 2))
+
+
+NETWORK = Network(
+    SegmentationHead,
+    segmentation_loss,
+    move=lambda masks, movement: movement.class_maps(masks),
+    entropy=pixel_entropy,
+)

@@ -23,6 +23,8 @@ from aggregation_lab.data.splits.split import Split, draw_split
 from aggregation_lab.model.backbones.build import build_backbone
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.training.affinity.gradients import GradientSum
+from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.batches import make_batch
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.device import HostCopy, compute_as_named, free_memory, random_state, to_device
@@ -320,6 +322,22 @@ def test_a_run_is_interrupted_continued_and_scored(study, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_moment_of_affinities_stays_on_the_card(study, tmp_path, monkeypatch):
+    """All of it but the gradients, which the fake card has for `backward` alone."""
+    monkeypatch.setattr(GradientSum, "add", lambda total, loss: None)
+    with fake_card() as seen:
+        trainer = Trainer(spec_for(study), *study, tmp_path, CARD, affinity=AffinitySettings(moments=3, share=10))
+        trainer.model.train()
+        trainer.train_step()
+        clear(seen)
+        trainer.affinity.record(1)
+        trainer.train_step()
+    ((_, _, values),) = trainer.affinity.state()["moments"]
+    assert {matrix.device.type for matrix in values.values()} == {"cpu"}
+    assert all(matrix.shape == (4, 4) for matrix in values.values()) and len(values) == len(results.SIGNALS) - 1
+
+
 def test_a_frozen_trunk_is_computed_and_read_on_the_card(study, tmp_path):
     torch.save(build_backbone(ENCODER, image_size=SIZE).network.state_dict(), tmp_path / "encoder.pt")
     frozen = {"weights": str(tmp_path / "encoder.pt"), "frozen_blocks": 6, "drop_path": 0.0}

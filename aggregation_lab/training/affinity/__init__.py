@@ -1,0 +1,1 @@
+"""How tasks of a joint run bear on each other while it is trained: the table `affinity`."""
