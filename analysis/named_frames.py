@@ -53,6 +53,14 @@ class FrameAttributes:
     """Mean gains in arms that differ in capacity alone."""
     capacity_line: pd.DataFrame
     """The lines of `capacity` with their bands."""
+    prediction_errors: pd.DataFrame
+    """What predictions of gains are worth, beside naive baselines; empty with fewer than two aggregations beside TS."""
+    predicted_gains: pd.DataFrame
+    """Predicted against measured gains of every trained set of tasks."""
+    partitions: pd.DataFrame
+    """Cost and mean score of partitions, trained and predicted."""
+    found_groups: pd.DataFrame
+    """The groups of tasks that are predicted to gain most."""
     guidelines: pd.DataFrame
     """Which aggregation for which type, group and n_train."""
     regret: pd.DataFrame

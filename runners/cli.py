@@ -14,7 +14,7 @@ from aggregation_lab.shadowing import ShadowedError, check_packages
 from aggregation_lab.text import escaped, printable
 from aggregation_lab.version import __version__
 from runners.commands.of_data import import_, phantoms, validate
-from runners.commands.of_scores import analyze, power, recommend, report
+from runners.commands.of_scores import analyze, group, power, recommend, report
 from runners.commands.of_studies import plan, run_grid, scores, status
 from runners.console.streams import reader_is_gone, robust_streams
 from runners.console.terminal import show_all_characters
@@ -61,7 +61,7 @@ def _options(
     """Options of `agglab` itself."""
 
 
-for command in (run_grid, plan, import_, validate, status, scores, report, analyze, recommend, power, phantoms):
+for command in (run_grid, plan, import_, validate, status, scores, report, analyze, recommend, power, group, phantoms):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 
 

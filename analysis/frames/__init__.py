@@ -13,10 +13,11 @@ import pandas as pd
 
 from analysis.frames.arms import ARMS
 from analysis.frames.gains import GAINS
+from analysis.frames.grouping import GROUPING
 from analysis.frames.questions import QUESTIONS
 from analysis.frames.study import STUDY
 
-FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **ARMS, **STUDY}
+FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **ARMS, **GROUPING, **STUDY}
 """Columns of every frame in their order, and what each means."""
 
 LABELS: Final = ("contrast", "joint", "base", "fraction")

@@ -12,6 +12,7 @@ from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
 from analysis.report.footing import footing
+from analysis.report.groups import groups
 from analysis.report.methods import methods
 from analysis.report.page_table import MOST_ROWS, PageTable, page_table
 from analysis.report.pictures import Picture
@@ -54,6 +55,7 @@ def page(analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Pa
         "why": {name: why_empty(analysis, name) for name in FRAMES if name not in _DRAWN},
         "figures": figures,
         "arms": _arms(analysis),
+        "groups": groups(analysis),
         "still_improving": checks.still_improving(analysis),
         "below_floor": checks.below_floor(analysis),
         "leakage": checks.leakage(analysis),

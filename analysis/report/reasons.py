@@ -22,6 +22,10 @@ _WHY = {
     "arm_means": "No two arms have scores of one aggregation with a common seed.",
     "capacity": "No two arms differ in capacity alone by a quarter or more of their size, with known sizes and at "
     "least three tasks that have gains in all of them.",
+    **dict.fromkeys(
+        ("prediction_errors", "predicted_gains", "partitions", "found_groups"),
+        "A prediction of gains needs validation scores of TS and of two aggregations with units of several tasks.",
+    ),
     "multiverse": "No other choices of analysis were tried.",
     "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
     "excluded": "No row of the tables was left out.",

@@ -1,0 +1,1 @@
+"""Figures on grouping: predicted against measured gains, and what partitions cost and score."""
