@@ -55,6 +55,14 @@ class FrameAttributes:
     """The lines of `capacity` with their bands."""
     affinities: pd.DataFrame
     """How tasks bear on each other in joint runs; empty where nothing was recorded."""
+    prediction_errors: pd.DataFrame
+    """What predictions of gains are worth, beside naive baselines; empty with fewer than two aggregations beside TS."""
+    predicted_gains: pd.DataFrame
+    """Predicted against measured gains of every trained set of tasks."""
+    partitions: pd.DataFrame
+    """Cost and mean score of partitions, trained and predicted."""
+    found_groups: pd.DataFrame
+    """The groups of tasks that are predicted to gain most."""
     guidelines: pd.DataFrame
     """Which aggregation for which type, group and n_train."""
     regret: pd.DataFrame

@@ -15,6 +15,7 @@ from analysis.context import Context, prepare
 from analysis.frames import stacked
 from analysis.gains import Contrast, seed_gains
 from analysis.grouping.affinities import affinities
+from analysis.grouping import grouping_frames
 from analysis.questions import expert_routing, guidelines, study_quality
 from analysis.questions.caveats import caveats
 from analysis.questions.findings import CLAIMS, findings
@@ -114,6 +115,7 @@ STEPS = (
     of_study(TYPES, "stability", lambda c: stability(c.frames["pooled"], c.frames["gains"], c.against_base)),
     Step("arms", NAMES, lambda context: across_arms(context.study, context.settings)),
     of_study("groups of tasks", "affinities", lambda c: affinities(c.study)),
+    Step("groups of tasks", grouping_frames.NAMES, lambda c: grouping_frames.grouping_frames(c.study, c.scores)),
     Step("guidelines", ("guidelines", "regret"), advice),
     of_study(TRUST, "data", lambda c: study_quality.data(c.study)),
     of_study(TRUST, "scores", lambda c: study_quality.scores(c.study, c.frames["gains"])),

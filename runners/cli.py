@@ -15,7 +15,7 @@ from aggregation_lab.text import escaped, printable
 from aggregation_lab.version import __version__
 from runners.commands.of_data import import_, phantoms, validate
 from runners.commands.of_models import export, predict, submit
-from runners.commands.of_scores import analyze, gallery, power, recommend, report
+from runners.commands.of_scores import analyze, gallery, group, power, recommend, report
 from runners.commands.of_studies import plan, run_grid, scores, status, watch
 from runners.console.streams import reader_is_gone, robust_streams
 from runners.console.terminal import show_all_characters
@@ -62,7 +62,7 @@ def _options(
     """Options of `agglab` itself."""
 
 
-_OF_STUDIES = (run_grid, plan, import_, validate, status, watch, scores, report, gallery, analyze, recommend, power)
+_OF_STUDIES = (run_grid, plan, import_, validate, status, watch, scores, report, gallery, analyze, recommend, power, group)
 for command in (*_OF_STUDIES, predict, submit, export, phantoms):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 

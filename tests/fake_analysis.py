@@ -14,7 +14,7 @@ from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.statistics.verdicts import UNDECIDED
 from analysis.study import StudyTables
-from tests import fake_answers, fake_arms, fake_cases, fake_gains
+from tests import fake_answers, fake_arms, fake_cases, fake_gains, fake_grouping
 from tests.fake_gains import TYPES
 
 FRACTIONS = (0.25, 0.5, 1.0)
@@ -53,6 +53,7 @@ def fake_analysis(
         "learning_curves": fake_gains.curves(about, aggregations, random),
         "findings": fake_answers.findings(),
         **fake_arms.arms(gains),
+        **fake_grouping.grouping(about, joint, random),
         "excluded": frame("excluded", [{"table": "cases", "rows": 1200, "reason": "validation rows"}]),
     }
     sides = {f"{name}-TS": (name, "TS") for name in joint} | {"AU-CG": ("AU", "CG"), "CG-TS minus AU-TS": ("CG", "AU")}

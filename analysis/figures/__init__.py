@@ -15,6 +15,8 @@ from analysis.figures.curves import learning_curves
 from analysis.figures.forest import gains_forest
 from analysis.figures.group_stability import stability
 from analysis.figures.grouping.affinity_map import affinity_map
+from analysis.figures.grouping.costs import partition_costs
+from analysis.figures.grouping.predictions import gains_predicted
 from analysis.figures.heat_map import gains_heat_map
 from analysis.figures.routing import routing_similarity, routing_usage
 from analysis.figures.saving import save
@@ -34,8 +36,10 @@ __all__ = [
     "capacity_trend",
     "gains_forest",
     "gains_heat_map",
+    "gains_predicted",
     "guideline_map",
     "learning_curves",
+    "partition_costs",
     "routing_similarity",
     "routing_usage",
     "save",

@@ -12,7 +12,7 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names
 from analysis.figures import advice, arms, curves, forest, group_stability, heat_map, routing, scale, task_types
 from analysis.figures.canvas import Target
-from analysis.figures.grouping import affinity_map
+from analysis.figures.grouping import affinity_map, costs, predictions
 from analysis.figures.view import Body, Choices, NothingToDraw, drawn_on, render, view_of
 from analysis.named_frames import NamedFrames
 
@@ -128,6 +128,23 @@ FIGURES = (
         "Mean gain over the same tasks in every arm, with the 95 % interval of these very tasks, against the size of "
         "the joint model (geometric mean over tasks); arms differ in capacity alone. The line with its 95 % band is "
         "the mean of the tasks' lines, the tasks being a sample.",
+    ),
+    PaperFigure(
+        predictions.gains_predicted,
+        predictions.draw_predictions,
+        "Predicted and measured gains",
+        "Gain over TS on validation cases of every task in every set that was trained, against what a model predicted "
+        "that had not seen the task (left, with the 80 % interval of the prediction) or the aggregation (right). On "
+        "the dashed line the two agree; a flat cloud predicts nothing.",
+    ),
+    PaperFigure(
+        costs.partition_costs,
+        costs.draw_costs,
+        "What partitions cost and score",
+        "Mean unit-free score of the tasks against worker hours per seed at full data. Filled: trained, on test cases. "
+        "Hollow: the partition with the largest predicted gain for its number of units, at the score of TS and that "
+        "gain, with the 80 % interval of the mean; predicted from validation cases, and chosen because it is high. The "
+        "line joins those that nothing beats at their cost.",
     ),
     PaperFigure(
         advice.guideline_map,

@@ -15,10 +15,11 @@ from analysis.frames.affinities import AFFINITIES
 from analysis.frames.arms import ARMS
 from analysis.frames.cases import CASES
 from analysis.frames.gains import GAINS
+from analysis.frames.grouping import GROUPING
 from analysis.frames.questions import QUESTIONS
 from analysis.frames.study import STUDY
 
-FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **ARMS, **CASES, **AFFINITIES, **STUDY}
+FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **ARMS, **CASES, **AFFINITIES, **GROUPING, **STUDY}
 """Columns of every frame in their order, and what each means."""
 
 LABELS: Final = ("contrast", "joint", "base", "fraction")

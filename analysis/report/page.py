@@ -14,6 +14,7 @@ from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
 from analysis.report.footing import footing
+from analysis.report.groups import groups
 from analysis.report.methods import methods
 from analysis.report.page_table import MOST_ROWS, PageTable, page_table
 from analysis.report.pictures import Picture
@@ -67,6 +68,7 @@ def page(
         "gallery_style": STYLE,
         "gallery_script": SCRIPT,
         "arms": _arms(analysis),
+        "groups": groups(analysis),
         "still_improving": checks.still_improving(analysis),
         "below_floor": checks.below_floor(analysis),
         "leakage": checks.leakage(analysis),

@@ -25,6 +25,10 @@ _WHY = {
     "case_gains": "The source has no scores of single test cases.",
     "case_parts": "Nothing is known of the cases by which they could be parted: class, image source, size.",
     "affinities": "No joint run recorded how its tasks bear on each other (`affinity` in the study file).",
+    **dict.fromkeys(
+        ("prediction_errors", "predicted_gains", "partitions", "found_groups"),
+        "A prediction of gains needs validation scores of TS and of two aggregations with units of several tasks.",
+    ),
     "multiverse": "No other choices of analysis were tried.",
     "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
     "excluded": "No row of the tables was left out.",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aggregation_lab.files import write_text
 from analysis.named_frames import NamedFrames
-from analysis.tables import arms, questions, reference, tasks
+from analysis.tables import arms, grouping, questions, reference, tasks
 from analysis.tables.latex import latex
 from analysis.tables.markup import html, markdown
 from analysis.tables.paper import PaperTable
@@ -28,6 +28,10 @@ TABLES: dict[str, Callable[[NamedFrames], PaperTable | None]] = {
     "arm_means": arms.arm_means_table,
     "arm_changes": arms.arm_changes_table,
     "capacity": arms.capacity_table,
+    "found_groups": grouping.groups_table,
+    "partitions": grouping.partitions_table,
+    "prediction_errors": grouping.errors_table,
+    "predicted_gains": grouping.predicted_table,
     "guidelines": questions.guidelines_table,
     "regret": questions.regret_table,
     "ledger": questions.ledger_table,

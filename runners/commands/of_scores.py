@@ -1,4 +1,4 @@
-"""Commands on score tables: report, gallery, analyze, recommend, power. What they do is imported when called."""
+"""Commands on score tables: report, gallery, analyze, recommend, power, group. What they do is imported when called."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -122,6 +122,28 @@ def power(
 
     how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_power(source, how, settings, screen()))
+
+
+def group(
+    out: OutArgument,
+    units: Annotated[
+        int | None, typer.Option("--units", min=1, help="Number of units; any number where not given.")
+    ] = None,
+    within: Annotated[
+        float | None, typer.Option("--within", metavar="HOURS", help="Most worker hours of training what is missing.")
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", parser=as_path, metavar="FILE", help="Write the study with the partition found."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    arm: ArmOption = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draws behind chances and intervals.")] = 0,
+) -> None:
+    """Which tasks to train together: the partition with the largest predicted gain, from validation scores alone."""
+    from runners.commands.group_tasks import Asked, group_tasks
+
+    raise typer.Exit(group_tasks(out, Asked(units, within, write, as_json, arm, seed), screen()))
 
 
 def analysis_settings(scale: str, correction: str, draws: int) -> "Settings":

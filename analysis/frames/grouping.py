@@ -1,0 +1,54 @@
+"""Columns of the frames on grouping: what predictions of gains are worth, partitions, and the groups found."""
+
+from typing import Final
+
+from analysis.frames.shared import TASK
+
+GROUPING: Final = {
+    "prediction_errors": {
+        "predictor": "what the gain of a task in a set of tasks is predicted from",
+        "kind": "naive baseline, signal (measured in a joint run), or whole procedure",
+        "tasks": "tasks",
+        "gains": "gains over TS: one for each task and set that was trained",
+        "error_new_task": "root mean square error on tasks left out, weighed by how surely gains are known",
+        "error_new_aggregation": "the same on aggregations left out; missing with one",
+        "skill": "share by which the mean square error on tasks left out is below that of no information",
+        "skill_error": "standard error over tasks of that share",
+        "used": "whether predictions use it",
+        "reason": "why it is used or not",
+    },
+    "predicted_gains": {
+        "aggregation": "aggregation that trained the set",
+        "unit": "unit of it",
+        **TASK,
+        "partners": "tasks that it is trained with, joined by +",
+        "gain": "gain over TS on validation cases, mean over seeds",
+        "se": "standard error of it by seeds; missing with one",
+        "test_gain": "gain over TS on test cases, which no prediction has seen",
+        "predicted": "predicted by a model that has not seen the task",
+        "low": "lower limit of that prediction, 80 %, jackknife+ over tasks; missing with fewer than four tasks",
+        "high": "upper limit",
+        "predicted_other": "predicted by a model that has not seen the aggregation; missing with one",
+    },
+    "partitions": {
+        "partition": "name of the aggregation, or what was asked of the partition that was found",
+        "trained": "whether it is trained; if not, its gain is a prediction",
+        "units": "units",
+        "tasks": "tasks of each unit",
+        "hours": "worker hours per seed at full data; by the pace of the joint runs for units that are not trained",
+        "score": "mean unit-free test score over tasks; of a prediction that of TS and the predicted gain",
+        "gain": "mean gain over TS: on test cases where trained, else predicted from validation cases",
+        "low": "lower limit of a predicted mean gain, 80 %",
+        "high": "upper limit",
+        "pareto": "no other one costs less and scores as much",
+    },
+    "found_groups": {
+        "unit": "unit of the partition that is predicted to gain most, with any number of units",
+        **TASK,
+        "partners": "tasks that it is grouped with, joined by +",
+        "predicted": "predicted gain over TS",
+        "low": "lower limit, 80 %, jackknife+ over tasks",
+        "high": "upper limit",
+        "why": "what the prediction rests on",
+    },
+}

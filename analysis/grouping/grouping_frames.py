@@ -1,0 +1,168 @@
+"""The frames on grouping: what predictions are worth, predicted against measured gains, costs, and the groups found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab.errors import ResultsError
+from analysis.frames import at_full, frame
+from analysis.gains import TaskScores
+from analysis.grouping.gain_model import GainModel
+from analysis.grouping.in_words import partition_text, reasons
+from analysis.grouping.local_search import Units, members_of
+from analysis.grouping.measured_gains import BASE, measured_gains
+from analysis.grouping.partition_search import MOST_EXACT
+from analysis.grouping.predicted_gain import Prediction, affinities, predict_gains
+from analysis.grouping.proposal import Proposal, propose, unit_names
+from analysis.grouping.unit_costs import UnitCosts, unit_costs
+from analysis.study import StudyTables
+
+NAMES = ("prediction_errors", "predicted_gains", "partitions", "found_groups")
+
+FEWEST_AGGREGATIONS = 2
+"""Trained aggregations of several tasks from which on a prediction can be held against an aggregation left out."""
+
+_MOST_UNITS = 6
+"""Units up to which a partition is sought for each number of them."""
+
+
+def grouping_frames(study: StudyTables, scores: Sequence[TaskScores]) -> tuple[pd.DataFrame, ...]:
+    """The frames `NAMES`; empty where the study has not two aggregations beside TS with validation scores."""
+    try:
+        measured = measured_gains(study)
+    except ResultsError:
+        measured = None
+    if measured is None or len(measured.aggregations) < FEWEST_AGGREGATIONS:
+        return tuple(frame(name, []) for name in NAMES)
+    prediction = predict_gains(measured, affinities(study, list(measured.tasks.index)))
+    costs, tested = unit_costs(study, measured), tested_scores(scores)
+    best = propose(prediction, costs)
+    return (
+        prediction.errors,
+        _predicted_gains(prediction.model, tested),
+        _partitions(best, prediction, costs, tested),
+        found_groups(best),
+    )
+
+
+def tested_scores(scores: Sequence[TaskScores]) -> pd.DataFrame:
+    """Mean unit-free test score over seeds at full data: tasks x aggregations, missing where one has no score."""
+    means = {
+        each.task: at_full(each.arms.assign(value=each.values)).groupby("aggregation")["value"].mean()
+        for each in scores
+        if each.unit == "1"
+    }
+    return pd.DataFrame(means).T
+
+
+def _predicted_gains(model: GainModel, tested: pd.DataFrame) -> pd.DataFrame:
+    """Every measured gain beside what models that have not seen it predict."""
+    sets, tasks = model.measured.sets, model.measured.tasks
+    places = np.arange(len(sets)), model.task
+    low, high = (limit[places] for limit in model.limits(members_of(sets["members"].tolist(), len(tasks))))
+    finite = np.isfinite(low) & np.isfinite(high)
+    variance = sets["variance"].to_numpy(float)
+    rows = pd.DataFrame(
+        {
+            **{name: sets[name].to_numpy() for name in ("aggregation", "unit", "task", "gain")},
+            "type": tasks["type"].loc[sets["task"]].to_numpy(),
+            "group": tasks["group"].loc[sets["task"]].to_numpy(),
+            "partners": [
+                "+".join(str(tasks.index[k]) for k in unit if tasks.index[k] != task)
+                for unit, task in zip(sets["members"], sets["task"], strict=True)
+            ],
+            "se": np.sqrt(np.where(variance > 0, variance, np.nan)),
+            "test_gain": [_test_gain(tested, row.task, row.aggregation) for row in sets.itertuples()],
+            "predicted": model.without_task,
+            "low": np.where(finite, low, np.nan),
+            "high": np.where(finite, high, np.nan),
+            "predicted_other": model.without_aggregation,
+        }
+    )
+    return frame("predicted_gains", rows.to_dict("records"))
+
+
+def _test_gain(tested: pd.DataFrame, task: str, aggregation: str) -> float:
+    if task not in tested.index or not {aggregation, BASE} <= set(tested.columns):
+        return float("nan")
+    return float(tested.at[task, aggregation] - tested.at[task, BASE])
+
+
+@dataclass(frozen=True)
+class _Row:
+    partition: str
+    units: Units
+    trained: bool
+    gain: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+def _partitions(best: Proposal, prediction: Prediction, costs: UnitCosts | None, tested: pd.DataFrame) -> pd.DataFrame:
+    """Trained partitions by their test scores, and those found by their predictions, with what they cost."""
+    count = best.tasks
+    complete = tested.dropna(subset=[name for name in (BASE, *best.trained) if name in tested])
+    alone: Units = tuple((k,) for k in range(count))
+    means = complete.mean()
+    base = float(means.get(BASE, np.nan))
+    rows = [_Row(BASE, alone, True, 0.0)]
+    rows += [_Row(name, units, True, float(means.get(name, np.nan)) - base) for name, units in best.trained.items()]
+    asked = range(2, min(count - 1, _MOST_UNITS) + 1) if count <= MOST_EXACT else ()
+    found = {"found, any number of units": best}
+    found |= {f"found, {k} units": propose(prediction, costs, units=k, runners_up=0) for k in asked}
+    seen = {row.units for row in rows}
+    for name, proposal in found.items():
+        if proposal.best.units not in seen:
+            seen.add(proposal.best.units)
+            rows.append(_Row(name, proposal.best.units, False, proposal.gain, *proposal.interval))
+    table = [
+        {
+            "partition": row.partition,
+            "trained": row.trained,
+            "units": len(row.units),
+            "tasks": partition_text(best.named(row.units)),
+            "hours": float("nan") if costs is None else float(costs.hours(members_of(row.units, count)).sum()),
+            "score": base + row.gain,
+            "gain": row.gain,
+            "low": row.low,
+            "high": row.high,
+        }
+        for row in rows
+    ]
+    efficient = _pareto(*(np.array([row[name] for row in table], float) for name in ("hours", "score")))
+    return frame("partitions", [row | {"pareto": flag} for row, flag in zip(table, efficient, strict=True)])
+
+
+def _pareto(cost: np.ndarray, score: np.ndarray) -> list[bool]:
+    """Whether no other one costs as little and scores as much, and differs in one of them; false where unknown."""
+    known = np.isfinite(cost) & np.isfinite(score)
+    beaten = (cost <= cost[:, None]) & (score >= score[:, None]) & ((cost < cost[:, None]) | (score > score[:, None]))
+    return (known & ~beaten.any(1)).tolist()
+
+
+def found_groups(proposal: Proposal) -> pd.DataFrame:
+    """The frame `found_groups`: the tasks of every unit of a proposal with their predicted gains."""
+    measured, model = proposal.prediction.measured, proposal.prediction.model
+    gains, (low, high) = model.predict(proposal.members), model.limits(proposal.members)
+    place, why = {names: k for k, names in enumerate(proposal.names)}, reasons(proposal)
+    rows = []
+    for unit, names in unit_names(proposal.names).items():
+        for task in names:
+            at = place[names], measured.number[task]
+            ends = low[at], high[at]
+            rows.append(
+                {
+                    "unit": unit,
+                    "task": task,
+                    "type": measured.tasks.at[task, "type"],
+                    "group": measured.tasks.at[task, "group"],
+                    "partners": "+".join(name for name in names if name != task),
+                    "predicted": float(gains[at]),
+                    "low": float(ends[0]) if np.isfinite(ends).all() else float("nan"),
+                    "high": float(ends[1]) if np.isfinite(ends).all() else float("nan"),
+                    "why": why[names],
+                }
+            )
+    return frame("found_groups", rows)

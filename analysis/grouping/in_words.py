@@ -1,0 +1,136 @@
+"""A proposal in words: who with whom and why, what it may gain, what cannot be told from it, what it is worth.
+
+Names of tasks stand as they are; who prints a line escapes them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.grouping.gain_model import LEVEL
+from analysis.grouping.measured_gains import BASE
+from analysis.grouping.predicted_gain import MODEL, WHOLE
+from analysis.grouping.proposal import SURE, Proposal, unit_names
+from analysis.grouping.set_features import NAIVE
+
+_SHOWN = 5
+"""Near-ties that are written out."""
+
+
+def signed(value: float) -> str:
+    """A gain with its sign, none on zero."""
+    text = f"{value:+.3f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def between(low: float, high: float) -> str:
+    """Both limits of an interval; words where it has no ends."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "no interval: too few tasks"
+    return f"[{signed(low)}, {signed(high)}]"
+
+
+def partition_text(units: Sequence[Sequence[str]]) -> str:
+    """`a + b | c`: units parted by strokes, those of several tasks first."""
+    return " | ".join(" + ".join(unit) for unit in unit_names(units).values())
+
+
+def reasons(proposal: Proposal) -> dict[tuple[str, ...], str]:
+    """Why each unit (by the names of its tasks) is predicted to gain what it does."""
+    model, trained = proposal.prediction.model, _trained_units(proposal)
+    parts, found = model.reasons(proposal.members), {}
+    for k, (unit, names) in enumerate(zip(proposal.best.units, proposal.names, strict=True)):
+        if len(unit) == 1:
+            found[names] = f"alone, as in {BASE}: its gain is 0"
+            continue
+        added = [f"{family} {signed(float(np.nanmean(values[k])))}" for family, values in parts.items()]
+        text = ", ".join(added) + ", against the mean trained set" if added else ""
+        known = [f"measured in {trained[unit]}"] if unit in trained else []
+        basis = [
+            *known,
+            *([text] if text else [] if known else ["the tasks' own mean gain in the sets that were trained"]),
+        ]
+        found[names] = "; ".join(basis)
+    return found
+
+
+def _trained_units(proposal: Proposal) -> dict[tuple[int, ...], str]:
+    sets = proposal.prediction.measured.sets
+    labels = sets["aggregation"] + "/" + sets["unit"]
+    return dict(zip(sets["members"], labels, strict=True))
+
+
+def headline(proposal: Proposal) -> str:
+    """What was found, and its mean gain."""
+    joint = sum(len(unit) > 1 for unit in proposal.best.units)
+    low, high = proposal.interval
+    units = len(proposal.best.units)
+    return (
+        f"{units} unit{'s' * (units != 1)}, {joint} of several tasks: predicted mean gain over {BASE} "
+        f"{signed(proposal.gain)} on validation scores, {LEVEL:.0%} interval {between(low, high)}"
+    )
+
+
+def groups(proposal: Proposal) -> list[str]:
+    """A line for each unit, with the predicted gain of every task."""
+    model, number = proposal.prediction.model, proposal.prediction.measured.number
+    gains, (low, high) = model.predict(proposal.members), model.limits(proposal.members)
+    row = {names: k for k, names in enumerate(proposal.names)}
+    why, lines = reasons(proposal), []
+    for name, tasks in unit_names(proposal.names).items():
+        k = row[tasks]
+        if len(tasks) == 1:
+            lines.append(f"{name}: {tasks[0]} ({why[tasks]})")
+            continue
+        each = [
+            f"{task} {signed(gains[k, number[task]])} {between(low[k, number[task]], high[k, number[task]])}"
+            for task in tasks
+        ]
+        lines.append(f"{name}: {', '.join(each)} ({why[tasks]})")
+    return lines
+
+
+def comparisons(proposal: Proposal) -> list[str]:
+    """The chance to beat what is trained, and what cannot be told from the proposal."""
+    chances = [f"{name} {chance:.0%}" for name, chance in proposal.chances.items()]
+    lines = [f"chance that its mean gain is larger than that of {', '.join(chances)}"] if chances else []
+    low, _ = proposal.interval
+    if low <= 0:
+        lines.append(f"not surely better than {BASE}: the interval of the mean gain holds 0")
+    if proposal.rivals:
+        several = f"{len(proposal.rivals)} of its {len(proposal.search.best) - 1} runners-up"
+        equal = f", {proposal.ties} with the same prediction" if proposal.ties else ""
+        lines.append(
+            f"not told apart (a chance below {SURE:.0%} that the proposal is better): {several}{equal}, such as"
+        )
+        shown = proposal.rivals[:_SHOWN]
+        lines += [f"  {signed(each.gain)} {partition_text(proposal.named(each.units))}" for each in shown]
+    if not proposal.search.proven:
+        lines.append(
+            f"made of the best of {proposal.search.weighed:,} sets of tasks; with so many tasks not all can be weighed"
+        )
+    return lines
+
+
+def worth(errors: pd.DataFrame) -> list[str]:
+    """What the prediction is worth, beside the naive baselines."""
+    by_name = errors.set_index("predictor")
+    naive = [f"{name} {by_name.at[name, 'error_new_task']:.3f}" for name in NAIVE if name in by_name.index]
+    whole = by_name.loc[MODEL]
+    lines = [
+        f"error of the gain on tasks left out: {whole['error_new_task']:.3f}; naive baselines: {', '.join(naive)}",
+        f"the prediction {whole['reason']}" if whole["reason"].startswith("uses") else _uninformed(whole),
+    ]
+    if np.isfinite(whole["error_new_aggregation"]):
+        lines.insert(1, f"error on aggregations left out: {whole['error_new_aggregation']:.3f}")
+    others = errors[(errors["kind"] != WHOLE) & ~errors["used"].astype(bool) & ~errors["predictor"].isin(NAIVE)]
+    lines += [f"{row['predictor']} is not used: {row['reason']}" for _, row in others.iterrows()]
+    return lines
+
+
+def _uninformed(whole: pd.Series) -> str:
+    return (
+        f"{whole['reason']}: beyond the gains of trained sets nothing tells who should be with whom, so that units "
+        "which are not trained yet are arbitrary"
+    )

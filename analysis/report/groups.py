@@ -1,0 +1,62 @@
+"""The groups that were found, in words: who with whom, why, and what the prediction is worth."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.grouping.measured_gains import BASE
+from analysis.grouping.predicted_gain import MODEL
+from analysis.grouping.set_features import NO_INFORMATION
+from analysis.report import words
+from analysis.result import Analysis
+from analysis.tables.cells import number, true_minus
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What the section says before its tables: an introduction, a line for each unit, and what to make of it."""
+
+    intro: str
+    units: tuple[str, ...]
+    worth: str
+
+
+def groups(analysis: Analysis) -> Groups | None:
+    """The words of the section; None where nothing could be predicted."""
+    found, errors = analysis.frames["found_groups"], analysis.frames["prediction_errors"]
+    if found.empty or errors.empty:
+        return None
+    seen = "The test cases have no part in it"
+    if analysis.study.manifest.folds > 1:
+        seen = (
+            "With rotating folds every image is validated by one seed and tested by another, so it is not blind to them"
+        )
+    intro = (
+        f"From the gains over {BASE} on validation cases, and what is known of the tasks, a model predicts the gain of "
+        "every task in any set of tasks; these are the units of the partition with the largest predicted gain. It is a "
+        f"proposal for the next runs, not a result. {seen}; test scores of the partition, once trained, decide."
+    )
+    return Groups(intro, tuple(_unit(rows) for _, rows in found.groupby("unit", sort=False)), _worth(errors))
+
+
+def _unit(rows: pd.DataFrame) -> str:
+    if len(rows) == 1:
+        return f"{rows['task'].iloc[0]}: {rows['why'].iloc[0]}."
+    members = [f"{row['task']} {words.signed(row['predicted'])}" for _, row in rows.iterrows()]
+    return f"{words.listed(members)}: {true_minus(rows['why'].iloc[0])}."
+
+
+def _worth(errors: pd.DataFrame) -> str:
+    """The error of the whole procedure beside that of no information, and what is used."""
+    by_name = errors.set_index("predictor")
+    whole, nothing = by_name.loc[MODEL], by_name.loc[NO_INFORMATION]
+    text = (
+        f"On tasks left out the prediction errs by {number(whole['error_new_task'], 4)}, no information at all by "
+        f"{number(nothing['error_new_task'], 4)} (root mean square)"
+    )
+    if str(whole["reason"]).startswith("uses"):
+        return f"{text}; it {whole['reason']}."
+    return (
+        f"{text}. No feature has earned its place, so nothing but the gains of trained sets tells who should be with "
+        "whom, and units that are not trained yet are arbitrary."
+    )

@@ -1,0 +1,196 @@
+"""`agglab group`: the partition of a study's tasks that is predicted to gain most, and the study that trains it."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from aggregation_lab.errors import ResultsError, StudyError
+from aggregation_lab.files import file_digest
+from aggregation_lab.version import __version__
+from analysis.grouping import in_words
+from analysis.grouping.gain_model import LEVEL
+from analysis.grouping.grouping_frames import found_groups
+from analysis.grouping.measured_gains import BASE, measured_gains
+from analysis.grouping.predicted_gain import affinities, predict_gains
+from analysis.grouping.proposal import Proposal, propose, unit_names
+from analysis.grouping.unit_costs import unit_costs
+from analysis.study import StudyTables
+from runners.commands.found_study import check_target, write_found
+from runners.commands.report_commands import open_scores, reading, say_plainly
+from runners.store.study_folder import StudyFolder
+
+_SOURCES = ("curves", "affinity")
+"""Tables that a partition is found from."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `agglab group` was asked for; `units` None: any number; `within` hours of training, None: any."""
+
+    units: int | None = None
+    within: float | None = None
+    write: Path | None = None
+    as_json: bool = False
+    arm: str | None = None
+    seed: int = 0
+
+
+def group_tasks(out: Path, asked: Asked, console: Console) -> int:
+    """Print the partition with what it may gain, and write the study that has it where that is asked for."""
+    folder = StudyFolder(out)
+    if asked.within is not None and not asked.within > 0:
+        raise StudyError(f"--within {asked.within:g}: takes hours greater than 0")
+    if asked.write is not None:
+        folder.read_identity()
+        check_target(asked.write.expanduser())
+    study = open_scores(str(out), reading(None, (), asked.arm))
+    with console.status("predicting gains, searching partitions"):
+        proposal = _proposal(study, asked)
+    name = None
+    if asked.write is not None:
+        if proposal.same_as:
+            raise ResultsError(
+                f"{out}: the best partition found is {proposal.same_as}, which is trained already; nothing is written"
+            )
+        name = write_found(
+            asked.write.expanduser(), folder, unit_names(proposal.names), _provenance(proposal, out, study)
+        )
+    notes = [*_notes(study, proposal), *_to_do(proposal, name, asked, out)]
+    if asked.as_json:
+        print(json.dumps(_as_json(proposal, study, notes, name), indent=1, allow_nan=False))
+        return 0
+    for line in _lines(proposal, notes):
+        say_plainly(console, line)
+    return 0
+
+
+def _proposal(study: StudyTables, asked: Asked) -> Proposal:
+    measured = measured_gains(study)
+    tasks = list(measured.tasks.index)
+    missing = sorted(set(study.manifest.margins) - set(tasks))
+    if missing:
+        raise ResultsError(
+            f"{study.manifest.study}: {BASE} is not finished in {', '.join(missing)}; a partition holds every task, so "
+            "finish these first"
+        )
+    if asked.units is not None and not 1 <= asked.units <= len(tasks):
+        raise StudyError(f"--units {asked.units}: the study has {len(tasks)} tasks; it takes 1 to {len(tasks)}")
+    prediction = predict_gains(measured, affinities(study, tasks))
+    return propose(prediction, unit_costs(study, measured), units=asked.units, within=asked.within, seed=asked.seed)
+
+
+def _lines(proposal: Proposal, notes: list[str]) -> list[str]:
+    return [
+        in_words.headline(proposal),
+        *in_words.groups(proposal),
+        *in_words.comparisons(proposal),
+        *in_words.worth(proposal.prediction.errors),
+        *notes,
+    ]
+
+
+def _notes(study: StudyTables, proposal: Proposal) -> list[str]:
+    """What a reader must know beside the numbers."""
+    notes = []
+    if proposal.same_as:
+        notes.append(f"note: this partition is {proposal.same_as}, which is trained already")
+    if len(proposal.prediction.measured.aggregations) < 2:
+        only = proposal.prediction.measured.aggregations[0]
+        notes.append(
+            f"note: {only} is the only trained aggregation with units of several tasks, so nothing shows how the gain "
+            "of a task changes from set to set; another one (CG, or a partition of your own) would"
+        )
+    if not affinities(study, list(proposal.prediction.measured.tasks.index)):
+        notes.append(
+            "note: no affinities were recorded, so predictions rest on group, type, size and trained sets alone"
+        )
+    if study.manifest.folds > 1:
+        notes.append(
+            "note: with rotating folds every image is validated by one seed and tested by another, so the choice is "
+            "not blind to the test images"
+        )
+    if len(study.compared_arms) > 1:
+        notes.append(f"note: found on the arm {study.arm}; a study file with it trains it in every arm")
+    return notes
+
+
+def _to_do(proposal: Proposal, name: str | None, asked: Asked, out: Path) -> list[str]:
+    """What training the partition takes, and how to start it."""
+    if proposal.same_as:
+        return []
+    hours = proposal.missing_hours
+    cost = (
+        "its time is not known"
+        if math.isnan(hours)
+        else f"about {hours:.1f} worker hours by the pace of the joint runs"
+    )
+    if name is None:
+        return [f"to train what is missing of it: {cost}; --write FILE makes the study"]
+    return [f"{asked.write}: the study with the partition {name}", f"agglab run-grid {asked.write} --out {out}: {cost}"]
+
+
+def _provenance(proposal: Proposal, out: Path, study: StudyTables) -> list[str]:
+    """Where the partition comes from: comments of the study file."""
+    digests = [f"{name}.parquet sha256 {_digest(out / f'{name}.parquet')[:16]}" for name in _SOURCES]
+    asked = [f"units {proposal.units}"] if proposal.units is not None else ["any number of units"]
+    asked += [f"within {proposal.within:g} worker hours"] if proposal.within is not None else []
+    of_arm = f", arm {study.arm}" if study.arm else ""
+    return [
+        f"Found by agglab {__version__} for {', '.join(asked)}, on the validation scores of {out}{of_arm}, seed "
+        f"{proposal.seed}.",
+        f"From: {', '.join(digests)}; data set {(study.manifest.dataset or 'unknown')[:16]}, split "
+        f"{(study.manifest.split or 'unknown')[:16]}.",
+        in_words.headline(proposal),
+        *in_words.groups(proposal),
+        *(in_words.comparisons(proposal)[:1] if proposal.chances else []),
+        "Comments of the study file are not carried over.",
+    ]
+
+
+def _digest(file: Path) -> str:
+    try:
+        return file_digest(file)
+    except OSError:
+        return "(no such table)"
+
+
+def _as_json(proposal: Proposal, study: StudyTables, notes: list[str], name: str | None) -> dict[str, Any]:
+    low, high = proposal.interval
+    tasks = found_groups(proposal)
+    return {
+        "study": study.manifest.study,
+        "partition": {key: list(unit) for key, unit in unit_names(proposal.names).items()},
+        "written_as": name,
+        "same_as": proposal.same_as,
+        "gain": proposal.gain,
+        "low": low,
+        "high": high,
+        "level": LEVEL,
+        "tasks": _records(tasks),
+        "chance_over": proposal.chances,
+        "not_told_apart": [
+            {"partition": [list(unit) for unit in proposal.named(each.units)], "gain": each.gain, "chance": each.chance}
+            for each in proposal.rivals
+        ],
+        "runners_up": len(proposal.search.best) - 1,
+        "proven": proposal.search.proven,
+        "missing_hours": _number(proposal.missing_hours),
+        "errors": _records(proposal.prediction.errors),
+        "seed": proposal.seed,
+        "notes": notes,
+    }
+
+
+def _records(rows: Any) -> list[dict[str, Any]]:
+    return [{name: _number(value) for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def _number(value: Any) -> Any:
+    """A value as JSON has it: nothing where a number is not finite."""
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
