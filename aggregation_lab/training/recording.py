@@ -18,6 +18,7 @@ import pandas as pd
 
 from aggregation_lab import results
 from aggregation_lab.files import file_digest
+from aggregation_lab.method_names import libraries
 from aggregation_lab.run import DONE
 from aggregation_lab.scoring import case_rows, score_rows
 from aggregation_lab.storage.sealed_json import write_sealed
@@ -67,7 +68,7 @@ def write_results(trainer: Trainer, root: Path, alive: Callable[[], None]) -> No
                 "converged": not curve["still_improving"].any(),
                 "device": trainer.device.type,
                 "precision": "fp32" if str(trainer.precision) == "torch.float32" else "bf16",
-                "versions": versions(),
+                "versions": versions(*libraries(spec.training.aggregator)),
                 "started": ledger.started,
                 "resumes": ledger.resumes,
             }
@@ -100,10 +101,11 @@ def _curve(trainer: Trainer) -> pd.DataFrame:
 
 
 @cache
-def versions() -> str:
-    """Versions that a result depends on, and the commit where the package runs from a git checkout."""
+def versions(*more: str) -> str:
+    """Versions that a result depends on, those of the packages `more` too, and the commit where the package runs from a
+    git checkout."""
     parts = [f"python {platform.python_version()}"]
-    for package in ("aggregation-lab", "torch", "timm"):
+    for package in ("aggregation-lab", "torch", "timm", *more):
         try:
             parts.append(f"{package} {version(package)}")
         except PackageNotFoundError:
