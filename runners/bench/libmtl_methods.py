@@ -4,7 +4,9 @@ In LibMTL's multi-input mode the tasks go through the model one after the other,
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -44,19 +46,20 @@ def _trainer(ours: Trainer, method: type, settings: dict[str, Any]) -> AnyDevice
     tasks, size = ours.spec.tasks, ours.config.image_size
     model = build_m2dino(ours.spec.model, tasks, ours.spec.seed, image_size=size)
     model.backbone.choose_attention(size, ours.device, ours.precision)
-    trainer = AnyDeviceTrainer(
-        task_dict={task.name: task_entry(TaskLoss(task.type)) for task in tasks},
-        weighting=method,
-        architecture=HardSharing,
-        encoder_class=lambda: SharedEncoder(model),
-        decoders=nn.ModuleDict({task.name: Decoder(model.heads[task.name], size) for task in tasks}),
-        rep_grad=False,
-        multi_input=True,
-        optim_param={"optim": "adam", "lr": ours.config.learning_rate, "weight_decay": 1e-5},
-        scheduler_param=None,
-        weight_args=settings,
-        arch_args={},
-    )
+    with redirect_stdout(StringIO()):  # it prints a table of its parameters
+        trainer = AnyDeviceTrainer(
+            task_dict={task.name: task_entry(TaskLoss(task.type)) for task in tasks},
+            weighting=method,
+            architecture=HardSharing,
+            encoder_class=lambda: SharedEncoder(model),
+            decoders=nn.ModuleDict({task.name: Decoder(model.heads[task.name], size) for task in tasks}),
+            rep_grad=False,
+            multi_input=True,
+            optim_param={"optim": "adam", "lr": ours.config.learning_rate, "weight_decay": 1e-5},
+            scheduler_param=None,
+            weight_args=settings,
+            arch_args={},
+        )
     trainer.model.epoch = 2  # the first in which DWA has losses to compare
     trainer.model.train_loss_buffer = np.ones((len(tasks), 3))
     trainer.model.train()
