@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)-tools
 DEMO ?= out/demo
+WORLDS ?= out/worlds
 # Two test processes with one thread each use two cores best.
 export OMP_NUM_THREADS ?= 1
 # Without cached bytecode every worker and every test process would compile torch anew.
@@ -20,7 +21,8 @@ help:
 	@echo "make check  lint, format, types"
 	@echo "make bench  how close training comes to the bare model and to peers (installs LibMTL); how fast the analysis is"
 	@echo "make gpu    on a machine with a card: does all of it work there, and how fast (ten minutes at most)"
-	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (half an hour)"
+	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (half an hour), and the claim on"
+	@echo "            capacity in planted worlds (another half an hour; continues where it was)"
 	@echo "make chaos  a grid interrupted a hundred times at random, its scores against an undisturbed one"
 	@echo "make clean  remove the environment and outputs"
 
@@ -69,6 +71,7 @@ gpu: $(READY)
 
 calibrate: $(READY)
 	$(BIN)/python -m analysis.validation.calibrate
+	$(BIN)/python -m runners.bench hypothesis --out $(WORLDS)
 
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos --interruptions 100 --write docs/chaos.md

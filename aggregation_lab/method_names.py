@@ -36,11 +36,14 @@ _SOLVERS: dict[str, tuple[str, ...]] = {
 """Packages beside TorchJD that solve a method's optimisation problem."""
 
 
+def libraries(aggregator: str) -> tuple[str, ...]:
+    """Names of the packages that combine the tasks' gradients; none without an aggregator."""
+    return () if aggregator == "none" else ("torchjd", *_SOLVERS.get(aggregator, ()))
+
+
 def missing_packages(aggregator: str) -> str | None:
     """What keeps an aggregator from being used here, with the remedy; None where all it needs is installed."""
-    if aggregator == "none":
-        return None
-    missing = [name for name in ("torchjd", *_SOLVERS.get(aggregator, ())) if find_spec(name) is None]
+    missing = [name for name in libraries(aggregator) if find_spec(name) is None]
     if not missing:
         return None
     wanted = " ".join(f"'{TORCHJD}'" if name == "torchjd" else name for name in missing)

@@ -20,6 +20,7 @@ from aggregation_lab import results
 from aggregation_lab.files import file_digest
 from aggregation_lab.kept.digests import KEPT
 from aggregation_lab.kept.predictions import PredictionWriter
+from aggregation_lab.method_names import libraries
 from aggregation_lab.run import DONE, MASKS, PREDICTIONS
 from aggregation_lab.scoring import in_pixels, rows_in_pixels, score_rows
 from aggregation_lab.storage.sealed_json import write_sealed
@@ -75,7 +76,7 @@ def write_results(
                 "converged": not curve["still_improving"].any(),
                 "device": trainer.device.type,
                 "precision": precision_name(trainer.precision),
-                "versions": versions(),
+                "versions": versions(*libraries(spec.training.aggregator)),
                 "started": ledger.started,
                 "resumes": ledger.resumes,
             }
@@ -114,10 +115,11 @@ def _curve(trainer: Trainer) -> pd.DataFrame:
 
 
 @cache
-def versions() -> str:
-    """Versions that a result depends on, and the commit where the package runs from a git checkout."""
+def versions(*more: str) -> str:
+    """Versions that a result depends on, those of the packages `more` too, and the commit where the package runs from a
+    git checkout."""
     parts = [f"python {platform.python_version()}"]
-    for package in ("aggregation-lab", "torch", "timm"):
+    for package in ("aggregation-lab", "torch", "timm", *more):
         try:
             parts.append(f"{package} {version(package)}")
         except PackageNotFoundError:

@@ -25,6 +25,7 @@ from runners.bench.recipe.scores import recipe
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.stopping import stopping
 from runners.bench.training import bare, experts, frozen, loading, scoring, workers
+from runners.bench.worlds.hypothesis import hypothesis
 from runners.planning import cost
 
 PARTS: dict[str, Callable[[Setting], Table]] = {
@@ -46,10 +47,11 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
         stopping,
         methods,
         recipe,
+        hypothesis,
     )
 }
-ON_REQUEST = (recipe.__name__,)
-"""Parts that say something after many passes only, and so run where they are named."""
+ON_REQUEST = (recipe.__name__, hypothesis.__name__)
+"""Parts that take hours, and so run where they are named."""
 DATA = "AGGLAB_BENCH_DATA"
 
 
@@ -69,7 +71,7 @@ def _folds(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("runners.bench", description="What a study costs, as ratios.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all but the last")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all but the last two")
     folder = os.environ.get(DATA)
     parser.add_argument(
         "--data", type=Path, default=Path(folder) if folder else None,
@@ -82,10 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of agglab's trainings")
     parser.add_argument("--folds", type=_folds, default=Setting.folds, help="recipe: rotating folds; 1 is one split")
     parser.add_argument("--tasks", nargs="+", default=(), metavar="TASK", help="recipe: these, in this order; else all")
-    parser.add_argument("--out", type=Path, help="recipe: keeps results here, so that the same command continues")
+    parser.add_argument("--out", type=Path, help="recipe, hypothesis: keeps results here, so that it can be continued")
     parser.add_argument(
-        "--finished", action="store_true", help="recipe: the table of what --out holds; nothing is trained"
+        "--finished", action="store_true", help="recipe, hypothesis: the table of what --out holds; nothing is trained"
     )
+    parser.add_argument("--worlds", type=_rounds, default=Setting.worlds, help="hypothesis: seeds of each world")
     options = parser.parse_args(arguments)
     for name in options.parts:
         if name not in PARTS:
@@ -101,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Path(scratch), options.data, options.share, options.passes, options.size,
             rounds=options.rounds, precision=options.precision,
             folds=options.folds, tasks=tuple(options.tasks), out=options.out, finished=options.finished,
+            worlds=options.worlds,
         )  # fmt: skip
         for name in options.parts or [name for name in PARTS if name not in ON_REQUEST]:
             start = time.monotonic()

@@ -37,11 +37,10 @@ old_utils: Any = ModuleType("torchvision.models.utils")
 old_utils.load_state_dict_from_url = torch.hub.load_state_dict_from_url
 sys.modules.setdefault(old_utils.__name__, old_utils)
 
-from LibMTL import Trainer  # noqa: E402
+from LibMTL import Trainer, weighting  # noqa: E402
 from LibMTL.architecture import HPS  # noqa: E402
 from LibMTL.loss import AbsLoss  # noqa: E402
 from LibMTL.metrics import AbsMetric  # noqa: E402
-from LibMTL.weighting import EW  # noqa: E402
 
 
 class Loader:
@@ -157,8 +156,8 @@ def train_unit(spec: RunSpec, prepared: Prepared, steps: int, *, workers: int) -
     model = build_m2dino(spec.model, tasks, spec.seed)
     losses = {task.name: TaskLoss(task.type) for task in tasks}
     trainer = AnyDeviceTrainer(
-        task_dict={task.name: _task_entry(losses[task.name]) for task in tasks},
-        weighting=EW,
+        task_dict={task.name: task_entry(losses[task.name]) for task in tasks},
+        weighting=weighting.EW,
         architecture=HardSharing,
         encoder_class=lambda: SharedEncoder(model),
         decoders=nn.ModuleDict({task.name: Decoder(model.heads[task.name], training.image_size) for task in tasks}),
@@ -193,7 +192,7 @@ def train_unit(spec: RunSpec, prepared: Prepared, steps: int, *, workers: int) -
     return joint_steps, joint_steps * training.batch_size * len(tasks)
 
 
-def _task_entry(loss: TaskLoss) -> dict[str, Any]:
+def task_entry(loss: TaskLoss) -> dict[str, Any]:
     return {"metrics": ["loss"], "metrics_fn": LossAsMetric(loss), "loss_fn": loss, "weight": [0]}
 
 

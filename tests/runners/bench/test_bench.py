@@ -1,6 +1,7 @@
 """The benchmarks run at their smallest size and give finite figures."""
 
 import csv
+import importlib.util
 import math
 from collections import Counter
 from dataclasses import replace
@@ -69,10 +70,16 @@ def test_smoothing_gives_less_away_where_scores_are_noisy(setting, monkeypatch):
 
 @pytest.mark.slow
 def test_every_method_is_timed_against_the_plain_step(setting):
-    rows = {name: (times, more) for name, times, more in methods(setting).rows}
+    table = methods(setting)
+    rows = {name: (times, more) for name, times, more, *_ in table.rows}
+    peers = {name: others for name, _, _, *others in table.rows if others[0] != ""}
     assert set(rows) == {*get_args(Aggregator), *get_args(Weighting)} - {"fixed"}
     assert rows["none"] == (1.0, 0.0)
     assert all(times > 0.2 and math.isfinite(more) for times, more in rows.values())
+    assert all(times > 0.2 and math.isfinite(more) and beside > 0.1 for times, more, beside in peers.values())
+    if importlib.util.find_spec("LibMTL") is not None:
+        assert {"none", "pcgrad", "gradvac", "mgda", "imtl_g", "uncertainty", "dwa", "gls", "rlw"} == set(peers)
+        assert peers["none"][:2] == [1.0, 0.0]
 
 
 @pytest.mark.slow

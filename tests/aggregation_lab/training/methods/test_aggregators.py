@@ -1,5 +1,7 @@
 """Aggregators: the library's answer on the gradients of the tasks, whatever the pieces, absences and interruptions."""
 
+from importlib.metadata import version
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,8 @@ from torchjd import aggregation as library
 
 from aggregation_lab.errors import ModelError
 from aggregation_lab.model.backbones.build import build_backbone
+from aggregation_lab.results import RUN_TABLES, read_table
+from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.methods import aggregators
 from aggregation_lab.training.methods.aggregation import Aggregation
 from tests.aggregation_lab.training.methods.trainers import (
@@ -17,6 +21,7 @@ from tests.aggregation_lab.training.methods.trainers import (
     all_tasks,
     batch_with,
     shared_part,
+    spec_for,
     step_gradients,
     task_gradients,
     trainer_for,
@@ -213,3 +218,16 @@ def test_a_missing_package_is_named_before_anything_is_built(study: Study, tmp_p
         ModelError, match=r"^training.aggregator: nash_mtl needs ecos, which is not installed; pip install ecos$"
     ):
         trainer_for(study, tmp_path, aggregator="nash_mtl")
+
+
+@pytest.mark.slow
+def test_a_run_names_the_packages_that_combined_its_gradients(study: Study, tmp_path):
+    found = {}
+    for name in ("none", "upgrad"):
+        spec = spec_for(study[0], *LUNG, aggregator=name, min_steps=3, passes=0.01, evaluations=3)
+        (tmp_path / name).mkdir()
+        train_run(spec, *study, tmp_path / name)
+        found[name] = read_table(tmp_path / name / "runs.parquet", RUN_TABLES["runs"])["versions"].iloc[0]
+    assert "torch 2" in found["none"] and "torchjd" not in found["none"]
+    for package in ("torchjd", "qpsolvers", "quadprog"):
+        assert f", {package} {version(package)}," in found["upgrad"] + ","

@@ -1,0 +1,110 @@
+"""Planted worlds: what their pictures show, that models see it, and how results are kept and counted."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.questions.finding_parts import CONTRADICTED, SUPPORTED
+from analysis.statistics.verdicts import UNDECIDED
+from runners.bench.setting import Setting
+from runners.bench.worlds import hypothesis as module
+from runners.bench.worlds.hypothesis import hypothesis
+from runners.bench.worlds.pictures import CELL, SIDE, Shown, draw, marks
+from runners.bench.worlds.planted import WORLDS, MisleadingMarks, WantOfCapacity
+from runners.bench.worlds.world_study import judged
+
+MISLEADING, WANT = WORLDS
+
+
+def test_marks_leave_the_mean_of_their_cell_and_speckle_hides_none_of_it():
+    random = np.random.default_rng(0)
+    (mark,) = marks(1, random)
+    assert mark.sum() == 0 and mark.shape == (CELL, CELL)
+    plain = np.mean([draw((), random) for _ in range(600)], 0)
+    shown = np.mean([draw((Shown(mark, 8.0, 16),), random) for _ in range(600)], 0)
+    assert plain.shape == (SIDE, SIDE)
+    np.testing.assert_allclose(shown - plain, np.tile(mark, (4, 4)) * 8 * 255 / 50, rtol=0, atol=10)
+
+
+def faint_agrees(world: MisleadingMarks, part: str) -> list[bool]:
+    """Whether the faint mark of each picture is one that stands for its class, by the marks of training."""
+    tasks = world.plan(np.random.default_rng(3))
+    found = []
+    for task in tasks.values():
+        of_class = {0: [], 1: []}
+        for picture in task.parts["train"]:
+            of_class[picture.label].append(picture.shown[1].mark)
+        for picture in task.parts[part]:
+            found.append(any(picture.shown[1].mark is mark for mark in of_class[picture.label]))
+    return found
+
+
+def test_faint_marks_agree_with_every_label_but_those_of_the_test():
+    assert isinstance(MISLEADING, MisleadingMarks)
+    assert all(faint_agrees(MISLEADING, "train")) and all(faint_agrees(MISLEADING, "val"))
+    assert not any(faint_agrees(MISLEADING, "test"))
+
+
+def test_unrelated_tasks_share_no_mark():
+    assert isinstance(WANT, WantOfCapacity)
+    tasks = WANT.plan(np.random.default_rng(3))
+    of_task = [
+        {each.mark.tobytes() for part in task.parts.values() for picture in part for each in picture.shown}
+        for task in tasks.values()
+    ]
+    assert all(len(own) == 2 * WANT.kinds for own in of_task)
+    assert len(set.union(*of_task)) == sum(map(len, of_task))
+
+
+@pytest.mark.slow
+def test_misleading_marks_harm_the_joint_model_in_every_width(tmp_path):
+    small = replace(MISLEADING, widths=(8, 18), seeds=1)
+    found = judged(small, 11, tmp_path / "study")
+    assert found["verdict"] == UNDECIDED  # one seed decides nothing
+    for arm in ("width_8", "width_18"):
+        assert found["scores"][f"{arm} AU"] < found["scores"][f"{arm} TS"] - 0.2
+        assert found["scores"][f"{arm} AU"] < found["scores"][f"{arm} CG"] - 0.1
+
+
+@pytest.mark.slow
+def test_a_narrow_model_lacks_room_for_unrelated_tasks_and_a_wider_one_does_not(tmp_path):
+    small = replace(WANT, widths=(WANT.widths[0], WANT.widths[-1]), seeds=1)
+    scores = judged(small, 11, tmp_path / "study")["scores"]
+    narrow, wide = (scores[f"width_{width} AU"] - scores[f"width_{width} TS"] for width in small.widths)
+    assert narrow < -0.1 and wide > narrow + 0.1
+    assert scores[f"width_{small.widths[0]} TS"] > 0.8
+
+
+def made_up(world, seed, folder):
+    """A study that comes out right at even seeds, undecided at the others."""
+    part = {"verdict": SUPPORTED, "estimate": 0.01 * seed, "low": 0.0, "high": 0.1}
+    verdict = UNDECIDED if seed % 2 else world.truth
+    return {"verdict": verdict, "parts": dict.fromkeys("abc", part), "scores": {"width_8 TS": 0.8}}
+
+
+def test_results_are_kept_counted_and_made_again_only_where_they_are_damaged(tmp_path, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(
+        module, "judged", lambda world, seed, folder: calls.append(seed) or made_up(world, seed, folder)
+    )
+    setting = Setting(tmp_path, out=tmp_path / "kept", worlds=3)
+    rows = {row[0]: row for row in hypothesis(setting).rows}
+    assert len(calls) == 6 and rows[MISLEADING.name][1:6] == (SUPPORTED, 3, 2, 1, 0)
+    assert rows[WANT.name][1:6] == (CONTRADICTED, 3, 2, 1, 0)
+    (file,) = (tmp_path / "kept").glob("misleading_marks-2-*.json")
+    file.write_text(file.read_text().replace("0.02", "0.03"))
+    assert rows == {row[0]: row for row in hypothesis(setting).rows}
+    assert len(calls) == 7 and "made again" in capsys.readouterr().out
+    monkeypatch.setattr(module, "judged", lambda *_: pytest.fail("nothing is to be trained"))
+    assert len(hypothesis(replace(setting, worlds=5, finished=True)).rows) == 2
+    assert all(row[2] == 3 for row in hypothesis(replace(setting, worlds=5, finished=True)).rows)
+
+
+def test_a_wrong_verdict_is_counted_as_wrong(tmp_path, monkeypatch):
+    wrong = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}
+    monkeypatch.setattr(
+        module, "judged", lambda world, seed, folder: made_up(world, seed, folder) | {"verdict": wrong[world.truth]}
+    )
+    rows = hypothesis(Setting(tmp_path, out=tmp_path / "kept", worlds=2)).rows
+    assert [row[2:6] for row in rows] == [(2, 0, 0, 2), (2, 0, 0, 2)]
