@@ -14,8 +14,8 @@ from analysis.cases.parts import case_parts
 from analysis.context import Context, prepare
 from analysis.frames import stacked
 from analysis.gains import Contrast, seed_gains
-from analysis.grouping.affinities import affinities
 from analysis.grouping import grouping_frames
+from analysis.grouping.affinities import affinities
 from analysis.questions import expert_routing, guidelines, study_quality
 from analysis.questions.caveats import caveats
 from analysis.questions.findings import CLAIMS, findings

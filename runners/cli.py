@@ -62,8 +62,9 @@ def _options(
     """Options of `agglab` itself."""
 
 
-_OF_STUDIES = (run_grid, plan, import_, validate, status, watch, scores, report, gallery, analyze, recommend, power, group)
-for command in (*_OF_STUDIES, predict, submit, export, phantoms):
+_OF_STUDIES = (run_grid, plan, import_, validate, status, watch, scores, report, gallery)
+_OF_SCORES = (analyze, recommend, power, group)
+for command in (*_OF_STUDIES, *_OF_SCORES, predict, submit, export, phantoms):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 
 

@@ -74,8 +74,8 @@ class Trainer:
     """State of one run: `train()`, `take_best()`, and `model` is what is to be scored.
 
     `report` is called while the frozen trunk, if there is one, is computed. `keep` may ask for the best weights where
-    the last ones are scored. `start` is the folder of the run that the spec starts from, if it does. `affinity` asks for
-    a record of how the tasks bear on each other.
+    the last ones are scored, `affinity` for a record of how the tasks bear on each other. `start` is the folder of the
+    run that the spec starts from, if it does.
     """
 
     def __init__(
