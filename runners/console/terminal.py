@@ -24,7 +24,7 @@ class Terminal(Console):
 
 
 def screen(quiet: bool = False, *, errors: bool = False) -> Terminal:
-    """The terminal that standard output is, or standard error; 140 columns where it is none.
+    """The terminal of standard output or, for `errors`, of standard error; 140 columns where it is something else.
 
     A quiet one shows nothing.
     """
