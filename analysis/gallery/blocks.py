@@ -57,6 +57,10 @@ class Gallery:
         return [*self.notes, *self.faults]
 
 
+NO_GALLERY = Gallery()
+"""That of a study without scores of single cases."""
+
+
 def verdicts_to_show(analysis: Analysis) -> tuple[list[dict[Hashable, Any]], str]:
     """Rows of `gains` at full data with cases to show, and what they are: harm first, then benefit, the surest first;
     where there is neither, the largest absolute gains."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import write_text
-from analysis.gallery.blocks import Gallery, of_tasks, verdicts_to_show, write_gallery
+from analysis.gallery.blocks import NO_GALLERY, Gallery, of_tasks, verdicts_to_show, write_gallery
 from analysis.gallery.page import SCRIPT, STYLE
 from analysis.gallery.study_cases import Cases, cases
 from analysis.report.folder import whole_folder
@@ -19,7 +19,7 @@ _UNREADABLE = "no pictures: the folder of the study does not say any more which 
 def report_gallery(analysis: Analysis, folder: Path, images: bool) -> Gallery:
     """The blocks of a report, their pictures written into its folder; none where no single cases were scored."""
     if analysis.case_gains.empty:
-        return Gallery()
+        return NO_GALLERY
     chosen, heading = verdicts_to_show(analysis)
     try:
         shown = cases(analysis)

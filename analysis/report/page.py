@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.frames import FRAMES, at_full
-from analysis.gallery.blocks import Gallery
+from analysis.gallery.blocks import NO_GALLERY, Gallery
 from analysis.gallery.page import SCRIPT, STYLE
 from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
@@ -30,10 +30,10 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(
-    analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path], gallery: Gallery | None = None
+    analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path], gallery: Gallery = NO_GALLERY
 ) -> str:
     """The page as HTML; `tables` are the written tables, relative to the page."""
-    return environment().get_template("index.html.j2").render(page(analysis, figures, tables, gallery or Gallery()))
+    return environment().get_template("index.html.j2").render(page(analysis, figures, tables, gallery))
 
 
 def environment() -> Environment:
@@ -48,7 +48,7 @@ def environment() -> Environment:
 
 
 def page(
-    analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path], gallery: Gallery
+    analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path], gallery: Gallery = NO_GALLERY
 ) -> dict[str, Any]:
     """The template's variables."""
     paragraphs = methods(analysis)
