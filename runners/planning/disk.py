@@ -31,8 +31,8 @@ class DiskUse:
 
 def kept_files(runs: Sequence[PlannedRun]) -> list[DiskUse]:
     """What the runs will keep, by kind; nothing of a kind that none keeps. Models are counted, which takes torch."""
-    keeping = [run for run in runs if run.keep.models]
-    total = sum(len(run.keep.models) * model_bytes(run) for run in keeping)
+    keeping = [run for run in runs if run.leaves.models]
+    total = sum(len(run.leaves.models) * model_bytes(run) for run in keeping)
     return [DiskUse("models", len(keeping), total)] if keeping else []
 
 
