@@ -45,10 +45,8 @@ def submit_to_challenge(
         names = ", ".join(printable(task, 60) for task in missing)
         if not some or len(missing) == len(tasks):
             raise ResultsError(f"no model for {names}; give runs that have one, or leave their rows out with --partial")
-        say(
-            heard(console),
-            f"warning  {sum(row.task in missing for row in rows)} rows are left out, no model for {names}",
-        )
+        count = sum(row.task in missing for row in rows)
+        say(heard(console), f"warning  {count} rows are left out, no model for {names}")
     answered = [row for row in rows if row.task in choices]
     used = {task: choices[task] for task in tasks if task in choices}
     counts = {task: sum(row.task == task for row in answered) for task in used}

@@ -24,7 +24,10 @@ class Terminal(Console):
 
 
 def screen(quiet: bool = False, *, errors: bool = False) -> Terminal:
-    """The terminal that standard output is, or standard error; 140 columns where it is none. A quiet one shows nothing."""
+    """The terminal of standard output or, for `errors`, of standard error; 140 columns where it is something else.
+
+    A quiet one shows nothing.
+    """
     stream = sys.stderr if errors else sys.stdout
     return Terminal(width=None if stream.isatty() else 140, quiet=quiet, stderr=errors)
 
