@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from aggregation_lab.config import ModelConfig, TrainingConfig
-from aggregation_lab.run import STARTS_FROM, RunSpec, Start
+from aggregation_lab.run import RunSpec, Start
 from aggregation_lab.tasks import Task, TaskType
 from runners.planning.plan import Label, PlannedRun
 
@@ -38,7 +38,7 @@ def planned(name: str, *, seed: int = 0, steps: int = 5, fraction: float = 1.0, 
 
 def first(run: PlannedRun) -> PlannedRun:
     """The run as one that others start from."""
-    return replace(run, keep=run.keep.with_weights(STARTS_FROM))
+    return replace(run, is_start=True)
 
 
 def after(start: PlannedRun, run: PlannedRun) -> PlannedRun:

@@ -149,7 +149,9 @@ def ledger(study: StudyTables) -> pd.DataFrame:
     if study.runs is not None:
         runs = study.runs.assign(hours=study.runs["seconds"] / 3600)
         costs = ["images_seen", "steps", "flops", "flops_before", "hours"]
-        rows[costs] = runs.groupby([*keys, "seed"])[costs].sum().groupby(keys).mean()
+        of_seed = runs.groupby([*keys, "seed"])[costs]
+        known = of_seed.count().eq(of_seed.size(), axis=0)  # a sum without some of its runs would be too small
+        rows[costs] = of_seed.sum().where(known).groupby(keys).mean()
         rows["runs"] = runs.groupby(keys)["run"].nunique()
         rows["passes_low"] = runs.groupby(keys)["passes"].min()
         rows["passes_high"] = runs.groupby(keys)["passes"].max()

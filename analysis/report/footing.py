@@ -10,14 +10,17 @@ from analysis.result import Analysis
 
 def footing(analysis: Analysis) -> str:
     """One or two sentences: the rule by which training ended, and how far compute differs within gains at full data."""
-    training = analysis.study.manifest.settings.get("training", {})
+    settings = analysis.study.manifest.settings
+    training = settings.get("training", {})
     until = training.get("until", "budget") if training else None
     if until == "converged":
         rule = "Gains compare models each at its own convergence, not at matched compute"
     elif until == "budget":
         passes = training.get("passes")
         seen = "" if passes is None else f": every training image is seen {passes:g} times in every aggregation"
-        rule = f"Gains compare models at matched passes{seen}"
+        again = (settings.get("specialise") or {}).get("passes") or passes
+        second = f", and {again:g} times more in a second stage" if seen and _sequential(analysis) else ""
+        rule = f"Gains compare models at matched passes{seen}{second}"
     else:
         rule = "How long the models of this table were trained is not known"
     return f"{rule}.{_second_stages(analysis)}{_differences(analysis)}"
@@ -25,8 +28,8 @@ def footing(analysis: Analysis) -> str:
 
 def _second_stages(analysis: Analysis) -> str:
     """How much training sequential aggregations have had, and what their gains are over."""
-    names = analysis.study.aggregations
-    base, longer = names[0], [name for name in names if ARROW in name and name != trained_twice(names[0])]
+    names, longer = analysis.study.aggregations, _sequential(analysis)
+    base = names[0]
     if not longer:
         return ""
     said = f" {words.listed(longer)} count with the training of both stages"
@@ -35,6 +38,12 @@ def _second_stages(analysis: Analysis) -> str:
             f"{said}, and their gains are over {trained_twice(base)}, which has had both, too, and over {base} besides."
         )
     return f"{said}. {more}" if (more := trained_more(names)) else f"{said}."
+
+
+def _sequential(analysis: Analysis) -> list[str]:
+    """The sequential aggregations but for the base that was trained twice."""
+    names = analysis.study.aggregations
+    return [name for name in names if ARROW in name and name != trained_twice(names[0])]
 
 
 def _differences(analysis: Analysis) -> str:

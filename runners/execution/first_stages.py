@@ -17,10 +17,12 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class FirstStages:
-    """Runs that runs to do start from: `unchosen` ones that are not finished, and finished ones `without_weights`."""
+    """Runs that runs to do start from: `unchosen` ones that are not finished, finished ones `without_weights`, and
+    those that other grids have `claimed`, which are waited for."""
 
     unchosen: Sequence[PlannedRun] = ()
     without_weights: Sequence[PlannedRun] = ()
+    claimed: Sequence[PlannedRun] = ()
 
     @property
     def to_train(self) -> list[PlannedRun]:
@@ -53,7 +55,8 @@ def first_stages(
     finished = [run for run in starts if states[run.id].state is State.DONE]
     folders = store.folders(finished)
     lacking = [run for run in finished if not (has_weights(states[run.id]) and _is_whole(folders[run.id]))]
-    return FirstStages([run for run in starts if run not in finished], lacking)
+    claimed = [run for run in starts if states[run.id].state is State.RUNNING]
+    return FirstStages([run for run in starts if run not in finished and run not in claimed], lacking, claimed)
 
 
 def _is_whole(folder: Path) -> bool:

@@ -145,7 +145,8 @@ def _open(
         first = first_stages(taken, plan.runs, states, folder.runs)
         for line in first.lines:
             say(console, line)
-        taken, chosen = [*first.to_train, *taken], [*(run for run in first.to_train if run not in chosen), *chosen]
+        besides = [run for run in (*first.to_train, *first.claimed) if run not in chosen]
+        taken, chosen = [*first.to_train, *taken], [*besides, *chosen]
         if taken:
             check_models(taken)
         states |= _make_ready(taken, states, folder.runs, options.rerun, console)

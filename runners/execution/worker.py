@@ -112,7 +112,7 @@ class Worker:
                     report=reporter,
                     threads=self.config.threads,
                     device=self.config.device,
-                    keep=run.keep,
+                    keep=run.leaves,
                     start=self._store.start_folder(run),
                     affinity=run.affinity,
                 )

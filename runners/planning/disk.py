@@ -40,8 +40,8 @@ def kept_files(runs: Sequence[PlannedRun], predictions: Mapping[str, float] | No
     uses = []
     if predicting := [run for run in runs if run.id in (predictions or {})]:
         uses.append(DiskUse("predictions", len(predicting), sum((predictions or {})[run.id] for run in predicting)))
-    if keeping := [run for run in runs if run.keep.models]:
-        total = sum(len(run.keep.models) * model_bytes(run) for run in keeping)
+    if keeping := [run for run in runs if run.leaves.models]:
+        total = sum(len(run.leaves.models) * model_bytes(run) for run in keeping)
         uses.append(DiskUse("models", len(keeping), total))
     return uses
 

@@ -48,8 +48,9 @@ class PlannedRun:
     """One run and the units it counts as.
 
     `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate: the most, where its
-    training goes on until it has converged. `fold` is the one that it tests, None with one split; `keep` what it leaves
-    beside its tables, `affinity` what it records of its tasks, None with one task.
+    training goes on until it has converged. `fold` is the one that it tests, None with one split; `keep` what the
+    study keeps of it beside its tables, `affinity` what it records of its tasks, None with one task. `is_start`: other
+    runs start from its weights.
     """
 
     spec: RunSpec
@@ -61,10 +62,16 @@ class PlannedRun:
     fold: int | None = None
     keep: Keep = NOTHING
     affinity: AffinitySettings | None = None
+    is_start: bool = False
 
     @cached_property
     def id(self) -> str:
         return self.spec.id
+
+    @property
+    def leaves(self) -> Keep:
+        """What the run leaves beside its tables: what the study keeps, and weights where others start from them."""
+        return self.keep.with_weights(STARTS_FROM) if self.is_start else self.keep
 
     @property
     def start(self) -> str | None:
@@ -164,6 +171,7 @@ class PlannedRun:
             **({} if self.fold is None else {"fold": self.fold}),
             **({} if self.keep == NOTHING else {"keep": self.keep.to_json()}),
             **({} if self.affinity is None else {"affinity": self.affinity.model_dump()}),
+            **({"is_start": True} if self.is_start else {}),
         }
 
     @classmethod
@@ -173,7 +181,7 @@ class PlannedRun:
         size = (value["n_train"], value["steps"], value["images"], value["flops"])
         keep = Keep.from_json(value["keep"]) if "keep" in value else NOTHING
         affinity = AffinitySettings.model_validate(value["affinity"]) if "affinity" in value else None
-        return cls(spec, labels, *size, value.get("fold"), keep, affinity)
+        return cls(spec, labels, *size, value.get("fold"), keep, affinity, value.get("is_start", False))
 
 
 def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedRun]:
@@ -196,7 +204,7 @@ def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedR
         held = [aggregation for aggregation in aggregations if arm.holds(aggregation.name)]
         of_arms[name] = _plan_arm(study, arm, label, held, dataset, by_fold, checkpoints[arm.model.weights])
     _check_different(of_arms)
-    return _with_weights(_trained_once([run for runs in of_arms.values() for run in runs]))
+    return _with_starts(_trained_once([run for runs in of_arms.values() for run in runs]))
 
 
 def _plan_arm(
@@ -267,10 +275,10 @@ def _trained_once(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     return list(once.values())
 
 
-def _with_weights(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The same runs; those that others start from keep the weights for it, whatever the study keeps."""
+def _with_starts(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The same runs, those that others start from marked as such."""
     starts = {run.start for run in runs}
-    return [replace(run, keep=run.keep.with_weights(STARTS_FROM)) if run.id in starts else run for run in runs]
+    return [replace(run, is_start=run.id in starts) for run in runs]
 
 
 def select(runs: Sequence[PlannedRun], patterns: Iterable[str]) -> list[PlannedRun]:

@@ -58,7 +58,7 @@ def test_what_a_sequence_is_in_words():
 
 
 def study() -> StudyTables:
-    """Two tasks of 10 images. TS: 2 passes, 40 operations a task. AU: 2 passes, 80. Second stages: 1 pass, 20 a task."""
+    """Two tasks of 10 images. TS: 2 passes, 40 operations a task. AU: 2 passes, 80. Second stages: 1 pass, 20 each."""
     both = {"fraction": 1.0, "seed": 0}
     runs, scores = [], []
     for name, unit, tasks, start, passes, flops, passes_before, flops_before in (

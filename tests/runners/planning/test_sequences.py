@@ -71,6 +71,14 @@ def test_a_start_comes_before_the_runs_that_start_from_it(dataset):
     assert sum(run.start is not None for run in runs) == 4
 
 
+def test_first_stages_alone_leave_weights_whatever_the_study_keeps(dataset):
+    for keep in ({}, {"keep": {"models": "best"}}):
+        runs = plan(dataset, aggregations=["TS", "CG", "AU", "AU>TS"], **keep)
+        leaving = {run.labels[0].aggregation for run in runs if "last" in run.leaves.models}
+        assert leaving == {"AU"} and not any("last" in run.keep.models for run in runs)
+        assert [PlannedRun.from_json(run.to_json()).leaves for run in runs] == [run.leaves for run in runs]
+
+
 def test_what_two_sequences_share_is_trained_once(dataset):
     """Under CG the kind is a unit of its own: its model is that of TS, and so is what starts from it."""
     runs = by_label(plan(dataset, aggregations=["TS", "CG", "CG>TS", "TS>TS"]))
