@@ -56,7 +56,7 @@ def show_plan(study: Study, folder: StudyFolder, options: GridOptions, console: 
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
-    _print_recording(chosen, console)
+    print_recording(chosen, console)
     for line in unkept_line(chosen, states):
         say(console, line)
     return 0
@@ -102,7 +102,7 @@ def _print_open(runs: Sequence[PlannedRun], console: Console) -> None:
         )
 
 
-def _print_recording(runs: Sequence[PlannedRun], console: Console) -> None:
+def print_recording(runs: Sequence[PlannedRun], console: Console) -> None:
     """At how many moments runs record how their tasks bear on each other, and what that takes."""
     recording = [run for run in runs if run.affinity]
     if not recording:
