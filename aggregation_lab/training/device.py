@@ -3,7 +3,8 @@
 import re
 import resource
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -58,6 +59,17 @@ def compute_as_named(precision: torch.dtype) -> None:
     Matrix products are exact already. In mixed precision neither is computed in float32.
     """
     torch.backends.cudnn.allow_tf32 = precision != torch.float32
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Let float32 be float32 for a while, in a run of mixed precision, too."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def has_fused_optimizer(device: torch.device) -> bool:

@@ -66,7 +66,7 @@ def show_plan(
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
-    _print_recording(chosen, console)
+    print_recording(chosen, console)
     for line in (*disk_line(chosen, plan.predictions), *unkept_line(chosen, states)):
         say(console, line)
     if as_json:
@@ -130,7 +130,7 @@ def _print_open(runs: Sequence[PlannedRun], console: Console) -> None:
         )
 
 
-def _print_recording(runs: Sequence[PlannedRun], console: Console) -> None:
+def print_recording(runs: Sequence[PlannedRun], console: Console) -> None:
     """At how many moments runs record how their tasks bear on each other, and what that takes."""
     recording = [run for run in runs if run.affinity]
     if not recording:

@@ -117,10 +117,13 @@ def unkept_line(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> lis
     lacking = unkept(runs, states)
     if not lacking:
         return []
-    files = ", ".join(sorted({name for run in lacking for name in run.files - states[run.id].kept}))
+    missing = {name for run in lacking for name in run.files - states[run.id].kept}
+    of_keep = {name for run in lacking for name in run.keep.files - states[run.id].kept}
+    fields = ["keep"] * bool(of_keep) + ["affinity"] * bool(missing - of_keep)
+    asked, files = f"{' and '.join(fields)} {'asks' if len(fields) == 1 else 'ask'}", ", ".join(sorted(missing))
     return [
-        f"{len(lacking)} finished runs lack what the study asks for ({files}); `agglab run-grid STUDY --rerun unkept` "
-        "trains them again"
+        f"{len(lacking)} finished runs lack what {asked} for ({files}); `agglab run-grid STUDY --rerun unkept` trains "
+        "them again"
     ]
 
 

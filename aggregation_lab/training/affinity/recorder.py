@@ -23,6 +23,7 @@ from aggregation_lab.training.affinity.look_ahead import LookAhead
 from aggregation_lab.training.affinity.settings import PROBE_IMAGES, AffinitySettings, moment_at
 from aggregation_lab.training.affinity.similarity import cosines, feature_products, inner_products, unbiased_cka
 from aggregation_lab.training.batches import Batch, ImageStore, TaskCases, make_batch
+from aggregation_lab.training.device import exact_float32
 from aggregation_lab.training.objective import Objective, mean_losses, pieces_of
 from aggregation_lab.training.out_of_memory import with_less_memory
 
@@ -143,7 +144,8 @@ class AffinityRecorder:
         """The mean loss of each task, T, and the mean gates of all experts in the last part: B x gates."""
         pieces, gates = [], []
         for rows in pieces_of(slice(0, len(batch.images)), size):
-            pieces.append(self._per_image(batch.piece(rows), entry.of(rows)))
+            with exact_float32():
+                pieces.append(self._per_image(batch.piece(rows), entry.of(rows)))
             gates.append(self._last.gates_within(rows.stop - rows.start))
         return mean_losses(pieces, batch).double(), torch.cat(gates)
 

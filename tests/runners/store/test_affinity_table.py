@@ -1,5 +1,7 @@
 """The optional table: collected with its labels where runs have it, missed in one line where they should, checked."""
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +14,8 @@ from aggregation_lab.run import DONE
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from aggregation_lab.training.affinity.settings import AffinitySettings
 from analysis.study import load_study
+from runners.commands.show_plan import print_recording
+from runners.console.terminal import Terminal
 from runners.planning.plan import PlannedRun
 from runners.planning.study_file import parse_study
 from runners.store.collect import DamagedResult, collect
@@ -102,11 +106,24 @@ def test_finished_runs_of_several_tasks_that_lack_it_are_named_with_the_remedy(o
     lacking = {run.id for run in unkept(runs, out.runs.statuses(runs))}
     assert lacking == {run.id for run in runs if len(run.spec.tasks) > 1} and len(lacking) == 2
     (line,) = unkept_line(runs, out.runs.statuses(runs))
-    assert "2 finished runs lack" in line and "affinity.parquet" in line and "--rerun unkept" in line
+    assert line.startswith("2 finished runs lack what affinity asks for (affinity.parquet); ") and "unkept" in line
     for run in runs:
         if len(run.spec.tasks) > 1:
             record(out, run)
     assert unkept_line(runs, out.runs.statuses(runs)) == []
+
+
+def test_the_plan_says_what_recording_takes(out):
+    runs, terminal = out.read_plan(), Terminal(file=io.StringIO(), width=300)
+    print_recording(runs, terminal)
+    shares = sorted(100 * run.recording for run in runs if run.affinity)
+    assert isinstance(terminal.file, io.StringIO)
+    said = " ".join(terminal.file.getvalue().split())
+    assert said.startswith("affinity: 2 runs of several tasks record it, at 2 moments, for ")
+    assert f"{shares[0]:.1f} to {shares[-1]:.1f} % more operations" in said
+    long = replace(runs[-1], affinity=AffinitySettings(moments=1000), n_train=16_000)
+    print_recording([long], terminal)
+    assert "1000 would take short runs more than affinity.share, 5 %" in " ".join(terminal.file.getvalue().split())
 
 
 def test_a_study_that_does_not_ask_lacks_nothing(tiny_original, tmp_path):
