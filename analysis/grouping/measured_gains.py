@@ -69,8 +69,8 @@ def measured_gains(study: StudyTables) -> MeasuredGains:
     lacking = sorted(set(last["task"]) - set(tasks.index))
     if sets.empty and lacking:
         raise ResultsError(
-            f"{name}: {BASE} is not finished in {', '.join(lacking)}, and every trained unit of several tasks holds one "
-            "of these; finish them first"
+            f"{name}: {BASE} is not finished in {', '.join(lacking)}, and every trained unit of several tasks holds "
+            "one of these; finish them first"
         )
     if sets.empty:
         raise ResultsError(

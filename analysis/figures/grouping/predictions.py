@@ -78,7 +78,7 @@ def _panel(ax: Axes, rows: pd.DataFrame, column: str, colours: Mapping[str, str]
     known = rows[["gain", column]].astype(float).dropna()
     if len(known) > 2 and known.nunique().min() > 1:
         ax.annotate(
-            f"rank correlation {known.corr('spearman').iloc[0, 1]:.2f}".replace("-", "−"), (0.02, 0.98),
+            f"rank correlation {float(known['gain'].corr(known[column], method='spearman')):.2f}".replace("-", "−"), (0.02, 0.98),
             xycoords="axes fraction", va="top", fontsize=SMALL,
         )  # fmt: skip
     for axis in (ax.xaxis, ax.yaxis):
