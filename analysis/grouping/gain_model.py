@@ -1,11 +1,11 @@
 """The gain over TS that every task is predicted to have in any set of tasks, with what it may be."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from analysis.grouping.local_search import members_of
 from analysis.grouping.measured_gains import MeasuredGains
 from analysis.grouping.set_features import SetFeatures
 from analysis.statistics.conformal import jackknife_plus
@@ -37,7 +37,7 @@ class GainModel:
     @cached_property
     def _raw(self) -> np.ndarray:
         """Features of the measured gains: N x P, missing where they are not known."""
-        members = as_members(self.measured.sets["members"], self.features.tasks)
+        members = members_of(self.measured.sets["members"].tolist(), self.features.tasks)
         rows = np.arange(len(members))
         columns = [self.features.of(name, members)[rows, self.task] for name in self.columns]
         return np.column_stack([np.empty((len(members), 0)), *columns])
@@ -101,7 +101,7 @@ class GainModel:
     def _measured_points(self, members: np.ndarray) -> list[tuple[tuple[int, int], int]]:
         """(set, task) and the number of the measured gain, where there is one."""
         packed = {key: k for k, key in enumerate(map(bytes, np.packbits(members, axis=1)))}
-        own = np.packbits(as_members(self.measured.sets["members"], self.features.tasks), axis=1)
+        own = np.packbits(members_of(self.measured.sets["members"].tolist(), self.features.tasks), axis=1)
         rows = enumerate(zip(map(bytes, own), self.task, strict=True))
         return [((packed[key], int(task)), k) for k, (key, task) in rows if key in packed]
 
@@ -153,11 +153,3 @@ class GainModel:
                 total += fitted.beta[at] * np.nan_to_num(value)
             found[family] = np.where(members, total, np.nan)
         return found
-
-
-def as_members(sets: Sequence[Sequence[int]], tasks: int) -> np.ndarray:
-    """Sets of numbers of tasks as rows that are true for them: C x T."""
-    members = np.zeros((len(sets), tasks), bool)
-    for row, numbers in zip(members, sets, strict=True):
-        row[list(numbers)] = True
-    return members

@@ -74,7 +74,9 @@ def _predicted_gains(model: GainModel, tested: pd.DataFrame) -> pd.DataFrame:
                 for unit, task in zip(sets["members"], sets["task"], strict=True)
             ],
             "se": np.sqrt(np.where(variance > 0, variance, np.nan)),
-            "test_gain": [_test_gain(tested, row.task, row.aggregation) for row in sets.itertuples()],
+            "test_gain": [
+                _test_gain(tested, task, name) for task, name in zip(sets["task"], sets["aggregation"], strict=True)
+            ],
             "predicted": model.without_task,
             "low": np.where(finite, low, np.nan),
             "high": np.where(finite, high, np.nan),
@@ -87,7 +89,8 @@ def _predicted_gains(model: GainModel, tested: pd.DataFrame) -> pd.DataFrame:
 def _test_gain(tested: pd.DataFrame, task: str, aggregation: str) -> float:
     if task not in tested.index or not {aggregation, BASE} <= set(tested.columns):
         return float("nan")
-    return float(tested.at[task, aggregation] - tested.at[task, BASE])
+    joint, base = tested.loc[task, [aggregation, BASE]].to_numpy(float)
+    return float(joint - base)
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,10 @@ def _partitions(best: Proposal, prediction: Prediction, costs: UnitCosts | None,
     count = best.tasks
     complete = tested.dropna(subset=[name for name in (BASE, *best.trained) if name in tested])
     alone: Units = tuple((k,) for k in range(count))
-    means = complete.mean()
-    base = float(means.get(BASE, np.nan))
+    means = {str(name): float(value) for name, value in complete.mean().items()}
+    base = means.get(BASE, float("nan"))
     rows = [_Row(BASE, alone, True, 0.0)]
-    rows += [_Row(name, units, True, float(means.get(name, np.nan)) - base) for name, units in best.trained.items()]
+    rows += [_Row(name, units, True, means.get(name, float("nan")) - base) for name, units in best.trained.items()]
     asked = range(2, min(count - 1, _MOST_UNITS) + 1) if count <= MOST_EXACT else ()
     found = {"found, any number of units": best}
     found |= {f"found, {k} units": propose(prediction, costs, units=k, runners_up=0) for k in asked}

@@ -3,7 +3,8 @@
 Names of tasks stand as they are; who prints a line escapes them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,21 +116,22 @@ def comparisons(proposal: Proposal) -> list[str]:
 
 def worth(errors: pd.DataFrame) -> list[str]:
     """What the prediction is worth, beside the naive baselines."""
-    by_name = errors.set_index("predictor")
-    naive = [f"{name} {by_name.at[name, 'error_new_task']:.3f}" for name in NAIVE if name in by_name.index]
-    whole = by_name.loc[MODEL]
+    rows = errors.to_dict("records")
+    by_name = {row["predictor"]: row for row in rows}
+    naive = [f"{name} {by_name[name]['error_new_task']:.3f}" for name in NAIVE if name in by_name]
+    whole = by_name[MODEL]
     lines = [
         f"error of the gain on tasks left out: {whole['error_new_task']:.3f}; naive baselines: {', '.join(naive)}",
         f"the prediction {whole['reason']}" if whole["reason"].startswith("uses") else _uninformed(whole),
     ]
     if np.isfinite(whole["error_new_aggregation"]):
         lines.insert(1, f"error on aggregations left out: {whole['error_new_aggregation']:.3f}")
-    others = errors[(errors["kind"] != WHOLE) & ~errors["used"].astype(bool) & ~errors["predictor"].isin(NAIVE)]
-    lines += [f"{row['predictor']} is not used: {row['reason']}" for _, row in others.iterrows()]
+    others = [row for row in rows if row["kind"] != WHOLE and not row["used"] and row["predictor"] not in NAIVE]
+    lines += [f"{row['predictor']} is not used: {row['reason']}" for row in others]
     return lines
 
 
-def _uninformed(whole: pd.Series) -> str:
+def _uninformed(whole: Mapping[Hashable, Any]) -> str:
     return (
         f"{whole['reason']}: beyond the gains of trained sets nothing tells who should be with whom, so that units "
         "which are not trained yet are arbitrary"

@@ -66,9 +66,15 @@ def measured_gains(study: StudyTables) -> MeasuredGains:
             f"{name}: {BASE} is finished in {len(tasks)} tasks; to group them takes {FEWEST_TASKS} or more"
         )
     sets, partitions = _sets(last, tasks, found)
+    lacking = sorted(set(last["task"]) - set(tasks.index))
+    if sets.empty and lacking:
+        raise ResultsError(
+            f"{name}: {BASE} is not finished in {', '.join(lacking)}, and every trained unit of several tasks holds "
+            "one of these; finish them first"
+        )
     if sets.empty:
         raise ResultsError(
-            f"{name}: has finished runs of {', '.join(found)} only, so no set of several tasks is known; train AU, too"
+            f"{name}: has finished runs of {', '.join(found)} only, so no set of several tasks is known; train AU"
         )
     return MeasuredGains(tasks, sets.assign(variance=seed_variances(sets, tasks)).drop(columns="scatter"), partitions)
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from analysis.grouping.measured_gains import BASE, MeasuredGains
 from analysis.study import StudyTables
@@ -39,20 +38,20 @@ def unit_costs(study: StudyTables, measured: MeasuredGains) -> UnitCosts | None:
     if study.runs is None or study.runs.empty:
         return None
     full = study.scores[(study.scores["fraction"] == study.full) & (study.scores["run"] != "")]
-    of_run = full.groupby("run")["task"].agg(lambda tasks: frozenset(tasks))
-    cases = full.drop_duplicates(["run", "task"]).groupby("run")["n_train"].sum()
-    hours = study.runs.drop_duplicates("run").set_index("run")["seconds"] / _HOUR
-    runs = pd.DataFrame({"tasks": of_run, "cases": cases, "hours": hours}).dropna()
-    trained = {}
-    for tasks, same in runs.groupby("tasks"):
-        if tasks <= measured.number.keys():
-            row = np.array([task in tasks for task in measured.tasks.index])
-            trained[bytes(np.packbits(row))] = float(same["hours"].mean())
-    joint = runs[runs["tasks"].map(len) > 1]
-    cases_seen = float(joint["cases"].sum())
-    if not cases_seen > 0:
+    hours = study.runs.drop_duplicates("run").set_index("run")["seconds"].div(_HOUR).to_dict()
+    spent: dict[bytes, list[float]] = {}
+    joint_hours = joint_cases = 0.0
+    for run, rows in full.drop_duplicates(["run", "task"]).groupby("run"):
+        tasks, took = set(rows["task"]), float(hours.get(run, np.nan))
+        if np.isfinite(took) and tasks <= measured.number.keys():
+            key = bytes(np.packbits(measured.tasks.index.isin(list(tasks))))
+            spent.setdefault(key, []).append(took)
+        if np.isfinite(took) and len(tasks) > 1:
+            joint_hours, joint_cases = joint_hours + took, joint_cases + float(rows["n_train"].sum())
+    if not joint_cases > 0:
         return None
+    trained = {key: float(np.mean(each)) for key, each in spent.items()}
     seeds = study.scores.loc[study.scores["aggregation"] == BASE, "seed"].nunique()
     shares = sum(study.fractions) / study.full
     size = measured.tasks["n_train"].to_numpy(float)
-    return UnitCosts(trained, float(joint["hours"].sum()) / cases_seen, size, seeds * shares)
+    return UnitCosts(trained, joint_hours / joint_cases, size, seeds * shares)

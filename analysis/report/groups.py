@@ -48,8 +48,8 @@ def _unit(rows: pd.DataFrame) -> str:
 
 def _worth(errors: pd.DataFrame) -> str:
     """The error of the whole procedure beside that of no information, and what is used."""
-    by_name = errors.set_index("predictor")
-    whole, nothing = by_name.loc[MODEL], by_name.loc[NO_INFORMATION]
+    by_name = {row["predictor"]: row for row in errors.to_dict("records")}
+    whole, nothing = by_name[MODEL], by_name[NO_INFORMATION]
     text = (
         f"On tasks left out the prediction errs by {number(whole['error_new_task'], 4)}, no information at all by "
         f"{number(nothing['error_new_task'], 4)} (root mean square)"

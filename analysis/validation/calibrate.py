@@ -14,9 +14,10 @@ import pandas as pd
 
 from aggregation_lab.files import write_text
 from analysis.validation import advice, arms, crossover, deciding, folds, headline, means, scale, verdicts
+from analysis.validation.grouping import scenarios as grouping
 from analysis.validation.scenario import Scenario, run_scenario
 
-FAMILIES = (headline, means, advice, arms, crossover, verdicts, scale, folds, deciding, arms)
+FAMILIES = (headline, means, advice, arms, crossover, verdicts, scale, folds, deciding, arms, grouping)
 
 
 def scenarios() -> list[Scenario]:
@@ -51,6 +52,9 @@ HEADINGS = {
     "coverage_ols": "coverage of slope, OLS",
     "coverage_within": "coverage of slope, within",
     "coverage_task_slope": "coverage of slope, one task",
+    "coverage_new_task": "coverage (80 %), gain of a new task",
+    "coverage_new_set": "coverage (80 %), gain in a set not trained",
+    "coverage_mean": "coverage (80 %), mean gain of the found partition",
     "crossover_across": "coverage of reported n*, across",
     "crossover_found": "n* reported, across",
     "crossover_task": "coverage of reported n*, one task",

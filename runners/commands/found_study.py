@@ -46,6 +46,11 @@ def write_found(file: Path, folder: StudyFolder, units: Mapping[str, Sequence[st
         raise StudyError(
             f"{source}: is not the study that the folder was made for; run `agglab run-grid` on it once more"
         )
+    same = next((name for name, known in study.aggregations.items() if known and _sets(known) == _sets(units)), None)
+    if same is not None:
+        raise StudyError(
+            f"--write {printable(str(file))}: {study.name} has this partition already, as {same}; train it"
+        )
     name = _free_name(study)
     raw["aggregations"] = _extended(
         raw.get("aggregations"), study, name, {key: list(unit) for key, unit in units.items()}
@@ -78,6 +83,10 @@ def _with_paths(raw: Any, study: Study) -> dict[str, Any]:
     }
     parts = {"data": data, "model": model, "arms": arms}
     return {**found, **{name: part for name, part in parts.items() if part}}
+
+
+def _sets(units: Mapping[str, Sequence[str]]) -> set[frozenset[str]]:
+    return set(map(frozenset, units.values()))
 
 
 def _free_name(study: Study) -> str:

@@ -38,7 +38,7 @@ class RunStore:
         """State of every run from its folder and that of the run it starts from, by id: quick, and never stale."""
         states = {run_id: run_state(folder, run_id) for run_id, folder in self.folders(runs).items()}
         starting = [run for run in runs if run.start and states[run.id].state is State.PENDING]
-        folders = self._by_id() if starting else {}
+        folders = run_folders(self.root) if starting else {}
         titles = {run.id: run.title for run in runs} if starting else {}
         firsts: dict[str, Status] = {}
         for run in starting:
@@ -50,7 +50,7 @@ class RunStore:
 
     def start_folder(self, run: PlannedRun) -> Path | None:
         """Folder of the run that this one starts from; None where it starts from none."""
-        return self._by_id().get(run.start, self.root / run.start) if run.start else None
+        return run_folders(self.root).get(run.start, self.root / run.start) if run.start else None
 
     def statuses(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
         """State of every run, by id; stale where only other settings have a result. `runs` is the whole plan."""

@@ -77,9 +77,8 @@ def _panel(ax: Axes, rows: pd.DataFrame, column: str, colours: Mapping[str, str]
         ax.plot([row["gain"]], [row[column]], marker="o", ms=4, color=colour, ls="none", zorder=3)
     known = rows[["gain", column]].astype(float).dropna()
     if len(known) > 2 and known.nunique().min() > 1:
-        ax.annotate(
-            f"rank correlation {known.corr('spearman').iloc[0, 1]:.2f}".replace("-", "−"), (0.02, 0.98),
-            xycoords="axes fraction", va="top", fontsize=SMALL,
-        )  # fmt: skip
+        agreement = float(known["gain"].corr(known[column], method="spearman"))
+        text = f"rank correlation {agreement:.2f}".replace("-", "−")
+        ax.annotate(text, (0.02, 0.98), xycoords="axes fraction", va="top", fontsize=SMALL)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(5))

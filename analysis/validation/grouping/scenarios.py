@@ -45,7 +45,7 @@ def count_groups(simulated: Simulated, seed: int) -> dict[str, float]:
         "coverage_mean": float(low_mean <= gain <= high_mean),
         "half_width_mean": (high_mean - low_mean) / 2,
         "rank_correlation": float(stats.spearmanr(prediction.model.predict(members)[joint], true[joint]).statistic),
-        "signals_used": float(np.mean([name in prediction.model.families for name in study.signals] or [np.nan])),
+        "signals_used": _share_used(study, prediction),
         "chance_over_AU": found.chances["AU"],
         "over_AU": over["AU"],
         "chance_over_CG": found.chances["CG"],
@@ -54,6 +54,12 @@ def count_groups(simulated: Simulated, seed: int) -> dict[str, float]:
     figures |= {f"separated_{name}": separated(study, units) for name, units in partitions.items()}
     figures |= {f"gain_{name}": study.mean_gain(units) for name, units in partitions.items()}
     return figures | {"gain_best": _best_gain(study, design.units)} | _surest(study, found)
+
+
+def _share_used(study: GroupStudy, prediction: Prediction) -> float:
+    """Share of the signals that predictions use; missing without signals."""
+    used = [float(name in prediction.model.families) for name in study.signals]
+    return float(np.mean(used)) if used else np.nan
 
 
 def _surest(study: GroupStudy, found: Proposal) -> dict[str, float]:

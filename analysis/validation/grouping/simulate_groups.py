@@ -115,7 +115,7 @@ def _pairs(
     """The pairs that contradict each other, and all affinities."""
     pairs = random.normal(0, design.pair_sd, (design.tasks, design.tasks))
     order = random.permutation(design.tasks).tolist()
-    free, found = list(order), []
+    free, found = list(order), list[tuple[int, int]]()
     while len(found) < design.contradicting:
         first = free.pop(0)
         partner = next((k for k in free if group[k] == group[first]), free[0])

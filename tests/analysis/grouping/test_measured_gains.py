@@ -59,7 +59,7 @@ def only(*names: str):
     ("study", "said"),
     [
         (only("CG", "AU"), "has no finished run of TS, which gains are over"),
-        (only("TS"), "has finished runs of TS only, so no set of several tasks is known; train AU, too"),
+        (only("TS"), "has finished runs of TS only, so no set of several tasks is known; train AU"),
         (replace(STUDY, curves=None), "has no validation curves, and groups are found on validation scores alone"),
         (
             replace(STUDY, curves=STUDY.curves[STUDY.curves["task"].isin(["task00", "task01", "task02"])]),

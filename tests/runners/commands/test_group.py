@@ -58,7 +58,7 @@ def test_json_holds_the_same(tables, capsys):
 
 def test_the_study_it_writes_trains_only_what_is_missing(finished, tiny_original, tmp_path, capsys):
     file = tmp_path / "elsewhere" / "study2.yaml"
-    code, out, err = agglab(capsys, "group", finished, "--units", 2, "--write", file)
+    code, out, err = agglab(capsys, "group", finished, "--units", 3, "--write", file)
     assert code == 0, err
     assert "the study with the partition found" in out and f"agglab run-grid {file} --out {finished}: about " in out
     text = file.read_text()
@@ -66,7 +66,7 @@ def test_the_study_it_writes_trains_only_what_is_missing(finished, tiny_original
     assert "curves.parquet sha256 " in text and "seed 0." in text and "data set " in text
     units = yaml.safe_load(text)["aggregations"][-1]["found"]
     tasks = {"tiny_head", "tiny_head_axis", "tiny_head_det", "tiny_kind"}
-    assert len(units) == 2 and {task for unit in units.values() for task in unit} == tasks
+    assert len(units) == 3 and {task for unit in units.values() for task in unit} == tasks
     folder, study = StudyFolder(finished), read_study_file(file)
     assert study.data.root == tiny_original and list(study.aggregations) == ["TS", "CG", "AU", "found"]
     before = {run.id: status.state for run, status in _states(folder)}
@@ -75,8 +75,8 @@ def test_the_study_it_writes_trains_only_what_is_missing(finished, tiny_original
     after = {run.id: (status.state, {label.aggregation for label in run.labels}) for run, status in _states(folder)}
     assert {name for name, (state, _) in after.items() if state is State.DONE} == set(before)
     assert all(labels == {"found"} for name, (_, labels) in after.items() if name not in before)
-    assert agglab(capsys, "group", finished, "--units", 3, "--write", file)[0] == 0  # its own file is replaced
-    assert "found2" in file.read_text()
+    code, _, err = agglab(capsys, "group", finished, "--units", 3, "--write", file)
+    assert code == 2 and "tiny has this partition already, as found; train it" in err and err.count("\n") == 1
 
 
 def _states(folder: StudyFolder):
@@ -135,10 +135,20 @@ def test_no_ts_no_curves_and_an_unfinished_task_are_one_line(tmp_path, capsys):
         [
             (joint, "has no finished run of TS"),
             (replace(study, curves=study.curves.iloc[:0]), "has no validation curves"),
-            (replace(study, curves=part), "TS is not finished in task05; a partition holds every task"),
+            (replace(study, curves=part), "TS is not finished in task05, and every trained unit"),
         ]
     ):
         folder = tmp_path / str(k)
         folder.mkdir()
         code, _, err = agglab(capsys, "group", write_tables(folder, case))
         assert code == 1 and said in err and err.count("\n") == 1
+
+
+def test_a_second_partition_has_a_name_of_its_own_and_replaces_its_own_file(tmp_path, tiny_original, capsys):
+    mine = {"both": ["tiny_head", "tiny_kind"], "rest": ["tiny_head_axis", "tiny_head_det"]}
+    out = make_finished(tmp_path, tiny_original, aggregations={"TS": None, "AU": None, "found": mine})
+    file = tmp_path / "study2.yaml"
+    for _ in range(2):
+        assert agglab(capsys, "group", out, "--units", 3, "--write", file)[0] == 0
+    found = yaml.safe_load(file.read_text())["aggregations"]
+    assert sorted(found) == ["AU", "TS", "found", "found2"] and found["found"] == mine
