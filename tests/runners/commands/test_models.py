@@ -249,12 +249,14 @@ def test_export_is_run_beside_torch_and_told(study, tmp_path, capsys):
     assert (tmp_path / "kind.onnx").stat().st_size > 1e6
 
 
+@pytest.mark.slow
 def test_the_plan_estimates_the_disk_that_models_take(study):
     real = sum(file.stat().st_size for file in study.runs.root.rglob("model*"))
     (use,) = [each for each in kept_files(study.read_plan()) if each.what == "models"]
     assert use.runs == 5 and use.bytes == pytest.approx(real, rel=0.02, abs=0)
 
 
+@pytest.mark.slow
 def test_status_names_runs_that_have_lost_their_model(study, capsys):
     assert agglab("status", study) == 0
     assert "lack" not in capsys.readouterr().out
