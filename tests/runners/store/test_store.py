@@ -124,7 +124,7 @@ def test_folders_that_vanish_at_this_moment_count_for_nothing(store, monkeypatch
     finish(store, RUN)
     (store.folder(RUN) / "done.json").unlink()
     folder, gone = store.folder(RUN), {RUN.id: store.root / "gone"}
-    monkeypatch.setattr(RunStore, "_by_id", lambda self: gone)
+    monkeypatch.setattr("runners.store.run_store.run_folders", lambda root: gone)
     assert store.held_by(os.getpid(), [RUN]) == []
     finish(store, RUN)
     real = Path.is_file
