@@ -54,6 +54,7 @@ def export_onnx(model: TrainedModel, task: str | Task, file: Path) -> float:
     Input `images`: B x 3 x S x S float32 in 0..255, RGB (grey three times), resized to the run's S without keeping the
     aspect ratio. Output `prediction`: what the task's type predicts for such squares, coordinates as shares of the
     sides; masks are S x S class indices. It computes in float32, whatever the run did, and takes any number of images.
+    `model` is moved to the CPU.
 
     Raises `ModelError` where a package is missing, or the exported model differs from torch by more than `TOLERANCE`.
     """

@@ -249,12 +249,14 @@ def test_export_is_run_beside_torch_and_told(study, tmp_path, capsys):
     assert (tmp_path / "kind.onnx").stat().st_size > 1e6
 
 
+@pytest.mark.slow
 def test_the_plan_estimates_the_disk_that_models_take(study):
     real = sum(file.stat().st_size for file in study.runs.root.rglob("model*"))
     (use,) = [each for each in kept_files(study.read_plan()) if each.what == "models"]
     assert use.runs == 5 and use.bytes == pytest.approx(real, rel=0.02, abs=0)
 
 
+@pytest.mark.slow
 def test_status_names_runs_that_have_lost_their_model(study, capsys):
     assert agglab("status", study) == 0
     assert "lack" not in capsys.readouterr().out
@@ -269,3 +271,18 @@ def test_status_names_runs_that_have_lost_their_model(study, capsys):
         assert "1 finished runs lack what keep asks for (model-best.safetensors)" in capsys.readouterr().out
     finally:
         (folder / "elsewhere").rename(weights)
+
+
+@pytest.mark.slow
+def test_scripts_get_one_object_and_quiet_commands_nothing(study, tiny_original, capsys):
+    file = study.path.parent / "study.yaml"
+    arguments = (file, "--data", tiny_original, "--out", study)
+    assert agglab("plan", *arguments, "--json") == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert len(planned["runs"]) == 5 and planned["to_do"] == [] and planned["kept_bytes"]["models"] > 1e8
+    assert agglab("run-grid", *arguments, "--engine", "debug", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["states"] == {"done": 5}
+    assert agglab("run-grid", *arguments, "--engine", "debug", "--quiet") == 0
+    assert capsys.readouterr().out == ""
+    assert agglab("status", study, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["unfinished"] == []

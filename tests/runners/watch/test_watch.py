@@ -90,7 +90,7 @@ def server(study) -> Iterator[WatchServer]:
 
 
 def ask(server: WatchServer, path: str, host: str | None = None, method: str = "GET") -> tuple[int, str, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
     connection.request(method, path, headers={} if host is None else {"Host": host})
     answer = connection.getresponse()
     found = answer.status, answer.headers["Content-Type"] or "", answer.read()
