@@ -7,7 +7,8 @@ Release 1.1.5 does not run as it is beside the torch that agglab needs. What is 
 
 - `torchvision.models.utils`, which it imports, is gone: its one function is taken from torch.hub;
 - its trainer takes `cuda:0` without asking: the device is set before the model is built;
-- it calls `.next()` on the iterators of DataLoaders: the loaders are wrapped in some that have it.
+- it calls `.next()` on the iterators of DataLoaders: the loaders are wrapped in some that have it;
+- its gradient methods write into gradients that torch now takes away between tasks: they stay, as zeros.
 
     python -m runners.bench.libmtl RESULT OUT      # OUT: the finished study of agglab that it repeats
 """
@@ -103,6 +104,11 @@ class HardSharing(HPS):
     def forward(self, inputs: Tensor, task_name: str) -> dict[str, Any]:
         self.encoder.task = self.task_name.index(task_name)
         return super().forward(inputs, task_name)
+
+    def zero_grad_share_params(self) -> None:
+        """Leaves zeros for what is written there afterwards."""
+        for parameter in self.get_share_params():
+            parameter.grad = torch.zeros_like(parameter)
 
 
 class Decoder(nn.Module):

@@ -3,6 +3,8 @@
 timm has no such family as narrow as this, so it is registered here, in this process.
 """
 
+from typing import Any
+
 import timm
 from timm.models.convnext import ConvNeXt
 
@@ -14,9 +16,11 @@ def encoder(width: int) -> str:
     name = f"narrow_convnext_{width}"
     if not timm.is_model(name):
 
-        def build(pretrained: bool = False, **options: object) -> ConvNeXt:
+        def build(pretrained: bool = False, **options: Any) -> ConvNeXt:
             known = {key: value for key, value in options.items() if not key.startswith(("pretrained", "cache"))}
-            network = ConvNeXt(depths=(1,) * STAGES, dims=(width,) * STAGES, kernel_sizes=3, norm_eps=1e-3, **known)
+            network: Any = ConvNeXt(
+                depths=(1,) * STAGES, dims=(width,) * STAGES, kernel_sizes=3, norm_eps=1e-3, **known
+            )
             network.pretrained_cfg = {"mean": (0.5,) * 3, "std": (0.25,) * 3}
             return network
 

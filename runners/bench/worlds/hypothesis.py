@@ -68,13 +68,13 @@ def _kept(world: World, seed: int, out: Path, *, only_finished: bool) -> dict[st
 
 
 def _parts(result: dict[str, Any]) -> str:
-    return "; ".join(f"{part['verdict']} {part['estimate']:+.3f}" for part in result["parts"].values())
+    return "; ".join(f"{part['verdict']} {part['estimate']:+.3f}" for part in result["parts"])
 
 
 def _row(world: World, results: list[dict[str, Any]]) -> tuple[Cell, ...]:
     verdicts = [result["verdict"] for result in results]
     right, undecided = verdicts.count(world.truth), verdicts.count(UNDECIDED)
-    cg, au, between = ([list(result["parts"].values())[place]["estimate"] for result in results] for place in range(3))
+    cg, au, between = ([result["parts"][place]["estimate"] for result in results] for place in range(3))
     # a part on capacity is the margin less the slope
     slopes = [_range([world.margin - each for each in part]) for part in (cg, au)]
     means = {key: np.mean([result["scores"][key] for result in results]) for key in results[0]["scores"]}

@@ -11,7 +11,7 @@ from aggregation_lab.data.splits.stratification import SPLITS
 from analysis.questions.finding_parts import CONTRADICTED, SUPPORTED
 from runners.bench.worlds.pictures import Labelled, Mark, PlannedTask, Shown, marks
 
-GROUPS, IN_GROUP = 4, 2
+GROUPS, IN_GROUP = 5, 2
 """Clinical groups, and tasks of each: the median of fewer tasks than six has no interval."""
 
 
@@ -27,8 +27,8 @@ class World(ABC):
     pictures: tuple[int, int, int] = (48, 4, 48)
     """Of each task, in train, val and test."""
     passes: float = 10.0
-    margin: float = 0.03
-    seeds: int = 3
+    margin: float = 0.05
+    seeds: int = 5
     batch: int = 24
     rate: float = 0.008
     decibel: float = 12.0
@@ -82,8 +82,8 @@ class MisleadingMarks(World):
     number = 1
     truth = SUPPORTED
     agreement: float = 0.85
-    kinds: int = 3
-    faint: float = 4.0
+    kinds: int = 5
+    faint: float = 4.5
 
     def plan(self, random: np.random.Generator) -> dict[str, PlannedTask]:
         """As in `World`."""

@@ -48,8 +48,8 @@ class Silent:
 
 def judged(world: World, seed: int, folder: Path) -> dict[str, Any]:
     """Train the study of one seed of the world in `folder`, or the rest of it, and return what the analysis finds:
-    `verdict` of the claim, `parts` with verdict, estimate and limits, and `scores`, the mean test score by arm and
-    aggregation.
+    `verdict` of the claim, its `parts` with their verdicts, estimates and limits, and `scores`, the mean test score by
+    arm and aggregation.
 
     Raises `AgglabError` where a run fails, and `SystemExit` where it was interrupted; the next call continues.
     """
@@ -101,14 +101,11 @@ def _found(out: Path) -> dict[str, Any]:
     tables = load_study(out)
     rows = analyse(tables, Settings(draws=DRAWS)).frames["findings"]
     rows = rows[rows["finding"] == NUMBER]
-    parts = {
-        str(row["part"]): {name: row[name] for name in ("verdict", "estimate", "low", "high")}
-        for row in rows[rows["part"] != WHOLE].to_dict("records")
-    }
+    parts = rows.loc[rows["part"] != WHOLE, ["part", "verdict", "estimate", "low", "high"]]
     trained = tables.scores[(tables.scores["metric"] == "AUC") & (tables.scores["aggregation"] != FLOOR)]
-    means = trained.groupby(["arm", "aggregation"])["value"].mean()
+    means = trained.groupby(trained["arm"] + " " + trained["aggregation"])["value"].mean()
     return {
         "verdict": str(rows.loc[rows["part"] == WHOLE, "verdict"].iloc[0]),
-        "parts": parts,
-        "scores": {f"{arm} {aggregation}": float(value) for (arm, aggregation), value in means.items()},
+        "parts": parts.to_dict("records"),
+        "scores": {str(model): float(mean) for model, mean in means.items()},
     }

@@ -78,9 +78,12 @@ def test_a_narrow_model_lacks_room_for_unrelated_tasks_and_a_wider_one_does_not(
 
 def made_up(world, seed, folder):
     """A study that comes out right at even seeds, undecided at the others."""
-    part = {"verdict": SUPPORTED, "estimate": 0.01 * seed, "low": 0.0, "high": 0.1}
+    parts = [
+        {"part": name, "verdict": SUPPORTED, "estimate": place + 0.01 * seed, "low": 0.0, "high": 9.0}
+        for place, name in enumerate(("slope of CG", "slope of AU", "AU against CG"))
+    ]
     verdict = UNDECIDED if seed % 2 else world.truth
-    return {"verdict": verdict, "parts": dict.fromkeys("abc", part), "scores": {"width_8 TS": 0.8}}
+    return {"verdict": verdict, "parts": parts, "scores": {"width_8 TS": 0.8}}
 
 
 def test_results_are_kept_counted_and_made_again_only_where_they_are_damaged(tmp_path, monkeypatch, capsys):
@@ -92,6 +95,8 @@ def test_results_are_kept_counted_and_made_again_only_where_they_are_damaged(tmp
     rows = {row[0]: row for row in hypothesis(setting).rows}
     assert len(calls) == 6 and rows[MISLEADING.name][1:6] == (SUPPORTED, 3, 2, 1, 0)
     assert rows[WANT.name][1:6] == (CONTRADICTED, 3, 2, 1, 0)
+    slopes = [f"{WANT.margin - 0.02 - place:+.3f} to {WANT.margin - place:+.3f}" for place in (0, 1)]
+    assert list(rows[WANT.name][6:9]) == [*slopes, "+2.000 to +2.020"]  # in their order, kept or not
     (file,) = (tmp_path / "kept").glob("misleading_marks-2-*.json")
     file.write_text(file.read_text().replace("0.02", "0.03"))
     assert rows == {row[0]: row for row in hypothesis(setting).rows}
