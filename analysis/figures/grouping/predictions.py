@@ -13,6 +13,7 @@ from analysis.figures.choices import Palette
 from analysis.figures.marks import error_bars
 from analysis.figures.style import GREY, INK, SMALL, WIDE
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
+from analysis.tables.cells import number
 from analysis.tables.order import records
 
 
@@ -77,8 +78,9 @@ def _panel(ax: Axes, rows: pd.DataFrame, column: str, colours: Mapping[str, str]
         ax.plot([row["gain"]], [row[column]], marker="o", ms=4, color=colour, ls="none", zorder=3)
     known = rows[["gain", column]].astype(float).dropna()
     if len(known) > 2 and known.nunique().min() > 1:
+        rank = float(known["gain"].corr(known[column], method="spearman"))
         ax.annotate(
-            f"rank correlation {float(known['gain'].corr(known[column], method='spearman')):.2f}".replace("-", "−"), (0.02, 0.98),
+            f"rank correlation {number(rank, 2)}", (0.02, 0.98),
             xycoords="axes fraction", va="top", fontsize=SMALL,
         )  # fmt: skip
     for axis in (ax.xaxis, ax.yaxis):
