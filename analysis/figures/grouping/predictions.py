@@ -13,6 +13,7 @@ from analysis.figures.choices import Palette
 from analysis.figures.marks import error_bars
 from analysis.figures.style import GREY, INK, SMALL, WIDE
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
+from analysis.tables.cells import number
 from analysis.tables.order import records
 
 
@@ -77,8 +78,8 @@ def _panel(ax: Axes, rows: pd.DataFrame, column: str, colours: Mapping[str, str]
         ax.plot([row["gain"]], [row[column]], marker="o", ms=4, color=colour, ls="none", zorder=3)
     known = rows[["gain", column]].astype(float).dropna()
     if len(known) > 2 and known.nunique().min() > 1:
-        agreement = float(known["gain"].corr(known[column], method="spearman"))
-        text = f"rank correlation {agreement:.2f}".replace("-", "−")
+        rank = float(known["gain"].corr(known[column], method="spearman"))
+        text = f"rank correlation {number(rank, 2)}"
         ax.annotate(text, (0.02, 0.98), xycoords="axes fraction", va="top", fontsize=SMALL)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(5))

@@ -133,7 +133,7 @@ def _pairs(
 
 def _signal(pairs: np.ndarray, quality: float, random: np.random.Generator) -> np.ndarray:
     off = ~np.eye(len(pairs), dtype=bool)
-    shown = (pairs - pairs[off].mean()) / pairs[off].std()
+    shown = (pairs - pairs[off].mean()) / (pairs[off].std() or 1.0)  # all alike: nothing to show
     return quality * shown + np.sqrt(1 - quality**2) * random.normal(size=pairs.shape)
 
 
