@@ -1,4 +1,4 @@
-"""The two worlds: what their pictures show, and what is true of the claim on capacity in them."""
+"""Worlds: what their pictures show, and what is true of the claim on capacity in them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from aggregation_lab.data.splits.stratification import SPLITS
-from analysis.questions.finding_parts import CONTRADICTED, SUPPORTED
+from analysis.questions.finding_parts import SUPPORTED
 from runners.bench.worlds.pictures import Labelled, Mark, PlannedTask, Shown, marks
 
 GROUPS, IN_GROUP = 5, 2
@@ -107,36 +107,4 @@ class MisleadingMarks(World):
         return Labelled(shown, state ^ turned)
 
 
-@dataclass(frozen=True)
-class WantOfCapacity(World):
-    """Tasks that have nothing in common, of which a narrow model can learn one, and a wide one all.
-
-    Each task has `kinds` marks of its own for either class; a picture shows one of them.
-    """
-
-    name = "want of capacity"
-    number = 2
-    truth = CONTRADICTED
-    kinds: int = 4
-
-    def plan(self, random: np.random.Generator) -> dict[str, PlannedTask]:
-        """As in `World`."""
-        tasks = {}
-        for group, name in self._tasks():
-            own = marks(2 * self.kinds, random)
-            parts = {
-                part: [self._picture(own, state % 2, random) for state in every]
-                for part, every in self._every().items()
-            }
-            tasks[name] = PlannedTask(group, parts)
-        return tasks
-
-    def _picture(self, own: list[Mark], state: int, random: np.random.Generator) -> Labelled:
-        mark = own[2 * int(random.integers(self.kinds)) + state]
-        return Labelled((Shown(mark, self.decibel, self.cells),), state)
-
-
-WORLDS: tuple[World, ...] = (
-    MisleadingMarks(widths=(8, 18, 40), decibel=8.0),
-    WantOfCapacity(widths=(4, 9, 20), batch=16, rate=0.01),
-)
+WORLDS: tuple[World, ...] = (MisleadingMarks(widths=(8, 18, 40), decibel=8.0),)
