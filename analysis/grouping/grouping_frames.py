@@ -14,7 +14,7 @@ from analysis.grouping.in_words import partition_text, reasons
 from analysis.grouping.local_search import Units, members_of
 from analysis.grouping.measured_gains import BASE, measured_gains
 from analysis.grouping.partition_search import MOST_EXACT
-from analysis.grouping.predicted_gain import Prediction, affinities, predict_gains
+from analysis.grouping.predicted_gain import Prediction, affinity_matrices, predict_gains
 from analysis.grouping.proposal import Proposal, propose, unit_names
 from analysis.grouping.unit_costs import UnitCosts, unit_costs
 from analysis.study import StudyTables
@@ -36,7 +36,7 @@ def grouping_frames(study: StudyTables, scores: Sequence[TaskScores]) -> tuple[p
         measured = None
     if measured is None or len(measured.aggregations) < FEWEST_AGGREGATIONS:
         return tuple(frame(name, []) for name in NAMES)
-    prediction = predict_gains(measured, affinities(study, list(measured.tasks.index)))
+    prediction = predict_gains(measured, affinity_matrices(study, list(measured.tasks.index)))
     costs, tested = unit_costs(study, measured), tested_scores(scores)
     best = propose(prediction, costs)
     return (

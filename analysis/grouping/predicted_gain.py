@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames import frame
+from analysis.grouping.affinities import affinities
 from analysis.grouping.gain_model import GainModel
 from analysis.grouping.measured_gains import MeasuredGains
 from analysis.grouping.set_features import NAIVE, NO_INFORMATION, set_features
@@ -50,23 +51,17 @@ class Prediction:
         return bool(self.model.families)
 
 
-def affinities(study: StudyTables, tasks: Sequence[str]) -> dict[str, np.ndarray]:
-    """By signal a T x T array, [i, j] of a step on task i on task j: the mean over moments, then over runs, at full
-    data.
+def affinity_matrices(study: StudyTables, tasks: Sequence[str]) -> dict[str, np.ndarray]:
+    """By signal a T x T array, [i, j] of a step on task i on task j: the frame `affinities`, averaged over aggregations.
 
     NaN where two tasks were in no joint run. Empty where nothing was recorded.
     """
-    rows = getattr(study, "affinity", None)
-    if rows is None or rows.empty:
-        return {}
-    full = rows[(rows["fraction"] == rows["fraction"].max()) & (rows["task_i"] != rows["task_j"])]
-    keys = ["signal", "task_i", "task_j"]
-    means = full.groupby([*keys, "run"])["value"].mean().groupby(keys).mean()
+    means = affinities(study).groupby(["signal", "task", "other"])["mean"].mean()
     found = {}
-    for signal in sorted(set(full["signal"])):
-        matrix = means[signal].unstack().reindex(index=list(tasks), columns=list(tasks))
-        if np.isfinite(matrix.to_numpy(float)).any():
-            found[str(signal)] = matrix.to_numpy(float)
+    for signal in means.index.unique("signal"):
+        matrix = means[signal].unstack().reindex(index=list(tasks), columns=list(tasks)).to_numpy(float)
+        if np.isfinite(matrix).any():
+            found[str(signal)] = matrix
     return found
 
 

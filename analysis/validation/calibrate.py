@@ -17,7 +17,7 @@ from analysis.validation import advice, arms, crossover, deciding, folds, headli
 from analysis.validation.grouping import scenarios as grouping
 from analysis.validation.scenario import Scenario, run_scenario
 
-FAMILIES = (headline, means, advice, arms, crossover, verdicts, scale, folds, deciding, arms, grouping)
+FAMILIES = (headline, means, advice, arms, crossover, verdicts, scale, folds, deciding, grouping)
 
 
 def scenarios() -> list[Scenario]:

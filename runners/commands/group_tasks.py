@@ -15,7 +15,7 @@ from analysis.grouping import in_words
 from analysis.grouping.gain_model import LEVEL
 from analysis.grouping.grouping_frames import found_groups
 from analysis.grouping.measured_gains import BASE, measured_gains
-from analysis.grouping.predicted_gain import affinities, predict_gains
+from analysis.grouping.predicted_gain import affinity_matrices, predict_gains
 from analysis.grouping.proposal import Proposal, propose, unit_names
 from analysis.grouping.unit_costs import unit_costs
 from analysis.study import StudyTables
@@ -79,7 +79,7 @@ def _proposal(study: StudyTables, asked: Asked) -> Proposal:
         )
     if asked.units is not None and not 1 <= asked.units <= len(tasks):
         raise StudyError(f"--units {asked.units}: the study has {len(tasks)} tasks; it takes 1 to {len(tasks)}")
-    prediction = predict_gains(measured, affinities(study, tasks))
+    prediction = predict_gains(measured, affinity_matrices(study, tasks))
     return propose(prediction, unit_costs(study, measured), units=asked.units, within=asked.within, seed=asked.seed)
 
 
@@ -104,7 +104,7 @@ def _notes(study: StudyTables, proposal: Proposal) -> list[str]:
             f"note: {only} is the only trained aggregation with units of several tasks, so nothing shows how the gain "
             "of a task changes from set to set; another one (CG, or a partition of your own) would"
         )
-    if not affinities(study, list(proposal.prediction.measured.tasks.index)):
+    if not affinity_matrices(study, list(proposal.prediction.measured.tasks.index)):
         notes.append(
             "note: no affinities were recorded, so predictions rest on group, type, size and trained sets alone"
         )

@@ -1,5 +1,7 @@
 """Predicted gains: a signal that tells is used, one that does not is not, and a proposal parts what contradicts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from analysis.grouping.grouping_frames import NAMES, grouping_frames
 from analysis.grouping.in_words import comparisons, groups, headline, worth
 from analysis.grouping.local_search import members_of
 from analysis.grouping.measured_gains import measured_gains
-from analysis.grouping.predicted_gain import ALL_SIGNALS, MODEL, affinities, predict_gains
+from analysis.grouping.predicted_gain import ALL_SIGNALS, MODEL, predict_gains
 from analysis.grouping.proposal import propose, unit_names
 from analysis.grouping.set_features import NAIVE, set_features
 from analysis.grouping.unit_costs import unit_costs
@@ -98,19 +100,15 @@ def test_without_any_feature_equal_predictions_are_said_to_be_equal():
 def test_affinities_are_means_over_moments_then_runs_and_keep_their_direction():
     rows = pd.DataFrame(
         [
-            ("r1", 0, "a", "b", 1.0), ("r1", 1, "a", "b", 3.0), ("r2", 0, "a", "b", 8.0), ("r1", 0, "b", "a", -1.0),
-            ("r1", 0, "a", "a", 9.0),
+            (0, 0, "a", "b", 1.0), (0, 1, "a", "b", 3.0), (1, 0, "a", "b", 8.0), (0, 0, "b", "a", -1.0),
+            (0, 0, "a", "a", 9.0),
         ],
-        columns=["run", "moment", "task_i", "task_j", "value"],
-    ).assign(signal="lookahead", fraction=1.0)  # fmt: skip
-
-    class Recorded:
-        affinity = rows
-
-    found = affinities(Recorded(), ["a", "b", "c"])["lookahead"]
+        columns=["seed", "moment", "task_i", "task_j", "value"],
+    ).assign(aggregation="AU", signal="lookahead", fraction=1.0)  # fmt: skip
+    found = affinity_matrices(replace(group_tables(), affinity=rows), ["a", "b", "c"])["lookahead"]
     assert found[0, 1] == pytest.approx(5.0, abs=1e-12) and found[1, 0] == -1.0
     assert np.isnan(found[0, 0]) and np.isnan(found[2]).all()
-    assert affinities(group_tables(), ["a"]) == {}
+    assert affinity_matrices(group_tables(), ["a"]) == {}
 
 
 def test_hours_limit_what_is_trained_anew():
