@@ -52,7 +52,7 @@ class Prediction:
 
 
 def affinity_matrices(study: StudyTables, tasks: Sequence[str]) -> dict[str, np.ndarray]:
-    """By signal a T x T array, [i, j] of a step on task i on task j: the frame `affinities`, averaged over aggregations.
+    """By signal a T x T array, [i, j] of a step on task i on task j: the frame `affinities`, mean over aggregations.
 
     NaN where two tasks were in no joint run. Empty where nothing was recorded.
     """
