@@ -27,23 +27,26 @@ def test_marks_leave_the_mean_of_their_cell_and_speckle_hides_none_of_it():
     np.testing.assert_allclose(shown - plain, np.tile(mark, (4, 4)) * 8 * 255 / 50, rtol=0, atol=10)
 
 
-def faint_agrees(world: MisleadingMarks, part: str) -> list[bool]:
-    """Whether the faint mark of each picture is one that stands for its class, by the marks of training."""
-    tasks = world.plan(np.random.default_rng(3))
+def stands_for(world: MisleadingMarks, part: str, *, other: bool) -> list[bool]:
+    """Whether the faint mark of each picture stood for its class, or for the `other` one, in its task's training."""
     found = []
-    for task in tasks.values():
-        of_class = {0: [], 1: []}
-        for picture in task.parts["train"]:
-            of_class[picture.label].append(picture.shown[1].mark)
+    for task in world.plan(np.random.default_rng(3)).values():
+        of_class = {
+            label: [each.shown[1].mark for each in task.parts["train"] if each.label == label] for label in (0, 1)
+        }
         for picture in task.parts[part]:
-            found.append(any(picture.shown[1].mark is mark for mark in of_class[picture.label]))
+            label = 1 - picture.label if other else picture.label
+            found.append(any(picture.shown[1].mark is mark for mark in of_class[label]))
     return found
 
 
 def test_faint_marks_agree_with_every_label_but_those_of_the_test():
     assert isinstance(MISLEADING, MisleadingMarks)
-    assert all(faint_agrees(MISLEADING, "train")) and all(faint_agrees(MISLEADING, "val"))
-    assert not any(faint_agrees(MISLEADING, "test"))
+    for part in ("train", "val"):
+        assert not any(stands_for(MISLEADING, part, other=True))
+    assert not any(stands_for(MISLEADING, "test", other=False))
+    # a kind may be absent from the training of a task
+    assert np.mean(stands_for(MISLEADING, "test", other=True)) > 0.9
 
 
 @pytest.mark.slow
