@@ -24,7 +24,9 @@ from tests.fake_analysis import empty_analysis, fake_analysis
 
 WHOLE = fake_analysis()
 TASKS = sorted(WHOLE.gains["task"].unique())
-ONE_AXES = {"arms_heat_map", "gains_heat_map", "guideline_map", "routing_usage", "routing_similarity"}
+ONE_AXES = {
+    "arms_heat_map", "gains_heat_map", "guideline_map", "partition_costs", "routing_usage", "routing_similarity",
+}  # fmt: skip
 NAMES = [figure.name for figure in FIGURES]
 
 
