@@ -54,7 +54,7 @@ def load_killed(folder: StudyFolder) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(spec, dataset, split, cache, folder: Path, *, report, threads, device, keep, start) -> None:
+def train(spec, dataset, split, cache, folder: Path, *, report, threads, device, keep, start, affinity) -> None:
     if BROKEN:
         raise RuntimeError(f"this process was broken by {BROKEN[0]}")
     name, steps = spec.tasks[0].name, spec.training.min_steps

@@ -53,7 +53,8 @@ def _tables(study: GroupStudy, aggregations: tuple[str, ...]) -> dict[str, pd.Da
                 spent = {"images_seen": 320, "passes": 1.0, "flops": 1.0, "parameters": 1, "seconds": 60.0 * len(unit)}
                 setting = {"train_seconds": 50.0, "peak_memory": 1.0, "converged": True, "device": "cpu"}
                 other = {"precision": "fp32", "versions": "none", "started": "2026-01-01T00:00:00Z", "resumes": 0}
-                runs.append({**run, **ledger, **spent, **setting, **other})
+                first = {"start": "", "passes_before": 0.0, "flops_before": 0.0}
+                runs.append({**run, **ledger, **spent, **setting, **other, **first})
     return {"curves": pd.DataFrame(curves), "scores": pd.DataFrame(scores), "runs": pd.DataFrame(runs)}
 
 

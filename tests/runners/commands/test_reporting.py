@@ -94,7 +94,7 @@ def test_a_table_of_another_schema_is_one_line(folder, tmp_path, capsys):
     )
     assert agglab("report", mixed) == 1
     output = capsys.readouterr().err
-    assert "cases.parquet: has schema 0, this version reads 1 and 2" in output and output.count("\n") == 1
+    assert "cases.parquet: has schema 0, this version reads 1, 2 and 3" in output and output.count("\n") == 1
     assert not (mixed / "report").exists()
 
 
