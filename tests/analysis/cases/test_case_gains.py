@@ -123,6 +123,11 @@ def test_a_part_is_described_by_its_own_cases():
 
 
 def test_sizes_that_are_alike_or_unknown_part_nothing():
-    for sizes in ([0.1] * 6, [np.nan] * 6, [0.1, 0.2, 0.3]):
+    for sizes in ([0.1] * 6, [np.nan] * 6, [0.1, 0.2, 0.3, 0.4]):
         found = {by for by, _, _ in parted(made(sizes, ["0", "1", "0", "1", "0", "1"][: len(sizes)]))}
         assert found == {"class"}
+
+
+def test_few_sizes_are_parts_themselves():
+    parts = [name for by, name, _ in parted(made([0.2, 0.1, 0.2, 0.3], ["0"] * 4)) if by == "target_size"]
+    assert parts == ["0.1", "0.2", "0.3"]

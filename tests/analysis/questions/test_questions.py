@@ -199,7 +199,7 @@ def _with_curves(rising: set[tuple[str, float]]):
     tables = simulate(Design(tasks=12, groups=4, seeds=2, subjects=15, fractions=(0.5, 1.0)), 5).tables()
     runs = tables.scores[["aggregation", "task", "fraction", "seed", "type", "group"]].drop_duplicates()
     still = [row.aggregation == "TS" and (row.task, row.fraction) in rising for row in runs.itertuples()]
-    curves = runs.assign(step=1, score=0.5, still_improving=still)
+    curves = runs.assign(unit=runs["aggregation"], step=1, score=0.5, still_improving=still)
     return analyse(replace(tables, curves=curves), QUICK).frames
 
 
