@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.aggregation import FLOOR, stages
 from aggregation_lab.errors import ResultsError
 from analysis.statistics.moderated_variance import log_variance_posterior
 from analysis.study import StudyTables
@@ -49,13 +49,14 @@ class MeasuredGains:
 def measured_gains(study: StudyTables) -> MeasuredGains:
     """The gains of one arm at full data.
 
-    A set that two aggregations train is one run and stands here once, under the first of them. The variance is that of
+    A set that two aggregations train is one run and stands here once, under the first of them. Second stages, as in
+    AU>CG, are left out: they got more training than TS. The variance is that of
     the mean over seeds, its scatter over seeds shared by tasks of one type (`moderated_variance`), 0 where no seed
     repeats another. Raises `ResultsError` where validation scores, TS, or sets of several tasks are missing.
     """
     name = study.manifest.study
     last = _last_scores(study)
-    found = [each for each in study.aggregations if each in set(last["aggregation"])]
+    found = [each for each in study.aggregations if each in set(last["aggregation"]) and stages(each) is None]
     if BASE not in found:
         raise ResultsError(
             f"{name}: has no finished run of {BASE}, which gains are over; train it (aggregations: [TS, AU])"

@@ -40,6 +40,16 @@ def test_a_set_of_two_aggregations_stands_once_and_counts_in_both():
     assert measured.partitions["mine"] == measured.partitions["CG"] != measured.partitions["AU"]
 
 
+def test_second_stages_are_no_evidence_for_a_set():
+    study = group_tables()
+    named = {"CG": "AU>CG"}
+    later = replace(
+        study, scores=study.scores.replace({"aggregation": named}), curves=study.curves.replace({"aggregation": named})
+    )
+    assert measured_gains(study).aggregations == ["CG", "AU"]
+    assert measured_gains(later).aggregations == ["AU"]
+
+
 def test_an_undefined_last_score_leaves_out_its_seed_and_an_unfinished_partition_its_name():
     curves = STUDY.curves.copy()
     curves.loc[(curves["aggregation"] == "AU") & (curves["seed"] == 1) & (curves["step"] == 20), "score"] = float("nan")
