@@ -25,11 +25,13 @@ from runners.store.study_folder import StudyFolder
 from tests.made_study import make_finished
 from tests.tiny import STUDY
 
+NO_PREDICTIONS = {"predictions": "none"}  # the made runs have none
+
 
 @pytest.fixture
 def out(tiny_original: Path, tmp_path: Path) -> StudyFolder:
     """Six finished runs without the table, of which two have several tasks."""
-    return StudyFolder(make_finished(tmp_path, tiny_original, affinity={"moments": 2}))
+    return StudyFolder(make_finished(tmp_path, tiny_original, affinity={"moments": 2}, keep=NO_PREDICTIONS))
 
 
 def of_aggregation(out: StudyFolder, name: str) -> PlannedRun:
@@ -127,7 +129,7 @@ def test_the_plan_says_what_recording_takes(out):
 
 
 def test_a_study_that_does_not_ask_lacks_nothing(tiny_original, tmp_path):
-    plain = StudyFolder(make_finished(tmp_path, tiny_original))
+    plain = StudyFolder(make_finished(tmp_path, tiny_original, keep=NO_PREDICTIONS))
     runs = plain.read_plan()
     assert unkept(runs, {run.id: Status(State.DONE) for run in runs}) == []
 
