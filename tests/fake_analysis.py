@@ -83,7 +83,7 @@ def empty_analysis() -> Analysis:
 def holey_analysis(tasks: int = 10) -> Analysis:
     """The frames of `fake_analysis` as one seed without cases leaves them: no intervals, no p, nothing decided."""
     known = {"gain", "base_score", "joint_score", "base_raw", "joint_raw", "mean", "score", "slope", "fit", "n"}
-    known |= {"fraction", "n_train", "n_low", "n_high", "share", "similarity", "estimate", "size"}
+    known |= {"fraction", "n_train", "n_low", "n_high", "share", "similarity", "estimate", "size", "hours"}
     whole = fake_analysis(tasks)
     frames = {}
     for name, rows in whole.frames.items():
