@@ -136,13 +136,15 @@ if __name__ == "__main__":
 def test_two_grids_share_one_start_and_the_other_waits_for_it(tmp_path, waits):
     """As jobs of a Slurm array do, with `wait_for_others=False`."""
     out, script = tmp_path / "out", tmp_path / "script.py"
+    out.mkdir()
     script.write_text(GRID_IN_A_PROCESS.format(project=str(ROOT), out=str(out), waits=waits))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     joint = first(planned("held", steps=6))
     later = [after(joint, planned(name, steps=3)) for name in "abcd"]
     store = StudyFolder(out).runs
     grids = [subprocess.Popen([sys.executable, script, "one"], env=environment)]
-    wait_for(lambda: fake_engine.is_held(store.folder(joint)))
+    wait_for(lambda: fake_engine.is_held(store.folder(joint)) or grids[0].poll() is not None)
+    assert grids[0].poll() is None
     grids.append(subprocess.Popen([sys.executable, script, "other"], env=environment))
     ticks = out / "ticks-other"
     wait_for(lambda: (ticks.is_file() and len(ticks.read_text()) >= 3) or grids[1].poll() is not None)
