@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.questions.finding_parts import CONTRADICTED, SUPPORTED
+from analysis.questions.finding_parts import CONTRADICTED, NOT_TESTABLE, SUPPORTED
 from analysis.statistics.verdicts import UNDECIDED
 from runners.bench.setting import Setting
 from runners.bench.worlds import hypothesis as module
@@ -53,7 +53,7 @@ def test_faint_marks_agree_with_every_label_but_those_of_the_test():
 def test_misleading_marks_harm_the_joint_model_in_every_width(tmp_path):
     small = replace(MISLEADING, widths=(8, 18), seeds=1)
     found = judged(small, 11, tmp_path / "study")
-    assert found["verdict"] == UNDECIDED  # one seed decides nothing
+    assert found["verdict"] == NOT_TESTABLE  # one seed decides nothing
     for arm in ("width_8", "width_18"):
         assert found["scores"][f"{arm} AU"] < found["scores"][f"{arm} TS"] - 0.2
         assert found["scores"][f"{arm} AU"] < found["scores"][f"{arm} CG"] - 0.1
