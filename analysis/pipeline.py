@@ -115,7 +115,11 @@ STEPS = (
     of_study(TYPES, "stability", lambda c: stability(c.frames["pooled"], c.frames["gains"], c.against_base)),
     Step("arms", NAMES, lambda context: across_arms(context.study, context.settings)),
     of_study("groups of tasks", "affinities", lambda c: affinities(c.study)),
-    Step("groups of tasks", grouping_frames.NAMES, lambda c: grouping_frames.grouping_frames(c.study, c.scores)),
+    Step(
+        "groups of tasks",
+        grouping_frames.NAMES,
+        lambda c: grouping_frames.grouping_frames(c.study, c.scores, c.frames["affinities"]),
+    ),
     Step("guidelines", ("guidelines", "regret"), advice),
     of_study(TRUST, "data", lambda c: study_quality.data(c.study)),
     of_study(TRUST, "scores", lambda c: study_quality.scores(c.study, c.frames["gains"])),

@@ -23,7 +23,7 @@ from aggregation_lab.data.splits.split import Split
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.model.start import take_start
 from aggregation_lab.run import CHECKPOINT, RunSpec
-from aggregation_lab.training.affinity.recorder import open_recorder
+from aggregation_lab.training.affinity.recorder import AffinityRecorder
 from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import ImageStore, Sampler, TaskCases, make_batch
@@ -134,9 +134,11 @@ class Trainer:
         if self.objective.learned:
             own = {"params": self.objective.learned, "weight_decay": 0.0, "rate": 1.0}
             self.optimizer.add_param_group(own)
-        self.affinity = open_recorder(
-            affinity, spec, self.objective, self.optimizer, self.train_cases, self.store, self.course.budget
-        )
+        self.affinity = None
+        if affinity is not None and len(spec.tasks) > 1:  # one task has nothing to compare
+            self.affinity = AffinityRecorder(
+                affinity, spec, self.objective, self.optimizer, self.train_cases, self.store, self.course.budget
+            )
         self.step = 0
         self.ledger = Ledger(
             {name: 0 for name in self.tasks}, started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

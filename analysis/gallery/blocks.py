@@ -19,13 +19,14 @@ from aggregation_lab.text import near_names, printable
 from analysis.figures.style import RC
 from analysis.frames import at_full
 from analysis.gallery.figures import CAPTION, case_figure
-from analysis.gallery.page import environment, strip_html
+from analysis.gallery.page import TEMPLATES, strip_html
 from analysis.gallery.paper import strips_figure
 from analysis.gallery.strips import Strip
 from analysis.gallery.study_cases import Cases
 from analysis.result import Analysis
 from analysis.statistics.verdicts import BENEFIT, HARM
 from analysis.tables.cells import number
+from analysis.templates import templates
 
 MOST_BLOCKS = 30
 """Verdicts that a report shows with pictures, harm first; `agglab gallery` shows any other."""
@@ -150,7 +151,7 @@ def _block(
         drawn = strips_figure(strips, title=f"{task}, {contrast}")
         write_atomic(folder / f"{stem}.pdf", lambda stream: _save(drawn, stream, "pdf"))
     html = (
-        environment()
+        templates(TEMPLATES)
         .get_template("block.html.j2")
         .render(
             block={

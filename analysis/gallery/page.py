@@ -2,22 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.gallery.overlay import is_beside_the_image, overlay
 from analysis.gallery.strips import Strip
 from analysis.tables.cells import number
+from analysis.templates import templates
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
-STYLE = (_TEMPLATES / "gallery.css").read_text(encoding="utf-8")
+STYLE = (TEMPLATES / "gallery.css").read_text(encoding="utf-8")
 """The style sheet of strips."""
 
-SCRIPT = (_TEMPLATES / "gallery.js").read_text(encoding="utf-8")
+SCRIPT = (TEMPLATES / "gallery.js").read_text(encoding="utf-8")
 """What a page with strips does once it is loaded."""
 
 NOT_KEPT = "no prediction was kept"
@@ -30,18 +28,6 @@ class _Shot:
     source: str
     drawing: str
     alt: str
-
-
-@cache
-def environment() -> Environment:
-    """Templates of this folder, escaped by default."""
-    return Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
 
 
 def strip_html(strip: Strip, source: str) -> str:
@@ -58,7 +44,7 @@ def strip_html(strip: Strip, source: str) -> str:
         if panel.marks is not None:
             drawing = overlay(panel.marks, strip.truth, width, height, f"prediction of {panel.name} and target")
         shots.append(_Shot(panel.name, panel.text, under, drawing, ""))
-    return environment().get_template("strip.html.j2").render(strip=strip, shots=shots, says=says(strip.row))
+    return templates(TEMPLATES).get_template("strip.html.j2").render(strip=strip, shots=shots, says=says(strip.row))
 
 
 def says(row: Mapping[str, Any]) -> str:

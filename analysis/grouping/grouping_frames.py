@@ -28,15 +28,20 @@ _MOST_UNITS = 6
 """Units up to which a partition is sought for each number of them."""
 
 
-def grouping_frames(study: StudyTables, scores: Sequence[TaskScores]) -> tuple[pd.DataFrame, ...]:
-    """The frames `NAMES`; empty where the study has not two aggregations beside TS with validation scores."""
+def grouping_frames(
+    study: StudyTables, scores: Sequence[TaskScores], affinities: pd.DataFrame
+) -> tuple[pd.DataFrame, ...]:
+    """The frames `NAMES`; empty where the study has not two aggregations beside TS with validation scores.
+
+    `affinities` is the frame of that name.
+    """
     try:
         measured = measured_gains(study)
     except ResultsError:
         measured = None
     if measured is None or len(measured.aggregations) < FEWEST_AGGREGATIONS:
         return tuple(frame(name, []) for name in NAMES)
-    prediction = predict_gains(measured, affinity_matrices(study, list(measured.tasks.index)))
+    prediction = predict_gains(measured, affinity_matrices(affinities, list(measured.tasks.index)))
     costs, tested = unit_costs(study, measured), tested_scores(scores)
     best = propose(prediction, costs)
     return (

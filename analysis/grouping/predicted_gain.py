@@ -20,11 +20,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames import frame
-from analysis.grouping.affinities import affinities
 from analysis.grouping.gain_model import GainModel
 from analysis.grouping.measured_gains import MeasuredGains
 from analysis.grouping.set_features import NAIVE, NO_INFORMATION, set_features
-from analysis.study import StudyTables
 
 MODEL, ALL_SIGNALS = "model", "affinity alone"
 BASELINE, SIGNAL, WHOLE = "naive baseline", "signal", "whole procedure"
@@ -35,10 +33,12 @@ _MOST_NESTED = 150
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """`model` is fitted by the families that have earned it; `errors` is the frame `prediction_errors`."""
+    """`model` is fitted by the families that have earned it; `errors` is the frame `prediction_errors`. `recorded`:
+    affinities were there to choose from."""
 
     model: GainModel
     errors: pd.DataFrame
+    recorded: bool
 
     @property
     def measured(self) -> MeasuredGains:
@@ -51,12 +51,12 @@ class Prediction:
         return bool(self.model.families)
 
 
-def affinity_matrices(study: StudyTables, tasks: Sequence[str]) -> dict[str, np.ndarray]:
+def affinity_matrices(affinities: pd.DataFrame, tasks: Sequence[str]) -> dict[str, np.ndarray]:
     """By signal a T x T array, [i, j] of a step on task i on task j: the frame `affinities`, mean over aggregations.
 
     NaN where two tasks were in no joint run. Empty where nothing was recorded.
     """
-    means = affinities(study).groupby(["signal", "task", "other"])["mean"].mean()
+    means = affinities.groupby(["signal", "task", "other"])["mean"].mean()
     found = {}
     for signal in means.index.unique("signal"):
         matrix = means[signal].unstack().reindex(index=list(tasks), columns=list(tasks)).to_numpy(float)
@@ -88,7 +88,7 @@ def predict_gains(measured: MeasuredGains, signals: Mapping[str, np.ndarray], *,
             _row(ALL_SIGNALS, SIGNAL, alone, candidates, weight) | {"used": False, "reason": "all signals together"}
         )
     rows.append(_whole(model, candidates, weight, again=again))
-    return Prediction(model, frame("prediction_errors", rows))
+    return Prediction(model, frame("prediction_errors", rows), bool(signals))
 
 
 def _weight(measured: MeasuredGains) -> np.ndarray:

@@ -10,8 +10,9 @@ from analysis.gallery.blocks import NO_GALLERY, Gallery, of_tasks, verdicts_to_s
 from analysis.gallery.page import SCRIPT, STYLE
 from analysis.gallery.study_cases import Cases, cases
 from analysis.report.folder import whole_folder
-from analysis.report.page import environment
+from analysis.report.page import TEMPLATES
 from analysis.result import Analysis
+from analysis.templates import templates
 
 _UNREADABLE = "no pictures: the folder of the study does not say any more which images its cases are"
 
@@ -51,6 +52,6 @@ def write_gallery_page(
         gallery = write_gallery(shown, chosen, new, each=each, pdf=pdf, progress=progress)
         shown_on = {"study": analysis.study.manifest.study, "gallery": gallery}
         looks = {"gallery_style": STYLE, "gallery_script": SCRIPT}
-        page = environment().get_template("gallery_page.html.j2").render(shown_on | looks)
+        page = templates(TEMPLATES).get_template("gallery_page.html.j2").render(shown_on | looks)
         write_text(new / "index.html", page)
     return folder / "index.html", gallery.said

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.frames import FRAMES, at_full
 from analysis.gallery.blocks import NO_GALLERY, Gallery
@@ -25,26 +24,16 @@ from analysis.settings import SCALES
 from analysis.tables import paper_tables
 from analysis.tables.cells import VERDICT_MARKS, count, crossing, flagged, limits, number, text
 from analysis.tables.paper import Column, build, plain
+from analysis.templates import templates
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(
     analysis: Analysis, figures: Mapping[str, Picture], tables: Sequence[Path], gallery: Gallery = NO_GALLERY
 ) -> str:
     """The page as HTML; `tables` are the written tables, relative to the page."""
-    return environment().get_template("index.html.j2").render(page(analysis, figures, tables, gallery))
-
-
-def environment() -> Environment:
-    """Templates of the report, escaped by default."""
-    return Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    return templates(TEMPLATES).get_template("index.html.j2").render(page(analysis, figures, tables, gallery))
 
 
 def page(

@@ -12,6 +12,7 @@ from aggregation_lab.errors import ResultsError, StudyError
 from aggregation_lab.files import file_digest
 from aggregation_lab.version import __version__
 from analysis.grouping import in_words
+from analysis.grouping.affinities import affinities
 from analysis.grouping.gain_model import LEVEL
 from analysis.grouping.grouping_frames import found_groups
 from analysis.grouping.measured_gains import BASE, measured_gains
@@ -79,7 +80,7 @@ def _proposal(study: StudyTables, asked: Asked) -> Proposal:
         )
     if asked.units is not None and not 1 <= asked.units <= len(tasks):
         raise StudyError(f"--units {asked.units}: the study has {len(tasks)} tasks; it takes 1 to {len(tasks)}")
-    prediction = predict_gains(measured, affinity_matrices(study, tasks))
+    prediction = predict_gains(measured, affinity_matrices(affinities(study), tasks))
     return propose(prediction, unit_costs(study, measured), units=asked.units, within=asked.within, seed=asked.seed)
 
 
@@ -104,7 +105,7 @@ def _notes(study: StudyTables, proposal: Proposal) -> list[str]:
             f"note: {only} is the only trained aggregation with units of several tasks, so nothing shows how the gain "
             "of a task changes from set to set; another one (CG, or a partition of your own) would"
         )
-    if not affinity_matrices(study, list(proposal.prediction.measured.tasks.index)):
+    if not proposal.prediction.recorded:
         notes.append(
             "note: no affinities were recorded, so predictions rest on group, type, size and trained sets alone"
         )

@@ -215,18 +215,3 @@ class AffinityRecorder:
             self._moments = [Moment(*moment) for moment in state["moments"]]
         elif any(moment_at(done, self._steps, self._count) is not None for done in range(step)):
             print(f"affinity: recorded from step {step} on, since the run began with other settings", flush=True)
-
-
-def open_recorder(
-    settings: AffinitySettings | None,
-    spec: RunSpec,
-    objective: Objective,
-    optimizer: torch.optim.AdamW,
-    cases: Sequence[TaskCases],
-    store: ImageStore,
-    steps: int,
-) -> AffinityRecorder | None:
-    """The recorder of a run of several tasks; None of one task, and where nothing is to be recorded."""
-    if settings is None or len(spec.tasks) < 2:
-        return None
-    return AffinityRecorder(settings, spec, objective, optimizer, cases, store, steps)

@@ -8,6 +8,7 @@ import pytest
 
 from aggregation_lab.errors import ResultsError
 from analysis.frames import FRAMES
+from analysis.grouping.affinities import affinities
 from analysis.grouping.gain_model import GainModel
 from analysis.grouping.grouping_frames import NAMES, grouping_frames
 from analysis.grouping.in_words import comparisons, groups, headline, worth
@@ -105,10 +106,10 @@ def test_affinities_are_means_over_moments_then_runs_and_keep_their_direction():
         ],
         columns=["seed", "moment", "task_i", "task_j", "value"],
     ).assign(aggregation="AU", signal="lookahead", fraction=1.0)  # fmt: skip
-    found = affinity_matrices(replace(group_tables(), affinity=rows), ["a", "b", "c"])["lookahead"]
+    found = affinity_matrices(affinities(replace(group_tables(), affinity=rows)), ["a", "b", "c"])["lookahead"]
     assert found[0, 1] == pytest.approx(5.0, abs=1e-12) and found[1, 0] == -1.0
     assert np.isnan(found[0, 0]) and np.isnan(found[2]).all()
-    assert affinity_matrices(group_tables(), ["a"]) == {}
+    assert affinity_matrices(affinities(group_tables()), ["a"]) == {}
 
 
 def test_hours_limit_what_is_trained_anew():
@@ -123,7 +124,7 @@ def test_hours_limit_what_is_trained_anew():
 
 def test_frames_of_a_study_and_none_of_one_with_a_single_aggregation():
     study = group_tables()
-    frames = dict(zip(NAMES, grouping_frames(study, task_scores(study, None)), strict=True))
+    frames = dict(zip(NAMES, grouping_frames(study, task_scores(study, None), affinities(study)), strict=True))
     assert all(list(frames[name].columns) == list(FRAMES[name]) for name in NAMES)
     predicted, partitions = frames["predicted_gains"], frames["partitions"]
     measured = measured_gains(study)
@@ -136,7 +137,7 @@ def test_frames_of_a_study_and_none_of_one_with_a_single_aggregation():
         rest = partitions[(partitions["hours"] <= row.hours) & (partitions["score"] > row.score)]
         assert rest.empty, row.partition
     alone = group_tables(aggregations=("AU",))
-    assert all(rows.empty for rows in grouping_frames(alone, task_scores(alone, None)))
+    assert all(rows.empty for rows in grouping_frames(alone, task_scores(alone, None), affinities(alone)))
 
 
 def test_units_are_named_those_of_several_tasks_first():
