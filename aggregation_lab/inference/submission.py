@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from aggregation_lab.data.images.decode import upright_size
 from aggregation_lab.errors import AgglabError, DataError
 from aggregation_lab.files import cannot_be_written, file_digest, write_atomic, write_text
 from aggregation_lab.inference.model import TrainedModel
@@ -139,8 +140,6 @@ def check_submission(rows: Sequence[ValRow], folder: Path) -> None:
         raise AgglabError(f"{folder}: does not hold one mask a row; the disk or its file system is at fault")
     for name, row in masks.items():
         with Image.open(folder / name) as mask, Image.open(row.file) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            size = image.size[::-1] if turned else image.size
             classes = row.classes or 256
-            if mask.mode != "L" or mask.size != size or int(np.asarray(mask).max()) >= classes:
+            if mask.mode != "L" or mask.size != upright_size(image) or int(np.asarray(mask).max()) >= classes:
                 raise AgglabError(f"{folder / name}: is no mask of {row.where}; the disk is at fault")

@@ -7,14 +7,13 @@ from pathlib import Path
 from aggregation_lab.data.rows.cases import relative_path, task_name
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
 from aggregation_lab.data.rows.file_paths import PathReader
+from aggregation_lab.data.rows.layout import OTHER_PARTS
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.data.rows.row import Row
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType, read_type
 from aggregation_lab.text import printable
-
-PARTS = ("val", "valid", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def read_val_rows(root: Path) -> list[ValRow]:
 
     Raises `DataError` with every fault, a line each.
     """
-    candidates = [root, *(root / part for part in PARTS), *(root / part / part for part in PARTS)]
+    candidates = [root, *(root / part for part in OTHER_PARTS), *(root / part / part for part in OTHER_PARTS)]
     folder = next((each for each in candidates if (each / CSV_FOLDER).is_dir()), None)
     if folder is None:
         wanted = f"has no {CSV_FOLDER}, nor has val in it; give the challenge's val folder"
@@ -68,9 +67,9 @@ def _val_row(row: Row, folder: Path, reader: PathReader, problems: Problems) -> 
         return None
     mask = ""
     if task_type.masked:
-        mask = (row.cell("mask_path") or "").replace("../", "")
-        inside = posixpath.normpath(mask) if mask else ""
-        if not inside or posixpath.isabs(inside) or inside.split("/")[0] in ("..", ".") or "\0" in inside:
+        written = (row.cell("mask_path") or "").replace("../", "")
+        mask = posixpath.normpath(written) if written else ""
+        if not mask or posixpath.isabs(mask) or mask.split("/")[0] in ("..", ".") or "\0" in mask:
             problems.row_error(
                 row, "mask_path", "says no place for the mask, as the challenge's CSV does", f"mask {task}"
             )

@@ -85,7 +85,8 @@ class GainModel:
     # ---- any set -------------------------------------------------------------------------------------------------
 
     def predict(self, members: np.ndarray) -> np.ndarray:
-        """Expected gains (C x T) in sets `members` (C x T, true for tasks of the set): 0 of a task alone, NaN outside.
+        """Expected gains (C x T) in different sets `members` (C x T, true for tasks of the set): 0 of a task alone, NaN
+        outside.
 
         In a set that was measured, the measured gain counts, too.
         """
@@ -105,12 +106,15 @@ class GainModel:
         rows = enumerate(zip(map(bytes, own), self.task, strict=True))
         return [((packed[key], int(task)), k) for k, (key, task) in rows if key in packed]
 
-    def limits(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Limits (C x T each) of the gains in sets, as `predict` has them, at `LEVEL`: jackknife+ over tasks.
+    def limits(self, members: np.ndarray, *, measured: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Limits (C x T each) of the gains in different sets, as `predict` has them, at `LEVEL`: jackknife+ over tasks.
 
-        They are those of a task of which no gain is known, and so wide rather than narrow.
+        They are those of a task of which no gain is known, and so wide rather than narrow. Without `measured`, gains
+        that are known in these very sets do not count, and a set may stand twice.
         """
         sets, tasks, x, value = self._points(members)
+        if not measured:
+            value = np.full_like(value, -1)
         by_task = {
             task: self.pooled.predict(self.pooled.without(self.task == task), x, tasks, value)
             for task in np.unique(self.task).tolist()

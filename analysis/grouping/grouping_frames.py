@@ -66,7 +66,8 @@ def _predicted_gains(model: GainModel, tested: pd.DataFrame) -> pd.DataFrame:
     """Every measured gain beside what models that have not seen it predict."""
     sets, tasks = model.measured.sets, model.measured.tasks
     places = np.arange(len(sets)), model.task
-    low, high = (limit[places] for limit in model.limits(members_of(sets["members"].tolist(), len(tasks))))
+    members = members_of(sets["members"].tolist(), len(tasks))
+    low, high = (limit[places] for limit in model.limits(members, measured=False))
     finite = np.isfinite(low) & np.isfinite(high)
     variance = sets["variance"].to_numpy(float)
     rows = pd.DataFrame(

@@ -22,6 +22,7 @@ from analysis.grouping.unit_costs import unit_costs
 from analysis.study import StudyTables
 from runners.commands.found_study import check_target, write_found
 from runners.commands.report_commands import open_scores, reading, say_plainly
+from runners.planning.user_paths import absolute_path
 from runners.store.study_folder import StudyFolder
 
 _SOURCES = ("curves", "affinity")
@@ -45,21 +46,21 @@ def group_tasks(out: Path, asked: Asked, console: Console) -> int:
     folder = StudyFolder(out)
     if asked.within is not None and not asked.within > 0:
         raise StudyError(f"--within {asked.within:g}: takes hours greater than 0")
+    target = None
     if asked.write is not None:
+        target = absolute_path(asked.write, "--write")
         folder.read_identity()
-        check_target(asked.write.expanduser())
+        check_target(target)
     study = open_scores(str(out), reading(None, (), asked.arm))
     with console.status("predicting gains, searching partitions"):
         proposal = _proposal(study, asked)
     name = None
-    if asked.write is not None:
+    if target is not None:
         if proposal.same_as:
             raise ResultsError(
                 f"{out}: the best partition found is {proposal.same_as}, which is trained already; nothing is written"
             )
-        name = write_found(
-            asked.write.expanduser(), folder, unit_names(proposal.names), _provenance(proposal, out, study)
-        )
+        name = write_found(target, folder, unit_names(proposal.names), _provenance(proposal, out, study))
     notes = [*_notes(study, proposal), *_to_do(proposal, name, asked, out)]
     if asked.as_json:
         print(json.dumps(_as_json(proposal, study, notes, name), indent=1, allow_nan=False))

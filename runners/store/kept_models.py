@@ -21,7 +21,8 @@ TRAIN = "keep: {models: last} in the study file and `agglab run-grid STUDY --rer
 @dataclass(frozen=True)
 class Choice:
     """The run that answers a task, and why: `label` is its aggregation, `score` the mean validation score of its
-    aggregation over `seeds` seeds, None where the run was named."""
+    aggregation over `seeds` seeds, None where the run was named, or
+    the score is undefined."""
 
     task: str
     folder: Path
@@ -83,7 +84,8 @@ def _of_study(folder: StudyFolder, tasks: set[str], aggregation: str | None) -> 
         means = {label: fmean(of_seeds.values()) for label, of_seeds in by_label.items()}
         best = max(means, key=lambda label: means[label])
         run_folder = max(by_label[best], key=lambda each: by_label[best][each])
-        chosen.append(Choice(name, run_folder, best, means[best], len(by_label[best])))
+        known = means[best] if math.isfinite(means[best]) else None
+        chosen.append(Choice(name, run_folder, best, known, len(by_label[best])))
     return chosen
 
 

@@ -30,6 +30,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ON_THEIR_SIDE = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 _quiet = QuietPillow()
 _large = threading.Lock()
 
@@ -179,6 +180,12 @@ def _load(image: Image.Image) -> DecodedFile:
     # Pillow turns TIFF files itself
     upright = image if turn is None or image.format == "TIFF" else image.transpose(turn)
     return DecodedFile(upright, image, frames, turn is not None, raw)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened file once it is decoded, as its orientation says."""
+    on_its_side = image.format != "TIFF" and _turn(image) in _ON_THEIR_SIDE
+    return image.size[::-1] if on_its_side else image.size
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

@@ -1,5 +1,6 @@
 """Images in the forms that scanners and exporters write: what reaches the cache shows what the file shows."""
 
+import io
 import struct
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.challenge import Dataset, read_dataset
-from aggregation_lab.data.images.decode import LARGEST, read_picture
+from aggregation_lab.data.images.decode import LARGEST, read_picture, upright_size
 from tests.kinds import COUNT, HEIGHT, WIDTH, as_png, encoded, good, labelled, picture, problems, write_file
 
 
@@ -192,8 +193,11 @@ def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"quality": 100, "lossless": True} if form == "WEBP" else {"quality": 98} if form == "JPEG" else {}
-    read = read_picture(encoded(stored, form, exif=exif, **options))
+    content = encoded(stored, form, exif=exif, **options)
+    read = read_picture(content)
     assert read.turned == (orientation > 1) and read.image.size == (WIDTH, HEIGHT)
+    with Image.open(io.BytesIO(content)) as opened:
+        assert upright_size(opened) == (WIDTH, HEIGHT)
     np.testing.assert_allclose(np.asarray(read.image, int), np.asarray(upright, int), rtol=0, atol=12)
 
 

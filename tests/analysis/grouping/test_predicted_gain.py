@@ -112,6 +112,16 @@ def test_affinities_are_means_over_moments_then_runs_and_keep_their_direction():
     assert affinity_matrices(affinities(group_tables()), ["a"]) == {}
 
 
+def test_limits_beside_measured_gains_are_those_of_tasks_that_were_not_seen():
+    study = group_tables()
+    rows = grouping_frames(study, task_scores(study, None), affinities(study))[1]
+    model, number = predict_gains(measured_gains(study), {}).model, measured_gains(study).number
+    for row, unit in zip(rows.itertuples(), model.measured.sets["members"], strict=True):
+        limits = model.limits(members_of([unit], len(number)), measured=False)
+        expected = [limit[0, number[row.task]] for limit in limits]
+        np.testing.assert_allclose([row.low, row.high], expected, rtol=1e-9, atol=1e-12)
+
+
 def test_hours_limit_what_is_trained_anew():
     study = group_tables()
     measured = measured_gains(study)

@@ -98,6 +98,7 @@ FAULTS = {
     "no unit": (("--units", "0"), 2, "--units"),
     "no hours": (("--within", "0"), 2, "--within 0: takes hours greater than 0"),
     "no study to write": (("--write", "study2.yaml"), 2, "is not the output of a study"),
+    "no such home": (("--write", "~nobody-of-this-name/study2.yaml"), 2, "--write: ~nobody-of-this-name"),
     "no such arm": (("--arm", "wide"), 2, "--arm wide: the study has main"),
     "what is trained": (("--units", "6"), 0, ""),
 }
