@@ -131,9 +131,9 @@ STEPS = (
     of_contrasts(TRUST, ("power",), power, full=True),
     of_study(TRUST, "multiverse", lambda c: multiverse(c.study, c.resampled, c.frames["gains"], c.settings)[0]),
     Step(TRUST, ("findings",), claims),
+    of_study(TRUST, "excluded", lambda c: excluded(c.study, c.scores, c.resampled, c.pairs, c.settings.scale)),
     of_study(CASES, "case_gains", case_gains),
     of_study(CASES, "case_parts", lambda c: case_parts(c.frames["case_gains"])),
-    of_study(TRUST, "excluded", lambda c: excluded(c.study, c.scores, c.resampled, c.pairs, c.settings.scale)),
 )
 """All statistics in the order in which they build on each other. A new one is an entry here."""
 

@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -28,7 +27,7 @@ from aggregation_lab.inference.image_list import ListedImage, mask_names
 from aggregation_lab.inference.images import ImageInput
 from aggregation_lab.inference.model import TrainedModel
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
-from aggregation_lab.storage.spreadsheet_csv import csv_text, unguarded
+from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import Task
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
 from aggregation_lab.version import __version__
@@ -64,8 +63,7 @@ def predict_folder(
     if there := _finished(out, images):
         return there
     write_sealed(out / PARTS / REQUEST, request)
-    with suppress(FileNotFoundError):
-        (out / RECEIPT).unlink()  # from here on the folder is not finished
+    (out / RECEIPT).unlink(missing_ok=True)  # from here on the folder is not finished
     masks = mask_names(images) if task.type.masked else [""] * len(images)
     named: list[list[str]] = []
     rows: list[list[tuple[str, Any]]] = []
@@ -130,7 +128,7 @@ def _finished(out: Path, images: Sequence[ListedImage]) -> Predicted | None:
             return None
         table = pd.read_csv(out / TABLE, dtype=str, keep_default_na=False) if receipt["images"] else pd.DataFrame()
         for file, digest in zip(table.get("mask", ()), table.get("mask_sha256", ()), strict=True):
-            if file_digest(out / unguarded(file)) != digest:
+            if file_digest(out / file) != digest:
                 return None
     except (OSError, ValueError, KeyError):
         return None

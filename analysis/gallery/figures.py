@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.cases.parts import BY, parted
-from analysis.figures.canvas import Canvas, NewFigure, Target, known_to_pyplot
+from analysis.figures.canvas import Canvas, NewFigure
 from analysis.figures.labels import label
 from analysis.figures.style import GREY, INK, PALE, PLAIN_TEXT, SMALL, VERDICT_LOOKS, WIDE
 from analysis.statistics.verdicts import BENEFIT, HARM
@@ -24,32 +24,6 @@ CAPTION = (
     "loses. Right: differences of the same cases by what is known of them; stroke: median, number of cases behind the "
     "name. No verdict is made from single cases."
 )
-
-
-def case_scatter(rows: pd.DataFrame, *, ax: Axes | None = None) -> Target:
-    """Score of every case under the base (x) and the joint aggregation (y).
-
-    Args:
-        rows: the frame `case_gains`, rows of one contrast and task.
-        ax: where to draw.
-    """
-    canvas = Canvas(ax, known_to_pyplot)
-    with matplotlib.rc_context(PLAIN_TEXT):
-        _scatter(canvas.panels((1, 1), (3.0, 3.0))[0], rows)
-    return canvas.target
-
-
-def case_spread(rows: pd.DataFrame, *, ax: Axes | None = None) -> Target:
-    """Gains of single cases by class, image source and size: a dot for each case, the median of each part.
-
-    Args:
-        rows: the frame `case_gains`, rows of one contrast and task.
-        ax: where to draw.
-    """
-    canvas, parts = Canvas(ax, known_to_pyplot), _parts(rows)
-    with matplotlib.rc_context(PLAIN_TEXT):
-        _spread(canvas.panels((1, 1), (3.9, _height(parts)))[0], rows, parts)
-    return canvas.target
 
 
 def case_figure(rows: pd.DataFrame, new_figure: NewFigure = Figure) -> tuple[Figure, pd.DataFrame]:

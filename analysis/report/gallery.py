@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import write_text
-from analysis.gallery.blocks import NO_GALLERY, Gallery, of_tasks, verdicts_to_show, write_gallery
+from analysis.gallery.blocks import LEFT_OUT, NO_GALLERY, Gallery, of_tasks, verdicts_to_show, write_gallery
 from analysis.gallery.page import SCRIPT, STYLE
 from analysis.gallery.study_cases import Cases, cases
 from analysis.report.folder import whole_folder
@@ -23,7 +23,7 @@ def report_gallery(analysis: Analysis, folder: Path, images: bool) -> Gallery:
         return NO_GALLERY
     chosen, heading = verdicts_to_show(analysis)
     try:
-        shown = cases(analysis)
+        shown = cases(analysis) if images else Cases(analysis.study, analysis.case_gains, None, LEFT_OUT)
     except ResultsError as error:  # the folder no longer says which images its cases are
         shown = Cases(analysis.study, analysis.case_gains, None, _UNREADABLE)
         return replace(write_gallery(shown, chosen, folder, heading=heading, images=images), faults=(str(error),))

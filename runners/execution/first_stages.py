@@ -56,7 +56,8 @@ def first_stages(
     folders = store.folders(finished)
     lacking = [run for run in finished if not (has_weights(states[run.id]) and _is_whole(folders[run.id]))]
     claimed = [run for run in starts if states[run.id].state is State.RUNNING]
-    return FirstStages([run for run in starts if run not in finished and run not in claimed], lacking, claimed)
+    begun = (State.DONE, State.RUNNING)
+    return FirstStages([run for run in starts if states[run.id].state not in begun], lacking, claimed)
 
 
 def _is_whole(folder: Path) -> bool:

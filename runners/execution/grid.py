@@ -145,7 +145,8 @@ def _open(
         first = first_stages(taken, plan.runs, states, folder.runs)
         for line in first.lines:
             say(console, line)
-        besides = [run for run in (*first.to_train, *first.claimed) if run not in chosen]
+        ids = {run.id for run in chosen}
+        besides = [run for run in (*first.to_train, *first.claimed) if run.id not in ids]
         taken, chosen = [*first.to_train, *taken], [*besides, *chosen]
         if taken:
             check_models(taken)

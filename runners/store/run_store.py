@@ -58,11 +58,13 @@ class RunStore:
         planned = {run.id for run in runs}
         if any(status.state in UNTOUCHED for status in states.values()):
             earlier = self._finished([folder for run_id, folder in folders.items() if run_id not in planned])
-            specs = {run.id: run.spec.to_json() for run in runs}
+            by_id = {run.id: run for run in runs}
             for run, spec in _successors(runs, earlier).values():
                 if states[run.id].state in UNTOUCHED:
-                    first = specs.get(run.start or ""), _spec_in(folders.get((spec.get("start") or {}).get("run", "")))
-                    states[run.id] = Status(State.STALE, difference(spec, specs[run.id], first))
+                    start = by_id.get(run.start or "")
+                    before = _spec_in(folders.get((spec.get("start") or {}).get("run", "")))
+                    first = start.spec.to_json() if start else None, before
+                    states[run.id] = Status(State.STALE, difference(spec, run.spec.to_json(), first))
         return states
 
     def held_by(self, process: int, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
