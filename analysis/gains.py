@@ -70,6 +70,13 @@ def default_base(joint: str, base: str, aggregations: Collection[str]) -> str:
     return twice if ARROW in joint and joint != twice and twice in aggregations else base
 
 
+def default_sides(rows: pd.DataFrame, base: str) -> dict[str, str]:
+    """The joint aggregation of every contrast of the rows whose base is its `default_base`."""
+    sides = list(rows[["contrast", "joint", "base"]].drop_duplicates().itertuples(index=False, name=None))
+    bases = {side for _, _, side in sides}
+    return {name: joint for name, joint, side in sides if side == default_base(joint, base, bases)}
+
+
 def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
     """Every aggregation against its `default_base` and against the first, TS if there is one; AU against CG."""
     base = aggregations[0]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ def read_json(path: Path) -> Any:
         return json.loads(read_bytes(path))
     except RecursionError as error:
         raise ValueError("its content is nested too deeply") from error
+
+
+def json_value(value: Any) -> Any:
+    """The cell of a table as JSON has it: no numpy types, null for a number that is not finite."""
+    if hasattr(value, "item"):  # a numpy scalar; commands that read no table do without numpy
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_sealed(path: Path, value: Mapping[str, Any]) -> None:

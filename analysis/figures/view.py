@@ -15,7 +15,7 @@ from analysis.figures.marks import Looks
 from analysis.figures.selection import fewer_contrasts, fewer_tasks
 from analysis.figures.style import AGGREGATION_COLOURS, GREY, PARTITION_COLOURS, PLAIN_TEXT
 from analysis.frames import FRAMES, OPTIONAL, frame
-from analysis.gains import default_base
+from analysis.gains import default_sides
 from analysis.named_frames import NamedFrames
 from analysis.settings import Scale
 from analysis.statistics.verdicts import UNDECIDED
@@ -90,10 +90,7 @@ class View:
 
     def colours_of_contrasts(self, rows: pd.DataFrame) -> dict[str, str]:
         """The colour of each contrast of the rows: that of its joint aggregation, grey off its default base."""
-        common = next(iter(self.aggregations), "TS")
-        sides = list(rows[["contrast", "joint", "base"]].drop_duplicates().itertuples(index=False, name=None))
-        bases = {base for _, _, base in sides}
-        joints = {name: joint for name, joint, base in sides if base == default_base(joint, common, bases)}
+        joints = default_sides(rows, next(iter(self.aggregations), "TS"))
         defaults = {name: self.arm_colours.get(joints.get(name, ""), GREY) for name in rows["contrast"].unique()}
         palette = self.choices.palette
         if isinstance(palette, Mapping):

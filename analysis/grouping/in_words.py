@@ -73,22 +73,19 @@ def headline(proposal: Proposal) -> str:
     )
 
 
-def groups(proposal: Proposal) -> list[str]:
-    """A line for each unit, with the predicted gain of every task."""
-    model, number = proposal.prediction.model, proposal.prediction.measured.number
-    gains, (low, high) = model.predict(proposal.members), model.limits(proposal.members)
-    row = {names: k for k, names in enumerate(proposal.names)}
-    why, lines = reasons(proposal), []
-    for name, tasks in unit_names(proposal.names).items():
-        k = row[tasks]
-        if len(tasks) == 1:
-            lines.append(f"{name}: {tasks[0]} ({why[tasks]})")
+def groups(found: pd.DataFrame) -> list[str]:
+    """A line for each unit of the frame `found_groups`, with the predicted gain of every task."""
+    lines = []
+    for unit, rows in found.groupby("unit", sort=False):
+        why = rows["why"].iloc[0]
+        if len(rows) == 1:
+            lines.append(f"{unit}: {rows['task'].iloc[0]} ({why})")
             continue
         each = [
-            f"{task} {signed(gains[k, number[task]])} {between(low[k, number[task]], high[k, number[task]])}"
-            for task in tasks
+            f"{row['task']} {signed(row['predicted'])} {between(row['low'], row['high'])}"
+            for row in rows.to_dict("records")
         ]
-        lines.append(f"{name}: {', '.join(each)} ({why[tasks]})")
+        lines.append(f"{unit}: {', '.join(each)} ({why})")
     return lines
 
 

@@ -1,14 +1,13 @@
 """The findings and verdicts for machines: `claims.json`."""
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from aggregation_lab.storage.sealed_json import json_value
 from analysis.questions.findings import WHOLE
 from analysis.report.citation import PAPER
 from analysis.report.trace import pairs_by_gain, run_ids, runs_by_contrast
@@ -51,12 +50,12 @@ def claims(analysis: Analysis) -> dict[str, Any]:
 def _finding(analysis: Analysis, row: Mapping[Any, Any]) -> dict[str, Any]:
     frames = [name.strip() for name in str(row["evidence"]).split(",") if name.strip() in analysis.frames]
     return {
-        "finding": plain(row["finding"]),
+        "finding": json_value(row["finding"]),
         "claim": row["claim"],
         "part": None if row["part"] == WHOLE else row["part"],
-        "estimate": plain(row["estimate"]),
-        "interval": [plain(row["low"]), plain(row["high"])],
-        "p": plain(row["p"]),
+        "estimate": json_value(row["estimate"]),
+        "interval": [json_value(row["low"]), json_value(row["high"])],
+        "p": json_value(row["p"]),
         "verdict": row["verdict"],
         "effect": row["effect"],
         "evidence": frames,
@@ -74,7 +73,7 @@ def _contrasts(analysis: Analysis, frame: str) -> set[str]:
 def _verdicts(analysis: Analysis) -> list[dict[str, Any]]:
     pairs = pairs_by_gain(analysis.frames["seed_gains"])
     return [
-        {str(name): plain(value) for name, value in row.items() if name not in _LEFT_OUT}
+        {str(name): json_value(value) for name, value in row.items() if name not in _LEFT_OUT}
         | {"runs": run_ids(pairs.get((row["contrast"], float(row["fraction"]), row["task"]), ()))}
         for row in analysis.frames["gains"].to_dict("records")
     ]
@@ -83,18 +82,9 @@ def _verdicts(analysis: Analysis) -> list[dict[str, Any]]:
 def _changes(analysis: Analysis) -> list[dict[str, Any]]:
     """Differences of gains between arms and effects of arms; none where the study has one arm."""
     return [
-        {str(name): plain(value) for name, value in row.items()} | {"runs": str(row["runs"]).split()}
+        {str(name): json_value(value) for name, value in row.items()} | {"runs": str(row["runs"]).split()}
         for row in analysis.frames["arm_changes"].to_dict("records")
     ]
-
-
-def plain(value: Any) -> Any:
-    """A cell as JSON has it: no numpy types, null for what is unknown."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _digest(rows: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import at_full as at_full
-from analysis.gains import default_base
+from analysis.gains import default_sides
 from analysis.settings import Scale
 
 
@@ -21,13 +21,7 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
 def against_base(rows: pd.DataFrame) -> list[str]:
     """The contrast of every joint aggregation with its default base: the common one, TS if there is one, which is that
     of the first row, or that trained twice."""
-    sides = rows[["contrast", "joint", "base"]].drop_duplicates()
-    common, bases = str(sides["base"].iloc[0]), set(sides["base"])
-    return [
-        contrast
-        for contrast, joint, base in sides.itertuples(index=False, name=None)
-        if base == default_base(joint, common, bases)
-    ]
+    return list(default_sides(rows, str(rows["base"].iloc[0])))
 
 
 def unit_free(gains: pd.DataFrame, scale: Scale) -> pd.DataFrame:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 
 from aggregation_lab.errors import ResultsError, StudyError
 from aggregation_lab.files import file_digest
+from aggregation_lab.storage.sealed_json import json_value
 from aggregation_lab.version import __version__
 from analysis.grouping import in_words
 from analysis.grouping.affinities import affinities
@@ -54,18 +56,19 @@ def group_tasks(out: Path, asked: Asked, console: Console) -> int:
     study = open_scores(str(out), reading(None, (), asked.arm))
     with console.status("predicting gains, searching partitions"):
         proposal = _proposal(study, asked)
+        found = found_groups(proposal)
     name = None
     if target is not None:
         if proposal.same_as:
             raise ResultsError(
                 f"{out}: the best partition found is {proposal.same_as}, which is trained already; nothing is written"
             )
-        name = write_found(target, folder, unit_names(proposal.names), _provenance(proposal, out, study))
+        name = write_found(target, folder, unit_names(proposal.names), _provenance(proposal, found, out, study))
     notes = [*_notes(study, proposal), *_to_do(proposal, name, asked, out)]
     if asked.as_json:
-        print(json.dumps(_as_json(proposal, study, notes, name), indent=1, allow_nan=False))
+        print(json.dumps(_as_json(proposal, found, study, notes, name), indent=1, allow_nan=False))
         return 0
-    for line in _lines(proposal, notes):
+    for line in _lines(proposal, found, notes):
         say_plainly(console, line)
     return 0
 
@@ -85,10 +88,10 @@ def _proposal(study: StudyTables, asked: Asked) -> Proposal:
     return propose(prediction, unit_costs(study, measured), units=asked.units, within=asked.within, seed=asked.seed)
 
 
-def _lines(proposal: Proposal, notes: list[str]) -> list[str]:
+def _lines(proposal: Proposal, found: pd.DataFrame, notes: list[str]) -> list[str]:
     return [
         in_words.headline(proposal),
-        *in_words.groups(proposal),
+        *in_words.groups(found),
         *in_words.comparisons(proposal),
         *in_words.worth(proposal.prediction.errors),
         *notes,
@@ -135,7 +138,7 @@ def _to_do(proposal: Proposal, name: str | None, asked: Asked, out: Path) -> lis
     return [f"{asked.write}: the study with the partition {name}", f"agglab run-grid {asked.write} --out {out}: {cost}"]
 
 
-def _provenance(proposal: Proposal, out: Path, study: StudyTables) -> list[str]:
+def _provenance(proposal: Proposal, found: pd.DataFrame, out: Path, study: StudyTables) -> list[str]:
     """Where the partition comes from: comments of the study file."""
     digests = [f"{name}.parquet sha256 {_digest(out / f'{name}.parquet')[:16]}" for name in _SOURCES]
     asked = [f"units {proposal.units}"] if proposal.units is not None else ["any number of units"]
@@ -147,7 +150,7 @@ def _provenance(proposal: Proposal, out: Path, study: StudyTables) -> list[str]:
         f"From: {', '.join(digests)}; data set {(study.manifest.dataset or 'unknown')[:16]}, split "
         f"{(study.manifest.split or 'unknown')[:16]}.",
         in_words.headline(proposal),
-        *in_words.groups(proposal),
+        *in_words.groups(found),
         *(in_words.comparisons(proposal)[:1] if proposal.chances else []),
         "Comments of the study file are not carried over.",
     ]
@@ -160,9 +163,10 @@ def _digest(file: Path) -> str:
         return "(no such table)"
 
 
-def _as_json(proposal: Proposal, study: StudyTables, notes: list[str], name: str | None) -> dict[str, Any]:
+def _as_json(
+    proposal: Proposal, found: pd.DataFrame, study: StudyTables, notes: list[str], name: str | None
+) -> dict[str, Any]:
     low, high = proposal.interval
-    tasks = found_groups(proposal)
     return {
         "study": study.manifest.study,
         "partition": {key: list(unit) for key, unit in unit_names(proposal.names).items()},
@@ -172,7 +176,7 @@ def _as_json(proposal: Proposal, study: StudyTables, notes: list[str], name: str
         "low": low,
         "high": high,
         "level": LEVEL,
-        "tasks": _records(tasks),
+        "tasks": _records(found),
         "chance_over": proposal.chances,
         "not_told_apart": [
             {"partition": [list(unit) for unit in proposal.named(each.units)], "gain": each.gain, "chance": each.chance}
@@ -180,7 +184,7 @@ def _as_json(proposal: Proposal, study: StudyTables, notes: list[str], name: str
         ],
         "runners_up": len(proposal.search.best) - 1,
         "proven": proposal.search.proven,
-        "missing_hours": _number(proposal.missing_hours),
+        "missing_hours": json_value(proposal.missing_hours),
         "errors": _records(proposal.prediction.errors),
         "seed": proposal.seed,
         "notes": notes,
@@ -188,11 +192,4 @@ def _as_json(proposal: Proposal, study: StudyTables, notes: list[str], name: str
 
 
 def _records(rows: Any) -> list[dict[str, Any]]:
-    return [{name: _number(value) for name, value in row.items()} for row in rows.to_dict("records")]
-
-
-def _number(value: Any) -> Any:
-    """A value as JSON has it: nothing where a number is not finite."""
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return [{name: json_value(value) for name, value in row.items()} for row in rows.to_dict("records")]

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.files import sweep
-from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
-from aggregation_lab.training.recording import versions
+from runners.bench.kept_results import keep_result, read_result
 from runners.planning.plan import PlannedRun
 
 PEERS = 1
@@ -24,15 +22,8 @@ class KeptResults:
     def get(self, run: PlannedRun, what: str, make: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], bool]:
         """A result, and whether it had to be made; `what` is a network or what else is known of a run."""
         path = self._path(run, what)
-        sweep(self.folder, [path.name])
-        if path.is_file():
-            try:
-                return read_sealed(path), False
-            except (OSError, ValueError) as error:
-                print(f"{path}: {error}; it is made again", flush=True)
-        result = {**make(), "versions": versions()}
-        write_sealed(path, result)
-        return result, True
+        found = read_result(path)
+        return (found, False) if found is not None else (keep_result(path, make()), True)
 
     def has(self, run: PlannedRun, what: str) -> bool:
         """Whether a result is there, damaged or not."""

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from aggregation_lab.files import sweep
 from aggregation_lab.run import RECIPE
-from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
-from aggregation_lab.training.recording import versions
 from analysis.statistics.verdicts import UNDECIDED
+from runners.bench.kept_results import keep_result, read_result
 from runners.bench.measuring import Cell, Table
 from runners.bench.setting import Setting
 from runners.bench.worlds.planted import WORLDS, World
@@ -51,18 +49,12 @@ def _kept(world: World, seed: int, out: Path, *, only_finished: bool) -> dict[st
     """The result of one seed of the world, made where it is not there yet; None where it is not to be made."""
     condition = hashlib.sha256(f"{world.name} {astuple(world)} {RECIPE} {DRAWN}".encode()).hexdigest()[:10]
     file = out / f"{world.slug}-{seed}-{condition}.json"
-    sweep(out, [file.name])
-    if file.is_file():
-        try:
-            return read_sealed(file)
-        except (OSError, ValueError) as error:
-            print(f"{file}: {error}; it is made again", flush=True)
-    if only_finished:
-        return None
+    found = read_result(file)
+    if found is not None or only_finished:
+        return found
     folder = out / "studies" / file.stem
     folder.mkdir(parents=True, exist_ok=True)
-    result = {**judged(world, seed, folder), "versions": versions()}
-    write_sealed(file, result)
+    result = keep_result(file, judged(world, seed, folder))
     shutil.rmtree(folder, ignore_errors=True)
     return result
 

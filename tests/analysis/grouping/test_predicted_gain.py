@@ -10,7 +10,7 @@ from aggregation_lab.errors import ResultsError
 from analysis.frames import FRAMES
 from analysis.grouping.affinities import affinities
 from analysis.grouping.gain_model import GainModel
-from analysis.grouping.grouping_frames import NAMES, grouping_frames
+from analysis.grouping.grouping_frames import NAMES, found_groups, grouping_frames
 from analysis.grouping.in_words import comparisons, groups, headline, worth
 from analysis.grouping.local_search import members_of
 from analysis.grouping.measured_gains import measured_gains
@@ -50,7 +50,7 @@ def test_a_proposal_parts_what_contradicts_and_is_nearly_the_best(clear):
     assert separated(study, found.best.units) == 1.0
     assert study.mean_gain(found.best.units) > max(study.mean_gain(units) for units in found.trained.values())
     assert min(found.chances.values()) > 0.9 and found.interval[0] < found.gain < found.interval[1]
-    text = "\n".join([headline(found), *groups(found), *comparisons(found)])
+    text = "\n".join([headline(found), *groups(found_groups(found)), *comparisons(found)])
     assert "4 units" in text and "unit_1: " in text and all(task in text for task in study.measured.tasks.index)
     assert f"of its {len(found.search.best) - 1} runners-up" in text or not found.rivals
 
