@@ -24,7 +24,7 @@ class Scale:
     encoders: tuple[str, ...] = (ENCODER, "vit_small_patch16_dinov3", "vit_base_patch16_dinov3")
     seconds: float = 4.0
     most_images: int = 32 * BATCH
-    workers: tuple[int, ...] = (1, 2, 4)
+    workers: tuple[int, ...] = (1, 2, 4, 8)
     steps: int = 40
     patience: float = 120.0
     study: dict[str, Any] = field(default_factory=lambda: {"seeds": 1})
