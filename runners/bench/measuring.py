@@ -152,14 +152,15 @@ class Table:
     note: str = ""
 
     def __str__(self) -> str:
-        cells = [self.columns, *([_text(cell) for cell in row] for row in self.rows)]
+        cells = [self.columns, *([as_text(cell) for cell in row] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in cells]
         lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
         return "\n".join([f"### {self.title}", "", *lines, *(["", self.note] if self.note else [])])
 
 
-def _text(cell: Cell) -> str:
+def as_text(cell: Cell) -> str:
+    """A figure with as many digits as are read."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, int):

@@ -16,7 +16,7 @@ from runners.bench.card.processes import Work, WorkFailed
 from runners.bench.card.scale import Row, Scale
 from runners.bench.card.soundness import resume, study
 from runners.bench.card.speed import compiled, encoders, sharing, throughput
-from runners.bench.measuring import Table
+from runners.bench.measuring import Table, as_text
 from runners.bench.setting import Setting
 
 PARTS: dict[str, Callable[[Scale], list[Row]]] = {
@@ -63,13 +63,16 @@ def _measured(names: Sequence[str], scale: Scale) -> tuple[list[Row], bool]:
         try:
             if end - start < 1:
                 raise WorkFailed(f"left out, {WHOLE:.0f} s are over")
-            rows += Work(PARTS[name], scale).result(min(PART, end - start))
+            measured = Work(PARTS[name], scale).result(min(PART, end - start))
         except WorkFailed as error:
             failed = True
             rows.append((name, "failed", str(error)))
             print(f"{name}: {error}", flush=True)
         else:
+            rows += measured
             print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
+            for what, value, note in measured:  # now, since the command may be ended before the table
+                print(f"  {what}: {as_text(value)}{note and f', {note}'}", flush=True)
     return rows, failed
 
 

@@ -108,6 +108,7 @@ def test_a_part_that_fails_leaves_one_line_and_the_others_go_on(monkeypatch, cap
     monkeypatch.setattr(command, "PARTS", {part.__name__: part for part in (broken, dead, fine)})
     assert command.main([], small) == 1
     lines = capsys.readouterr().out.splitlines()
+    assert lines.index("  pixels: 32, a side") < lines.index("### cpu")  # at once, not only in the table
     assert "broken: ValueError: no such kernel" in lines and "dead: its process died (exit code 3)" in lines
     rows = {cells[1]: cells[2:4] for line in lines if len(cells := [cell.strip() for cell in line.split("|")]) == 5}
     assert rows["pixels"] == ["32", "a side"]
