@@ -207,11 +207,14 @@ def _with_groups(call: GridCall) -> tuple[GridCall, list[PlannedRun]]:
     from runners.execution.search_groups import search_groups
 
     folder, console, known = call.folder, call.console, {run.id for run in call.runs}
+    options = call.options
+    if options.rerun is Rerun.FAILED:  # they were held up by what had failed, and are new
+        options = replace(options, rerun=Rerun.MISSING)
     with folder.preparing():
         plan = search_groups(folder, partial(say, console))
-        new = [run for run in select(plan, call.options.only) if run.id not in known]
-        new, taken, elsewhere, _ = _taken_up(new, plan, folder, call.options, console)
-    say(console, f"{FOUND}: {len(new)} runs more, {len(taken)} to do")
+        new = [run for run in select(plan, options.only) if run.id not in known]
+        new, taken, elsewhere, _ = _taken_up(new, plan, folder, options, console)
+    say(console, f"{FOUND}: {len(new)} {'run' if len(new) == 1 else 'runs'} more, {len(taken)} to do")
     of_plan = {run.id: run for run in plan}
     before = [of_plan[run.id] for run in call.chosen if run.id in of_plan]
     return replace(call, runs=plan, chosen=[*before, *new], seeks=False), [*taken, *elsewhere]

@@ -54,6 +54,19 @@ def seeks_groups(folder: StudyFolder, study: Study, runs: Sequence[PlannedRun], 
     return options.rerun is not Rerun.FAILED or (search is not None and search.state is State.BLOCKED)
 
 
+def unfound(
+    folder: StudyFolder, study: Study, runs: Sequence[PlannedRun], states: Mapping[str, Status]
+) -> Status | None:
+    """How far the search is, where a study seeks groups that are not found yet; `runs` is the whole plan."""
+    return search_status(runs, states) if folder.find_found(study) is None else None
+
+
+def outdated_lines(folder: StudyFolder, study: Study, runs: Sequence[PlannedRun]) -> list[str]:
+    """One line where the groups that were found rest on other runs, or options, than the study has now."""
+    found = folder.find_found(study)
+    return outdated_line(outdated(found, study, runs, folder.runs)) if found else []
+
+
 def can_search(folder: StudyFolder, runs: Sequence[PlannedRun]) -> bool:
     """Whether every run of the plan is finished that the groups are found from."""
     needed = [run for run in runs if run.is_evidence]

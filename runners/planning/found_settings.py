@@ -41,18 +41,17 @@ def is_evidence(aggregation: str) -> bool:
     return not rests_on_found(aggregation) and stages(aggregation) is None
 
 
-def check_sought(aggregations: Mapping[str, object], held: Iterable[str], owner: str) -> None:
-    """Raises `ValueError` where `owner`, which trains the aggregations `held`, has nothing to find groups from, or a
-    sequence of the study does not go with groups that nobody knows yet."""
-    if not is_sought(aggregations):
-        return
+def check_sought(held: Iterable[str], owner: str) -> None:
+    """Raises `ValueError` where `owner`, which trains the aggregations `held`, has nothing to find groups from."""
     known = list(held)
     if BASE not in known:
-        raise ValueError(f"{FOUND} is sought by gains over {BASE}, which {owner} does not train; add {BASE}")
+        raise ValueError(f"is sought by gains over {BASE}, which {owner} does not train; add {BASE}")
     if not any(is_evidence(name) and name != BASE for name in known):
-        raise ValueError(
-            f"{FOUND} is sought from {BASE} and a joint aggregation, of which {owner} trains none; add AU, or CG"
-        )
+        raise ValueError(f"is sought from {BASE} and a joint aggregation, of which {owner} trains none; add AU, or CG")
+
+
+def check_sequences(aggregations: Iterable[str]) -> None:
+    """Raises `ValueError` where a sequence does not go with groups that nobody knows yet."""
     for name in aggregations:
         both = stages(name)
         if both is None or not rests_on_found(name):

@@ -58,6 +58,7 @@ from runners.planning.found_settings import (
     RecordedAffinity,
     check_groupable,
     check_options,
+    check_sequences,
     check_sought,
     is_evidence,
     is_sought,
@@ -210,7 +211,12 @@ class Study(Config):
     @field_validator("aggregations")
     @classmethod
     def _enough_to_find_from(cls, aggregations: Aggregations) -> Aggregations:
-        check_sought(aggregations, aggregations, "the study")
+        if is_sought(aggregations):
+            check_sequences(aggregations)
+            try:
+                check_sought(aggregations, "the study")
+            except ValueError as error:
+                raise ValueError(f"{FOUND} {error}") from error
         return aggregations
 
     @field_validator("training")
@@ -262,8 +268,8 @@ class Study(Config):
             aggregations, arms, base = info.data["aggregations"], info.data["arms"], info.data["compare"].base.arm
             check_options(found, aggregations)
             base = base or next((name for name in arms if name != info.data.get("reference")), None)
-            if base is not None:
-                check_sought(aggregations, filter(arms[base].holds, aggregations), f"the base arm, {base},")
+            if base is not None and is_sought(aggregations):
+                check_sought(filter(arms[base].holds, aggregations), f"the base arm, {base},")
         return found
 
     @model_serializer(mode="wrap")
