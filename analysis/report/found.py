@@ -78,7 +78,7 @@ def _shared(analysis: Analysis) -> str:
     if own.empty:
         return f"No run of {FOUND} has finished yet."
     others = scores[scores["aggregation"] != FOUND]
-    held = others[others["run"].isin(set(own["run"]))].groupby("task")["aggregation"].unique()
+    held = others.merge(own[["task", "run"]], on=["task", "run"]).groupby("task")["aggregation"].unique()
     tasks = [f"{task} ({words.listed(sorted(names))})" for task, names in held.items()]
     if not tasks:
         return "All of its units were trained after the choice."
