@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -28,8 +29,9 @@ from runners.execution.slurm.queue import Search, read_orders, read_search, writ
 from runners.execution.worker import WorkerConfig
 from runners.options import EngineName, GridOptions, Rerun
 from runners.planning.study_file import read_study_file
-from runners.store.collect import collect
+from runners.store.collect import collect, manifest
 from runners.store.found_partition import FoundPartition
+from runners.store.prepare import PlannedStudy, plan_again
 from runners.store.run_folder import State, claimed, record_failure
 from runners.store.study_folder import StudyFolder
 from tests.made_study import finish, make_finished
@@ -44,9 +46,12 @@ class Killed(BaseException):
 
 
 class Grid:
-    """`run-grid` on a folder, with made-up results in place of training."""
+    """`run-grid` on a folder, with made-up results in place of training.
 
-    def __init__(self, folder: Path, data: Path, monkeypatch):
+    Unless it is `whole`, data that are prepared already are not prepared again, and no tables are collected.
+    """
+
+    def __init__(self, folder: Path, data: Path, monkeypatch, *, whole: bool):
         self.folder, self.data, self.out = folder, data, StudyFolder(folder / "out")
         self.trained: list[str] = []
         self.said = ""
@@ -55,6 +60,13 @@ class Grid:
         self.changes = dict(SOUGHT)
         monkeypatch.setattr(runners_grid, "check_models", lambda *_: None)
         monkeypatch.setattr(runners_grid.GridCall, "train", lambda call, todo: self._train(todo))
+        if not whole:
+            monkeypatch.setattr(runners_grid, "prepare", self._prepare)
+            monkeypatch.setattr(runners_grid.GridCall, "collect", lambda call: [])
+
+    def _prepare(self, study, *_) -> PlannedStudy:
+        replace(self.out.read_identity(), study=study).write(self.out.identity_file)
+        return PlannedStudy(plan_again(self.out), ())
 
     def _train(self, todo) -> Outcome:
         outcome = Outcome()
@@ -104,7 +116,7 @@ def original(tmp_path_factory, tiny_original) -> Path:
 @pytest.fixture
 def grid(original, tmp_path, tiny_original, monkeypatch) -> Grid:
     shutil.copytree(original, tmp_path, dirs_exist_ok=True)
-    return Grid(tmp_path, tiny_original, monkeypatch)
+    return Grid(tmp_path, tiny_original, monkeypatch, whole=False)
 
 
 @pytest.fixture
@@ -118,7 +130,7 @@ def no_search(monkeypatch) -> Callable[[], None]:
 
 
 def test_groups_are_found_once_others_are_finished_and_then_trained(tiny_original, tmp_path, monkeypatch, no_search):
-    grid = Grid(tmp_path, tiny_original, monkeypatch)
+    grid = Grid(tmp_path, tiny_original, monkeypatch, whole=True)
     assert grid() == 0
     (title,) = grid.trained[6:]
     assert title == "found/unit_1 f1 s0" and not any("found" in title for title in grid.trained[:6])
@@ -204,7 +216,8 @@ def test_changed_settings_make_the_groups_stale_and_stale_ones_are_found_anew(gr
     assert "found: is searched for anew (6 of the 6 runs" in grid.said
     assert "what was found before is kept in runs-set-aside/found.json.1" in grid.said
     assert grid.found["runs"].keys().isdisjoint(old) and len(grid.found["runs"]) == 12
-    assert set(grid.states()) == {State.DONE} and read_manifest(grid.out.path).found["outdated"] == ""
+    assert set(grid.states()) == {State.DONE}
+    assert manifest(grid.out, grid.out.read_plan(), finished=14).found["outdated"] == ""
 
 
 def test_more_seeds_train_the_same_groups_and_say_what_they_rest_on(grid, no_search):
@@ -214,7 +227,9 @@ def test_more_seeds_train_the_same_groups_and_say_what_they_rest_on(grid, no_sea
     assert "found/unit_1 f1 s1" in grid.trained and len(grid.trained) == 7
     said = "6 runs of the study are not among those that it rests on"
     assert f"found: {said}; the partition that was found before stands, `agglab run-grid" in grid.said
-    assert read_manifest(grid.out.path).found["outdated"] == said and grid.found["seeds"] == [0]
+    assert manifest(grid.out, grid.out.read_plan(), finished=14).found["outdated"] == said and grid.found["seeds"] == [
+        0
+    ]
 
 
 def test_other_options_change_nothing_until_they_are_asked_for(grid):
