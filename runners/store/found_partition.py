@@ -67,9 +67,8 @@ def read_found(file: Path) -> FoundPartition | None:
     if value.pop("format", None) != FORMAT:
         raise _damaged(file, ValueError(f"it has not the format {FORMAT} that this agglab reads"))
     try:
-        found = FoundPartition(**value)
-        return found if found.units else None
-    except TypeError as error:
+        return FoundPartition(**value)
+    except TypeError as error:  # other fields than this agglab knows
         raise _damaged(file, error) from error
 
 

@@ -217,7 +217,10 @@ def test_the_plan_bounds_what_nobody_knows_yet(tiny_original, tmp_path, capsys):
     assert found["found"]["worker_seconds_at_most"] == pytest.approx(sum(run["seconds"] for run in single), rel=1e-9)
 
 
-@pytest.mark.parametrize("training", [{}, {"passes": 7.3, "min_steps": 1}, {"passes": 1.1, "min_steps": 9}])
+@pytest.mark.parametrize(
+    "training",
+    [{}, {"passes": 7.3, "min_steps": 1}, {"passes": 1.1, "min_steps": 9}, {"until": "converged", "min_steps": 7}],
+)
 def test_no_partition_takes_more_than_the_bound(dataset, training):
     changes = {"training": STUDY["training"] | training}
     bound = [run for run in plan(dataset, {name: [name] for name in dataset.tasks}, **changes) if run.holds_found]
