@@ -11,7 +11,7 @@ from runners.console.terminal import print_json
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.first_stages import first_stages
 from runners.execution.grid import to_train
-from runners.execution.groups import evidence_besides, evidence_line, outdated_lines, seeks_groups
+from runners.execution.groups import evidence_besides, evidence_line, outdated_lines, seeks_groups, why_anew
 from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
@@ -25,6 +25,8 @@ from runners.store.run_folder import Status
 from runners.store.run_store import RunStore, unkept_line
 from runners.store.study_folder import StudyFolder
 
+_ANEW = f"{FOUND}: is searched for anew then; its runs below are those of the groups that were found before"
+
 
 def show_plan(
     study: Study, folder: StudyFolder, options: GridOptions, console: Console, *, as_json: bool = False
@@ -36,7 +38,9 @@ def show_plan(
     states, seeks = folder.runs.statuses(plan.runs), seeks_groups(folder, study, plan.runs, options)
     chosen = select(plan.runs, options.only, unknown_found=seeks)
     besides = evidence_besides(chosen, plan.runs, states) if seeks else []
-    for line in (*evidence_line(besides), *outdated_lines(folder, study, plan.runs)):
+    anew = why_anew(folder, study, plan.runs, options)
+    about_found = outdated_lines(folder, study, plan.runs) if anew is None else [_ANEW]
+    for line in (*evidence_line(besides), *about_found):
         say(console, line)
     chosen = [*besides, *chosen]
     device = device_type(options.device)

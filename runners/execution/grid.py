@@ -212,7 +212,9 @@ def _with_groups(call: GridCall) -> tuple[GridCall, list[PlannedRun]]:
         options = replace(options, rerun=Rerun.MISSING)
     with folder.preparing():
         plan = search_groups(folder, partial(say, console))
-        new = [run for run in select(plan, options.only) if run.id not in known]
+        if folder.find_found(folder.read_study()) is None:
+            return call, []
+        new = [run for run in select(plan, options.only) if run.holds_found and run.id not in known]
         new, taken, elsewhere, _ = _taken_up(new, plan, folder, options, console)
     say(console, f"{FOUND}: {len(new)} {'run' if len(new) == 1 else 'runs'} more, {len(taken)} to do")
     of_plan = {run.id: run for run in plan}

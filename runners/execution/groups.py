@@ -19,6 +19,16 @@ def asks_for_found(options: GridOptions) -> bool:
     return not options.only or any(map(names_found, options.only))
 
 
+def why_anew(folder: StudyFolder, study: Study, runs: Sequence[PlannedRun], options: GridOptions) -> str | None:
+    """Why a grid leaves the groups that were found and searches anew, "" where it is asked to train everything again;
+    None where it does not. What is outdated is searched for anew where a grid is asked for that."""
+    found = folder.find_found(study)
+    if found is None or not asks_for_found(options) or options.rerun not in (Rerun.ALL, Rerun.STALE):
+        return None
+    reason = outdated(found, study, runs, folder.runs)
+    return reason if reason or options.rerun is Rerun.ALL else None
+
+
 def searched_anew(
     folder: StudyFolder,
     study: Study,
@@ -26,23 +36,16 @@ def searched_anew(
     options: GridOptions,
     say: Callable[[str], None],
 ) -> Sequence[PlannedRun]:
-    """The plan without the partition that was found, where the grid is asked to train what is outdated, and it is, or
-    to train everything again; else the plan as it is, and a line on what is outdated.
-
-    The caller holds the lock `preparing`.
-    """
-    found = folder.find_found(study)
-    if found is None:
-        return runs
-    reason = outdated(found, study, runs, folder.runs)
-    anew = options.rerun is Rerun.ALL or (options.rerun is Rerun.STALE and reason)
-    if not (anew and asks_for_found(options)):
-        for line in outdated_line(reason):
+    """The plan without the groups that were found, where there is a reason to search anew; else the plan as it is, and
+    a line on what is outdated. The caller holds the lock `preparing`."""
+    reason = why_anew(folder, study, runs, options)
+    if reason is None:
+        for line in outdated_lines(folder, study, runs):
             say(line)
         return runs
     for moved in folder.runs.set_aside_file(folder.found_file):
-        why = f" ({reason})" if reason else ""
-        say(f"{FOUND}: is searched for anew{why}; what was found before is kept in {SET_ASIDE}/{moved.name}")
+        kept = f"what was found before is kept in {SET_ASIDE}/{moved.name}"
+        say(f"{FOUND}: is searched for anew{f' ({reason})' if reason else ''}; {kept}")
     return plan_again(folder)
 
 

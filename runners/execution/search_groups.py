@@ -16,6 +16,7 @@ from analysis.grouping.gain_model import LEVEL
 from analysis.grouping.grouping_frames import found_groups
 from analysis.grouping.proposal import Proposal, unit_names
 from analysis.study import StudyTables
+from runners.execution.groups import can_search
 from runners.planning.found_settings import FoundSettings
 from runners.planning.plan import Label, PlannedRun
 from runners.planning.study_schema import Study
@@ -32,11 +33,14 @@ _SEED = 0
 def search_groups(folder: StudyFolder, say: Callable[[str], None]) -> list[PlannedRun]:
     """The plan with the units of `found`, which are searched for where nobody has yet, and written before the plan is.
 
-    The caller holds the lock `preparing`, and knows that every run is finished that groups are found from. Raises
-    `ResultsError` where no partition can be found, and `DamagedResult`.
+    The caller holds the lock `preparing`. Where another grid has given the folder a study that seeks none, or of which
+    the runs that groups are found from are not finished, the plan is as it was. Raises `ResultsError` where no
+    partition can be found, and `DamagedResult`.
     """
     study, runs = folder.read_study(), folder.read_plan()
     if folder.find_found(study) is None:
+        if not can_search(folder, runs):
+            return runs
         tables = evidence_tables(folder, study, runs)
         asked = study.found or FoundSettings()
         proposal = find_groups(

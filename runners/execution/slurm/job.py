@@ -135,7 +135,8 @@ class ArrayJob:
             failed = any(status.state is State.FAILED for status in states.values())
             if (failed and self.config.fail_fast) or not can_search(self.folder, plan):
                 return False
-            chosen = select(search_groups(self.folder, partial(say, console)), search.only)
+            plan = search_groups(self.folder, partial(say, console))
+            chosen = select(plan, search.only)
             write_orders(self.folder, ordered | {run.id for run in chosen if run.holds_found})
         return True
 

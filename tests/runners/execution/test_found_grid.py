@@ -21,6 +21,7 @@ from runners.commands.study_commands import show_status
 from runners.execution import engines, search_groups
 from runners.execution import grid as runners_grid
 from runners.execution.grid import run_study
+from runners.execution.groups import why_anew
 from runners.execution.run_watch import Outcome
 from runners.execution.slurm import job as slurm_job
 from runners.execution.slurm import queue, submit
@@ -201,6 +202,18 @@ def test_another_grid_may_have_found_the_groups_meanwhile(grid, no_search):
     assert todo == [] and len(after.runs) == 7 and not after.seeks
 
 
+@pytest.mark.parametrize("change", [{"aggregations": ["TS", "AU"], "found": None}, {"seeds": 2}])
+def test_a_folder_that_another_grid_has_given_another_study_is_left_to_it(grid, no_search, change):
+    study, runs = read_study_file(grid.folder / "study.yaml", data=grid.data), grid.out.read_plan()
+    call = runners_grid.GridCall(
+        study, runs, runs, WorkerConfig(grid.out, 1), ["cpu"], GridOptions(1), Console(file=StringIO()), seeks=True
+    )
+    other = read_study_file(write_study(grid.folder / "other.yaml", **SOUGHT | change), data=grid.data)
+    grid._prepare(other)
+    no_search()
+    assert runners_grid._with_groups(call) == (call, []) and not grid.out.found_file.exists()
+
+
 def test_changed_settings_make_the_groups_stale_and_stale_ones_are_found_anew(grid):
     assert grid() == 0
     assert grid(training=STUDY["training"] | {"min_steps": 5}, seeds=2) == 1
@@ -236,6 +249,11 @@ def test_other_options_change_nothing_until_they_are_asked_for(grid):
     assert grid() == 0
     assert grid(found={"units": 2, "within": 4.5}) == 0 and grid.trained == []
     assert "found: found.units: 3 -> 2; found.within: any -> 4.5; the partition that was found before" in grid.said
+    study = read_study_file(grid.folder / "study.yaml", data=grid.data)
+    options = GridOptions(1, rerun=Rerun.STALE)
+    assert why_anew(grid.out, study, grid.out.read_plan(), options) == "found.units: 3 -> 2; found.within: any -> 4.5"
+    assert why_anew(grid.out, study, grid.out.read_plan(), replace(options, only=("TS",))) is None
+    assert why_anew(grid.out, study, grid.out.read_plan(), replace(options, rerun=Rerun.MISSING)) is None
     assert grid(rerun=Rerun.STALE) == 0
     assert len(grid.found["units"]) == 2 and all(title.startswith("found/") for title in grid.trained)
     assert grid(rerun=Rerun.STALE) == 0 and grid.trained == [], "nothing is outdated any more"
