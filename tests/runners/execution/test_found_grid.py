@@ -36,6 +36,7 @@ from runners.store.prepare import PlannedStudy, plan_again
 from runners.store.run_folder import State, claimed, record_failure
 from runners.store.study_folder import StudyFolder
 from tests.made_study import finish, make_finished
+from tests.runners.store.test_affinity_table import record
 from tests.tiny import STUDY, write_study
 
 SOUGHT = {"aggregations": ["TS", "CG", "AU", "found"], "found": {"units": 3}, "keep": {"predictions": "none"}}
@@ -327,6 +328,17 @@ def test_the_search_cannot_see_test_scores(grid):
     tables = search_groups.evidence_tables(grid.out, study, runs)
     assert len(tables.scores) and tables.scores["value"].isna().all() and tables.cases is None
     assert set(tables.scores["aggregation"]) == {"TS", "CG", "AU"} == set(tables.curves["aggregation"])
+    assert tables.affinity is None
+
+
+def test_recorded_affinities_are_part_of_what_groups_rest_on(grid):
+    joint = next(run for run in grid.out.read_plan() if run.title.startswith("AU/"))
+    record(grid.out, joint)
+    study, runs = read_study_file(grid.folder / "study.yaml", data=grid.data), grid.out.read_plan()
+    rows = search_groups.evidence_tables(grid.out, study, runs).affinity
+    assert rows is not None and len(rows) == 4 and set(rows["aggregation"]) == {"AU"}
+    assert grid() == 0 and grid.found["tables"].keys() == {"affinity", "curves", "runs"}
+    assert "affinity" in grid.found["runs"][joint.id] and "affinity" not in grid.found["runs"][runs[0].id]
 
 
 def test_groups_that_another_aggregation_has_share_its_runs(grid):
