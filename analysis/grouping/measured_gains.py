@@ -1,8 +1,8 @@
 """Gains on validation cases: what each unit of each trained aggregation says of the set of tasks that it holds.
 
 A set of tasks is chosen by these gains and by nothing of the test cases, so that a partition found here has no head
-start by its test images when scores on them compare it with TS, CG and AU. The validation score of a run is the last of its curve: that of
-the very weights which are tested afterwards.
+start by its test images when scores on them compare it with TS, CG and AU. The validation score of a run is the last of
+its curve: that of the very weights which are tested afterwards.
 """
 
 from collections.abc import Mapping, Sequence
