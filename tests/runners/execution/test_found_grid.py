@@ -282,6 +282,11 @@ def test_a_run_trained_again_to_other_scores_is_said(grid):
     assert "found: 1 of the runs that it rests on have other results now; the partition" in grid.said
 
 
+def test_a_finished_study_can_record_affinities_before_its_groups_are_found(grid):
+    assert grid(rerun=Rerun.UNKEPT) == 0
+    assert grid.trained == ["CG/head f1 s0", "AU/all f1 s0", "found/unit_1 f1 s0"]
+
+
 def test_only_found_brings_along_what_it_is_found_from(grid, tiny_original):
     runs = grid.out.read_plan()
     joint = next(run for run in runs if run.title.startswith("AU/"))
