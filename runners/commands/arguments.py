@@ -48,8 +48,7 @@ RerunOption = Annotated[
     typer.Option(
         "--rerun",
         help="missing: without a result; failed: these alone; stale: outdated too, and groups found from other runs; "
-        "unkept: those too that lack what "
-        "`keep` asks for; all.",
+        "unkept: those too that lack what `keep` asks for; all.",
     ),
 ]
 DeviceOption = Annotated[
