@@ -13,6 +13,10 @@ from aggregation_lab.tasks import Task
 
 ARROW = ">"
 """Between the stages in the name of a sequential aggregation."""
+FOUND = "found"
+"""The partition that a grid finds from its own finished runs, where a study names it without units."""
+FEWEST_GROUPED = 4
+"""Tasks from which on there is more than one way to group them that is neither TS nor AU."""
 FLOOR = "floor"
 """Name under which the trivial predictors (majority class, mean box ...) stand in the score tables."""
 
@@ -106,6 +110,11 @@ def stages(name: str) -> tuple[str, str] | None:
     """The two stages in the name of a sequential aggregation, (AU, TS) of AU>TS; None for any other name."""
     first, arrow, second = name.partition(ARROW)
     return (first, second) if arrow else None
+
+
+def rests_on_found(name: str) -> bool:
+    """Whether an aggregation is the partition that is found, or has it as a stage."""
+    return FOUND in name.split(ARROW)
 
 
 PARADIGMS = {"TS": task_specific, "CG": clinically_grouped, "AU": all_task_unified}

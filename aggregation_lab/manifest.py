@@ -34,6 +34,8 @@ class Manifest:
     leakage: Mapping[str, int] | None = None
     planned: int | None = None
     finished: int | None = None
+    found: Mapping[str, Any] | None = None
+    """The partition that the grid has found, why, and what it rests on; None where it has found none."""
 
     @property
     def folds(self) -> int:
@@ -75,7 +77,10 @@ class Manifest:
         return self.margins.get(task, DEFAULT_MARGIN)
 
     def write(self, folder: Path) -> None:
-        write_sealed(folder / MANIFEST, asdict(self))
+        value = asdict(self)
+        if self.found is None:  # written as it was before a grid could find groups
+            del value["found"]
+        write_sealed(folder / MANIFEST, value)
 
 
 def read_manifest(folder: Path) -> Manifest:

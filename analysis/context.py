@@ -10,6 +10,7 @@ from analysis.frames import FRAMES, frame
 from analysis.gains import Contrast, PairedGain, TaskScores, compare, contrasts
 from analysis.questions import guidelines
 from analysis.settings import Settings
+from analysis.shared_runs import without_copies
 from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
 
 
@@ -60,7 +61,7 @@ def prepare(study: StudyTables, settings: Settings) -> Context:
 
     Raises `ResultsError` where there is nothing to compare.
     """
-    study = study.of_arm()
+    study = without_copies(study.of_arm())
     check_two(study)
     resampled = resample(study, settings.draws, settings.seed)
     scores = task_scores(study, resampled)

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.aggregation import ARROW
+from aggregation_lab.aggregation import ARROW, FOUND
 from analysis.frames import part
 from analysis.settings import Scale
 from analysis.statistics.replicates import FoldsTested, Replicates, estimate_folds
@@ -78,13 +78,14 @@ def default_sides(rows: pd.DataFrame, base: str) -> dict[str, str]:
 
 
 def contrasts(aggregations: Sequence[str]) -> list[Contrast]:
-    """Every aggregation against its `default_base` and against the first, TS if there is one; AU against CG."""
+    """Every aggregation against its `default_base` and against the first, TS if there is one; AU against CG; the
+    partition that a grid has found against both."""
     base = aggregations[0]
     joint = [name for name in aggregations if name != base]
     default = [Contrast(name, default_base(name, base, aggregations)) for name in joint]
     pairs = list(dict.fromkeys([*default, *(Contrast(name, base) for name in joint)]))
-    if {"AU", "CG"} <= set(aggregations) and base not in ("AU", "CG"):
-        pairs.append(Contrast("AU", "CG"))
+    between = [("AU", "CG"), (FOUND, "AU"), (FOUND, "CG")]
+    pairs += [Contrast(*pair) for pair in between if set(pair) <= set(joint)]
     return pairs
 
 

@@ -1,8 +1,8 @@
 """Gains on validation cases: what each unit of each trained aggregation says of the set of tasks that it holds.
 
 A set of tasks is chosen by these gains and by nothing of the test cases, so that a partition found here has no head
-start when test scores compare it with TS, CG and AU. The validation score of a run is the last of its curve: that of
-the very weights which are tested afterwards.
+start by its test images when scores on them compare it with TS, CG and AU. The validation score of a run is the last of
+its curve: that of the very weights which are tested afterwards.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.aggregation import FLOOR, stages
+from aggregation_lab.aggregation import FEWEST_GROUPED, FLOOR, stages
 from aggregation_lab.errors import ResultsError
 from analysis.statistics.moderated_variance import log_variance_posterior
 from analysis.study import StudyTables
 
 BASE = "TS"
 """What gains are over."""
-
-FEWEST_TASKS = 4
-"""Tasks from which on there is more than one way to group them that is neither TS nor AU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +59,9 @@ def measured_gains(study: StudyTables) -> MeasuredGains:
             f"{name}: has no finished run of {BASE}, which gains are over; train it (aggregations: [TS, AU])"
         )
     tasks = _tasks(study, last)
-    if len(tasks) < FEWEST_TASKS:
+    if len(tasks) < FEWEST_GROUPED:
         raise ResultsError(
-            f"{name}: {BASE} is finished in {len(tasks)} tasks; to group them takes {FEWEST_TASKS} or more"
+            f"{name}: {BASE} is finished in {len(tasks)} tasks; to group them takes {FEWEST_GROUPED} or more"
         )
     sets, partitions = _sets(last, tasks, found)
     lacking = sorted(set(last["task"]) - set(tasks.index))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from aggregation_lab.aggregation import ARROW, FLOOR
+from aggregation_lab.aggregation import ARROW, FLOOR, FOUND
 from aggregation_lab.manifest import DEFAULT_MARGIN
 from analysis.frames import at_full
 from analysis.gains import contrasts, trained_twice
@@ -69,6 +69,11 @@ def _design(study: StudyTables) -> list[str]:
         found.append(f"{count} components of related images stand in two parts of the split: test scores are too high.")
     if about.planned is not None and about.finished is not None and about.finished < about.planned:
         found.append(f"{about.planned - about.finished} of {about.planned} planned runs are not finished.")
+    aggregations = about.settings.get("aggregations")
+    if about.found is None and isinstance(aggregations, Mapping) and aggregations.get(FOUND, ()) is None:
+        found.append(
+            f"The groups of {FOUND} are not known yet: the runs that they are found from are not all finished."
+        )
     if study.baseline is not None:
         found.append(f"Gains are over {study.baseline}, which was named as the baseline.")
     if more := trained_more(study.aggregations):

@@ -15,7 +15,7 @@ from aggregation_lab.naming import encoder_title
 from aggregation_lab.tasks import find_type
 from analysis.arms.reference import reference_arm
 from analysis.frames import at_full
-from analysis.report import words
+from analysis.report import found, words
 from analysis.report.citation import PAPER, cited
 from analysis.report.statistics import statistics
 from analysis.result import Analysis
@@ -123,7 +123,7 @@ def _models(analysis: Analysis) -> str:
     study, settings = analysis.study, analysis.study.manifest.settings
     names = study.aggregations
     compared = words.listed([f"{name} ({words.aggregation(name)})" for name in names])
-    sentences = [f"Compared are {compared}."]
+    sentences = [f"Compared are {compared}.", found.sentence(analysis)]
     if len(study.compared_arms) > 1:
         named = words.listed(study.compared_arms)
         sentences.append(f"The study has the arms {named}, variants of model and training; this is of {study.arm}.")

@@ -13,6 +13,7 @@ from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
 from analysis.report.citation import BIBTEX, cited
 from analysis.report.footing import footing
+from analysis.report.found import found
 from analysis.report.groups import groups
 from analysis.report.methods import methods
 from analysis.report.page_table import MOST_ROWS, PageTable, page_table
@@ -57,6 +58,7 @@ def page(
         "gallery_style": STYLE,
         "gallery_script": SCRIPT,
         "arms": _arms(analysis),
+        "found": found(analysis),
         "groups": groups(analysis),
         "still_improving": checks.still_improving(analysis),
         "below_floor": checks.below_floor(analysis),

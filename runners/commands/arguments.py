@@ -47,8 +47,8 @@ RerunOption = Annotated[
     Rerun,
     typer.Option(
         "--rerun",
-        help="missing: without a result; failed: these alone; stale: outdated too; unkept: those too that lack what "
-        "`keep` asks for; all.",
+        help="missing: without a result; failed: these alone; stale: outdated too, and groups found from other runs; "
+        "unkept: those too that lack what `keep` asks for; all.",
     ),
 ]
 DeviceOption = Annotated[

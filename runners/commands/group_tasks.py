@@ -14,13 +14,10 @@ from aggregation_lab.files import file_digest
 from aggregation_lab.storage.sealed_json import json_value
 from aggregation_lab.version import __version__
 from analysis.grouping import in_words
-from analysis.grouping.affinities import affinities
+from analysis.grouping.find_groups import cautions, find_groups
 from analysis.grouping.gain_model import LEVEL
 from analysis.grouping.grouping_frames import found_groups
-from analysis.grouping.measured_gains import BASE, measured_gains
-from analysis.grouping.predicted_gain import affinity_matrices, predict_gains
-from analysis.grouping.proposal import Proposal, propose, unit_names
-from analysis.grouping.unit_costs import unit_costs
+from analysis.grouping.proposal import Proposal, unit_names
 from analysis.study import StudyTables
 from runners.commands.found_study import check_target, write_found
 from runners.commands.report_commands import open_scores, reading, say_plainly
@@ -55,7 +52,7 @@ def group_tasks(out: Path, asked: Asked, console: Console) -> int:
         check_target(target)
     study = open_scores(str(out), reading(None, (), asked.arm))
     with console.status("predicting gains, searching partitions"):
-        proposal = _proposal(study, asked)
+        proposal = find_groups(study, units=asked.units, within=asked.within, seed=asked.seed)
         found = found_groups(proposal)
     name = None
     if target is not None:
@@ -64,28 +61,13 @@ def group_tasks(out: Path, asked: Asked, console: Console) -> int:
                 f"{out}: the best partition found is {proposal.same_as}, which is trained already; nothing is written"
             )
         name = write_found(target, folder, unit_names(proposal.names), _provenance(proposal, found, out, study))
-    notes = [*_notes(study, proposal), *_to_do(proposal, name, asked, out)]
+    said = [*_notes(study, proposal), *_to_do(proposal, name, asked, out)]
     if asked.as_json:
-        print(json.dumps(_as_json(proposal, found, study, notes, name), indent=1, allow_nan=False))
+        print(json.dumps(_as_json(proposal, found, study, said, name), indent=1, allow_nan=False))
         return 0
-    for line in _lines(proposal, found, notes):
+    for line in _lines(proposal, found, said):
         say_plainly(console, line)
     return 0
-
-
-def _proposal(study: StudyTables, asked: Asked) -> Proposal:
-    measured = measured_gains(study)
-    tasks = list(measured.tasks.index)
-    missing = sorted(set(study.manifest.margins) - set(tasks))
-    if missing:
-        raise ResultsError(
-            f"{study.manifest.study}: {BASE} is not finished in {', '.join(missing)}; a partition holds every task, so "
-            "finish these first"
-        )
-    if asked.units is not None and not 1 <= asked.units <= len(tasks):
-        raise StudyError(f"--units {asked.units}: the study has {len(tasks)} tasks; it takes 1 to {len(tasks)}")
-    prediction = predict_gains(measured, affinity_matrices(affinities(study), tasks))
-    return propose(prediction, unit_costs(study, measured), units=asked.units, within=asked.within, seed=asked.seed)
 
 
 def _lines(proposal: Proposal, found: pd.DataFrame, notes: list[str]) -> list[str]:
@@ -100,27 +82,10 @@ def _lines(proposal: Proposal, found: pd.DataFrame, notes: list[str]) -> list[st
 
 def _notes(study: StudyTables, proposal: Proposal) -> list[str]:
     """What a reader must know beside the numbers."""
-    notes = []
-    if proposal.same_as:
-        notes.append(f"note: this partition is {proposal.same_as}, which is trained already")
-    if len(proposal.prediction.measured.aggregations) < 2:
-        only = proposal.prediction.measured.aggregations[0]
-        notes.append(
-            f"note: {only} is the only trained aggregation with units of several tasks, so nothing shows how the gain "
-            "of a task changes from set to set; another one (CG, or a partition of your own) would"
-        )
-    if not proposal.prediction.recorded:
-        notes.append(
-            "note: no affinities were recorded, so predictions rest on group, type, size and trained sets alone"
-        )
-    if study.manifest.folds > 1:
-        notes.append(
-            "note: with rotating folds every image is validated by one seed and tested by another, so the choice is "
-            "not blind to the test images"
-        )
+    said = [f"note: {note}" for note in cautions(study, proposal)]
     if len(study.compared_arms) > 1:
-        notes.append(f"note: found on the arm {study.arm}; a study file with it trains it in every arm")
-    return notes
+        said.append(f"note: found on the arm {study.arm}; a study file with it trains it in every arm")
+    return said
 
 
 def _to_do(proposal: Proposal, name: str | None, asked: Asked, out: Path) -> list[str]:

@@ -1,15 +1,17 @@
 """`agglab plan`: the runs of a study, their state, and what they will take."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
+from aggregation_lab.aggregation import FOUND
 from aggregation_lab.config import COOLDOWN
 from runners.console.terminal import print_json
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.first_stages import first_stages
 from runners.execution.grid import to_train
+from runners.execution.groups import evidence_besides, evidence_line, outdated_lines, seeks_groups, why_anew
 from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.time_estimate import TimeEstimate, learn
 from runners.options import GridOptions
@@ -18,10 +20,12 @@ from runners.planning.disk import disk_line, kept_files
 from runners.planning.encoder_names import checkpoint_note
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
-from runners.store.prepare import plan_only
+from runners.store.prepare import PlannedStudy, plan_only
 from runners.store.run_folder import Status
 from runners.store.run_store import RunStore, unkept_line
 from runners.store.study_folder import StudyFolder
+
+_ANEW = f"{FOUND}: is searched for anew then; its runs below are those of the groups that were found before"
 
 
 def show_plan(
@@ -31,7 +35,14 @@ def show_plan(
     plan = plan_only(study, folder, preparation(console))
     note = checkpoint_note(study.model, study.training)
     say_warnings(console, plan.warnings, [*plan.notes, *([note] if note else [])])
-    states, chosen = folder.runs.statuses(plan.runs), select(plan.runs, options.only)
+    states, seeks = folder.runs.statuses(plan.runs), seeks_groups(folder, study, plan.runs, options)
+    chosen = select(plan.runs, options.only, unknown_found=seeks)
+    besides = evidence_besides(chosen, plan.runs, states) if seeks else []
+    anew = why_anew(folder, study, plan.runs, options)
+    about_found = outdated_lines(folder, study, plan.runs) if anew is None else [_ANEW]
+    for line in (*evidence_line(besides), *about_found):
+        say(console, line)
+    chosen = [*besides, *chosen]
     device = device_type(options.device)
     slots = worker_devices(study, device, options, console)
     jobs = len(slots)
@@ -66,6 +77,9 @@ def show_plan(
         f"{_between(str(fewest), str(images))} images, about {_between(duration(fast), duration(slow))} with {jobs} at "
         f"a time on {device} ({basis}); {cached}",
     )
+    most = _most_of_found(plan, estimate, jobs) if seeks else None
+    if most:
+        say(console, _found_line(most, sharing, device))
     print_recording(chosen, console)
     for line in (*disk_line(chosen, plan.predictions), *unkept_line(chosen, states)):
         say(console, line)
@@ -80,9 +94,29 @@ def show_plan(
                 "at_a_time": jobs,
                 "device": device,
                 "kept_bytes": {use.what: use.bytes for use in kept_files(chosen, plan.predictions)},
+                **({"found": most} if most else {}),
             }
         )
     return 0
+
+
+def _most_of_found(plan: PlannedStudy, estimate: TimeEstimate, jobs: int) -> dict[str, Any]:
+    """What the runs of the groups take at most, which are not known yet: as much as one model per task would."""
+    return {
+        "images_at_most": sum(run.images for run in plan.at_most),
+        "worker_seconds_at_most": sum(map(estimate.cost, plan.at_most)),
+        "seconds_at_most": estimate.makespan(plan.at_most, jobs),
+        "found_from": sum(run.is_evidence for run in plan.runs),
+    }
+
+
+def _found_line(most: Mapping[str, Any], sharing: float, device: str) -> str:
+    one = "core" if device == "cpu" else "GPU"
+    return (
+        f"{FOUND}: its groups, and so its runs, are known once the {most['found_from']} runs that they are found from "
+        f"are finished; they come on top of these, and take {most['images_at_most']} images and "
+        f"{duration(most['worker_seconds_at_most'] / sharing)} of one {one} at most, as much as one model per task"
+    )
 
 
 def _estimate(

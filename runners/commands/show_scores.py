@@ -1,6 +1,6 @@
 """`agglab scores`: the per-task table of every arm, with the plain network beside it where the study names one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aggregation_lab.aggregation import FOUND
 from aggregation_lab.errors import StudyError
 from aggregation_lab.files import write_text
 from aggregation_lab.naming import encoder_title
@@ -17,7 +18,9 @@ from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import printable
 from runners.commands.scoreboard import on_screen, scoreboard, summary
+from runners.execution.groups import outdated_lines, unfound
 from runners.execution.progress import say
+from runners.planning.plan import PlannedRun
 from runners.planning.study_schema import Study
 from runners.store.collect import FinishedRun, finished_runs, gather, manifest
 from runners.store.study_folder import StudyFolder
@@ -55,6 +58,8 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
             boards.append(board.assign(fraction=share, arm=arm))
         for line in plain.notes[arm] if plain else ():
             say(console, f"note: {printable(line, 2000)}")
+    for line in _about_found(folder, study, runs):
+        say(console, f"note: {line}")
     file = out / "scoreboard.csv"
     write_text(file, csv_text(_for_machines(boards, plain, several=len(study.variants) > 1)))
     if len(finished) < len(runs):
@@ -62,6 +67,17 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         say(console, f"{count}, the table lacks the others; see `agglab status`")
     say(console, f"written to {file}")
     return 0
+
+
+def _about_found(folder: StudyFolder, study: Study, runs: Sequence[PlannedRun]) -> list[str]:
+    """Why the column of the partition `found` is empty, or the same as another one, or outdated."""
+    search = unfound(folder, study, runs, folder.runs.statuses(runs)) if study.seeks_found else None
+    if search:
+        return [f"{FOUND} has no scores yet: {search.reason}"]
+    found = folder.find_found(study)
+    same = found.about.get("same_as") if found else None
+    shared = [f"{FOUND} is {same}: its runs, and so its scores, are the same"] if same else []
+    return [*shared, *outdated_lines(folder, study, runs)]
 
 
 def _for_machines(boards: Iterable[pd.DataFrame], plain: "_Reference | None", *, several: bool) -> pd.DataFrame:
@@ -97,7 +113,7 @@ class _Reference:
 
         single = [run for run in finished if any(label.aggregation == "TS" for label in run.run.labels)]
         cases = gather(folder, single, "cases")
-        about = manifest(folder, planned=len(finished), finished=len(finished))
+        about = manifest(folder, [result.run for result in finished], finished=len(finished))
         whole = StudyTables(about, scores[scores["split"] == "test"], cases[cases["split"] == "test"])
         frames, notes = {}, {}
         for name in whole.compared_arms:

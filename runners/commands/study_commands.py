@@ -4,8 +4,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from aggregation_lab.aggregation import FOUND
 from aggregation_lab.errors import AgglabError
 from runners.console.terminal import print_json
+from runners.execution.groups import outdated_lines, unfound
 from runners.execution.progress import preparation, say
 from runners.execution.slurm import queue
 from runners.planning.study_file import find_study, parse_study, read_study_file
@@ -56,10 +58,10 @@ def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
     if as_json:
         from runners.watch.overview import overview
 
-        found = overview(folder)
-        print_json(found)
-        return 1 if _BAD & found["states"].keys() else 0
-    runs, store = folder.read_plan(), folder.runs
+        seen = overview(folder)
+        print_json(seen)
+        return 1 if _BAD & {run["state"] for run in seen["unfinished"]} else 0
+    runs, store, study = folder.read_plan(), folder.runs, folder.read_study()
     states, folders = store.statuses(runs), store.folders(runs)
     for run in runs:
         status = states[run.id]
@@ -70,13 +72,17 @@ def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
                 if log.is_file():
                     say(console, f"{'':8} log: {log}")
     ends = [status.state for status in states.values()]
-    say(console, f"{folder.read_study().name}: {len(runs)} runs: {counted(ends)}")
-    for line in unkept_line(runs, states):
+    search = unfound(folder, study, runs, states)
+    if search:
+        say(console, f"{search.state:8} {FOUND}  ({search.reason})")
+    more = f"; those of {FOUND} are not known yet" if search else ""
+    say(console, f"{study.name}: {len(runs)} runs: {counted(ends)}{more}")
+    for line in (*unkept_line(runs, states), *outdated_lines(folder, study, runs)):
         say(console, line)
     left = queue.jobs_left(folder)
     if left is not None and left.jobs:
         say(console, str(left))
-    return 1 if _BAD & set(ends) else 0
+    return 1 if _BAD & {*ends, *([search.state] if search else [])} else 0
 
 
 def write_phantom_folder(out: Path, tasks: str | None, scale: float, seed: int, console: Console) -> int:

@@ -39,12 +39,19 @@ def run_here(runs: Sequence[PlannedRun], config: WorkerConfig, watcher: Watcher)
     return watch.outcome(given_up, bool(signals))
 
 
-def run_on_slurm(runs: Sequence[PlannedRun], study: Study, job: ArrayJob, watcher: Watcher) -> Outcome:
+def run_on_slurm(
+    runs: Sequence[PlannedRun],
+    study: Study,
+    job: ArrayJob,
+    watcher: Watcher,
+    search: queue.Search | None = None,
+) -> Outcome:
     """`--engine slurm`: jobs of a cluster train, and this process watches until they have, or none of them is left.
 
-    Ctrl-C or SIGTERM ends the watching, not the jobs. Raises `StudyError` where the cluster refuses the jobs.
+    With a `search` a job finds the groups and goes on with them, should nobody be watching. Ctrl-C or SIGTERM ends the
+    watching, not the jobs. Raises `StudyError` where the cluster refuses the jobs.
     """
-    submit.ensure_jobs(study, job, runs)
+    submit.ensure_jobs(study, job, runs, search)
     watch, last_state, next_question = RunWatch(runs, job.folder.runs, watcher), "", 0.0
     with stop_signals() as signals:
         states = watch.look()

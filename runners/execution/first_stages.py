@@ -33,11 +33,11 @@ class FirstStages:
         """What to say before anything starts."""
         said = []
         if self.unchosen:
-            said.append(f"trained besides, as others start from {_them(self.unchosen)}: {_titles(self.unchosen)}")
+            said.append(f"trained besides, as others start from {_them(self.unchosen)}: {titles(self.unchosen)}")
         if self.without_weights:
             runs = self.without_weights
             said.append(
-                f"finished without weights that others can start from, trained again: {_titles(runs)}; "
+                f"finished without weights that others can start from, trained again: {titles(runs)}; "
                 f"what is there is kept in {SET_ASIDE}"
             )
         return said
@@ -72,6 +72,7 @@ def _them(runs: Sequence[PlannedRun]) -> str:
     return "it" if len(runs) == 1 else "them"
 
 
-def _titles(runs: Sequence[PlannedRun]) -> str:
+def titles(runs: Sequence[PlannedRun]) -> str:
+    """The first of the runs by name, and how many more there are."""
     more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
     return ", ".join(run.title for run in runs[:_NAMED]) + more

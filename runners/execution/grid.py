@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from aggregation_lab.aggregation import FOUND
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
 from runners.execution.engines import run_here, run_on_slurm
 from runners.execution.first_stages import first_stages
+from runners.execution.groups import can_search, evidence_besides, evidence_line, searched_anew, seeks_groups
 from runners.execution.pool import run_pool
 from runners.execution.progress import GridDisplay, preparation, say, say_warnings
 from runners.execution.run_watch import Outcome
@@ -21,6 +24,7 @@ from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
+from runners.store.found_partition import search_status
 from runners.store.prepare import check_models, prepare
 from runners.store.run_folder import UNTOUCHED, State, Status, counted
 from runners.store.run_store import SET_ASIDE, RunStore, unkept, unkept_line
@@ -49,7 +53,8 @@ def to_train(runs: Sequence[PlannedRun], states: dict[str, Status], rerun: Rerun
 class GridCall:
     """One call of `run-grid`: all `runs` of the study, those `chosen`, where they are trained and with what.
 
-    `repeated` counts by id how often a run was trained again because its tables were damaged.
+    `repeated` counts by id how often a run was trained again because its tables were damaged. `seeks`: the groups are
+    to be found once the runs are finished that they are found from.
     """
 
     study: Study
@@ -60,6 +65,7 @@ class GridCall:
     options: GridOptions
     console: Console
     repeated: Counter[str] = field(default_factory=Counter)
+    seeks: bool = False
 
     @property
     def folder(self) -> StudyFolder:
@@ -74,7 +80,8 @@ class GridCall:
             if self.options.engine is EngineName.DEBUG:
                 return run_here(ordered, self.config, progress)
             if self.options.engine is EngineName.SLURM:
-                return run_on_slurm(ordered, self.study, ArrayJob(self.config, self.options.jobs), progress)
+                job, search = ArrayJob(self.config, self.options.jobs), queue.Search(self.options.only)
+                return run_on_slurm(ordered, self.study, job, progress, search if self.seeks else None)
             return run_pool(ordered, self.config, progress, devices=self.devices)
 
     def collect(self) -> list[PlannedRun]:
@@ -110,9 +117,15 @@ def run_study(study: Study, file: Path, folder: StudyFolder, options: GridOption
         outcome = call.train(todo)
         failed.update(outcome.failed)
         todo = call.collect()
+        if not (todo or outcome.interrupted or (failed and options.fail_fast)):
+            call, todo = _with_groups(call)
         if not todo or outcome.interrupted:
             break
-    finished = print_outcome(folder, call.chosen, folder.runs.statuses(call.runs), failed, console)
+    states = folder.runs.statuses(call.runs)
+    finished = print_outcome(folder, call.chosen, states, failed, console)
+    if call.seeks and (search := search_status(call.runs, states)):
+        say(console, f"{search.state}  {FOUND}: {search.reason}")
+        finished = False
     if not outcome.interrupted:
         return 0 if finished else 1
     if options.engine is EngineName.SLURM:
@@ -139,28 +152,74 @@ def _open(
     with folder.preparing(waiting):
         plan = prepare(study, file, folder, preparation(console))
         say_warnings(console, plan.warnings, plan.notes)
-        chosen = select(plan.runs, options.only)
-        states = folder.runs.statuses(plan.runs)
-        taken = to_train(chosen, states, options.rerun)
-        first = first_stages(taken, plan.runs, states, folder.runs)
-        for line in first.lines:
-            say(console, line)
-        ids = {run.id for run in chosen}
-        besides = [run for run in (*first.to_train, *first.claimed) if run.id not in ids]
-        taken, chosen = [*first.to_train, *taken], [*besides, *chosen]
-        if taken:
-            check_models(taken)
-        states |= _make_ready(taken, states, folder.runs, options.rerun, console)
-        taken = [run for run in taken if states[run.id].state is not State.RUNNING]
-        elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
+        runs = searched_anew(folder, study, plan.runs, options, partial(say, console))
+        seeks = seeks_groups(folder, study, runs, options)
+        chosen = select(runs, options.only, unknown_found=seeks)
+        if seeks:
+            besides = evidence_besides(chosen, runs, folder.runs.statuses(runs))
+            for line in evidence_line(besides):
+                say(console, line)
+            chosen = [*besides, *chosen]
+        chosen, taken, elsewhere, states = _taken_up(chosen, runs, folder, options, console)
         devices = worker_devices(study, device, options, console) if device is not None else []
         threads = submit.threads_per_worker(study.slurm, options.jobs) if on_cluster else share_of_cores(len(devices))
         config = WorkerConfig(folder, folder.fixed_threads(threads), options.device, options.fail_fast)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0
     others = f", {len(elsewhere)} claimed by others" if elsewhere else ""
     width = f"Slurm array of {study.slurm.tasks}" if on_cluster else f"{len(devices)} at a time"
-    say(console, f"{folder}: {len(plan.runs)} runs, {done} finished, {len(taken)} to do{others}, {width}")
-    return GridCall(study, plan.runs, chosen, config, devices, options, console), [*taken, *elsewhere]
+    say(console, f"{folder}: {len(runs)} runs, {done} finished, {len(taken)} to do{others}, {width}")
+    if seeks:
+        evidence = sum(run.is_evidence for run in runs)
+        say(console, f"{FOUND}: its groups are sought once the {evidence} runs that they are found from are finished")
+    return GridCall(study, runs, chosen, config, devices, options, console, seeks=seeks), [*taken, *elsewhere]
+
+
+def _taken_up(
+    chosen: Sequence[PlannedRun],
+    plan: Sequence[PlannedRun],
+    folder: StudyFolder,
+    options: GridOptions,
+    console: Console,
+) -> tuple[list[PlannedRun], list[PlannedRun], list[PlannedRun], dict[str, Status]]:
+    """The `chosen` runs with those that they start from, which of them are trained here, and which are in other hands;
+    and the states of the `plan`. The caller holds the lock `preparing`."""
+    states = folder.runs.statuses(plan)
+    taken = to_train(chosen, states, options.rerun)
+    first = first_stages(taken, plan, states, folder.runs)
+    for line in first.lines:
+        say(console, line)
+    ids = {run.id for run in chosen}
+    unchosen = [run for run in (*first.to_train, *first.claimed) if run.id not in ids]
+    taken, chosen = [*first.to_train, *taken], [*unchosen, *chosen]
+    if taken:
+        check_models(taken)
+    states |= _make_ready(taken, states, folder.runs, options.rerun, console)
+    taken = [run for run in taken if states[run.id].state is not State.RUNNING]
+    elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
+    return chosen, taken, elsewhere, states
+
+
+def _with_groups(call: GridCall) -> tuple[GridCall, list[PlannedRun]]:
+    """The call with the runs of the groups, found now or by another grid meanwhile, and those to train; the same call
+    and none where there is nothing to find or not everything is there to find it from."""
+    if not call.seeks or not can_search(call.folder, call.runs):
+        return call, []
+    from runners.execution.search_groups import search_groups
+
+    folder, console, known = call.folder, call.console, {run.id for run in call.runs}
+    options = call.options
+    if options.rerun is Rerun.FAILED:  # they were held up by what had failed, and are new
+        options = replace(options, rerun=Rerun.MISSING)
+    with folder.preparing():
+        plan = search_groups(folder, partial(say, console))
+        if folder.find_found(folder.read_study()) is None:
+            return call, []
+        new = [run for run in select(plan, options.only) if run.holds_found and run.id not in known]
+        new, taken, elsewhere, _ = _taken_up(new, plan, folder, options, console)
+    say(console, f"{FOUND}: {len(new)} {'run' if len(new) == 1 else 'runs'} more, {len(taken)} to do")
+    of_plan = {run.id: run for run in plan}
+    before = [of_plan[run.id] for run in call.chosen if run.id in of_plan]
+    return replace(call, runs=plan, chosen=[*before, *new], seeks=False), [*taken, *elsewhere]
 
 
 def _make_ready(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from aggregation_lab.aggregation import ARROW, FLOOR, PARADIGMS, Aggregation, Unit
+from aggregation_lab.aggregation import ARROW, FLOOR, FOUND, PARADIGMS, Aggregation, Unit
 from aggregation_lab.config import clean_keys
 from aggregation_lab.data.subjects.regular_expressions import Expression
 from aggregation_lab.errors import StudyError
@@ -147,8 +147,16 @@ Partition = Annotated[dict[Label, tuple[TaskName, ...]], BeforeValidator(clean_k
 
 def _by_name(value: Any) -> Any:
     """Accept [TS, CG, {mine: {unit: [tasks]}}] beside a plain mapping."""
-    if not isinstance(value, tuple):
-        return value
+    named = _listed(value) if isinstance(value, tuple) else value
+    units = named.get(FOUND) if isinstance(named, dict) else None
+    if isinstance(units, dict) and any(isinstance(number, int | float) for number in units.values()):
+        raise ValueError(
+            f"{FOUND} has no options here; write {FOUND} alone, and them as a field, {FOUND}: {{units: 4}}"
+        )
+    return named
+
+
+def _listed(value: tuple[Any, ...]) -> dict[Any, Any]:
     named: dict[Any, Any] = {}
     for item in value:
         if not isinstance(item, str | dict):
@@ -170,9 +178,9 @@ def _distinguishable(value: dict[str, Partition | None]) -> dict[str, Partition 
                 raise ValueError(f"{name} takes no units, its stages have them; choose a name without {ARROW}")
             check_sequence(name, value, "the study")
             continue
-        if units is None and name not in PARADIGMS:
+        if units is None and name not in (*PARADIGMS, FOUND):
             raise ValueError(
-                f"{name} has no units; write {name}: {{unit: [tasks]}} or use {', '.join(PARADIGMS)}, "
+                f"{name} has no units; write {name}: {{unit: [tasks]}} or use {', '.join((*PARADIGMS, FOUND))}, "
                 f"or two of them as in AU{ARROW}TS"
             )
         if units is not None and name in PARADIGMS:

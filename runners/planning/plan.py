@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import permutations, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aggregation_lab.aggregation import Aggregation
+from aggregation_lab.aggregation import FOUND, Aggregation, rests_on_found
 from aggregation_lab.errors import StudyError
 from aggregation_lab.results import AFFINITY
 from aggregation_lab.run import STARTS_FROM, RunSpec, Start
@@ -50,7 +50,7 @@ class PlannedRun:
     `n_train` cases of its unit, `steps`, `images` it will see, `flops` it will take by estimate: the most, where its
     training goes on until it has converged. `fold` is the one that it tests, None with one split; `keep` what the
     study keeps of it beside its tables, `affinity` what it records of its tasks, None with one task. `is_start`: other
-    runs start from its weights.
+    runs start from its weights. `is_evidence`: the partition `found` is found from its results.
     """
 
     spec: RunSpec
@@ -63,6 +63,7 @@ class PlannedRun:
     keep: Keep = NOTHING
     affinity: AffinitySettings | None = None
     is_start: bool = False
+    is_evidence: bool = False
 
     @cached_property
     def id(self) -> str:
@@ -84,6 +85,16 @@ class PlannedRun:
         settings alone."""
         first = self.spec.start.tasks if self.spec.start else ()
         return tuple(task.name for task in self.spec.tasks), self.spec.fraction, self.spec.seed, first
+
+    @property
+    def rests_on_found(self) -> bool:
+        """Whether the run would not be there without the partition `found`."""
+        return all(rests_on_found(label.aggregation) for label in self.labels)
+
+    @property
+    def holds_found(self) -> bool:
+        """Whether the run counts as a unit of `found`, or of a sequence with it, and maybe as another one, too."""
+        return any(rests_on_found(label.aggregation) for label in self.labels)
 
     @property
     def unit_title(self) -> str:
@@ -172,6 +183,7 @@ class PlannedRun:
             **({} if self.keep == NOTHING else {"keep": self.keep.to_json()}),
             **({} if self.affinity is None else {"affinity": self.affinity.model_dump()}),
             **({"is_start": True} if self.is_start else {}),
+            **({"is_evidence": True} if self.is_evidence else {}),
         }
 
     @classmethod
@@ -181,16 +193,20 @@ class PlannedRun:
         size = (value["n_train"], value["steps"], value["images"], value["flops"])
         keep = Keep.from_json(value["keep"]) if "keep" in value else NOTHING
         affinity = AffinitySettings.model_validate(value["affinity"]) if "affinity" in value else None
-        return cls(spec, labels, *size, value.get("fold"), keep, affinity, value.get("is_start", False))
+        marks = (value.get(name, False) for name in ("is_start", "is_evidence"))
+        return cls(spec, labels, *size, value.get("fold"), keep, affinity, *marks)
 
 
-def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedRun]:
-    """Every run of the study, in the order of arms, aggregations, fractions, seeds.
+def plan_runs(
+    study: Study, dataset: "Dataset", folds: "Folds", found: Mapping[str, Sequence[str]] | None = None
+) -> list[PlannedRun]:
+    """Every run of the study, in the order of arms, aggregations, fractions, seeds; those that rest on the partition
+    `found`, where the grid finds it, once its units are given.
 
     Raises `StudyError` where aggregations do not fit the data's tasks, or an arm has no run that another has not, and
     `DataError` where a fraction leaves a task without training cases.
     """
-    cases, arms, aggregations = case_digests(dataset), study.variants, study.partitions(dataset.tasks)
+    cases, arms, aggregations = case_digests(dataset), study.variants, study.partitions(dataset.tasks, found)
     by_fold = {fold: Digests(cases, folds.split(fold)) for fold in set(map(study.fold, study.seeds))}
     units = sum(len(part.units) for arm in arms.values() for part in aggregations if arm.holds(part.name))
     planned = units * len(study.fractions) * len(study.seeds)
@@ -202,21 +218,24 @@ def plan_runs(study: Study, dataset: "Dataset", folds: "Folds") -> list[PlannedR
     for name, arm in arms.items():
         label = name if len(arms) > 1 else ""
         held = [aggregation for aggregation in aggregations if arm.holds(aggregation.name)]
-        of_arms[name] = _plan_arm(study, arm, label, held, dataset, by_fold, checkpoints[arm.model.weights])
+        of_arms[name] = _plan_arm(study, arm, name, label, held, dataset, by_fold, checkpoints[arm.model.weights])
     _check_different(of_arms)
-    return _with_starts(_trained_once([run for runs in of_arms.values() for run in runs]))
+    later = study.starts_of_unknown if found is None else frozenset()
+    return _with_starts(_trained_once([run for runs in of_arms.values() for run in runs]), later)
 
 
 def _plan_arm(
     study: Study,
     arm: Arm,
+    arm_name: str,
     label: str,
     aggregations: Sequence[Aggregation],
     dataset: "Dataset",
     by_fold: Mapping[int | None, "Digests"],
     checkpoint: str,
 ) -> list[PlannedRun]:
-    """The runs of one arm, a unit that two aggregations share once. `checkpoint` is the digest of its weights."""
+    """The runs of one arm, a unit that two aggregations share once. `label` is what the arm is called in the labels of
+    runs, `checkpoint` the digest of its weights."""
     labels: dict[RunKey, list[Label]] = {}
     for aggregation in sorted(
         aggregations, key=lambda partition: partition.first is not None
@@ -243,10 +262,12 @@ def _plan_arm(
         _, steps = training.span(n_train)
         images = steps * training.batch_size
         keep = study.keep.of_run(fraction, study.fractions)
-        affinity = study.affinity if len(tasks) > 1 else None
+        evidence = any(study.informs_found(counts_as.aggregation, arm_name, fraction) for counts_as in counted)
+        affinity = study.recorded(evidence) if len(tasks) > 1 else None
         recording = affinity.cost(len(tasks), training.steps(n_train), training.batch_size) if affinity else 0.0
         flops = images * flops_per_image(arm.model, spec.training) * (1 + recording)
-        runs[key] = PlannedRun(spec, tuple(counted), n_train, steps, images, flops, fold, keep, affinity)
+        size = (n_train, steps, images, flops)
+        runs[key] = PlannedRun(spec, tuple(counted), *size, fold, keep, affinity, is_evidence=evidence)
     return list(runs.values())
 
 
@@ -271,21 +292,34 @@ def _trained_once(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     once: dict[str, PlannedRun] = {}
     for run in runs:
         known = once.get(run.id)
-        once[run.id] = run if known is None else replace(known, labels=(*known.labels, *run.labels))
+        if known is not None:  # one of both may be evidence, and record more for it
+            run = replace(run if run.is_evidence else known, labels=(*known.labels, *run.labels))
+        once[run.id] = run
     return list(once.values())
 
 
-def _with_starts(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The same runs, those that others start from marked as such."""
+def _with_starts(runs: Sequence[PlannedRun], later: frozenset[str]) -> list[PlannedRun]:
+    """The same runs, those that others start from marked as such; with them those of the aggregations `later`, from
+    which units will start that are not known yet."""
     starts = {run.start for run in runs}
-    return [replace(run, is_start=run.id in starts) for run in runs]
+    return [
+        replace(run, is_start=run.id in starts or any(label.aggregation in later for label in run.labels))
+        for run in runs
+    ]
 
 
-def select(runs: Sequence[PlannedRun], patterns: Iterable[str]) -> list[PlannedRun]:
-    """Runs that fit one of the patterns; all where there is none. Raises `StudyError` for a pattern that fits none."""
+def names_found(pattern: str) -> bool:
+    """Whether a shell pattern asks for runs of `found`, or of sequences with it, whose units nobody knows yet."""
+    first, *others = pattern.split("/")  # of an arm's runs the aggregation is the second part
+    return fnmatchcase(FOUND, first) or any(map(rests_on_found, [first, *others[:1]]))
+
+
+def select(runs: Sequence[PlannedRun], patterns: Iterable[str], *, unknown_found: bool = False) -> list[PlannedRun]:
+    """Runs that fit one of the patterns; all where there is none. Raises `StudyError` for a pattern that fits none, but
+    for those of `found` where its units are not known."""
     patterns = list(patterns)
     for pattern in patterns:
-        if not any(run.matches(pattern) for run in runs):
+        if not any(run.matches(pattern) for run in runs) and not (unknown_found and names_found(pattern)):
             label, spec = runs[0].labels[0], runs[0].spec
             example = f"{label.model}/{label.unit}/f{spec.fraction:g}/s{spec.seed}"
             raise StudyError(

@@ -193,14 +193,20 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     if location[:1] == ("specialise",):
         location = ("training", *location[1:])  # its fields
     parts = [part for index, part in enumerate(location) if location[:index] != ("arms",)]  # an arm has a name
+    parts = [part for part in parts if not str(part).startswith("[")]  # the member of a union, which is no field
     for part in parts:
         info = model.model_fields.get(str(part))
         if info is None:
             return []
-        annotation: Any = info.annotation
-        candidates = [annotation, *typing.get_args(annotation)]
-        nested = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        nested = _models_in(info.annotation)
         if not nested:
             return []
         model = nested[0]
     return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a field may hold, however deep in unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]

@@ -1,5 +1,6 @@
 """A study file: which data, which aggregations, fractions and seeds, which model, how it is trained."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import (
@@ -11,7 +12,15 @@ from pydantic import (
     model_validator,
 )
 
-from aggregation_lab.aggregation import PARADIGMS, Aggregation, sequential, stages, user_partition
+from aggregation_lab.aggregation import (
+    FOUND,
+    PARADIGMS,
+    Aggregation,
+    rests_on_found,
+    sequential,
+    stages,
+    user_partition,
+)
 from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
 from aggregation_lab.errors import StudyError
 from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS, fold_of
@@ -43,6 +52,16 @@ from runners.planning.fields import (
     Subjects,
     Tasks,
     unknown_tasks,
+)
+from runners.planning.found_settings import (
+    FoundSettings,
+    RecordedAffinity,
+    check_groupable,
+    check_options,
+    check_sequences,
+    check_sought,
+    is_evidence,
+    is_sought,
 )
 from runners.planning.keep_settings import KeepSettings
 from runners.planning.sequences import check_specialise, specialised
@@ -143,8 +162,8 @@ class Study(Config):
     """Letters, digits, dot, dash, underscore."""
     data: DataConfig = DataConfig()
     aggregations: Aggregations = {"TS": None, "CG": None, "AU": None}
-    """TS, CG, AU by name, partitions of one's own as {unit: [tasks]}, and sequential ones such as AU>TS, whose units of
-    TS start from the finished models of AU."""
+    """TS, CG, AU by name, partitions of one's own as {unit: [tasks]}, sequential ones such as AU>TS, whose units of TS
+    start from the finished models of AU, and `found`, which the grid finds from the finished runs of the others."""
     fractions: Fractions = (1.0,)
     """Shares of the training components."""
     seeds: Seeds = (0,)
@@ -169,9 +188,12 @@ class Study(Config):
     Fixed here before the runs, used by the analysis."""
     keep: KeepSettings = KeepSettings()
     """What finished runs keep beside their tables: predictions and models; no run's id depends on it."""
-    affinity: AffinitySettings | None = None
-    """What runs of several tasks record of how these bear on each other, {} for all defaults; empty: nothing. No run's
-    id depends on it."""
+    found: FoundSettings | None = None
+    """How `found` among the aggregations is sought; empty: any number of units, at any cost."""
+    affinity: RecordedAffinity | None = None
+    """What runs of several tasks record of how these bear on each other, {} for all defaults; empty: nothing, but with
+    `found` the runs that it is found from record it with all defaults; false: nothing in any case. No run's id depends
+    on it."""
     slurm: SlurmSettings = SlurmSettings()
     """What `--engine slurm` asks the cluster for; no run's id depends on it."""
 
@@ -185,6 +207,17 @@ class Study(Config):
         if training is None or isinstance(training, dict):
             value = {**value, "training": {**preset, **(training or {})}}
         return value
+
+    @field_validator("aggregations")
+    @classmethod
+    def _enough_to_find_from(cls, aggregations: Aggregations) -> Aggregations:
+        if is_sought(aggregations):
+            check_sequences(aggregations)
+            try:
+                check_sought(aggregations, "the study")
+            except ValueError as error:
+                raise ValueError(f"{FOUND} {error}") from error
+        return aggregations
 
     @field_validator("training")
     @classmethod
@@ -228,6 +261,17 @@ class Study(Config):
             check_base(compare.base, info.data)
         return compare
 
+    @field_validator("found")
+    @classmethod
+    def _can_be_sought(cls, found: FoundSettings | None, info: ValidationInfo) -> FoundSettings | None:
+        if {"aggregations", "arms", "compare"} <= info.data.keys():
+            aggregations, arms, base = info.data["aggregations"], info.data["arms"], info.data["compare"].base.arm
+            check_options(found, aggregations)
+            base = base or next((name for name in arms if name != info.data.get("reference")), None)
+            if base is not None and is_sought(aggregations):
+                check_sought(filter(arms[base].holds, aggregations), f"the base arm, {base},")
+        return found
+
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A study without arms, second stages or anything kept is written as it was before there were any."""
@@ -237,6 +281,7 @@ class Study(Config):
             "reference": self.reference is None,
             "compare": self.compare == Compare(),
             "keep": self.keep == KeepSettings(),
+            "found": self.found is None,
             "affinity": self.affinity is None,
         }
         return {name: value for name, value in dump(self).items() if not unused.get(name)}
@@ -274,8 +319,30 @@ class Study(Config):
         """The fold that the runs of a seed test; None with one split."""
         return fold_of(seed, self.data.folds) if self.data.folds > 1 else None
 
-    def partitions(self, tasks: dict[str, Task]) -> list[Aggregation]:
-        """The aggregations over the data's tasks.
+    @property
+    def seeks_found(self) -> bool:
+        """Whether the grid finds the partition `found`."""
+        return is_sought(self.aggregations)
+
+    @property
+    def starts_of_unknown(self) -> frozenset[str]:
+        """Aggregations from whose models units of `found` start."""
+        both = [stages(name) for name in self.aggregations if self.seeks_found and rests_on_found(name)]
+        return frozenset(pair[0] for pair in both if pair and not rests_on_found(pair[0]))
+
+    def informs_found(self, aggregation: str, arm: str, fraction: float) -> bool:
+        """Whether runs of an aggregation, arm and fraction are what `found` is found from."""
+        is_base = arm == self.base_arm and fraction == max(self.fractions)
+        return self.seeks_found and is_base and is_evidence(aggregation)
+
+    def recorded(self, informs_found: bool) -> AffinitySettings | None:
+        """What a run of several tasks records of them."""
+        if isinstance(self.affinity, AffinitySettings):
+            return self.affinity
+        return AffinitySettings() if informs_found and self.affinity is None else None
+
+    def partitions(self, tasks: dict[str, Task], found: Mapping[str, Sequence[str]] | None = None) -> list[Aggregation]:
+        """The aggregations over the data's tasks; those that rest on `found` where its units are given.
 
         Raises `StudyError` where the study names a task the data lacks, or a partition is none.
         """
@@ -296,7 +363,11 @@ class Study(Config):
         def partition(name: str) -> Aggregation:
             if both := stages(name):
                 return sequential(*map(partition, both))
-            units = self.aggregations.get(name)
+            units = found if name == FOUND and self.seeks_found else self.aggregations.get(name)
             return PARADIGMS[name](ordered) if units is None else user_partition(name, units, ordered)
 
-        return [partition(name) for name in self.aggregations]
+        waits = self.seeks_found and found is None
+        known = [partition(name) for name in self.aggregations if not (waits and rests_on_found(name))]
+        if self.seeks_found:
+            check_groupable(self.found or FoundSettings(), ordered, [part for part in known if is_evidence(part.name)])
+        return known

@@ -21,6 +21,7 @@ from aggregation_lab.version import __version__
 from runners.planning.plan import Label, PlannedRun
 from runners.store.first_stage_cost import share, with_first_stages
 from runners.store.floor_tables import read_floor
+from runners.store.found_partition import outdated
 from runners.store.prepared_data import read_case_tables, read_tasks
 from runners.store.run_folder import read_done
 from runners.store.study_folder import StudyFolder
@@ -63,13 +64,14 @@ def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
                 results.write_table(gather(folder, holders, name), table, folder.table(name))
             else:
                 folder.table(name).unlink(missing_ok=True)
-        manifest(folder, planned=len(runs), finished=len(finished)).write(folder.path)
+        manifest(folder, runs, finished=len(finished)).write(folder.path)
 
 
-def manifest(folder: StudyFolder, *, planned: int, finished: int) -> Manifest:
-    """What the analysis must know of the study beside its tables; no path of this machine."""
+def manifest(folder: StudyFolder, runs: Sequence[PlannedRun], *, finished: int) -> Manifest:
+    """What the analysis must know of the study beside its tables; no path of this machine. `runs` is the plan."""
     identity = folder.read_identity()
     study = identity.study
+    found = folder.find_found(study)
     unused = {"margins": True, "slurm": True, "keep": True, "affinity": True}
     settings = study.model_dump(mode="json", exclude={**unused, "data": {"root", "split"}})
     if len(study.variants) > 1:  # a list, because their order is the reader's
@@ -83,8 +85,9 @@ def manifest(folder: StudyFolder, *, planned: int, finished: int) -> Manifest:
         dataset=identity.dataset,
         split=identity.split,
         leakage=sharing(*read_case_tables(folder)),
-        planned=planned,
+        planned=len(runs),
         finished=finished,
+        found=found.for_manifest(outdated(found, study, runs, folder.runs)) if found else None,
     )
 
 

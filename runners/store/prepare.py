@@ -15,12 +15,13 @@ from runners.planning import cost
 from runners.planning.data_digests import dataset_digest
 from runners.planning.disk import prediction_bytes
 from runners.planning.fold_words import fold_lines
+from runners.planning.found_settings import alone
 from runners.planning.plan import PlannedRun, plan_runs
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
 from runners.store.ownership import check_owner, check_same
-from runners.store.prepared_data import save_dataset
+from runners.store.prepared_data import load_dataset, save_dataset
 from runners.store.study_folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ ProgressCallback = Callable[[str, int, int], None]
 
 SCAN = "scan.parquet"
 _WRITTEN = {
-    ".": ("study.*", "plan.json", "threads.json", "split*", "folds*"),
+    ".": ("study.*", "plan.json", "found.json", "threads.json", "split*", "folds*"),
     "prepared": ("*",),
     "floor": ("*",),
     "cache": ("scan*", "images*", "masks*"),
@@ -50,6 +51,9 @@ class PlannedStudy:
     notes: tuple[str, ...] = ()
     predictions: Mapping[str, float] = field(default_factory=dict)
     """Bytes of the predictions that runs keep, by id, where they were asked for."""
+    at_most: Sequence[PlannedRun] = ()
+    """Where the units of `found` are not known yet: runs that take as much as those of any units, or more. A unit of
+    several tasks takes no more steps than its tasks do alone, so these are the runs of one task each."""
 
 
 def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
@@ -91,6 +95,16 @@ def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> 
         return replace(plan, predictions=prediction_bytes(plan.runs, dataset, folds))
 
 
+def plan_again(folder: StudyFolder) -> list[PlannedRun]:
+    """Write the plan of a prepared folder anew, from what lies there, and return it. The caller holds the lock
+    `preparing`. Raises `StudyError` where something of it cannot be used."""
+    study = folder.read_study()
+    found = folder.find_found(study)
+    runs = plan_runs(study, load_dataset(folder), folder.read_folds(), found.units if found else None)
+    folder.write_plan(runs)
+    return runs
+
+
 def check_models(runs: Sequence[PlannedRun]) -> None:
     """Build every model of the runs once, before any worker does. Raises `ModelError` where one cannot be built."""
     from aggregation_lab.model.m2dino import build_m2dino
@@ -109,8 +123,13 @@ def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[Planne
         check_same(folder, "split", known.split, folds.digest)
     else:
         folds, notes = _kept_folds(study.data, dataset, folder, known.split)
-    runs, warnings = plan_runs(study, dataset, folds), (*dataset.warnings, *folds.warnings)
-    return PlannedStudy(runs, warnings, (*notes, *fold_lines(study, folds, dataset))), folds
+    found, warnings = folder.find_found(study), (*dataset.warnings, *folds.warnings)
+    runs = plan_runs(study, dataset, folds, found.units if found else None)
+    notes += fold_lines(study, folds, dataset)
+    if study.seeks_found and found is None:
+        at_most = [run for run in plan_runs(study, dataset, folds, alone(dataset.tasks)) if run.holds_found]
+        return PlannedStudy(runs, warnings, notes, at_most=at_most), folds
+    return PlannedStudy(runs, warnings, notes), folds
 
 
 def _kept_folds(

@@ -81,17 +81,23 @@ def _read_table(folder: StudyFolder, name: str) -> "pd.DataFrame":
         raise cannot_be_used(folder.prepared / f"{name}.parquet", error) from error
 
 
+def load_dataset(folder: StudyFolder) -> "Dataset":
+    """The data set of a prepared output folder, every table checked. Raises `StudyError` for a damaged one."""
+    from aggregation_lab.data.challenge import Dataset
+
+    tables = {name: _read_table(folder, name) for name in TABLES}
+    root, tasks = _root_and_tasks(folder)
+    return Dataset(root=root, tasks=tasks, warnings=(), notes=(), **tables)
+
+
 def load_prepared(folder: StudyFolder) -> Prepared:
     """What a prepared output folder holds for its runs, every file checked. Raises `StudyError` for a damaged one.
 
     The image caches are opened, not built, unless one is damaged.
     """
     from aggregation_lab.data.cache import open_cache
-    from aggregation_lab.data.challenge import Dataset
 
-    tables = {name: _read_table(folder, name) for name in TABLES}
-    root, tasks = _root_and_tasks(folder)
-    dataset = Dataset(root=root, tasks=tasks, warnings=(), notes=(), **tables)
+    dataset = load_dataset(folder)
     first, *others = folder.read_study().image_sizes
     caches = {size: open_cache(dataset, size, folder.cache) for size in others}
     return Prepared(dataset, folder.read_folds(), open_cache(dataset, first, folder.cache), caches)

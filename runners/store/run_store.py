@@ -65,13 +65,22 @@ class RunStore:
                     before = _spec_in(folders.get((spec.get("start") or {}).get("run", "")))
                     first = start.spec.to_json() if start else None, before
                     states[run.id] = Status(State.STALE, difference(spec, run.spec.to_json(), first))
-        return states
+        return states | _of_outdated_groups(runs, states)
 
     def held_by(self, process: int, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
         """Runs that a process of this machine, alive or dead, has claimed and not released."""
         folders = self.folders(runs)
         held = [run for run in runs if latest_holder(folders[run.id]) == process]
         return [run for run in held if not read_done(folders[run.id], run.id)]
+
+    def digests(self, runs: Sequence[PlannedRun]) -> dict[str, Mapping[str, str]]:
+        """Digests of the tables of the runs that are finished, by id."""
+        done = {run_id: read_done(folder, run_id) for run_id, folder in self.folders(runs).items()}
+        return {run_id: result.digests for run_id, result in done.items() if result}
+
+    def set_aside_file(self, file: Path) -> list[Path]:
+        """Move a file of the output folder to where runs are set aside. Returns where it is now."""
+        return _moved(file, self.root.with_name(SET_ASIDE))
 
     def set_aside(self, runs: Sequence[PlannedRun]) -> list[Path]:
         """Move the folders of runs that are to be trained again to `runs-set-aside`; nothing is deleted.
@@ -127,6 +136,17 @@ def unkept_line(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> lis
         f"{len(lacking)} finished runs lack what {asked} for ({files}); `agglab run-grid STUDY --rerun unkept` trains "
         "them again"
     ]
+
+
+def _of_outdated_groups(runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> dict[str, Status]:
+    """Runs of groups whose evidence is outdated and that are not trained yet are outdated with it: groups that were
+    found with other settings are not trained with these unless somebody asks for it."""
+    of = next((run for run in runs if run.is_evidence and states[run.id].state is State.STALE), None)
+    if of is None:
+        return {}
+    reason = f"its groups were found from {of.title}, which is outdated: {states[of.id].reason}"
+    waits = [run for run in runs if run.rests_on_found and states[run.id].state in UNTOUCHED]
+    return {run.id: Status(State.STALE, reason) for run in waits}
 
 
 def _successors(

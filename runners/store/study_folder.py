@@ -3,6 +3,7 @@
 study.json           name, settings and digests: what this folder belongs to
 study.yaml           the study file as it was given
 plan.json            every run of the study
+found.json           the partition that the grid has found, where the study asks for one
 threads.json         threads of each run
 prepared/            the case table and the tasks, as workers read them
 split.*, folds.csv   the one split, or the folds; splits_final.json is their nnU-Net form
@@ -23,6 +24,7 @@ from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from runners.planning.plan import PlannedRun
 from runners.planning.study_schema import Study
 from runners.store.folder_lock import COLLECTING, PREPARING, locked
+from runners.store.found_partition import FoundPartition, read_found
 from runners.store.identity import Identity, read_identity
 from runners.store.run_store import RunStore
 
@@ -69,6 +71,10 @@ class StudyFolder:
     def identity_file(self) -> Path:
         return self.path / "study.json"
 
+    @property
+    def found_file(self) -> Path:
+        return self.path / "found.json"
+
     def table(self, name: str) -> Path:
         """A table of aggregation_lab.results over all finished runs."""
         return self.path / f"{name}.parquet"
@@ -106,6 +112,10 @@ class StudyFolder:
 
     def write_plan(self, runs: list[PlannedRun]) -> None:
         write_sealed(self.plan_file, {"runs": [run.to_json() for run in runs]})
+
+    def find_found(self, study: Study) -> FoundPartition | None:
+        """The partition that was found for a study that seeks one; None where none was. Raises `StudyError`."""
+        return read_found(self.found_file) if study.seeks_found else None
 
     def read_folds(self) -> "Folds":
         """The splits that the finished runs were made with. Raises `StudyError` where they are not there."""

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab import results
+from aggregation_lab.aggregation import FOUND
 from aggregation_lab.errors import AgglabError
+from runners.execution.groups import outdated_lines, unfound
 from runners.execution.time_estimate import learn
 from runners.planning import cost
 from runners.planning.plan import PlannedRun
@@ -17,20 +19,27 @@ from runners.store.study_folder import StudyFolder
 
 
 def overview(folder: StudyFolder) -> dict[str, Any]:
-    """The state of every run that is not finished, how many are, and about how many seconds are left.
+    """The state of every run that is not finished, how many are, and about how many seconds are left. Groups that are
+    not found yet are one row, of which nobody knows how many runs it stands for; `seconds_left` is without them.
 
     Raises `StudyError` where `folder` is no study's output.
     """
     runs = folder.read_plan()
-    states = folder.runs.statuses(runs)
+    states, study = folder.runs.statuses(runs), folder.read_study()
+    search = unfound(folder, study, runs, states)
+    rows = [_row(run, states[run.id]) for run in runs if states[run.id].state is not State.DONE]
+    notes = [*unkept_line(runs, states), *outdated_lines(folder, study, runs)]
+    if search:
+        rows.append({"id": FOUND, "title": FOUND, "state": str(search.state), "reason": search.reason})
+        notes.append(f"{FOUND}: {search.reason}; what its runs take is in no figure here")
     return {
-        "study": folder.read_study().name,
+        "study": study.name,
         "folder": str(folder),
         "runs": len(runs),
         "states": dict(Counter(str(states[run.id].state) for run in runs)),
         "seconds_left": seconds_left(folder, runs, states),
-        "unfinished": [_row(run, states[run.id]) for run in runs if states[run.id].state is not State.DONE],
-        "notes": unkept_line(runs, states),
+        "unfinished": rows,
+        "notes": notes,
     }
 
 

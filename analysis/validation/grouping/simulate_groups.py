@@ -49,12 +49,14 @@ class GroupDesign(Design):
 
 @dataclass(frozen=True, eq=False)
 class GroupStudy(Simulated):
-    """One study: what is measured, the signals, and `pairs` (T x T), the affinity a_jt at [j, t]."""
+    """One study: what is measured, the signals, `pairs` (T x T), the affinity a_jt at [j, t], and `luck` (T), what the
+    runs of TS score above what is to be expected of them, mean over seeds."""
 
     measured: MeasuredGains = field(kw_only=True)
     signals: Mapping[str, np.ndarray] = field(kw_only=True)
     pairs: np.ndarray = field(kw_only=True)
     own: np.ndarray = field(kw_only=True)
+    luck: np.ndarray = field(kw_only=True)
     contradictions: tuple[tuple[int, int], ...] = field(kw_only=True)
     seed: int = field(kw_only=True)
 
@@ -102,10 +104,13 @@ def simulate_groups(design: Design, seed: int) -> GroupStudy:
         signals={name: _signal(pairs, quality, random) for name, quality in design.signals.items()},
         pairs=pairs,
         own=random.normal(0, design.own_sd, design.tasks),
+        luck=np.empty(0),
         contradictions=contradictions,
         seed=seed,
     )
-    object.__setattr__(study, "measured", _measure(study, tasks, known, random))
+    base = random.normal(0, design.seed_sd, (design.tasks, design.seeds))
+    object.__setattr__(study, "measured", _measure(study, tasks, known, base, random))
+    object.__setattr__(study, "luck", base.mean(1))
     return study
 
 
@@ -143,11 +148,14 @@ def _draw(design: GroupDesign, random: np.random.Generator) -> list[tuple[int, .
 
 
 def _measure(
-    study: GroupStudy, tasks: pd.DataFrame, known: Mapping[str, Sequence[tuple[int, ...]]], random: np.random.Generator
+    study: GroupStudy,
+    tasks: pd.DataFrame,
+    known: Mapping[str, Sequence[tuple[int, ...]]],
+    base: np.ndarray,
+    random: np.random.Generator,
 ) -> MeasuredGains:
-    """The gains as validation shows them: TS of a seed is the same run in all of them."""
-    design = study.design
-    base, rows, seen = random.normal(0, design.seed_sd, (design.tasks, design.seeds)), [], set()
+    """The gains as validation shows them: TS of a seed is the same run in all of them, with the luck `base` (T x S)."""
+    design, rows, seen = study.design, [], set()
     for name, units in known.items():
         for k, unit in enumerate(units):
             if len(unit) < 2 or unit in seen:

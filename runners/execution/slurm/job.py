@@ -10,6 +10,7 @@ submitit handle SIGUSR2. A job that Slurm itself queues again starts from the sa
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,15 +18,16 @@ from rich.console import Console
 from aggregation_lab.errors import AgglabError
 from runners.console.terminal import Terminal
 from runners.execution.device_slots import device_type, worker_devices
+from runners.execution.groups import can_search
 from runners.execution.pool import run_pool
 from runners.execution.progress import GridDisplay, say
 from runners.execution.run_watch import Outcome
-from runners.execution.slurm.queue import read_orders
+from runners.execution.slurm.queue import read_orders, read_search, write_orders
 from runners.execution.stop_signals import stop_signals
 from runners.execution.time_estimate import learn
 from runners.execution.worker import WorkerConfig
 from runners.options import GridOptions
-from runners.planning.plan import PlannedRun
+from runners.planning.plan import PlannedRun, select
 from runners.store.collect import collect
 from runners.store.run_folder import State
 from runners.store.run_store import RunStore
@@ -79,9 +81,11 @@ class ArrayJob:
         console, store, given_up = Terminal(width=140), self.folder.runs, set[str]()
         study, options = self.folder.read_study(), GridOptions(self.jobs, device=self.config.device)
         devices = worker_devices(study, device_type(self.config.device), options, console)
-        while todo := self._open_runs(store, given_up):
+        while (todo := self._open_runs(store, given_up)) or self._find_groups(store, console):
             if signals:
                 return True
+            if not todo:
+                continue  # with the runs of the groups
             say(console, f"{self.folder}: {len(todo)} runs to do, {len(devices)} at a time")
             outcome = self._train(todo, devices, console)
             given_up |= outcome.failed.keys()
@@ -98,22 +102,47 @@ class ArrayJob:
     def _open_runs(self, store: RunStore, given_up: set[str]) -> list[PlannedRun]:
         """Ordered runs that nobody has claimed, most expensive first; orders are read each time.
 
-        With them the claimed runs that others start from, which are waited for: the job that trains one could do all
-        that follows only one after the other. With `fail_fast` none, once one has failed, and before that also other
-        claimed runs, to see them fail.
+        With them the claimed runs that others start from, or that groups are to be found from, which are waited for:
+        the job that trains one could do all that follows only one after the other. With `fail_fast` none, once one has
+        failed, and before that also other claimed runs, to see them fail.
         """
         plan, ordered = self.folder.read_plan(), read_orders(self.folder) - given_up
         runs = learn(store, plan).largest_first(run for run in plan if run.id in ordered)
         states = {run: status.state for run, status in store.present(runs).items()}
-        waited_for = {run.start for run in runs if states[run.id] is State.WAITING}
-        waited_for = {run.id for run in runs if run.id in waited_for and states[run.id] is State.RUNNING}
+        needed = {run.start for run in runs if states[run.id] is State.WAITING}
+        if read_search(self.folder) is not None:
+            needed |= {run.id for run in runs if run.is_evidence}
+        waited_for = {run.id for run in runs if run.id in needed and states[run.id] is State.RUNNING}
         open_now = State.PENDING in states.values() or waited_for
         if not open_now or (self.config.fail_fast and State.FAILED in states.values()):
             return []
         watched = {State.PENDING, State.WAITING} | ({State.RUNNING} if self.config.fail_fast else set())
         return [run for run in runs if states[run.id] in watched or run.id in waited_for]
 
+    def _find_groups(self, store: RunStore, console: Console) -> bool:
+        """Find the groups, where there is an order to and all is finished that they are found from, and order their
+        runs. Returns whether there may be more to train then: another job may have found them meanwhile."""
+        if read_search(self.folder) is None:
+            return False
+        from runners.execution.search_groups import search_groups
+
+        with self.folder.preparing():
+            plan, search = self.folder.read_plan(), read_search(self.folder)
+            if search is None:
+                return True
+            ordered = read_orders(self.folder)
+            states = store.present([run for run in plan if run.id in ordered])
+            failed = any(status.state is State.FAILED for status in states.values())
+            if (failed and self.config.fail_fast) or not can_search(self.folder, plan):
+                return False
+            plan = search_groups(self.folder, partial(say, console))
+            chosen = select(plan, search.only)
+            write_orders(self.folder, ordered | {run.id for run in chosen if run.holds_found})
+        return True
+
     def _train(self, todo: Sequence[PlannedRun], devices: Sequence[str | None], console: Console) -> Outcome:
-        """Runs that others have claimed need no waiting for: Slurm queues a job that dies with its node again."""
+        """Runs that others have claimed need no waiting for, but where groups are found from them: Slurm queues a job
+        that dies with its node again."""
+        waits = read_search(self.folder) is not None
         with GridDisplay(todo, console, collect=lambda: None) as progress:
-            return run_pool(todo, self.config, progress, devices=devices, wait_for_others=False)
+            return run_pool(todo, self.config, progress, devices=devices, wait_for_others=waits)

@@ -75,17 +75,36 @@ def last_message(folder: StudyFolder) -> str:
     return f"no longer watching; {stop}the same command watches again"
 
 
-def write_orders(folder: StudyFolder, runs: Set[str]) -> None:
+@dataclass(frozen=True)
+class Search:
+    """An order to find the groups once that is possible, and then to train the runs of them that fit the patterns
+    `only`; all where there is none."""
+
+    only: tuple[str, ...] = ()
+
+
+def write_orders(folder: StudyFolder, runs: Set[str], search: Search | None = None) -> None:
     """Let the jobs of `folder` train the runs of these ids, the jobs that are at work already included."""
-    write_sealed(folder.slurm / "orders.json", {"runs": sorted(runs)})
+    ordered: dict[str, list[str]] = {"runs": sorted(runs)}
+    write_sealed(folder.slurm / "orders.json", ordered if search is None else ordered | {"found": list(search.only)})
 
 
 def read_orders(folder: StudyFolder) -> set[str]:
     """The ids of the runs that are ordered. Raises `StudyError` where the file that says so is damaged."""
+    return _read_orders(folder)[0]
+
+
+def read_search(folder: StudyFolder) -> Search | None:
+    """The order to find the groups, if there is one. Raises as `read_orders`."""
+    return _read_orders(folder)[1]
+
+
+def _read_orders(folder: StudyFolder) -> tuple[set[str], Search | None]:
     file = folder.slurm / "orders.json"
     try:
-        return set(read_sealed(file)["runs"])
+        orders = read_sealed(file)
+        return set(orders["runs"]), Search(tuple(orders["found"])) if "found" in orders else None
     except FileNotFoundError:
-        return set()
+        return set(), None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{file}: is damaged ({error}); delete it and give the run-grid commands again") from error

@@ -14,7 +14,7 @@ from aggregation_lab.errors import StudyError
 from aggregation_lab.text import printable
 from runners.execution.device_slots import MOST_PER_DEVICE
 from runners.execution.slurm.job import ArrayJob
-from runners.execution.slurm.queue import jobs_left, read_orders, write_orders
+from runners.execution.slurm.queue import Search, jobs_left, read_orders, read_search, write_orders
 from runners.planning.plain_yaml import parse_yaml, plain_scalar
 from runners.planning.plan import PlannedRun
 from runners.planning.slurm_settings import SlurmSettings
@@ -101,8 +101,9 @@ def threads_per_worker(settings: SlurmSettings, jobs: int | None) -> int:
     return max(1, settings.cpus // (jobs or settings.gpus * MOST_PER_DEVICE or settings.cpus))
 
 
-def ensure_jobs(study: Study, job: ArrayJob, runs: Sequence[PlannedRun]) -> None:
-    """Have `runs` trained by the jobs that the cluster still has, and by new ones as far as those are too few.
+def ensure_jobs(study: Study, job: ArrayJob, runs: Sequence[PlannedRun], search: Search | None = None) -> None:
+    """Have `runs` trained by the jobs that the cluster still has, and by new ones as far as those are too few; and the
+    groups found where there is an order to.
 
     Raises `StudyError` where the cluster does not answer or refuses the jobs.
     """
@@ -110,7 +111,8 @@ def ensure_jobs(study: Study, job: ArrayJob, runs: Sequence[PlannedRun]) -> None
         left = jobs_left(job.folder)
         if left is None:
             raise StudyError("--engine slurm: squeue does not answer; try again when the cluster does")
-        write_orders(job.folder, {run.id for run in runs} | (read_orders(job.folder) if left.jobs else set()))
+        ordered = {run.id for run in runs} | (read_orders(job.folder) if left.jobs else set())
+        write_orders(job.folder, ordered, search or (read_search(job.folder) if left.jobs else None))
         states = job.folder.runs.present(runs).values()
         pending = sum(status.state in (State.PENDING, State.WAITING) for status in states)
         useful = math.ceil(pending / (job.jobs or 1)) + sum(left.running.values())

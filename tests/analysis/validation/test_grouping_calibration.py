@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from analysis.grouping.local_search import members_of
-from analysis.validation.grouping.scenarios import count_groups, scenarios, separated
+from analysis.grouping.predicted_gain import predict_gains
+from analysis.grouping.proposal import propose
+from analysis.validation.grouping.scenarios import _head_start, count_groups, scenarios, separated
 from analysis.validation.grouping.simulate_groups import GroupDesign, simulate_groups
 from analysis.validation.scenario import Scenario, run_scenario
 
@@ -23,6 +25,18 @@ def test_a_planted_study_is_what_its_design_says():
     mean = (study.pairs.sum(0) / 7)[first]
     assert gains[1, first] - study.own[first] == pytest.approx(mean, abs=1e-12)
     assert separated(study, (tuple(range(8)),)) == 0.0 and separated(study, tuple((k,) for k in range(8))) == 1.0
+
+
+def test_luck_is_what_makes_a_measured_gain_differ_from_the_true_one():
+    """Were all groups found those of AU, what favours them over TS is the noise of the gains of AU."""
+    study = simulate_groups(GOOD, 0)
+    sets = study.measured.sets
+    found = propose(predict_gains(study.measured, {}, again=False), None, units=1)
+    assert found.best.units == (tuple(range(8)),)
+    true = study.gains(members_of([tuple(range(8))], 8))[0]
+    noise = sets[sets["aggregation"] == "AU"].set_index("task")["gain"].to_numpy() - true
+    alone, same = (_head_start(study, found, units) for units in (tuple((k,) for k in range(8)), found.best.units))
+    assert alone == pytest.approx(noise.mean(), abs=1e-12) and same == 0.0
 
 
 def test_the_worst_partner_decides_where_it_is_asked_to():
