@@ -18,6 +18,7 @@ from analysis.grouping import grouping_frames
 from analysis.grouping.affinities import affinities
 from analysis.questions import expert_routing, guidelines, study_quality
 from analysis.questions.caveats import caveats
+from analysis.questions.families import HEADLINE
 from analysis.questions.findings import CLAIMS, findings
 from analysis.questions.left_out import excluded
 from analysis.questions.means import pooled
@@ -27,7 +28,7 @@ from analysis.questions.regret import regret_table
 from analysis.questions.scale_across_tasks import across_tasks
 from analysis.questions.scale_within_tasks import within_tasks
 from analysis.questions.stability import stability
-from analysis.questions.task_gains import HEADLINE, task_gains
+from analysis.questions.task_gains import task_gains
 from analysis.questions.type_sensitivity import type_sensitivity
 from analysis.result import Analysis
 from analysis.settings import Settings

@@ -1,6 +1,6 @@
 """Families of verdicts: gains that are judged together, and the scatter over seeds that their tasks share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -8,11 +8,30 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from analysis.gains import PairedGain
+from analysis.gains import Contrast, PairedGain
 from analysis.settings import Correction
 from analysis.statistics.moderated_variance import moderate
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, judge
+
+HEADLINE, SMALLER = "full data", "smaller fractions"
+"""Families of verdicts: every task of every contrast at its largest fraction, and at all smaller ones together."""
+
+Compared = Mapping[tuple[Contrast, float], Sequence[PairedGain]]
+"""The pairs of every contrast at every fraction."""
+
+
+def by_family(pairs: Compared) -> dict[str, Compared]:
+    """The comparisons of each family that has any."""
+    full = {
+        contrast: share for (contrast, share), members in sorted(pairs.items(), key=lambda item: item[0][1]) if members
+    }
+    found: dict[str, Compared] = {}
+    for name in (HEADLINE, SMALLER):
+        chosen = {key: pairs[key] for key in pairs if pairs[key] and (key[1] == full[key[0]]) == (name == HEADLINE)}
+        if chosen:
+            found[name] = chosen
+    return found
 
 
 def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:

@@ -8,16 +8,13 @@ import pandas as pd
 
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
-from analysis.questions.families import family
+from analysis.questions.families import by_family, family
 from analysis.questions.power import plan, would_decide
 from analysis.questions.study_quality import ModelKey, beaten_floors, task_compute
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels, next_levels
 from analysis.study import StudyTables, primary_of, unit_of
-
-HEADLINE, SMALLER = "full data", "smaller fractions"
-"""Families of verdicts: every task of every contrast at its largest fraction, and at all smaller ones together."""
 
 
 def task_gains(
@@ -28,14 +25,9 @@ def task_gains(
     Verdicts are corrected over families: the headline, which is what a report opens with, is one family, the smaller
     fractions together are another.
     """
-    full = {
-        contrast: share for (contrast, share), members in sorted(pairs.items(), key=lambda item: item[0][1]) if members
-    }
     rows, models = [], _Models.of(study)
-    for name in (HEADLINE, SMALLER):
-        chosen = {key: pairs[key] for key in pairs if pairs[key] and (key[1] == full[key[0]]) == (name == HEADLINE)}
-        if chosen:
-            rows += _family_rows(study, chosen, settings, name, models)
+    for name, chosen in by_family(pairs).items():
+        rows += _family_rows(study, chosen, settings, name, models)
     return frame("gains", rows)
 
 

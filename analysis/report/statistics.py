@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.questions.task_gains import HEADLINE, SMALLER
+from analysis.questions.families import HEADLINE, SMALLER
 from analysis.questions.type_sensitivity import SHUFFLES
 from analysis.result import Analysis
 from analysis.settings import Settings
