@@ -100,10 +100,12 @@ class _State:
                 self.of_unit.setdefault(unit, []).append(verdict)
 
     def take(self, step: Step) -> None:
+        """Count the runs of a step as there."""
         for unit, seeds in step.runs.items():
             self.taken[unit] = self.taken.get(unit, frozenset()) | seeds
 
     def candidates(self) -> Iterator[Step]:
+        """The best step of each kind and size."""
         for about, members in self._together():
             for size in SIZES:
                 if (step := self._best_part(about, members, size)) is not None:
