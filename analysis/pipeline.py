@@ -12,6 +12,7 @@ from analysis.arms.reference import reference, weak_baselines
 from analysis.cases.gains import case_gains
 from analysis.cases.parts import case_parts
 from analysis.context import Context, prepare
+from analysis.deciding.said import replicates_by_looks
 from analysis.frames import stacked
 from analysis.gains import Contrast, seed_gains
 from analysis.grouping import grouping_frames
@@ -156,7 +157,14 @@ def analyse(
     fitting = context.rule.notes if context.rule else ()
     study = context.study
     beside = weak_baselines(study, context.frames["reference"])
-    warnings = (*study.notes, *beside, *caveats(study, context.frames), *_bounds(context), *fitting)
+    warnings = (
+        *study.notes,
+        *beside,
+        *replicates_by_looks(study),
+        *caveats(study, context.frames),
+        *_bounds(context),
+        *fitting,
+    )
     return Analysis(study, context.settings, context.frames, warnings, context.rule)
 
 

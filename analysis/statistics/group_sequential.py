@@ -49,7 +49,7 @@ def nominal_levels(looks: tuple[Look, ...]) -> np.ndarray:
     """Nominal one-sided levels of each look (rows: `_LEVELS`; columns: looks).
 
     Error is spent by the plan, paths follow the information, which falls short of it where replicates are missing (Lan
-    and DeMets 1989, Biometrics 45). Raises `ValueError` where either does not rise, or shares lie outside (0, 1].
+    and DeMets 1989, Stat. Med. 8). Raises `ValueError` where either does not rise, or shares lie outside (0, 1].
     """
     shares, amounts = zip(*looks, strict=True)
     rising = all(low < high for values in (shares, amounts) for low, high in zip((0.0, *values), values, strict=False))

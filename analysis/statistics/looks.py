@@ -6,6 +6,10 @@ looked at yet takes no part in any verdict.
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from analysis.statistics.group_sequential import Look, nominal_level, sequential_p
+
 
 @dataclass(frozen=True)
 class Looks:
@@ -30,3 +34,20 @@ class Looks:
     def shares(self) -> tuple[float, ...]:
         """Of all seeds, after which each planned look is."""
         return tuple(count / len(self.seeds) for count in self.planned)
+
+    def level(self, level: float = 0.95) -> float:
+        """Level of the interval of the last look, so that those of all looks together have `level`; NaN without a look.
+
+        For what is computed from all tasks at once, which has no looks of its own.
+        """
+        return 1 - 2 * nominal_level((1 - level) / 2, self._made()) if self.made else float("nan")
+
+    def corrected(self, p: float) -> float:
+        """Two-sided p of the last look, corrected for all of them; NaN without a look."""
+        if not self.made or np.isnan(p):
+            return float("nan")
+        last = np.append(np.full(len(self.made) - 1, np.nan), p / 2)
+        return min(1.0, 2 * sequential_p(last, self._made()))
+
+    def _made(self) -> tuple[Look, ...]:
+        return tuple((count / len(self.seeds), float(count)) for count in self.made)

@@ -21,6 +21,7 @@ from analysis.settings import Settings
 from analysis.study import StudyTables
 from runners.commands.report_commands import open_scores, reading, say_plainly
 from runners.console.terminal import print_json
+from runners.store.verdicts_seen import note_reading
 
 _SHOWN = 6
 """Verdicts of a step that are named."""
@@ -56,6 +57,7 @@ def show_next(out: Path, asked: Asked, console: Console) -> int:
     if asked.hours is not None and not asked.hours > 0:
         raise StudyError(f"--hours {asked.hours:g}: takes hours greater than 0")
     study = open_scores(str(out), reading(None, (), asked.arm))
+    note_reading(study)
     with console.status("reading the verdicts, weighing runs"):
         units = trained_units(study)
         verdicts = open_verdicts(study, Settings(draws=asked.draws))

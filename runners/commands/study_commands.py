@@ -11,6 +11,7 @@ from runners.execution.slurm import queue
 from runners.planning.study_file import find_study, parse_study, read_study_file
 from runners.planning.study_schema import Study
 from runners.planning.user_paths import output_path
+from runners.store.look_record import read_looks
 from runners.store.prepare import make_phantoms
 from runners.store.run_folder import LOG, State, counted
 from runners.store.run_store import unkept_line
@@ -52,10 +53,10 @@ _BAD = {State.FAILED, State.BLOCKED}
 def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
     """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed, or one
     that it starts from."""
+    from runners.watch.overview import looks_line, overview
+
     folder = StudyFolder(out)
     if as_json:
-        from runners.watch.overview import overview
-
         found = overview(folder)
         print_json(found)
         return 1 if _BAD & found["states"].keys() else 0
@@ -71,7 +72,7 @@ def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
                     say(console, f"{'':8} log: {log}")
     ends = [status.state for status in states.values()]
     say(console, f"{folder.read_study().name}: {len(runs)} runs: {counted(ends)}")
-    for line in unkept_line(runs, states):
+    for line in [*unkept_line(runs, states), *looks_line(read_looks(folder))]:
         say(console, line)
     left = queue.jobs_left(folder)
     if left is not None and left.jobs:

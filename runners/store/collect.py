@@ -21,9 +21,11 @@ from aggregation_lab.version import __version__
 from runners.planning.plan import Label, PlannedRun
 from runners.store.first_stage_cost import share, with_first_stages
 from runners.store.floor_tables import read_floor
+from runners.store.look_record import read_looks
 from runners.store.prepared_data import read_case_tables, read_tasks
 from runners.store.run_folder import read_done
 from runners.store.study_folder import StudyFolder
+from runners.store.verdicts_seen import read_seen
 
 
 class DamagedResult(AgglabError):
@@ -68,7 +70,7 @@ def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
 
 def manifest(folder: StudyFolder, *, planned: int, finished: int) -> Manifest:
     """What the analysis must know of the study beside its tables; no path of this machine."""
-    identity = folder.read_identity()
+    identity, looks = folder.read_identity(), read_looks(folder)
     study = identity.study
     unused = {"margins": True, "slurm": True, "keep": True, "affinity": True}
     settings = study.model_dump(mode="json", exclude={**unused, "data": {"root", "split"}})
@@ -85,6 +87,8 @@ def manifest(folder: StudyFolder, *, planned: int, finished: int) -> Manifest:
         leakage=sharing(*read_case_tables(folder)),
         planned=planned,
         finished=finished,
+        looks=looks.to_json() if looks is not None else None,
+        verdicts_seen=read_seen(folder),
     )
 
 

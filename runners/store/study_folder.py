@@ -4,6 +4,8 @@ study.json           name, settings and digests: what this folder belongs to
 study.yaml           the study file as it was given
 plan.json            every run of the study
 threads.json         threads of each run
+looks.json           the looks that decide how many seeds are trained, if they do; verdicts_seen.json: when plain ones
+                     were read
 prepared/            the case table and the tasks, as workers read them
 split.*, folds.csv   the one split, or the folds; splits_final.json is their nnU-Net form
 data/, cache/        phantoms, if the study has no data of its own; decoded images
@@ -68,6 +70,14 @@ class StudyFolder:
     @property
     def identity_file(self) -> Path:
         return self.path / "study.json"
+
+    @property
+    def looks_file(self) -> Path:
+        return self.path / "looks.json"
+
+    @property
+    def seen_file(self) -> Path:
+        return self.path / "verdicts_seen.json"
 
     def table(self, name: str) -> Path:
         """A table of aggregation_lab.results over all finished runs."""

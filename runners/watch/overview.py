@@ -11,6 +11,7 @@ from aggregation_lab.errors import AgglabError
 from runners.execution.time_estimate import learn
 from runners.planning import cost
 from runners.planning.plan import PlannedRun
+from runners.store.look_record import LookRecord, read_looks
 from runners.store.run_folder import State, Status
 from runners.store.run_store import unkept_line
 from runners.store.study_folder import StudyFolder
@@ -22,7 +23,7 @@ def overview(folder: StudyFolder) -> dict[str, Any]:
     Raises `StudyError` where `folder` is no study's output.
     """
     runs = folder.read_plan()
-    states = folder.runs.statuses(runs)
+    states, record = folder.runs.statuses(runs), read_looks(folder)
     return {
         "study": folder.read_study().name,
         "folder": str(folder),
@@ -30,8 +31,21 @@ def overview(folder: StudyFolder) -> dict[str, Any]:
         "states": dict(Counter(str(states[run.id].state) for run in runs)),
         "seconds_left": seconds_left(folder, runs, states),
         "unfinished": [_row(run, states[run.id]) for run in runs if states[run.id].state is not State.DONE],
-        "notes": unkept_line(runs, states),
+        "notes": [*unkept_line(runs, states), *looks_line(record)],
+        "looks": None if record is None else record.to_json(),
     }
+
+
+def looks_line(record: LookRecord | None) -> list[str]:
+    """One line on the looks that decide how many seeds are trained; none where none do."""
+    if record is None:
+        return []
+    looks = record.looks
+    done = f"{len(looks.made)} of {len(looks.planned)} looks at the verdicts are made"
+    if record.finished:
+        return [f"{done}; nothing more is to be trained: runs that are pending would decide nothing"]
+    still = "" if record.open is None else f"{record.open} comparisons are open, "
+    return [f"{done}; {still}the next one is after {record.next_count} of at most {len(looks.seeds)} seeds"]
 
 
 def seconds_left(folder: StudyFolder, runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> float | None:
