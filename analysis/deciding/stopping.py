@@ -16,7 +16,8 @@ from analysis.questions.families import Compared, by_family, family, testable
 from analysis.settings import Settings
 from analysis.statistics.group_sequential import nominal_level
 from analysis.statistics.looks import Looks
-from analysis.statistics.uncertainty import GainEstimate
+from analysis.statistics.sequential_verdicts import Looked
+from analysis.statistics.uncertainty import DECIDES, GainEstimate
 from analysis.statistics.verdicts import UNDECIDED, NextLevels, next_levels
 
 PROSPECT = 0.05
@@ -36,11 +37,19 @@ class Comparison:
     closed: str
 
 
-def comparisons(pairs: Compared, looks: Looks, settings: Settings) -> list[Comparison]:
-    """All comparisons of a study at its last look."""
-    found = []
-    for compared in by_family(pairs).values():
-        members = family(compared.values())
+def comparisons(
+    pairs: Compared, looks: Looks, settings: Settings, before: dict[str, Looked] | None = None
+) -> list[Comparison]:
+    """All comparisons of a study at its last look.
+
+    `before` holds by family what the looks so far showed, of the same pairs in the same order, and gets what this one
+    shows: whoever reads all looks of a study, one after the other, need not compute the earlier ones again.
+    """
+    found, known = [], {} if before is None else before
+    for name, compared in by_family(pairs).items():
+        members = family(compared.values(), known.get(name))
+        if members.looked is not None:
+            known[name] = members.looked
         margins = np.array([pair.margin for pair in members.pairs])
         judged = members.judge(margins, settings.correction, settings.alpha)
         levels = _at_the_end(next_levels(judged, settings.correction, settings.alpha), looks)
@@ -62,9 +71,11 @@ def _at_the_end(levels: NextLevels, looks: Looks) -> NextLevels:
 
 
 def _has_prospect(pair: PairedGain, estimate: GainEstimate, levels: NextLevels, looks: Looks) -> bool:
-    """Whether the seeds that are left may decide it: taken for granted where there is no scatter to tell from, and
+    """Whether the seeds that are left may decide it: taken for granted where there is no scatter to tell from yet, and
     after the last look, when none is left."""
     left = len(looks.seeds) - looks.made[-1]
-    if left == 0 or not (np.isfinite(testable(pair, estimate)) and estimate.se > 0):
+    if left == 0:
         return True
+    if not (np.isfinite(testable(pair, estimate)) and estimate.se > 0):
+        return estimate.basis not in DECIDES or estimate.se == 0  # else the test cases allow no verdict
     return bool(chances_of(pair, estimate, levels, left)[-1] >= PROSPECT)

@@ -99,19 +99,28 @@ class Family:
         return [unknown if pair.same_model else each for pair, each in zip(self.pairs, found, strict=True)]
 
 
-def family(comparisons: Iterable[Sequence[PairedGain]]) -> Family:
-    """The family of several comparisons: the pairs of one contrast and fraction each, which share their scatter."""
+def family(comparisons: Iterable[Sequence[PairedGain]], before: Looked | None = None) -> Family:
+    """The family of several comparisons: the pairs of one contrast and fraction each, which share their scatter.
+
+    Where replicates came by looks, `before` may hold what the same pairs showed at the earlier ones.
+    """
     compared = list(comparisons)
     pairs, estimates = tuple(chain(*compared)), tuple(chain.from_iterable(map(moderated, compared)))
     looks = next((pair.looks for pair in pairs if pair.looks is not None), None)
-    return Family(pairs, estimates, None if looks is None else _looked(compared, estimates, looks))
+    return Family(pairs, estimates, None if looks is None else _looked(compared, estimates, looks, before))
 
 
-def _looked(compared: Sequence[Sequence[PairedGain]], last: Sequence[GainEstimate], looks: Looks) -> Looked:
+def _looked(
+    compared: Sequence[Sequence[PairedGain]], last: Sequence[GainEstimate], looks: Looks, earlier: Looked | None
+) -> Looked:
     """What the pairs showed at every look: what is told of a look is what was known then, also of other tasks."""
     values = np.full((4, len(looks.made), len(last)), np.nan)
-    before = np.zeros(len(last), int)
-    for row, count in enumerate(looks.made):
+    before = np.zeros(len(last))
+    known = 0 if earlier is None else len(earlier.shares)
+    if earlier is not None and known:
+        values[:, :known] = earlier.gain, earlier.se, earlier.df, earlier.replicates
+        before = np.nan_to_num(earlier.replicates).max(0)
+    for row, count in enumerate(looks.made[known:], known):
         then = [[pair.at_look(count) for pair in pairs] for pairs in compared]
         estimates = list(last) if count == looks.made[-1] else _then(then)
         for column, (pair, estimate) in enumerate(zip(chain(*then), estimates, strict=True)):

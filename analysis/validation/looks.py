@@ -22,6 +22,7 @@ from analysis.questions.families import family, testable
 from analysis.questions.means import these_tasks
 from analysis.settings import Settings
 from analysis.statistics.looks import Looks
+from analysis.statistics.sequential_verdicts import Looked
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, UNDECIDED, next_levels
 from analysis.validation.design import Design
 from analysis.validation.fold_learner import train_folds
@@ -99,13 +100,15 @@ def _stopped(pairs: Sequence[PairedGain], plan: Looks) -> tuple[list[PairedGain]
     """The pairs as training left them, why each was closed, and the seeds that each task was trained in alone: the
     joint model in as many as the last of them."""
     number, closed = np.zeros(len(pairs), int), np.full(len(pairs), "", object)
+    before: dict[str, Looked] = {}
     found = list(pairs)
     for made, count in enumerate(plan.planned, 1):
         number[closed == ""] = count
         looks = replace(plan, made=plan.planned[:made])
         found = [replace(pair, looks=plan).at_look(int(most)) for pair, most in zip(pairs, number, strict=True)]
         found = [replace(pair, looks=looks) for pair in found]
-        read = comparisons({(CONTRAST, 1.0): [pair for pair in found if pair.seeds]}, looks, Settings())
+        there = [pair for pair in found if pair.seeds]
+        read = comparisons({(CONTRAST, 1.0): there}, looks, Settings(), before if len(there) == len(found) else None)
         of_task = {each.task: each.closed for each in read}
         closed = np.array([was or of_task.get(pair.task, "") for was, pair in zip(closed, found, strict=True)], object)
     return found, closed, number
