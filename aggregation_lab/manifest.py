@@ -36,6 +36,11 @@ class Manifest:
     finished: int | None = None
     found: Mapping[str, Any] | None = None
     """The partition that the grid has found, why, and what it rests on; None where it has found none."""
+    looks: Mapping[str, Any] | None = None
+    """Where looks at the verdicts decided how many seeds were trained: `seeds` in their order, the numbers of seeds of
+    the looks `planned` and `made`, and of each that was made what it `closed`."""
+    verdicts_seen: tuple[int, ...] = ()
+    """Numbers of seeds at which plain verdicts were read, ascending, as far as that is known."""
 
     @property
     def folds(self) -> int:
@@ -87,7 +92,8 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder of score tables. Raises `ResultsError` where it is missing or damaged."""
     file = folder / MANIFEST
     try:
-        return Manifest(**read_sealed(file))
+        content = read_sealed(file)
+        return Manifest(**content | {"verdicts_seen": tuple(content.get("verdicts_seen", ()))})
     except FileNotFoundError as error:
         raise ResultsError(f"{file}: does not exist; run `agglab run-grid` on the study once more") from error
     except (OSError, ValueError, TypeError) as error:

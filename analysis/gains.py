@@ -6,7 +6,7 @@ and is left out of every mean over tasks.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from aggregation_lab.aggregation import ARROW, FOUND
 from analysis.frames import part
 from analysis.settings import Scale
+from analysis.statistics.looks import Looks
 from analysis.statistics.replicates import FoldsTested, Replicates, estimate_folds
 from analysis.statistics.uncertainty import ROUNDING, GainEstimate, differ, estimate
 
@@ -111,6 +112,8 @@ class TaskScores:
     improving: Mapping[tuple[str, float], bool] = field(default_factory=dict)
     folds: FoldsTested | None = None
     """Where folds rotate: what each seed tests. None where all seeds have the same test cases."""
+    looks: Looks | None = None
+    """Where looks decided how many seeds were trained: their plan. None where the number was fixed."""
 
     @cached_property
     def arm_index(self) -> dict[tuple[str, float], dict[int, int]]:
@@ -157,10 +160,30 @@ class PairedGain:
     """Where folds rotate: what each seed tests. None where all seeds have the same test cases."""
     runs_apart: int = 2
     """Runs whose scores do not cancel: a difference of two gains has four, or two where both share a run."""
+    looks: Looks | None = None
+    """Where looks decided how many seeds were trained: their plan. None where the number was fixed."""
 
     def seed_index(self, seeds: Iterable[int]) -> list[int]:
         """Index of each of these seeds."""
         return [self.seeds.index(seed) for seed in seeds]
+
+    def at_look(self, count: int) -> "PairedGain":
+        """The same with no more than the first `count` seeds of the plan of looks; it may have none."""
+        if self.looks is None or self.looks.at(count) >= set(self.seeds):
+            return self
+        kept = self.seed_index(seed for seed in self.seeds if seed in self.looks.at(count))
+        seeds = tuple(self.seeds[index] for index in kept)
+        return replace(
+            self,
+            seeds=seeds,
+            joint_scores=self.joint_scores[kept],
+            base_scores=self.base_scores[kept],
+            joint_runs=self.joint_runs[kept],
+            base_runs=self.base_runs[kept],
+            by_seed=self.by_seed[kept],
+            draws=None if self.draws is None else self.draws[:, kept],
+            subjects=self.subjects if self.folds is None else int(self.folds.sizes(self.folds.names(seeds)).sum()),
+        )
 
     def estimate(self) -> GainEstimate:
         """The gain with the variances of `analysis.statistics.uncertainty`, or of `replicates` where folds rotate."""
@@ -203,6 +226,8 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
     sides = [scores.arm_index.get((name, fraction), {}) for name in (contrast.joint, contrast.base)]
     if not sides[0] or not sides[1]:
         return None
+    if scores.looks is not None and scores.looks.made:  # seeds after the last look wait for the next one
+        sides = [{seed: arm for seed, arm in side.items() if seed in scores.looks.seen} for side in sides]
     both = [(seed, sides[0][seed], sides[1][seed]) for seed in sorted(set(sides[0]) & set(sides[1]))]
     both = [match for match in both if np.isfinite(scores.values[list(match[1:])]).all()]
     at_joint, at_base = ([match[side] for match in both] for side in (1, 2))
@@ -229,6 +254,7 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         draws=draws,
         subjects=_subjects(scores, [match[0] for match in both]),
         folds=scores.folds,
+        looks=scores.looks,
         same_model=bool(both) and bool((runs[at_joint] == runs[at_base]).all()) and runs[at_base[0]] != "",
         unpaired=len(sides[0]) + len(sides[1]) - 2 * len(both),
         size=_size(joint, base) if scale == "absolute" else 1.0,

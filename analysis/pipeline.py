@@ -12,12 +12,14 @@ from analysis.arms.reference import reference, weak_baselines
 from analysis.cases.gains import case_gains
 from analysis.cases.parts import case_parts
 from analysis.context import Context, prepare
+from analysis.deciding.said import replicates_by_looks
 from analysis.frames import stacked
 from analysis.gains import Contrast, seed_gains
 from analysis.grouping import grouping_frames
 from analysis.grouping.affinities import affinities
 from analysis.questions import expert_routing, guidelines, study_quality
 from analysis.questions.caveats import caveats
+from analysis.questions.families import HEADLINE
 from analysis.questions.findings import CLAIMS, findings
 from analysis.questions.left_out import excluded
 from analysis.questions.means import pooled
@@ -27,7 +29,7 @@ from analysis.questions.regret import regret_table
 from analysis.questions.scale_across_tasks import across_tasks
 from analysis.questions.scale_within_tasks import within_tasks
 from analysis.questions.stability import stability
-from analysis.questions.task_gains import HEADLINE, task_gains
+from analysis.questions.task_gains import task_gains
 from analysis.questions.type_sensitivity import type_sensitivity
 from analysis.result import Analysis
 from analysis.settings import Settings
@@ -155,7 +157,14 @@ def analyse(
     fitting = context.rule.notes if context.rule else ()
     study = context.study
     beside = weak_baselines(study, context.frames["reference"])
-    warnings = (*study.notes, *beside, *caveats(study, context.frames), *_bounds(context), *fitting)
+    warnings = (
+        *study.notes,
+        *beside,
+        *replicates_by_looks(study),
+        *caveats(study, context.frames),
+        *_bounds(context),
+        *fitting,
+    )
     return Analysis(study, context.settings, context.frames, warnings, context.rule)
 
 

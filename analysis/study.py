@@ -15,6 +15,7 @@ from aggregation_lab.tasks import METRICS, find_type
 from aggregation_lab.text import printable
 from analysis.frames import frame
 from analysis.gains import TaskScores
+from analysis.statistics.looks import Looks
 from analysis.statistics.replicates import FoldsTested
 from analysis.statistics.resampling import CaseArrays, FoldedCases, Weights, case_arrays, draw_weights, folded_cases
 from analysis.statistics.weighted_metrics import VALUE
@@ -59,6 +60,12 @@ class StudyTables:
     def full(self) -> float:
         """The largest share of the training components that has scores."""
         return max(self.fractions)
+
+    @property
+    def looks(self) -> Looks | None:
+        """The plan by which looks at the verdicts decided how many seeds were trained; None where none did."""
+        plan = self.manifest.looks
+        return None if plan is None else Looks(*(tuple(plan[name]) for name in ("seeds", "planned", "made")))
 
     @property
     def arms(self) -> list[str]:
@@ -268,6 +275,7 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 margin=study.manifest.margin(str(task)),
                 improving=improving.get(str(task), {}),
                 folds=_folds_tested(study, own, cases),
+                looks=study.looks,
             )
         )
     return found

@@ -15,7 +15,7 @@ from aggregation_lab.text import escaped, printable
 from aggregation_lab.version import __version__
 from runners.commands.of_data import import_, phantoms, validate
 from runners.commands.of_models import export, predict, submit
-from runners.commands.of_scores import analyze, gallery, group, power, recommend, report
+from runners.commands.of_scores import analyze, gallery, group, next_, power, recommend, report
 from runners.commands.of_studies import plan, run_grid, scores, status, watch
 from runners.console.streams import reader_is_gone, robust_streams
 from runners.console.terminal import show_all_characters
@@ -63,7 +63,7 @@ def _options(
 
 
 _OF_STUDIES = (run_grid, plan, import_, validate, status, watch, scores, report, gallery)
-_OF_SCORES = (analyze, recommend, power, group)
+_OF_SCORES = (analyze, recommend, power, group, next_)
 for command in (*_OF_STUDIES, *_OF_SCORES, predict, submit, export, phantoms):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.tasks import TaskType
-from analysis.questions.task_gains import HEADLINE, SMALLER
+from analysis.questions.families import HEADLINE, SMALLER
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
 TYPES = tuple(str(name) for name in TaskType)

@@ -13,9 +13,8 @@ import pandas as pd
 from analysis.arms.comparisons import Compared
 from analysis.frames import frame, ordered
 from analysis.gains import PairedGain
-from analysis.questions.families import Family, family
+from analysis.questions.families import HEADLINE, SMALLER, Family, family
 from analysis.questions.means import pooled
-from analysis.questions.task_gains import HEADLINE, SMALLER
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, judge_changes

@@ -1,6 +1,6 @@
 """Families of verdicts: gains that are judged together, and the scatter over seeds that their tasks share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -8,11 +8,32 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from analysis.gains import PairedGain
+from analysis.gains import Contrast, PairedGain
 from analysis.settings import Correction
+from analysis.statistics.looks import Looks
 from analysis.statistics.moderated_variance import moderate
+from analysis.statistics.sequential_verdicts import Looked, judge_looks
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, judge
+
+HEADLINE, SMALLER = "full data", "smaller fractions"
+"""Families of verdicts: every task of every contrast at its largest fraction, and at all smaller ones together."""
+
+Compared = Mapping[tuple[Contrast, float], Sequence[PairedGain]]
+"""The pairs of every contrast at every fraction."""
+
+
+def by_family(pairs: Compared) -> dict[str, Compared]:
+    """The comparisons of each family that has any."""
+    full = {
+        contrast: share for (contrast, share), members in sorted(pairs.items(), key=lambda item: item[0][1]) if members
+    }
+    found: dict[str, Compared] = {}
+    for name in (HEADLINE, SMALLER):
+        chosen = {key: pairs[key] for key in pairs if pairs[key] and (key[1] == full[key[0]]) == (name == HEADLINE)}
+        if chosen:
+            found[name] = chosen
+    return found
 
 
 def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
@@ -47,10 +68,11 @@ def testable(pair: PairedGain, estimate: GainEstimate) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """Pairs that are judged together, with their moderated estimates."""
+    """Pairs that are judged together, with their moderated estimates; `looked` where looks decided their number."""
 
     pairs: tuple[PairedGain, ...]
     estimates: tuple[GainEstimate, ...]
+    looked: Looked | None = None
 
     @cached_property
     def se(self) -> np.ndarray:
@@ -59,13 +81,60 @@ class Family:
 
     def judge(self, margin: np.ndarray, correction: Correction = "BH", alpha: float = 0.05) -> pd.DataFrame:
         """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has one value per pair."""
-        gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
-        rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
+        if self.looked is not None:
+            rows = judge_looks(self.looked, margin, correction=correction, alpha=alpha)
+        else:
+            gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
+            rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
         rows.loc[[pair.same_model for pair in self.pairs], "verdict"] = SAME_MODEL
         return rows
 
+    def intervals(self, alpha: float = 0.05) -> list[tuple[float, float]]:
+        """The interval of each pair with error rate `alpha`, not corrected over the family; NaN where it has none."""
+        if self.looked is not None:
+            found = list(zip(*(limits.tolist() for limits in self.looked.intervals(alpha)), strict=True))
+        else:
+            found = [estimate.interval(1 - alpha) for estimate in self.estimates]
+        unknown = (float("nan"),) * 2
+        return [unknown if pair.same_model else each for pair, each in zip(self.pairs, found, strict=True)]
 
-def family(comparisons: Iterable[Sequence[PairedGain]]) -> Family:
-    """The family of several comparisons: the pairs of one contrast and fraction each, which share their scatter."""
+
+def family(comparisons: Iterable[Sequence[PairedGain]], before: Looked | None = None) -> Family:
+    """The family of several comparisons: the pairs of one contrast and fraction each, which share their scatter.
+
+    Where replicates came by looks, `before` may hold what the same pairs showed at the earlier ones.
+    """
     compared = list(comparisons)
-    return Family(tuple(chain(*compared)), tuple(chain.from_iterable(map(moderated, compared))))
+    pairs, estimates = tuple(chain(*compared)), tuple(chain.from_iterable(map(moderated, compared)))
+    looks = next((pair.looks for pair in pairs if pair.looks is not None), None)
+    return Family(pairs, estimates, None if looks is None else _looked(compared, estimates, looks, before))
+
+
+def _looked(
+    compared: Sequence[Sequence[PairedGain]], last: Sequence[GainEstimate], looks: Looks, earlier: Looked | None
+) -> Looked:
+    """What the pairs showed at every look: what is told of a look is what was known then, also of other tasks."""
+    values = np.full((4, len(looks.made), len(last)), np.nan)
+    before = np.zeros(len(last))
+    known = 0 if earlier is None else len(earlier.shares)
+    if earlier is not None and known:
+        values[:, :known] = earlier.gain, earlier.se, earlier.df, earlier.replicates
+        before = np.nan_to_num(earlier.replicates).max(0)
+    for row, count in enumerate(looks.made[known:], known):
+        then = [[pair.at_look(count) for pair in pairs] for pairs in compared]
+        estimates = list(last) if count == looks.made[-1] else _then(then)
+        for column, (pair, estimate) in enumerate(zip(chain(*then), estimates, strict=True)):
+            if estimate is not None and len(pair.seeds) > before[column]:
+                values[:, row, column] = estimate.value, testable(pair, estimate), estimate.df, len(pair.seeds)
+                before[column] = len(pair.seeds)
+    gain, se, df, replicates = values
+    return Looked(gain, se, df, replicates, np.array(looks.made) / len(looks.seeds))
+
+
+def _then(compared: Sequence[Sequence[PairedGain]]) -> list[GainEstimate | None]:
+    """Estimates of the pairs as they were, None of those without a seed."""
+    found: list[GainEstimate | None] = []
+    for pairs in compared:
+        of_pair = iter(moderated([pair for pair in pairs if pair.seeds]))
+        found += [next(of_pair) if pair.seeds else None for pair in pairs]
+    return found

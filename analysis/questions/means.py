@@ -42,24 +42,31 @@ def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float
 
     Seeds stay whole (`seed_covariance`), and so do resampled subjects that serve several tasks. The
     scatter over seeds has few degrees of freedom and is kept apart from that of the cases (`two_part_test`). Where
-    folds rotate, their scatter holds the cases. NaN limits and p where no task has two seeds.
+    folds rotate, their scatter holds the cases. Where replicates came by looks, limits and p hold for all looks
+    together. NaN limits and p where no task has two seeds.
     """
     value = float(np.mean([pair.gain for pair in pairs]))
     v_seed, df = seed_part(pairs)
     if not np.isfinite(v_seed):
         return value, *(float("nan"),) * 3
-    draws = None if rotating(pairs) else case_draws(pairs)
-    if draws is None:
-        return value, *two_part_test(value, (v_seed, 0.0), (df, 1.0))
-    v_both = both_variance(pairs)
-    v_case = max(0.0, float(draws.mean(1).var(ddof=1)) - v_both) + max(0.0, v_both - v_seed)
-    return value, *two_part_test(value, (v_seed, v_case), (df, _case_df(pairs)))
+    draws, looks = None if rotating(pairs) else case_draws(pairs), pairs[0].looks
+    variances, dfs = (v_seed, 0.0), (df, 1.0)
+    if draws is not None:
+        v_both = both_variance(pairs)
+        v_case = max(0.0, float(draws.mean(1).var(ddof=1)) - v_both) + max(0.0, v_both - v_seed)
+        variances, dfs = (v_seed, v_case), (df, _case_df(pairs))
+    if looks is None:
+        return value, *two_part_test(value, variances, dfs)
+    if not looks.made:
+        return value, *(float("nan"),) * 3
+    low, high, p = two_part_test(value, variances, dfs, looks.level())
+    return value, low, high, looks.corrected(p)
 
 
 def tasks_of_this_kind(pairs: Sequence[PairedGain]) -> Typical:
     """The median gain of tasks of this kind, these being a sample of them: see `analysis.questions.typical_task`."""
     means = np.array([pair.gain for pair in pairs])
-    return typical_gain(means, np.array([pair.group for pair in pairs]), moved_together(pairs))
+    return typical_gain(means, np.array([pair.group for pair in pairs]), moved_together(pairs), pairs[0].looks)
 
 
 def seed_part(pairs: Sequence[PairedGain]) -> VariancePart:

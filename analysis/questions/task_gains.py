@@ -8,16 +8,13 @@ import pandas as pd
 
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
-from analysis.questions.families import family
+from analysis.questions.families import by_family, family
 from analysis.questions.power import plan, would_decide
 from analysis.questions.study_quality import ModelKey, beaten_floors, task_compute
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels, next_levels
 from analysis.study import StudyTables, primary_of, unit_of
-
-HEADLINE, SMALLER = "full data", "smaller fractions"
-"""Families of verdicts: every task of every contrast at its largest fraction, and at all smaller ones together."""
 
 
 def task_gains(
@@ -28,14 +25,9 @@ def task_gains(
     Verdicts are corrected over families: the headline, which is what a report opens with, is one family, the smaller
     fractions together are another.
     """
-    full = {
-        contrast: share for (contrast, share), members in sorted(pairs.items(), key=lambda item: item[0][1]) if members
-    }
     rows, models = [], _Models.of(study)
-    for name in (HEADLINE, SMALLER):
-        chosen = {key: pairs[key] for key in pairs if pairs[key] and (key[1] == full[key[0]]) == (name == HEADLINE)}
-        if chosen:
-            rows += _family_rows(study, chosen, settings, name, models)
+    for name, chosen in by_family(pairs).items():
+        rows += _family_rows(study, chosen, settings, name, models)
     return frame("gains", rows)
 
 
@@ -90,13 +82,13 @@ def _family_rows(
     scores = dict(list(study.scores.groupby(["fraction", "task"])))
     return [
         {**contrast.at(share), "family": name}
-        | _row(pair, estimate, settings)
+        | _row(pair, estimate, limits)
         | _raw(scores[share, pair.task], contrast)
         | {str(column): value for column, value in verdict.items()}
         | models.columns(contrast, share, pair.task)
         | _undecided(pair, estimate, levels, str(verdict["verdict"]), models.below_floor(contrast, share, pair.task))
-        for (contrast, share), pair, estimate, verdict in zip(
-            about, members.pairs, members.estimates, verdicts, strict=True
+        for (contrast, share), pair, estimate, verdict, limits in zip(
+            about, members.pairs, members.estimates, verdicts, members.intervals(settings.alpha), strict=True
         )
     ]
 
@@ -118,10 +110,9 @@ def _undecided(
 _PLANNED = ("detectable", "more_replicates", "more_test_subjects", "decided_by")
 
 
-def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[str, object]:
+def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) -> dict[str, object]:
     """One task's gain with its interval, before any verdict."""
     unknown = float("nan")
-    low, high = (unknown, unknown) if pair.same_model else estimate.interval(1 - settings.alpha)
     of_seeds, of_cases = estimate.v_seed, estimate.v_case
     if estimate.rotating:  # the scatter over folds holds the cases
         of_seeds, of_cases = max(0.0, estimate.v_seed - estimate.v_both), min(estimate.v_seed, estimate.v_both)
@@ -137,8 +128,8 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[s
         "joint_score": float(pair.joint_scores.mean()),
         "base_score": float(pair.base_scores.mean()),
         "gain": estimate.value,
-        "low": low,
-        "high": high,
+        "low": limits[0],
+        "high": limits[1],
         "se": estimate.se,
         "df": estimate.df,
         "seed_share": of_seeds / variance if known else unknown,

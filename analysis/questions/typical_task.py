@@ -19,6 +19,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from analysis.statistics.combined_variance import SMALLEST_P, VariancePart, p_of_interval, reach
+from analysis.statistics.looks import Looks
 
 _F_QUANTILE = 0.35
 
@@ -37,14 +38,19 @@ class Typical:
     p: float
 
 
-def typical_gain(means: np.ndarray, groups: np.ndarray, together: list[VariancePart]) -> Typical:
-    """`means` has one gain per task, `groups` their clinical groups, `together` what moves all tasks at once."""
+def typical_gain(
+    means: np.ndarray, groups: np.ndarray, together: list[VariancePart], looks: Looks | None = None
+) -> Typical:
+    """`means` has one gain per task, `groups` their clinical groups, `together` what moves all tasks at once. Where
+    replicates came by `looks`, interval and p hold for all of them."""
     median, gaining = float(np.median(means)), int((means > 0).sum())
     size = effective_tasks(means, groups)
-    if size < _FEWEST or not np.isfinite(reach(together)) or np.ptp(means) == 0:
+    unseen = looks is not None and not looks.made
+    if size < _FEWEST or not np.isfinite(reach(together)) or np.ptp(means) == 0 or unseen:
         return Typical(median, gaining, *(float("nan"),) * 3)
-    low, high = _interval(means, size, together, 0.95)
-    return Typical(median, gaining, low, high, _p(means, size, together))
+    low, high = _interval(means, size, together, 0.95 if looks is None else looks.level())
+    p = _p(means, size, together)
+    return Typical(median, gaining, low, high, p if looks is None else looks.corrected(p))
 
 
 def effective_tasks(means: np.ndarray, groups: np.ndarray) -> float:

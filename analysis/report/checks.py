@@ -36,7 +36,13 @@ def checks(analysis: Analysis) -> list[Check]:
 def alerts(analysis: Analysis) -> list[str]:
     """What must be read before any verdict, a sentence each."""
     about, sentences = analysis.study.manifest, []
-    if about.planned is not None and about.finished is not None and about.finished < about.planned:
+    if about.looks is not None:
+        made, planned = (len(about.looks[name]) for name in ("made", "planned"))
+        if not about.looks["finished"]:
+            sentences.append(
+                f"This grid is not finished: {made} of {planned} looks are made. Open verdicts may change."
+            )
+    elif about.planned is not None and about.finished is not None and about.finished < about.planned:
         sentences.append(
             f"This grid is not finished: {about.finished:,} of {words.count(about.planned, 'run')}. Verdicts rest on "
             "the pairs of runs that are there, and may change."

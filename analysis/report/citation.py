@@ -40,6 +40,12 @@ SOURCES: Final = {
     "Fisher 1935": "The fiducial argument in statistical inference. Ann. Eugen. 6, 391-398.",
     "Henderson 1975": "Best linear unbiased estimation and prediction under a selection model. Biometrics 31, 423-447.",
     "Holm 1979": "A simple sequentially rejective multiple test procedure. Scand. J. Stat. 6, 65-70.",
+    "Jennison and Turnbull 1989": "Interim analyses: the repeated confidence interval approach. J. R. Stat. Soc. B 51, "
+    "305-361.",
+    "Lan and DeMets 1983": "Discrete sequential boundaries for clinical trials. Biometrika 70, 659-663; 1989: Group "
+    "sequential procedures: calendar versus information time. Stat. Med. 8, 1191-1198.",
+    "Liu and Anderson 2008": "On adaptive extensions of group sequential trials for clinical investigations. "
+    "J. Am. Stat. Assoc. 103, 1621-1630.",
     "Nadeau and Bengio 2003": "Inference for the generalization error. Mach. Learn. 52, 239-281.",
     "Owen 1968": "A survey of properties and applications of the noncentral t-distribution. Technometrics 10, 445-478.",
     "Owen 2007": "The pigeonhole bootstrap. Ann. Appl. Stat. 1, 386-411.",

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.questions.task_gains import HEADLINE, SMALLER
+from analysis.questions.families import HEADLINE, SMALLER
 from analysis.questions.type_sensitivity import SHUFFLES
 from analysis.result import Analysis
 from analysis.settings import Settings
@@ -104,11 +104,26 @@ def _verdicts(settings: Settings, analysis: Analysis) -> str:
         "fixed in the study file before the runs" if analysis.study.manifest.margins else "a default, not chosen before"
     )
     return (
-        f"Each task is judged at alpha = {settings.alpha:g}, {corrected}"
+        f"{_looks(analysis)}Each task is judged at alpha = {settings.alpha:g}, {corrected}"
         f"{intervals[settings.correction]}. Benefit: the gain differs from 0 and is positive. No meaningful loss: a "
         f"loss as large as the margin ({spread}; {fixed}) is rejected one-sided at {settings.alpha / 2:g}, under "
         "the same correction. Harm: the gain differs from 0, is negative, and such a loss is not rejected. "
         "Undecided: none of these; a large p value is never read as no loss. One seed never decides."
+    )
+
+
+def _looks(analysis: Analysis) -> str:
+    """By which rule replicates stopped; empty where their number was fixed."""
+    looks = analysis.study.looks
+    if looks is None:
+        return ""
+    counts = ", ".join(map(str, looks.planned))
+    return (
+        f"Replicates were trained in stages, with looks planned after {counts} of them, and stopped for comparisons "
+        "that were decided or that all replicates would decide with a chance below 5 %. At each look a test spends as "
+        "the bounds of O'Brien and Fleming do (Lan and DeMets 1983; 1989); its p value is the smallest level at which "
+        "one of its looks rejects (Liu and Anderson 2008), and intervals are repeated confidence intervals (Jennison "
+        "and Turnbull 1989), so both hold at whatever look a comparison stopped. "
     )
 
 

@@ -25,6 +25,7 @@ sqrt(t_1^2 v_1 (X + Y) / d' + t_2^2 v_2), each part with the t of its own degree
 the far tail left out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -83,6 +84,28 @@ class Scatter:
     ) -> np.ndarray:
         """Chance that a two-sided test at `level` notices a true `effect` with each number of seeds and times the
         test subjects (P values of each, or one)."""
+        study = self._study(seeds, factor)
+        return special.ndtr((effect - study.reach(level)) / np.sqrt(study.variance)[..., None]).mean((1, 2))
+
+    def chance_decided(
+        self, value: float, margin: float, tests: Sequence[tuple[float, float]], seeds: np.ndarray
+    ) -> np.ndarray:
+        """Chance that a gain now estimated as `value` has a verdict with each larger number of seeds (P values).
+
+        `tests` are two, of the difference from 0 and of the interval whose lower limit has to lie above minus the
+        margin (none where that is NaN): each with its two-sided error rate and the half width that its interval has
+        now, to which widths to come are in proportion. The gain to come is normal about what is seen now, with the
+        variance that the new seeds take off (an even prior on the true gain): a predictive chance (Spiegelhalter,
+        Freedman and Blackburn 1986), not the power for a gain that is supposed.
+        """
+        study, now = self._study(seeds, 1.0), self._study(float(self.seeds), 1.0)
+        spread = np.sqrt(np.maximum(now.variance - study.variance, _LEAST * now.variance))[..., None]
+        of_difference, of_loss = (study.reach(level) * half / now.reach(level).mean() for level, half in tests)
+        least = of_difference if np.isnan(margin) else np.minimum(of_difference, of_loss - margin)
+        most = np.minimum(-of_difference, least)
+        return (special.ndtr((value - least) / spread) + special.ndtr((most - value) / spread)).mean((1, 2))
+
+    def _study(self, seeds: np.ndarray | float, factor: np.ndarray | float) -> "_StudyToCome":
         seeds, factor = (np.ravel(values)[:, None] for values in np.broadcast_arrays(*map(np.asarray, (seeds, factor))))
         drawn, both = self._drawn, self.of_both
         rest = np.maximum(0.0, self.of_replicate * self.df / drawn - both)
@@ -93,13 +116,9 @@ class Scatter:
         else:
             by_seeds, by_cases, added = (rest + both / factor) / seeds, self.of_cases / factor, seeds - self.seeds
         df = np.maximum(1.0, self.df + added)
-        first = by_seeds * stats.t.isf(level / 2, df) ** 2 / df
-        second = by_cases * stats.t.isf(level / 2, np.maximum(1.0, self.subjects * factor - 1.0)) ** 2
         # Other test subjects change every score, so that nothing of the scatter that was seen stays.
         estimated = np.where(((factor > 1) | (added < 0))[..., None], _anew(df), drawn[:, None] + _gained(added))
-        reach = np.sqrt(first[..., None] * estimated + second[..., None])
-        spread = np.sqrt(by_seeds + by_cases)[..., None]
-        return special.ndtr((effect - reach) / spread).mean((1, 2))
+        return _StudyToCome(by_seeds, by_cases, df, estimated, np.maximum(1.0, self.subjects * factor - 1.0))
 
     def seeds_for(self, effect: float, level: float) -> float:
         """Fewest seeds, two at least, that have 80 % power with the test subjects at hand; NaN beyond `MOST_SEEDS`."""
@@ -132,6 +151,32 @@ class Scatter:
 
     def _added(self, factor: float) -> float:
         return float(np.ceil(self.subjects * (factor - 1.0)))
+
+
+@dataclass(frozen=True, eq=False)
+class _StudyToCome:
+    """What may be true of studies of P sizes: variance of the gain by seeds and by cases for each value of X (P x X),
+    degrees of freedom of both, and the values of X + Y that its scatter may show (P x X x Y)."""
+
+    by_seeds: np.ndarray
+    by_cases: np.ndarray
+    df: np.ndarray
+    estimated: np.ndarray
+    case_df: np.ndarray
+
+    @property
+    def variance(self) -> np.ndarray:
+        return self.by_seeds + self.by_cases
+
+    def reach(self, level: float) -> np.ndarray:
+        """Half width of its interval with error rate `level`: P x X x Y."""
+        first = self.by_seeds * stats.t.isf(level / 2, self.df) ** 2 / self.df
+        second = self.by_cases * stats.t.isf(level / 2, self.case_df) ** 2
+        return np.sqrt(first[..., None] * self.estimated + second[..., None])
+
+
+_LEAST = 1e-12
+"""Share of the variance that new seeds take off at least, for the division."""
 
 
 @lru_cache

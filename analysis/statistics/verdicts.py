@@ -60,22 +60,24 @@ def judge(
     known = np.isfinite(se) & (se > 0) & np.isfinite(gain)
     difference, step = _difference(gain, se, df, known, correction, alpha)
     p_loss = _tail(gain + margin, se, df, known & np.isfinite(margin))
-    p_loss_adjusted, loss_step = _adjust(p_loss, correction, alpha / 2)
+    p_loss_adjusted, loss_step = adjust(p_loss, correction, alpha / 2)
     rejected = difference["p_adjusted"] <= alpha
     no_loss = p_loss_adjusted <= alpha / 2
-    verdict = np.select(
-        [rejected & (gain > 0), no_loss, rejected & (gain < 0)], [BENEFIT, NO_LOSS, HARM], default=UNDECIDED
-    )
     return pd.DataFrame(
         {
             **difference,
             "p_loss": p_loss,
             "p_loss_adjusted": p_loss_adjusted,
-            "verdict": verdict,
+            "verdict": verdict_of(rejected, gain > 0, no_loss),
             "supported_margin": np.maximum(0.0, _reach(se, df, 2 * loss_step) - gain),
             "power": power(margin, se, df, step),
         }
     )
+
+
+def verdict_of(differs: np.ndarray, positive: np.ndarray, no_loss: np.ndarray) -> np.ndarray:
+    """The verdict of each test, from what is rejected and the side on which it lies."""
+    return np.select([differs & positive, no_loss, differs], [BENEFIT, NO_LOSS, HARM], default=UNDECIDED)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def judge_changes(
     known = np.isfinite(se) & (se > 0) & np.isfinite(change)
     difference, _ = _difference(change, se, df, known, correction, alpha)
     p_equivalent = _tail(margin - np.abs(change), se, df, known & np.isfinite(margin))
-    p_equivalent_adjusted, _ = _adjust(p_equivalent, correction, alpha / 2)
+    p_equivalent_adjusted, _ = adjust(p_equivalent, correction, alpha / 2)
     rejected, equivalent = difference["p_adjusted"] <= alpha, p_equivalent_adjusted <= alpha / 2
     verdict = np.select(
         [equivalent, rejected & (change > 0), rejected & (change < 0)], [NO_CHANGE, LARGER, SMALLER], default=UNDECIDED
@@ -151,7 +153,7 @@ def _difference(
     Columns p, p_adjusted, low_adjusted, high_adjusted.
     """
     p = _tail(np.abs(value), se, df, known) * 2
-    p_adjusted, step = _adjust(p, correction, alpha)
+    p_adjusted, step = adjust(p, correction, alpha)
     reach = _reach(se, df, step)
     return {"p": p, "p_adjusted": p_adjusted, "low_adjusted": value - reach, "high_adjusted": value + reach}, step
 
@@ -162,7 +164,7 @@ def _tail(value: np.ndarray, se: np.ndarray, df: np.ndarray, known: np.ndarray) 
     return np.where(known, stats.t.sf(ratio, np.where(known, df, 1.0)), np.nan)
 
 
-def _adjust(p: np.ndarray, correction: Correction, alpha: float) -> tuple[np.ndarray, float]:
+def adjust(p: np.ndarray, correction: Correction, alpha: float) -> tuple[np.ndarray, float]:
     """Corrected p values, and the level at which one test of the family is decided."""
     known = np.isfinite(p)
     size = int(known.sum())
@@ -189,7 +191,7 @@ def _reach(se: np.ndarray, df: np.ndarray, level: float) -> np.ndarray:
     return np.where(se > 0, stats.t.ppf(1 - level / 2, df) * se, np.nan)
 
 
-def power(effect: np.ndarray, se: np.ndarray, df: np.ndarray, level: float) -> np.ndarray:
+def power(effect: np.ndarray, se: np.ndarray, df: np.ndarray, level: np.ndarray | float) -> np.ndarray:
     """Chance that a two-sided t test at `level` notices a true `effect`; NaN where the effect or SE is unknown.
 
     P(|(Z + effect / SE) / sqrt(X / df)| > limit), X chi-squared with df, as the mean of the normal tails over equally

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.files import write_text
-from analysis.validation import advice, arms, crossover, deciding, folds, headline, means, scale, verdicts
+from analysis.validation import advice, arms, crossover, deciding, folds, headline, looks, means, scale, verdicts
 from analysis.validation.grouping import scenarios as grouping
 from analysis.validation.scenario import Scenario, run_scenario
 
-FAMILIES = (headline, means, advice, arms, crossover, verdicts, scale, folds, deciding, grouping)
+FAMILIES = (headline, means, advice, arms, crossover, verdicts, scale, folds, deciding, looks, grouping)
 
 
 def scenarios() -> list[Scenario]:
@@ -40,6 +40,7 @@ HEADINGS = {
     "coverage_slope": "coverage of slope over sizes, pooled",
     "slope_capacity": "bias of slope over sizes",
     "fdr": "false verdicts (FDR)",
+    "false": "false verdicts, share of those given",
     "false_harm": "false harm",
     "harm_found": "harm found",
     "no_loss_error": "no-loss errors, uncorrected",
@@ -55,6 +56,15 @@ HEADINGS = {
     "coverage_new_task": "coverage (80 %), gain of a new task",
     "coverage_new_set": "coverage (80 %), gain in a set not trained",
     "coverage_mean": "coverage (80 %), mean gain of the found partition",
+    "any_false": "studies with a false verdict",
+    "any_false_peeking": "the same, stopped at the first plain verdict",
+    "false_fixed": "false, fixed design",
+    "right": "true verdicts, share of tasks",
+    "right_fixed": "the same, fixed design",
+    "right_lost": "true verdicts lost to a fixed design",
+    "share_of_runs": "runs over those of the fixed design",
+    "share_of_cost": "the same of cost, AU as dear as all of TS",
+    "coverage_plain": "coverage, task, plain interval",
     "crossover_across": "coverage of reported n*, across",
     "crossover_found": "n* reported, across",
     "crossover_task": "coverage of reported n*, one task",

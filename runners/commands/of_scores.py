@@ -1,4 +1,5 @@
-"""Commands on score tables: report, gallery, analyze, recommend, power, group. What they do is imported when called."""
+"""Commands on score tables: report, gallery, analyze, recommend, power, group, next. What they do is imported when
+called."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from runners.commands.arguments import (
     BaselineOption,
     CorrectionOption,
     DrawsOption,
+    JsonOption,
     MapOption,
     OutArgument,
     QuietOption,
@@ -144,6 +146,22 @@ def group(
     from runners.commands.group_tasks import Asked, group_tasks
 
     raise typer.Exit(group_tasks(out, Asked(units, within, write, as_json, arm, seed), screen()))
+
+
+def next_(
+    out: OutArgument,
+    hours: Annotated[
+        float | None,
+        typer.Option("--hours", help="Most hours of training on one worker; the best steps where not given."),
+    ] = None,
+    as_json: JsonOption = False,
+    arm: ArmOption = None,
+    draws: DrawsOption = 2000,
+) -> None:
+    """The next runs: those that are expected to decide most undecided verdicts per hour, and the next partition."""
+    from runners.commands.next_runs import Asked, show_next
+
+    raise typer.Exit(show_next(out, Asked(hours, arm, draws, as_json), screen(as_json)))
 
 
 def analysis_settings(scale: str, correction: str, draws: int) -> "Settings":

@@ -41,6 +41,15 @@ def run_grid(
         list[str] | None,
         typer.Option("--slurm", metavar="KEY=VALUE", help="A field of the study's slurm section, such as hours=12."),
     ] = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided", help="Train seeds in stages and stop for what is decided; `seeds` are the most."
+        ),
+    ] = False,
+    hours: Annotated[
+        float | None, typer.Option("--hours", help="With --until-decided: start no run that would end later than this.")
+    ] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,18 +61,27 @@ def run_grid(
     from runners.commands.study_commands import open_study, show_status
     from runners.execution.grid import run_study
     from runners.execution.slurm.submit import overridden
+    from runners.execution.until_decided import check_options, check_without, run_until_decided
     from runners.planning.study_file import faults_in
 
     options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
     opened, file, folder = open_study(study, data, out)
     if slurm and engine is not EngineName.SLURM:
         raise StudyError("--slurm: needs --engine slurm")
+    if hours is not None and not until_decided:
+        raise StudyError("--hours: needs --until-decided")
     opened = overridden(opened, slurm or ())
     console = screen(quiet or as_json)
     with faults_in(file):
+        if until_decided:
+            check_options(opened, options, hours)
         if dry_run:
             raise typer.Exit(show_plan(opened, folder, options, console, as_json=as_json))
-        code = run_study(opened, file, folder, options, console)
+        if until_decided:
+            code = run_until_decided(opened, file, folder, options, hours, console)
+        else:
+            check_without(folder)
+            code = run_study(opened, file, folder, options, console)
     if as_json or (quiet and code):
         show_status(folder.path, screen(as_json, errors=True), as_json=as_json)
     raise typer.Exit(code)

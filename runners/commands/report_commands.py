@@ -20,6 +20,7 @@ from analysis.study import StudyTables, load_study
 from runners.execution.progress import say
 from runners.store.collect import collect
 from runners.store.study_folder import StudyFolder
+from runners.store.verdicts_seen import note_reading
 
 _SHOWN = 20
 """Most contrasts that get a line."""
@@ -87,6 +88,7 @@ def rebased(study: StudyTables, how: Reading) -> StudyTables:
 def analysed(source: str, how: Reading, settings: Settings, console: Console) -> Analysis:
     """The analysis of a source; its steps are shown while it runs."""
     study = open_scores(source, how)
+    note_reading(study)
     with console.status("reading the scores") as status:
         return analyse(study, settings, progress=lambda step: status.update(step))
 

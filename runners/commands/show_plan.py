@@ -8,21 +8,20 @@ from rich.console import Console
 from aggregation_lab.aggregation import FOUND
 from aggregation_lab.config import COOLDOWN
 from runners.console.terminal import print_json
-from runners.execution.device_slots import device_type, share_of_cores, worker_devices
+from runners.execution.device_slots import device_type, worker_devices
 from runners.execution.first_stages import first_stages
 from runners.execution.grid import to_train
 from runners.execution.groups import evidence_besides, evidence_line, outdated_lines, seeks_groups, why_anew
 from runners.execution.progress import duration, preparation, say, say_warnings
-from runners.execution.time_estimate import TimeEstimate, learn
+from runners.execution.time_estimate import TimeEstimate, learn_or_guess
 from runners.options import GridOptions
-from runners.planning import cost
 from runners.planning.disk import disk_line, kept_files
 from runners.planning.encoder_names import checkpoint_note
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
 from runners.store.prepare import PlannedStudy, plan_only
 from runners.store.run_folder import Status
-from runners.store.run_store import RunStore, unkept_line
+from runners.store.run_store import unkept_line
 from runners.store.study_folder import StudyFolder
 
 _ANEW = f"{FOUND}: is searched for anew then; its runs below are those of the groups that were found before"
@@ -46,7 +45,7 @@ def show_plan(
     device = device_type(options.device)
     slots = worker_devices(study, device, options, console)
     jobs = len(slots)
-    estimate, basis = _estimate(folder.runs, plan.runs, device, jobs, study.training.precision)
+    estimate, basis = learn_or_guess(folder.runs, plan.runs, device, jobs, study.training.precision)
     for run in chosen:
         say(console, _run_line(run, states[run.id], estimate))
     _print_lifted(chosen, console)
@@ -117,19 +116,6 @@ def _found_line(most: Mapping[str, Any], sharing: float, device: str) -> str:
         f"are finished; they come on top of these, and take {most['images_at_most']} images and "
         f"{duration(most['worker_seconds_at_most'] / sharing)} of one {one} at most, as much as one model per task"
     )
-
-
-def _estimate(
-    store: RunStore, runs: Sequence[PlannedRun], device: str, jobs: int, precision: str
-) -> tuple[TimeEstimate, str]:
-    """What runs take and how that is known: from those that are finished, else from this machine's matrix rate, which
-    `jobs` workers share."""
-    estimate = learn(store, runs)
-    if estimate.finished:
-        return estimate, f"by the pace of {estimate.finished} finished runs"
-    rate = cost.training_rate(device, share_of_cores(jobs), precision)
-    guess = TimeEstimate(0.0, rate if device == "cpu" else rate / jobs, 0)
-    return guess, "a rough guess from this machine's matrix rate"
 
 
 def _run_line(run: PlannedRun, status: Status, estimate: TimeEstimate) -> str:

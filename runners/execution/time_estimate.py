@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from runners.execution.device_slots import share_of_cores
 from runners.planning import cost as planning_cost
 from runners.planning.plan import PlannedRun
 from runners.store.run_store import RunStore
@@ -63,3 +64,16 @@ def learn(store: RunStore, runs: Sequence[PlannedRun], guess: float = 1.0) -> Ti
         return TimeEstimate(0.0, guess, 0)
     overhead, slope = planning_cost.line(taken)
     return TimeEstimate(overhead, 1.0 / slope, len(taken))
+
+
+def learn_or_guess(
+    store: RunStore, runs: Sequence[PlannedRun], device: str, jobs: int, precision: str
+) -> tuple[TimeEstimate, str]:
+    """What runs take and how that is known: from those that are finished, else from this machine's matrix rate, which
+    `jobs` workers share."""
+    estimate = learn(store, runs)
+    if estimate.finished:
+        return estimate, f"by the pace of {estimate.finished} finished runs"
+    rate = planning_cost.training_rate(device, share_of_cores(jobs), precision)
+    guess = TimeEstimate(0.0, rate if device == "cpu" else rate / jobs, 0)
+    return guess, "a rough guess from this machine's matrix rate"

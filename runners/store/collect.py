@@ -22,9 +22,11 @@ from runners.planning.plan import Label, PlannedRun
 from runners.store.first_stage_cost import share, with_first_stages
 from runners.store.floor_tables import read_floor
 from runners.store.found_partition import outdated
+from runners.store.look_record import read_looks
 from runners.store.prepared_data import read_case_tables, read_tasks
 from runners.store.run_folder import read_done
 from runners.store.study_folder import StudyFolder
+from runners.store.verdicts_seen import read_seen
 
 
 class DamagedResult(AgglabError):
@@ -69,7 +71,7 @@ def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
 
 def manifest(folder: StudyFolder, runs: Sequence[PlannedRun], *, finished: int) -> Manifest:
     """What the analysis must know of the study beside its tables; no path of this machine. `runs` is the plan."""
-    identity = folder.read_identity()
+    identity, looks = folder.read_identity(), read_looks(folder)
     study = identity.study
     found = folder.find_found(study)
     unused = {"margins": True, "slurm": True, "keep": True, "affinity": True}
@@ -88,6 +90,8 @@ def manifest(folder: StudyFolder, runs: Sequence[PlannedRun], *, finished: int) 
         planned=len(runs),
         finished=finished,
         found=found.for_manifest(outdated(found, study, runs, folder.runs)) if found else None,
+        looks=looks.to_json() if looks is not None else None,
+        verdicts_seen=read_seen(folder),
     )
 
 

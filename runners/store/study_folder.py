@@ -5,6 +5,8 @@ study.yaml           the study file as it was given
 plan.json            every run of the study
 found.json           the partition that the grid has found, where the study asks for one
 threads.json         threads of each run
+looks.json           the looks that decide how many seeds are trained, if they do; verdicts_seen.json: when plain ones
+                     were read
 prepared/            the case table and the tasks, as workers read them
 split.*, folds.csv   the one split, or the folds; splits_final.json is their nnU-Net form
 data/, cache/        phantoms, if the study has no data of its own; decoded images
@@ -74,6 +76,14 @@ class StudyFolder:
     @property
     def found_file(self) -> Path:
         return self.path / "found.json"
+
+    @property
+    def looks_file(self) -> Path:
+        return self.path / "looks.json"
+
+    @property
+    def seen_file(self) -> Path:
+        return self.path / "verdicts_seen.json"
 
     def table(self, name: str) -> Path:
         """A table of aggregation_lab.results over all finished runs."""

@@ -13,6 +13,7 @@ from runners.execution.groups import outdated_lines, unfound
 from runners.execution.time_estimate import learn
 from runners.planning import cost
 from runners.planning.plan import PlannedRun
+from runners.store.look_record import LookRecord, read_looks
 from runners.store.run_folder import State, Status
 from runners.store.run_store import unkept_line
 from runners.store.study_folder import StudyFolder
@@ -25,10 +26,10 @@ def overview(folder: StudyFolder) -> dict[str, Any]:
     Raises `StudyError` where `folder` is no study's output.
     """
     runs = folder.read_plan()
-    states, study = folder.runs.statuses(runs), folder.read_study()
+    states, study, record = folder.runs.statuses(runs), folder.read_study(), read_looks(folder)
     search = unfound(folder, study, runs, states)
     rows = [_row(run, states[run.id]) for run in runs if states[run.id].state is not State.DONE]
-    notes = [*unkept_line(runs, states), *outdated_lines(folder, study, runs)]
+    notes = [*unkept_line(runs, states), *outdated_lines(folder, study, runs), *looks_line(record)]
     if search:
         rows.append({"id": FOUND, "title": FOUND, "state": str(search.state), "reason": search.reason})
         notes.append(f"{FOUND}: {search.reason}; what its runs take is in no figure here")
@@ -40,7 +41,20 @@ def overview(folder: StudyFolder) -> dict[str, Any]:
         "seconds_left": seconds_left(folder, runs, states),
         "unfinished": rows,
         "notes": notes,
+        "looks": None if record is None else record.to_json(),
     }
+
+
+def looks_line(record: LookRecord | None) -> list[str]:
+    """One line on the looks that decide how many seeds are trained; none where none do."""
+    if record is None:
+        return []
+    looks = record.looks
+    done = f"{len(looks.made)} of {len(looks.planned)} looks at the verdicts are made"
+    if record.finished:
+        return [f"{done}; nothing more is to be trained: runs that are pending would decide nothing"]
+    still = "" if record.open is None else f"{record.open} comparisons are open, "
+    return [f"{done}; {still}the next one is after {record.next_count} of at most {len(looks.seeds)} seeds"]
 
 
 def seconds_left(folder: StudyFolder, runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> float | None:

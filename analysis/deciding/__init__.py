@@ -1,0 +1,1 @@
+"""Which runs decide what is undecided, and when training may stop."""

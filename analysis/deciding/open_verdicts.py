@@ -1,0 +1,89 @@
+"""The verdicts that are undecided, and the chance that more seeds decide each of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.context import prepare
+from analysis.gains import Contrast, PairedGain
+from analysis.questions.families import Compared, by_family, family, testable
+from analysis.questions.power import scatter_of
+from analysis.questions.study_quality import beaten_floors
+from analysis.settings import Settings
+from analysis.statistics.uncertainty import GainEstimate, t_quantile
+from analysis.statistics.verdicts import UNDECIDED, NextLevels, next_levels
+from analysis.study import StudyTables
+
+MOST_ADDED = 40
+"""Seeds that may be added to a task."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenVerdict:
+    """An undecided verdict. `seeds` are its pairs; `chances[n]` is the chance that n more decide it."""
+
+    contrast: Contrast
+    fraction: float
+    task: str
+    seeds: frozenset[int]
+    chances: np.ndarray
+
+
+@dataclass(frozen=True)
+class OpenVerdicts:
+    """Verdicts of a study: those that can be planned for, and how many there are. Of the other undecided ones,
+    `below_floor` compare models that learned nothing, and `unplanned` have no scatter to plan from."""
+
+    planned: Sequence[OpenVerdict]
+    verdicts: int
+    below_floor: int
+    unplanned: int
+
+    @property
+    def undecided(self) -> int:
+        """All undecided ones."""
+        return len(self.planned) + self.below_floor + self.unplanned
+
+
+def open_verdicts(study: StudyTables, settings: Settings) -> OpenVerdicts:
+    """The undecided verdicts of one arm, at full data and at smaller fractions, each as the report has it.
+
+    Raises `ResultsError` where there is nothing to compare.
+    """
+    context = prepare(study, settings)
+    beats, found, counts = beaten_floors(context.study), list[OpenVerdict](), {"all": 0, "floor": 0, "unplanned": 0}
+    for compared in by_family(context.pairs).values():
+        for (contrast, fraction), pair, estimate, levels in _undecided(compared, settings, counts):
+            sides = ((name, fraction, pair.task) for name in (contrast.joint, contrast.base))
+            if not all(beats.get(side, True) for side in sides):
+                counts["floor"] += 1
+            elif not (np.isfinite(testable(pair, estimate)) and estimate.se > 0):
+                counts["unplanned"] += 1
+            else:
+                chances = chances_of(pair, estimate, levels)
+                found.append(OpenVerdict(contrast, fraction, pair.task, frozenset(pair.seeds), chances))
+    return OpenVerdicts(found, counts["all"], counts["floor"], counts["unplanned"])
+
+
+def _undecided(
+    compared: Compared, settings: Settings, counts: dict[str, int]
+) -> list[tuple[tuple[Contrast, float], PairedGain, GainEstimate, NextLevels]]:
+    """The undecided members of a family with its levels; all that have two models are counted."""
+    members = family(compared.values())
+    margins = np.array([pair.margin for pair in members.pairs])
+    judged = members.judge(margins, settings.correction, settings.alpha)
+    levels = next_levels(judged, settings.correction, settings.alpha)
+    keys = [key for key, pairs in compared.items() for _ in pairs]
+    counts["all"] += sum(not pair.same_model for pair in members.pairs)
+    rows = zip(keys, members.pairs, members.estimates, judged["verdict"], strict=True)
+    return [(key, pair, estimate, levels) for key, pair, estimate, verdict in rows if verdict == UNDECIDED]
+
+
+def chances_of(pair: PairedGain, estimate: GainEstimate, levels: NextLevels, most: int = MOST_ADDED) -> np.ndarray:
+    """Chance of a verdict by the number of seeds that are added, from none to `most`."""
+    numbers = len(pair.seeds) + 1 + np.arange(most)
+    tests = [
+        (level, t_quantile(1 - level / 2, estimate.df) * estimate.se) for level in (levels.difference, levels.no_loss)
+    ]
+    return np.append(0.0, scatter_of(pair, estimate).chance_decided(estimate.value, pair.margin, tests, numbers))

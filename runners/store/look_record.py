@@ -1,0 +1,120 @@
+"""looks.json: the plan of looks of a grid that stops where verdicts are given, and the looks that were made.
+
+The plan is written before anything is trained for it and never changes. A look is added once its verdicts are read,
+with the comparisons that it closed; the manifest holds the same, for the analysis.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from aggregation_lab.errors import StudyError
+from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
+from analysis.statistics.looks import Looks
+from runners.planning.plan import PlannedRun
+from runners.planning.study_schema import Study
+from runners.store.study_folder import StudyFolder
+
+RULE = "Lan and DeMets 1983, O'Brien-Fleming type; BH over families; alpha 0.05"
+"""How error is spent, and what verdicts are corrected for: a word for readers of the file."""
+
+
+Key = tuple[str, str, float, str]
+"""A comparison: joint aggregation, base, fraction, task."""
+
+
+@dataclass(frozen=True)
+class LookRecord:
+    """`looks` with those that are made; `closed` what each of them closed, and why: a verdict, or that there is no
+    prospect of one; `open` comparisons after the last."""
+
+    looks: Looks
+    closed: tuple[tuple[tuple[Key, str], ...], ...] = ()
+    open: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more is to be trained: all is closed, or all looks are made."""
+        return self.open == 0 or len(self.looks.made) == len(self.looks.planned)
+
+    @property
+    def next_count(self) -> int:
+        """Seeds after which the next look is."""
+        return self.looks.planned[len(self.looks.made)]
+
+    @property
+    def all_closed(self) -> set[Key]:
+        """The comparisons that no run is needed for."""
+        return {key for look in self.closed for key, _ in look}
+
+    def with_look(self, found: Mapping[Key, str]) -> "LookRecord":
+        """The same after one more look, at which `found` says of every comparison why it is closed, if it is."""
+        known = self.all_closed
+        fresh = tuple((key, why) for key, why in found.items() if why and key not in known)
+        still = sum(not why and key not in known for key, why in found.items())
+        looks = replace(self.looks, made=self.looks.planned[: len(self.looks.made) + 1])
+        return LookRecord(looks, (*self.closed, fresh), still)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in looks.json and in the manifest."""
+        rows = [[[*key, why] for key, why in look] for look in self.closed]
+        return {**asdict(self.looks), "rule": RULE, "closed": rows, "open": self.open, "finished": self.finished}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "LookRecord":
+        """Raises `KeyError`, `TypeError` or `ValueError` where it is none."""
+        looks = Looks(*(tuple(map(int, value[name])) for name in ("seeds", "planned", "made")))
+        closed = tuple(
+            tuple(((joint, base, fraction, task), why) for joint, base, fraction, task, why in look)
+            for look in value["closed"]
+        )
+        return cls(looks, closed, value["open"])
+
+
+def read_looks(folder: StudyFolder) -> LookRecord | None:
+    """The record of a folder; None where its grid has no looks. Raises `StudyError` where it is damaged."""
+    try:
+        return LookRecord.from_json(read_sealed(folder.looks_file))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"{folder.looks_file}: cannot be read ({error}); restore it, since the looks so far cannot be made again"
+        ) from error
+
+
+def write_looks(folder: StudyFolder, record: LookRecord) -> None:
+    """Replace the record of a folder, atomically."""
+    write_sealed(folder.looks_file, record.to_json())
+
+
+def wanted_runs(
+    runs: Sequence[PlannedRun], record: LookRecord, compared: Iterable[tuple[str, str]]
+) -> list[PlannedRun]:
+    """The runs that the next look needs: up to its number of seeds, those of comparisons that are not closed, and what
+    they start from. `compared` are the pairs of joint aggregation and base."""
+    seeds, closed, pairs = record.looks.at(record.next_count), record.all_closed, list(compared)
+    by_id = {run.id: run for run in runs}
+    wanted: dict[str, PlannedRun] = {}
+    for run in runs:
+        names = {label.aggregation for label in run.labels}
+        keys = ((*pair, run.spec.fraction, task.name) for pair in pairs if names & set(pair) for task in run.spec.tasks)
+        if run.spec.seed in seeds and any(key not in closed for key in keys):
+            wanted[run.id] = run
+            if run.start:
+                wanted[run.start] = by_id[run.start]
+    return list(wanted.values())
+
+
+def check_plan(folder: StudyFolder, study: Study, record: LookRecord) -> None:
+    """Raise `StudyError` where the study has other seeds than the plan of looks."""
+    if record.looks.seeds != study.seeds:
+        raise StudyError(
+            f"{folder.looks_file}: its looks are planned for {len(record.looks.seeds)} seeds "
+            f"({_ends(record.looks.seeds)}), the study has {len(study.seeds)} ({_ends(study.seeds)}); the plan is "
+            "fixed, so put the seeds back, or choose another --out"
+        )
+
+
+def _ends(seeds: Sequence[int]) -> str:
+    return f"{seeds[0]} to {seeds[-1]}"

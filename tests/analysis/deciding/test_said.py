@@ -1,0 +1,96 @@
+"""What a report says of seeds whose number was not fixed, and that its intervals are those for all looks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.deciding.said import replicates_by_looks
+from analysis.pipeline import analyse
+from analysis.questions.means import tasks_of_this_kind, these_tasks
+from analysis.report.checks import alerts
+from analysis.report.citation import cited
+from analysis.report.statistics import statistics
+from analysis.settings import Settings
+from analysis.statistics.looks import Looks
+from analysis.study import StudyTables
+from analysis.validation.design import Design
+from analysis.validation.simulate import simulate
+from tests.analysis.questions.test_power import paired
+
+DESIGN = Design(tasks=6, groups=6, seeds=5, subjects=20, levels={"AU": 0.03}, seed_sd=0.01)
+
+
+def by_looks(study: StudyTables, *made: int, closed=()) -> StudyTables:
+    plan = {"seeds": [0, 1, 2, 3, 4], "planned": [2, 3, 4, 5], "made": list(made), "closed": closed}
+    return replace(study, manifest=replace(study.manifest, looks={**plan, "finished": len(made) == 4}))
+
+
+@pytest.fixture(scope="module")
+def tables() -> StudyTables:
+    """A simulated study of five seeds."""
+    return simulate(DESIGN, 0).tables()
+
+
+@pytest.fixture(scope="module")
+def analyses(tables):
+    """The study as a fixed design of three seeds, and as one that has made two looks, after two and three."""
+    kept = {name: rows[rows["seed"] < 3].reset_index(drop=True)
+            for name in ("scores", "cases") for rows in [getattr(tables, name)]}  # fmt: skip
+    fixed, looked = (
+        replace(tables, **kept),
+        by_looks(tables, 2, 3, closed=[[], [["AU", "TS", 1.0, "a", "no prospect"]]]),
+    )
+    return analyse(fixed, Settings(draws=100)), analyse(looked, Settings(draws=100))
+
+
+def test_gains_are_those_of_the_last_look_and_their_intervals_those_of_all(analyses):
+    fixed, looked = (analysis.gains.set_index("task") for analysis in analyses)
+    pd.testing.assert_series_equal(fixed["gain"], looked["gain"], check_exact=True)
+    pd.testing.assert_series_equal(fixed["seeds"], looked["seeds"], check_exact=True)
+    assert ((looked["high"] - looked["low"]) > 1.2 * (fixed["high"] - fixed["low"])).all()
+    assert (looked["p"] > fixed["p"]).all() and (looked["power"] < fixed["power"]).all()
+
+
+def test_means_over_tasks_are_for_all_looks_too(analyses):
+    fixed, looked = (analysis.pooled.iloc[0] for analysis in analyses)
+    assert looked["gain"] == fixed["gain"] and looked["p"] > fixed["p"]
+    assert looked["high"] - looked["low"] > fixed["high"] - fixed["low"]
+    assert looked["high_new"] - looked["low_new"] > fixed["high_new"] - fixed["low_new"]
+
+
+def test_the_report_says_so_and_cites_it(analyses):
+    fixed, looked = analyses
+    said = " ".join(looked.warnings)
+    assert "verdicts were looked at after 2 and 3 of at most 5" in said and "1 of 1 comparisons that stopped" in said
+    assert "Looks after 4 and 5 seeds are still to come" in said
+    assert "2 of 4 looks are made" in " ".join(alerts(looked)) and not alerts(fixed)
+    text = " ".join(statistics(looked))
+    assert "with looks planned after 2, 3, 4, 5 of them" in text
+    assert {"Lan and DeMets 1983", "Liu and Anderson 2008", "Jennison and Turnbull 1989"} <= {
+        source.partition(".")[0] for source in cited(text)
+    }
+    assert "looks" not in " ".join(statistics(fixed)) + " ".join(fixed.warnings)
+
+
+def test_before_the_first_look_nothing_is_claimed(tables):
+    study = by_looks(tables)
+    assert replicates_by_looks(study) == [
+        "No look is made yet, the first is due after 2 of 5 seeds: no verdict is given."
+    ]
+    pairs = [replace(paired(np.array([0.1, 0.2, 0.3]), task=f"t{k}"), looks=study.looks) for k in range(6)]
+    assert np.isnan(these_tasks(pairs)[1:]).all() and np.isnan(tasks_of_this_kind(pairs).low)
+
+
+def test_one_look_at_all_seeds_changes_no_interval():
+    assert Looks((0, 1, 2), (3,), (3,)).level() == pytest.approx(0.95, abs=1e-4)
+    assert Looks((0, 1, 2), (3,), (3,)).corrected(0.03) == pytest.approx(0.03, rel=1e-3, abs=0)
+    assert Looks((0, 1, 2), (2, 3), (2,)).level() > 0.98 and np.isnan(Looks((0, 1, 2), (2, 3)).level())
+
+
+def test_seeds_that_were_added_after_verdicts_had_been_read_are_said(tables):
+    seen = replace(tables, manifest=replace(tables.manifest, verdicts_seen=(3, 5)))
+    (said,) = replicates_by_looks(seen)
+    assert said.startswith("Verdicts had been read at 3 seeds before there were 5: where seeds were added because")
+    assert replicates_by_looks(tables) == []
