@@ -20,7 +20,7 @@ from aggregation_lab.data.importing.targets import MOST_CLASSES
 from aggregation_lab.data.interpretation.case_checks import SPLIT_PARTS
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.errors import DataError
-from aggregation_lab.files import atomic_path, read_bytes, temporary_file, write_atomic, write_text
+from aggregation_lab.files import atomic_path, read_bytes, temporary_file, write_bytes, write_text
 from aggregation_lab.naming import alike
 from aggregation_lab.tasks import TaskType
 from aggregation_lab.text import printable
@@ -145,7 +145,7 @@ class TaskWriter:
         linked = link is not None and not self._copy and self._link(link, self._train / path, digest)
         self.counts["linked" if linked else "copied" if link else "made"] += 1
         if not linked and not self._dry:
-            write_atomic(self._train / path, lambda stream: stream.write(data))
+            write_bytes(self._train / path, data)
         return path, subject
 
     def _link(self, file: Path, target: Path, digest: str) -> bool:
