@@ -71,8 +71,12 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         write(stream)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    write_atomic(path, lambda stream: stream.write(data))
+
+
 def write_text(path: Path, text: str) -> None:
-    write_atomic(path, lambda stream: stream.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,7 +1,7 @@
 """Text from outside, as it may stand on a screen or in a message."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def escaped(text: object, keep: str = "") -> str:
@@ -20,6 +20,12 @@ def printable(text: str, most: int = 200) -> str:
     """`text` escaped, and cut to `most` characters."""
     shown = escaped(text[: most + 1])
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first `most` names, and how many there are besides: `a, b and 3 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def near_names(name: object, known: Iterable[object], most: int = 3) -> str:

@@ -11,7 +11,7 @@ from aggregation_lab.errors import AgglabError, ResultsError
 from aggregation_lab.inference.description import Description
 from aggregation_lab.inference.model import TrainedModel
 from aggregation_lab.kept.digests import TRAIN_AGAIN, kept_digests
-from aggregation_lab.kept.model_files import kept_kinds, read_description, read_weights
+from aggregation_lab.kept.model_files import kept_kinds, read_description, read_weights, scored_kind
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.run import CHECKPOINT, DONE, SPEC, RunSpec, weights_file
 from aggregation_lab.storage.sealed_json import read_json
@@ -66,7 +66,7 @@ def _kept(folder: Path, weights: str | None) -> tuple[Description, dict[str, Ten
             f"{TRAIN_AGAIN}"
         )
     content = read_description(folder)
-    kind = weights or (content["scored"] if content["scored"] in kinds else kinds[0])
+    kind = weights or scored_kind(content, kinds)
     if kind not in kinds:
         kept = " and ".join(kinds)
         raise ResultsError(f"{_named(folder)}: kept the {kept} weights, not {printable(kind, 40)}; ask for those")

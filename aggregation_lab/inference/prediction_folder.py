@@ -22,7 +22,7 @@ import pandas as pd
 from PIL import Image
 
 from aggregation_lab.errors import AgglabError, DataError
-from aggregation_lab.files import file_digest, read_bytes, write_atomic, write_text
+from aggregation_lab.files import file_digest, read_bytes, write_bytes, write_text
 from aggregation_lab.inference.image_list import ListedImage, mask_names
 from aggregation_lab.inference.images import ImageInput
 from aggregation_lab.inference.model import TrainedModel
@@ -199,7 +199,7 @@ def _read(model: TrainedModel, task: Task, content: bytes | str) -> ImageInput |
 def _written(out: Path, name: str, mask: Any) -> dict[str, str]:
     file = f"{MASKS}/{name}"
     data = png_bytes(mask)
-    write_atomic(out / file, lambda stream: stream.write(data))
+    write_bytes(out / file, data)
     return {"mask": file, "mask_sha256": hashlib.sha256(data).hexdigest()}
 
 

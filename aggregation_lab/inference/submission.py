@@ -22,7 +22,7 @@ from PIL import Image
 
 from aggregation_lab.data.images.decode import upright_size
 from aggregation_lab.errors import AgglabError, DataError
-from aggregation_lab.files import cannot_be_written, file_digest, write_atomic, write_text
+from aggregation_lab.files import cannot_be_written, file_digest, write_bytes, write_text
 from aggregation_lab.inference.model import TrainedModel
 from aggregation_lab.inference.prediction_folder import png_bytes
 from aggregation_lab.inference.val_rows import ValRow
@@ -101,7 +101,7 @@ def _predict(
 
 def _write_mask(file: Path, mask: np.ndarray) -> None:
     data = png_bytes(mask)
-    write_atomic(file, lambda stream: stream.write(data))
+    write_bytes(file, data)
 
 
 def _check_classes(model: TrainedModel, rows: Sequence[ValRow]) -> None:

@@ -1,12 +1,12 @@
 """The trained weights of a run as safetensors, which cannot run code, and what one must know to use them as JSON."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aggregation_lab.errors import ResultsError
-from aggregation_lab.files import write_atomic
+from aggregation_lab.files import write_bytes
 from aggregation_lab.kept.digests import kept_digests, read_kept
 from aggregation_lab.run import MODEL, weights_file
 from aggregation_lab.storage.sealed_json import DIGEST, write_sealed
@@ -25,7 +25,7 @@ def write_weights(folder: Path, kind: str, weights: Mapping[str, "Tensor"], run:
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     content = save(tensors, {"run": run})  # one entry: several have another order in every process
-    write_atomic(folder / weights_file(kind), lambda stream: stream.write(content))
+    write_bytes(folder / weights_file(kind), content)
 
 
 def write_description(folder: Path, content: Mapping[str, Any]) -> None:
@@ -52,6 +52,11 @@ def kept_kinds(folder: Path) -> tuple[str, ...]:
     """Which weights the finished run in `folder` has kept. Raises `ResultsError` where no run is finished there."""
     digests = kept_digests(folder)
     return tuple(kind for kind in ("last", "best") if weights_file(kind) in digests)
+
+
+def scored_kind(description: Mapping[str, Any], kinds: Sequence[str]) -> str:
+    """Of the kept `kinds` that whose scores the run has, else the only other one; `description` is model.json."""
+    return description["scored"] if description["scored"] in kinds else kinds[0]
 
 
 def read_weights(folder: Path, kind: str) -> dict[str, "Tensor"]:

@@ -94,16 +94,12 @@ class RunPredictions:
 
     folder: Path
     rows: Mapping[tuple[str, str], tuple[list[float], str]]
-    """Values, and name of the class map, by task and case."""
+    """Values, and name of the class map, by task and case, in the order in which they were scored."""
     archive: bytes
 
     @cached_property
     def _masks(self) -> ZipFile:
         return ZipFile(BytesIO(self.archive))
-
-    def cases(self, task: Task) -> list[str]:
-        """The cases of a task, in the order in which they were scored."""
-        return [case for name, case in self.rows if name == task.name]
 
     def of(self, task: Task, case: str) -> np.ndarray:
         """The prediction in pixels of the original image, as it was scored.

@@ -25,6 +25,7 @@ from aggregation_lab.kept.predictions import RunPredictions, read_predictions
 from aggregation_lab.run import PREDICTIONS, run_folders
 from aggregation_lab.scoring import reference_of
 from aggregation_lab.tasks import Task
+from aggregation_lab.text import listed
 
 _NAMED = 3
 
@@ -111,9 +112,8 @@ class StudyImages:
 def none_kept(runs: Iterable[str]) -> str:
     """One line: which runs have kept no predictions, and how to get them."""
     missing = sorted(runs)
-    named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
     runs_have = "run has" if len(missing) == 1 else "runs have"
-    return f"{len(missing)} {runs_have} kept no predictions ({named}); {TRAIN_AGAIN}"
+    return f"{len(missing)} {runs_have} kept no predictions ({listed(missing, _NAMED)}); {TRAIN_AGAIN}"
 
 
 def _no_image(path: Path, reason: str) -> DataError:

@@ -11,7 +11,7 @@ from aggregation_lab.model.heads.by_task import parameters_of
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import DONE, STARTS_FROM, Start
 from aggregation_lab.storage.sealed_json import read_sealed
-from aggregation_lab.text import printable
+from aggregation_lab.text import listed, printable
 
 _HEADS, _EMBEDDING = "heads.", "task_embedding.weight"
 _LISTED = 3
@@ -55,9 +55,4 @@ def misfits(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
         "unexpected": weights.keys() - own.keys(),
         "of another size": shapes,
     }
-    return "; ".join(f"{kind}: {_listed(sorted(names))}" for kind, names in kinds.items() if names)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return "; ".join(f"{kind}: {listed(sorted(names), _LISTED)}" for kind, names in kinds.items() if names)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.naming import encoder_title
+from aggregation_lab.text import listed
 from analysis.arms.side_by_side import side_by_side
 from analysis.frames import at_full, frame
 from analysis.gains import Contrast, PairedGain, pair_all
@@ -100,5 +101,4 @@ def weak_baselines(study: StudyTables, rows: pd.DataFrame) -> list[str]:
 
 
 def _counted(some: set[str], tasks: set[str]) -> str:
-    named = ", ".join(sorted(some)[:_NAMED]) + (f" and {len(some) - _NAMED} more" if len(some) > _NAMED else "")
-    return f"{len(some)} of {len(tasks)} tasks ({named})"
+    return f"{len(some)} of {len(tasks)} tasks ({listed(sorted(some), _NAMED)})"

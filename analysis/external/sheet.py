@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.errors import ResultsError
-from aggregation_lab.text import printable
+from aggregation_lab.text import listed, printable
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class Sheet:
 
 def shown(names: Sequence[str], most: int = 12) -> str:
     """Names of a file in a message."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(printable(name, 40) or "(no name)" for name in names[:most]) + more
+    return listed([printable(name, 40) or "(no name)" for name in names], most)
 
 
 def quoted(cell: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.tasks import METRICS
-from aggregation_lab.text import printable
+from aggregation_lab.text import listed, printable
 from analysis.external.sheet import Sheet, quoted, shown
 
 LARGEST = 1e9
@@ -89,9 +89,8 @@ def seeds(column: pd.Series, sheet: Sheet) -> pd.Series:
         number = by_number
     else:
         number = {name: rank for rank, name in enumerate(sorted(names))}
-    examples = [f"{name} is {number[name]}" for name in names[:3]]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    sheet.notes.append(f"Seeds are names, which count as numbers: {printable(', '.join(examples))}{more}.")
+    examples = listed([printable(f"{name} is {number[name]}", 80) for name in names], 3)
+    sheet.notes.append(f"Seeds are names, which count as numbers: {examples}.")
     return texts.map(number).astype("int64")
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from aggregation_lab.errors import AgglabError, ResultsError
-from aggregation_lab.files import write_atomic, write_text
+from aggregation_lab.files import write_atomic, write_bytes, write_text
 from aggregation_lab.kept.study_images import none_kept
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import find_type
@@ -188,7 +188,7 @@ def ends(rows: pd.DataFrame, each: int) -> list[tuple[str, pd.DataFrame]]:
 
 def _written(strip: Strip, folder: Path) -> str:
     """The strip as HTML, its image written beside the page."""
-    write_atomic(folder / FILES / strip.file_name, lambda stream: stream.write(strip.jpeg))
+    write_bytes(folder / FILES / strip.file_name, strip.jpeg)
     return strip_html(strip, f"{FILES}/{strip.file_name}")
 
 

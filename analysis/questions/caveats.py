@@ -6,6 +6,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import ARROW, FLOOR, FOUND
 from aggregation_lab.manifest import DEFAULT_MARGIN
+from aggregation_lab.text import listed
 from analysis.frames import at_full
 from analysis.gains import contrasts, trained_twice
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
@@ -50,9 +51,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
 
 
 def _named(names: Iterable[str]) -> str:
-    ordered = list(dict.fromkeys(names))
-    more = f" and {len(ordered) - _NAMED} more" if len(ordered) > _NAMED else ""
-    return ", ".join(ordered[:_NAMED]) + more
+    return listed(list(dict.fromkeys(names)), _NAMED)
 
 
 def _if_any(tasks: Iterable[str], total: int, said: str) -> list[str]:

@@ -11,7 +11,7 @@ from analysis.questions.caveats import MATCHED
 from analysis.report import words
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import DECIDES
-from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS
+from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL
 from analysis.tables.cells import IMPROVING
 
 GOOD, CAUTION, UNKNOWN = "good", "caution", "unknown"
@@ -48,7 +48,12 @@ def alerts(analysis: Analysis) -> list[str]:
             "the pairs of runs that are there, and may change."
         )
     gains = analysis.frames["gains"]
-    if len(gains) and not gains["basis"].isin(DECIDES).any():
+    if len(gains) and (gains["basis"] == SAME_MODEL).all():
+        sentences.append(
+            "There is nothing to compare: under every aggregation each task is trained alone, by the same runs. Add "
+            "a task that it can share a model with."
+        )
+    elif len(gains) and not gains["basis"].isin(DECIDES).any():
         sentences.append(
             "No verdict can be given: every comparison rests on one seed, which tells nothing of the chance of "
             "training. Intervals, where there are any, cover test cases alone."

@@ -34,8 +34,3 @@ def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarr
     enough = np.cumsum(weights[order], axis=0) >= level - 1e-9
     ordered = np.take_along_axis(values, order, axis=0)
     return np.where(enough.any(0), ordered[enough.argmax(0), np.arange(values.shape[1])], np.inf)
-
-
-def fewest_groups(level: float) -> int:
-    """Groups from which on an interval of this level has ends."""
-    return int(np.ceil(level / (1 - level) - 1e-9))

@@ -159,11 +159,15 @@ def _pairs(text: str) -> Mapping[str, str]:
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
         raise ValueError(f"is {printable(text, 60)!r}; write MEANING=COLUMN, as in image=file,label=diagnosis")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    columns = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(columns) < len(pairs):
+        raise ValueError("gives two columns one meaning")
+    return columns
 
 
 def _show(one: "Imported", out: Path, dry: bool, console: Console) -> None:
     from aggregation_lab.data.importing.receipt import receipt_file
+    from aggregation_lab.tasks import TaskType
 
     receipt, file = one.receipt, receipt_file(out, one.receipt.task)
     if one.was_there:
@@ -175,14 +179,15 @@ def _show(one: "Imported", out: Path, dry: bool, console: Console) -> None:
     verb = "would be imported" if dry else "is imported"
     say(console, f"task {receipt.task} ({kind}) {verb}: {counts['cases']} cases, {counts['images']} images ({how})")
     if receipt.class_names:
-        shown = ", ".join(f"{number} {name}" for number, name in enumerate(receipt.class_names[:20]))
-        say(console, f"classes  {shown}")
+        first = 1 if receipt.type == str(TaskType.REGRESSION) else 0  # the layout counts points from 1
+        named = [f"{number} {printable(name, 60)}" for number, name in enumerate(receipt.class_names[:20], start=first)]
+        say(console, f"{'points ' if first else 'classes'}  {', '.join(named)}")
     level = "subjects" if not receipt.subjects.startswith("no ") else "warning "
     say(console, f"{level} {receipt.subjects}")
     for word, reasons in (("note   ", receipt.remarks), ("skipped", receipt.skipped)):
         for reason, names in list(reasons.items())[:_SHOWN]:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            say(console, f"{word}  {names[0]}{more}: {reason}")
+            say(console, f"{word}  {printable(names[0])}{more}: {reason}")
         if len(reasons) > _SHOWN:
             say(console, f"{word}  for {len(reasons) - _SHOWN} more reasons; the receipt has all")
     say(console, "nothing was written (--dry-run)" if dry else f"receipt  {file}")

@@ -138,7 +138,7 @@ def group(
         Path | None,
         typer.Option("--write", parser=as_path, metavar="FILE", help="Write the study with the partition found."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     arm: ArmOption = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draws behind chances and intervals.")] = 0,
 ) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from aggregation_lab.aggregation import FOUND
 from aggregation_lab.config import COOLDOWN
+from aggregation_lab.text import listed
 from runners.console.terminal import print_json
 from runners.execution.device_slots import device_type, worker_devices
 from runners.execution.first_stages import first_stages
@@ -171,7 +172,7 @@ def _print_lifted(runs: Sequence[PlannedRun], console: Console) -> None:
     units = {run.unit_title: run for run in runs}
     lifted = [title for title, run in units.items() if run.lifted]
     if lifted:
-        named = ", ".join(lifted[:5]) + (f" and {len(lifted) - 5} more" if len(lifted) > 5 else "")
+        named = listed(lifted, 5)
         gained = f"min_steps gives {len(lifted)} of {len(units)} units more passes than the study's"
         passes = sorted({units[title].spec.training.passes for title in lifted})
         say(console, f"{gained} {' or '.join(f'{number:g}' for number in passes)}: {named}")

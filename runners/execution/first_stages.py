@@ -7,6 +7,7 @@ from pathlib import Path
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.kept.digests import read_kept
 from aggregation_lab.run import STARTS_FROM, weights_file
+from aggregation_lab.text import listed
 from runners.planning.plan import PlannedRun
 from runners.store.run_folder import State, Status
 from runners.store.run_store import SET_ASIDE, RunStore
@@ -74,5 +75,4 @@ def _them(runs: Sequence[PlannedRun]) -> str:
 
 def titles(runs: Sequence[PlannedRun]) -> str:
     """The first of the runs by name, and how many more there are."""
-    more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
-    return ", ".join(run.title for run in runs[:_NAMED]) + more
+    return listed([run.title for run in runs], _NAMED)

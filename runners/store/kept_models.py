@@ -9,7 +9,7 @@ from statistics import fmean
 
 from aggregation_lab import results
 from aggregation_lab.errors import ResultsError, StudyError
-from aggregation_lab.kept.model_files import kept_kinds, read_description
+from aggregation_lab.kept.model_files import kept_kinds, read_description, scored_kind
 from aggregation_lab.run import DONE, SPEC
 from aggregation_lab.text import near_names, printable
 from runners.store.run_folder import State
@@ -93,8 +93,7 @@ def _validation_scores(folder: Path) -> dict[str, float]:
     """The validation score of each task of a finished run, of the weights that `load_model` takes; minus infinity where
     it is undefined, as AUC with one class is."""
     described = read_description(folder)
-    kinds = described["weights"]
-    step = (kinds.get(described["scored"]) or next(iter(kinds.values())))["step"]
+    step = described["weights"][scored_kind(described, kept_kinds(folder))]["step"]
     curves = results.read_table(folder / "curves.parquet", results.RUN_TABLES["curves"])
     at_step = curves[curves["step"] == step]
     scores = at_step["score"].astype(float).fillna(-math.inf)

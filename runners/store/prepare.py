@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aggregation_lab.errors import DataError, StudyError
-from aggregation_lab.files import read_bytes, sweep, write_atomic
+from aggregation_lab.files import read_bytes, sweep, write_bytes
 from aggregation_lab.text import printable
 from runners.planning import cost
 from runners.planning.data_digests import dataset_digest
@@ -76,7 +76,7 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     caches = {size: open_cache(dataset, size, folder.cache, progress) for size in study.image_sizes}
     save_dataset(folder, dataset)
     write_floor(folder, study, dataset, folds, caches, progress)
-    write_atomic(folder.path / "study.yaml", lambda stream: stream.write(source.read_bytes()))
+    write_bytes(folder.path / "study.yaml", source.read_bytes())
     folder.write_plan(plan.runs)
     Identity(study, dataset_digest(dataset), folds.digest).write(folder.identity_file)
     return plan

@@ -11,7 +11,6 @@ from aggregation_lab.aggregation import FOUND
 from aggregation_lab.errors import AgglabError
 from runners.execution.groups import outdated_lines, unfound
 from runners.execution.time_estimate import learn
-from runners.planning import cost
 from runners.planning.plan import PlannedRun
 from runners.store.look_record import LookRecord, read_looks
 from runners.store.run_folder import State, Status
@@ -65,8 +64,9 @@ def seconds_left(folder: StudyFolder, runs: Sequence[PlannedRun], states: Mappin
     waiting = [run for run in runs if states[run.id].state in (State.PENDING, State.WAITING)]
     if not estimate.finished or not active:
         return None
-    rest = [estimate.cost(run) * (1 - _share(states[run.id])) for run in active]
-    return cost.makespan([*rest, *map(estimate.cost, waiting)], len(active))
+    return estimate.makespan(
+        [*active, *waiting], len(active), lambda run: estimate.cost(run) * (1 - _share(states[run.id]))
+    )
 
 
 def _share(status: Status) -> float:

@@ -20,12 +20,19 @@ Kind = Literal["area", "box", "point", "tag", "other"]
 
 @dataclass(frozen=True)
 class DrawnShape:
-    """A shape with its label: polygon of an `area` or `box`, the points of a `point`, none of a `tag`."""
+    """A shape with its label: polygon of an `area` or `box`, the points of a `point`, none of a `tag`.
+
+    Raises `ValueError` for a shape without a label, which would be a class of its own.
+    """
 
     label: str
     kind: Kind
     points: tuple[Point, ...] = ()
     area: Callable[[int, int], np.ndarray] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            raise ValueError("a shape has no label")
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,8 @@ def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOp
             report.remark(image.where, f"holds shapes that a {task_type} task does not take, which are left out")
         try:
             if not kept:
-                raise ValueError("marks nothing" + (" of the classes that --classes names" if image.shapes else ""))
+                which = "of the classes that --classes names" if options.classes else f"that a {task_type} task takes"
+                raise ValueError(f"marks nothing {which}" if image.shapes else "marks nothing")
             target = _target(kept, task_type, classes, single, _most_points(used), options.each_box)
         except ValueError as error:
             report.skip(image.where, str(error))
@@ -84,7 +92,7 @@ def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOp
     if task_type is TaskType.DETECTION:
         count = 1
     if task_type is TaskType.REGRESSION and single:
-        count = _most_points(used)
+        count, names = _most_points(used), ()
     return ReadTask(name, task_type, records, count, names)
 
 

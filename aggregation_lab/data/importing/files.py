@@ -1,12 +1,12 @@
 """How a file of a source becomes pictures: an image is one, a clip or a volume is many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from aggregation_lab.data.importing.mask_values import MaskValues, file_map
+from aggregation_lab.data.importing.mask_values import MaskValues, file_map, values_in
 from aggregation_lab.data.importing.records import Picture
 from aggregation_lab.data.importing.source_files import PICTURES, without_ending
 
@@ -32,6 +32,10 @@ class Opener:
     subjects = ""
     """Where the subject of a file is from, in a few words."""
 
+    def takes(self, file: Path) -> bool:
+        """Whether a file of a folder is one of the format."""
+        return file.name.lower().endswith(self.endings)
+
     def open(self, file: Path, where: str, frame: int | None) -> list[Opened]:
         """The pictures of a file, or the one numbered `frame`, from 0. Raises `ValueError` with a reason."""
         if frame not in (None, 0):
@@ -47,9 +51,9 @@ class Opener:
             raise ValueError(f"has {len(opened)} frames, its mask is one image; name the frame in a column `frame`")
         return [(opened[0], file_map(mask, values))]
 
-    def holds_masks(self, name: str) -> bool:
-        """Whether a mask file of this name is opened in a form of its own, and not as an image."""
-        return False
+    def values_of_mask(self, file: Path) -> Iterable[int]:
+        """The values that a mask file holds. Raises `OSError` and `ValueError`."""
+        return values_in(file)
 
 
 PLAIN = Opener()

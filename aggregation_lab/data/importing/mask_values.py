@@ -1,7 +1,7 @@
 """What the values or colours of mask files mean: `--mask-values`, or what is certain without it."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from aggregation_lab.text import printable
 _COLOUR = re.compile(r"#([0-9a-fA-F]{6})")
 _SHOWN = 8
 _WHITE = {255: 1, 65535: 1}
+_PHOTOGRAPH = "shows greys of every kind, as an image does, and is no mask"
 
 Progress = Callable[[str, int, int], None]
 
@@ -37,7 +38,12 @@ class MaskValues:
 
     def read(self, file: Path) -> np.ndarray:
         """H x W class indices of a mask file. Raises `ValueError` where a value has no class, or it is no mask."""
-        return self.apply(_colours(read_bytes(file)) if self.colours else read_mask(read_bytes(file)).pixels)
+        if self.colours:
+            return self.apply(_colours(read_bytes(file)))
+        mask = read_mask(read_bytes(file))
+        if self.classes is None and mask.is_photograph:
+            raise ValueError(_PHOTOGRAPH)
+        return self.apply(mask.pixels)
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
         """H x W class indices for the values of a mask. Raises `ValueError` where a value has no class."""
@@ -82,8 +88,16 @@ def _colours(data: bytes) -> np.ndarray:
     return (red << 16) | (green << 8) | blue
 
 
-def certain_values(files: Sequence[Path], report: Report, progress: Progress) -> MaskValues:
-    """What the values of a task's masks mean where the caller does not say it.
+def values_in(file: Path) -> Iterable[int]:
+    """The values of a mask file; none of one that is a photograph. Raises `OSError` and `ValueError`."""
+    mask = read_mask(read_bytes(file))
+    return () if mask.is_photograph else mask.values[: MOST_VALUES + 1]
+
+
+def certain_values(
+    files: Sequence[Path], report: Report, progress: Progress, values_of: Callable[[Path], Iterable[int]] = values_in
+) -> MaskValues:
+    """What the values of a task's masks mean where the caller does not say it; `values_of` reads those of a file.
 
     Values from 0 on are classes; 0 with 255 (or 65535) alone is background and foreground. Files that are no masks
     are left to the writer. Raises `DataError` where colours, or other values, need --mask-values.
@@ -92,7 +106,7 @@ def certain_values(files: Sequence[Path], report: Report, progress: Progress) ->
     coloured: list[Path] = []
     for done, file in enumerate(files, start=1):
         try:
-            used.update(read_mask(read_bytes(file)).values[: MOST_VALUES + 1])
+            used.update(values_of(file))
         except (OSError, ValueError) as error:
             if "coloured" in str(error):
                 coloured.append(file)

@@ -1,7 +1,13 @@
-"""Arrays of pixels -> images that agglab reads without a loss: 8 or 16 bits, or floating point."""
+"""Pixels of a picture: decoded from its file, or of an array -> images that agglab reads without a loss."""
+
+from io import BytesIO
 
 import numpy as np
 from PIL import Image
+
+from aggregation_lab.data.images.decode import read_picture
+from aggregation_lab.data.importing.records import Crop, Picture
+from aggregation_lab.files import read_bytes
 
 
 def as_image(pixels: np.ndarray) -> Image.Image:
@@ -28,4 +34,45 @@ def as_image(pixels: np.ndarray) -> Image.Image:
             raise ValueError("holds whole numbers beyond 24 bits")
     if pixels.dtype.kind not in "iuf":
         raise ValueError(f"holds {pixels.dtype} values, which are no grey values")
+    if not np.isfinite(pixels).all():
+        raise ValueError("holds values that are not finite (NaN, infinity); write numbers in their place")
     return Image.fromarray(np.ascontiguousarray(pixels.astype(np.float32)))
+
+
+def within(crop: Crop, whole: Crop) -> Crop:
+    x_min, y_min, x_max, y_max = crop
+    inside = max(x_min, 0), max(y_min, 0), min(x_max, whole[2]), min(y_max, whole[3])
+    if inside[2] <= inside[0] or inside[3] <= inside[1]:
+        raise ValueError("its ultrasound region lies outside the image")
+    return inside
+
+
+def decoded(picture: Picture) -> tuple[Image.Image, bytes]:
+    """The pixels of a picture, and the bytes of its file where it is one. Raises `ValueError` with the reason."""
+    data = b""
+    if picture.load is not None:
+        image = picture.load()
+    else:
+        image, data = _of_file(picture)
+    if not all(image.size):
+        raise ValueError("is an image without a pixel")
+    return image, data
+
+
+def _of_file(picture: Picture) -> tuple[Image.Image, bytes]:
+    assert picture.file is not None
+    try:
+        data = read_bytes(picture.file)
+    except FileNotFoundError:
+        raise ValueError("its image file does not exist") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from error
+    return read_picture(data).image, data
+
+
+def encoded_image(image: Image.Image) -> tuple[Image.Image, bytes, str]:
+    """The image, its bytes without loss, and their ending: PNG of 8 or 16 bits, TIFF for floating point."""
+    stream = BytesIO()
+    form, ending = ("TIFF", ".tif") if image.mode == "F" else ("PNG", ".png")
+    image.save(stream, format=form)
+    return image, stream.getvalue(), ending

@@ -10,6 +10,8 @@ from functools import partial
 import numpy as np
 from matplotlib.path import Path as Outline
 
+from aggregation_lab.data.rows.point_text import finite_number
+
 Point = tuple[float, float]
 
 
@@ -36,7 +38,10 @@ def circle(centre: Point, edge: Point, corners: int = 90) -> tuple[Point, ...]:
 
 
 def drawn(shapes: Sequence[Shape]) -> Callable[[int, int], np.ndarray]:
-    """The `load` of a `ClassMap` that draws the shapes in their order on the background 0."""
+    """The `load` of a `ClassMap` that draws the shapes in their order on the background 0.
+
+    It raises `ValueError` where there are shapes and none covers a pixel: that is no image without a finding.
+    """
     return partial(_draw, tuple(shapes))
 
 
@@ -45,6 +50,8 @@ def _draw(shapes: Sequence[Shape], width: int, height: int) -> np.ndarray:
     for shape in shapes:
         inside = shape.area(width, height) if shape.area else _inside(shape.polygon, width, height)
         classes[inside] = shape.index
+    if shapes and not classes.any():
+        raise ValueError("what is drawn covers no pixel: it is too small, or lies outside the image")
     return classes
 
 
@@ -52,8 +59,8 @@ def _inside(polygon: Sequence[Point], width: int, height: int) -> np.ndarray:
     """H x W, whether the centre of each pixel lies in the polygon, by the even-odd rule of its outline."""
     inside = np.zeros((height, width), bool)
     corners = np.asarray(polygon, float)
-    left, top = np.clip(np.floor(corners.min(0)).astype(int), 0, (width, height))
-    right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 1, 0, (width, height))
+    left, top = np.clip(np.floor(corners.min(0)), 0, (width, height)).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, (width, height)).astype(int)
     if right <= left or bottom <= top:
         return inside
     x, y = np.meshgrid(np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5)
@@ -62,13 +69,17 @@ def _inside(polygon: Sequence[Point], width: int, height: int) -> np.ndarray:
     return inside
 
 
-def from_counts(counts: Sequence[int], height: int, width: int, *, by_column: bool) -> np.ndarray:
+def from_counts(counts: Sequence[object], height: int, width: int, *, by_column: bool) -> np.ndarray:
     """H x W truth values from run lengths that begin with a run of the background.
 
-    COCO counts along columns, CVAT along rows. Raises `ValueError` where they do not fill the area.
+    COCO counts along columns, CVAT along rows. Raises `ValueError` where they are no whole numbers, or do not fill
+    the area.
     """
-    runs = np.asarray(counts, np.int64)
-    if runs.ndim != 1 or (runs < 0).any() or runs.sum() != height * width:
-        raise ValueError("its run lengths do not fill the area")
+    numbers = [finite_number(each) for each in counts]
+    if not all(number is not None and number.is_integer() and number >= 0 for number in numbers):
+        raise ValueError("its run lengths are no whole numbers from 0 on")
+    if sum(number for number in numbers if number is not None) != height * width:
+        raise ValueError(f"its run lengths do not fill the area of {width} x {height}")
+    runs = np.array(numbers, np.int64)
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return flat.reshape(width, height).T if by_column else flat.reshape(height, width)

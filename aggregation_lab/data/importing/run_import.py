@@ -45,14 +45,20 @@ def run_import(
     OUT cannot be written.
     """
     _check_apart(source, out)
+    if options.images is not None and not options.images.is_dir():
+        raise DataError(f"--images {options.images}: is no folder; give the one that the names of images start from")
     report = Report()
     receipts = read_receipts(out)
     if form.hashes:
         options = replace(options, key=_secret(out, receipts, dry))
     tasks = form.read(source, options, report, progress)
     if options.task is not None and len(tasks) > 1:
-        names = ", ".join(task.name for task in tasks[:8])
-        raise DataError(f"{source}: holds {len(tasks)} tasks ({names}), --task names one; import them one by one")
+        shown = ", ".join(task.name for task in tasks[:8])
+        raise DataError(f"{source}: holds {len(tasks)} tasks ({shown}), --task names one; import them one by one")
+    names = [task.name for task in tasks]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{source}: holds two tasks of the name {twice}; import them one by one, each with its --task")
     if options.task is not None:
         tasks = [replace(tasks[0], name=clean_name(options.task))]
     train = find_train_folder(out) or out / "train"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -35,12 +36,31 @@ def is_hidden(name: str) -> bool:
 
 
 def walk(folder: Path, endings: Collection[str] = ()) -> Iterator[Path]:
-    """Files below `folder` with one of the `endings` (small letters), or all, in the order of their names."""
-    for place, folders, names in os.walk(folder):
+    """Files below `folder` with one of the `endings` (small letters), or all, in the order of their names.
+
+    Links to folders are followed; a folder that several links lead to is walked once.
+    """
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(names):
             if not is_hidden(name) and (not endings or name.lower().endswith(tuple(endings))):
                 yield Path(place, name)
+
+
+def existing(folder: Path, name: str) -> Path | None:
+    """The file of this name, written in whichever Unicode form; None where there is none."""
+    for written in dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))):
+        try:
+            if (folder / written).is_file():
+                return folder / written
+        except (OSError, ValueError):  # too long, or no name at all
+            return None
+    return None
 
 
 def relative(file: Path, folder: Path) -> str:
@@ -84,6 +104,12 @@ def need_file(source: Path, what: str) -> None:
     if not source.is_file():
         fault = "is a folder" if source.is_dir() else "does not exist"
         raise DataError(f"{source}: {fault}; give {what}")
+
+
+def need_regular(file: Path) -> None:
+    """Raise `ValueError` where there is no regular file: a pipe could be read for ever."""
+    if not file.is_file():
+        raise ValueError("is no regular file" if file.exists() else "the file does not exist")
 
 
 def need_some(found: Collection[Any], source: Path, what: str, remedy: str) -> None:

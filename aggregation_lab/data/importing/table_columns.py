@@ -43,6 +43,9 @@ def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> 
     forms: dict[str, str] = {}
     for cell in header:
         forms.setdefault(squashed(cell), cell)
+    twice = [cell for cell in dict.fromkeys(header) if cell and header.count(cell) > 1]
+    if twice:
+        raise DataError(f"{table}: has the column {printable(twice[0], 60)!r} twice; keep one, or rename it")
     for meaning, column in options.columns.items():
         if meaning not in _MEANT:
             raise DataError(f"--columns {printable(meaning, 40)}: is no meaning{near_names(meaning, _MEANT)}")

@@ -6,23 +6,24 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from aggregation_lab.data.images.decode import read_picture
 from aggregation_lab.data.importing.mask_values import encoded
 from aggregation_lab.data.importing.names_in_out import Places, safe_folder, safe_path
+from aggregation_lab.data.importing.pixels import decoded, encoded_image, within
 from aggregation_lab.data.importing.receipt import COMPLETE, ContentDigest, ImageEntry, Receipt, file_stem
-from aggregation_lab.data.importing.records import Crop, Frame, Picture, ReadTask, Record, Report
+from aggregation_lab.data.importing.records import Frame, Picture, ReadTask, Record, Report
 from aggregation_lab.data.importing.subjects import Subjects
+from aggregation_lab.data.importing.targets import MOST_CLASSES
 from aggregation_lab.data.interpretation.case_checks import SPLIT_PARTS
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.errors import DataError
-from aggregation_lab.files import atomic_path, read_bytes, temporary_file, write_atomic, write_text
+from aggregation_lab.files import atomic_path, read_bytes, temporary_file, write_bytes, write_text
+from aggregation_lab.naming import alike
 from aggregation_lab.tasks import TaskType
+from aggregation_lab.text import printable
 
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 """The file system has no hard links, the files lie on two of them, or one has as many as it can."""
@@ -39,6 +40,7 @@ class TaskWriter:
         self._rows: list[dict[str, Any]] = []
         self._digest = ContentDigest()
         self._seen: set[str] = set()
+        self._targets: dict[str, tuple[object, ...]] = {}
         self._masks: set[str] = set()
         self._folder = ""
         self.counts = dict.fromkeys(("read", "cases", "images", "linked", "copied", "made", "shared", "masks"), 0)
@@ -49,6 +51,11 @@ class TaskWriter:
         `source` names the folder of its images.
         """
         self._folder = safe_folder(source)
+        if task.classes is not None and task.classes > MOST_CLASSES:
+            raise DataError(f"task {task.name}: has {task.classes} classes; agglab takes {MOST_CLASSES} at most")
+        for group in alike(task.class_names):
+            names = " and ".join(printable(name, 60) for name in group)
+            self._report.remark("classes", f"{names} are written nearly alike; if they are one, give them one name")
         shown = -1
         for done, record in enumerate(task.records, start=1):
             try:
@@ -81,12 +88,12 @@ class TaskWriter:
         picture = record.picture
         if picture.where in self._seen:
             raise ValueError("stands twice in the source; the first is taken")
-        image, data = _decoded(picture)
+        image, data = decoded(picture)
         if picture.size and picture.size != image.size:
             one, other = (f"{width} x {height}" for width, height in (image.size, picture.size))
             raise ValueError(f"its image has {one} pixels, its annotation is for {other}")
         whole = (0, 0, image.width, image.height)
-        crop = _within(picture.crop, whole) if picture.crop else whole
+        crop = within(picture.crop, whole) if picture.crop else whole
         remarks: list[str] = []
         written = record.target.write(Frame(image.width, image.height, crop), remarks.append)
         shown = -1 if written.class_map is None else int(written.class_map.max())
@@ -96,7 +103,7 @@ class TaskWriter:
         for message in remarks:
             self._report.remark(picture.where, message)
         if crop != whole or not data:
-            image, data, ending = (*_encoded(image.crop(crop) if crop != whole else image),)
+            image, data, ending = (*encoded_image(image.crop(crop) if crop != whole else image),)
             link = None
         else:
             ending, link = os.path.splitext(picture.file.name)[1] if picture.file else "", picture.file
@@ -110,6 +117,9 @@ class TaskWriter:
             cells["mask_path"] = f"../{self._place_mask(path, written.class_map)}"
         self._rows += [cells | dict(row) for row in written.rows]
         self._digest.add(picture.where, pixels, mask, own, list(written.rows))
+        target = (mask, *(tuple(row.items()) for row in written.rows))
+        if self._targets.setdefault(pixels, target) != target:
+            self._report.remark(picture.where, "is a copy of another image, which has another target")
         self.counts["cases"] += len(written.rows)
         return shown
 
@@ -135,7 +145,7 @@ class TaskWriter:
         linked = link is not None and not self._copy and self._link(link, self._train / path, digest)
         self.counts["linked" if linked else "copied" if link else "made"] += 1
         if not linked and not self._dry:
-            write_atomic(self._train / path, lambda stream: stream.write(data))
+            write_bytes(self._train / path, data)
         return path, subject
 
     def _link(self, file: Path, target: Path, digest: str) -> bool:
@@ -216,33 +226,3 @@ def csv_name(task: str, task_type: TaskType) -> str:
     """The name of a task's CSV in csv_files: `Seg-nodules.csv`."""
     kind = next(iter(task_type.short_names), task_type.name)
     return f"{kind.title()}-{file_stem(task)}.csv"
-
-
-def _within(crop: Crop, whole: Crop) -> Crop:
-    x_min, y_min, x_max, y_max = crop
-    inside = max(x_min, 0), max(y_min, 0), min(x_max, whole[2]), min(y_max, whole[3])
-    if inside[2] <= inside[0] or inside[3] <= inside[1]:
-        raise ValueError("its ultrasound region lies outside the image")
-    return inside
-
-
-def _decoded(picture: Picture) -> tuple[Image.Image, bytes]:
-    """The pixels of a picture, and the bytes of its file where it is one. Raises `ValueError` with the reason."""
-    if picture.load is not None:
-        return picture.load(), b""
-    assert picture.file is not None
-    try:
-        data = read_bytes(picture.file)
-    except FileNotFoundError:
-        raise ValueError("its image file does not exist") from None
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
-    return read_picture(data).image, data
-
-
-def _encoded(image: Image.Image) -> tuple[Image.Image, bytes, str]:
-    """The image, its bytes without loss, and their ending: PNG of 8 or 16 bits, TIFF for floating point."""
-    stream = BytesIO()
-    form, ending = ("TIFF", ".tif") if image.mode == "F" else ("PNG", ".png")
-    image.save(stream, format=form)
-    return image, stream.getvalue(), ending

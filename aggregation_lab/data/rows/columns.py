@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.naming import closest, squashed
+from aggregation_lab.text import listed
 
 COMMON_COLUMNS = ("task_id", "task_name", "image_path")
 SUBJECT_COLUMN = "subject_id"
@@ -145,6 +146,6 @@ def _report_others(
     rest = [other for other in others if other not in splits and squashed(other) not in _IGNORED]
     rest = [other for other in rest if not re.fullmatch(r"unnamed\d+", squashed(other))]
     if rest:
-        shown = ", ".join(rest[:20]) + (f" and {len(rest) - 20} more" if len(rest) > 20 else "")
+        shown = listed(rest, 20)
         message = f"the columns {shown} are not used" if len(rest) > 1 else f"the column {shown} is not used"
         problems.note(name, line, None, message)

@@ -10,7 +10,7 @@ import timm
 from aggregation_lab.errors import ModelError
 from aggregation_lab.model.backbones.checkpoint_file import read_tensors
 from aggregation_lab.model.backbones.matching import Match, best_match, fill
-from aggregation_lab.text import printable
+from aggregation_lab.text import listed, printable
 
 LEAST_SHARE = 0.9
 """Share of an encoder's parameters that a checkpoint must bring."""
@@ -100,8 +100,7 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) > _LISTED:
         begins = Counter(name.split(".")[0] for name in names)
         names = [f"{begin} ({count} tensors)" if count > 1 else begin for begin, count in begins.items()]
-    more = len(names) - _LISTED
-    return printable(", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else ""), 600)
+    return printable(listed(names, _LISTED), 600)
 
 
 def _short(error: Exception) -> str:

@@ -13,6 +13,7 @@ from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.errors import DataError, ResultsError
 from aggregation_lab.inference.images import image_input
 from aggregation_lab.inference.model import TrainedModel
+from aggregation_lab.kept.predictions import read_predictions
 from aggregation_lab.scoring import case_rows
 from aggregation_lab.training import evaluation
 from tests.aggregation_lab.inference.trained import SIZE, Trained, train
@@ -56,6 +57,17 @@ def assert_own_rows(trained: Trained, model: TrainedModel, name: str, monkeypatc
 @pytest.mark.parametrize("name", NAMES)
 def test_predictions_are_the_runs_own_to_the_last_digit(trained, model, name, monkeypatch):
     assert_own_rows(trained, model, name, monkeypatch)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_run_has_kept_what_its_model_predicts(trained, model, name):
+    """Every number and every pixel of the test cases, in pixels of the original images."""
+    task, cases = trained.dataset.tasks[name], trained.test_cases(name)["case"].tolist()
+    kept = read_predictions(trained.folder, model.description.spec.id)
+    assert kept is not None and [case for of, case in kept.rows if of == name] == cases
+    for case, predicted in zip(cases, model.predict(files(trained, name), name), strict=True):
+        own = kept.of(task, case)
+        assert predicted.shape == own.shape and (predicted == own).all(), case
 
 
 def test_so_they_are_in_more_batches_than_one(tiny_dataset, tmp_path, monkeypatch):

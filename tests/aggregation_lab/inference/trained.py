@@ -34,12 +34,12 @@ def spec_for(dataset: Dataset, *names: str, model: dict | None = None, **trainin
 
 
 def train(dataset: Dataset, folder: Path, *names: str, kinds: tuple[Weights, ...] = ("last",), **settings) -> Trained:
-    """Train a run on some tasks, all where none is named, and keep its weights."""
+    """Train a run on some tasks, all where none is named, and keep its weights and test predictions."""
     from aggregation_lab.training.execution import train_run  # loads torch, which most tests do without
 
     split, spec = draw_split(dataset), spec_for(dataset, *names, **settings)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / SPEC, spec.to_json())
     cache = open_cache(dataset, spec.training.image_size, folder.parent / "cache")
-    train_run(spec, dataset, split, cache, folder, threads=1, device="cpu", keep=Keep(models=kinds))
+    train_run(spec, dataset, split, cache, folder, threads=1, device="cpu", keep=Keep(predictions=True, models=kinds))
     return Trained(folder, dataset, split)

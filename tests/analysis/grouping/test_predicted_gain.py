@@ -37,7 +37,7 @@ def test_a_true_signal_is_used_and_every_candidate_has_its_row(clear):
     _, prediction = clear
     errors = prediction.errors.set_index("predictor")
     assert list(errors.index) == [*NAIVE, "true", "noise", ALL_SIGNALS, MODEL]
-    assert errors.at["true", "used"] and not errors.at["noise", "used"] and prediction.informed
+    assert errors.at["true", "used"] and not errors.at["noise", "used"] and prediction.model.families
     assert errors.at["true", "error_new_task"] < errors.loc[list(NAIVE), "error_new_task"].min()
     assert errors.at["no information", "skill"] == 0 and errors.at["true", "skill"] > 0.3
     assert "better on tasks left out than" in errors.at["noise", "reason"]
@@ -92,7 +92,7 @@ def test_without_any_feature_equal_predictions_are_said_to_be_equal():
     gains = model.predict(members_of([(0, 3), (0, 4)], 6))
     assert gains[0, 0] == pytest.approx(gains[1, 0], abs=1e-12)
     prediction = predict_gains(measured, {})
-    if not prediction.informed:
+    if not prediction.model.families:
         found = propose(prediction, None, units=3)
         assert found.ties > 0 and "with the same prediction" in "\n".join(comparisons(found))
         assert any("arbitrary" in line for line in worth(prediction.errors))

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis.pipeline import analyse
@@ -82,6 +83,19 @@ def test_an_unfinished_grid_says_so_before_any_verdict():
     manifest = replace(whole.study.manifest, planned=12, finished=9)
     (alert,) = alerts(replace(whole, study=replace(whole.study, manifest=manifest)))
     assert "not finished: 9 of 12 runs" in alert
+
+
+def test_a_task_alone_is_not_said_to_lack_seeds():
+    """AU of one task is its TS: the same runs under two names."""
+    whole = study(2)
+
+    def alone(table: pd.DataFrame) -> pd.DataFrame:
+        rows = table[(table["task"] == "task00") & (table["aggregation"] == "TS")]
+        return pd.concat([rows, rows.assign(aggregation="AU")], ignore_index=True)
+
+    one = replace(whole, scores=alone(whole.scores), cases=alone(whole.cases))
+    (alert,) = alerts(analyse(one, Settings(draws=50)))
+    assert "nothing to compare" in alert and "seed" not in alert
 
 
 def test_tasks_that_lack_runs_are_named():

@@ -13,6 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from aggregation_lab.data.importing.documents.coco import (
+    annotation_files,
+    category_names,
+    file_name,
+    first_id,
+    id_of,
+    images_by_id,
+    point_names,
+    read_document,
+    used_names,
+)
 from aggregation_lab.data.importing.image_lookup import ImageLookup
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.polygons import Shape, drawn, from_counts
@@ -21,30 +32,25 @@ from aggregation_lab.data.importing.source_files import (
     Classes,
     annotated_size,
     one_object,
-    read_json,
     source_name,
-    walk,
 )
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
-from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
-
-_LISTS = ("images", "annotations", "categories")
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
     """One task. The type is regression where the annotations hold keypoints, else detection; --type says otherwise."""
-    files = _annotation_files(source)
-    documents = {file: _document(file) for file in files}
+    files = annotation_files(source)
+    documents = {file: read_document(file) for file in files}
     entries = [entry for document in documents.values() for entry in document["annotations"]]
-    categories = {name for document in documents.values() for name in _category_names(document).values()}
-    order = sorted(categories, key=lambda name: _first_id(name, list(documents.values())))
+    categories = {name for document in documents.values() for name in category_names(document).values()}
+    order = sorted(categories, key=lambda name: first_id(name, list(documents.values())))
     has_points = any(isinstance(entry, dict) and entry.get("keypoints") for entry in entries)
     task_type = options.type or (TaskType.REGRESSION if has_points else TaskType.DETECTION)
     classes = Classes(order, options.classes, source)
-    used = {name for document in documents.values() for name in _used_names(document)}
+    used = {name for document in documents.values() for name in used_names(document)}
     marked = tuple(name for name in order if name in used)
     if task_type not in (TaskType.DETECTION, TaskType.REGRESSION, TaskType.SEGMENTATION):
         raise DataError(f"--type {task_type}: COCO files hold detection, regression (keypoints) or segmentation")
@@ -58,72 +64,22 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     segments = task_type is TaskType.SEGMENTATION
     number = len(classes.names) + 1 if segments else points
     names = ("background", *classes.names) if segments else classes.names
+    if task_type is TaskType.REGRESSION:
+        names = point_names(documents.values(), classes, points)
     return [ReadTask(source_name(source), task_type, records, number, names)]
-
-
-def _annotation_files(source: Path) -> list[Path]:
-    if source.is_file():
-        return [source]
-    if not source.exists():
-        raise DataError(f"{source}: does not exist; give COCO's JSON file, or the folder that holds it")
-    files = list(walk(source, (".json",)))
-    read = {file: read_json(file) for file in files}
-    fitting = [
-        file for file, value in read.items() if isinstance(value, dict) and {"images", "annotations"} <= value.keys()
-    ]
-    if not fitting:
-        what = "no JSON file with images and annotations" if files else "no JSON file"
-        raise DataError(f"{source}: holds {what}; give COCO's JSON file, or the folder that holds it")
-    return fitting
-
-
-def _document(file: Path) -> dict[str, Any]:
-    value = read_json(file)
-    for name in _LISTS:
-        if not isinstance(value, dict) or not isinstance(value.get(name), list):
-            raise DataError(f"{file}: holds no list {name!r}; a COCO file has {', '.join(_LISTS)}")
-    if not value["images"]:
-        raise DataError(f"{file}: lists no images; restore the file")
-    return value
-
-
-def _category_names(document: Mapping[str, Any]) -> dict[Any, str]:
-    return {
-        each.get("id"): clean_name(str(each.get("name", each.get("id"))))
-        for each in document["categories"]
-        if isinstance(each, dict) and isinstance(each.get("id"), int | str)
-    }
-
-
-def _used_names(document: Mapping[str, Any]) -> set[str]:
-    names = _category_names(document)
-    return {names.get(_id(entry, "category_id"), "") for entry in document["annotations"] if isinstance(entry, dict)}
-
-
-def _id(entry: Mapping[str, Any], field: str) -> Any:
-    """An id; None where it is missing, or nothing that can be one."""
-    value = entry.get(field)
-    return value if isinstance(value, int | str) else None
-
-
-def _first_id(name: str, documents: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
-    """Categories stand in the order of their ids, then of their names."""
-    ids = [number for document in documents for number, other in _category_names(document).items() if other == name]
-    numbers = [number for number in map(finite_number, ids) if number is not None]
-    return min(numbers, default=float("inf")), name
 
 
 def _point_count(documents: Mapping[Path, Mapping[str, Any]], classes: Classes) -> int:
     """How many keypoints an object has. Raises `DataError` where it is not one number."""
     counts = set()
     for document in documents.values():
-        names = _category_names(document)
+        names = category_names(document)
         for entry in document["annotations"]:
             points = entry.get("keypoints") if isinstance(entry, dict) else None
             if (
                 isinstance(points, list)
                 and points
-                and classes.index(names.get(_id(entry, "category_id"), "")) is not None
+                and classes.index(names.get(id_of(entry, "category_id"), "")) is not None
             ):
                 counts.add(len(points) / 3)
     file = next(iter(documents))
@@ -145,15 +101,15 @@ def _records(
     each_box: bool,
     report: Report,
 ) -> list[Record]:
-    names = _category_names(document)
-    images = {_id(each, "id"): each for each in document["images"] if isinstance(each, dict)}
+    names = category_names(document)
+    images = images_by_id(document["images"], report)
     by_image: dict[Any, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
     for entry in document["annotations"]:
-        if not isinstance(entry, dict) or _id(entry, "image_id") is None:
+        if not isinstance(entry, dict) or id_of(entry, "image_id") is None:
             report.skip("annotation", "names no image")
             continue
-        label, category = f"annotation {_id(entry, 'id')}", _id(entry, "category_id")
-        index = classes.index(names.get(_id(entry, "category_id"), ""))
+        label, category = f"annotation {id_of(entry, 'id')}", id_of(entry, "category_id")
+        index = classes.index(names.get(id_of(entry, "category_id"), ""))
         if entry["image_id"] not in images:
             report.skip(label, "is of an image that the file does not list")
         elif category not in names:
@@ -166,7 +122,7 @@ def _records(
             by_image[entry["image_id"]].append((index, entry))
     records = []
     for number, image in images.items():
-        name = str(image.get("file_name", ""))
+        name = file_name(image)
         if number not in by_image:
             report.skip(name or f"image {number}", "has no annotation")
             continue
@@ -226,9 +182,12 @@ def _shapes(index: int, entry: Mapping[str, Any]) -> list[Shape]:
     area = entry.get("segmentation")
     if isinstance(area, dict):
         size, counts = area.get("size"), area.get("counts")
-        if not isinstance(counts, list) or not isinstance(size, list) or len(size) != 2:
+        if not isinstance(counts, list):
             raise ValueError("its segmentation is a compressed run length, which is not read; export polygons")
-        return [Shape(index, area=partial(_run_lengths, counts, int(size[0]), int(size[1])))]
+        sides = annotated_size(*reversed(size)) if isinstance(size, list) and len(size) == 2 else None
+        if sides is None:
+            raise ValueError("its segmentation has run lengths without a size [height, width]")
+        return [Shape(index, area=partial(_run_lengths, counts, *sides))]
     if not isinstance(area, list) or not area:
         raise ValueError("an annotation has no segmentation")
     shapes = []
@@ -240,7 +199,7 @@ def _shapes(index: int, entry: Mapping[str, Any]) -> list[Shape]:
     return shapes
 
 
-def _run_lengths(counts: list[int], rows: int, columns: int, width: int, height: int) -> np.ndarray:
+def _run_lengths(counts: list[object], columns: int, rows: int, width: int, height: int) -> np.ndarray:
     if (columns, rows) != (width, height):
         raise ValueError(f"its mask has another size than the image ({columns} x {rows}, its image {width} x {height})")
     return from_counts(counts, rows, columns, by_column=True)

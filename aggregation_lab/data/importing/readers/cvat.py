@@ -61,7 +61,7 @@ def _shape(element: ElementTree.Element) -> DrawnShape:
         return DrawnShape(label, "box", rectangle((x_min, y_min), (x_max, y_max)))
     if kind == "mask":
         left, top, width, height = (int(_number(element, name)) for name in ("left", "top", "width", "height"))
-        counts = [int(text) for text in (element.get("rle") or "").replace(",", " ").split()]
+        counts = (element.get("rle") or "").replace(",", " ").split()
         return DrawnShape(label, "area", (), partial(_mask, counts, left, top, width, height))
     if kind in ("polygon", "points"):
         points = tuple(_point(text) for text in (element.get("points") or "").split(";") if text.strip())
@@ -85,7 +85,7 @@ def _point(text: str) -> Point:
     return numbers[0] or 0.0, numbers[1] or 0.0
 
 
-def _mask(counts: list[int], left: int, top: int, columns: int, rows: int, width: int, height: int) -> np.ndarray:
+def _mask(counts: list[str], left: int, top: int, columns: int, rows: int, width: int, height: int) -> np.ndarray:
     """H x W truth values of a mask that CVAT keeps as run lengths along the rows of its bounding box."""
     inside = np.zeros((height, width), bool)
     if left < 0 or top < 0 or left + columns > width or top + rows > height:

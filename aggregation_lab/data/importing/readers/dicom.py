@@ -26,6 +26,7 @@ from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.pixels import as_image
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Crop, Picture, ReadTask, Report
+from aggregation_lab.files import open_file
 from aggregation_lab.text import printable
 
 _TISSUE, _TWO_DIMENSIONAL = 1, 1
@@ -40,12 +41,24 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
 
 class _DicomOpener(Opener):
     endings = (".dcm", ".dicom", ".ima")
-    what = "DICOM files (.dcm, .dicom, .ima)"
+    what = "DICOM files (.dcm, .dicom, .ima, or others that begin as DICOM does)"
     or_labels = ", or a table with --labels"
     subjects = "PatientID, hashed"
 
     def __init__(self, options: ImportOptions, report: Report):
         self._key, self._step, self._crop, self._report = options.key, options.step or 1, options.crop, report
+
+    def takes(self, file: Path) -> bool:
+        """By its ending, or by its beginning (PS3.10 7.1): scanners write files without an ending."""
+        if super().takes(file):
+            return True
+        if file.name.upper() == "DICOMDIR":  # a table of contents
+            return False
+        try:
+            with open_file(file) as stream:
+                return stream.read(132)[128:] == b"DICM"
+        except OSError:
+            return False
 
     def open(self, file: Path, where: str, frame: int | None) -> list[Opened]:
         try:

@@ -9,6 +9,7 @@ from aggregation_lab.data.importing.source_files import (
     Classes,
     is_hidden,
     need_folder,
+    need_regular,
     need_some,
     relative,
     source_name,
@@ -16,6 +17,7 @@ from aggregation_lab.data.importing.source_files import (
 )
 from aggregation_lab.data.importing.targets import Label
 from aggregation_lab.errors import DataError
+from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
 
 _PARTS = frozenset({"train", "training", "val", "valid", "validation", "test"})
@@ -39,31 +41,38 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
             ", ".join(folder.name for folder in parts), "the parts are taken together; one split is drawn anew"
         )
         tops = [folder for part in parts for folder in sorted(part.iterdir()) if folder.is_dir()]
-    files = {folder: list(walk(folder, opener.endings)) for folder in tops}
+    files: dict[Path, list[Path]] = {}
     for folder in tops:
+        there = list(walk(folder))
+        files[folder] = [file for file in there if opener.takes(file)]
         if not files[folder]:
             report.skip(relative(folder, source), f"is a folder without {opener.what}")
+            continue
+        for file in sorted(set(there) - set(files[folder])):
+            report.skip(relative(file, source), f"is no file of the format, which takes {opener.what}")
     for file in sorted(source.iterdir()):
-        if file.is_file() and file.name.lower().endswith(opener.endings):
+        if file.is_file() and opener.takes(file):
             report.skip(file.name, "lies in no folder of a class")
-    found = sorted({folder.name for folder in tops if files[folder]})
+    found = sorted({clean_name(folder.name) for folder in tops if files[folder]})
     need_some(found, source, f"folder with {opener.what}", f"give a folder with one folder per class{opener.or_labels}")
     classes = Classes(found, options.classes, source)
     if len(classes.names) < 2:
         raise DataError(f"{source}: has one class ({classes.names[0]}), a classification task takes two or more")
     records = []
     for folder in tops:
-        index = classes.index(folder.name)
+        name = clean_name(folder.name)
+        index = classes.index(name)
         for file in files[folder]:
             where = relative(file, source)
             if index is None:
-                classes.leave_out(where, folder.name, report)
+                classes.leave_out(where, name, report)
                 continue
             try:
+                need_regular(file)
                 opened = opener.open(file, where, None)
             except ValueError as error:
                 report.skip(where, str(error))
                 continue
             records += [Record(each.picture, Label(index), each.subject) for each in opened]
-    name = source_name(source)
-    return ReadTask(name, TaskType.CLASSIFICATION, records, len(classes.names), classes.names, opener.subjects)
+    task = source_name(source)
+    return ReadTask(task, TaskType.CLASSIFICATION, records, len(classes.names), classes.names, opener.subjects)

@@ -31,6 +31,7 @@ from aggregation_lab.data.importing.source_files import (
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name
+from aggregation_lab.text import printable
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
@@ -79,13 +80,15 @@ def _inside(text: str) -> Image.Image:
 def _shape(value: Any) -> DrawnShape:
     if not isinstance(value, dict):
         raise ValueError("a shape is no object")
-    label, kind = clean_name(str(value.get("label") or "")), value.get("shape_type") or "polygon"
-    points = [_point(each) for each in value.get("points") or ()]
+    label, kind = clean_name(str(value.get("label") or "")), str(value.get("shape_type") or "polygon")
+    marked = value.get("points")
+    points = [_point(each) for each in (marked if isinstance(marked, list) else ())]
     least = {"point": 1, "polygon": 3}.get(kind, 2)
     if len(points) < least:
-        raise ValueError(f"a {kind} has {len(points)} points")
-    if kind == "rectangle":
-        return DrawnShape(label, "box", rectangle(points[0], points[1]))
+        raise ValueError(f"a {printable(kind, 40)} has {len(points)} points")
+    if kind == "rectangle":  # two opposite corners, or all four
+        x, y = zip(*points, strict=True)
+        return DrawnShape(label, "box", rectangle((min(x), min(y)), (max(x), max(y))))
     if kind == "circle":
         return DrawnShape(label, "area", circle(points[0], points[1]))
     if kind in ("polygon", "point"):

@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from aggregation_lab.data.importing.formats import Progress
+from aggregation_lab.data.importing.image_lookup import MASK_FOLDER
 from aggregation_lab.data.importing.mask_values import certain_values, file_map
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
@@ -19,46 +20,50 @@ from aggregation_lab.data.importing.source_files import (
     without_ending,
 )
 from aggregation_lab.data.importing.targets import ClassMap
+from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.tasks import TaskType
 
 _IMAGES = re.compile("images?|imgs?|jpegimages|originals?", re.IGNORECASE)
-_MASKS = re.compile("masks?|labels?|segmentations?|annotations?|gt|ground_?truths?", re.IGNORECASE)
 _MASK_NAME = re.compile(r"[_\- ](mask|label|seg|segmentation|gt|annotation)(?:[_\- ]?\d+)?$", re.IGNORECASE)
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
     """One segmentation task. Images and masks have the same name, but for an ending such as `_mask`.
 
-    An image with several masks (`a_mask.png`, `a_mask_1.png`) is left out, for they may overlap.
+    An image with several masks (`a_mask.png`, `a_mask_1.png`) is left out, for they may overlap; so are images that
+    share a name (`a.png`, `a.jpg`), for the mask may be of either.
     """
     need_folder(source, "that holds images and masks")
     folders = [folder for folder in sorted(source.iterdir()) if folder.is_dir()]
     image_folder = options.images or next((each for each in folders if _IMAGES.fullmatch(each.name)), None)
-    mask_folder = next((each for each in folders if _MASKS.fullmatch(each.name)), None)
-    if image_folder and mask_folder:
-        images = {_key(file, image_folder): file for file in walk(image_folder, PICTURES)}
-        found = [(_key(file, mask_folder), file) for file in walk(mask_folder, PICTURES)]
-    else:
-        files = list(walk(source, PICTURES))
-        is_mask = {file: _MASK_NAME.search(file.stem) is not None for file in files}
-        images = {without_ending(relative(file, source)): file for file in files if not is_mask[file]}
-        found = [(_key(file, source), file) for file in files if is_mask[file]]
+    mask_folder = next((each for each in folders if MASK_FOLDER.fullmatch(each.name)), None)
+    images: dict[str, list[Path]] = defaultdict(list)
     masks: dict[str, list[Path]] = defaultdict(list)
-    for key, file in found:
-        masks[key].append(file)
+    if image_folder and mask_folder:
+        for file in walk(image_folder, PICTURES):
+            images[_key(file, image_folder)].append(file)
+        for file in walk(mask_folder, PICTURES):
+            masks[_key(file, mask_folder)].append(file)
+    else:
+        for file in walk(source, PICTURES):
+            (masks if _MASK_NAME.search(file.stem) else images)[_key(file, source)].append(file)
     layout = "the folders images and masks, or masks named like their image with _mask behind"
-    need_some(found, source, "masks", f"give {layout}")
+    need_some(masks, source, "masks", f"give {layout}")
     for key, members in masks.items():
         if key not in images:
             for file in members:
                 report.skip(relative(file, source), "is a mask without an image of its name")
     pairs = []
-    for key, file in images.items():
-        if len(masks.get(key, ())) == 1:
-            pairs.append((file, masks[key][0]))
-        else:
-            count = len(masks.get(key, ()))
-            report.skip(relative(file, source), f"has {count} masks, and they may overlap" if count else "has no mask")
+    for key, files in images.items():
+        count = len(masks.get(key, ()))
+        if len(files) == count == 1:
+            pairs.append((files[0], masks[key][0]))
+            continue
+        reason = f"has {count} masks, and they may overlap" if count else "has no mask"
+        if len(files) > 1:
+            reason = f"has a name that {len(files)} images have, so nobody knows whose their mask is"
+        for file in files:
+            report.skip(relative(file, source), reason)
     need_some(pairs, source, "image with a mask of its name", f"give {layout}")
     values = options.mask_values or certain_values([mask for _, mask in pairs], report, progress)
     records = [Record(picture(image, source), ClassMap(file_map(mask, values))) for image, mask in pairs]
@@ -66,5 +71,5 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
 
 
 def _key(file: Path, folder: Path) -> str:
-    """What an image and its mask have in common."""
-    return _MASK_NAME.sub("", without_ending(relative(file, folder)))
+    """What an image and its mask have in common, capitals and Unicode form left out."""
+    return fold(_MASK_NAME.sub("", without_ending(relative(file, folder))))

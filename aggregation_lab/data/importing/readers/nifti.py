@@ -5,7 +5,7 @@ array is stored (nnU-Net writes 2D images so); slices count along the third. Not
 those of the file with its scale; of 8 or 16 bits where they fit, else floating point.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,11 @@ class VolumeOpener(Opener):
     def __init__(self, options: ImportOptions):
         self._slices, self._step = options.slices, options.step or 1
 
-    def holds_masks(self, name: str) -> bool:
-        return name.lower().endswith(_ENDINGS)
+    def values_of_mask(self, file: Path) -> Iterable[int]:
+        if not self.takes(file):
+            return super().values_of_mask(file)
+        values = _values(file)
+        return [] if values.dtype.kind == "f" else np.unique(values).tolist()
 
     def open(self, file: Path, where: str, frame: int | None) -> list[Opened]:
         numbers = self._numbers(_slice_count(file), frame)
@@ -64,7 +67,7 @@ class VolumeOpener(Opener):
     def with_mask(
         self, file: Path, where: str, frame: int | None, mask: Path, values: MaskValues
     ) -> list[tuple[Opened, LoadMap]]:
-        if not self.holds_masks(mask.name):
+        if not self.takes(mask):
             return super().with_mask(file, where, frame, mask, values)
         shapes = [tuple(_opened(each).shape) for each in (file, mask)]
         if shapes[0][:2] != shapes[1][:2] or _slice_count(file) != _slice_count(mask):

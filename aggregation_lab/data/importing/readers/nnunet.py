@@ -133,6 +133,9 @@ def _pairs(
                 continue
             pairs[str(case)] = (folder / str(images[channel]), folder / entry["label"])
         return pairs
+    absent = next((name for name in ("imagesTr", "labelsTr") if not (folder / name).is_dir()), None)
+    if absent:
+        raise DataError(f"{folder}: holds no folder {absent}; a data set has dataset.json, imagesTr and labelsTr")
     suffix = f"_{channel:04d}{ending}".lower()
     images = {
         without_ending(relative(file, folder / "imagesTr"), (suffix,)): file

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from aggregation_lab.data.importing.files import PLAIN, Opened, Opener
 from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.label_names import index_labels
-from aggregation_lab.data.importing.mask_values import MaskValues, certain_values
+from aggregation_lab.data.importing.mask_values import certain_values
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report, Target
-from aggregation_lab.data.importing.source_files import content, need_file, need_some, source_name
+from aggregation_lab.data.importing.source_files import content, existing, need_file, need_some, source_name
 from aggregation_lab.data.importing.table_columns import Columns, find_columns
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
 from aggregation_lab.data.rows.csv_rows import UNKNOWN
@@ -56,13 +56,13 @@ def read_table(
     for line in lines:
         name = line.cells.get("image", "").strip()
         if name:
-            by_image[name.replace("\\", "/"), line.cell("frame")].append(line)
+            by_image[PurePosixPath(name.replace("\\", "/")).as_posix(), line.cell("frame")].append(line)
         else:
             report.skip(f"line {line.number}", "names no image")
     target = _TARGETS[columns.type](columns, table, folder, options, report, progress, opener, lines)
     records: list[Record] = []
     for (name, frame), members in by_image.items():
-        where = PurePosixPath(name).as_posix() + (f" frame {frame}" if frame else "")
+        where = name + (f" frame {frame}" if frame else "")
         try:
             file = _file(folder, name)
             number = _frame(frame)
@@ -90,23 +90,20 @@ def _read_lines(table: Path, options: ImportOptions) -> tuple[Columns, list[_Lin
     position = {meaning: header.index(name) for meaning, name in columns.name.items()}
     lines = []
     for number, cells in records[1:]:
-        if len(cells) < len(header):
-            raise DataError(
-                f"{table}: line {number} has {len(cells)} cells, the header {len(header)}; complete the row"
-            )
+        surplus = cells[len(header) :]
+        if len(cells) < len(header) or any(cell.strip() for cell in surplus):
+            advice = "put quotes around text that holds a comma" if surplus else "complete the row"
+            raise DataError(f"{table}: line {number} has {len(cells)} cells, the header {len(header)}; {advice}")
         lines.append(_Line(number, {meaning: cells[index] for meaning, index in position.items()}))
     return columns, lines
 
 
 def _file(folder: Path, name: str) -> Path:
     """The file that a cell names. Raises `ValueError` where it is not there."""
-    file = folder / name
-    try:
-        if file.is_file():
-            return file
-    except (OSError, ValueError):  # too long, or no name at all
-        pass
-    raise ValueError("the file does not exist")
+    file = existing(folder, name)
+    if file is None:
+        raise ValueError(f"the file does not exist; paths of the table start at {folder}")
+    return file
 
 
 def _frame(text: str) -> int | None:
@@ -185,9 +182,9 @@ class _Labels(_Targets):
 class _Masks(_Targets):
     def _prepare(self, table: Path, lines: Sequence[_Line], report: Report, progress: Progress) -> None:
         names = dict.fromkeys(line.cell("mask") for line in lines)
-        files = [self._folder / name for name in names if name and not self._opener.holds_masks(name)]
-        there = [file for file in files if file.is_file()]
-        self._values = self._options.mask_values or (certain_values(there, report, progress) if there else MaskValues())
+        files = [existing(self._folder, name) for name in names if name]
+        there = [file for file in files if file is not None]
+        self._values = self._options.mask_values or certain_values(there, report, progress, self._opener.values_of_mask)
 
     def of(self, file: Path, name: str, frame: int | None, lines: Sequence[_Line]) -> list[tuple[Opened, Target]]:
         mask = _single(lines).cells.get("mask", "").strip().replace("\\", "/")

@@ -13,7 +13,6 @@ from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Picture, ReadTask, Report
 from aggregation_lab.data.importing.source_files import without_ending
-from aggregation_lab.text import printable
 
 STEP = 10
 """Every how many-th frame is taken where nothing is said: neighbours show nearly the same."""
@@ -70,7 +69,7 @@ def _frames(file: Path):  # noqa: ANN202
                 raise ValueError("holds no video")
             yield from container.decode(container.streams.video[0])
     except (av.FFmpegError, OSError) as error:
-        raise ValueError(f"is no video that can be decoded ({printable(str(error), 80)})") from error
+        raise ValueError(f"is no video that can be decoded ({error.strerror or 'broken'})") from error
 
 
 class _Reading:

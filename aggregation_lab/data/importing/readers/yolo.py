@@ -4,14 +4,14 @@ Boxes: `class cx cy w h`; segments: `class x1 y1 x2 y2 ...`; pose: a box, then `
 data.yaml announces as kpt_shape. Format: https://docs.ultralytics.com/datasets/
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from aggregation_lab.data.importing.documents.yolo import HIGHEST, class_names, keypoint_shape, read_description
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.polygons import Shape, drawn
 from aggregation_lab.data.importing.records import Frame, ReadTask, Record, Report, Target, Written
@@ -31,7 +31,6 @@ from aggregation_lab.data.importing.source_files import (
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks, Remark
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
-from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
 
 _BEYOND = 1.5
@@ -53,16 +52,19 @@ class Shares:
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
-    """One task: regression with kpt_shape, segmentation where lines hold more than four numbers, else detection."""
+    """One task: regression with kpt_shape, segmentation where lines hold polygons, detection where they hold boxes.
+
+    Where both occur, --type says which.
+    """
     need_folder(source, "that holds images and labels")
-    description = _description(source)
+    description = read_description(source)
     files = [file for file in walk(source, (".txt",)) if _is_label(file, source)]
     need_some(files, source, "labels of YOLO (.txt below a folder labels)", "give the folder of images and labels")
     by_file = {file: _lines(file, source, report) for file in files}
     numbers = sorted({index for lines in by_file.values() for index, _ in lines or ()})
-    names = _names(description, source, numbers)
-    points, per_point = _points(description, source)
-    task_type = options.type or _guess(by_file.values(), points)
+    names = class_names(description, source, numbers)
+    points, per_point = keypoint_shape(description, source)
+    task_type = options.type or _guess(by_file.values(), points, source)
     if task_type is TaskType.REGRESSION and not points:
         raise DataError(f"{source}: data.yaml gives no kpt_shape, so there are no keypoints; choose another --type")
     if task_type is TaskType.CLASSIFICATION:
@@ -78,11 +80,17 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         TaskType.DETECTION: partial(_boxes, options.each_box),
     }[task_type]
     labels = {_key(relative(file, source)): file for file in files}
+    images = list(walk(source, PICTURES))
+    sharing = Counter(_key(relative(image, source)) for image in images)
     records = []
-    for image in walk(source, PICTURES):
+    for image in images:
         where = relative(image, source)
-        label = labels.pop(_key(where), None)
+        label = labels.get(_key(where))
         try:
+            if label and sharing[_key(where)] > 1:
+                raise ValueError(
+                    f"has a name that {sharing[_key(where)]} images have; nobody knows whose the labels are"
+                )
             lines = _kept(by_file[label], names, classes, per_point) if label else None
             if lines is None:
                 raise ValueError("has no labels, or they cannot be read")
@@ -91,11 +99,14 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
             records.append(Record(picture(image, source), Shares(lines, build)))
         except ValueError as error:
             report.skip(where, str(error))
-    for label in labels.values():
-        report.skip(relative(label, source), "are labels without an image")
-    segments = task_type is TaskType.SEGMENTATION
-    shown = ("background", *classes.names) if segments else classes.names
-    count = len(classes.names) + 1 if segments else points if task_type is TaskType.REGRESSION else 1
+    for key, label in labels.items():
+        if key not in sharing:
+            report.skip(relative(label, source), "are labels without an image")
+    count, shown = {
+        TaskType.SEGMENTATION: (len(classes.names) + 1, ("background", *classes.names)),
+        TaskType.REGRESSION: (points, ()),  # keypoints have no names
+        TaskType.DETECTION: (1, classes.names),
+    }[task_type]
     return [ReadTask(source_name(source), task_type, records, count, shown)]
 
 
@@ -113,61 +124,16 @@ def _key(where: str) -> str:
     return "/".join(part for part in without_ending(where).split("/") if part not in ("images", "labels"))
 
 
-def _description(source: Path) -> Mapping[str, Any]:
-    """data.yaml, or another YAML file at the top that holds names; empty without one."""
-    files = sorted([*source.glob("*.yaml"), *source.glob("*.yml")], key=lambda file: (file.stem != "data", file.name))
-    for file in files:
-        try:
-            value = yaml.safe_load(content(file).decode())
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            raise DataError(f"{file}: is no YAML; restore the file") from error
-        if isinstance(value, dict) and "names" in value:
-            return value
-    return {}
-
-
-def _names(description: Mapping[str, Any], source: Path, numbers: Sequence[int]) -> tuple[str, ...]:
-    """Class names by their number: of data.yaml, of classes.txt, or the numbers themselves."""
-    names = description.get("names")
-    if isinstance(names, dict) and all(isinstance(key, int) for key in names):
-        names = [names.get(number, str(number)) for number in range(max(names, default=-1) + 1)]
-    if names is None:
-        file = next(
-            (each for each in (source / "classes.txt", source / "labels" / "classes.txt") if each.is_file()), None
-        )
-        if file:
-            names = [line for line in content(file).decode(errors="replace").splitlines() if line.strip()]
-        else:
-            names = range(max(numbers, default=0) + 1)
-    if not isinstance(names, list | range):
-        raise DataError(f"{source}: names of data.yaml is no list of class names; write names: [a, b]")
-    plain = tuple(clean_name(str(name)) for name in names)
-    if len(set(plain)) < len(plain):
-        raise DataError(f"{source}: two classes have one name; give each its own")
-    return plain
-
-
-def _points(description: Mapping[str, Any], source: Path) -> tuple[int, int]:
-    """Number of keypoints and numbers per keypoint; 0, 0 without kpt_shape."""
-    shape = description.get("kpt_shape")
-    if shape is None:
-        return 0, 0
-    if (
-        not isinstance(shape, list)
-        or len(shape) != 2
-        or not all(isinstance(each, int) for each in shape)
-        or shape[1] not in (2, 3)
-        or shape[0] < 1
-    ):
-        raise DataError(f"{source}: kpt_shape of data.yaml is {shape!r}; write [points, 2] or [points, 3]")
-    return shape[0], shape[1]
-
-
-def _guess(files: Any, points: int) -> TaskType:
+def _guess(files: Iterable[list[Line] | None], points: int, source: Path) -> TaskType:
     if points:
         return TaskType.REGRESSION
-    longer = any(len(numbers) >= 6 for lines in files for _, numbers in lines or ())
-    return TaskType.SEGMENTATION if longer else TaskType.DETECTION
+    polygons = [len(numbers) >= 6 for lines in files for _, numbers in lines or ()]
+    if any(polygons) and not all(polygons):
+        counts = f"{sum(polygons)} polygons and {len(polygons) - sum(polygons)} boxes"
+        raise DataError(
+            f"{source}: the labels hold {counts}; choose --type detection, which takes both, or segmentation"
+        )
+    return TaskType.SEGMENTATION if any(polygons) else TaskType.DETECTION
 
 
 def _lines(file: Path, source: Path, report: Report) -> list[Line] | None:
@@ -177,11 +143,11 @@ def _lines(file: Path, source: Path, report: Report) -> list[Line] | None:
         words = text.split()
         if not words:
             continue
-        values = [finite_number(word) for word in words]
-        if len(values) < 5 or None in values or not float(values[0] or 0).is_integer() or (values[0] or 0) < 0:
+        values = [value for value in map(finite_number, words) if value is not None]
+        if len(words) < 5 or len(values) < len(words) or values[0] not in range(HIGHEST + 1):
             report.skip(relative(file, source), f"line {number} is no class with four numbers or more")
             return None
-        lines.append((int(values[0] or 0), tuple(value for value in values[1:] if value is not None)))
+        lines.append((int(values[0]), tuple(values[1:])))
     return lines
 
 

@@ -85,6 +85,17 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+Change = Callable[[Path], object]
+"""Spoils a source."""
+
+
+def change(file: Path, old: str, new: str) -> None:
+    """Another text in a file that holds `old`."""
+    text = file.read_text()
+    assert old in text
+    write(file, text.replace(old, new))
+
+
 # ---- one function per format: writes SOURCE and gives the options of its import
 
 

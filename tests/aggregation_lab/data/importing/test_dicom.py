@@ -173,3 +173,14 @@ def test_the_files_that_pydicom_ships_are_shown_or_refused_in_words(capsys, tmp_
     skipped = {name.rpartition("/")[2] for names in receipt.skipped.values() for name in names}
     assert {"rtplan.dcm", "reportsi.dcm", "waveform_ecg.dcm", "MR_truncated.dcm"} <= skipped
     assert not skipped & {"CT_small.dcm", "examples_palette.dcm", "examples_ybr_color.dcm", "SC_rgb_rle.dcm"}
+
+
+def test_files_without_an_ending_are_known_by_their_beginning(capsys, tmp_path):
+    sources.dicom(tmp_path / "s")
+    for number, file in enumerate(sorted((tmp_path / "s").rglob("*.dcm"))):
+        file.rename(file.with_name(f"IM{number:04d}"))
+    (tmp_path / "s" / "large" / "VERSION").write_text("1")
+    (tmp_path / "s" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    assert "10 cases" in imported(capsys, "dicom", tmp_path / "s", tmp_path / "out", "--task", "t")
+    skipped = read_receipts(tmp_path / "out")["t"].skipped
+    assert [names for names in skipped.values()] == [["large/VERSION"]]

@@ -103,3 +103,11 @@ def test_the_files_that_nibabel_ships(capsys, tmp_path):
     assert "example4d.nii.gz: has more than three dimensions" in text
     slices = nibabel.load(SHIPPED / "anatomical.nii").shape[2]
     assert slices > 5 and receipt.counts["cases"] > slices
+
+
+def test_masks_of_0_and_255_are_two_classes(capsys, tmp_path):
+    options = sources.nifti(tmp_path / "s")
+    for case in sources.CASES:
+        write_nifti(tmp_path / "s" / f"{case.name}_seg.nii.gz", (case.mask * 255).T[:, :, None])
+    text = imported(capsys, "nifti", tmp_path / "s", tmp_path / "out", *options)
+    assert "num_classes 2" in text and "the values 0 and 255 are read as the classes 0 and 1" in text
