@@ -89,7 +89,7 @@ def labelled(
     """
     texts = {name: _text_columns(rows) for name, rows in frames.items()}
     by_column = {
-        (name, column): {text for text in pd.unique(frames[name][column].dropna()) if isinstance(text, str)}
+        (name, column): {text for text in frames[name][column].unique() if isinstance(text, str)}
         for name, columns in texts.items()
         for column in columns
     }
@@ -104,8 +104,13 @@ def labelled(
         if shown.count(text) > 1:
             raise ResultsError(f"labels: {printable(text)} would stand for two names; give each a label of its own")
     changed |= written
-    renamed = {name: _renamed(rows, texts[name], changed, written) for name, rows in frames.items()} if changed else {}
-    return {**frames, **renamed}, {name: text for name, text in changed.items() if text != name}
+    renamed = dict(frames)
+    for name, columns in texts.items():
+        # a figure draws from few frames, and most columns hold no name that changes
+        touched = [column for column in columns if not by_column[name, column].isdisjoint(changed)]
+        if touched:
+            renamed[name] = _renamed(frames[name], touched, changed, written)
+    return renamed, {name: text for name, text in changed.items() if text != name}
 
 
 def named_again(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
