@@ -30,6 +30,10 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+# What agglab counts as its cores, here and in the processes that tests start: two test processes share two cores, and
+# runs of several threads that wait for each other's cores take up to thirty times as long.
+os.environ["SLURM_CPUS_PER_TASK"] = "1"
+
 
 @pytest.fixture(autouse=True)
 def threads_of_torch() -> Iterator[None]:

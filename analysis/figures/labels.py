@@ -6,7 +6,7 @@ in the CSV beside the figure.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import pandas as pd
 from matplotlib import font_manager
@@ -47,6 +47,7 @@ def _letters() -> frozenset[int]:
     return frozenset(letter for file in files for letter in FT2Font(file).get_charmap())
 
 
+@lru_cache(maxsize=20_000)
 def label(name: str, longest: int = LONGEST) -> str:
     """A name as one line of letters that can be drawn."""
     shown = "".join(letter if ord(letter) in _letters() else _escape(letter) for letter in printable(name, 10_000))
