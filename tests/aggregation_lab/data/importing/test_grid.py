@@ -33,7 +33,8 @@ def test_four_imported_tasks_are_trained_together(capsys, tmp_path: Path, monkey
         "classification",
     }
     study = write_study(tmp_path / "study.yaml", data={"subset": 20}, aggregations=["AU"])
-    code, text = agglab(capsys, "run-grid", study, "--data", out, "--out", tmp_path / "runs", "--device", "cpu")
+    here = ("--device", "cpu", "--engine", "debug")
+    code, text = agglab(capsys, "run-grid", study, "--data", out, "--out", tmp_path / "runs", *here)
     assert code == 0, text
     scores = results.read_table(tmp_path / "runs" / "scores.parquet", results.SCORES)
     assert set(scores.loc[scores["aggregation"] == "AU", "task"]) == set(dataset.tasks)
