@@ -65,6 +65,11 @@ class GridUnderTest:
     at_hand: bool = False
     counts: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def planned(self) -> int:
+        """Runs of the grid."""
+        return RUNS_PER_SEED * self.seeds
+
     def start(self, fault: Fault | None = None) -> subprocess.Popen[str]:
         script = self.out.with_name("grid.py")
         script.write_text(GRID.format(project=str(ROOT), at_hand=self.at_hand))
@@ -236,9 +241,7 @@ class GridUnderTest:
     def complete(self) -> bool:
         """Whether nothing is left to interrupt."""
         started = list(self.out.glob("runs/*"))
-        return len(started) == RUNS_PER_SEED * self.seeds and all(
-            (folder / "done.json").is_file() for folder in started
-        )
+        return len(started) == self.planned and all((folder / "done.json").is_file() for folder in started)
 
     # ---- the end -------------------------------------------------------------------------------------------------
 
@@ -251,7 +254,7 @@ class GridUnderTest:
         self.run()
         runs = StudyFolder(self.out).read_plan()
         assert {status.state for status in StudyFolder(self.out).runs.statuses(runs).values()} == {State.DONE}
-        assert len(list(self.out.glob("runs/*"))) == len(runs) == RUNS_PER_SEED * self.seeds
+        assert len(list(self.out.glob("runs/*"))) == len(runs) == self.planned
         for name, table in results.TABLES.items():
             mine, other = (results.read_table(out / f"{name}.parquet", table) for out in (self.out, reference))
             if name == "runs":

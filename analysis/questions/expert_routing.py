@@ -36,21 +36,18 @@ def _largest(study: StudyTables) -> pd.DataFrame:
 
 def _matched(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of one unit and block with every seed's experts renamed to the first seed's."""
-    tables = {
-        seed: part.pivot(index="task", columns="expert", values="share")
-        for seed, part in rows.groupby("seed", sort=True)
-    }
+    wide = rows.pivot(index=["seed", "task"], columns="expert", values="share").sort_index()
+    tables = {seed: wide.loc[seed].dropna(axis="columns", how="all") for seed in wide.index.unique("seed")}
     first = next(iter(tables.values()))
-    renamed = []
+    seeds, experts = rows["seed"].to_numpy(), rows["expert"].copy()
     for seed, table in tables.items():
         shared = first.index.intersection(table.index)
         reference, shares = first.loc[shared].to_numpy(), table.loc[shared].to_numpy()
         cost = ((reference[:, :, None] - shares[:, None, :]) ** 2).sum(0)
         target, source = linear_sum_assignment(cost)
         names = dict(zip(table.columns[source], first.columns[target], strict=True))
-        part = rows[rows["seed"] == seed]
-        renamed.append(part.assign(expert=part["expert"].map(names)))
-    return pd.concat(renamed)
+        experts[seeds == seed] = rows["expert"][seeds == seed].map(names)
+    return rows.assign(expert=experts)
 
 
 def similarity(study: StudyTables) -> pd.DataFrame:
