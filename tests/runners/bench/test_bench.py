@@ -47,7 +47,10 @@ def setting(tmp_path_factory) -> Setting:
 
 
 @pytest.fixture(autouse=True)
-def two_workers(monkeypatch):
+def in_short(monkeypatch):
+    """Fewer steps between two looks at the clock, and workers that find torch loaded."""
+    monkeypatch.setattr("runners.bench.training.STEPS", 2)
+    monkeypatch.setattr("runners.bench.attribution.STEPS", 2)
     monkeypatch.setattr("runners.bench.training.get_context", lambda _: torch_at_hand())
 
 
