@@ -148,3 +148,11 @@ def trained_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory)
     """A run of all four tasks that has kept its last and its best weights; tests must not change it."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     return train(tiny_dataset, folder, kinds=("last", "best"), precision="fp32")
+
+
+@pytest.fixture
+def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports draw one figure, where figures are not what is tested: all of them take ten seconds."""
+    from analysis.figures import by_name
+
+    monkeypatch.setattr("analysis.figures.FIGURES", (by_name("gains_forest"),))

@@ -102,6 +102,7 @@ def test_a_file_of_the_users_that_hides_the_analysis_is_one_line(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_figure")
 def test_three_lines_from_a_study_to_a_figure_and_a_report(tmp_path):
     study = agg.load_study(agg.EXAMPLES / "us_mini")
     analysis = agg.analyse(study, agg.Settings(draws=50))

@@ -38,6 +38,7 @@ def test_links_lead_somewhere():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_figure")
 def test_commands_run_on_a_folder_of_ones_own(tiny_data, tmp_path, monkeypatch, capsys):
     """Every `agglab` line of the README, in its order, with its study file cut down to seconds."""
     (text,) = blocks("yaml")

@@ -4,14 +4,16 @@ import csv
 import importlib.util
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from aggregation_lab.data.challenge import read_dataset
-from aggregation_lab.data.phantoms import PhantomConfig, write_phantoms
+from aggregation_lab.data.phantoms import PhantomConfig
 from aggregation_lab.method_names import Aggregator, Weighting
 from runners.bench.analysis_speed import analysis
 from runners.bench.attribution import attribution
@@ -31,7 +33,7 @@ TASKS = ("breast_lesion", "breast_3cls", "FUGC", "thyroid_nodule_det")
 
 
 @pytest.fixture(scope="module")
-def setting(tmp_path_factory) -> Setting:
+def setting(tmp_path_factory) -> Iterator[Setting]:
     made = Setting(
         tmp_path_factory.mktemp("bench"),
         size=32,
@@ -41,9 +43,9 @@ def setting(tmp_path_factory) -> Setting:
         data_sizes=(((1, 24), (2, 24)),),
         analysis_size=(3, 120, 200),
     )
-    write_phantoms(made.scratch / "phantoms", PhantomConfig(tasks=TASKS, scale=0.02), workers=1)
-    vars(made)["phantoms"] = made.scratch / "phantoms"  # fewer tasks than a benchmark has
-    return made
+    with pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr("runners.bench.setting.PhantomConfig", partial(PhantomConfig, tasks=TASKS))
+        yield made
 
 
 @pytest.fixture(autouse=True)
