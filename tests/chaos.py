@@ -32,8 +32,8 @@ from tests.faults import FAULT, INSIDE, Fault
 
 MEASURED = ("seconds", "train_seconds", "peak_memory", "started", "resumes", "versions")
 """Columns of the table of runs that tell of time, memory, the interruptions themselves and the state of the code."""
-RUNS = 24
-"""Runs of the grid: six units, two fractions, two seeds."""
+RUNS_PER_SEED = 12
+"""Of the grid: six units, two fractions."""
 PATIENCE = 3600.0
 """Seconds after which a grid counts as hanging."""
 
@@ -43,9 +43,11 @@ import functools, sys
 sys.path.insert(0, {project!r})
 if __name__ == "__main__":
     from runners import cli
-    from runners.execution import grid
-    from tests import faults
+    from runners.execution import grid, pool
+    from tests import faults, started
     faults.plant("grid")
+    if {at_hand}:
+        pool.get_context = lambda method: started.torch_at_hand()
     grid.WorkerConfig = functools.partial(grid.WorkerConfig, load="tests.faults:load", train="tests.faults:train")
     cli.main()
 """
@@ -53,17 +55,24 @@ if __name__ == "__main__":
 
 @dataclass
 class GridUnderTest:
-    """One grid and what is done to it. `counts` are interruptions by kind."""
+    """One grid and what is done to it. `counts` are interruptions by kind; see `interrupt_repeatedly` for `at_hand`."""
 
     study: Path
     data: Path
     out: Path
     random: random.Random
+    seeds: int = 2
+    at_hand: bool = False
     counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def planned(self) -> int:
+        """Runs of the grid."""
+        return RUNS_PER_SEED * self.seeds
 
     def start(self, fault: Fault | None = None) -> subprocess.Popen[str]:
         script = self.out.with_name("grid.py")
-        script.write_text(GRID.format(project=str(ROOT)))
+        script.write_text(GRID.format(project=str(ROOT), at_hand=self.at_hand))
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         if fault is not None:
             environment[FAULT] = json.dumps(asdict(fault))
@@ -232,7 +241,7 @@ class GridUnderTest:
     def complete(self) -> bool:
         """Whether nothing is left to interrupt."""
         started = list(self.out.glob("runs/*"))
-        return len(started) == RUNS and all((folder / "done.json").is_file() for folder in started)
+        return len(started) == self.planned and all((folder / "done.json").is_file() for folder in started)
 
     # ---- the end -------------------------------------------------------------------------------------------------
 
@@ -245,7 +254,7 @@ class GridUnderTest:
         self.run()
         runs = StudyFolder(self.out).read_plan()
         assert {status.state for status in StudyFolder(self.out).runs.statuses(runs).values()} == {State.DONE}
-        assert len(list(self.out.glob("runs/*"))) == len(runs) == RUNS
+        assert len(list(self.out.glob("runs/*"))) == len(runs) == self.planned
         for name, table in results.TABLES.items():
             mine, other = (results.read_table(out / f"{name}.parquet", table) for out in (self.out, reference))
             if name == "runs":
@@ -254,8 +263,14 @@ class GridUnderTest:
         assert not list(self.out.rglob(".*.part")), "half-written files are left"
 
 
-def interrupt_repeatedly(folder: Path, interruptions: int, seed: int) -> Counter[str]:
-    """Make at least so many interruptions, over as many grids as it takes. Returns how often each kind struck."""
+def interrupt_repeatedly(
+    folder: Path, interruptions: int, seed: int, *, seeds: int = 2, at_hand: bool = False
+) -> Counter[str]:
+    """Make at least so many interruptions, over as many grids as it takes. Returns how often each kind struck.
+
+    The grid has runs of so many `seeds`. With `at_hand` its workers are forked from a process that has loaded torch,
+    which otherwise takes much of the time of a storm.
+    """
     from numpy.random import default_rng
 
     from tests.conftest import _draw_heads, _draw_kinds  # the data of the other tests
@@ -268,12 +283,12 @@ def interrupt_repeatedly(folder: Path, interruptions: int, seed: int) -> Counter
     for turn, (name, model, training) in enumerate(cycle(_kinds_of_study(folder, STUDY))):
         if counts.total() >= interruptions:
             break
-        sizes = {"fractions": [0.5, 1.0], "seeds": 2}
+        sizes = {"fractions": [0.5, 1.0], "seeds": seeds}
         study = write_study(folder / f"{name}.yaml", model=model, training=training, **sizes)
-        reference = GridUnderTest(study, data, folder / f"{name}-reference", draw)
+        reference = GridUnderTest(study, data, folder / f"{name}-reference", draw, seeds, at_hand)
         if turn < 2:
             reference.run()
-        grid = GridUnderTest(study, data, folder / "grid", draw)
+        grid = GridUnderTest(study, data, folder / "grid", draw, seeds, at_hand)
         while counts.total() + grid.counts.total() < interruptions and not grid.complete():
             grid.interrupt_once()
             print(f"{counts.total() + grid.counts.total()} interruptions, {dict(grid.counts)}", flush=True)

@@ -30,6 +30,10 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+# What agglab counts as its cores, here and in the processes that tests start: two test processes share two cores, and
+# runs of several threads that wait for each other's cores take up to thirty times as long.
+os.environ["SLURM_CPUS_PER_TASK"] = "1"
+
 
 @pytest.fixture(autouse=True)
 def threads_of_torch() -> Iterator[None]:
@@ -144,3 +148,11 @@ def trained_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory)
     """A run of all four tasks that has kept its last and its best weights; tests must not change it."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     return train(tiny_dataset, folder, kinds=("last", "best"), precision="fp32")
+
+
+@pytest.fixture
+def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports draw one figure, where figures are not what is tested: all of them take ten seconds."""
+    from analysis.figures import by_name
+
+    monkeypatch.setattr("analysis.figures.FIGURES", (by_name("gains_forest"),))

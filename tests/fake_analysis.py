@@ -3,6 +3,8 @@
 The numbers are plausible, not computed: nothing may be concluded from how the frames fit each other.
 """
 
+from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -29,6 +31,12 @@ def fake_analysis(
     seed: int = 0,
 ) -> Analysis:
     """An analysis in which no frame is empty; the first task has the same model in TS and CG."""
+    made = _made(tasks, fractions, aggregations, seed)
+    return replace(made, frames={name: rows.copy() for name, rows in made.frames.items()})
+
+
+@cache
+def _made(tasks: int, fractions: tuple[float, ...], aggregations: tuple[str, ...], seed: int) -> Analysis:
     random = np.random.default_rng(seed)
     about = _about(tasks, random)
     joint = [name for name in aggregations if name != "TS"]

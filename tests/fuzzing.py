@@ -1,6 +1,7 @@
 """What the fuzz tests share: how many examples, from which start, damage, and that each ends in time and clear words.
 
-`FUZZ_EXAMPLES` is the number of examples of each test (50), `FUZZ_SEED` a start other than the fixed one.
+`FUZZ_EXAMPLES` is the number of examples of each test (50, or 20 of costly ones), `FUZZ_SEED` a start other than the
+fixed one.
 """
 
 import os
@@ -18,6 +19,9 @@ from aggregation_lab.errors import AgglabError
 from aggregation_lab.storage.sealed_parquet import parsed
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
+FEW = int(os.environ.get("FUZZ_EXAMPLES", "20"))
+"""Examples of a test that takes a second for each."""
+
 LIMIT = 10.0
 """Seconds of processor time that one example may take: a busy machine is no fault of it."""
 
@@ -25,18 +29,23 @@ WAITING = 30.0
 """How many times longer it may last on the clock; an example that waits for something that never comes ends so."""
 
 
-def fuzzed(test: Callable) -> Callable:
+def fuzzed(test: Callable, examples: int = EXAMPLES) -> Callable:
     """Decorator of a test with `@given`, above it: the same examples on every call, or those of FUZZ_SEED."""
     start = os.environ.get("FUZZ_SEED")
     slow = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large)
     setting = settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         derandomize=start is None,
         database=None,
         deadline=None,
         suppress_health_check=slow,
     )
     return setting(test if start is None else seed(int(start))(test))
+
+
+def fuzzed_a_little(test: Callable) -> Callable:
+    """As `fuzzed`, with `FEW` examples."""
+    return fuzzed(test, FEW)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ in the CSV beside the figure.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import pandas as pd
 from matplotlib import font_manager
@@ -47,6 +47,7 @@ def _letters() -> frozenset[int]:
     return frozenset(letter for file in files for letter in FT2Font(file).get_charmap())
 
 
+@lru_cache(maxsize=20_000)
 def label(name: str, longest: int = LONGEST) -> str:
     """A name as one line of letters that can be drawn."""
     shown = "".join(letter if ord(letter) in _letters() else _escape(letter) for letter in printable(name, 10_000))
@@ -89,7 +90,7 @@ def labelled(
     """
     texts = {name: _text_columns(rows) for name, rows in frames.items()}
     by_column = {
-        (name, column): {text for text in pd.unique(frames[name][column].dropna()) if isinstance(text, str)}
+        (name, column): {text for text in frames[name][column].unique() if isinstance(text, str)}
         for name, columns in texts.items()
         for column in columns
     }
@@ -104,8 +105,13 @@ def labelled(
         if shown.count(text) > 1:
             raise ResultsError(f"labels: {printable(text)} would stand for two names; give each a label of its own")
     changed |= written
-    renamed = {name: _renamed(rows, texts[name], changed, written) for name, rows in frames.items()} if changed else {}
-    return {**frames, **renamed}, {name: text for name, text in changed.items() if text != name}
+    renamed = dict(frames)
+    for name, columns in texts.items():
+        # a figure draws from few frames, and most columns hold no name that changes
+        touched = [column for column in columns if not by_column[name, column].isdisjoint(changed)]
+        if touched:
+            renamed[name] = _renamed(frames[name], touched, changed, written)
+    return renamed, {name: text for name, text in changed.items() if text != name}
 
 
 def named_again(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:

@@ -2,9 +2,11 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
+from matplotlib.backend_bases import get_registered_canvas_class
 from matplotlib.figure import Figure
 
 from aggregation_lab.files import write_atomic, write_text
@@ -19,10 +21,15 @@ def save(figure: Figure, data: pd.DataFrame, stem: str, folder: Path) -> list[Pa
     """
     written = [folder / f"{stem}.csv"]
     write_text(written[0], csv_text(data))
+    shown_on = figure.canvas
     with matplotlib.rc_context(RC):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is found once, not again for every format
         for ending, metadata in (("pdf", {"CreationDate": None}), ("svg", {"Date": None}), ("png", {})):
             written.append(folder / f"{stem}.{ending}")
-            write_atomic(written[-1], partial(figure.savefig, format=ending, dpi=300, metadata=metadata))
+            figure.set_dpi(300)  # each format leaves its own
+            canvas: Any = get_registered_canvas_class(ending)(figure)
+            # by the canvas: `savefig` would draw all of it once more before each format, for a layout that is there
+            write_atomic(written[-1], partial(getattr(canvas, f"print_{ending}"), metadata=metadata))
+    figure.set_canvas(shown_on)
     return written

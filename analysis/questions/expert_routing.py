@@ -36,21 +36,18 @@ def _largest(study: StudyTables) -> pd.DataFrame:
 
 def _matched(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of one unit and block with every seed's experts renamed to the first seed's."""
-    tables = {
-        seed: part.pivot(index="task", columns="expert", values="share")
-        for seed, part in rows.groupby("seed", sort=True)
-    }
+    wide = rows.pivot(index=["seed", "task"], columns="expert", values="share").sort_index()
+    tables = {seed: wide.loc[seed].dropna(axis="columns", how="all") for seed in wide.index.unique("seed")}
     first = next(iter(tables.values()))
-    renamed = []
+    seeds, experts = rows["seed"].to_numpy(), rows["expert"].copy()
     for seed, table in tables.items():
         shared = first.index.intersection(table.index)
         reference, shares = first.loc[shared].to_numpy(), table.loc[shared].to_numpy()
         cost = ((reference[:, :, None] - shares[:, None, :]) ** 2).sum(0)
         target, source = linear_sum_assignment(cost)
         names = dict(zip(table.columns[source], first.columns[target], strict=True))
-        part = rows[rows["seed"] == seed]
-        renamed.append(part.assign(expert=part["expert"].map(names)))
-    return pd.concat(renamed)
+        experts[seeds == seed] = rows["expert"][seeds == seed].map(names)
+    return rows.assign(expert=experts)
 
 
 def similarity(study: StudyTables) -> pd.DataFrame:
@@ -69,22 +66,20 @@ def similarity(study: StudyTables) -> pd.DataFrame:
         if len(members) < 2:
             continue
         blocks = list(unit.groupby(["seed", "block"]))
-        seeds = [seed for (seed, _), _ in blocks]
-        tables = [block.pivot(index="task", columns="expert", values="share") for _, block in blocks]
-        for task, other in product(members, members):
-            by_block = pd.Series([_similarity(table, task, other) for table in tables], dtype=float)
-            value = float(by_block.groupby(seeds).mean().mean())
-            pairs.append({"aggregation": aggregation, "task": task, "other": other, "similarity": value})
+        seeds = np.array([seed for (seed, _), _ in blocks])
+        tables = [block.pivot(index="task", columns="expert", values="share").reindex(members) for _, block in blocks]
+        by_block = pd.DataFrame([_similarities(table.to_numpy(float)).ravel() for table in tables])
+        values = by_block.groupby(seeds).mean().mean()
+        for (task, other), value in zip(product(members, members), values, strict=True):
+            pairs.append({"aggregation": aggregation, "task": task, "other": other, "similarity": float(value)})
     return frame("similarity", pairs)
 
 
-def _similarity(table: pd.DataFrame, task: str, other: str) -> float:
-    if task not in table.index or other not in table.index:
-        return float("nan")
-    weights = table.loc[[task, other]].to_numpy(float)
-    if not np.isfinite(weights).all():
-        return float("nan")
+def _similarities(weights: np.ndarray) -> np.ndarray:
+    """T x T similarities from the weights of T tasks, T x E; NaN for a task without weights."""
+    known = np.isfinite(weights).all(1)
     with np.errstate(invalid="ignore"):
-        distance = float(jensenshannon(*weights, base=2))
+        found = 1.0 - jensenshannon(weights[:, None], weights[None], base=2, axis=2)
     # Rounding can make the divergence of two all but equal vectors negative, and its root NaN.
-    return 1.0 if np.isnan(distance) else 1.0 - distance
+    found[np.isnan(found) & np.outer(known, known)] = 1.0
+    return found

@@ -13,10 +13,11 @@ otherwise, outside the sizes seen, where fewer than three tasks of the type supp
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from aggregation_lab.errors import ResultsError
 from analysis.frames import frame
@@ -24,7 +25,7 @@ from analysis.gains import Contrast, PairedGain
 from analysis.questions.means import poolable, seed_part
 from analysis.statistics.combined_variance import VariancePart
 from analysis.statistics.mixed_model import MixedFit, fit_mixed
-from analysis.statistics.uncertainty import t_interval
+from analysis.statistics.uncertainty import t_interval, t_quantile
 from analysis.statistics.verdicts import UNDECIDED, sd_ratios
 
 ANY_GROUP = "any other"
@@ -142,7 +143,7 @@ class Rule:
         value, se, sd, df = fit.predict(row, group)
         of_seeds, seeds_df = self.seeds[aggregation]
         # Few seeds estimate their scatter badly: their variance counts by as much more as t exceeds the normal.
-        se = float(np.sqrt(se**2 + of_seeds * (stats.t.ppf(0.975, seeds_df) / stats.norm.ppf(0.975)) ** 2))
+        se = float(np.sqrt(se**2 + of_seeds * (t_quantile(0.975, float(seeds_df)) / special.ndtri(0.975)) ** 2))
         single = float(np.hypot(se, sd))
         margin = self.margins.get(task_type, float("nan"))
         return Expectation(
@@ -150,8 +151,8 @@ class Rule:
             value,
             *t_interval(value, se, df),
             *t_interval(value, single, df),
-            chance=float(stats.t.cdf(value / single, df)),
-            harm=float(stats.t.cdf((-margin - value) / single, df)),
+            chance=float(special.stdtr(df, value / single)),
+            harm=float(special.stdtr(df, (-margin - value) / single)),
             sure=_confidence(value, se, sd, df),
             sure_loss=_confidence(-value, se, sd, df),
         )
@@ -162,7 +163,13 @@ def _confidence(value: float, se: float, sd: float, df: float) -> float:
 
     As the mean of normal tails over equally likely values of the chi-squared variable, as in `power`.
     """
-    return float(stats.norm.cdf(value / se * sd_ratios(df) - stats.norm.ppf(SHARE) * sd / se).mean())
+    return float(special.ndtr(value / se * _sd_ratios(df) - special.ndtri(SHARE) * sd / se).mean())
+
+
+@lru_cache(2**10)
+def _sd_ratios(df: float) -> np.ndarray:
+    """`sd_ratios`; every task of a type, and both sides of a bet, ask for the same."""
+    return sd_ratios(df)
 
 
 def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: float) -> np.ndarray:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 SEEDS_AND_CASES, SEEDS, CASES, NONE = "seeds and cases", "seeds only", "cases only", "none"
 BORROWED_AND_CASES, BORROWED = "borrowed seeds and cases", "borrowed seeds"
@@ -166,7 +166,8 @@ def two_part_test(
     def beyond(reach: float) -> float:
         """P(|sum| > reach)."""
         upper, lower = (reach - first) / spread[1], (-reach - first) / spread[1]
-        return float((stats.t.sf(upper, dfs[1]) + stats.t.cdf(lower, dfs[1])).mean())
+        # as `stats.t`, which checks its arguments anew at every step of the search
+        return float((special.stdtr(dfs[1], -upper) + special.stdtr(dfs[1], lower)).mean())
 
     most = float(sum(s * stats.t.ppf(0.5 + level / 2, df) for s, df in zip(spread, dfs, strict=True)))
     reach = optimize.brentq(lambda r: beyond(r) - (1 - level), 0.0, 2 * most, xtol=1e-10)

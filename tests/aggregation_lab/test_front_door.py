@@ -66,19 +66,29 @@ def test_looking_at_scores_loads_no_torch_and_no_drawing():
     assert loaded_by("agg.load_study; agg.analyse; agg.recommend; agg.EXAMPLES", ("torch", "timm", "matplotlib")) == []
 
 
+MISTAKES = """\
+import aggregation_lab as agg
+
+analysis = agg.analyse(agg.load_study("x"))
+reveal_type(analysis)
+reveal_type(agg.load_model("x"))
+reveal_type(analysis.gains)
+agg.analyze
+analysis.gians
+analysis.figure("gains_forest", taks=["a"])
+"""
+
+
 @pytest.mark.slow
-def test_a_type_checker_knows_the_names_and_sees_a_wrong_one(tmp_path):
-    (tmp_path / "use.py").write_text(
-        "import aggregation_lab as agg\n"
-        "reveal_type(agg.analyse(agg.load_study('x')))\n"
-        "reveal_type(agg.load_model('x'))\n"
-        "agg.analyze\n"
-    )
+def test_a_type_checker_knows_the_names_and_sees_wrong_ones(tmp_path):
+    (tmp_path / "use.py").write_text(MISTAKES)
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path / "use.py")]
-    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
-    assert 'Revealed type is "analysis.result.Analysis"' in output
-    assert 'Revealed type is "aggregation_lab.inference.model.TrainedModel"' in output
-    assert 'Module has no attribute "analyze"' in output
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    assert 'Revealed type is "analysis.result.Analysis"' in said
+    assert 'Revealed type is "aggregation_lab.inference.model.TrainedModel"' in said
+    assert 'Revealed type is "pandas' in said and "DataFrame" in said
+    assert 'Module has no attribute "analyze"' in said and '"Analysis" has no attribute "gians"' in said
+    assert 'Unexpected keyword argument "taks"' in said
 
 
 def test_a_file_of_the_users_that_hides_the_analysis_is_one_line(tmp_path):
@@ -92,6 +102,7 @@ def test_a_file_of_the_users_that_hides_the_analysis_is_one_line(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_figure")
 def test_three_lines_from_a_study_to_a_figure_and_a_report(tmp_path):
     study = agg.load_study(agg.EXAMPLES / "us_mini")
     analysis = agg.analyse(study, agg.Settings(draws=50))

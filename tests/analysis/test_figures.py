@@ -29,7 +29,6 @@ def texts(figure) -> list:
     return [text for text in found if text.get_visible()]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tasks", [10, 27])
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
 def test_a_figure_fits_its_column_and_stays_readable(figure, tasks):
@@ -67,8 +66,9 @@ def test_without_frames_every_figure_is_left_out_with_a_reason(tmp_path):
 
 @pytest.mark.slow
 def test_without_intervals_points_are_still_drawn():
+    holey = holey_analysis()
     for figure in FIGURES:
-        drawn, data = figure.draw(holey_analysis())
+        drawn, data = figure.draw(holey)
         drawn.draw_without_rendering()
         assert len(data)
 
@@ -155,7 +155,6 @@ def test_one_wide_interval_does_not_squeeze_the_others():
     assert heads == [["<", ">"], ["<", ">"]]
 
 
-@pytest.mark.slow
 def test_a_type_or_group_that_only_joint_models_have_so_far_is_no_row():
     """An unfinished grid: AU and CG of detection in the abdomen are there, TS is not."""
 

@@ -1,7 +1,5 @@
 """What an analysis offers: frames as attributes, tables in every form, figures where a caller wants them."""
 
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 
@@ -19,7 +17,6 @@ from analysis.figures import FIGURES, by_name
 from analysis.frames import FRAMES
 from analysis.named_frames import FrameAttributes
 from analysis.tables import TABLES
-from tests import ROOT
 from tests.fake_analysis import empty_analysis, fake_analysis
 
 WHOLE = fake_analysis()
@@ -59,25 +56,6 @@ def test_a_wrong_name_of_a_frame_says_which_is_near():
     with pytest.raises(AttributeError, match=r"no attribute gians; did you mean gains"):
         _ = WHOLE.gians
     assert not hasattr(WHOLE, "_repr_latex_")
-
-
-MISTAKES = """\
-from analysis.result import Analysis
-
-def use(analysis: Analysis) -> None:
-    reveal_type(analysis.gains)
-    analysis.gians
-    analysis.figure("gains_forest", taks=["a"])
-"""
-
-
-@pytest.mark.slow
-def test_a_type_checker_knows_the_frames_and_sees_a_wrong_name(tmp_path):
-    (tmp_path / "use.py").write_text(MISTAKES)
-    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path / "use.py")]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
-    assert 'Revealed type is "pandas' in said and "DataFrame" in said
-    assert '"Analysis" has no attribute "gians"' in said and 'Unexpected keyword argument "taks"' in said
 
 
 def test_an_analysis_says_in_a_few_lines_what_it_found():

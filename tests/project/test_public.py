@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -125,12 +126,16 @@ def imported(room: str, *but: Path) -> set[str]:
     """Top-level names of every module that the files of a room import, also inside functions; not of those in `but`."""
     files = [path for path in (ROOT / room).rglob("*.py") if path not in but]
     assert files, room
+    return set().union(*map(imported_by, files))
+
+
+@cache
+def imported_by(path: Path) -> set[str]:
     found = set()
-    for path in files:
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            found |= {name.split(".")[0] for name in names}
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        found |= {name.split(".")[0] for name in names}
     return found
 
 

@@ -1,16 +1,15 @@
 """What the README shows works: its study file loads, its commands run, its links lead somewhere."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 import yaml
 
+from runners.cli import main
 from runners.planning.study_file import parse_study
 from tests import ROOT
+from tests.started import torch_at_hand
 from tests.tiny import STUDY
 
 README = (ROOT / "README.md").read_text()
@@ -39,7 +38,8 @@ def test_links_lead_somewhere():
 
 
 @pytest.mark.slow
-def test_commands_run_on_a_folder_of_ones_own(tiny_data, tmp_path):
+@pytest.mark.usefixtures("one_figure")
+def test_commands_run_on_a_folder_of_ones_own(tiny_data, tmp_path, monkeypatch, capsys):
     """Every `agglab` line of the README but imports, in its order, with its study file cut down to seconds."""
     (text,) = blocks("yaml")
     shown = yaml.safe_load(text)
@@ -56,16 +56,14 @@ def test_commands_run_on_a_folder_of_ones_own(tiny_data, tmp_path):
         "report",
         "power",
     }
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("runners.execution.pool.get_context", lambda _: torch_at_hand())
     for line in lines:
         words = [str(tiny_data) if word == "DATA" else word for word in shlex.split(line)]
-        done = subprocess.run(
-            [sys.executable, "-m", "runners.cli", *words[1:]],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main(words[1:])
+        assert not end.value.code, f"{line}\n{capsys.readouterr()}"
     produced = {path.name for path in (tmp_path / "out" / "my_study").iterdir()}
     named = re.findall(r"`([\w.]+\.(?:parquet|csv|json))`", README)
     # the study has one split, and does not ask how tasks bear on each other

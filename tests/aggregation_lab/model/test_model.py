@@ -30,10 +30,7 @@ def features(model, images, task: int) -> torch.Tensor:
     return model.backbone.deep_map(images)
 
 
-@pytest.mark.parametrize(
-    "encoder",
-    [TINY, "vit_small_patch16_dinov3", pytest.param("vit_base_patch16_dinov3", marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("encoder", [TINY, "vit_small_patch16_dinov3"])
 @pytest.mark.parametrize("moe", [{"kind": "split"}, {"kind": "copy"}, {"kind": "copy", "top_k": 2}])
 def test_experts_start_as_the_plain_encoder(encoder, moe):
     model = build_m2dino(config(encoder, experts=4, **moe), TASKS, seed=3).eval()

@@ -220,7 +220,7 @@ def test_confidence_is_that_of_the_noncentral_t():
 
 # ---- conditions --------------------------------------------------------------------------------------------------
 
-STUDIES = 30
+STUDIES = 15
 
 
 def _short(scenario: Scenario) -> dict[str, tuple[float, float, float]]:

@@ -59,6 +59,7 @@ def test_no_frame_decides_anything(one_seed):
         assert frames[name][tests].isna().all(axis=None), name
 
 
+@pytest.mark.slow
 def test_nothing_that_is_written_decides_anything(written):
     claims = json.loads((written / "claims.json").read_text(encoding="utf-8"))
     assert {row["verdict"] for row in claims["verdicts"] + claims["findings"]} <= {"undecided", "not testable"}
@@ -69,6 +70,7 @@ def test_nothing_that_is_written_decides_anything(written):
                 assert row.get("advice") in (None, "", "undecided"), path.name
 
 
+@pytest.mark.slow
 def test_the_page_opens_with_it(written, one_seed):
     page = (written / "index.html").read_text(encoding="utf-8")
     (alert,) = alerts(one_seed)

@@ -4,13 +4,16 @@ import csv
 import importlib.util
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from aggregation_lab.data.challenge import read_dataset
+from aggregation_lab.data.phantoms import PhantomConfig
 from aggregation_lab.method_names import Aggregator, Weighting
 from runners.bench.analysis_speed import analysis
 from runners.bench.attribution import attribution
@@ -23,11 +26,15 @@ from runners.bench.recipe.scores import BETTER, recipe
 from runners.bench.setting import Setting, cut_down
 from runners.bench.stopping import stopping
 from runners.bench.training import SCORING, bare, experts, frozen, loading, scoring, workers
+from tests.started import torch_at_hand
+
+TASKS = ("breast_lesion", "breast_3cls", "FUGC", "thyroid_nodule_det")
+"""One of each type, and two of one organ: TS, CG and AU differ."""
 
 
 @pytest.fixture(scope="module")
-def setting(tmp_path_factory) -> Setting:
-    return Setting(
+def setting(tmp_path_factory) -> Iterator[Setting]:
+    made = Setting(
         tmp_path_factory.mktemp("bench"),
         size=32,
         passes=0.05,
@@ -36,6 +43,17 @@ def setting(tmp_path_factory) -> Setting:
         data_sizes=(((1, 24), (2, 24)),),
         analysis_size=(3, 120, 200),
     )
+    with pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr("runners.bench.setting.PhantomConfig", partial(PhantomConfig, tasks=TASKS))
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def in_short(monkeypatch):
+    """Fewer steps between two looks at the clock, and workers that find torch loaded."""
+    monkeypatch.setattr("runners.bench.training.STEPS", 2)
+    monkeypatch.setattr("runners.bench.attribution.STEPS", 2)
+    monkeypatch.setattr("runners.bench.training.get_context", lambda _: torch_at_hand())
 
 
 def figures(table: Table) -> list[float]:
@@ -94,7 +112,7 @@ def test_the_recipe_stands_beside_the_networks_of_each_type(setting):
     table = recipe(replace(setting, folds=1))
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     kinds = {name.split(", ")[1] for name in rows if name.startswith("mean of ")}
-    assert {"breast_lesion", "FUGC"} <= set(rows) and {"detection", "classification"} <= kinds
+    assert set(TASKS) <= set(rows) and {"detection", "classification"} <= kinds
     for name, row in rows.items():
         assert all(-1 <= row[model] <= 1 for model in ("agglab", "U-Net", "ResNet18") if row[model] != "")
         assert row["U-Net"] != "" or row["floor"] == 0.5, name  # AUC of a constant: classes have no U-Net

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from runners.bench.card import __main__ as command
+from runners.bench.card import processes
 from runners.bench.card.processes import Work, WorkFailed
 from runners.bench.card.scale import Row, Scale
 from runners.bench.card.soundness import resume, study
 from runners.bench.card.speed import compiled, encoders, sharing, throughput
 from runners.bench.setting import BATCH, ENCODER, Setting
 from tests import ROOT
+from tests.started import torch_at_hand
 from tests.waiting import PATIENCE
 
 STUDY = {
@@ -31,6 +33,11 @@ def small(scratch: Path, device: str) -> Scale:
         setting, device, encoders=(ENCODER,), seconds=0.1, most_images=2 * BATCH, workers=(1, 2), steps=4,
         patience=PATIENCE, study=STUDY,
     )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def processes_of_parts(monkeypatch):
+    monkeypatch.setattr(processes, "_CONTEXT", torch_at_hand())
 
 
 @pytest.fixture(scope="module")

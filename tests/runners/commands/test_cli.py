@@ -19,8 +19,12 @@ from runners.store.identity import Identity
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from tests import ROOT
+from tests.started import torch_at_hand
 from tests.tiny import STUDY, write_study
 from tests.waiting import PATIENCE, wait_for
+
+HERE = ("--device", "cpu", "--engine", "debug")
+"""Trains in this process, where torch is loaded once for all tests; those of processes start their own."""
 
 
 def agglab(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -40,8 +44,9 @@ def finished(tmp_path_factory, tiny_original) -> Path:
     """The folder of a finished tiny study, its study file beside it; tests work on copies."""
     folder = tmp_path_factory.mktemp("finished")
     study = write_study(folder / "study.yaml")
-    done = run_process("run-grid", study, "--data", tiny_original, "--out", folder / "out", "--device", "cpu")
-    assert done.returncode == 0, done.stderr + done.stdout
+    with pytest.raises(SystemExit) as end:
+        main(list(map(str, ("run-grid", study, "--data", tiny_original, "--out", folder / "out", *HERE))))
+    assert not end.value.code
     return folder
 
 
@@ -66,10 +71,6 @@ def copy(finished, tmp_path) -> Path:
 
 def command_line(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "runners.cli", *map(str, arguments)]
-
-
-def run_process(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command_line(*arguments), capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
 
 
 def scores(out: Path) -> pd.DataFrame:
@@ -118,7 +119,7 @@ def test_status_scores_and_plan_of_a_finished_study(copy, tiny_original, capsys)
 def test_changed_settings_make_runs_stale_until_they_are_asked_for(copy, tiny_original, capsys):
     out = copy / "out"
     study = write_study(copy / "study.yaml", training=STUDY["training"] | {"loss_weights": {"tiny_head_det": 2.0}})
-    grid = ["run-grid", study, "--data", tiny_original, "--out", out, "--device", "cpu"]
+    grid = ["run-grid", study, "--data", tiny_original, "--out", out, *HERE]
     code, text, _ = agglab(capsys, *grid)
     assert code == 1
     assert "stale  TS/tiny_head_det f1 s0: training.loss_weights.tiny_head_det: nothing -> 2.0" in text
@@ -135,14 +136,14 @@ def test_changed_settings_make_runs_stale_until_they_are_asked_for(copy, tiny_or
 def test_rerun_all_repeats_and_keeps_the_old_result(copy, tiny_original, capsys):
     out = copy / "out"
     before = scores(out)
-    grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu"]
+    grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, *HERE]
     assert agglab(capsys, *grid, "--rerun", "all", "--only", "TS/tiny_kind")[0] == 0
     pd.testing.assert_frame_equal(scores(out), before, check_exact=True)
     assert (next((out / "runs-set-aside").iterdir()) / "done.json").is_file()
 
 
 @pytest.mark.slow
-def test_killed_grid_resumes_to_the_same_scores(finished, tiny_original, unstarted):
+def test_killed_grid_resumes_to_the_same_scores(finished, tiny_original, unstarted, capsys):
     out = unstarted
     arguments = ("run-grid", finished / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu")
     process = subprocess.Popen(command_line(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -152,8 +153,8 @@ def test_killed_grid_resumes_to_the_same_scores(finished, tiny_original, unstart
     wait_for(lambda: not any(status.state is State.RUNNING for status in states(out).values()))
     kept = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/done.json")}
     assert 2 <= len(kept) < 6
-    done = run_process(*arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, text, errors = agglab(capsys, *arguments, "--engine", "debug")
+    assert code == 0, text + errors
     assert all(path.stat().st_mtime_ns == time_of_change for path, time_of_change in kept.items())
     pd.testing.assert_frame_equal(scores(out), scores(finished / "out"), check_exact=True)
 
@@ -194,7 +195,7 @@ def test_damaged_results_are_named_set_aside_and_trained_again(copy, tiny_origin
     flipped.write_bytes(content)
     next(out.glob("runs/all-*/done.json")).write_text("{")
     assert str(cut) in refused(capsys, "scores", out)[1]
-    grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu"]
+    grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, *HERE]
     code, text, _ = agglab(capsys, *grid)
     assert code == 0 and "5 finished, 1 to do" in text
     for damaged in (cut, flipped):
@@ -205,16 +206,16 @@ def test_damaged_results_are_named_set_aside_and_trained_again(copy, tiny_origin
 
 
 @pytest.mark.slow
-def test_two_grids_share_the_work(finished, tiny_original, unstarted):
+def test_two_grids_share_the_work(finished, tiny_original, unstarted, capsys, monkeypatch):
+    """One in a process of its own, and one that joins it as soon as it trains."""
+    monkeypatch.setattr("runners.execution.pool.get_context", lambda _: torch_at_hand())
     out = unstarted
     grid = ("run-grid", finished / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu", "--jobs", 1)
-    both = [
-        subprocess.Popen(command_line(*grid), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(2)
-    ]
-    printed = [process.communicate(timeout=PATIENCE)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], printed
-    assert sum("another run-grid prepares" in text for text in printed) <= 1
+    other = subprocess.Popen(command_line(*grid), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(lambda: list(out.glob("runs/*/claim-1.json")) or other.poll() is not None)
+    code, text, errors = agglab(capsys, *grid)
+    printed = other.communicate(timeout=PATIENCE)[0]
+    assert (code, other.returncode) == (0, 0), text + errors + printed
     # every attempt at a run numbers its claim: a second one would have left the number 2
     assert sorted(path.name for path in out.glob("runs/*/claim-*")) == ["claim-1.json"] * 6
     assert set(results.read_table(out / "runs.parquet", results.RUNS)["resumes"]) == {0}
@@ -297,7 +298,7 @@ def test_a_failing_run_is_told_at_once_and_gives_exit_code_1(copy, tiny_original
     run = next(run for run in StudyFolder(out).read_plan() if run.labels[0][:2] == ("TS", "tiny_head_det"))
     folder = out / "runs" / run.folder_name
     (folder / "scores.parquet").mkdir(parents=True)  # in the way of the real trainer's table
-    grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu"]
+    grid = ["run-grid", copy / "study.yaml", "--data", tiny_original, "--out", out, *HERE]
     code, text, errors = agglab(capsys, *grid)
     assert code == 1 and not errors
     assert f"FAILED  1/1  TS/tiny_head_det f1 s0: {folder / 'scores.parquet'}: cannot be written" in text

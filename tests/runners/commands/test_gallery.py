@@ -60,6 +60,7 @@ def test_a_damaged_file_is_named_and_the_gallery_is_written(out, tmp_path, capsy
     assert "Pictures could not be made here" in (copy / "gallery" / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_a_report_without_images_holds_none(out, tmp_path, capsys):
     assert agglab("report", out, "--to", tmp_path / "report", "--no-images", "--draws", 100) == 0
     files = {path.suffix for path in (tmp_path / "report").rglob("*")}

@@ -60,6 +60,7 @@ def test_report_of_a_folder_of_tables(folder, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["paper", "four columns"])
+@pytest.mark.usefixtures("one_figure")
 def test_analyze_works_on_the_least_there_can_be(source, scores, tmp_path, capsys):
     if source == "four columns":
         bare = pd.read_csv(scores).query("fraction == 1")[["task", "aggregation", "seed", "value"]]

@@ -121,6 +121,7 @@ def test_validate_and_plan_speak_of_folds(made, tiny_original, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_figure")
 def test_a_study_is_trained_resumed_and_reported(tiny_original, tmp_path, capsys):
     changes = FOLDS | {"data": {"folds": 3, "tasks": ["tiny_head_det", "tiny_kind"]}}
     file, out = write_study(tmp_path / "study.yaml", **changes), tmp_path / "out"

@@ -157,6 +157,7 @@ def test_commands_name_the_arm_where_there_are_several(tmp_path, tiny_original, 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_figure")
 def test_the_reference_stands_beside_ts(tmp_path, tiny_original, capsys):
     """In scoreboard and report; its scores are the floor's, as all of a study that is made up."""
     out = make_finished(tmp_path, tiny_original, reference=REFERENCE, seeds=2)
@@ -176,6 +177,7 @@ def test_the_reference_stands_beside_ts(tmp_path, tiny_original, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_figure")
 def test_a_report_is_of_the_arm_that_is_asked_for(tmp_path, tiny_original, capsys):
     arms = {"main": {}, "plain": {"model.moe.experts": 0}}
     out = make_finished(tmp_path, tiny_original, arms=arms, seeds=2)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runners.execution import grid as grids
 from runners.execution.run_watch import Outcome
-from tests.fuzzing import fuzzed, in_time, turn_bit
+from tests.fuzzing import fuzzed_a_little, in_time, turn_bit
 from tests.made_study import make_finished
 from tests.runners.commands.test_cli import agglab
 
@@ -109,7 +109,7 @@ def commands(folder: Path, data: Path) -> list[list[object]]:
     ]
 
 
-@fuzzed
+@fuzzed_a_little
 @given(number=st.integers(0, 2**32 - 1), count=st.integers(1, 3))
 def check_mutations(made, tiny_original, tmp_path_factory, capsys, number, count):
     draw, folder = random.Random(number), tmp_path_factory.mktemp("mutated")
