@@ -27,6 +27,10 @@ from analysis.grouping.set_features import NAIVE, NO_INFORMATION, set_features
 MODEL, ALL_SIGNALS = "model", "affinity alone"
 BASELINE, SIGNAL, WHOLE = "naive baseline", "signal", "whole procedure"
 
+_ROUNDING = 1e-9
+"""Share of the mean square error below which a lead is none: a feature that is the same in every set, such as the type
+where all tasks are of one, predicts what no information does, but for rounding."""
+
 _MOST_NESTED = 150
 """Tasks times candidates up to which the choice of features is repeated without each task."""
 
@@ -118,8 +122,13 @@ def lead(model: GainModel, squares: np.ndarray, other: np.ndarray, weight: np.nd
 def _better(name: str, rivals: Sequence[str], candidates: Mapping[str, GainModel], weight: np.ndarray) -> bool:
     """Whether a candidate is better than all of its rivals, by one standard error where it is a naive baseline."""
     own, errors = candidates[name], float(name in NAIVE)
-    leads = (lead(own, _squares(own), _squares(candidates[rival]), weight) for rival in rivals if rival in candidates)
-    return all(mean > errors * error for mean, error in leads)
+    for rival in rivals:
+        if rival in candidates:
+            other = _squares(candidates[rival])
+            mean, error = lead(own, _squares(own), other, weight)
+            if not mean > errors * error + _ROUNDING * _root(other, weight) ** 2:
+                return False
+    return True
 
 
 def _rivals(name: str) -> Sequence[str]:
