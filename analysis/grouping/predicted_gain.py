@@ -69,12 +69,15 @@ def affinity_matrices(affinities: pd.DataFrame, tasks: Sequence[str]) -> dict[st
     return found
 
 
-def predict_gains(measured: MeasuredGains, signals: Mapping[str, np.ndarray], *, again: bool = True) -> Prediction:
+def predict_gains(
+    measured: MeasuredGains, signals: Mapping[str, np.ndarray], *, again: bool = True, summed: bool = False
+) -> Prediction:
     """The model of the gains by what has earned its place, and what every candidate is worth.
 
+    `summed`: affinities are added up over partners, not averaged (`SetFeatures`).
     `again`: for the error of the whole procedure, choose anew without each task, where that is not too much work.
     """
-    features = set_features(measured.tasks, signals)
+    features = set_features(measured.tasks, signals, summed=summed)
     candidates = {
         family: GainModel(measured, features, (family,)) for family in features.families if family != NO_INFORMATION
     }

@@ -3,7 +3,8 @@
 Trained first are TS, CG, AU and partitions that a user might have guessed, with affinities recorded. From these the
 partition is found, as `agglab group` does. Then it is trained, and beside it what naive ways make of the same
 knowledge; test scores, which nothing was chosen by, compare them. Gains are predicted for every set that is trained in
-the second step alone, and held against what the set gains on the test cases.
+the second step alone, and for those of the first step without their aggregation, and held against what the set gains
+on the test cases.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,8 @@ from analysis.validation.grouping.naive_partitions import by_clusters, by_label,
 from runners.bench.worlds.related import SharedStructures
 from runners.bench.worlds.world_study import train_world
 
-FOUND, PLANTED, RANDOM, SIZE, CLUSTERS = "found", "planted", "guess_1", "size", "clusters"
+FOUND, SUMS = "searched", "searched_sums"
+PLANTED, RANDOM, SIZE, CLUSTERS = "planted", "guess_1", "size", "clusters"
 GUESSES = 3
 """Partitions drawn at random that are trained in the first step, as those of a user who does not know; the first of
 them is what no information gets."""
@@ -41,8 +43,10 @@ def grouped(world: SharedStructures, seed: int, folder: Path) -> dict[str, Any]:
     """Train the study of one seed of the world in `folder`, or the rest of it, and compare the partitions.
 
     Returns `partitions` by name with their `tasks`, mean test `score` and whether they part all contradicting pairs;
-    `predictors` with the error on tasks left out and the rank correlation with gains of sets trained afterwards;
-    `signals` with how well they tell contradicting pairs from related ones; and what the found partition is made of.
+    `signals` with how well they tell contradicting pairs from related ones; and of both ways to count affinities
+    (`FOUND`: means over partners, as `agglab group` does; `SUMS`) the `predictors` with their error on tasks left out
+    and rank correlation with gains of sets trained afterwards, the features that are `used`, the predicted mean `gains`
+    with their limits, and the `chances` to beat trained partitions.
     Raises as `train_world`.
     """
     random = np.random.default_rng([seed, world.number, 1])
@@ -54,9 +58,10 @@ def grouped(world: SharedStructures, seed: int, folder: Path) -> dict[str, Any]:
     before = train_world(world, seed, folder, {"aggregations": first, "affinity": AFFINITY})
     measured = measured_gains(before)
     signals = affinity_matrices(affinities(before), list(measured.tasks.index))
-    prediction = predict_gains(measured, signals)
-    found = propose(prediction, unit_costs(before, measured), seed=seed)
-    partitions = _partitions(world, found, signals)
+    predictions = {FOUND: predict_gains(measured, signals), SUMS: predict_gains(measured, signals, summed=True)}
+    proposals = {name: propose(each, unit_costs(before, measured), seed=seed) for name, each in predictions.items()}
+    found = proposals[FOUND]
+    partitions = {name: each.best.units for name, each in proposals.items()} | _naive(world, found, signals)
     known = {BASE: tuple((k,) for k in range(len(tasks))), **found.trained}
     trained = {units: name for name, units in known.items()}
     new = {name: units for name, units in partitions.items() if units not in trained}
@@ -75,16 +80,18 @@ def grouped(world: SharedStructures, seed: int, folder: Path) -> dict[str, Any]:
             }
             for name, units in everything.items()
         },
-        "predictors": _predictors(prediction, _gains_of(new.values(), measured, scores, trained)),
+        "predictors": {
+            name: _predictors(each, _gains_of(list(new.values()), measured, scores, trained), scores)
+            for name, each in predictions.items()
+        },
         "signals": {
             name: {"told": _told(world, matrix, tasks)}
             | {"parted": _parted(world, by_clusters([matrix], len(found.best.units)), tasks)}
             for name, matrix in _alike(signals).items()
         },
-        "used": list(prediction.model.families),
-        "gain": found.gain,
-        "limits": list(found.interval),
-        "chances": found.chances,
+        "used": {name: list(each.model.families) for name, each in predictions.items()},
+        "gains": {name: [each.gain, *each.interval] for name, each in proposals.items()},
+        "chances": {name: each.chances for name, each in proposals.items()},
     }
 
 
@@ -92,12 +99,11 @@ def _named(units: Units, tasks: Sequence[str]) -> Mapping[str, list[str]]:
     return {key: list(unit) for key, unit in unit_names([[tasks[k] for k in unit] for unit in units]).items()}
 
 
-def _partitions(world: SharedStructures, found: Proposal, signals: Mapping[str, np.ndarray]) -> dict[str, Units]:
-    """The found partition, naive ones of as many units, and the planted one."""
+def _naive(world: SharedStructures, found: Proposal, signals: Mapping[str, np.ndarray]) -> dict[str, Units]:
+    """Partitions of as many units as the found one that take no model, and the planted one."""
     measured, units = found.prediction.measured, len(found.best.units)
     structures = [world.structures[task] for task in measured.tasks.index]
     return {
-        FOUND: found.best.units,
         SIZE: by_size(measured.tasks["n_train"].to_numpy(float), units),
         CLUSTERS: by_clusters(list(_alike(signals).values()), units),
         PLANTED: by_label(np.array(structures)),
@@ -129,8 +135,8 @@ def _told(world: SharedStructures, matrix: np.ndarray, tasks: Sequence[str]) -> 
     for one, other, against in world.pairs():
         i, j = place[one], place[other]
         sides[against].append(float(matrix[i, j] + matrix[j, i]) / 2)
-    against, related = np.array(sides[True])[:, None], np.array(sides[False])
-    return float((against < related).mean() + (against == related).mean() / 2)
+    contradicting, related = np.array(sides[True])[:, None], np.array(sides[False])
+    return float(np.mean((contradicting < related) + (contradicting == related) / 2))
 
 
 def _test_scores(study: StudyTables) -> pd.DataFrame:
@@ -153,21 +159,38 @@ def _gains_of(
 
 
 def _predictors(
-    prediction: Prediction, tested: Mapping[tuple[int, ...], Mapping[int, float]]
+    prediction: Prediction, tested: Mapping[tuple[int, ...], Mapping[int, float]], scores: pd.DataFrame
 ) -> dict[str, dict[str, float]]:
-    """What every candidate foretells of sets that it has not seen, and its error on tasks left out."""
+    """What every candidate foretells: rank correlations with test gains, and its error on tasks left out.
+
+    `rank` is over every trained set of several tasks: sets of the first step are predicted without their aggregation,
+    those of the second step, which alone make `rank_new`, from all of the first.
+    """
     measured, features = prediction.measured, prediction.model.features
     members = members_of(list(tested), features.tasks)
     places = [(row, task) for row, gains in enumerate(tested.values()) for task in gains]
-    gains = [gain for by_task in tested.values() for gain in by_task.values()]
+    new = np.array([gain for by_task in tested.values() for gain in by_task.values()])
+    over_base = scores.sub(scores[BASE], axis=0).stack()
+    seen = pd.MultiIndex.from_frame(measured.sets[["task", "aggregation"]])
+    old = over_base.reindex(seen).to_numpy(float)
     errors = prediction.errors.set_index("predictor")["error_new_task"]
     found = {}
     for name in errors.index:
         families = features.signals if name == ALL_SIGNALS else (str(name),)
         model = prediction.model if name == MODEL else GainModel(measured, features, families)
-        predicted = model.predict(members)
-        values = [float(predicted[place]) for place in places]
-        # predictions of one value have no ranks: such a predictor tells nothing
-        rank = float(stats.spearmanr(values, gains).statistic) if np.ptp(values) > 1e-12 else 0.0
-        found[str(name)] = {"rank": rank, "error": float(errors[name]), "gains": len(gains)}
+        gains = model.predict(members)
+        predicted = np.array([gains[place] for place in places])
+        found[str(name)] = {
+            "rank": _rank(np.append(model.without_aggregation, predicted), np.append(old, new)),
+            "rank_new": _rank(predicted, new),
+            "error": float(errors[name]),
+            "gains": len(old) + len(new),
+        }
     return found
+
+
+def _rank(predicted: np.ndarray, gains: np.ndarray) -> float:
+    """Spearman's correlation; 0 where there is nothing to rank, since such predictions tell nothing."""
+    if len(gains) < 3 or np.ptp(predicted) < 1e-12:
+        return 0.0
+    return float(stats.spearmanr(predicted, gains).statistic)

@@ -45,11 +45,13 @@ def test_one_seed_is_trained_found_and_compared(tmp_path):
     for partition in result["partitions"].values():
         assert sorted(task for unit in partition["tasks"] for task in unit) == every
         assert 0 <= partition["score"] <= 1
-    assert {"TS", "CG", "AU", "guess_1", "found", "random", "size", "clusters", "planted"} <= set(result["partitions"])
+    assert {"TS", "CG", "AU", "guess_1", "found", "found by sums", "size", "clusters", "planted"} <= set(
+        result["partitions"]
+    )
     parted = {name: partition["parted"] for name, partition in result["partitions"].items()}
     assert parted["TS"] and parted["planted"] and not parted["AU"] and not parted["CG"]
-    assert {"model", "no information", "same clinical group", "similar size"} <= set(result["predictors"])
-    assert all(-1 <= each["rank"] <= 1 for each in result["predictors"].values())
+    assert {"model", "no information", "same clinical group", "similar size"} <= set(result["predictors"]["searched"])
+    assert all(-1 <= each["rank"] <= 1 for way in result["predictors"].values() for each in way.values())
     assert "gradient_cosine" in result["signals"] and "feature_cka" not in result["signals"]
 
 
@@ -60,23 +62,24 @@ def made_up(world, seed, folder):
         "TS": 0.8,
         "CG": 0.9,
         "AU": 0.85,
-        "found": score,
-        "random": 0.7,
+        "searched": score,
+        "searched_sums": 0.9,
+        "guess_1": 0.7,
         "size": 0.7,
         "clusters": 0.89,
         "planted": 1,
     }
     partitions = {
-        name: {"tasks": [["task_0", "task_1"], ["task_2"]], "score": value, "parted": name == "found"}
+        name: {"tasks": [["task_0", "task_1"], ["task_2"]], "score": value, "parted": name == "searched"}
         for name, value in scores.items()
     }
-    predictor = {"rank": 0.5 + 0.1 * seed, "error": 0.1, "gains": 12}
+    predictor = {"rank": 0.5 + 0.1 * seed, "rank_new": 0.2, "error": 0.1, "gains": 12}
     names = ("model", "no information", "same clinical group", "same type", "similar size", "affinity alone")
     return {
         "partitions": partitions,
-        "predictors": dict.fromkeys(names, predictor),
+        "predictors": dict.fromkeys(("searched", "searched_sums"), dict.fromkeys(names, predictor)),
         "signals": {"lookahead": {"told": 0.75, "parted": bool(seed)}},
-        "used": ["lookahead"] if seed else [],
+        "used": {"searched": ["lookahead"] if seed else []},
     }
 
 
@@ -90,12 +93,11 @@ def test_results_are_kept_and_counted_and_seeds_can_be_shared_out(tmp_path, monk
     table = grouping(setting)
     assert calls == [1, 0]
     rows = {row[0]: row[1:] for row in table.rows}
-    assert rows["found"] == (
-        "2 of 2", "2.0", "0.875", "+0.075 [-0.878, +1.028]", "1 of 2", "1 of 2", "+0.550 [-0.085, +1.185]", "0.100"
-    )  # fmt: skip
+    counted = ("2 of 2", "2.0", "0.875", "+0.075 [-0.878, +1.028]", "1 of 2", "1 of 2")
+    assert rows["found"] == (*counted, "+0.550 [-0.085, +1.185]", "+0.200 [+0.200, +0.200]", "0.100")
     assert rows["affinity alone: clusters of all signals"][0] == "0 of 2"
     assert rows["affinity alone: clusters of all signals"][4:6] == ("2 of 2", "0 of 2")  # within the margin, not above
-    assert rows["every task alone: TS"][6:] == ("", "")
+    assert rows["every task alone: TS"][6:] == ("", "", "")
     assert "- lookahead: 0.75; 1 of 2; 1 of 2" in table.note
     monkeypatch.setattr(module, "grouped", lambda *_: pytest.fail("nothing is to be trained"))
     assert str(grouping(replace(setting, worlds=5, finished=True))) == str(table)

@@ -9,10 +9,10 @@ from analysis.questions.finding_parts import CONTRADICTED, NOT_TESTABLE, SUPPORT
 from analysis.statistics.verdicts import UNDECIDED
 from runners.bench.setting import Setting
 from runners.bench.worlds import hypothesis as module
+from runners.bench.worlds.capacity_study import judged
 from runners.bench.worlds.hypothesis import hypothesis
 from runners.bench.worlds.pictures import CELL, SIDE, Shown, draw, marks
 from runners.bench.worlds.planted import WORLDS, MisleadingMarks
-from runners.bench.worlds.capacity_study import judged
 
 MISLEADING, WANTING = WORLDS
 
