@@ -27,6 +27,10 @@ from analysis.grouping.set_features import NAIVE, NO_INFORMATION, set_features
 MODEL, ALL_SIGNALS = "model", "affinity alone"
 BASELINE, SIGNAL, WHOLE = "naive baseline", "signal", "whole procedure"
 
+_ROUNDING = 1e-9
+"""Share of the mean square error below which a lead is none: a feature that is the same in every set, such as the type
+where all tasks are of one, predicts what no information does, but for rounding."""
+
 _MOST_NESTED = 150
 """Tasks times candidates up to which the choice of features is repeated without each task."""
 
@@ -60,12 +64,15 @@ def affinity_matrices(affinities: pd.DataFrame, tasks: Sequence[str]) -> dict[st
     return found
 
 
-def predict_gains(measured: MeasuredGains, signals: Mapping[str, np.ndarray], *, again: bool = True) -> Prediction:
+def predict_gains(
+    measured: MeasuredGains, signals: Mapping[str, np.ndarray], *, again: bool = True, summed: bool = False
+) -> Prediction:
     """The model of the gains by what has earned its place, and what every candidate is worth.
 
+    `summed`: affinities are added up over partners, not averaged (`SetFeatures`).
     `again`: for the error of the whole procedure, choose anew without each task, where that is not too much work.
     """
-    features = set_features(measured.tasks, signals)
+    features = set_features(measured.tasks, signals, summed=summed)
     candidates = {
         family: GainModel(measured, features, (family,)) for family in features.families if family != NO_INFORMATION
     }
@@ -113,8 +120,13 @@ def lead(model: GainModel, squares: np.ndarray, other: np.ndarray, weight: np.nd
 def _better(name: str, rivals: Sequence[str], candidates: Mapping[str, GainModel], weight: np.ndarray) -> bool:
     """Whether a candidate is better than all of its rivals, by one standard error where it is a naive baseline."""
     own, errors = candidates[name], float(name in NAIVE)
-    leads = (lead(own, _squares(own), _squares(candidates[rival]), weight) for rival in rivals if rival in candidates)
-    return all(mean > errors * error for mean, error in leads)
+    for rival in rivals:
+        if rival in candidates:
+            other = _squares(candidates[rival])
+            mean, error = lead(own, _squares(own), other, weight)
+            if not mean > errors * error + _ROUNDING * _root(other, weight) ** 2:
+                return False
+    return True
 
 
 def _rivals(name: str) -> Sequence[str]:

@@ -2,6 +2,9 @@
 
 Most features are means over the partners of a number for each ordered pair of tasks: an affinity from the partner onto
 the task, or whether both are of one clinical group. A set of one task has no partners, and its gain over TS is 0.
+
+Affinities may be added up over partners instead, each less the mean of all pairs: then several partners that help are
+worth more than one, which a mean cannot say.
 """
 
 from collections.abc import Mapping
@@ -26,6 +29,8 @@ class SetFeatures:
     pairs: Mapping[str, np.ndarray]
     size: np.ndarray
     signals: tuple[str, ...] = ()
+    summed: bool = False
+    """Whether affinities are added up over partners."""
     families: Mapping[str, tuple[str, ...]] = field(init=False)
     """The features that belong together, by the name of what they stand for."""
 
@@ -54,13 +59,17 @@ class SetFeatures:
             return np.log2(np.where(joint, partners, np.nan))
         pairs = self.pairs[name] + np.diag(np.full(self.tasks, np.nan))
         known = np.isfinite(pairs)
+        if self.summed and name in self.signals:
+            deviations = np.where(known, pairs - pairs[known].mean(), 0.0)  # what is not known is as the mean pair
+            return np.where(joint, inside @ deviations, np.nan)
         sums, counts = inside @ np.where(known, pairs, 0.0), inside @ known.astype(float)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(joint & (counts > 0), sums / counts, np.nan)
 
 
-def set_features(tasks: pd.DataFrame, affinities: Mapping[str, np.ndarray]) -> SetFeatures:
-    """Features of `MeasuredGains.tasks`, and of affinities by signal: T x T, [i, j] of a step on i on task j."""
+def set_features(tasks: pd.DataFrame, affinities: Mapping[str, np.ndarray], *, summed: bool = False) -> SetFeatures:
+    """Features of `MeasuredGains.tasks`, and of affinities by signal: T x T, [i, j] of a step on i on task j; means
+    over partners, or `summed`."""
     size = tasks["n_train"].to_numpy(float)
     size = np.where(size > 0, size, np.nan)
     group, kind = tasks["group"].to_numpy(object), tasks["type"].to_numpy(object)
@@ -70,4 +79,4 @@ def set_features(tasks: pd.DataFrame, affinities: Mapping[str, np.ndarray]) -> S
         SIMILAR_SIZE: -np.abs(np.log2(size)[:, None] - np.log2(size)),
         **affinities,
     }
-    return SetFeatures(pairs, size, tuple(affinities))
+    return SetFeatures(pairs, size, tuple(affinities), summed)

@@ -25,6 +25,7 @@ from runners.bench.recipe.scores import recipe
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.stopping import stopping
 from runners.bench.training import bare, experts, frozen, loading, scoring, workers
+from runners.bench.worlds.grouping import grouping
 from runners.bench.worlds.hypothesis import hypothesis
 from runners.planning import cost
 
@@ -48,9 +49,10 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
         methods,
         recipe,
         hypothesis,
+        grouping,
     )
 }
-ON_REQUEST = (recipe.__name__, hypothesis.__name__)
+ON_REQUEST = (recipe.__name__, hypothesis.__name__, grouping.__name__)
 """Parts that take hours, and so run where they are named."""
 DATA = "AGGLAB_BENCH_DATA"
 
@@ -62,6 +64,13 @@ def _rounds(text: str) -> int:
     return rounds
 
 
+def _seed(text: str) -> int:
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"{seed}: takes 0 or more")
+    return seed
+
+
 def _folds(text: str) -> int:
     folds = int(text)
     if folds != 1 and not FEWEST_FOLDS <= folds <= MOST_FOLDS:
@@ -71,7 +80,7 @@ def _folds(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("runners.bench", description="What a study costs, as ratios.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all but the last two")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; else all but the last three")
     folder = os.environ.get(DATA)
     parser.add_argument(
         "--data", type=Path, default=Path(folder) if folder else None,
@@ -84,11 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of agglab's trainings")
     parser.add_argument("--folds", type=_folds, default=Setting.folds, help="recipe: rotating folds; 1 is one split")
     parser.add_argument("--tasks", nargs="+", default=(), metavar="TASK", help="recipe: these, in this order; else all")
-    parser.add_argument("--out", type=Path, help="recipe, hypothesis: keeps results here, so that it can be continued")
+    parser.add_argument("--out", type=Path, help="recipe, hypothesis, grouping: keeps results here and continues")
     parser.add_argument(
-        "--finished", action="store_true", help="recipe, hypothesis: the table of what --out holds; nothing is trained"
+        "--finished", action="store_true", help="the same parts: the table of what --out holds; nothing is trained"
     )
-    parser.add_argument("--worlds", type=_rounds, default=Setting.worlds, help="hypothesis: seeds of each world")
+    parser.add_argument("--worlds", type=_rounds, default=Setting.worlds, help="hypothesis, grouping: seeds of a world")
+    parser.add_argument("--first", type=_seed, default=Setting.first, help="the same parts: the first of these seeds")
     options = parser.parse_args(arguments)
     for name in options.parts:
         if name not in PARTS:
@@ -104,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Path(scratch), options.data, options.share, options.passes, options.size,
             rounds=options.rounds, precision=options.precision,
             folds=options.folds, tasks=tuple(options.tasks), out=options.out, finished=options.finished,
-            worlds=options.worlds,
+            worlds=options.worlds, first=options.first,
         )  # fmt: skip
         for name in options.parts or [name for name in PARTS if name not in ON_REQUEST]:
             start = time.monotonic()

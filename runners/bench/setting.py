@@ -40,7 +40,8 @@ class Setting:
 
     `size`, `share` and `passes` say how large the study of the parts `peers`, `scoring`, `overhead` and
     `recipe` is. `folds`, `tasks` (empty: all), `out`, where results are kept, and `finished`, to show those alone,
-    are of `recipe` and `hypothesis`, and `worlds`, the seeds of each planted world, of the latter.
+    are of `recipe`, `hypothesis` and `grouping`; `worlds` counts the seeds of each planted world of the last two,
+    from `first` on.
     `precision` is that of agglab's trainings, see `TrainingConfig`.
     `growth_seeds` times ten are the runs of `growth`, `data_sizes` the tasks and images per task of `more_data`,
     `analysis_size` the tasks, test cases in all and draws of `analysis`.
@@ -58,9 +59,15 @@ class Setting:
     out: Path | None = None
     finished: bool = False
     worlds: int = 10
+    first: int = 0
     growth_seeds: tuple[int, ...] = (1, 10, 100)
     data_sizes: tuple[tuple[tuple[int, int], ...], ...] = (((3, 64), (9, 64), (27, 64)), ((9, 32), (9, 96), (9, 288)))
     analysis_size: tuple[int, int, int] = (27, 8000, 2000)
+
+    @property
+    def world_seeds(self) -> range:
+        """The seeds of each planted world."""
+        return range(self.first, self.first + self.worlds)
 
     @property
     def described(self) -> str:

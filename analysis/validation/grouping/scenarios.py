@@ -10,14 +10,13 @@ from typing import cast
 
 import numpy as np
 from scipy import stats
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from analysis.grouping.gain_model import GainModel
 from analysis.grouping.local_search import Units, drawn_at_random, members_of
 from analysis.grouping.partition_search import search
 from analysis.grouping.predicted_gain import Prediction, predict_gains
 from analysis.grouping.proposal import Proposal, propose
+from analysis.validation.grouping.naive_partitions import by_clusters, by_label, by_size
 from analysis.validation.grouping.simulate_groups import GroupDesign, GroupStudy, simulate_groups
 from analysis.validation.scenario import Scenario
 from analysis.validation.simulate import Simulated
@@ -120,24 +119,15 @@ def separated(study: GroupStudy, units: Units) -> float:
 def _naive(study: GroupStudy, random: np.random.Generator) -> dict[str, Units]:
     """Partitions that take no model: at random, by group, type and size, and by clusters of the mean signal."""
     design, about = cast(GroupDesign, study.design), study.about
-    by_size = np.array_split(np.argsort(about["n_full"].to_numpy(float)), design.units)
     naive = {
         "random": drawn_at_random(random, design.tasks, design.units),
-        "CG": _by_label(about["group"].to_numpy(object)),
-        "type": _by_label(about["type"].to_numpy(object)),
-        "size": tuple(sorted(tuple(sorted(part.tolist())) for part in by_size)),
+        "CG": by_label(about["group"].to_numpy(object)),
+        "type": by_label(about["type"].to_numpy(object)),
+        "size": by_size(about["n_full"].to_numpy(float), design.units),
     }
     if study.signals:
-        mean = np.mean([matrix + matrix.T for matrix in study.signals.values()], axis=0)
-        distance = mean.max() - mean
-        np.fill_diagonal(distance, 0.0)
-        labels = fcluster(linkage(squareform(distance), "average"), design.units, "maxclust")
-        naive["clusters"] = _by_label(labels)
+        naive["clusters"] = by_clusters(list(study.signals.values()), design.units)
     return naive
-
-
-def _by_label(labels: np.ndarray) -> Units:
-    return tuple(sorted(tuple(np.flatnonzero(labels == name).tolist()) for name in set(labels.tolist())))
 
 
 def _best_gain(study: GroupStudy, units: int) -> float:

@@ -1,23 +1,15 @@
 """How often the claim on capacity comes out right where the truth is planted."""
 
-import hashlib
-import shutil
-from dataclasses import astuple
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from aggregation_lab.run import RECIPE
 from analysis.statistics.verdicts import UNDECIDED
-from runners.bench.kept_results import keep_result, read_result
 from runners.bench.measuring import Cell, Table
 from runners.bench.setting import Setting
-from runners.bench.worlds.planted import WORLDS, World
-from runners.bench.worlds.world_study import judged
-
-DRAWN = 1
-"""Raised whenever pictures are drawn otherwise from the same settings: earlier results then count no more."""
+from runners.bench.worlds.capacity_study import judged
+from runners.bench.worlds.kept_worlds import kept_world
+from runners.bench.worlds.planted import WORLDS, CapacityWorld
 
 
 def hypothesis(setting: Setting) -> Table:
@@ -27,10 +19,10 @@ def hypothesis(setting: Setting) -> Table:
     nothing is trained.
     """
     out = setting.out or setting.scratch / "hypothesis"
-    found: dict[World, list[dict[str, Any]]] = {world: [] for world in WORLDS}
-    for seed in range(setting.worlds):
+    found: dict[CapacityWorld, list[dict[str, Any]]] = {world: [] for world in WORLDS}
+    for seed in setting.world_seeds:
         for world in WORLDS:
-            result = _kept(world, seed, out, only_finished=setting.finished)
+            result = kept_world(world, seed, out, judged, only_finished=setting.finished)
             if result is not None:
                 found[world].append(result)
                 print(f"{world.name}, seed {seed}: {result['verdict']} ({_parts(result)})", flush=True)
@@ -45,25 +37,11 @@ def hypothesis(setting: Setting) -> Table:
     return Table("The claim on capacity in planted worlds", columns, rows, note)
 
 
-def _kept(world: World, seed: int, out: Path, *, only_finished: bool) -> dict[str, Any] | None:
-    """The result of one seed of the world, made where it is not there yet; None where it is not to be made."""
-    condition = hashlib.sha256(f"{world.name} {astuple(world)} {RECIPE} {DRAWN}".encode()).hexdigest()[:10]
-    file = out / f"{world.slug}-{seed}-{condition}.json"
-    found = read_result(file)
-    if found is not None or only_finished:
-        return found
-    folder = out / "studies" / file.stem
-    folder.mkdir(parents=True, exist_ok=True)
-    result = keep_result(file, judged(world, seed, folder))
-    shutil.rmtree(folder, ignore_errors=True)
-    return result
-
-
 def _parts(result: dict[str, Any]) -> str:
     return "; ".join(f"{part['verdict']} {part['estimate']:+.3f}" for part in result["parts"])
 
 
-def _row(world: World, results: list[dict[str, Any]]) -> tuple[Cell, ...]:
+def _row(world: CapacityWorld, results: list[dict[str, Any]]) -> tuple[Cell, ...]:
     verdicts = [result["verdict"] for result in results]
     right, undecided = verdicts.count(world.truth), verdicts.count(UNDECIDED)
     cg, au, between = ([result["parts"][place]["estimate"] for result in results] for place in range(3))

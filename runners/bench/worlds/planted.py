@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from aggregation_lab.data.splits.stratification import SPLITS
-from analysis.questions.finding_parts import SUPPORTED
+from analysis.questions.finding_parts import CONTRADICTED, SUPPORTED
 from runners.bench.worlds.pictures import Labelled, Mark, PlannedTask, Shown, marks
 
 GROUPS, IN_GROUP = 5, 2
@@ -17,12 +17,10 @@ GROUPS, IN_GROUP = 5, 2
 
 @dataclass(frozen=True)
 class World(ABC):
-    """Tasks of two classes in clinical groups; the study has arms of several `widths`, under TS, CG and AU."""
+    """Tasks of two classes in clinical groups, seen by networks of `widths`, of which the first is the study's."""
 
     name: ClassVar[str]
     number: ClassVar[int]
-    truth: ClassVar[str]
-    """What the claim on capacity has to come out as."""
     widths: tuple[int, ...]
     pictures: tuple[int, int, int] = (48, 4, 48)
     """Of each task, in train, val and test."""
@@ -59,6 +57,14 @@ class World(ABC):
             "precision": "fp32",
         }
 
+
+@dataclass(frozen=True)
+class CapacityWorld(World):
+    """A study of it has an arm for each of `widths`, under TS, CG and AU."""
+
+    truth: ClassVar[str]
+    """What the claim on capacity has to come out as."""
+
     def _tasks(self) -> Iterator[tuple[str, str]]:
         """Group and name of every task."""
         for number in range(GROUPS * IN_GROUP):
@@ -70,7 +76,7 @@ class World(ABC):
 
 
 @dataclass(frozen=True)
-class MisleadingMarks(World):
+class MisleadingMarks(CapacityWorld):
     """What all tasks together teach is wrong for each of them, however large the model is.
 
     One pair of clear marks tells the classes of all tasks; it agrees with the label in `agreement` of the pictures. A
@@ -107,4 +113,32 @@ class MisleadingMarks(World):
         return Labelled(shown, state ^ turned)
 
 
-WORLDS: tuple[World, ...] = (MisleadingMarks(widths=(8, 18, 40), decibel=8.0),)
+@dataclass(frozen=True)
+class WantOfCapacity(CapacityWorld):
+    """Tasks that have nothing in common: each tells its classes by a pair of faint marks of its own.
+
+    A mark drowns in the speckle unless the first filters of the network are made for it. A narrow network has filters
+    for the mark of one task, and a wide one for those of all.
+    """
+
+    name = "want of capacity"
+    number = 2
+    truth = CONTRADICTED
+
+    def plan(self, random: np.random.Generator) -> dict[str, PlannedTask]:
+        """As in `World`."""
+        tasks = {}
+        for group, name in self._tasks():
+            own = marks(2, random)
+            parts = {
+                part: [Labelled((Shown(own[number % 2], self.decibel, self.cells),), number % 2) for number in every]
+                for part, every in self._every().items()
+            }
+            tasks[name] = PlannedTask(group, parts)
+        return tasks
+
+
+WORLDS: tuple[CapacityWorld, ...] = (
+    MisleadingMarks(widths=(8, 18, 40), decibel=8.0),
+    WantOfCapacity(widths=(4, 7, 12), passes=20.0, rate=0.005, decibel=4.0),
+)

@@ -156,3 +156,11 @@ def test_units_are_named_those_of_several_tasks_first():
         "unit_2": ("c", "d"),
         "unit_3": ("z",),
     }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_the_same_in_every_set_is_never_used(seed):
+    study = simulate_groups(CLEAR.with_(signals={"constant": 0.0}), seed)
+    tasks = study.measured.tasks.assign(type="classification")
+    prediction = predict_gains(replace(study.measured, tasks=tasks), {"constant": np.ones((10, 10))}, again=False)
+    assert not prediction.errors.set_index("predictor").loc[["same type", "constant"], "used"].any()

@@ -9,12 +9,12 @@ from analysis.questions.finding_parts import CONTRADICTED, NOT_TESTABLE, SUPPORT
 from analysis.statistics.verdicts import UNDECIDED
 from runners.bench.setting import Setting
 from runners.bench.worlds import hypothesis as module
+from runners.bench.worlds.capacity_study import judged
 from runners.bench.worlds.hypothesis import hypothesis
 from runners.bench.worlds.pictures import CELL, SIDE, Shown, draw, marks
 from runners.bench.worlds.planted import WORLDS, MisleadingMarks
-from runners.bench.worlds.world_study import judged
 
-(MISLEADING,) = WORLDS
+MISLEADING, WANTING = WORLDS
 
 
 def test_marks_leave_the_mean_of_their_cell_and_speckle_hides_none_of_it():
@@ -49,6 +49,12 @@ def test_faint_marks_agree_with_every_label_but_those_of_the_test():
     assert np.mean(stands_for(MISLEADING, "test", other=True)) > 0.9
 
 
+def test_tasks_that_want_capacity_share_no_mark():
+    plan = WANTING.plan(np.random.default_rng(3))
+    shown = [{id(each.shown[0].mark) for each in task.parts["train"]} for task in plan.values()]
+    assert all(len(own) == 2 for own in shown) and len(set.union(*shown)) == 2 * len(plan)
+
+
 @pytest.mark.slow
 def test_misleading_marks_harm_the_joint_model_in_every_width(tmp_path):
     small = replace(MISLEADING, widths=(8, 18), seeds=1)
@@ -76,21 +82,22 @@ def test_results_are_kept_counted_and_made_again_only_where_they_are_damaged(tmp
     )
     setting = Setting(tmp_path, out=tmp_path / "kept", worlds=3)
     rows = {row[0]: row for row in hypothesis(setting).rows}
-    assert len(calls) == 3 and rows[MISLEADING.name][1:6] == (SUPPORTED, 3, 2, 1, 0)
+    assert len(calls) == 6 and rows[MISLEADING.name][1:6] == (SUPPORTED, 3, 2, 1, 0)
     slopes = [f"{MISLEADING.margin - 0.02 - place:+.3f} to {MISLEADING.margin - place:+.3f}" for place in (0, 1)]
     assert list(rows[MISLEADING.name][6:9]) == [*slopes, "+2.000 to +2.020"]  # in their order, kept or not
     (file,) = (tmp_path / "kept").glob("misleading_marks-2-*.json")
     file.write_text(file.read_text().replace("0.02", "0.03"))
     assert rows == {row[0]: row for row in hypothesis(setting).rows}
-    assert len(calls) == 4 and "made again" in capsys.readouterr().out
+    assert len(calls) == 7 and "made again" in capsys.readouterr().out
     monkeypatch.setattr(module, "judged", lambda *_: pytest.fail("nothing is to be trained"))
-    assert len(hypothesis(replace(setting, worlds=5, finished=True)).rows) == 1
+    assert len(hypothesis(replace(setting, worlds=5, finished=True)).rows) == 2
     assert all(row[2] == 3 for row in hypothesis(replace(setting, worlds=5, finished=True)).rows)
 
 
 def test_a_wrong_verdict_is_counted_as_wrong(tmp_path, monkeypatch):
+    other = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}
     monkeypatch.setattr(
-        module, "judged", lambda world, seed, folder: made_up(world, seed, folder) | {"verdict": CONTRADICTED}
+        module, "judged", lambda world, seed, folder: made_up(world, seed, folder) | {"verdict": other[world.truth]}
     )
     rows = hypothesis(Setting(tmp_path, out=tmp_path / "kept", worlds=2)).rows
-    assert [row[2:6] for row in rows] == [(2, 0, 0, 2)]
+    assert [row[2:6] for row in rows] == [(2, 0, 0, 2), (2, 0, 0, 2)]
