@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from aggregation_lab.aggregation import FOUND
 from aggregation_lab.errors import StudyError
 from analysis.context import prepare as prepare_analysis
 from analysis.deciding.plan import planned_looks
@@ -103,6 +104,11 @@ def check_options(study: Study, options: GridOptions, hours: float | None) -> No
     if len(study.variants) > 1:
         raise StudyError(
             f"{OPTION}: is for studies of one arm without `reference`; differences of arms have verdicts of their own"
+        )
+    if study.seeks_found:
+        raise StudyError(
+            f"{OPTION}: the groups of {FOUND} are found from all seeds, and looks train some of them; take {FOUND} out, or "
+            "write its units by hand"
         )
     if len(study.aggregations) < 2:
         raise StudyError(f"aggregations: {', '.join(study.aggregations)} alone has no gain to decide; add another one")

@@ -191,6 +191,7 @@ REFUSED = {
     "all": ({}, GridOptions(rerun=Rerun.ALL), None, "--rerun all has no meaning with looks"),
     "hours": ({}, OPTIONS, 0.0, "--hours 0: takes hours greater than 0"),
     "arms": ({"arms": {"a": {}, "b": {"training.passes": 0.2}}}, OPTIONS, None, "is for studies of one arm"),
+    "found": ({"aggregations": ["TS", "AU", "found"]}, OPTIONS, None, "the groups of found are found from all seeds"),
     "one aggregation": ({"aggregations": ["TS"]}, OPTIONS, None, "aggregations: TS alone has no gain to decide"),
     "few seeds": ({"seeds": 2}, OPTIONS, None, "seeds: 2 are planned; --until-decided takes 3 or more"),
 }
