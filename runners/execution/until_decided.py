@@ -107,8 +107,8 @@ def check_options(study: Study, options: GridOptions, hours: float | None) -> No
         )
     if study.seeks_found:
         raise StudyError(
-            f"{OPTION}: the groups of {FOUND} are found from all seeds, and looks train some of them; take {FOUND} out, or "
-            "write its units by hand"
+            f"{OPTION}: the groups of {FOUND} are found from all seeds, and looks train some of them; take {FOUND} "
+            "out, or write its units by hand"
         )
     if len(study.aggregations) < 2:
         raise StudyError(f"aggregations: {', '.join(study.aggregations)} alone has no gain to decide; add another one")
