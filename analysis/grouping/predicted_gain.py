@@ -49,6 +49,11 @@ class Prediction:
         """The gains that it was fitted to."""
         return self.model.measured
 
+    @property
+    def informed(self) -> bool:
+        """Whether any feature is used, so that sets of one task can differ in anything but what was measured."""
+        return bool(self.model.families)
+
 
 def affinity_matrices(affinities: pd.DataFrame, tasks: Sequence[str]) -> dict[str, np.ndarray]:
     """By signal a T x T array, [i, j] of a step on task i on task j: the frame `affinities`, mean over aggregations.
