@@ -140,5 +140,5 @@ class WantOfCapacity(CapacityWorld):
 
 WORLDS: tuple[CapacityWorld, ...] = (
     MisleadingMarks(widths=(8, 18, 40), decibel=8.0),
-    WantOfCapacity(widths=(4, 7, 12), passes=20.0, rate=0.005, decibel=4.0),
+    WantOfCapacity(widths=(4, 7, 20), passes=20.0, margin=0.02, seeds=3, rate=0.005, decibel=4.0),
 )
