@@ -1,5 +1,6 @@
 """The world of the search for groups: what its pictures show, what is found in it, and how results are counted."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from runners.bench.setting import Setting
 from runners.bench.worlds import grouping as module
 from runners.bench.worlds.grouping import WORLD, grouping
+from runners.bench.worlds.grouping_study import FOUND, SUMS, grouped
 
 
 def test_clinical_groups_are_half_right():
@@ -34,6 +36,23 @@ def test_tasks_of_one_structure_ask_the_same_of_pictures_of_one_kind():
     others = {(picture.label, id(picture.shown[1].mark)) for picture in plan[one].parts["train"]}
     assert len(others) == 4  # the other structure says nothing of the label
     assert len({len(task.parts["train"]) for task in plan.values()}) == len(WORLD.sizes)
+
+
+@pytest.mark.slow
+def test_one_seed_is_trained_searched_and_compared(tmp_path):
+    tiny = replace(WORLD, pictures=(8, 8, 8), passes=2.0, seeds=2, readers=(2, 2), apart=1)
+    result = grouped(tiny, 100, tmp_path / "study")
+    every = sorted(tiny.structures)
+    for partition in result["partitions"].values():
+        assert sorted(task for unit in partition["tasks"] for task in unit) == every
+        assert 0 <= partition["score"] <= 1
+    assert {"TS", "CG", "AU", "guess_1", FOUND, SUMS, "size", "clusters", "planted"} <= set(result["partitions"])
+    parted = {name: partition["parted"] for name, partition in result["partitions"].items()}
+    assert parted["TS"] and parted["planted"] and not parted["AU"] and not parted["CG"]
+    assert {"model", "no information", "same clinical group", "similar size"} <= set(result["predictors"][FOUND])
+    ranks = [each["rank"] for way in result["predictors"].values() for each in way.values()]
+    assert all(math.isnan(rank) or -1 <= rank <= 1 for rank in ranks)  # equal predictions have no rank
+    assert "gradient_cosine" in result["signals"] and "feature_cka" not in result["signals"]
 
 
 def made_up(world, seed, folder):
