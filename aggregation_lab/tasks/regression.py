@@ -21,6 +21,7 @@ class Regression(TaskType):
     name = "regression"
     short_names = ("reg",)
     target = "points"
+    numbered = ("points", 1)
     rules = ("coordinates",)
     prediction = "points x, y in pixels, in the order of the training data"
     answers = "regression_predictions.json"

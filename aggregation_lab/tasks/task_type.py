@@ -88,6 +88,8 @@ class TaskType(str, metaclass=_Registry):
     """Smallest num_classes."""
     first_class: int | None = None
     """Where num_classes counts classes that should all occur, the first of them: 0, or 1 behind a background."""
+    numbered: tuple[str, int] = ("classes", 0)
+    """What num_classes counts, and the number that the layout gives the first."""
     needs_two_classes: bool = False
     """Whether a test set of one class cannot be scored."""
     rules: tuple[str, ...] = ()

@@ -166,6 +166,7 @@ class _StudyToCome:
 
     @property
     def variance(self) -> np.ndarray:
+        """Of the gain: P x X x Y."""
         return self.by_seeds + self.by_cases
 
     def reach(self, level: float) -> np.ndarray:

@@ -179,9 +179,9 @@ def _show(one: "Imported", out: Path, dry: bool, console: Console) -> None:
     verb = "would be imported" if dry else "is imported"
     say(console, f"task {receipt.task} ({kind}) {verb}: {counts['cases']} cases, {counts['images']} images ({how})")
     if receipt.class_names:
-        first = 1 if receipt.type == str(TaskType.REGRESSION) else 0  # the layout counts points from 1
+        counted, first = TaskType.of(receipt.type).numbered
         named = [f"{number} {printable(name, 60)}" for number, name in enumerate(receipt.class_names[:20], start=first)]
-        say(console, f"{'points ' if first else 'classes'}  {', '.join(named)}")
+        say(console, f"{counted:7}  {', '.join(named)}")
     level = "subjects" if not receipt.subjects.startswith("no ") else "warning "
     say(console, f"{level} {receipt.subjects}")
     for word, reasons in (("note   ", receipt.remarks), ("skipped", receipt.skipped)):

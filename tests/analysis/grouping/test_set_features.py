@@ -15,7 +15,7 @@ SETS = np.array([[True, True, True, False], [False, False, True, True], [True, F
 
 def test_affinities_are_means_over_known_partners():
     values = set_features(TASKS, {"signal": PAIRS}).of("signal", SETS)
-    np.testing.assert_allclose(values[0, :3], [(4 + 0) / 2, (1 + 0) / 2, (2 + 5) / 2])
+    np.testing.assert_allclose(values[0, :3], [(4 + 0) / 2, (1 + 0) / 2, (2 + 5) / 2], rtol=1e-12, atol=1e-12)
     assert values[1, 2] == 0.0 and np.isnan(values[1, 3])  # its only partner is not known
     assert np.isnan(values[0, 3]) and np.isnan(values[2]).all()
 
@@ -23,7 +23,11 @@ def test_affinities_are_means_over_known_partners():
 def test_added_up_each_partner_counts_by_its_distance_from_the_mean_pair():
     features = set_features(TASKS, {"signal": PAIRS}, summed=True)
     values, mean = features.of("signal", SETS), 24 / 11
-    np.testing.assert_allclose(values[0, :3], [4 + 0 - 2 * mean, 1 + 0 - 2 * mean, 2 + 5 - 2 * mean])
-    np.testing.assert_allclose(values[1, 2:], [0 - mean, 0.0])  # what is not known is as the mean pair
+    np.testing.assert_allclose(
+        values[0, :3], [4 + 0 - 2 * mean, 1 + 0 - 2 * mean, 2 + 5 - 2 * mean], rtol=1e-12, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        values[1, 2:], [0 - mean, 0.0], rtol=1e-12, atol=1e-12
+    )  # what is not known is as the mean pair
     assert np.isnan(values[0, 3]) and np.isnan(values[2]).all()
     assert features.of("same clinical group", SETS)[0, 0] == 0.5  # naive features stay means
