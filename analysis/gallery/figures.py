@@ -19,6 +19,9 @@ from analysis.statistics.verdicts import BENEFIT, HARM
 MOST_PARTS = 8
 """Parts of one kind that are drawn, those with most cases."""
 
+MOST_DRAWN = 100
+"""Cases above which dots are pixels within the drawing: as curves, 800 of them in their parts take half a megabyte."""
+
 CAPTION = (
     "Left: a dot for each test case, thin lines join cases of one subject; below the diagonal the joint aggregation "
     "loses. Right: differences of the same cases by what is known of them; stroke: median, number of cases behind the "
@@ -48,7 +51,8 @@ def _scatter(ax: Axes, rows: pd.DataFrame) -> None:
     for sign, name in ((-1, HARM), (1, BENEFIT), (0, None)):
         chosen = np.sign(joint - base) == sign
         colour, marker = VERDICT_LOOKS.get(name or "", (GREY, "o"))
-        ax.scatter(base[chosen], joint[chosen], s=14, c=colour, marker=marker, alpha=0.75, lw=0, zorder=2)
+        dots = ax.scatter(base[chosen], joint[chosen], s=14, c=colour, marker=marker, alpha=0.75, lw=0, zorder=2)
+        dots.set_rasterized(len(rows) > MOST_DRAWN)
     low, high = float(min(base.min(), joint.min())), float(max(base.max(), joint.max()))
     beyond = 0.04 * (high - low) or 0.05
     limits = (low - beyond, high + beyond)
@@ -85,7 +89,7 @@ def _height(parts: Parts) -> float:
 def _spread(ax: Axes, rows: pd.DataFrame, parts: Parts) -> None:
     """A row for each part, from top to bottom; a row of space with a heading before each kind."""
     random = np.random.default_rng(0)  # dots are scattered across their row so that all can be seen
-    at, ticks, names, before = 0.0, [], [], ""
+    at, ticks, names, before, many = 0.0, [], [], "", len(rows) > MOST_DRAWN
     for by, name, part in parts:
         if by != before:
             at += 1
@@ -97,7 +101,7 @@ def _spread(ax: Axes, rows: pd.DataFrame, parts: Parts) -> None:
             chosen = np.sign(gain) == sign
             across = at + random.uniform(-0.28, 0.28, int(chosen.sum()))
             colour = VERDICT_LOOKS.get(verdict or "", (GREY, "o"))[0]
-            ax.scatter(gain[chosen], across, s=8, c=colour, alpha=0.6, lw=0, zorder=2)
+            ax.scatter(gain[chosen], across, s=8, c=colour, alpha=0.6, lw=0, zorder=2, rasterized=many)
         middle = float(np.median(gain))
         ax.plot([middle, middle], [at - 0.4, at + 0.4], color=INK, lw=1.4, zorder=3)
         ticks.append(at)

@@ -13,8 +13,9 @@ from analysis.grouping.gain_model import LEVEL
 from analysis.grouping.measured_gains import BASE
 from analysis.grouping.predicted_gain import MODEL, WHOLE
 from analysis.grouping.proposal import SURE, Proposal, unit_names
-from analysis.grouping.set_features import NAIVE
+from analysis.grouping.set_features import NAIVE, NO_INFORMATION
 
+_ERROR = "error_new_task"
 _SHOWN = 5
 """Near-ties that are written out."""
 
@@ -115,12 +116,18 @@ def worth(errors: pd.DataFrame) -> list[str]:
     """What the prediction is worth, beside the naive baselines."""
     rows = errors.to_dict("records")
     by_name = {row["predictor"]: row for row in rows}
-    naive = [f"{name} {by_name[name]['error_new_task']:.3f}" for name in NAIVE if name in by_name]
+    naive = [f"{name} {by_name[name][_ERROR]:.3f}" for name in NAIVE if name in by_name]
     whole = by_name[MODEL]
     lines = [
-        f"error of the gain on tasks left out: {whole['error_new_task']:.3f}; naive baselines: {', '.join(naive)}",
+        f"error of the gain on tasks left out: {whole[_ERROR]:.3f}; naive baselines: {', '.join(naive)}",
         f"the prediction {whole['reason']}" if whole["reason"].startswith("uses") else _uninformed(whole),
     ]
+    nothing = by_name.get(NO_INFORMATION)
+    if nothing is not None and whole["reason"].startswith("uses") and whole[_ERROR] >= nothing[_ERROR]:
+        lines.append(
+            "on tasks left out, choosing features and all, that is no better than no information: take predicted gains "
+            "and chances for a guess, and let the test scores of the trained groups decide"
+        )
     if np.isfinite(whole["error_new_aggregation"]):
         lines.insert(1, f"error on aggregations left out: {whole['error_new_aggregation']:.3f}")
     others = [row for row in rows if row["kind"] != WHOLE and not row["used"] and row["predictor"] not in NAIVE]

@@ -44,6 +44,14 @@ def test_a_true_signal_is_used_and_every_candidate_has_its_row(clear):
     assert any("noise is not used" in line for line in worth(prediction.errors))
 
 
+def test_a_prediction_that_is_no_better_than_none_is_called_a_guess(clear):
+    errors = clear[1].errors.set_index("predictor")
+    warning = "no better than no information"
+    assert not any(warning in line for line in worth(errors.reset_index()))
+    errors.loc[MODEL, "error_new_task"] = errors.at["no information", "error_new_task"]
+    assert [line for line in worth(errors.reset_index()) if warning in line and "take the predicted gains" in line]
+
+
 def test_a_proposal_parts_what_contradicts_and_is_nearly_the_best(clear):
     study, prediction = clear
     found = propose(prediction, None, units=4)
