@@ -18,7 +18,8 @@ def as_path(text: str | Path) -> Path:
 StudyArgument = Annotated[
     str,
     typer.Argument(
-        metavar="STUDY", help="A study file, or a shipped one: demo, us_mini, us_mini_arms, us_mini_scale, fmc_uia."
+        metavar="STUDY",
+        help="A study file, or a shipped one: demo, us_mini, us_mini_arms, us_mini_found, us_mini_scale, fmc_uia.",
     ),
 ]
 OutArgument = Annotated[Path, typer.Argument(parser=as_path, metavar="OUT", help="Output folder of a study.")]
