@@ -15,6 +15,10 @@ from analysis.grouping.predicted_gain import MODEL, WHOLE
 from analysis.grouping.proposal import SURE, Proposal, unit_names
 from analysis.grouping.set_features import NAIVE, NO_INFORMATION
 
+NO_BETTER = (
+    "on tasks left out, choosing features and all, that is no better than no information: take predicted gains and "
+    "chances for a guess, and let the test scores of the trained groups decide"
+)
 _ERROR = "error_new_task"
 _SHOWN = 5
 """Near-ties that are written out."""
@@ -122,17 +126,18 @@ def worth(errors: pd.DataFrame) -> list[str]:
         f"error of the gain on tasks left out: {whole[_ERROR]:.3f}; naive baselines: {', '.join(naive)}",
         f"the prediction {whole['reason']}" if whole["reason"].startswith("uses") else _uninformed(whole),
     ]
-    nothing = by_name.get(NO_INFORMATION)
-    if nothing is not None and whole["reason"].startswith("uses") and whole[_ERROR] >= nothing[_ERROR]:
-        lines.append(
-            "on tasks left out, choosing features and all, that is no better than no information: take predicted gains "
-            "and chances for a guess, and let the test scores of the trained groups decide"
-        )
+    if no_better(whole, by_name[NO_INFORMATION]):
+        lines.append(NO_BETTER)
     if np.isfinite(whole["error_new_aggregation"]):
         lines.insert(1, f"error on aggregations left out: {whole['error_new_aggregation']:.3f}")
     others = [row for row in rows if row["kind"] != WHOLE and not row["used"] and row["predictor"] not in NAIVE]
     lines += [f"{row['predictor']} is not used: {row['reason']}" for row in others]
     return lines
+
+
+def no_better(whole: Mapping[Hashable, Any], nothing: Mapping[Hashable, Any]) -> bool:
+    """Whether features are used, and the whole procedure has no smaller error than no information: rows of `errors`."""
+    return bool(str(whole["reason"]).startswith("uses") and whole[_ERROR] >= nothing[_ERROR])
 
 
 def _uninformed(whole: Mapping[Hashable, Any]) -> str:

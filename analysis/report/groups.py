@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.grouping.in_words import NO_BETTER, no_better
 from analysis.grouping.measured_gains import BASE
 from analysis.grouping.predicted_gain import MODEL
 from analysis.grouping.set_features import NO_INFORMATION
@@ -55,7 +56,8 @@ def _worth(errors: pd.DataFrame) -> str:
         f"{number(nothing['error_new_task'], 4)} (root mean square)"
     )
     if str(whole["reason"]).startswith("uses"):
-        return f"{text}; it {whole['reason']}."
+        guess = f" {NO_BETTER[0].upper()}{NO_BETTER[1:]}." if no_better(whole, nothing) else ""
+        return f"{text}; it {whole['reason']}.{guess}"
     return (
         f"{text}. No feature has earned its place, so nothing but the gains of trained sets tells who should be with "
         "whom, and units that are not trained yet are arbitrary."

@@ -11,7 +11,7 @@ from analysis.frames import FRAMES
 from analysis.grouping.affinities import affinities
 from analysis.grouping.gain_model import GainModel
 from analysis.grouping.grouping_frames import NAMES, found_groups, grouping_frames
-from analysis.grouping.in_words import comparisons, groups, headline, worth
+from analysis.grouping.in_words import NO_BETTER, comparisons, groups, headline, worth
 from analysis.grouping.local_search import members_of
 from analysis.grouping.measured_gains import measured_gains
 from analysis.grouping.predicted_gain import ALL_SIGNALS, MODEL, affinity_matrices, predict_gains
@@ -46,10 +46,9 @@ def test_a_true_signal_is_used_and_every_candidate_has_its_row(clear):
 
 def test_a_prediction_that_is_no_better_than_none_is_called_a_guess(clear):
     errors = clear[1].errors.set_index("predictor")
-    warning = "no better than no information"
-    assert not any(warning in line for line in worth(errors.reset_index()))
+    assert NO_BETTER not in worth(errors.reset_index())
     errors.loc[MODEL, "error_new_task"] = errors.at["no information", "error_new_task"]
-    assert [line for line in worth(errors.reset_index()) if warning in line and "take the predicted gains" in line]
+    assert NO_BETTER in worth(errors.reset_index())
 
 
 def test_a_proposal_parts_what_contradicts_and_is_nearly_the_best(clear):
