@@ -83,11 +83,18 @@ def test_runs_do_not_fail_when_the_output_of_their_grid_is_lost(tmp_path, redire
     assert [result_of(out, run) for run in runs] == [{"value": undisturbed(run), "resumes": 0} for run in runs]
 
 
+def hang_up_counts() -> None:
+    """Where `nohup` runs the tests, SIGHUP is ignored by all that they start."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def test_a_terminal_that_is_gone_stops_the_grid_in_order(tmp_path):
     command, out = script(tmp_path, "held", "two")
     runs = [planned(name, steps=5) for name in ("held", "two")]
     store = StudyFolder(out).runs
-    process = subprocess.Popen(["bash", "-c", f"exec env {command}"], stdout=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec env {command}"], stdout=subprocess.PIPE, start_new_session=True, preexec_fn=hang_up_counts
+    )
     wait_for(lambda: fake_engine.is_held(store.folder(runs[0])))
     process.stdout.close()
     os.killpg(process.pid, signal.SIGHUP)  # as a terminal does it: to the grid and its workers
