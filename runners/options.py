@@ -5,6 +5,8 @@ from enum import StrEnum
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+UNTIL_DECIDED = "--until-decided"
+"""The option of `run-grid` by which looks at the verdicts decide how many seeds are trained."""
 
 
 class Rerun(StrEnum):

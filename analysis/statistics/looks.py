@@ -5,10 +5,12 @@ looked at yet takes no part in any verdict.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.statistics.group_sequential import Look, nominal_level, sequential_p
+if TYPE_CHECKING:
+    from analysis.statistics.group_sequential import Look
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,18 @@ class Looks:
 
         For what is computed from all tasks at once, which has no looks of its own.
         """
+        from analysis.statistics.group_sequential import nominal_level  # here, since plans are read without SciPy
+
         return 1 - 2 * nominal_level((1 - level) / 2, self._made()) if self.made else float("nan")
 
     def corrected(self, p: float) -> float:
         """Two-sided p of the last look, corrected for all of them; NaN without a look."""
+        from analysis.statistics.group_sequential import sequential_p
+
         if not self.made or np.isnan(p):
             return float("nan")
         last = np.append(np.full(len(self.made) - 1, np.nan), p / 2)
         return min(1.0, 2 * sequential_p(last, self._made()))
 
-    def _made(self) -> tuple[Look, ...]:
+    def _made(self) -> "tuple[Look, ...]":
         return tuple((count / len(self.seeds), float(count)) for count in self.made)

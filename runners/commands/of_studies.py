@@ -61,8 +61,8 @@ def run_grid(
     from runners.commands.study_commands import open_study, show_status
     from runners.execution.grid import run_study
     from runners.execution.slurm.submit import overridden
-    from runners.execution.until_decided import check_options, check_without, run_until_decided
     from runners.planning.study_file import faults_in
+    from runners.store.look_record import check_without
 
     options = GridOptions(jobs, tuple(only or ()), rerun, fail_fast, device, engine)
     opened, file, folder = open_study(study, data, out)
@@ -74,6 +74,8 @@ def run_grid(
     console = screen(quiet or as_json)
     with faults_in(file):
         if until_decided:
+            from runners.execution.until_decided import check_options, run_until_decided
+
             check_options(opened, options, hours)
         if dry_run:
             raise typer.Exit(show_plan(opened, folder, options, console, as_json=as_json))

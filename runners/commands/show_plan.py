@@ -35,7 +35,8 @@ def show_plan(
     plan = plan_only(study, folder, preparation(console))
     note = checkpoint_note(study.model, study.training)
     say_warnings(console, plan.warnings, [*plan.notes, *([note] if note else [])])
-    states, seeks = folder.runs.statuses(plan.runs), seeks_groups(folder, study, plan.runs, options)
+    states = folder.runs.statuses(plan.runs)
+    seeks = seeks_groups(folder, study, plan.runs, states, options)
     chosen = select(plan.runs, options.only, unknown_found=seeks)
     besides = evidence_besides(chosen, plan.runs, states) if seeks else []
     anew = why_anew(folder, study, plan.runs, options)

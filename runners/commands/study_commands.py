@@ -13,7 +13,7 @@ from runners.execution.slurm import queue
 from runners.planning.study_file import find_study, parse_study, read_study_file
 from runners.planning.study_schema import Study
 from runners.planning.user_paths import output_path
-from runners.store.look_record import read_looks
+from runners.store.look_record import looks_line, read_looks
 from runners.store.prepare import make_phantoms
 from runners.store.run_folder import LOG, State, counted
 from runners.store.run_store import unkept_line
@@ -55,10 +55,10 @@ _BAD = {State.FAILED, State.BLOCKED}
 def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
     """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed, or one
     that it starts from."""
-    from runners.watch.overview import looks_line, overview
-
     folder = StudyFolder(out)
     if as_json:
+        from runners.watch.overview import overview
+
         seen = overview(folder)
         print_json(seen)
         return 1 if _BAD & {run["state"] for run in seen["unfinished"]} else 0

@@ -14,7 +14,7 @@ from runners.execution.engines import run_here, run_on_slurm
 from runners.execution.first_stages import first_stages
 from runners.execution.groups import can_search, evidence_besides, evidence_line, searched_anew, seeks_groups
 from runners.execution.pool import run_pool
-from runners.execution.progress import GridDisplay, preparation, say, say_warnings
+from runners.execution.progress import GridDisplay, preparation, say, say_warnings, waiting
 from runners.execution.run_watch import Outcome
 from runners.execution.slurm import queue, submit
 from runners.execution.slurm.job import ArrayJob
@@ -146,21 +146,19 @@ def _open(
         submit.check_available()
     device = None if on_cluster else device_type(options.device)
 
-    def waiting() -> None:
-        say(console, f"another run-grid prepares {folder}; waiting for it")
-
-    with folder.preparing(waiting):
+    with folder.preparing(waiting(console, folder)):
         plan = prepare(study, file, folder, preparation(console))
         say_warnings(console, plan.warnings, plan.notes)
         runs = searched_anew(folder, study, plan.runs, options, partial(say, console))
-        seeks = seeks_groups(folder, study, runs, options)
+        states = folder.runs.statuses(runs)
+        seeks = seeks_groups(folder, study, runs, states, options)
         chosen = select(runs, options.only, unknown_found=seeks)
         if seeks:
-            besides = evidence_besides(chosen, runs, folder.runs.statuses(runs))
+            besides = evidence_besides(chosen, runs, states)
             for line in evidence_line(besides):
                 say(console, line)
             chosen = [*besides, *chosen]
-        chosen, taken, elsewhere, states = _taken_up(chosen, runs, folder, options, console)
+        chosen, taken, elsewhere, states = _taken_up(chosen, runs, states, folder, options, console)
         devices = worker_devices(study, device, options, console) if device is not None else []
         threads = submit.threads_per_worker(study.slurm, options.jobs) if on_cluster else share_of_cores(len(devices))
         config = WorkerConfig(folder, folder.fixed_threads(threads), options.device, options.fail_fast)
@@ -177,13 +175,13 @@ def _open(
 def _taken_up(
     chosen: Sequence[PlannedRun],
     plan: Sequence[PlannedRun],
+    states: dict[str, Status],
     folder: StudyFolder,
     options: GridOptions,
     console: Console,
 ) -> tuple[list[PlannedRun], list[PlannedRun], list[PlannedRun], dict[str, Status]]:
     """The `chosen` runs with those that they start from, which of them are trained here, and which are in other hands;
-    and the states of the `plan`. The caller holds the lock `preparing`."""
-    states = folder.runs.statuses(plan)
+    and the `states` of the `plan` then. The caller holds the lock `preparing`."""
     taken = to_train(chosen, states, options.rerun)
     first = first_stages(taken, plan, states, folder.runs)
     for line in first.lines:
@@ -193,7 +191,7 @@ def _taken_up(
     taken, chosen = [*first.to_train, *taken], [*unchosen, *chosen]
     if taken:
         check_models(taken)
-    states |= _make_ready(taken, states, folder.runs, options.rerun, console)
+    states = states | _make_ready(taken, states, folder.runs, options.rerun, console)
     taken = [run for run in taken if states[run.id].state is not State.RUNNING]
     elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
     return chosen, taken, elsewhere, states
@@ -215,7 +213,7 @@ def _with_groups(call: GridCall) -> tuple[GridCall, list[PlannedRun]]:
         if folder.find_found(folder.read_study()) is None:
             return call, []
         new = [run for run in select(plan, options.only) if run.holds_found and run.id not in known]
-        new, taken, elsewhere, _ = _taken_up(new, plan, folder, options, console)
+        new, taken, elsewhere, _ = _taken_up(new, plan, folder.runs.statuses(plan), folder, options, console)
     say(console, f"{FOUND}: {len(new)} {'run' if len(new) == 1 else 'runs'} more, {len(taken)} to do")
     of_plan = {run.id: run for run in plan}
     before = [of_plan[run.id] for run in call.chosen if run.id in of_plan]

@@ -49,11 +49,17 @@ def searched_anew(
     return plan_again(folder)
 
 
-def seeks_groups(folder: StudyFolder, study: Study, runs: Sequence[PlannedRun], options: GridOptions) -> bool:
+def seeks_groups(
+    folder: StudyFolder,
+    study: Study,
+    runs: Sequence[PlannedRun],
+    states: Mapping[str, Status],
+    options: GridOptions,
+) -> bool:
     """Whether a grid searches for the groups once it can. With `--rerun failed` where a failure keeps it from that."""
     if not study.seeks_found or folder.find_found(study) is not None or not asks_for_found(options):
         return False
-    search = search_status(runs, folder.runs.statuses(runs))
+    search = search_status(runs, states)
     return options.rerun is not Rerun.FAILED or (search is not None and search.state is State.BLOCKED)
 
 

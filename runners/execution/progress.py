@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -159,6 +160,11 @@ def say(console: Console, line: str | Text) -> None:
     """Print one line as it is: no markup, no colours on numbers, no breaks."""
     shown = escaped(line, keep="\n") if isinstance(line, str) else line
     console.print(shown, soft_wrap=True, markup=False, highlight=False, emoji=False)
+
+
+def waiting(console: Console, folder: object) -> Callable[[], None]:
+    """What to call where another grid holds the lock of an output folder."""
+    return partial(say, console, f"another run-grid prepares {folder}; waiting for it")
 
 
 def say_warnings(console: Console, warnings: Sequence[object], notes: Sequence[str] = ()) -> None:

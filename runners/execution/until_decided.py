@@ -23,9 +23,9 @@ from analysis.settings import Settings
 from analysis.study import aggregation_order, load_study
 from runners.execution.device_slots import device_type, worker_devices
 from runners.execution.grid import run_study, to_train
-from runners.execution.progress import duration, preparation, say
+from runners.execution.progress import duration, preparation, say, waiting
 from runners.execution.time_estimate import TimeEstimate, learn_or_guess
-from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
+from runners.options import INTERRUPTED, UNTIL_DECIDED, EngineName, GridOptions, Rerun
 from runners.planning.plan import PlannedRun
 from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
@@ -34,8 +34,6 @@ from runners.store.prepare import prepare
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from runners.store.verdicts_seen import read_seen
-
-OPTION = "--until-decided"
 
 
 @dataclass(frozen=True)
@@ -93,44 +91,36 @@ def check_options(study: Study, options: GridOptions, hours: float | None) -> No
     """Raise `StudyError`, one line, where looks do not go with the study or the options."""
     if options.engine is EngineName.SLURM:
         raise StudyError(
-            f"{OPTION}: a grid of Slurm jobs cannot wait for looks; take --engine local, on a node of the cluster"
+            f"{UNTIL_DECIDED}: a grid of Slurm jobs cannot wait for looks; take --engine local, on a node of the "
+            "cluster"
         )
     if options.only:
-        raise StudyError(f"{OPTION}: the looks choose the runs; leave --only out")
+        raise StudyError(f"{UNTIL_DECIDED}: the looks choose the runs; leave --only out")
     if options.rerun in (Rerun.ALL, Rerun.FAILED):
-        raise StudyError(f"{OPTION}: --rerun {options.rerun} has no meaning with looks; take missing, stale or unkept")
+        raise StudyError(
+            f"{UNTIL_DECIDED}: --rerun {options.rerun} has no meaning with looks; take missing, stale or unkept"
+        )
     if hours is not None and not hours > 0:
         raise StudyError(f"--hours {hours:g}: takes hours greater than 0")
     if len(study.variants) > 1:
         raise StudyError(
-            f"{OPTION}: is for studies of one arm without `reference`; differences of arms have verdicts of their own"
+            f"{UNTIL_DECIDED}: is for studies of one arm without `reference`; differences of arms have verdicts of "
+            "their own"
         )
     if study.seeks_found:
         raise StudyError(
-            f"{OPTION}: the groups of {FOUND} are found from all seeds, and looks train some of them; take {FOUND} "
-            "out, or write its units by hand"
+            f"{UNTIL_DECIDED}: the groups of {FOUND} are found from all seeds, and looks train some of them; take "
+            f"{FOUND} out, or write its units by hand"
         )
     if len(study.aggregations) < 2:
         raise StudyError(f"aggregations: {', '.join(study.aggregations)} alone has no gain to decide; add another one")
     planned_looks(study.seeds)
 
 
-def check_without(folder: StudyFolder) -> None:
-    """Raise `StudyError` where looks decide the seeds of a folder and a plain grid would train all of them."""
-    if folder.looks_file.exists():
-        raise StudyError(
-            f"{folder.looks_file}: looks at the verdicts decide how many seeds are trained here; add {OPTION}, or "
-            "choose another --out"
-        )
-
-
 def _open(study: Study, file: Path, folder: StudyFolder, options: GridOptions, until: float, console: Console) -> _Grid:
     """The grid with its plan of looks, which is made at the first call."""
 
-    def waiting() -> None:
-        say(console, f"another run-grid prepares {folder}; waiting for it")
-
-    with folder.preparing(waiting):
+    with folder.preparing(waiting(console, folder)):
         known = read_looks(folder)
         if known is not None:
             check_plan(folder, study, known)

@@ -11,6 +11,7 @@ from typing import Any
 from aggregation_lab.errors import StudyError
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from analysis.statistics.looks import Looks
+from runners.options import UNTIL_DECIDED
 from runners.planning.plan import PlannedRun
 from runners.planning.study_schema import Study
 from runners.store.study_folder import StudyFolder
@@ -114,6 +115,27 @@ def check_plan(folder: StudyFolder, study: Study, record: LookRecord) -> None:
             f"({_ends(record.looks.seeds)}), the study has {len(study.seeds)} ({_ends(study.seeds)}); the plan is "
             "fixed, so put the seeds back, or choose another --out"
         )
+
+
+def check_without(folder: StudyFolder) -> None:
+    """Raise `StudyError` where looks decide the seeds of a folder and a plain grid would train all of them."""
+    if folder.looks_file.exists():
+        raise StudyError(
+            f"{folder.looks_file}: looks at the verdicts decide how many seeds are trained here; add {UNTIL_DECIDED}, "
+            "or choose another --out"
+        )
+
+
+def looks_line(record: LookRecord | None) -> list[str]:
+    """One line on the looks that decide how many seeds are trained; none where none do."""
+    if record is None:
+        return []
+    looks = record.looks
+    done = f"{len(looks.made)} of {len(looks.planned)} looks at the verdicts are made"
+    if record.finished:
+        return [f"{done}; nothing more is to be trained: runs that are pending would decide nothing"]
+    still = "" if record.open is None else f"{record.open} comparisons are open, "
+    return [f"{done}; {still}the next one is after {record.next_count} of at most {len(looks.seeds)} seeds"]
 
 
 def _ends(seeds: Sequence[int]) -> str:

@@ -4,10 +4,14 @@ Seeds that are added because verdicts are undecided make false ones more frequen
 known that somebody has looked before.
 """
 
+from typing import TYPE_CHECKING
+
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
-from analysis.study import StudyTables
 from runners.store.study_folder import StudyFolder
+
+if TYPE_CHECKING:
+    from analysis.study import StudyTables
 
 
 def read_seen(folder: StudyFolder) -> tuple[int, ...]:
@@ -18,7 +22,7 @@ def read_seen(folder: StudyFolder) -> tuple[int, ...]:
         return ()
 
 
-def note_reading(study: StudyTables) -> None:
+def note_reading(study: "StudyTables") -> None:
     """Remember that the verdicts of a study folder are read now; those of looks are planned, and not counted."""
     if study.folder is None or study.looks is not None:
         return

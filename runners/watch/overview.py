@@ -12,7 +12,7 @@ from aggregation_lab.errors import AgglabError
 from runners.execution.groups import outdated_lines, unfound
 from runners.execution.time_estimate import learn
 from runners.planning.plan import PlannedRun
-from runners.store.look_record import LookRecord, read_looks
+from runners.store.look_record import looks_line, read_looks
 from runners.store.run_folder import State, Status
 from runners.store.run_store import unkept_line
 from runners.store.study_folder import StudyFolder
@@ -42,18 +42,6 @@ def overview(folder: StudyFolder) -> dict[str, Any]:
         "notes": notes,
         "looks": None if record is None else record.to_json(),
     }
-
-
-def looks_line(record: LookRecord | None) -> list[str]:
-    """One line on the looks that decide how many seeds are trained; none where none do."""
-    if record is None:
-        return []
-    looks = record.looks
-    done = f"{len(looks.made)} of {len(looks.planned)} looks at the verdicts are made"
-    if record.finished:
-        return [f"{done}; nothing more is to be trained: runs that are pending would decide nothing"]
-    still = "" if record.open is None else f"{record.open} comparisons are open, "
-    return [f"{done}; {still}the next one is after {record.next_count} of at most {len(looks.seeds)} seeds"]
 
 
 def seconds_left(folder: StudyFolder, runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> float | None:

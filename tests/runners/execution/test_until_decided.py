@@ -18,11 +18,11 @@ from analysis.study import load_study
 from runners.commands.study_commands import show_status
 from runners.execution import until_decided
 from runners.execution.time_estimate import TimeEstimate
-from runners.execution.until_decided import check_without, run_until_decided
+from runners.execution.until_decided import run_until_decided
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 from runners.planning.study_file import read_study_file
 from runners.store.collect import collect
-from runners.store.look_record import read_looks
+from runners.store.look_record import check_without, read_looks
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from runners.store.verdicts_seen import note_reading, read_seen
