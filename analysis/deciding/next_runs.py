@@ -150,7 +150,7 @@ class _State:
     def _missing(self, verdict: OpenVerdict, size: int) -> Runs:
         """The runs that give a verdict so many more pairs of seeds."""
         sides = [self.unit_of[side] for side in _sides(verdict)]
-        held = [unit.seeds | self.taken.get(unit, frozenset()) for unit in sides]
+        held = [self._held(unit) for unit in sides]
         seeds: list[int] = []
         for seed in self._in_order():
             if len(seeds) == size:
@@ -161,10 +161,14 @@ class _State:
         for unit in sides:
             link: Unit | None = unit
             while link is not None:  # what it starts from has to be there, too
-                new = frozenset(seeds) - link.seeds - self.taken.get(link, frozenset())
+                new = frozenset(seeds) - self._held(link)
                 runs = _joined(runs, {link: new} if new else {})
                 link = link.start
         return runs
+
+    def _held(self, unit: Unit) -> frozenset[int]:
+        """The seeds that a unit has, or has in steps that are taken."""
+        return unit.seeds | self.taken.get(unit, frozenset())
 
     def _in_order(self) -> Iterator[int]:
         return chain(self.order, count(max(self.order, default=-1) + 1))
@@ -173,12 +177,9 @@ class _State:
         return self._chance(verdict, runs) - self._chance(verdict, {})
 
     def _chance(self, verdict: OpenVerdict, runs: Runs) -> float:
-        joint, base = (
-            unit.seeds | self.taken.get(unit, frozenset()) | runs.get(unit, frozenset())
-            for unit in map(self.unit_of.__getitem__, _sides(verdict))
-        )
-        before = [self.unit_of[side].seeds for side in _sides(verdict)]
-        added = len((joint & base) - (before[0] & before[1]))
+        units = [self.unit_of[side] for side in _sides(verdict)]
+        joint, base = (self._held(unit) | runs.get(unit, frozenset()) for unit in units)
+        added = len((joint & base) - (units[0].seeds & units[1].seeds))
         return float(verdict.chances[min(added, MOST_ADDED)])
 
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from analysis.context import prepare
 from analysis.gains import Contrast, PairedGain
-from analysis.questions.families import Compared, by_family, family, testable
+from analysis.questions.families import Compared, by_family, judge_family, testable
 from analysis.questions.power import scatter_of
 from analysis.questions.study_quality import beaten_floors
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import GainEstimate, t_quantile
-from analysis.statistics.verdicts import UNDECIDED, NextLevels, next_levels
+from analysis.statistics.verdicts import UNDECIDED, NextLevels
 from analysis.study import StudyTables
 
 MOST_ADDED = 40
@@ -70,14 +70,10 @@ def _undecided(
     compared: Compared, settings: Settings, counts: dict[str, int]
 ) -> list[tuple[tuple[Contrast, float], PairedGain, GainEstimate, NextLevels]]:
     """The undecided members of a family with its levels; all that have two models are counted."""
-    members = family(compared.values())
-    margins = np.array([pair.margin for pair in members.pairs])
-    judged = members.judge(margins, settings.correction, settings.alpha)
-    levels = next_levels(judged, settings.correction, settings.alpha)
-    keys = [key for key, pairs in compared.items() for _ in pairs]
-    counts["all"] += sum(not pair.same_model for pair in members.pairs)
-    rows = zip(keys, members.pairs, members.estimates, judged["verdict"], strict=True)
-    return [(key, pair, estimate, levels) for key, pair, estimate, verdict in rows if verdict == UNDECIDED]
+    judged = judge_family(compared, settings)
+    counts["all"] += sum(not pair.same_model for pair in judged.members.pairs)
+    open_rows = (row for row in judged.rows if row[-1] == UNDECIDED)
+    return [(key, pair, estimate, judged.levels) for key, pair, estimate, _ in open_rows]
 
 
 def chances_of(pair: PairedGain, estimate: GainEstimate, levels: NextLevels, most: int = MOST_ADDED) -> np.ndarray:

@@ -12,13 +12,13 @@ import numpy as np
 
 from analysis.deciding.open_verdicts import chances_of
 from analysis.gains import Contrast, PairedGain
-from analysis.questions.families import Compared, by_family, family, testable
+from analysis.questions.families import Compared, by_family, judge_family, testable
 from analysis.settings import Settings
 from analysis.statistics.group_sequential import nominal_level
 from analysis.statistics.looks import Looks
 from analysis.statistics.sequential_verdicts import Looked
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
-from analysis.statistics.verdicts import UNDECIDED, NextLevels, next_levels
+from analysis.statistics.verdicts import UNDECIDED, NextLevels
 
 PROSPECT = 0.05
 """Chance of a verdict with all seeds below which training for it stops."""
@@ -47,15 +47,11 @@ def comparisons(
     """
     found, known = [], {} if before is None else before
     for name, compared in by_family(pairs).items():
-        members = family(compared.values(), known.get(name))
-        if members.looked is not None:
-            known[name] = members.looked
-        margins = np.array([pair.margin for pair in members.pairs])
-        judged = members.judge(margins, settings.correction, settings.alpha)
-        levels = _at_the_end(next_levels(judged, settings.correction, settings.alpha), looks)
-        keys = [key for key, of_key in compared.items() for _ in of_key]
-        rows = zip(keys, members.pairs, members.estimates, judged["verdict"], strict=True)
-        for (contrast, fraction), pair, estimate, verdict in rows:
+        judged = judge_family(compared, settings, known.get(name))
+        if judged.members.looked is not None:
+            known[name] = judged.members.looked
+        levels = _at_the_end(judged.levels, looks)
+        for (contrast, fraction), pair, estimate, verdict in judged.rows:
             closed = str(verdict)
             if verdict == UNDECIDED:
                 closed = "" if _has_prospect(pair, estimate, levels, looks) else NO_PROSPECT

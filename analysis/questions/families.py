@@ -1,6 +1,6 @@
 """Families of verdicts: gains that are judged together, and the scatter over seeds that their tasks share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.gains import Contrast, PairedGain
-from analysis.settings import Correction
+from analysis.settings import Correction, Settings
 from analysis.statistics.looks import Looks
 from analysis.statistics.moderated_variance import moderate
 from analysis.statistics.sequential_verdicts import Looked, judge_looks
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
-from analysis.statistics.verdicts import SAME_MODEL, judge
+from analysis.statistics.verdicts import SAME_MODEL, NextLevels, judge, next_levels
 
 HEADLINE, SMALLER = "full data", "smaller fractions"
 """Families of verdicts: every task of every contrast at its largest fraction, and at all smaller ones together."""
@@ -108,6 +108,30 @@ def family(comparisons: Iterable[Sequence[PairedGain]], before: Looked | None = 
     pairs, estimates = tuple(chain(*compared)), tuple(chain.from_iterable(map(moderated, compared)))
     looks = next((pair.looks for pair in pairs if pair.looks is not None), None)
     return Family(pairs, estimates, None if looks is None else _looked(compared, estimates, looks, before))
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedFamily:
+    """A family with the verdicts of its members, and the levels at which the next of them would be decided."""
+
+    keys: Sequence[tuple[Contrast, float]]
+    members: Family
+    judged: pd.DataFrame
+    levels: NextLevels
+
+    @property
+    def rows(self) -> Iterator[tuple[tuple[Contrast, float], PairedGain, GainEstimate, str]]:
+        """Contrast and fraction, pair, estimate and verdict of each member."""
+        return zip(self.keys, self.members.pairs, self.members.estimates, self.judged["verdict"], strict=True)
+
+
+def judge_family(compared: Compared, settings: Settings, before: Looked | None = None) -> JudgedFamily:
+    """The verdicts of one family, each at the margin of its task; `before` as in `family`."""
+    members = family(compared.values(), before)
+    margins = np.array([pair.margin for pair in members.pairs])
+    judged = members.judge(margins, settings.correction, settings.alpha)
+    keys = [key for key, of_key in compared.items() for _ in of_key]
+    return JudgedFamily(keys, members, judged, next_levels(judged, settings.correction, settings.alpha))
 
 
 def _looked(

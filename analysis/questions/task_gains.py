@@ -8,12 +8,12 @@ import pandas as pd
 
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
-from analysis.questions.families import by_family, family
+from analysis.questions.families import by_family, judge_family
 from analysis.questions.power import plan, would_decide
 from analysis.questions.study_quality import ModelKey, beaten_floors, task_compute
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
-from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels, next_levels
+from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels
 from analysis.study import StudyTables, primary_of, unit_of
 
 
@@ -74,21 +74,18 @@ def _family_rows(
     models: _Models,
 ) -> list[dict[str, object]]:
     """Rows of one family with their verdicts, and what would decide those that are undecided."""
-    members = family(pairs.values())
-    margins = np.array([pair.margin for pair in members.pairs])
-    judged = members.judge(margins, settings.correction, settings.alpha)
-    verdicts, levels = judged.to_dict("records"), next_levels(judged, settings.correction, settings.alpha)
-    about = [key for key, of_key in pairs.items() for _ in of_key]
+    judged = judge_family(pairs, settings)
+    verdicts, limits_of = judged.judged.to_dict("records"), judged.members.intervals(settings.alpha)
     scores = dict(list(study.scores.groupby(["fraction", "task"])))
     return [
         {**contrast.at(share), "family": name}
         | _row(pair, estimate, limits)
         | _raw(scores[share, pair.task], contrast)
-        | {str(column): value for column, value in verdict.items()}
+        | {str(column): value for column, value in columns.items()}
         | models.columns(contrast, share, pair.task)
-        | _undecided(pair, estimate, levels, str(verdict["verdict"]), models.below_floor(contrast, share, pair.task))
-        for (contrast, share), pair, estimate, verdict, limits in zip(
-            about, members.pairs, members.estimates, verdicts, members.intervals(settings.alpha), strict=True
+        | _undecided(pair, estimate, judged.levels, verdict, models.below_floor(contrast, share, pair.task))
+        for ((contrast, share), pair, estimate, verdict), columns, limits in zip(
+            judged.rows, verdicts, limits_of, strict=True
         )
     ]
 

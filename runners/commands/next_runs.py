@@ -12,11 +12,8 @@ from aggregation_lab.errors import ResultsError, StudyError
 from analysis.deciding.next_runs import Step, all_runs, next_steps
 from analysis.deciding.open_verdicts import OpenVerdicts, open_verdicts
 from analysis.deciding.units import trained_units
-from analysis.grouping.affinities import affinities
-from analysis.grouping.measured_gains import measured_gains
-from analysis.grouping.predicted_gain import affinity_matrices, predict_gains
-from analysis.grouping.proposal import Proposal, propose
-from analysis.grouping.unit_costs import unit_costs
+from analysis.grouping.find_groups import find_groups
+from analysis.grouping.proposal import Proposal
 from analysis.settings import Settings
 from analysis.study import StudyTables
 from runners.commands.report_commands import open_scores, reading, say_plainly
@@ -74,9 +71,7 @@ def show_next(out: Path, asked: Asked, console: Console) -> int:
 
 def _partition(study: StudyTables, asked: Asked) -> Partition:
     try:
-        measured = measured_gains(study)
-        prediction = predict_gains(measured, affinity_matrices(affinities(study), list(measured.tasks.index)))
-        return Partition(propose(prediction, unit_costs(study, measured), within=asked.hours))
+        return Partition(find_groups(study, within=asked.hours))
     except ResultsError as error:
         return Partition(None, str(error).removeprefix(f"{study.manifest.study}: "))
 
