@@ -28,6 +28,11 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def enumerated(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), *names[-1:]]) if len(names) > 1 else "".join(names)
+
+
 def near_names(name: object, known: Iterable[object], most: int = 3) -> str:
     """What a wrong name was probably meant to be: `; did you mean a or b?`, or all of few; empty where nothing is."""
     names = sorted(str(other) for other in known)

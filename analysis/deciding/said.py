@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.text import enumerated
 from analysis.deciding.stopping import NO_PROSPECT
 from analysis.study import StudyTables
 
@@ -50,5 +51,4 @@ def _added_after_reading(study: StudyTables) -> list[str]:
 
 
 def _counts(numbers: Iterable[int]) -> str:
-    listed = [str(number) for number in numbers]
-    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+    return enumerated([str(number) for number in numbers])

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from aggregation_lab.text import enumerated
 from analysis.frames import at_full
 from analysis.questions.finding_parts import NOT_TESTABLE
 from analysis.questions.findings import WHOLE
@@ -121,7 +122,7 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
 def _counted(verdicts: pd.Series, fraction: float) -> str:
     counts = verdicts.value_counts()
     parts = [f"{counts[name]} {PHRASES[name][int(counts[name] > 1)]}" for name in PHRASES if name in counts]
-    return f"Of {words.count(len(verdicts), 'task')} {words.of_data(fraction)}, {words.listed(parts)}."
+    return f"Of {words.count(len(verdicts), 'task')} {words.of_data(fraction)}, {enumerated(parts)}."
 
 
 def _mean(analysis: Analysis, contrast: str) -> str:
@@ -204,7 +205,7 @@ def _decided(parts: Sequence[FindingPart], verdict: str) -> str:
     tested = [part.verdict for part in parts if part.verdict != NOT_TESTABLE]
     if not tested:
         return "No part of it can be tested on these data."
-    counts = words.listed([f"{tested.count(name)} {name}" for name in dict.fromkeys(tested)])
+    counts = enumerated([f"{tested.count(name)} {name}" for name in dict.fromkeys(tested)])
     deciding = next((part for part in parts if part.verdict == verdict), parts[0])
     effect = f"{deciding.part}, {deciding.effect}"
     if len(parts) == 1:

@@ -1,6 +1,7 @@
 """At which footing a study compares its aggregations: as long a training for all, or each to its own end."""
 
 from aggregation_lab.aggregation import ARROW
+from aggregation_lab.text import enumerated
 from analysis.frames import at_full
 from analysis.gains import trained_twice
 from analysis.questions.caveats import MATCHED, trained_more
@@ -32,7 +33,7 @@ def _second_stages(analysis: Analysis) -> str:
     base = names[0]
     if not longer:
         return ""
-    said = f" {words.listed(longer)} count with the training of both stages"
+    said = f" {enumerated(longer)} count with the training of both stages"
     if trained_twice(base) in names:
         return (
             f"{said}, and their gains are over {trained_twice(base)}, which has had both, too, and over {base} besides."

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FOUND
+from aggregation_lab.text import enumerated
 from analysis.frames import at_full
 from analysis.report import words
 from analysis.result import Analysis
@@ -44,7 +45,7 @@ def _intro(about: Mapping[str, Any]) -> str:
 
 
 def _seeds(seeds: list[int]) -> str:
-    return f"seed{'s' * (len(seeds) != 1)} {words.listed([str(seed) for seed in seeds])}"
+    return f"seed{'s' * (len(seeds) != 1)} {enumerated([str(seed) for seed in seeds])}"
 
 
 def fair(analysis: Analysis, about: Mapping[str, Any]) -> tuple[str, ...]:
@@ -79,7 +80,7 @@ def _shared(analysis: Analysis) -> str:
         return f"No run of {FOUND} has finished yet."
     others = scores[scores["aggregation"] != FOUND]
     held = others.merge(own[["task", "run"]], on=["task", "run"]).groupby("task")["aggregation"].unique()
-    tasks = [f"{task} ({words.listed(sorted(names))})" for task, names in held.items()]
+    tasks = [f"{task} ({enumerated(sorted(names))})" for task, names in held.items()]
     if not tasks:
         return "All of its units were trained after the choice."
     return (

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from aggregation_lab.text import enumerated
 from analysis.grouping.in_words import NO_BETTER, no_better
 from analysis.grouping.measured_gains import BASE
 from analysis.grouping.predicted_gain import MODEL
@@ -44,7 +45,7 @@ def _unit(rows: pd.DataFrame) -> str:
     if len(rows) == 1:
         return f"{rows['task'].iloc[0]}: {rows['why'].iloc[0]}."
     members = [f"{row['task']} {words.signed(row['predicted'])}" for _, row in rows.iterrows()]
-    return f"{words.listed(members)}: {true_minus(rows['why'].iloc[0])}."
+    return f"{enumerated(members)}: {true_minus(rows['why'].iloc[0])}."
 
 
 def _worth(errors: pd.DataFrame) -> str:

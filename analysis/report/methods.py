@@ -13,6 +13,7 @@ from aggregation_lab.aggregation import ARROW
 from aggregation_lab.config import COOLDOWN, MOST_BUDGETS
 from aggregation_lab.naming import encoder_title
 from aggregation_lab.tasks import find_type
+from aggregation_lab.text import enumerated
 from analysis.arms.reference import reference_arm
 from analysis.frames import at_full
 from analysis.report import found, words
@@ -81,7 +82,7 @@ def _data(analysis: Analysis) -> str:
     sentences.append(_leakage(study.manifest.leakage))
     fractions = [share for share in study.fractions if share < 1]
     if fractions:
-        named = words.listed([words.percent(share) for share in fractions])
+        named = enumerated([words.percent(share) for share in fractions])
         sentences.append(
             f"Models were also trained on {named} of the training data, smaller samples inside larger ones."
         )
@@ -122,10 +123,10 @@ def _leakage(leakage: Mapping[str, int] | None) -> str:
 def _models(analysis: Analysis) -> str:
     study, settings = analysis.study, analysis.study.manifest.settings
     names = study.aggregations
-    compared = words.listed([f"{name} ({words.aggregation(name)})" for name in names])
+    compared = enumerated([f"{name} ({words.aggregation(name)})" for name in names])
     sentences = [f"Compared are {compared}.", found.sentence(analysis)]
     if len(study.compared_arms) > 1:
-        named = words.listed(study.compared_arms)
+        named = enumerated(study.compared_arms)
         sentences.append(f"The study has the arms {named}, variants of model and training; this is of {study.arm}.")
     if settings:
         sentences += [
@@ -188,9 +189,9 @@ def _second_stage(names: Sequence[str], settings: Mapping[str, Any]) -> str:
     if not staged:
         return ""
     changes = _setting(settings, "specialise") or {}
-    other = words.listed([f"{name} {'as by default' if value is None else value}" for name, value in changes.items()])
+    other = enumerated([f"{name} {'as by default' if value is None else value}" for name, value in changes.items()])
     return (
-        f"The second stage of {words.listed(staged)} starts from the last weights of the finished first one, without "
+        f"The second stage of {enumerated(staged)} starts from the last weights of the finished first one, without "
         "the heads of tasks that it lacks, with optimiser, schedule and random draws anew; it is trained likewise"
         f"{f' but for {other}' if other else ''}."
     )
@@ -224,7 +225,7 @@ def _scores(analysis: Analysis) -> str:
     types = list(filter(None, map(find_type, sorted(set(analysis.frames["data"]["type"])))))
     if not types:
         return ""
-    scores = words.listed([f"{task_type.unit_free} for {task_type}" for task_type in types])
+    scores = enumerated([f"{task_type.unit_free} for {task_type}" for task_type in types])
     notes = "".join(f", {task_type.note}" for task_type in types if task_type.note)
     raw = "Raw metrics are in original pixels. " if analysis.study.manifest.settings else ""
     return (
@@ -237,7 +238,7 @@ def _versions(analysis: Analysis) -> str:
     study = analysis.study
     digests = {"dataset": study.manifest.dataset, "split": study.manifest.split}
     named = [f"{name} {digest}" for name, digest in digests.items() if digest]
-    sentences = [f"Digests: {words.listed(named)}."] if named else []
+    sentences = [f"Digests: {enumerated(named)}."] if named else []
     if study.manifest.version:
         sentences.append(f"Collected with aggregation_lab {study.manifest.version}.")
     if study.runs is not None and len(study.runs):
@@ -247,7 +248,7 @@ def _versions(analysis: Analysis) -> str:
 
 def _trained(runs: pd.DataFrame) -> str:
     versions = "; ".join(sorted(set(runs["versions"].astype(str))))
-    where = words.listed(sorted(set(runs["device"].astype(str) + " in " + runs["precision"].astype(str))))
+    where = enumerated(sorted(set(runs["device"].astype(str) + " in " + runs["precision"].astype(str))))
     days = sorted(set(runs["started"].astype(str).str[:10]))
     when = " to ".join(dict.fromkeys([days[0], days[-1]]))
     return f"Models were trained on {where} with {versions}, started {when}."

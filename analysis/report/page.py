@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from aggregation_lab.text import enumerated
 from analysis.frames import FRAMES, at_full
 from analysis.gallery.blocks import NO_GALLERY, Gallery
 from analysis.gallery.page import SCRIPT, STYLE
@@ -99,7 +100,7 @@ def _arms(analysis: Analysis) -> str:
     text = f"The rest of this page is of the arm {base}."
     if not compared:
         return text
-    return f"{text} Here {words.listed(compared)} {'are' if len(compared) > 1 else 'is'} compared with it."
+    return f"{text} Here {enumerated(compared)} {'are' if len(compared) > 1 else 'is'} compared with it."
 
 
 _DRAWN = ("across_line", "within_line", "capacity_line", "capacity_gains")
@@ -109,7 +110,7 @@ _DRAWN = ("across_line", "within_line", "capacity_line", "capacity_gains")
 def about(analysis: Analysis) -> str:
     """What data: tasks, cases, seeds, fractions."""
     study, data = analysis.study, analysis.frames["data"]
-    parts = [f"arm {study.arm} of {words.listed(study.compared_arms)}"] if len(study.compared_arms) > 1 else []
+    parts = [f"arm {study.arm} of {enumerated(study.compared_arms)}"] if len(study.compared_arms) > 1 else []
     if len(data):
         full = at_full(data)
         types = words.count(full["type"].nunique(), "type")
@@ -121,7 +122,7 @@ def about(analysis: Analysis) -> str:
         parts += [f"{test:,.0f} test cases"] if test > 0 else []
     seeds = analysis.frames["seed_gains"]["seed"].nunique()
     parts += [words.count(seeds, "seed")] if seeds else []
-    shares = words.listed([words.percent(share) for share in study.fractions])
+    shares = enumerated([words.percent(share) for share in study.fractions])
     parts.append(f"{shares} of the training data")
     parts.append(", ".join(f"{name}: {words.aggregation(name)}" for name in study.aggregations))
     return " · ".join(parts)

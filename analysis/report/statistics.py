@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from analysis.deciding.stopping import PROSPECT
 from analysis.questions.families import HEADLINE, SMALLER
 from analysis.questions.type_sensitivity import SHUFFLES
 from analysis.result import Analysis
@@ -120,10 +121,10 @@ def _looks(analysis: Analysis) -> str:
     counts = ", ".join(map(str, looks.planned))
     return (
         f"Replicates were trained in stages, with looks planned after {counts} of them, and stopped for comparisons "
-        "that were decided or that all replicates would decide with a chance below 5 %. At each look a test spends as "
-        "the bounds of O'Brien and Fleming do (Lan and DeMets 1983; 1989); its p value is the smallest level at which "
-        "one of its looks rejects (Liu and Anderson 2008), and intervals are repeated confidence intervals (Jennison "
-        "and Turnbull 1989), so both hold at whatever look a comparison stopped. "
+        f"that were decided or that all replicates would decide with a chance below {100 * PROSPECT:g} %. At each "
+        "look a test spends as the bounds of O'Brien and Fleming do (Lan and DeMets 1983; 1989); its p value is the "
+        "smallest level at which one of its looks rejects (Liu and Anderson 2008), and intervals are repeated "
+        "confidence intervals (Jennison and Turnbull 1989), so both hold at whatever look a comparison stopped. "
     )
 
 

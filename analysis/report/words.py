@@ -1,7 +1,6 @@
 """Counts, lists, aggregations and anchors of the page in words. Numbers read as in `analysis.tables.cells`."""
 
 import re
-from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -30,11 +29,6 @@ def limits(low: float, high: float) -> str:
 def count(amount: int, noun: str) -> str:
     """`1 task`, `2 tasks`."""
     return f"{amount:,} {noun if amount == 1 else noun + 's'}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(names[:-1]), *names[-1:]]) if len(names) > 1 else "".join(names)
 
 
 def aggregation(name: str) -> str:

@@ -216,9 +216,8 @@ def plan_runs(
     checkpoints = {weights: weights_digest(weights) for weights in {arm.model.weights for arm in arms.values()}}
     of_arms = {}
     for name, arm in arms.items():
-        label = name if len(arms) > 1 else ""
         held = [aggregation for aggregation in aggregations if arm.holds(aggregation.name)]
-        of_arms[name] = _plan_arm(study, arm, name, label, held, dataset, by_fold, checkpoints[arm.model.weights])
+        of_arms[name] = _plan_arm(study, arm, name, held, dataset, by_fold, checkpoints[arm.model.weights])
     _check_different(of_arms)
     later = study.starts_of_unknown if found is None else frozenset()
     return _with_starts(_trained_once([run for runs in of_arms.values() for run in runs]), later)
@@ -228,14 +227,13 @@ def _plan_arm(
     study: Study,
     arm: Arm,
     arm_name: str,
-    label: str,
     aggregations: Sequence[Aggregation],
     dataset: "Dataset",
     by_fold: Mapping[int | None, "Digests"],
     checkpoint: str,
 ) -> list[PlannedRun]:
-    """The runs of one arm, a unit that two aggregations share once. `label` is what the arm is called in the labels of
-    runs, `checkpoint` the digest of its weights."""
+    """The runs of one arm, a unit that two aggregations share once. `checkpoint` is the digest of its weights."""
+    label = arm_name if len(study.variants) > 1 else ""
     labels: dict[RunKey, list[Label]] = {}
     for aggregation in sorted(
         aggregations, key=lambda partition: partition.first is not None

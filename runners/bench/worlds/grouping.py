@@ -10,22 +10,22 @@ from analysis.grouping.predicted_gain import ALL_SIGNALS, MODEL
 from analysis.grouping.set_features import NO_INFORMATION, SAME_GROUP, SAME_TYPE, SIMILAR_SIZE
 from runners.bench.measuring import Cell, Table
 from runners.bench.setting import Setting
-from runners.bench.worlds.grouping_study import CLUSTERS, FOUND, PLANTED, RANDOM, SIZE, SUMS, grouped
+from runners.bench.worlds.grouping_study import CLUSTERS, PLANTED, RANDOM, SEARCHED, SIZE, SUMS, grouped
 from runners.bench.worlds.kept_worlds import kept_world
 from runners.bench.worlds.related import SharedStructures
 
 WORLD = SharedStructures(widths=(4,), pictures=(32, 64, 64), passes=18.0, margin=0.02, seeds=2, rate=0.007, decibel=4.0)
 
 _ROWS = (
-    ("found", FOUND, FOUND, MODEL),
+    ("found", SEARCHED, SEARCHED, MODEL),
     ("found, affinities added up", SUMS, SUMS, MODEL),
-    ("affinity alone: clusters of all signals", CLUSTERS, FOUND, ALL_SIGNALS),
-    ("clinical groups: CG", "CG", FOUND, SAME_GROUP),
-    ("same type, which all are: AU", "AU", FOUND, SAME_TYPE),
-    ("similar size", SIZE, FOUND, SIMILAR_SIZE),
-    ("no information: drawn at random", RANDOM, FOUND, NO_INFORMATION),
-    ("every task alone: TS", "TS", FOUND, ""),
-    ("as planted", PLANTED, FOUND, ""),
+    ("affinity alone: clusters of all signals", CLUSTERS, SEARCHED, ALL_SIGNALS),
+    ("clinical groups: CG", "CG", SEARCHED, SAME_GROUP),
+    ("same type, which all are: AU", "AU", SEARCHED, SAME_TYPE),
+    ("similar size", SIZE, SEARCHED, SIMILAR_SIZE),
+    ("no information: drawn at random", RANDOM, SEARCHED, NO_INFORMATION),
+    ("every task alone: TS", "TS", SEARCHED, ""),
+    ("as planted", PLANTED, SEARCHED, ""),
 )
 """What is known, the partition that it makes, and the predictor that knows no more, if there is one."""
 
@@ -53,12 +53,12 @@ def grouping(setting: Setting) -> Table:
 
 def _line(seed: int, result: dict[str, Any]) -> str:
     scores = ", ".join(f"{name} {each['score']:.3f}" for name, each in result["partitions"].items())
-    found = result["partitions"][FOUND]
+    found = result["partitions"][SEARCHED]
     units = " | ".join("+".join(task.removeprefix("task_") for task in unit) for unit in found["tasks"])
     return (
         f"{WORLD.name}, seed {seed}: {units} ({'parted' if found['parted'] else 'not parted'}); {scores}; "
-        f"rank correlation {result['predictors'][FOUND][MODEL]['rank']:+.2f}; "
-        f"used: {', '.join(result['used'][FOUND]) or 'nothing'}"
+        f"rank correlation {result['predictors'][SEARCHED][MODEL]['rank']:+.2f}; "
+        f"used: {', '.join(result['used'][SEARCHED]) or 'nothing'}"
     )
 
 
@@ -116,6 +116,6 @@ def _note(results: Sequence[dict[str, Any]]) -> str:
     for name in names:
         of = [result["signals"][name] for result in results if name in result["signals"]]
         told, parted = np.mean([each["told"] for each in of]), sum(each["parted"] for each in of)
-        used = sum(name in result["used"][FOUND] for result in results)
+        used = sum(name in result["used"][SEARCHED] for result in results)
         lines.append(f"- {name}: {told:.2f}; {parted} of {len(of)}; {used} of {len(results)}")
     return "\n".join(lines)

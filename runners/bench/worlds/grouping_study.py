@@ -27,7 +27,7 @@ from analysis.validation.grouping.naive_partitions import by_clusters, by_label,
 from runners.bench.worlds.related import SharedStructures
 from runners.bench.worlds.world_study import train_world
 
-FOUND, SUMS = "searched", "searched_sums"
+SEARCHED, SUMS = "searched", "searched_sums"
 PLANTED, RANDOM, SIZE, CLUSTERS = "planted", "guess_1", "size", "clusters"
 GUESSES = 3
 """Partitions drawn at random that are trained in the first step, as those of a user who does not know; the first of
@@ -44,9 +44,9 @@ def grouped(world: SharedStructures, seed: int, folder: Path) -> dict[str, Any]:
 
     Returns `partitions` by name with their `tasks`, mean test `score` and whether they part all contradicting pairs;
     `signals` with how well they tell contradicting pairs from related ones; and of both ways to count affinities
-    (`FOUND`: means over partners, as `agglab group` does; `SUMS`) the `predictors` with their error on tasks left out
-    and rank correlation with gains of sets trained afterwards, the features that are `used`, the predicted mean `gains`
-    with their limits, and the `chances` to beat trained partitions.
+    (`SEARCHED`: means over partners, as `agglab group` does; `SUMS`) the `predictors` with their error on tasks left
+    out and rank correlation with gains of sets trained afterwards, the features that are `used`, the predicted mean
+    `gains` with their limits, and the `chances` to beat trained partitions.
     Raises as `train_world`.
     """
     random = np.random.default_rng([seed, world.number, 1])
@@ -58,9 +58,9 @@ def grouped(world: SharedStructures, seed: int, folder: Path) -> dict[str, Any]:
     before = train_world(world, seed, folder, {"aggregations": first, "affinity": AFFINITY})
     measured = measured_gains(before)
     signals = affinity_matrices(affinities(before), list(measured.tasks.index))
-    predictions = {FOUND: predict_gains(measured, signals), SUMS: predict_gains(measured, signals, summed=True)}
+    predictions = {SEARCHED: predict_gains(measured, signals), SUMS: predict_gains(measured, signals, summed=True)}
     proposals = {name: propose(each, unit_costs(before, measured), seed=seed) for name, each in predictions.items()}
-    found = proposals[FOUND]
+    found = proposals[SEARCHED]
     partitions = {name: each.best.units for name, each in proposals.items()} | _naive(world, found, signals)
     known = {BASE: tuple((k,) for k in range(len(tasks))), **found.trained}
     trained = {units: name for name, units in known.items()}

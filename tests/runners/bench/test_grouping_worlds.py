@@ -10,7 +10,7 @@ import pytest
 from runners.bench.setting import Setting
 from runners.bench.worlds import grouping as module
 from runners.bench.worlds.grouping import WORLD, grouping
-from runners.bench.worlds.grouping_study import FOUND, SUMS, grouped
+from runners.bench.worlds.grouping_study import SEARCHED, SUMS, grouped
 
 
 def test_clinical_groups_are_half_right():
@@ -46,10 +46,10 @@ def test_one_seed_is_trained_searched_and_compared(tmp_path):
     for partition in result["partitions"].values():
         assert sorted(task for unit in partition["tasks"] for task in unit) == every
         assert 0 <= partition["score"] <= 1
-    assert {"TS", "CG", "AU", "guess_1", FOUND, SUMS, "size", "clusters", "planted"} <= set(result["partitions"])
+    assert {"TS", "CG", "AU", "guess_1", SEARCHED, SUMS, "size", "clusters", "planted"} <= set(result["partitions"])
     parted = {name: partition["parted"] for name, partition in result["partitions"].items()}
     assert parted["TS"] and parted["planted"] and not parted["AU"] and not parted["CG"]
-    assert {"model", "no information", "same clinical group", "similar size"} <= set(result["predictors"][FOUND])
+    assert {"model", "no information", "same clinical group", "similar size"} <= set(result["predictors"][SEARCHED])
     ranks = [each["rank"] for way in result["predictors"].values() for each in way.values()]
     assert all(math.isnan(rank) or -1 <= rank <= 1 for rank in ranks)  # equal predictions have no rank
     assert "gradient_cosine" in result["signals"] and "feature_cka" not in result["signals"]
