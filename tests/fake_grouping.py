@@ -19,11 +19,11 @@ def grouping(about: pd.DataFrame, joint: list[str], random: np.random.Generator)
                 {"aggregation": aggregation, "unit": "all", "task": task.task, "type": task.type, "group": task.group}
                 | {"partners": "+".join(name for name in names if name != task.task), "gain": gain, "se": 0.006}
                 | {"test_gain": gain + 0.01, "predicted": expected, "low": expected - 0.03, "high": expected + 0.03}
-                | {"predicted_other": gain / 3}
+                | {"predicted_set": gain / 3}
             )
     errors = [
         {"predictor": name, "kind": kind, "tasks": len(about), "gains": len(predicted), "error_new_task": 0.03}
-        | {"error_new_aggregation": 0.02, "skill": 0.1, "skill_error": 0.08, "used": used, "reason": "because"}
+        | {"error_new_set": 0.02, "skill": 0.1, "skill_error": 0.08, "used": used, "reason": "because"}
         for name, kind, used in (
             *((name, BASELINE, False) for name in NAIVE),
             ("lookahead", SIGNAL, True),

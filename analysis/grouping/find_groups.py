@@ -55,7 +55,10 @@ def cautions(study: StudyTables, proposal: Proposal) -> list[str]:
             "task changes from set to set; another one (CG, or a partition of your own) would"
         )
     if not proposal.prediction.recorded:
-        found.append("no affinities were recorded, so predictions rest on group, type, size and trained sets alone")
+        found.append(
+            "no affinities were recorded, so predictions rest on the gains of trained sets alone; `affinity: {}` in "
+            "the study file and `agglab run-grid STUDY --rerun unkept` record them"
+        )
     if study.manifest.folds > 1:
         found.append(
             "with rotating folds every image is validated by one seed and tested by another, so the choice is not "

@@ -75,12 +75,10 @@ class GainModel:
         return self.pooled.left_out(self.task)
 
     @cached_property
-    def without_aggregation(self) -> np.ndarray:
-        """Every gain by a model that has not seen its aggregation; missing with one."""
-        names = self.measured.aggregations
-        if len(names) < 2:
-            return np.full(len(self.task), np.nan)
-        return self.pooled.left_out(np.array([names.index(name) for name in self.measured.sets["aggregation"]]))
+    def without_set(self) -> np.ndarray:
+        """Every gain by a model that has not seen its set; missing with one set."""
+        sets = self.pooled.set
+        return self.pooled.left_out(sets) if sets.max() > 0 else np.full(len(sets), np.nan)
 
     # ---- any set -------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from analysis.study import StudyTables
 NAMES = ("prediction_errors", "predicted_gains", "partitions", "found_groups")
 
 FEWEST_AGGREGATIONS = 2
-"""Trained aggregations of several tasks from which on a prediction can be held against an aggregation left out."""
+"""Trained aggregations of several tasks from which on a prediction can be held against an set left out."""
 
 _MOST_UNITS = 6
 """Units up to which a partition is sought for each number of them."""
@@ -86,7 +86,7 @@ def _predicted_gains(model: GainModel, tested: pd.DataFrame) -> pd.DataFrame:
             "predicted": model.without_task,
             "low": np.where(finite, low, np.nan),
             "high": np.where(finite, high, np.nan),
-            "predicted_other": model.without_aggregation,
+            "predicted_set": model.without_set,
         }
     )
     return frame("predicted_gains", rows.to_dict("records"))

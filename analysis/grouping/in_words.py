@@ -11,15 +11,14 @@ import pandas as pd
 
 from analysis.grouping.gain_model import LEVEL
 from analysis.grouping.measured_gains import BASE
-from analysis.grouping.predicted_gain import MODEL, WHOLE
+from analysis.grouping.predicted_gain import ALL_SIGNALS, MODEL
 from analysis.grouping.proposal import SURE, Proposal, unit_names
-from analysis.grouping.set_features import NAIVE, NO_INFORMATION
+from analysis.grouping.set_features import NAIVE
 
 NO_BETTER = (
-    "on tasks left out, choosing features and all, that is no better than no information: take predicted gains and "
-    "chances for a guess, and let the test scores of the trained groups decide"
+    "where the choice to use them is made anew without what is left out, that is no better than no information: take "
+    "predicted gains and chances for a guess, and let the test scores of the trained groups decide"
 )
-_ERROR = "error_new_task"
 _SHOWN = 5
 """Near-ties that are written out."""
 
@@ -116,32 +115,46 @@ def comparisons(proposal: Proposal) -> list[str]:
     return lines
 
 
+def left_out(errors: pd.DataFrame) -> tuple[str, str]:
+    """What is left out to judge predictions, sets or, where one set was trained, tasks; and the column of the error."""
+    several = errors["error_new_set"].notna().all()
+    return ("sets", "error_new_set") if several else ("tasks", "error_new_task")
+
+
 def worth(errors: pd.DataFrame) -> list[str]:
     """What the prediction is worth, beside the naive baselines."""
-    rows = errors.to_dict("records")
-    by_name = {row["predictor"]: row for row in rows}
-    naive = [f"{name} {by_name[name][_ERROR]:.3f}" for name in NAIVE if name in by_name]
+    by_name = {row["predictor"]: row for row in errors.to_dict("records")}
+    what, error = left_out(errors)
+    naive = [f"{name} {by_name[name][error]:.3f}" for name in NAIVE if name in by_name]
     whole = by_name[MODEL]
-    lines = [
-        f"error of the gain on tasks left out: {whole[_ERROR]:.3f}; naive baselines: {', '.join(naive)}",
-        f"the prediction {whole['reason']}" if whole["reason"].startswith("uses") else _uninformed(whole),
-    ]
-    if no_better(whole, by_name[NO_INFORMATION]):
-        lines.append(NO_BETTER)
-    if np.isfinite(whole["error_new_aggregation"]):
-        lines.insert(1, f"error on aggregations left out: {whole['error_new_aggregation']:.3f}")
-    others = [row for row in rows if row["kind"] != WHOLE and not row["used"] and row["predictor"] not in NAIVE]
-    lines += [f"{row['predictor']} is not used: {row['reason']}" for row in others]
-    return lines
+    lines = [f"error of the gain on {what} left out: {whole[error]:.3f}; naive baselines: {', '.join(naive)}"]
+    if what == "sets":
+        lines.append(f"error on tasks left out: {whole['error_new_task']:.3f}")
+    lines.append(basis(by_name))
+    return [*lines, NO_BETTER] if no_better(whole) else lines
 
 
-def no_better(whole: Mapping[Hashable, Any], nothing: Mapping[Hashable, Any]) -> bool:
-    """Whether features are used, and the whole procedure has no smaller error than no information: rows of `errors`."""
-    return bool(str(whole["reason"]).startswith("uses") and whole[_ERROR] >= nothing[_ERROR])
+def no_better(whole: Mapping[Hashable, Any]) -> bool:
+    """Whether affinities are used, and the whole procedure has no smaller error than no information: a row of
+    `errors`."""
+    return uses_affinities(whole) and not whole["skill"] > 0
 
 
-def _uninformed(whole: Mapping[Hashable, Any]) -> str:
+def uses_affinities(whole: Mapping[Hashable, Any]) -> bool:
+    """Whether predictions rest on affinities: the row of the whole procedure."""
+    return str(whole["reason"]).startswith("uses")
+
+
+def basis(by_name: Mapping[Hashable, Mapping[Hashable, Any]]) -> str:
+    """What the prediction rests on: rows of `errors` by predictor."""
+    whole = by_name[MODEL]
+    if uses_affinities(whole):
+        return f"the prediction {whole['reason']}"
+    why = "no affinities were recorded"
+    if ALL_SIGNALS in by_name:
+        row = by_name[ALL_SIGNALS]
+        why = f"affinities are not used, for all together they are {row['reason']} ({row['skill']:+.0%} of its error)"
     return (
-        f"{whole['reason']}: beyond the gains of trained sets nothing tells who should be with whom, so that units "
-        "which are not trained yet are arbitrary"
+        f"{why}: nothing but the gains of trained sets tells who should be with whom, so that units which are not "
+        "trained yet are arbitrary"
     )

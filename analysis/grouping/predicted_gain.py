@@ -1,16 +1,16 @@
-"""Which features foretell the gain of a task in a set: every candidate against what anybody knows without training.
+"""What foretells the gain of a task in a set that was not trained: affinities, where they have shown it, or nothing.
 
-Candidates are affinities, one signal each, and the naive baselines: no information, same clinical group, same type,
-similar size, training cases of the task and its partners. Each is fitted alone (`partial_pooling`) and judged on tasks
-that it has not seen. The error weighs a gain by how surely it is known:
+The question of a search for groups is how tasks that are known do in sets that are not. So each set is left out in turn
+and its gains are predicted from the others; the error weighs a gain by how surely it is known:
 
     error^2 = sum w_i (gain_i - predicted_i)^2 / sum w_i,   w_i = 1 / (1 + variance_i / median variance)
 
-A signal is used where its error is below that of every naive baseline. A naive baseline is used where its error is
-below that of no information by more than one standard error over tasks (Breiman et al. 1984: the simpler model unless
-it is surely worse): features of the sets that happen to be trained, such as the clinical groups of CG, are easily
-learned by heart. With a handful of tasks these are weak tests, which may err either way; the errors of the whole
-procedure, choice included, stand beside those of its candidates.
+All affinities are used together, each shrunk as far as the gains ask for (`partial_pooling`), where that error is
+smaller than with no information; else none is, and the gains of trained sets alone count. Where one set alone was
+trained, tasks are left out instead. Naive baselines (same clinical group, same type, similar size, training cases of
+the task and its partners) and single signals are fitted alone and stand beside them as yardsticks: features of the few
+sets that happen to be trained, such as the clinical groups of CG, are easily learned by heart, so no choice is made
+among them. The error of the whole procedure has that one choice in it, made anew without each set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,21 +24,18 @@ from analysis.grouping.gain_model import GainModel
 from analysis.grouping.measured_gains import MeasuredGains
 from analysis.grouping.set_features import NAIVE, NO_INFORMATION, set_features
 
-MODEL, ALL_SIGNALS = "model", "affinity alone"
+MODEL, ALL_SIGNALS = "model", "all affinities"
 BASELINE, SIGNAL, WHOLE = "naive baseline", "signal", "whole procedure"
 
 _ROUNDING = 1e-9
-"""Share of the mean square error below which a lead is none: a feature that is the same in every set, such as the type
-where all tasks are of one, predicts what no information does, but for rounding."""
-
-_MOST_NESTED = 150
-"""Tasks times candidates up to which the choice of features is repeated without each task."""
+"""Share of the mean square error below which a lead is none: affinities that are the same for all pairs predict what no
+information does, but for rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """`model` is fitted by the families that have earned it; `errors` is the frame `prediction_errors`. `recorded`:
-    affinities were there to choose from."""
+    """`model` is fitted by all affinities or by none; `errors` is the frame `prediction_errors`. `recorded`: affinities
+    were there."""
 
     model: GainModel
     errors: pd.DataFrame
@@ -51,7 +48,7 @@ class Prediction:
 
     @property
     def informed(self) -> bool:
-        """Whether any feature is used, so that sets of one task can differ in anything but what was measured."""
+        """Whether affinities are used, so that sets can differ in anything but what was measured."""
         return bool(self.model.families)
 
 
@@ -69,33 +66,24 @@ def affinity_matrices(affinities: pd.DataFrame, tasks: Sequence[str]) -> dict[st
     return found
 
 
-def predict_gains(
-    measured: MeasuredGains, signals: Mapping[str, np.ndarray], *, again: bool = True, summed: bool = False
-) -> Prediction:
-    """The model of the gains by what has earned its place, and what every candidate is worth.
-
-    `summed`: affinities are added up over partners, not averaged (`SetFeatures`).
-    `again`: for the error of the whole procedure, choose anew without each task, where that is not too much work.
-    """
-    features = set_features(measured.tasks, signals, summed=summed)
-    candidates = {
-        family: GainModel(measured, features, (family,)) for family in features.families if family != NO_INFORMATION
-    }
-    candidates[NO_INFORMATION] = GainModel(measured, features, ())
-    weight = _weight(measured)
-    model = GainModel(measured, features, _chosen(candidates, weight))
+def predict_gains(measured: MeasuredGains, signals: Mapping[str, np.ndarray]) -> Prediction:
+    """The model of the gains by all affinities or by none of them, and what every predictor is worth."""
+    features = set_features(measured.tasks, signals)
+    families: dict[str, tuple[str, ...]] = {name: (name,) for name in features.families} | {NO_INFORMATION: ()}
+    if signals:
+        families[ALL_SIGNALS] = features.signals
+    candidates = {name: GainModel(measured, features, each) for name, each in families.items()}
+    weight, left_out = _weight(measured), _left_out(measured)
+    chosen = _chosen(candidates, weight, left_out)
+    order = (*(name for name in NAIVE if name in candidates), *features.signals, *([ALL_SIGNALS] if signals else []))
     rows = [
-        _row(name, SIGNAL if name in features.signals else BASELINE, candidates[name], candidates, weight)
-        | {"used": name in model.families, "reason": _reason(name, candidates, weight)}
-        for name in (*(name for name in NAIVE if name in candidates), *features.signals)
+        _row(name, BASELINE if name in NAIVE else SIGNAL, candidates[name], candidates, weight)
+        | {"used": name == chosen or (chosen == ALL_SIGNALS and name in features.signals)}
+        | {"reason": _reason(name, chosen, candidates)}
+        for name in order
     ]
-    if len(features.signals) > 1:
-        alone = GainModel(measured, features, features.signals)
-        rows.append(
-            _row(ALL_SIGNALS, SIGNAL, alone, candidates, weight) | {"used": False, "reason": "all signals together"}
-        )
-    rows.append(_whole(model, candidates, weight, again=again))
-    return Prediction(model, frame("prediction_errors", rows), bool(signals))
+    rows.append(_whole(chosen, candidates, weight, left_out))
+    return Prediction(candidates[chosen], frame("prediction_errors", rows), bool(signals))
 
 
 def _weight(measured: MeasuredGains) -> np.ndarray:
@@ -104,63 +92,65 @@ def _weight(measured: MeasuredGains) -> np.ndarray:
     return 1 / (1 + variance / middle)
 
 
-def _squares(model: GainModel) -> np.ndarray:
-    return (model.pooled.y - model.without_task) ** 2
+def _left_out(measured: MeasuredGains) -> np.ndarray:
+    """Number of what every gain is left out with (N): its set, or its task where there is one set."""
+    sets = _numbers(measured.sets["members"])
+    return sets if sets.max() > 0 else _numbers(measured.sets["task"])
 
 
-def lead(model: GainModel, squares: np.ndarray, other: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """By how much the mean square error `squares` is below `other`, and the standard error over tasks of that.
-
-    A ratio estimate: tasks, not gains, are drawn (Cochran 1977, 6.4). Infinite with one task.
-    """
-    _, task = np.unique(model.task, return_inverse=True)
-    gained, of = np.bincount(task, weight * (other - squares)), np.bincount(task, weight)
-    mean, count = gained.sum() / of.sum(), len(of)
-    if count < 2:
-        return float(mean), float("inf")
-    spread = float(((gained - mean * of) ** 2).sum()) / (count - 1)
-    return float(mean), float(np.sqrt(spread * count)) / float(of.sum())
+def _numbers(values: pd.Series) -> np.ndarray:
+    return pd.factorize(values)[0]
 
 
-def _better(name: str, rivals: Sequence[str], candidates: Mapping[str, GainModel], weight: np.ndarray) -> bool:
-    """Whether a candidate is better than all of its rivals, by one standard error where it is a naive baseline."""
-    own, errors = candidates[name], float(name in NAIVE)
-    for rival in rivals:
-        if rival in candidates:
-            other = _squares(candidates[rival])
-            mean, error = lead(own, _squares(own), other, weight)
-            if not mean > errors * error + _ROUNDING * _root(other, weight) ** 2:
-                return False
-    return True
+def _squares(model: GainModel, left_out: np.ndarray) -> np.ndarray:
+    """Square error of every gain, predicted by a model that has not seen what is left out with it (N)."""
+    return (model.pooled.y - model.pooled.left_out(left_out)) ** 2
 
 
-def _rivals(name: str) -> Sequence[str]:
-    return (NO_INFORMATION,) if name in NAIVE else NAIVE
+def _chosen(candidates: Mapping[str, GainModel], weight: np.ndarray, left_out: np.ndarray) -> str:
+    """All affinities where their error is the smaller one, else no information."""
+    if ALL_SIGNALS not in candidates or len(np.unique(left_out)) < 2:
+        return NO_INFORMATION
+    own, nothing = (_mean(_squares(candidates[name], left_out), weight) for name in (ALL_SIGNALS, NO_INFORMATION))
+    return ALL_SIGNALS if own < nothing * (1 - _ROUNDING) else NO_INFORMATION
 
 
-def _chosen(candidates: Mapping[str, GainModel], weight: np.ndarray) -> tuple[str, ...]:
-    """The families that are used."""
-    names = [name for name in candidates if name != NO_INFORMATION]
-    return tuple(name for name in names if _better(name, _rivals(name), candidates, weight))
-
-
-def _reason(name: str, candidates: Mapping[str, GainModel], weight: np.ndarray) -> str:
-    """Why a candidate is used or not."""
+def _reason(name: str, chosen: str, candidates: Mapping[str, GainModel]) -> str:
+    """Why a predictor is used or not."""
     if name == NO_INFORMATION:
         return "the same gain for every set, but for what is known of a task in other sets"
-    own = candidates[name]
-    failed = [
-        rival for rival in _rivals(name) if rival in candidates and not _better(name, [rival], candidates, weight)
-    ]
-    if not failed:
-        return "better on tasks left out than " + ("no information" if name in NAIVE else "every naive baseline")
-    worst = min(failed, key=lambda rival: lead(own, _squares(own), _squares(candidates[rival]), weight)[0])
-    ahead, _ = lead(own, _squares(own), _squares(candidates[worst]), weight)
-    return f"{'not surely better' if ahead > 0 else 'no better'} on tasks left out than {worst}"
+    if name in NAIVE:
+        return "a yardstick"
+    if name != ALL_SIGNALS:
+        return "with the other affinities" if chosen == ALL_SIGNALS else "no affinity is used"
+    what = "sets" if _several_sets(candidates[name]) else "tasks"
+    return f"{'better' if chosen == ALL_SIGNALS else 'no better'} on {what} left out than no information"
+
+
+def _several_sets(model: GainModel) -> bool:
+    return model.measured.sets["members"].nunique() > 1
+
+
+def _mean(squares: np.ndarray, weight: np.ndarray) -> float:
+    return float((weight * squares).sum() / weight.sum())
 
 
 def _root(squares: np.ndarray, weight: np.ndarray) -> float:
-    return float(np.sqrt((weight * squares).sum() / weight.sum()))
+    return _mean(squares, weight) ** 0.5
+
+
+def _skill(squares: np.ndarray, nothing: np.ndarray, weight: np.ndarray, left_out: np.ndarray) -> tuple[float, float]:
+    """Share by which a mean square error is below that of no information, and its standard error over what is left out.
+
+    A ratio estimate: sets, not gains, are drawn (Cochran 1977, 6.4). Infinite with one.
+    """
+    gained, of = np.bincount(left_out, weight * (nothing - squares)), np.bincount(left_out, weight)
+    of_nothing = _mean(nothing, weight) or float("nan")
+    mean, count = gained.sum() / of.sum(), len(of)
+    if count < 2:
+        return float(mean) / of_nothing, float("inf")
+    spread = float(((gained - mean * of) ** 2).sum()) / (count - 1)
+    return float(mean) / of_nothing, float(np.sqrt(spread * count)) / float(of.sum()) / of_nothing
 
 
 def _row(
@@ -171,39 +161,34 @@ def _row(
     weight: np.ndarray,
     predicted: np.ndarray | None = None,
 ) -> dict[str, object]:
-    """Errors of a candidate; `predicted` for tasks left out where it is not the model's own."""
-    squares = _squares(model) if predicted is None else (model.pooled.y - predicted) ** 2
-    nothing = _squares(candidates[NO_INFORMATION])
-    of_nothing = _root(nothing, weight) ** 2 or float("nan")
-    ahead, error = lead(model, squares, nothing, weight)
+    """Errors of a predictor; `predicted` for what is left out where it is not the model's own."""
+    measured, y, left_out = model.measured, model.pooled.y, _left_out(model.measured)
+    squares = _squares(model, left_out) if predicted is None else (y - predicted) ** 2
+    skill, error = _skill(squares, _squares(candidates[NO_INFORMATION], left_out), weight, left_out)
     return {
         "predictor": name,
         "kind": kind,
-        "tasks": model.measured.sets["task"].nunique(),
+        "tasks": measured.sets["task"].nunique(),
         "gains": len(weight),
-        "error_new_task": _root(squares, weight),
-        "error_new_aggregation": _root((model.pooled.y - model.without_aggregation) ** 2, weight),
-        "skill": ahead / of_nothing,
-        "skill_error": error / of_nothing,
+        "error_new_set": _root(squares, weight) if _several_sets(model) else float("nan"),
+        "error_new_task": _root((y - model.without_task) ** 2, weight),
+        "skill": skill,
+        "skill_error": error,
     }
 
 
 def _whole(
-    model: GainModel, candidates: Mapping[str, GainModel], weight: np.ndarray, *, again: bool
+    chosen: str, candidates: Mapping[str, GainModel], weight: np.ndarray, left_out: np.ndarray
 ) -> dict[str, object]:
-    """The row of the model: without each task, features are chosen again, too."""
-    sets = model.measured.sets
-    tasks = sets["task"].unique()
-    predicted = model.without_task.copy()
-    reason = f"uses {', '.join(model.families)}" if model.families else "no feature has earned its place"
-    again = again and len(tasks) > 2 and len(tasks) * len(candidates) <= _MOST_NESTED
-    for task in tasks if again else ():
-        out = (sets["task"] == task).to_numpy()
-        rest = replace(model.measured, sets=sets[~out].reset_index(drop=True))
-        others = {name: replace(one, measured=rest) for name, one in candidates.items()}
-        families = _chosen(others, weight[~out])
-        if families != model.families:
-            predicted[out] = GainModel(model.measured, model.features, families).without_task[out]
-    if not again:
-        reason += "; its features were chosen with all tasks, so its error is too small"
+    """The row of the model: without each set (or task), affinities are taken or left anew, too."""
+    model = candidates[chosen]
+    predicted = model.pooled.left_out(left_out)
+    for group in np.unique(left_out) if ALL_SIGNALS in candidates else ():
+        out = left_out == group
+        rest = replace(model.measured, sets=model.measured.sets[~out].reset_index(drop=True))
+        others = {name: replace(candidates[name], measured=rest) for name in (NO_INFORMATION, ALL_SIGNALS)}
+        name = _chosen(others, weight[~out], _numbers(pd.Series(left_out[~out]))) if not out.all() else NO_INFORMATION
+        if name != chosen:
+            predicted[out] = candidates[name].pooled.left_out(left_out)[out]
+    reason = f"uses {', '.join(model.families)}" if model.families else "no affinity is used"
     return _row(MODEL, WHOLE, model, candidates, weight, predicted) | {"used": True, "reason": reason}

@@ -1,10 +1,9 @@
 """What is known of a task in a set before the set is trained: who its partners are, and how large they are.
 
-Most features are means over the partners of a number for each ordered pair of tasks: an affinity from the partner onto
-the task, or whether both are of one clinical group. A set of one task has no partners, and its gain over TS is 0.
-
-Affinities may be added up over partners instead, each less the mean of all pairs: then several partners that help are
-worth more than one, which a mean cannot say.
+Features are of numbers for each ordered pair of tasks, such as an affinity from the partner onto the task, or whether
+both are of one clinical group: means over partners. An affinity is added up over partners besides, each less the mean
+of all pairs: where several partners that help are worth more than one, a mean cannot say it. A set of one task has no
+partners, and its gain over TS is 0.
 """
 
 from collections.abc import Mapping
@@ -16,9 +15,11 @@ import pandas as pd
 NO_INFORMATION, SAME_GROUP, SAME_TYPE = "no information", "same clinical group", "same type"
 SIMILAR_SIZE, SIZES = "similar size", "training cases of task and partners"
 NAIVE = (NO_INFORMATION, SAME_GROUP, SAME_TYPE, SIMILAR_SIZE, SIZES)
-"""What a signal has to beat: what anybody knows without training."""
+"""What anybody knows without training, as yardsticks."""
 
 _TASK_SIZE, _PARTNERS_SIZE = "log_size", "log_partners"
+_SUM = ", added up"
+"""Ends the name of an affinity's feature that is a sum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +30,14 @@ class SetFeatures:
     pairs: Mapping[str, np.ndarray]
     size: np.ndarray
     signals: tuple[str, ...] = ()
-    summed: bool = False
-    """Whether affinities are added up over partners."""
     families: Mapping[str, tuple[str, ...]] = field(init=False)
     """The features that belong together, by the name of what they stand for."""
 
     def __post_init__(self) -> None:
         naive = {SAME_GROUP: (SAME_GROUP,), SAME_TYPE: (SAME_TYPE,)}
         sized = {SIMILAR_SIZE: (SIMILAR_SIZE,), SIZES: (_TASK_SIZE, _PARTNERS_SIZE)}
-        known = naive | (sized if np.isfinite(self.size).all() else {}) | {name: (name,) for name in self.signals}
+        signals = {name: (name, name + _SUM) for name in self.signals}
+        known = naive | (sized if np.isfinite(self.size).all() else {}) | signals
         object.__setattr__(self, "families", {NO_INFORMATION: (), **known})
 
     @property
@@ -57,9 +57,9 @@ class SetFeatures:
         if name == _PARTNERS_SIZE:
             partners = inside @ self.size[:, None] - self.size
             return np.log2(np.where(joint, partners, np.nan))
-        pairs = self.pairs[name] + np.diag(np.full(self.tasks, np.nan))
+        pairs = self.pairs[name.removesuffix(_SUM)] + np.diag(np.full(self.tasks, np.nan))
         known = np.isfinite(pairs)
-        if self.summed and name in self.signals:
+        if name.endswith(_SUM):
             deviations = np.where(known, pairs - pairs[known].mean(), 0.0)  # what is not known is as the mean pair
             return np.where(joint, inside @ deviations, np.nan)
         sums, counts = inside @ np.where(known, pairs, 0.0), inside @ known.astype(float)
@@ -67,9 +67,8 @@ class SetFeatures:
             return np.where(joint & (counts > 0), sums / counts, np.nan)
 
 
-def set_features(tasks: pd.DataFrame, affinities: Mapping[str, np.ndarray], *, summed: bool = False) -> SetFeatures:
-    """Features of `MeasuredGains.tasks`, and of affinities by signal: T x T, [i, j] of a step on i on task j; means
-    over partners, or `summed`."""
+def set_features(tasks: pd.DataFrame, affinities: Mapping[str, np.ndarray]) -> SetFeatures:
+    """Features of `MeasuredGains.tasks`, and of affinities by signal: T x T, [i, j] of a step on i on task j."""
     size = tasks["n_train"].to_numpy(float)
     size = np.where(size > 0, size, np.nan)
     group, kind = tasks["group"].to_numpy(object), tasks["type"].to_numpy(object)
@@ -79,4 +78,4 @@ def set_features(tasks: pd.DataFrame, affinities: Mapping[str, np.ndarray], *, s
         SIMILAR_SIZE: -np.abs(np.log2(size)[:, None] - np.log2(size)),
         **affinities,
     }
-    return SetFeatures(pairs, size, tuple(affinities), summed)
+    return SetFeatures(pairs, size, tuple(affinities))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from aggregation_lab.text import enumerated
-from analysis.grouping.in_words import NO_BETTER, no_better
+from analysis.grouping.in_words import NO_BETTER, basis, left_out, no_better
 from analysis.grouping.measured_gains import BASE
 from analysis.grouping.predicted_gain import MODEL
 from analysis.grouping.set_features import NO_INFORMATION
@@ -51,15 +51,16 @@ def _unit(rows: pd.DataFrame) -> str:
 def _worth(errors: pd.DataFrame) -> str:
     """The error of the whole procedure beside that of no information, and what is used."""
     by_name = {row["predictor"]: row for row in errors.to_dict("records")}
+    what, error = left_out(errors)
     whole, nothing = by_name[MODEL], by_name[NO_INFORMATION]
     text = (
-        f"On tasks left out the prediction errs by {number(whole['error_new_task'], 4)}, no information at all by "
-        f"{number(nothing['error_new_task'], 4)} (root mean square)"
+        f"On {what} left out the prediction errs by {number(whole[error], 4)}, no information at all by "
+        f"{number(nothing[error], 4)} (root mean square)"
     )
-    if str(whole["reason"]).startswith("uses"):
-        guess = f" {NO_BETTER[0].upper()}{NO_BETTER[1:]}." if no_better(whole, nothing) else ""
-        return f"{text}; it {whole['reason']}.{guess}"
-    return (
-        f"{text}. No feature has earned its place, so nothing but the gains of trained sets tells who should be with "
-        "whom, and units that are not trained yet are arbitrary."
-    )
+    rest = basis(by_name)
+    guess = f" {_sentence(NO_BETTER)}" if no_better(whole) else ""
+    return f"{text}. {_sentence(rest)}{guess}"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{true_minus(words[1:])}."

@@ -14,20 +14,18 @@ def errors_table(analysis: NamedFrames) -> PaperTable:
     rows = analysis.frames["prediction_errors"]
     columns = [
         *plain(str, "predictor", "kind"),
+        Column("error, set left out", lambda row: number(row["error_new_set"], 4), "error_new_set"),
         Column("error, task left out", lambda row: number(row["error_new_task"], 4), "error_new_task"),
-        Column(
-            "error, aggregation left out", lambda row: number(row["error_new_aggregation"], 4), "error_new_aggregation"
-        ),
         Column("better than no information", _skill, "skill"),
         Column("used", lambda row: "yes" if row["used"] else "no", "used"),
         *plain(text, "reason"),
     ]
     note = (
         f"Root mean square errors of gains over TS on validation cases, of {count(rows['gains'].max())} gains of "
-        f"{count(rows['tasks'].max())} tasks. Better than no information: share of the mean square error, with one "
-        "standard error over tasks. A signal is used where it is better on tasks left out than every naive baseline, a "
-        "naive baseline where it is better than no information by more than one standard error. The row of the "
-        "model chooses again without each task."
+        f"{count(rows['tasks'].max())} tasks. Better than no information: share of the mean square error on sets left "
+        "out (tasks, where one set was trained), with one standard error over these. All affinities are used together "
+        "where they are better there than no information, else none is; the other rows are yardsticks. The row of the "
+        "model chooses anew without each set."
     )
     return build("prediction_errors", "What predictions of gains are worth", rows, columns, note=note)
 
@@ -46,9 +44,9 @@ def predicted_table(analysis: NamedFrames) -> PaperTable:
         _MEASURED,
         Column("predicted, task left out [80%]", lambda row: limits(row, "predicted"), "predicted"),
         Column(
-            "predicted, aggregation left out",
-            lambda row: number(row["predicted_other"], signed=True),
-            "predicted_other",
+            "predicted, set left out",
+            lambda row: number(row["predicted_set"], signed=True),
+            "predicted_set",
         ),
         Column("on test cases", lambda row: number(row["test_gain"], signed=True), "test_gain"),
     ]

@@ -47,8 +47,8 @@ def draw_predictions(view: View) -> pd.DataFrame:
     names = list(dict.fromkeys(rows["aggregation"]))
     colours = view.colours_of_aggregations(names)
     kinds = {"predicted": "task left out"}
-    if rows["predicted_other"].notna().any():
-        kinds["predicted_other"] = "aggregation left out"
+    if rows["predicted_set"].notna().any():
+        kinds["predicted_set"] = "set left out"
     axes = view.canvas.panels((1, len(kinds)), (WIDE, 2.9), wspace=0.06, sharex=True, sharey=True)
     shown = rows[["gain", *kinds]].to_numpy(float)
     low, high = min(0.0, float(np.nanmin(shown))), max(0.0, float(np.nanmax(shown)))

@@ -29,7 +29,7 @@ def count_groups(simulated: Simulated, seed: int) -> dict[str, float]:
     """Coverage and widths of intervals, chances and what becomes of them, and what each partition is worth."""
     study = cast(GroupStudy, simulated)
     design, random = cast(GroupDesign, study.design), np.random.default_rng([seed, 1])
-    prediction = predict_gains(study.measured, study.signals, again=False)
+    prediction = predict_gains(study.measured, study.signals)
     found = propose(prediction, None, units=design.units)
     members = _unknown_sets(study, random)
     true, joint = study.gains(members), members & (members.sum(1, keepdims=True) > 1)

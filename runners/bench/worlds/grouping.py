@@ -10,22 +10,21 @@ from analysis.grouping.predicted_gain import ALL_SIGNALS, MODEL
 from analysis.grouping.set_features import NO_INFORMATION, SAME_GROUP, SAME_TYPE, SIMILAR_SIZE
 from runners.bench.measuring import Cell, Table
 from runners.bench.setting import Setting
-from runners.bench.worlds.grouping_study import CLUSTERS, PLANTED, RANDOM, SEARCHED, SIZE, SUMS, grouped
+from runners.bench.worlds.grouping_study import CLUSTERS, PLANTED, RANDOM, SEARCHED, SIZE, grouped
 from runners.bench.worlds.kept_worlds import kept_world
 from runners.bench.worlds.related import SharedStructures
 
 WORLD = SharedStructures(widths=(4,), pictures=(32, 64, 64), passes=18.0, margin=0.02, seeds=2, rate=0.007, decibel=4.0)
 
 _ROWS = (
-    ("found", SEARCHED, SEARCHED, MODEL),
-    ("found, affinities added up", SUMS, SUMS, MODEL),
-    ("affinity alone: clusters of all signals", CLUSTERS, SEARCHED, ALL_SIGNALS),
-    ("clinical groups: CG", "CG", SEARCHED, SAME_GROUP),
-    ("same type, which all are: AU", "AU", SEARCHED, SAME_TYPE),
-    ("similar size", SIZE, SEARCHED, SIMILAR_SIZE),
-    ("no information: drawn at random", RANDOM, SEARCHED, NO_INFORMATION),
-    ("every task alone: TS", "TS", SEARCHED, ""),
-    ("as planted", PLANTED, SEARCHED, ""),
+    ("found", SEARCHED, MODEL),
+    ("affinities alone: clusters of all signals", CLUSTERS, ALL_SIGNALS),
+    ("clinical groups: CG", "CG", SAME_GROUP),
+    ("same type, which all are: AU", "AU", SAME_TYPE),
+    ("similar size", SIZE, SIMILAR_SIZE),
+    ("no information: drawn at random", RANDOM, NO_INFORMATION),
+    ("every task alone: TS", "TS", ""),
+    ("as planted", PLANTED, ""),
 )
 """What is known, the partition that it makes, and the predictor that knows no more, if there is one."""
 
@@ -45,7 +44,7 @@ def grouping(setting: Setting) -> Table:
             print(_line(seed, result), flush=True)
     columns = (
         "grouped by", "contradictions parted", "units", "test score", "gain over TS", "no worse than AU and CG",
-        "better than both", "rank correlation", "of new sets", "error on tasks left out",
+        "better than both", "rank correlation", "of new sets", "error on sets left out",
     )  # fmt: skip
     rows = tuple(_row(*names, results) for names in _ROWS) if results else ()
     return Table("Groups found where relatedness is planted", columns, rows, _note(results))
@@ -57,16 +56,16 @@ def _line(seed: int, result: dict[str, Any]) -> str:
     units = " | ".join("+".join(task.removeprefix("task_") for task in unit) for unit in found["tasks"])
     return (
         f"{WORLD.name}, seed {seed}: {units} ({'parted' if found['parted'] else 'not parted'}); {scores}; "
-        f"rank correlation {result['predictors'][SEARCHED][MODEL]['rank']:+.2f}; "
-        f"used: {', '.join(result['used'][SEARCHED]) or 'nothing'}"
+        f"rank correlation {result['predictors'][MODEL]['rank']:+.2f}; "
+        f"used: {', '.join(result['used']) or 'nothing'}"
     )
 
 
-def _row(text: str, partition: str, way: str, predictor: str, results: Sequence[dict[str, Any]]) -> tuple[Cell, ...]:
+def _row(text: str, partition: str, predictor: str, results: Sequence[dict[str, Any]]) -> tuple[Cell, ...]:
     of = [result["partitions"][partition] for result in results]
     scores = _scores(partition, results)
     gains, others = scores - _scores("TS", results), np.maximum(_scores("AU", results), _scores("CG", results))
-    told = [result["predictors"][way][predictor] for result in results] if predictor else []
+    told = [result["predictors"][predictor] for result in results] if predictor else []
     return (
         text,
         f"{sum(each['parted'] for each in of)} of {len(of)}",
@@ -109,13 +108,13 @@ def _note(results: Sequence[dict[str, Any]]) -> str:
     lines = [
         about,
         "",
-        "Chance that a signal is lower for a contradicting pair than for a related one; how often clusters of that "
-        "signal alone part all contradictions; how often the prediction uses it:",
+        f"Affinities are used in {sum(bool(result['used']) for result in results)} of {len(results)}. Chance that a "
+        "signal is lower for a contradicting pair than for a related one, and how often clusters of that signal alone "
+        "part all contradictions:",
         "",
     ]
     for name in names:
         of = [result["signals"][name] for result in results if name in result["signals"]]
         told, parted = np.mean([each["told"] for each in of]), sum(each["parted"] for each in of)
-        used = sum(name in result["used"][SEARCHED] for result in results)
-        lines.append(f"- {name}: {told:.2f}; {parted} of {len(of)}; {used} of {len(results)}")
+        lines.append(f"- {name}: {told:.2f}; {parted} of {len(of)}")
     return "\n".join(lines)

@@ -3,8 +3,8 @@
 Trained first are TS, CG, AU and partitions that a user might have guessed, with affinities recorded. From these the
 partition is found, as `agglab group` does. Then it is trained, and beside it what naive ways make of the same
 knowledge; test scores, which nothing was chosen by, compare them. Gains are predicted for every set that is trained in
-the second step alone, and for those of the first step without their aggregation, and held against what the set gains
-on the test cases.
+the second step alone, and for each of the first step from the others, and held against what the set gains on the test
+cases.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from analysis.validation.grouping.naive_partitions import by_clusters, by_label,
 from runners.bench.worlds.related import SharedStructures
 from runners.bench.worlds.world_study import train_world
 
-SEARCHED, SUMS = "searched", "searched_sums"
+SEARCHED = "searched"
 PLANTED, RANDOM, SIZE, CLUSTERS = "planted", "guess_1", "size", "clusters"
 GUESSES = 3
 """Partitions drawn at random that are trained in the first step, as those of a user who does not know; the first of
@@ -43,10 +43,9 @@ def grouped(world: SharedStructures, seed: int, folder: Path) -> dict[str, Any]:
     """Train the study of one seed of the world in `folder`, or the rest of it, and compare the partitions.
 
     Returns `partitions` by name with their `tasks`, mean test `score` and whether they part all contradicting pairs;
-    `signals` with how well they tell contradicting pairs from related ones; and of both ways to count affinities
-    (`SEARCHED`: means over partners, as `agglab group` does; `SUMS`) the `predictors` with their error on tasks left
-    out and rank correlation with gains of sets trained afterwards, the features that are `used`, the predicted mean
-    `gains` with their limits, and the `chances` to beat trained partitions.
+    `signals` with how well they tell contradicting pairs from related ones; the `predictors` with their error on sets
+    left out and rank correlation with gains of sets that they have not seen, the affinities that are `used`, the
+    predicted mean `gain` with its limits, and the `chances` to beat trained partitions.
     Raises as `train_world`.
     """
     random = np.random.default_rng([seed, world.number, 1])
@@ -58,10 +57,9 @@ def grouped(world: SharedStructures, seed: int, folder: Path) -> dict[str, Any]:
     before = train_world(world, seed, folder, {"aggregations": first, "affinity": AFFINITY})
     measured = measured_gains(before)
     signals = affinity_matrices(affinities(before), list(measured.tasks.index))
-    predictions = {SEARCHED: predict_gains(measured, signals), SUMS: predict_gains(measured, signals, summed=True)}
-    proposals = {name: propose(each, unit_costs(before, measured), seed=seed) for name, each in predictions.items()}
-    found = proposals[SEARCHED]
-    partitions = {name: each.best.units for name, each in proposals.items()} | _naive(world, found, signals)
+    prediction = predict_gains(measured, signals)
+    found = propose(prediction, unit_costs(before, measured), seed=seed)
+    partitions = {SEARCHED: found.best.units} | _naive(world, found, signals)
     known = {BASE: tuple((k,) for k in range(len(tasks))), **found.trained}
     trained = {units: name for name, units in known.items()}
     new = {name: units for name, units in partitions.items() if units not in trained}
@@ -80,18 +78,15 @@ def grouped(world: SharedStructures, seed: int, folder: Path) -> dict[str, Any]:
             }
             for name, units in everything.items()
         },
-        "predictors": {
-            name: _predictors(each, _gains_of(list(new.values()), measured, scores, trained), scores)
-            for name, each in predictions.items()
-        },
+        "predictors": _predictors(prediction, _gains_of(list(new.values()), measured, scores, trained), scores),
         "signals": {
             name: {"told": _told(world, matrix, tasks)}
             | {"parted": _parted(world, by_clusters([matrix], len(found.best.units)), tasks)}
             for name, matrix in _alike(signals).items()
         },
-        "used": {name: list(each.model.families) for name, each in predictions.items()},
-        "gains": {name: [each.gain, *each.interval] for name, each in proposals.items()},
-        "chances": {name: each.chances for name, each in proposals.items()},
+        "used": list(prediction.model.families),
+        "gain": [found.gain, *found.interval],
+        "chances": found.chances,
     }
 
 
@@ -161,10 +156,10 @@ def _gains_of(
 def _predictors(
     prediction: Prediction, tested: Mapping[tuple[int, ...], Mapping[int, float]], scores: pd.DataFrame
 ) -> dict[str, dict[str, float]]:
-    """What every candidate foretells: rank correlations with test gains, and its error on tasks left out.
+    """What every candidate foretells: rank correlations with test gains, and its error on sets left out.
 
-    `rank` is over every trained set of several tasks: sets of the first step are predicted without their aggregation,
-    those of the second step, which alone make `rank_new`, from all of the first.
+    `rank` is over every trained set of several tasks: each of the first step is predicted from the others, those of the
+    second step, which alone make `rank_new`, from all of the first.
     """
     measured, features = prediction.measured, prediction.model.features
     members = members_of(list(tested), features.tasks)
@@ -173,7 +168,7 @@ def _predictors(
     over_base = scores.sub(scores[BASE], axis=0).stack()
     seen = pd.MultiIndex.from_frame(measured.sets[["task", "aggregation"]])
     old = over_base.reindex(seen).to_numpy(float)
-    errors = prediction.errors.set_index("predictor")["error_new_task"]
+    errors = prediction.errors.set_index("predictor")["error_new_set"]
     found = {}
     for name in errors.index:
         families = features.signals if name == ALL_SIGNALS else (str(name),)
@@ -181,7 +176,7 @@ def _predictors(
         gains = model.predict(members)
         predicted = np.array([gains[place] for place in places])
         found[str(name)] = {
-            "rank": _rank(np.append(model.without_aggregation, predicted), np.append(old, new)),
+            "rank": _rank(np.append(model.without_set, predicted), np.append(old, new)),
             "rank_new": _rank(predicted, new),
             "error": float(errors[name]),
             "gains": len(old) + len(new),

@@ -146,7 +146,7 @@ def test_frames_of_a_study_and_none_of_one_with_a_single_aggregation():
     predicted, partitions = frames["predicted_gains"], frames["partitions"]
     measured = measured_gains(study)
     assert predicted["gain"].tolist() == measured.sets["gain"].tolist() and predicted["test_gain"].notna().all()
-    assert predicted["predicted_other"].notna().all()
+    assert predicted["predicted_set"].notna().all()
     assert set(frames["found_groups"]["task"]) == set(measured.tasks.index)
     assert set(partitions.loc[partitions["trained"], "partition"]) == {"TS", "CG", "AU"}
     assert not partitions["tasks"].duplicated().any() and partitions["pareto"].any()
@@ -169,5 +169,5 @@ def test_units_are_named_those_of_several_tasks_first():
 def test_what_is_the_same_in_every_set_is_never_used(seed):
     study = simulate_groups(CLEAR.with_(signals={"constant": 0.0}), seed)
     tasks = study.measured.tasks.assign(type="classification")
-    prediction = predict_gains(replace(study.measured, tasks=tasks), {"constant": np.ones((10, 10))}, again=False)
+    prediction = predict_gains(replace(study.measured, tasks=tasks), {"constant": np.ones((10, 10))})
     assert not prediction.errors.set_index("predictor").loc[["same type", "constant"], "used"].any()

@@ -31,7 +31,7 @@ def test_luck_is_what_makes_a_measured_gain_differ_from_the_true_one():
     """Were all groups found those of AU, what favours them over TS is the noise of the gains of AU."""
     study = simulate_groups(GOOD, 0)
     sets = study.measured.sets
-    found = propose(predict_gains(study.measured, {}, again=False), None, units=1)
+    found = propose(predict_gains(study.measured, {}), None, units=1)
     assert found.best.units == (tuple(range(8)),)
     true = study.gains(members_of([tuple(range(8))], 8))[0]
     noise = sets[sets["aggregation"] == "AU"].set_index("task")["gain"].to_numpy() - true
