@@ -137,17 +137,23 @@ def _best_gain(study: GroupStudy, units: int) -> float:
 
 
 def scenarios() -> list[Scenario]:
-    """Good, poor and empty signals, more trained partitions, affinities that do not add up, and no contradiction."""
+    """Good, poor and empty signals, more trained partitions, affinities that add up or are neither averaged nor added
+    up, and no contradiction."""
     base = GroupDesign()
     three = {"first": 0.0, "second": 0.0, "third": 0.0}
     covers = {"coverage_new_task": (0.75, 1.0), "coverage_new_set": (0.75, 1.0)}
     designs = {
         "a good signal": (base, {**covers, "separated_found": (0.7, 1.0)}),
         "a poor signal": (base.with_(signals={"signal": 0.4}), covers),
-        "three signals of noise": (base.with_(signals=three), {**covers, "signals_used": (0.0, 0.25)}),
+        "three signals of noise": (base.with_(signals=three), covers),
         "a good signal among noise": (base.with_(signals={"signal": 0.8, **three}), covers),
         "no signal, three partitions drawn": (base.with_(signals={}, drawn=3), covers),
         "a good signal, three partitions drawn": (base.with_(drawn=3), {**covers, "separated_found": (0.8, 1.0)}),
+        "affinities add up, a good signal": (base.with_(adding=0.5), covers),
+        "affinities add up, a good signal among noise": (
+            base.with_(adding=0.5, signals={"signal": 0.8, **three}),
+            covers,
+        ),
         "the worst partner decides": (base.with_(worst=0.5), covers),
         "nothing to find": (
             base.with_(signals=three, contradicting=0, related=0, pair_sd=0.0),

@@ -2,7 +2,8 @@
 
     gain of task t in set S = own effect of t + effect of the partners + lack of fit of (t, S)
 
-    effect of the partners: the mean over partners j of a_jt, with `worst` of the weight on the smallest of them
+    effect of the partners: the mean over partners j of a_jt, with `worst` of the weight on the smallest of them, or,
+    where affinities add up, `adding` times their sum
 
 a_jt is negative, both ways, for pairs that contradict each other, positive for related ones, and small else. A signal
 shows a_jt with an error, or nothing but error.
@@ -39,6 +40,8 @@ class GroupDesign(Design):
     own_sd: float = 0.015
     lack_sd: float = 0.005
     worst: float = 0.0
+    adding: float = 0.0
+    """What each partner adds, in units of its affinity; 0: affinities are averaged."""
     signals: Mapping[str, float] = field(default_factory=lambda: {"signal": 0.8})
     """Correlation of each signal with the affinities; 0 for one that shows nothing."""
     drawn: int = 0
@@ -68,8 +71,10 @@ class GroupStudy(Simulated):
         joint = members & (size > 1)
         alone = np.where(np.eye(len(self.own), dtype=bool), np.inf, self.pairs)
         least = np.where(members[:, :, None], alone, np.inf).min(1)
-        partners = (1 - design.worst) * (inside @ self.pairs) / np.maximum(size - 1, 1)
-        partners += design.worst * np.where(np.isfinite(least), least, 0.0)
+        sums = inside @ self.pairs
+        averaged = (1 - design.worst) * sums / np.maximum(size - 1, 1)
+        averaged += design.worst * np.where(np.isfinite(least), least, 0.0)
+        partners = design.adding * sums if design.adding else averaged
         lack = 0.0 if expected else design.lack_sd * np.array([self._lack(row) for row in members])
         return np.where(joint, self.own + partners + lack, 0.0)
 

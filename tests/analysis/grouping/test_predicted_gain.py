@@ -33,21 +33,58 @@ def clear():
     return study, predict_gains(study.measured, study.signals)
 
 
-def test_a_true_signal_is_used_and_every_candidate_has_its_row(clear):
+def test_a_true_signal_is_used_with_the_others_and_every_predictor_has_its_row(clear):
     _, prediction = clear
     errors = prediction.errors.set_index("predictor")
     assert list(errors.index) == [*NAIVE, "true", "noise", ALL_SIGNALS, MODEL]
-    assert errors.at["true", "used"] and not errors.at["noise", "used"] and prediction.model.families
-    assert errors.at["true", "error_new_task"] < errors.loc[list(NAIVE), "error_new_task"].min()
-    assert errors.at["no information", "skill"] == 0 and errors.at["true", "skill"] > 0.3
-    assert "better on tasks left out than" in errors.at["noise", "reason"]
-    assert any("noise is not used" in line for line in worth(prediction.errors))
+    assert errors.loc[["true", "noise", ALL_SIGNALS], "used"].all() and not errors.loc[list(NAIVE), "used"].any()
+    assert prediction.model.families == ("true", "noise")
+    assert errors.at[ALL_SIGNALS, "error_new_set"] < errors.loc[list(NAIVE), "error_new_set"].min()
+    assert errors.at["no information", "skill"] == 0 and errors.at[MODEL, "skill"] > 0.3
+    assert errors.at[ALL_SIGNALS, "reason"] == "better on sets left out than no information"
+    assert "the prediction uses true, noise" in worth(prediction.errors) and NO_BETTER not in worth(prediction.errors)
+
+
+def test_affinities_that_are_no_better_than_nothing_on_sets_left_out_are_not_used():
+    study = simulate_groups(CLEAR.with_(signals={"noise": 0.0, "more": 0.0}), 2)
+    prediction = predict_gains(study.measured, study.signals)
+    errors = prediction.errors.set_index("predictor")
+    assert errors.at[ALL_SIGNALS, "error_new_set"] >= errors.at["no information", "error_new_set"]
+    assert not prediction.informed and errors.index[errors["used"]].tolist() == ["no information", MODEL]
+    text = "\n".join(worth(prediction.errors))
+    assert "affinities are not used, for all together they are no better on sets left out than no information" in text
+    nothing = predict_gains(study.measured, {})
+    members = members_of([(0, 1), (2, 3, 4)], 10)
+    np.testing.assert_allclose(
+        prediction.model.predict(members), nothing.model.predict(members), rtol=1e-12, atol=1e-12, equal_nan=True
+    )
+
+
+def test_the_errors_are_those_of_models_that_have_not_seen_the_set(clear):
+    """Each set taken out of the tables by hand, and predicted from the rest."""
+    study, prediction = clear
+    sets, number = study.measured.sets, study.measured.number
+    unseen = np.empty(len(sets))
+    for unit in set(sets["members"]):
+        out = (sets["members"] == unit).to_numpy()
+        rest = replace(study.measured, sets=sets[~out].reset_index(drop=True))
+        model = GainModel(rest, prediction.model.features, prediction.model.families)
+        places = [number[task] for task in sets.loc[out, "task"]]
+        unseen[out] = model.predict(members_of([unit], 10))[0, places]
+    np.testing.assert_allclose(prediction.model.without_set, unseen, rtol=0, atol=0.003)  # features are scaled anew
+
+
+def test_with_one_trained_set_tasks_are_left_out_instead():
+    study = simulate_groups(CLEAR.with_(drawn=0), 3)
+    prediction = predict_gains(_only_au(study.measured), study.signals)
+    assert prediction.errors["error_new_set"].isna().all() and prediction.errors["error_new_task"].notna().all()
+    assert prediction.model.without_set.shape == (10,) and np.isnan(prediction.model.without_set).all()
+    assert any("on tasks left out" in line for line in worth(prediction.errors))
 
 
 def test_a_prediction_that_is_no_better_than_none_is_called_a_guess(clear):
     errors = clear[1].errors.set_index("predictor")
-    assert NO_BETTER not in worth(errors.reset_index())
-    errors.loc[MODEL, "error_new_task"] = errors.at["no information", "error_new_task"]
+    errors.loc[MODEL, "skill"] = -0.01
     assert NO_BETTER in worth(errors.reset_index())
 
 
@@ -92,17 +129,19 @@ def test_the_same_study_gives_the_same_proposal_and_another_seed_nearly_the_same
     assert other.chances["AU"] == pytest.approx(first.chances["AU"], abs=0.05)
 
 
-def test_without_any_feature_equal_predictions_are_said_to_be_equal():
-    study = simulate_groups(SMALL.with_(signals={}, contradicting=0, related=0, pair_sd=0.0, own_sd=0.05), 1)
-    measured = study.measured
-    model = GainModel(measured, set_features(measured.tasks, {}), ())
-    gains = model.predict(members_of([(0, 3), (0, 4)], 6))
+def test_without_any_affinity_equal_predictions_are_said_to_be_equal():
+    study = simulate_groups(SMALL.with_(signals={}, contradicting=0, related=0, pair_sd=0.0, own_sd=0.05), 2)
+    prediction = predict_gains(_only_au(study.measured), {})
+    gains = prediction.model.predict(members_of([(0, 3), (0, 4)], 6))
     assert gains[0, 0] == pytest.approx(gains[1, 0], abs=1e-12)
-    prediction = predict_gains(measured, {})
-    if not prediction.model.families:
-        found = propose(prediction, None, units=3)
-        assert found.ties > 0 and "with the same prediction" in "\n".join(comparisons(found))
-        assert any("arbitrary" in line for line in worth(prediction.errors))
+    found = propose(prediction, None, units=2)
+    assert found.ties > 0 and "with the same prediction" in "\n".join(comparisons(found))
+    assert any("arbitrary" in line for line in worth(prediction.errors))
+
+
+def _only_au(measured):
+    sets = measured.sets[measured.sets["aggregation"] == "AU"].reset_index(drop=True)
+    return replace(measured, sets=sets, partitions={"AU": measured.partitions["AU"]})
 
 
 def test_affinities_are_means_over_moments_then_runs_and_keep_their_direction():
@@ -170,4 +209,4 @@ def test_what_is_the_same_in_every_set_is_never_used(seed):
     study = simulate_groups(CLEAR.with_(signals={"constant": 0.0}), seed)
     tasks = study.measured.tasks.assign(type="classification")
     prediction = predict_gains(replace(study.measured, tasks=tasks), {"constant": np.ones((10, 10))})
-    assert not prediction.errors.set_index("predictor").loc[["same type", "constant"], "used"].any()
+    assert not prediction.informed

@@ -21,8 +21,10 @@ def test_affinities_are_means_over_known_partners():
 
 
 def test_added_up_each_partner_counts_by_its_distance_from_the_mean_pair():
-    features = set_features(TASKS, {"signal": PAIRS}, summed=True)
-    values, mean = features.of("signal", SETS), 24 / 11
+    features = set_features(TASKS, {"signal": PAIRS})
+    average, added_up = features.families["signal"]
+    assert average == "signal"
+    values, mean = features.of(added_up, SETS), 24 / 11
     np.testing.assert_allclose(
         values[0, :3], [4 + 0 - 2 * mean, 1 + 0 - 2 * mean, 2 + 5 - 2 * mean], rtol=1e-12, atol=1e-12
     )
@@ -30,4 +32,3 @@ def test_added_up_each_partner_counts_by_its_distance_from_the_mean_pair():
         values[1, 2:], [0 - mean, 0.0], rtol=1e-12, atol=1e-12
     )  # what is not known is as the mean pair
     assert np.isnan(values[0, 3]) and np.isnan(values[2]).all()
-    assert features.of("same clinical group", SETS)[0, 0] == 0.5  # naive features stay means
