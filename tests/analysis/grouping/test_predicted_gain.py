@@ -16,7 +16,7 @@ from analysis.grouping.local_search import members_of
 from analysis.grouping.measured_gains import measured_gains
 from analysis.grouping.predicted_gain import ALL_SIGNALS, MODEL, affinity_matrices, predict_gains
 from analysis.grouping.proposal import propose, unit_names
-from analysis.grouping.set_features import NAIVE, set_features
+from analysis.grouping.set_features import NAIVE
 from analysis.grouping.unit_costs import unit_costs
 from analysis.study import task_scores
 from analysis.validation.grouping.scenarios import separated
