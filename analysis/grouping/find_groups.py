@@ -56,8 +56,8 @@ def cautions(study: StudyTables, proposal: Proposal) -> list[str]:
         )
     if not proposal.prediction.recorded:
         found.append(
-            "no affinities were recorded, so predictions rest on the gains of trained sets alone; `affinity: {}` in "
-            "the study file and `agglab run-grid STUDY --rerun unkept` record them"
+            "affinities may tell more: `affinity: {}` in the study file and `agglab run-grid STUDY --rerun unkept` "
+            "record them"
         )
     if study.manifest.folds > 1:
         found.append(

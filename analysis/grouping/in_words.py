@@ -153,7 +153,8 @@ def basis(by_name: Mapping[Hashable, Mapping[Hashable, Any]]) -> str:
     why = "no affinities were recorded"
     if ALL_SIGNALS in by_name:
         row = by_name[ALL_SIGNALS]
-        why = f"affinities are not used, for all together they are {row['reason']} ({row['skill']:+.0%} of its error)"
+        more = f"{abs(row['skill']):.0%} {'less' if row['skill'] > 0 else 'more'} mean square error"
+        why = f"affinities are not used, for all together they are {row['reason']} ({more})"
     return (
         f"{why}: nothing but the gains of trained sets tells who should be with whom, so that units which are not "
         "trained yet are arbitrary"

@@ -11,8 +11,8 @@ from aggregation_lab.data.splits.stratification import SPLITS
 from analysis.questions.finding_parts import CONTRADICTED, SUPPORTED
 from runners.bench.worlds.pictures import Labelled, Mark, PlannedTask, Shown, marks
 
-GROUPS, IN_GROUP = 5, 2
-"""Clinical groups, and tasks of each: the median of fewer tasks than six has no interval."""
+IN_GROUP = 2
+"""Tasks of a clinical group."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,12 @@ class CapacityWorld(World):
 
     truth: ClassVar[str]
     """What the claim on capacity has to come out as."""
+    groups: int = 5
+    """Clinical groups of `IN_GROUP` tasks: the median of fewer tasks than six has no interval."""
 
     def _tasks(self) -> Iterator[tuple[str, str]]:
         """Group and name of every task."""
-        for number in range(GROUPS * IN_GROUP):
+        for number in range(self.groups * IN_GROUP):
             yield f"group_{number // IN_GROUP}", f"task_{number}"
 
     def _every(self) -> Mapping[str, range]:
@@ -88,8 +90,8 @@ class MisleadingMarks(CapacityWorld):
     number = 1
     truth = SUPPORTED
     agreement: float = 0.85
-    kinds: int = 5
-    faint: float = 4.5
+    kinds: int = 3
+    faint: float = 4.0
 
     def plan(self, random: np.random.Generator) -> dict[str, PlannedTask]:
         """As in `World`."""

@@ -10,7 +10,7 @@ import pytest
 from runners.bench.setting import Setting
 from runners.bench.worlds import grouping as module
 from runners.bench.worlds.grouping import WORLD, grouping
-from runners.bench.worlds.grouping_study import SEARCHED, SUMS, grouped
+from runners.bench.worlds.grouping_study import SEARCHED, grouped
 
 
 def test_clinical_groups_are_half_right():
@@ -46,11 +46,11 @@ def test_one_seed_is_trained_searched_and_compared(tmp_path):
     for partition in result["partitions"].values():
         assert sorted(task for unit in partition["tasks"] for task in unit) == every
         assert 0 <= partition["score"] <= 1
-    assert {"TS", "CG", "AU", "guess_1", SEARCHED, SUMS, "size", "clusters", "planted"} <= set(result["partitions"])
+    assert {"TS", "CG", "AU", "guess_1", SEARCHED, "size", "clusters", "planted"} <= set(result["partitions"])
     parted = {name: partition["parted"] for name, partition in result["partitions"].items()}
     assert parted["TS"] and parted["planted"] and not parted["AU"] and not parted["CG"]
-    assert {"model", "no information", "same clinical group", "similar size"} <= set(result["predictors"][SEARCHED])
-    ranks = [each["rank"] for way in result["predictors"].values() for each in way.values()]
+    assert {"model", "no information", "same clinical group", "similar size"} <= set(result["predictors"])
+    ranks = [each["rank"] for each in result["predictors"].values()]
     assert all(math.isnan(rank) or -1 <= rank <= 1 for rank in ranks)  # equal predictions have no rank
     assert "gradient_cosine" in result["signals"] and "feature_cka" not in result["signals"]
 
@@ -63,7 +63,6 @@ def made_up(world, seed, folder):
         "CG": 0.9,
         "AU": 0.85,
         "searched": score,
-        "searched_sums": 0.9,
         "guess_1": 0.7,
         "size": 0.7,
         "clusters": 0.89,
@@ -74,12 +73,12 @@ def made_up(world, seed, folder):
         for name, value in scores.items()
     }
     predictor = {"rank": 0.5 + 0.1 * seed, "rank_new": 0.2, "error": 0.1, "gains": 12}
-    names = ("model", "no information", "same clinical group", "same type", "similar size", "affinity alone")
+    names = ("model", "no information", "same clinical group", "same type", "similar size", "all affinities")
     return {
         "partitions": partitions,
-        "predictors": dict.fromkeys(("searched", "searched_sums"), dict.fromkeys(names, predictor)),
+        "predictors": dict.fromkeys(names, predictor),
         "signals": {"lookahead": {"told": 0.75, "parted": bool(seed)}},
-        "used": {"searched": ["lookahead"] if seed else []},
+        "used": ["lookahead"] if seed else [],
     }
 
 
@@ -95,10 +94,13 @@ def test_results_are_kept_and_counted_and_seeds_can_be_shared_out(tmp_path, monk
     rows = {row[0]: row[1:] for row in table.rows}
     counted = ("2 of 2", "2.0", "0.875", "+0.075 [-0.878, +1.028]", "1 of 2", "1 of 2")
     assert rows["found"] == (*counted, "+0.550 [-0.085, +1.185]", "+0.200 [+0.200, +0.200]", "0.100")
-    assert rows["affinity alone: clusters of all signals"][0] == "0 of 2"
-    assert rows["affinity alone: clusters of all signals"][4:6] == ("2 of 2", "0 of 2")  # within the margin, not above
+    assert rows["affinities alone: clusters of all signals"][0] == "0 of 2"
+    assert rows["affinities alone: clusters of all signals"][4:6] == (
+        "2 of 2",
+        "0 of 2",
+    )  # within the margin, not above
     assert rows["every task alone: TS"][6:] == ("", "", "")
-    assert "- lookahead: 0.75; 1 of 2; 1 of 2" in table.note
+    assert "- lookahead: 0.75; 1 of 2" in table.note and "Affinities are used in 1 of 2." in table.note
     monkeypatch.setattr(module, "grouped", lambda *_: pytest.fail("nothing is to be trained"))
     assert str(grouping(replace(setting, worlds=5, finished=True))) == str(table)
     assert not grouping(replace(setting, first=7, finished=True)).rows
