@@ -40,7 +40,8 @@ def test_it_says_who_is_with_whom_and_what_that_is_worth(tables, capsys):
     code, out, _ = agglab(capsys, "group", tables, "--units", 3)
     assert code == 0 and out.startswith("3 units, ")
     for part in ("unit_1: ", "unit_3: ", "80% interval", "chance that its mean gain is larger than that of CG ",
-                 "error of the gain on sets left out: ", "error on tasks left out: ", "no information ", "same clinical group ",
+                 "error of the gain on sets left out: ", "error on tasks left out: ", "no information ",
+                 "same clinical group ",
                  "no affinities were recorded", "to train what is missing of it: about "):  # fmt: skip
         assert part in out, part
 
