@@ -22,6 +22,7 @@ from runners.bench.longer import flag
 from runners.bench.measuring import Table, counts_processor_time
 from runners.bench.methods import methods
 from runners.bench.recipe.scores import recipe
+from runners.bench.recording import recording
 from runners.bench.setting import PASSES, SHARE, Setting
 from runners.bench.stopping import stopping
 from runners.bench.training import bare, experts, frozen, loading, scoring, workers
@@ -38,6 +39,7 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
         loading,
         workers,
         scoring,
+        recording,
         peers,
         attribution,
         overhead,

@@ -23,6 +23,7 @@ from runners.bench.longer import ENDS, flag
 from runners.bench.measuring import Table
 from runners.bench.methods import methods
 from runners.bench.recipe.scores import BETTER, recipe
+from runners.bench.recording import recording
 from runners.bench.setting import Setting, cut_down
 from runners.bench.stopping import stopping
 from runners.bench.training import SCORING, bare, experts, frozen, loading, scoring, workers
@@ -98,6 +99,15 @@ def test_every_method_is_timed_against_the_plain_step(setting):
     if importlib.util.find_spec("LibMTL") is not None:
         assert {"none", "pcgrad", "gradvac", "mgda", "imtl_g", "uncertainty", "dwa", "gls", "rlw"} == set(peers)
         assert peers["none"][:2] == [1.0, 0.0]
+
+
+@pytest.mark.slow
+def test_recording_is_a_share_of_the_steps_and_never_lowers_the_peak(setting):
+    small, full, memory = recording(setting).rows
+    for _, steps, moments, worth, share, *_ in (small, full):
+        assert share == pytest.approx(moments * worth / steps, rel=1e-9, abs=0) and worth > 0
+    assert full[1] > small[1] and full[2] >= small[2] >= 3
+    assert memory[-2] >= 1
 
 
 @pytest.mark.slow
