@@ -1,8 +1,8 @@
 """`make calibrate`: what the intervals and verdicts do on simulated studies of which the truth is known.
 
 Each scenario draws many studies, analyses each as a real one, and counts how often its statements are true. The result
-is docs/calibration_table.md: first every figure that has a bound, and whether it lies inside; then all figures. What was
-simulated is kept: stopped at any moment, the same command continues, and one that asks for more studies adds them.
+is docs/calibration_table.md: first every figure that has a bound, and whether it lies inside; then all figures. What
+was simulated is kept: stopped at any moment, the same command continues, and one that asks for more studies adds them.
 """
 
 import argparse
