@@ -1,12 +1,16 @@
 """`make calibrate`: what the intervals and verdicts do on simulated studies of which the truth is known.
 
 Each scenario draws many studies, analyses each as a real one, and counts how often its statements are true. The result
-is docs/calibration_table.md: first every figure that has a bound, and whether it lies inside; then all figures.
+is docs/calibration_table.md: first every figure that has a bound, and whether it lies inside; then all figures. What
+was simulated is kept: stopped at any moment, the same command continues, and one that asks for more studies adds them.
 """
 
+import argparse
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +19,8 @@ import pandas as pd
 from aggregation_lab.files import write_text
 from analysis.validation import advice, arms, crossover, deciding, folds, headline, looks, means, scale, verdicts
 from analysis.validation.grouping import scenarios as grouping
-from analysis.validation.scenario import Scenario, run_scenario
+from analysis.validation.kept_figures import KeptFigures
+from analysis.validation.scenario import Scenario
 
 FAMILIES = (headline, means, advice, arms, crossover, verdicts, scale, folds, deciding, looks, grouping)
 
@@ -74,14 +79,15 @@ HEADINGS = {
 
 def bounds_table(scenarios: Sequence[Scenario], results: Mapping[str, pd.DataFrame]) -> str:
     """A row for every figure that has a bound: measured, bound, and whether it holds within Monte Carlo error."""
-    lines = ["| scenario | figure | measured | wanted | |", "|---|---|---|---|---|"]
+    lines = ["| scenario | studies | figure | measured | wanted | |", "|---|---|---|---|---|---|"]
     for scenario in scenarios:
         if scenario.name not in results:
             continue
         for name, (low, high) in scenario.bounds.items():
             values = results[scenario.name][name].dropna()
             state = "inside" if holds(values, low, high) else "OUTSIDE"
-            cells = (scenario.name, heading(name), _cell(name, values), f"{low:g} to {high:g}", state)
+            studies = str(len(results[scenario.name]))
+            cells = (scenario.name, studies, heading(name), _cell(name, values), f"{low:g} to {high:g}", state)
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -108,34 +114,65 @@ def _cell(name: str, values: pd.Series) -> str:
 def as_markdown(results: Mapping[str, pd.DataFrame]) -> str:
     """All figures of scenarios that count the same: means over studies, two Monte Carlo standard errors."""
     names = list(next(iter(results.values())).columns)
-    lines = ["| scenario | " + " | ".join(map(heading, names)) + " |", "|" + "---|" * (len(names) + 1)]
+    lines = ["| scenario | studies | " + " | ".join(map(heading, names)) + " |", "|" + "---|" * (len(names) + 2)]
     for label, table in results.items():
-        lines.append(f"| {label} | " + " | ".join(_cell(name, table[name].dropna()) for name in names) + " |")
+        cells = " | ".join(_cell(name, table[name].dropna()) for name in names)
+        lines.append(f"| {label} | {len(table)} | {cells} |")
     return "\n".join(lines)
 
 
 TABLE = Path(__file__).parents[2] / "docs" / "calibration_table.md"
+OUT = Path("out") / "calibration"
+
+_AT_A_TIME = 20
+"""Studies after which the figures of a scenario are written."""
 
 
-def main(studies: int = 500, *chosen: str) -> None:
-    """Run every scenario, or those whose name holds one of `chosen`, and write the table; prints a line for each."""
-    wanted = [scenario for scenario in scenarios() if not chosen or any(part in scenario.name for part in chosen)]
-    results: dict[str, pd.DataFrame] = {}
-    for scenario in wanted:
-        results[scenario.name] = table = run_scenario(scenario, studies, workers=os.cpu_count() or 1)
-        print(f"{scenario.name}: " + ", ".join(f"{name} {table[name].mean():.3f}" for name in table), flush=True)
-        write_text(TABLE, report(wanted, results, studies))
+def main(studies: int, *chosen: str, out: Path = OUT, workers: int = 1, table: Path = TABLE) -> None:
+    """Simulate what is missing of the first `studies` studies of every scenario, or of those whose name holds one of
+    `chosen`, and write the table of all that `out` holds; prints a line for each."""
+    kept, every = KeptFigures(out), scenarios()
+    wanted = [scenario for scenario in every if not chosen or any(part in scenario.name for part in chosen)]
+    done = {scenario.name: kept.read(scenario) for scenario in every}
+    missing = sum(max(0, studies - len(done[scenario.name])) for scenario in wanted)
+    began, simulated = time.monotonic(), 0
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for number, scenario in enumerate(wanted, 1):
+            for figures in _more(scenario, done[scenario.name], studies, pool):
+                simulated += len(figures) - len(done[scenario.name])
+                done[scenario.name] = figures
+                kept.keep(scenario, figures)
+            means = ", ".join(f"{name} {values.mean():.3f}" for name, values in done[scenario.name].items())
+            pace = (time.monotonic() - began) / simulated if simulated else 0.0
+            left = f"{number} of {len(wanted)}, about {pace * (missing - simulated) / 60:.0f} minutes left"
+            print(f"{scenario.name}: {means} ({left})", flush=True)
+            write_text(table, report(every, {name: rows for name, rows in done.items() if len(rows)}))
 
 
-def report(wanted: Sequence[Scenario], results: Mapping[str, pd.DataFrame], studies: int) -> str:
+def _more(scenario: Scenario, figures: pd.DataFrame, studies: int, pool: Executor) -> Iterator[pd.DataFrame]:
+    """The figures with those of a few more studies each time, until there are so many."""
+    for first in range(len(figures), studies, _AT_A_TIME):
+        seeds = range(first, min(first + _AT_A_TIME, studies))
+        figures = pd.concat([figures, pd.DataFrame(list(pool.map(scenario.figures, seeds)))], ignore_index=True)
+        yield figures
+
+
+def report(wanted: Sequence[Scenario], results: Mapping[str, pd.DataFrame]) -> str:
     """The whole table file."""
     by_count: dict[Callable, dict[str, pd.DataFrame]] = {}
     for scenario in wanted:
         if scenario.name in results:
             by_count.setdefault(scenario.count, {})[scenario.name] = results[scenario.name]
-    parts = [f"# Calibration: {studies} studies a scenario", bounds_table(wanted, results), "# All figures"]
+    parts = ["# Calibration", bounds_table(wanted, results), "# All figures"]
     return "\n\n".join([*parts, *(as_markdown(tables) for tables in by_count.values())]) + "\n"
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 500, *sys.argv[2:])
+    parser = argparse.ArgumentParser(
+        prog="analysis.validation.calibrate", description="Do intervals and verdicts hold?"
+    )
+    parser.add_argument("studies", nargs="?", type=int, default=500, help="simulated studies of each scenario")
+    parser.add_argument("chosen", nargs="*", metavar="WORDS", help="scenarios whose names hold one of these; else all")
+    parser.add_argument("--out", type=Path, default=OUT, help="keeps the figures here and continues")
+    given = parser.parse_args()
+    main(given.studies, *given.chosen, out=given.out, workers=os.cpu_count() or 1)

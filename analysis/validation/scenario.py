@@ -1,9 +1,7 @@
 """A simulated condition, what is counted on it, and the bounds within which the figures must lie."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -42,12 +40,9 @@ def simulate_thinned(design: Design, seed: int) -> Simulated:
     return simulate(design, seed).thinned(seed)
 
 
-def run_scenario(scenario: Scenario, studies: int, workers: int = 1) -> pd.DataFrame:
+def run_scenario(scenario: Scenario, studies: int) -> pd.DataFrame:
     """A row of figures per simulated study."""
-    if workers == 1:
-        return pd.DataFrame(list(map(scenario.figures, range(studies))))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return pd.DataFrame(list(pool.map(scenario.figures, range(studies), chunksize=10)))
+    return pd.DataFrame(list(map(scenario.figures, range(studies))))
 
 
 def true_gains(simulated: Simulated, pairs: Sequence[PairedGain], fraction: float) -> np.ndarray:
