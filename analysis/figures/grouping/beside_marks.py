@@ -27,7 +27,7 @@ def beside_marks(ax: Axes, marks: np.ndarray, texts: Sequence[str], others: np.n
     """
     ax.autoscale_view()  # which matplotlib puts off until something is drawn
     halo = [withStroke(linewidth=1.5, foreground="white")]  # lines of intervals may pass behind
-    box, scale = ax.get_window_extent(), 72 / ax.get_figure(root=True).dpi
+    box, scale = ax.get_window_extent(), 72 / ax.figure.dpi
     size = np.array([box.width, box.height]) * scale
     places = [ax.transAxes.inverted().transform(ax.transData.transform(each)) * size for each in (marks, others)]
     taken = [(x, y, _MARK, _MARK) for x, y in np.concatenate(places)]
