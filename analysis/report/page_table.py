@@ -19,6 +19,10 @@ MOST_ROWS: Final = 400
 _LONG: Final = 8
 """Rows from which a table gets a box to filter it."""
 
+_SENTENCE: Final = 34
+_WORDS: Final = 14
+"""Characters of a cell above which it needs room for a sentence, and for several words."""
+
 BADGES: Final = frozenset({*VERDICTS, SAME_MODEL, SUPPORTED, CONTRADICTED, NOT_TESTABLE})
 """Words that are shown as badges wherever they fill a cell."""
 
@@ -34,6 +38,13 @@ class Cell:
     href: str = ""
     badge: str = ""
     more: str = ""
+
+    @property
+    def width(self) -> str:
+        """CSS class of a cell that would become a column of single words where its table has no room."""
+        if len(self.text) > _SENTENCE:
+            return "long"
+        return "words" if len(self.text) > _WORDS and " " in self.text and not self.badge else ""
 
 
 @dataclass(frozen=True)

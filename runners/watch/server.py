@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'")
+        self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; img-src data:")
         with suppress(ConnectionError):  # a page may be closed before its answer is there
             self.end_headers()
             self.wfile.write(body)

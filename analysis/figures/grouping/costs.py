@@ -8,7 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
-from analysis.figures.style import COLUMN, GREY, INK, SMALL
+from analysis.figures.grouping.beside_marks import beside_marks
+from analysis.figures.style import COLUMN, GREY, INK
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.tables.order import records
 
@@ -54,11 +55,10 @@ def draw_costs(view: View) -> pd.DataFrame:
             ends = [row["score"] + row[limit] - row["gain"] for limit in ("low", "high")]
             ax.plot([row["hours"]] * 2, ends, color=INK, lw=0.6, alpha=0.5, zorder=2)
         ax.plot([row["hours"]], [row["score"]], marker="o", ms=4.5, mfc="white", mec=INK, mew=0.9, ls="none", zorder=3)
-        ax.annotate(
-            f"{row['units']:.0f}", (row["hours"], row["score"]), xytext=(4, 3), textcoords="offset points",
-            fontsize=SMALL,
-        )  # fmt: skip
     ax.margins(0.12)
+    spots = found.sort_values(["hours", "score"])
+    at, trained_at = (rows[["hours", "score"]].to_numpy(float) for rows in (spots, trained))
+    beside_marks(ax, at, [f"{units:.0f}" for units in spots["units"]], trained_at)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.set_xlabel("worker hours per seed")
