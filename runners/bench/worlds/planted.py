@@ -25,7 +25,7 @@ class World(ABC):
     pictures: tuple[int, int, int] = (48, 4, 48)
     """Of each task, in train, val and test."""
     passes: float = 10.0
-    margin: float = 0.05
+    margin: float = 0.02
     seeds: int = 5
     batch: int = 24
     rate: float = 0.008
@@ -141,6 +141,6 @@ class WantOfCapacity(CapacityWorld):
 
 
 WORLDS: tuple[CapacityWorld, ...] = (
-    MisleadingMarks(widths=(8, 18, 40), decibel=8.0),
-    WantOfCapacity(widths=(4, 7, 20), passes=20.0, margin=0.02, seeds=3, rate=0.005, decibel=4.0),
+    MisleadingMarks(widths=(8, 18, 40), decibel=8.0, margin=0.1),
+    WantOfCapacity(widths=(4, 20), groups=10, passes=20.0, margin=0.01, rate=0.007, batch=48, decibel=4.0),
 )
