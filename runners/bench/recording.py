@@ -43,8 +43,8 @@ def recording(setting: Setting) -> Table:
         "run", "steps", "moments", "a moment / a step", "recording / training", "goal", "with / without it", "goal",
     )  # fmt: skip
     note = (
-        f"One run of {tasks} tasks at {setting.size} px in batches of {BATCH}, {trainer.precision}; validation is not in "
-        "it, and would make the share smaller."
+        f"One run of {tasks} tasks at {setting.size} px in batches of {BATCH}, {trainer.precision}; validation is not "
+        "in it, and would make the share smaller."
     )
     return Table("Recording affinities", columns, tuple(rows), note)
 
