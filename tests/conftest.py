@@ -23,6 +23,7 @@ from scipy.ndimage import gaussian_filter
 
 from aggregation_lab.data.challenge import Dataset, read_dataset
 from tests.aggregation_lab.inference.trained import Trained, train
+from tests.once import made_once
 
 # The same examples on every machine and every day, however long they take there; FUZZ_SEED asks for others.
 settings.register_profile(
@@ -124,11 +125,13 @@ def _same_draws_whatever_ran_before() -> None:
 @pytest.fixture(scope="session")
 def tiny_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder, drawn once; tests must not change it."""
-    root = tmp_path_factory.mktemp("tiny")
-    generator = np.random.default_rng(0)
-    _draw_heads(root / "train", generator)
-    _draw_kinds(root / "train", generator)
-    return root
+
+    def draw(root: Path) -> None:
+        generator = np.random.default_rng(0)
+        _draw_heads(root / "train", generator)
+        _draw_kinds(root / "train", generator)
+
+    return made_once(tmp_path_factory, "tiny", draw)
 
 
 @pytest.fixture

@@ -24,30 +24,43 @@ def usage(study: StudyTables) -> pd.DataFrame:
     rows = _largest(study)
     if rows.empty:
         return frame("usage", [])
-    parts = [_matched(block) for _, block in rows.groupby([*_UNIT, "block"], sort=True)]
+    seeds, experts, shares = (rows[name].to_numpy() for name in ("seed", "expert", "share"))
+    tasks, matched = pd.factorize(rows["task"], sort=True)[0], np.full(len(rows), np.nan)
+    for places in rows.groupby([*_UNIT, "block"], sort=False).indices.values():
+        matched[places] = _matched(seeds[places], tasks[places], experts[places], shares[places])
+    rows = rows.assign(expert=matched).dropna(subset="expert").astype({"expert": rows["expert"].dtype})
     keys = ["aggregation", "task", "group", "block", "expert"]
-    shares = pd.concat(parts).groupby(keys, as_index=False).agg(share=("share", "mean"))
-    return shares[list(FRAMES["usage"])]
+    means = rows.groupby(keys, as_index=False).agg(share=("share", "mean"))
+    return means[list(FRAMES["usage"])]
 
 
 def _largest(study: StudyTables) -> pd.DataFrame:
     return pd.DataFrame() if study.routing is None else at_full(study.routing)
 
 
-def _matched(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of one unit and block with every seed's experts renamed to the first seed's."""
-    wide = rows.pivot(index=["seed", "task"], columns="expert", values="share").sort_index()
-    tables = {seed: wide.loc[seed].dropna(axis="columns", how="all") for seed in wide.index.unique("seed")}
-    first = next(iter(tables.values()))
-    seeds, experts = rows["seed"].to_numpy(), rows["expert"].copy()
-    for seed, table in tables.items():
-        shared = first.index.intersection(table.index)
-        reference, shares = first.loc[shared].to_numpy(), table.loc[shared].to_numpy()
-        cost = ((reference[:, :, None] - shares[:, None, :]) ** 2).sum(0)
-        target, source = linear_sum_assignment(cost)
-        names = dict(zip(table.columns[source], first.columns[target], strict=True))
-        experts[seeds == seed] = rows["expert"][seeds == seed].map(names)
-    return rows.assign(expert=experts)
+def _matched(seeds: np.ndarray, tasks: np.ndarray, experts: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The first seed's name of the expert of every row of one unit and block; NaN where it has no partner for it."""
+    names, first = np.full(len(experts), np.nan), None
+    for seed in np.unique(seeds):
+        rows = seeds == seed
+        own = _table(tasks[rows], experts[rows], shares[rows])
+        first = first or own
+        shared = np.intersect1d(first[0], own[0])
+        reference, weights = (table[np.searchsorted(known, shared)] for known, _, table in (first, own))
+        target, source = linear_sum_assignment(((reference[:, :, None] - weights[:, None, :]) ** 2).sum(0))
+        partner = dict(zip(own[1][source].tolist(), first[1][target].tolist(), strict=True))
+        names[rows] = [partner.get(expert, np.nan) for expert in experts[rows].tolist()]
+    return names
+
+
+def _table(tasks: np.ndarray, experts: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tasks, experts that have a share, and their shares, T x E; NaN where there is none."""
+    tasks, row = np.unique(tasks, return_inverse=True)
+    experts, column = np.unique(experts, return_inverse=True)
+    table = np.full((len(tasks), len(experts)), np.nan)
+    table[row, column] = shares
+    used = ~np.isnan(table).all(0)
+    return tasks, experts[used], table[:, used]
 
 
 def similarity(study: StudyTables) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.trainer import Progress, RunInterrupted
 from tests import ROOT
 from tests.fake_analysis import empty_analysis
+from tests.small_encoder import MINI
 
 OFFERED = ("load_study", "read_scores", "analyse", "Settings", "recommend", "write_report", "load_model", "EXAMPLES")
 HEAVY = ("torch", "timm", "pandas", "numpy", "scipy", "matplotlib", "pydantic", "jinja2")
@@ -79,10 +80,19 @@ analysis.figure("gains_forest", taks=["a"])
 """
 
 
+LOOKED_INTO = (
+    "aggregation_lab,analysis,analysis.pipeline,analysis.result,analysis.named_frames,aggregation_lab.inference.*"
+)
+"""Where the types of what is used above stand; all the rest, torch above all, would take a minute."""
+
+
 @pytest.mark.slow
 def test_a_type_checker_knows_the_names_and_sees_wrong_ones(tmp_path):
     (tmp_path / "use.py").write_text(MISTAKES)
-    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path / "use.py")]
+    settings = f"[mypy]\nfollow_imports = skip\n[mypy-{LOOKED_INTO},pandas.*]\nfollow_imports = normal\n"
+    (tmp_path / "mypy.ini").write_text(settings)
+    cache = ("--cache-dir", tmp_path / "cache")
+    command = [sys.executable, "-m", "mypy", "--config-file", tmp_path / "mypy.ini", *cache, tmp_path / "use.py"]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
     assert 'Revealed type is "analysis.result.Analysis"' in said
     assert 'Revealed type is "aggregation_lab.inference.model.TrainedModel"' in said
@@ -103,14 +113,18 @@ def test_a_file_of_the_users_that_hides_the_analysis_is_one_line(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_figure")
-def test_three_lines_from_a_study_to_a_figure_and_a_report(tmp_path):
+def test_three_lines_from_a_study_to_a_figure_and_a_report(tmp_path, monkeypatch):
     study = agg.load_study(agg.EXAMPLES / "us_mini")
     analysis = agg.analyse(study, agg.Settings(draws=50))
     forest = analysis.figure("gains_forest")
     assert set(analysis.gains["task"]) <= {text.get_text() for text in forest.axes[0].get_yticklabels()}
     asked = {"n_train": 300, "task_type": "segmentation", "group": "breast"}
     assert agg.recommend(analysis, **asked) == analysis.recommend(300, "segmentation", "breast")
-    assert agg.recommend(study, **asked).advice in (*study.aggregations, "undecided")
+    assert agg.recommend(analysis, **asked).advice in (*study.aggregations, "undecided")
+    analysed: list[object] = []
+    monkeypatch.setattr("analysis.recommend.analyse", lambda source: analysed.append(source) or analysis)
+    assert agg.recommend(study, **asked) == agg.recommend(analysis, **asked)
+    assert len(analysed) == 1 and analysed[0] is study
     assert agg.write_report(analysis, tmp_path / "report") == tmp_path / "report" / "index.html"
 
 
@@ -127,7 +141,7 @@ def stopped(tiny_dataset, tmp_path_factory) -> Path:
     """The folder of a run that was stopped after its first checkpoint."""
     folder = tmp_path_factory.mktemp("run")
     cache = open_cache(tiny_dataset, 32, tmp_path_factory.mktemp("cache"))
-    model = ModelConfig(encoder="vit_tiny_patch16_dinov3_qkvb", head_width=8, moe=MoEConfig(experts=2, blocks=1))
+    model = ModelConfig(encoder=MINI, head_width=8, moe=MoEConfig(experts=2, blocks=1))
     training = TrainingConfig(image_size=32, batch_size=4, min_steps=4, passes=0.1, precision="fp32")
     spec = RunSpec(tuple(tiny_dataset.tasks[name] for name in sorted(tiny_dataset.tasks)), 1.0, 3, model, training, "d")
     write_json(folder / SPEC, spec.to_json())

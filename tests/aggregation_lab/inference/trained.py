@@ -29,13 +29,15 @@ class Trained:
 def spec_for(dataset: Dataset, *names: str, model: dict | None = None, **training) -> RunSpec:
     tasks = tuple(dataset.tasks[name] for name in names or sorted(dataset.tasks))
     settings = {"image_size": SIZE, "passes": 0.1, "min_steps": 4, "batch_size": 4, "evaluations": 3, **training}
-    chosen = {"encoder": "vit_tiny_patch16_dinov3_qkvb", "head_width": 8, "moe": MoEConfig(experts=2, blocks=1)}
+    from tests.small_encoder import MINI  # loads torch, which most tests do without
+
+    chosen = {"encoder": MINI, "head_width": 8, "moe": MoEConfig(experts=2, blocks=1)}
     return RunSpec(tasks, 1.0, 0, ModelConfig(**chosen | (model or {})), TrainingConfig(**settings), data="test")
 
 
 def train(dataset: Dataset, folder: Path, *names: str, kinds: tuple[Weights, ...] = ("last",), **settings) -> Trained:
     """Train a run on some tasks, all where none is named, and keep its weights and test predictions."""
-    from aggregation_lab.training.execution import train_run  # loads torch, which most tests do without
+    from aggregation_lab.training.execution import train_run  # as above
 
     split, spec = draw_split(dataset), spec_for(dataset, *names, **settings)
     folder.mkdir(parents=True, exist_ok=True)

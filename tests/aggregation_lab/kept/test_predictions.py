@@ -25,6 +25,7 @@ from aggregation_lab.scoring import in_pixels, reference_of, rows_in_pixels
 from aggregation_lab.storage.sealed_json import write_sealed
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.keep import NOTHING, Keep
+from tests.small_encoder import MINI
 
 Data = tuple[Dataset, Split, ImageCache]
 
@@ -35,7 +36,7 @@ def data(tiny_dataset: Dataset, tmp_path_factory) -> Data:
 
 
 def spec_of(dataset: Dataset) -> RunSpec:
-    model = ModelConfig(encoder="vit_tiny_patch16_dinov3_qkvb", head_width=8, moe=MoEConfig(experts=2, blocks=1))
+    model = ModelConfig(encoder=MINI, head_width=8, moe=MoEConfig(experts=2, blocks=1))
     settings = {"image_size": 32, "passes": 0.1, "min_steps": 3, "batch_size": 4, "evaluations": 3, "precision": "fp32"}
     return RunSpec(tuple(dataset.tasks.values()), 1.0, 0, model, TrainingConfig.model_validate(settings), data="test")
 

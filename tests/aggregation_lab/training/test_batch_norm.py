@@ -29,9 +29,9 @@ def study(tiny_dataset: Dataset, tmp_path_factory) -> tuple[Dataset, Split, Imag
     return tiny_dataset, draw_split(tiny_dataset), open_cache(tiny_dataset, SIZE, tmp_path_factory.mktemp("cache"))
 
 
-def spec_for(dataset: Dataset, **training) -> RunSpec:
+def spec_for(dataset: Dataset, encoder: str = "resnet18", **training) -> RunSpec:
     tasks = (dataset.tasks["tiny_kind"], dataset.tasks["tiny_head"])
-    model = ModelConfig(encoder="resnet18", head_width=8, drop_path=0.1, moe=MoEConfig(experts=0))
+    model = ModelConfig(encoder=encoder, head_width=8, drop_path=0.1, moe=MoEConfig(experts=0))
     fields = {"image_size": SIZE, "passes": 0.1, "min_steps": 6, "batch_size": 4, "evaluations": 3, "precision": "fp32"}
     return RunSpec(tasks, 1.0, 0, model, TrainingConfig(**fields | training), data="test")
 
@@ -43,7 +43,7 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
 def test_killed_and_resumed_equals_uninterrupted(study, tmp_path, checkpoint):
-    spec = spec_for(study[0], checkpoint=checkpoint)
+    spec = spec_for(study[0], "test_resnet", checkpoint=checkpoint)  # timm's own for tests, a thirtieth of resnet18
     train_run(spec, *study, tmp_path / "whole", threads=1)
 
     def stop(progress: Progress) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aggregation_lab import results
-from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig, with_cooldown
+from aggregation_lab.config import ModelConfig, TrainingConfig, with_cooldown
 from aggregation_lab.data.cache import ImageCache, open_cache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split, draw_split
@@ -18,6 +18,7 @@ from aggregation_lab.tasks import Task, TaskType
 from aggregation_lab.training.evaluation import Evaluator
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.trainer import Progress, RunInterrupted, Trainer
+from tests.small_encoder import EXPERTS, MINI
 
 SIZE, BUDGET = 32, 6
 Data = tuple[Dataset, Split, ImageCache]
@@ -35,7 +36,7 @@ def spec_for(data: Data, *names: str, **training) -> RunSpec:
         "image_size": SIZE, "passes": 0.1, "min_steps": BUDGET, "batch_size": 4, "evaluations": 3, "precision": "fp32",
         "until": "converged", "most_passes": 0.3, **training,
     }  # fmt: skip
-    model = ModelConfig(encoder="vit_tiny_patch16_dinov3_qkvb", head_width=8, drop_path=0.1, moe=MoEConfig(experts=2))
+    model = ModelConfig(encoder=MINI, head_width=8, drop_path=0.1, moe=EXPERTS)
     return RunSpec(tasks, 1.0, 0, model, TrainingConfig.model_validate(settings), data="test")
 
 

@@ -33,13 +33,14 @@ from aggregation_lab.training.trainer import Progress, RunInterrupted, Trainer
 from tests import ROOT
 from tests import fake_card as card
 from tests.fake_card import CARD, VALUE, Seen, fake_card
+from tests.small_encoder import MINI, WIDENED
 
 SIZE = 32
-ENCODER = "vit_tiny_patch16_dinov3_qkvb"
 Study = tuple[Dataset, Split, ImageCache]
 LOSSES = "from, in background"
 """The one way in which values may leave the card in a step."""
-SPLIT, TOP_K = {"experts": 2}, {"experts": 2, "kind": "copy", "top_k": 1, "balance_weight": 0.1}
+SPLIT = {"experts": 2, "blocks": WIDENED}
+TOP_K = {**SPLIT, "kind": "copy", "top_k": 1, "balance_weight": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def study(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> St
 
 def spec_for(study: Study, *, model: dict | None = None, **training: object) -> RunSpec:
     """A short run of all four task types with stochastic depth."""
-    fields = {"encoder": ENCODER, "head_width": 8, "drop_path": 0.1, "moe": SPLIT, **(model or {})}
+    fields = {"encoder": MINI, "head_width": 8, "drop_path": 0.1, "moe": SPLIT, **(model or {})}
     config = {"image_size": SIZE, "batch_size": 16, "passes": 0.1, "min_steps": 3, "evaluations": 3, **training}
     tasks = tuple(study[0].tasks.values())
     return RunSpec(tasks, 1.0, 0, ModelConfig.model_validate(fields), TrainingConfig.model_validate(config), "test")
@@ -339,8 +340,8 @@ def test_a_moment_of_affinities_stays_on_the_card(study, tmp_path, monkeypatch):
 
 
 def test_a_frozen_trunk_is_computed_and_read_on_the_card(study, tmp_path):
-    torch.save(build_backbone(ENCODER, image_size=SIZE).network.state_dict(), tmp_path / "encoder.pt")
-    frozen = {"weights": str(tmp_path / "encoder.pt"), "frozen_blocks": 6, "drop_path": 0.0}
+    torch.save(build_backbone(MINI, image_size=SIZE).network.state_dict(), tmp_path / "encoder.pt")
+    frozen = {"weights": str(tmp_path / "encoder.pt"), "frozen_blocks": 2, "drop_path": 0.0}
     cache = open_cache(study[0], SIZE, tmp_path / "cache")
     with fake_card() as seen:
         trainer = training(spec_for(study, model=frozen, augment=False), (*study[:2], cache), tmp_path)

@@ -21,6 +21,7 @@ from aggregation_lab.training.evaluation import Evaluator
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.keep import NOTHING, Keep
 from aggregation_lab.training.trainer import Progress, RunInterrupted, Trainer
+from tests.small_encoder import MINI
 
 Data = tuple[Dataset, Split, ImageCache]
 BOTH = Keep(models=("last", "best"))
@@ -48,7 +49,7 @@ def told_scores(monkeypatch) -> None:
 
 def spec_for(data: Data, **training) -> RunSpec:
     settings = {"image_size": 32, "passes": 0.1, "min_steps": 8, "batch_size": 4, "evaluations": 4, "precision": "fp32"}
-    model = ModelConfig(encoder="vit_tiny_patch16_dinov3_qkvb", head_width=8, moe=MoEConfig(experts=2, blocks=1))
+    model = ModelConfig(encoder=MINI, head_width=8, moe=MoEConfig(experts=2, blocks=1))
     config = TrainingConfig.model_validate(settings | training)
     return RunSpec((data[0].tasks["tiny_kind"],), 1.0, 0, model, config, data="test")
 

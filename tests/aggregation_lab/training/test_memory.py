@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from aggregation_lab import results
-from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
+from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.data.cache import ImageCache, open_cache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split, draw_split
@@ -24,9 +24,9 @@ from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.out_of_memory import with_less_memory
 from aggregation_lab.training.trainer import Progress, RunInterrupted, Trainer
+from tests.small_encoder import EXPERTS, MINI
 
 SIZE = 32
-ENCODER = "vit_tiny_patch16_dinov3_qkvb"
 BATCH = 8
 
 
@@ -38,9 +38,7 @@ def study(tiny_dataset: Dataset, tmp_path_factory) -> tuple[Dataset, Split, Imag
 def spec_for(dataset: Dataset, *names: str, model: dict | None = None, **training) -> RunSpec:
     tasks = tuple(dataset.tasks[name] for name in names or sorted(dataset.tasks))
     fields = {"image_size": SIZE, "passes": 0.1, "min_steps": 8, "batch_size": BATCH, "evaluations": 3, **training}
-    config = ModelConfig(
-        **{"encoder": ENCODER, "head_width": 16, "drop_path": 0.3, "moe": MoEConfig(experts=2), **(model or {})}
-    )
+    config = ModelConfig(**{"encoder": MINI, "head_width": 16, "drop_path": 0.3, "moe": EXPERTS, **(model or {})})
     return RunSpec(tasks, 1.0, 0, config, TrainingConfig(**{"precision": "fp32", **fields}), data="test")
 
 
@@ -207,8 +205,8 @@ def test_the_smaller_pieces_travel_with_the_checkpoint(study, tmp_path, memory_f
 
 
 def test_prediction_and_trunk_go_in_pieces_too(study, tmp_path, memory_for, monkeypatch, capfd):
-    torch.save(build_backbone(ENCODER).network.state_dict(), tmp_path / "w.pt")
-    model = {"weights": str(tmp_path / "w.pt"), "frozen_blocks": 6, "drop_path": 0.0}
+    torch.save(build_backbone(MINI).network.state_dict(), tmp_path / "w.pt")
+    model = {"weights": str(tmp_path / "w.pt"), "frozen_blocks": 2, "drop_path": 0.0}
     spec = spec_for(study[0], "tiny_kind", model=model, augment=False, min_steps=3)
     cache = open_cache(study[0], SIZE, tmp_path / "cache")
     trunk = M2DINO.trunk
@@ -265,7 +263,7 @@ def test_memory_short_while_continuing_keeps_the_checkpoint(study, tmp_path, mon
 
 
 def test_top_k_with_balance_goes_in_pieces(study, tmp_path, memory_for):
-    moe = MoEConfig(experts=2, kind="copy", top_k=1, balance_weight=0.1)
+    moe = EXPERTS.model_copy(update={"kind": "copy", "top_k": 1, "balance_weight": 0.1})
     memory_for(4)
     train_run(spec_for(study[0], "tiny_kind", model={"moe": moe}, min_steps=3), *study, tmp_path, threads=1)
     assert done(tmp_path)["micro_batch"] == 4

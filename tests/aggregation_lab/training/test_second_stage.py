@@ -144,10 +144,10 @@ def test_what_cannot_be_started_from_is_one_line(study, joint, tmp_path):
 def test_weights_of_another_model_do_not_fit_and_are_named(study, joint, tmp_path):
     spec, folder = joint
     value = after(spec, small(study[0], "tiny_kind")).to_json()
-    value["model"]["moe"]["blocks"] = 2
+    value["model"]["moe"]["blocks"] = 1
     with pytest.raises(ModelError) as error:
         begun(study, RunSpec.from_json(value), tmp_path, folder)
-    assert "its weights do not fit the run that starts from them: unexpected: encoder.blocks.10" not in str(error.value)
+    assert "its weights do not fit the run that starts from them: unexpected: encoder.blocks.3" not in str(error.value)
     assert "unexpected: encoder.blocks." in str(error.value) and "\n" not in str(error.value)
 
 

@@ -23,9 +23,11 @@ from aggregation_lab.training.checkpoint import read_checkpoint, write_checkpoin
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.optimizer import schedule
 from aggregation_lab.training.trainer import Progress, RunInterrupted
+from tests.small_encoder import EXPERTS, MINI
 
 SIZE = 32
-ENCODER = "vit_tiny_patch16_dinov3_qkvb"
+WHOLE = {"encoder": "vit_tiny_patch16_dinov3_qkvb", "moe": MoEConfig(experts=2)}
+"""A network of timm's own, with experts in six of its twelve blocks."""
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +36,11 @@ def study(tiny_dataset: Dataset, tmp_path_factory) -> tuple[Dataset, Split, Imag
     return tiny_dataset, draw_split(tiny_dataset), open_cache(tiny_dataset, SIZE, folder)
 
 
-def spec_for(dataset: Dataset, *names: str, seed: int = 0, moe: dict | None = None, **training) -> RunSpec:
+def spec_for(dataset: Dataset, *names: str, seed: int = 0, model: dict | None = None, **training) -> RunSpec:
     tasks = tuple(dataset.tasks[name] for name in names or sorted(dataset.tasks))
     settings = {"image_size": SIZE, "passes": 1, "min_steps": 12, "batch_size": 8, "evaluations": 3, **training}
-    model = ModelConfig(encoder=ENCODER, head_width=16, drop_path=0.1, moe=MoEConfig(experts=2, **(moe or {})))
-    return RunSpec(tasks, 1.0, seed, model, TrainingConfig(**settings), data="test")
+    fields = {"encoder": MINI, "head_width": 16, "drop_path": 0.1, "moe": EXPERTS, **(model or {})}
+    return RunSpec(tasks, 1.0, seed, ModelConfig.model_validate(fields), TrainingConfig(**settings), data="test")
 
 
 def tables(folder: Path) -> dict[str, pd.DataFrame]:
@@ -48,7 +50,7 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def finished(study, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
-    train_run(spec_for(study[0]), *study, folder, threads=1)
+    train_run(spec_for(study[0], model=WHOLE), *study, folder, threads=1)
     return folder
 
 
@@ -157,7 +159,8 @@ def test_exploding_loss_names_step_and_task(study, tmp_path):
 
 
 def test_top_k_with_balance_trains(study, tmp_path):
-    spec = spec_for(study[0], "tiny_kind", min_steps=3, moe={"kind": "copy", "top_k": 1, "balance_weight": 0.1})
+    moe = EXPERTS.model_copy(update={"kind": "copy", "top_k": 1, "balance_weight": 0.1})
+    spec = spec_for(study[0], "tiny_kind", min_steps=3, model={"moe": moe})
     train_run(spec, *study, tmp_path, threads=1)
     assert np.isfinite(tables(tmp_path)["curves"]["loss"]).all()
 
@@ -166,7 +169,7 @@ def test_top_k_with_balance_trains(study, tmp_path):
 def test_a_small_task_is_learned(study, tmp_path):
     """Not just running: with some steps the model finds the drawn heads far better than the floor does."""
     dataset, split, cache = study
-    spec = spec_for(dataset, "tiny_head", min_steps=150, learning_rate=1e-3, warmup=0.05)
+    spec = spec_for(dataset, "tiny_head", model=WHOLE, min_steps=150, learning_rate=1e-3, warmup=0.05)
     train_run(spec, dataset, split, cache, tmp_path, threads=1)
     score = tables(tmp_path)["scores"].set_index("metric")["value"]["score"]
     floor = floor_tables(dataset, split, 1.0, cache)[0].query("task == 'tiny_head' and metric == 'score'")["value"]

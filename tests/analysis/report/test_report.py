@@ -24,6 +24,7 @@ from analysis.report.page import page as page_of
 from analysis.report.page import render
 from analysis.result import Analysis
 from tests.fake_analysis import empty_analysis, fake_analysis, holey_analysis, some_columns
+from tests.once import made_once
 
 MANIFEST = Manifest(
     "clinic_a",
@@ -68,6 +69,11 @@ def traced(tasks: int = 10, aggregations: tuple[str, ...] = ("TS", "CG", "AU")) 
     analysis = fake_analysis(tasks, aggregations=aggregations)
     study = replace(analysis.study, manifest=MANIFEST, runs=_runs_of(analysis.frames["seed_gains"]))
     return replace(analysis, study=study, warnings=("TS baselines were still improving in 3 of 10 tasks.",))
+
+
+def written(factory: pytest.TempPathFactory) -> Path:
+    """A folder with the report of `traced()`; tests must not change it."""
+    return made_once(factory, "report", lambda folder: write_report(traced(), folder))
 
 
 def _runs_of(seed_gains: pd.DataFrame) -> pd.DataFrame:
@@ -128,9 +134,7 @@ def html() -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    write_report(traced(4), folder)
-    return folder
+    return written(tmp_path_factory)
 
 
 @pytest.mark.slow
@@ -157,11 +161,11 @@ def test_figures_are_inside_the_page_and_it_stays_small(folder):
 
 @pytest.mark.slow
 def test_the_same_analysis_gives_the_same_bytes(folder, tmp_path):
-    write_report(traced(4), tmp_path)
-    written = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    write_report(traced(), tmp_path)
+    before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert written.keys() == again.keys()
-    assert [name for name in written if written[name] != again[name]] == []
+    assert before.keys() == again.keys()
+    assert [name for name in before if before[name] != again[name]] == []
 
 
 def test_ids_are_unique_and_every_inner_link_has_its_place(html):

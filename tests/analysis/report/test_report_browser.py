@@ -15,7 +15,7 @@ import pytest
 
 from analysis.report import write_report
 from analysis.report.page import render
-from tests.analysis.report.test_report import emptied, traced
+from tests.analysis.report.test_report import emptied, traced, written
 from tests.waiting import PATIENCE, wait_for
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -121,7 +121,7 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
-    return write_report(traced(), tmp_path_factory.mktemp("report"))
+    return written(tmp_path_factory) / "index.html"
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,11 @@ from typing import get_args
 
 import pytest
 
+from aggregation_lab.config import ModelConfig
 from aggregation_lab.data.challenge import read_dataset
 from aggregation_lab.data.phantoms import PhantomConfig
 from aggregation_lab.method_names import Aggregator, Weighting
+from runners.bench import longer
 from runners.bench.analysis_speed import analysis
 from runners.bench.attribution import attribution
 from runners.bench.grid import MEASURED, overhead, peers
@@ -27,10 +29,12 @@ from runners.bench.recording import recording
 from runners.bench.setting import Setting, cut_down
 from runners.bench.stopping import stopping
 from runners.bench.training import SCORING, bare, experts, frozen, loading, scoring, workers
+from tests.small_encoder import EXPERTS, MINI
 from tests.started import torch_at_hand
 
 TASKS = ("breast_lesion", "breast_3cls", "FUGC", "thyroid_nodule_det")
 """One of each type, and two of one organ: TS, CG and AU differ."""
+SMALL = {"minimum": 32, "maximum": 32, "image_size": 64}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,7 @@ def setting(tmp_path_factory) -> Iterator[Setting]:
         analysis_size=(3, 120, 200),
     )
     with pytest.MonkeyPatch.context() as fewer:
-        fewer.setattr("runners.bench.setting.PhantomConfig", partial(PhantomConfig, tasks=TASKS))
+        fewer.setattr("runners.bench.setting.PhantomConfig", partial(PhantomConfig, tasks=TASKS, **SMALL))
         yield made
 
 
@@ -69,7 +73,10 @@ def test_a_part_gives_finite_figures(part, setting):
 
 
 @pytest.mark.slow
-def test_the_flag_is_judged_once_for_every_task_and_rule(setting):
+def test_the_flag_is_judged_once_for_every_task_and_rule(setting, monkeypatch):
+    small = {"model": ModelConfig(encoder=MINI, head_width=16, moe=EXPERTS)}
+    read = longer.read_study_file
+    monkeypatch.setattr(longer, "read_study_file", lambda *file, **at: read(*file, **at).model_copy(update=small))
     rows, tasks = flag(setting).rows, read_dataset(setting.phantoms).tasks
     assert [row[0] for row in rows] == list(ENDS)
     for _, rose, hits, stayed, alarms in rows:
@@ -88,7 +95,9 @@ def test_smoothing_gives_less_away_where_scores_are_noisy(setting, monkeypatch):
 
 
 @pytest.mark.slow
-def test_every_method_is_timed_against_the_plain_step(setting):
+def test_every_method_is_timed_against_the_plain_step(setting, monkeypatch):
+    monkeypatch.setattr("runners.bench.methods.ENCODER", MINI)
+    monkeypatch.setattr("runners.bench.methods.ModelConfig", partial(ModelConfig, head_width=16, moe=EXPERTS))
     table = methods(setting)
     rows = {name: (times, more) for name, times, more, *_ in table.rows}
     peers = {name: others for name, _, _, *others in table.rows if others[0] != ""}

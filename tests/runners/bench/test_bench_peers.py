@@ -16,6 +16,7 @@ from aggregation_lab.training.batches import make_batch
 from aggregation_lab.training.trainer import Trainer
 from runners.bench.plain import PlainRun, draw_batches
 from runners.store.prepared_data import Prepared
+from tests.small_encoder import EXPERTS, MINI
 
 CPU = torch.device("cpu")
 
@@ -32,7 +33,7 @@ def spec_for(prepared: Prepared, *names: str, batch_size: int = 4, steps: int = 
         image_size=32, batch_size=batch_size, passes=0.01, min_steps=steps, evaluations=3, augment=False,
         precision="fp32", warmup=0.0,
     )  # fmt: skip
-    model = ModelConfig(encoder="vit_tiny_patch16_dinov3_qkvb", head_width=8)
+    model = ModelConfig(encoder=MINI, head_width=8, moe=EXPERTS)
     return RunSpec(tuple(prepared.dataset.tasks[name] for name in names), 1.0, 0, model, training, data="test")
 
 

@@ -19,6 +19,7 @@ from runners.store.identity import Identity
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from tests import ROOT
+from tests.once import made_once
 from tests.started import torch_at_hand
 from tests.tiny import STUDY, write_study
 from tests.waiting import PATIENCE, wait_for
@@ -42,12 +43,15 @@ def agglab(capsys, *arguments: object) -> tuple[int, str, str]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_original) -> Path:
     """The folder of a finished tiny study, its study file beside it; tests work on copies."""
-    folder = tmp_path_factory.mktemp("finished")
-    study = write_study(folder / "study.yaml")
-    with pytest.raises(SystemExit) as end:
-        main(list(map(str, ("run-grid", study, "--data", tiny_original, "--out", folder / "out", *HERE))))
-    assert not end.value.code
-    return folder
+
+    def train(folder: Path) -> None:
+        folder.mkdir()
+        study = write_study(folder / "study.yaml")
+        with pytest.raises(SystemExit) as end:
+            main(list(map(str, ("run-grid", study, "--data", tiny_original, "--out", folder / "out", *HERE))))
+        assert not end.value.code
+
+    return made_once(tmp_path_factory, "finished-study", train)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from runners.store.kept_models import choose_models
 from runners.store.run_folder import State
 from runners.store.run_store import unkept
 from runners.store.study_folder import StudyFolder
+from tests.aggregation_lab.inference.trained import train
 from tests.tiny import write_study
 
 TASKS = {"tiny_head": "segmentation", "tiny_head_det": "detection", "tiny_head_axis": "Regression"}
@@ -240,9 +241,9 @@ def test_predict_says_what_it_did_and_what_it_left_out(study, val, tmp_path, cap
 
 
 @pytest.mark.slow
-def test_export_is_run_beside_torch_and_told(study, tmp_path, capsys):
+def test_export_is_run_beside_torch_and_told(tiny_dataset, tmp_path, capsys):
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-    run = next(folder for folder in study.runs.root.iterdir() if folder.name.startswith("tiny_kind"))
+    run = train(tiny_dataset, tmp_path / "kind", "tiny_kind").folder
     assert agglab("export", run, "--out", tmp_path / "kind.onnx", "--json") == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["task"] == "tiny_kind" and summary["difference"] <= 1e-4

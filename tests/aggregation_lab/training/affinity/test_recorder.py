@@ -61,8 +61,8 @@ def trained(study, tmp_path_factory) -> Trainer:
     [
         {},
         {"precision": "bf16"},
-        {"model": {"moe": {"experts": 3, "kind": "copy", "top_k": 1, "balance_weight": 0.1}}},
-        {"model": {"encoder": "resnet18", "moe": {"experts": 0}}},
+        {"model": {"moe": {"experts": 3, "blocks": 2, "kind": "copy", "top_k": 1, "balance_weight": 0.1}}},
+        {"model": {"encoder": "test_resnet", "moe": {"experts": 0}}},
         {"weighting": "uncertainty"},
     ],
     ids=["experts", "bf16", "top_k", "batch norm", "weighting"],

@@ -28,6 +28,7 @@ from tests.aggregation_lab.training.methods.trainers import (
     weights_after_resume,
     weights_of,
 )
+from tests.small_encoder import MINI
 
 BY_HAND = {
     "upgrad": lambda rows: library.UPGrad(torch.ones(len(rows))),
@@ -151,12 +152,12 @@ def test_what_is_remembered_of_a_task_waits_for_it(study: Study, tmp_path, name)
     assert not torch.equal(aggregator.memory, before)
 
 
-@pytest.mark.parametrize("precision, model", [("bf16", {}), ("fp32", {"frozen_blocks": 6, "weights": "checkpoint"})])
+@pytest.mark.parametrize("precision, model", [("bf16", {}), ("fp32", {"frozen_blocks": 2, "weights": "checkpoint"})])
 def test_in_mixed_precision_and_above_frozen_blocks(study: Study, tmp_path, precision, model):
     if model:
         model = dict(model)
         model["weights"] = str(tmp_path / "encoder.pt")
-        torch.save(build_backbone("vit_tiny_patch16_dinov3_qkvb").network.state_dict(), model["weights"])
+        torch.save(build_backbone(MINI).network.state_dict(), model["weights"])
     trainer = trainer_for(
         study, tmp_path / "run", aggregator="upgrad", precision=precision, model=model, augment=not model
     )

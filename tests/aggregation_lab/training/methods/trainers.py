@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
+from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
@@ -13,6 +13,7 @@ from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.training.batches import Batch, make_batch
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.trainer import Trainer
+from tests.small_encoder import EXPERTS, MINI
 
 SIZE, BATCH = 32, 8
 LUNG = ("lung_2cls", "lung_disease_3cls")
@@ -26,7 +27,7 @@ Study = tuple[Dataset, Split, ImageCache]
 def spec_for(dataset: Dataset, *names: str, model: dict | None = None, **training: object) -> RunSpec:
     tasks = tuple(dataset.tasks[name] for name in names or TASKS)
     fields = {"image_size": SIZE, "passes": 1, "min_steps": 40, "batch_size": BATCH, "precision": "fp32", **training}
-    settings = {"encoder": "vit_tiny_patch16_dinov3_qkvb", "head_width": 16, "moe": MoEConfig(experts=2)}
+    settings = {"encoder": MINI, "head_width": 16, "moe": EXPERTS}
     config = ModelConfig.model_validate(settings | {"drop_path": 0.3} | (model or {}))
     return RunSpec(tasks, 1.0, 0, config, TrainingConfig.model_validate(fields), data="test")
 
