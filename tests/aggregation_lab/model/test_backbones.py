@@ -14,6 +14,7 @@ from aggregation_lab.model.image_path import ImagePath
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.model.shared_maps import View
 from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.training import flops
 from aggregation_lab.training.flops import count_flops
 from aggregation_lab.training.optimizer import make_optimizer
 from runners.planning.cost import flops_per_image, worker_bytes
@@ -216,6 +217,30 @@ def test_convolutions_in_groups_are_counted_as_they_run(groups, share):
     forward = counter.get_total_flops()
     assert forward == 2 * 2 * 16 * 16 * 9 * 8 * 8 / share
     assert count_flops(lambda: convolution(images).sum()) == 3 * forward
+
+
+@pytest.mark.parametrize(
+    ("encoder", "moe"),
+    [
+        ("resnet18", MoEConfig(experts=0)),
+        ("convnext_atto", MoEConfig(experts=0)),
+        ("swin_tiny_patch4_window7_224", MoEConfig(experts=0)),
+        ("vit_tiny_patch16_dinov3_qkvb", MoEConfig(kind="split")),
+        ("vit_tiny_patch16_dinov3_qkvb", MoEConfig(kind="copy")),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.kind,
+)
+def test_operations_are_those_that_the_counter_of_torch_finds(encoder, moe):
+    size = 224 if encoder.startswith("swin") else 64
+    model = build_m2dino(ModelConfig(encoder=encoder, moe=moe), [Task("seg", TaskType.SEGMENTATION, 2, "a")], size)
+    images, index = torch.randn(2, 3, size, size), torch.zeros(2, dtype=torch.long)
+
+    def loss() -> torch.Tensor:
+        return model(images, index, [("seg", slice(None))])["seg"].sum()
+
+    with FlopCounterMode(display=False, custom_mapping=flops._MAPPING) as counter:
+        loss().backward()
+    assert count_flops(loss) == counter.get_total_flops() > 1e7
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "vit_tiny_patch16_224", "convnext_atto"])
