@@ -188,3 +188,12 @@ def test_a_report_is_of_the_arm_that_is_asked_for(tmp_path, tiny_original, capsy
     with pytest.raises(SystemExit) as end:
         main(["report", str(out), "--arm", "wide"])
     assert end.value.code == 2 and "--arm wide: the study has main, plain" in capsys.readouterr().err
+
+
+def test_one_arm_with_a_name_is_a_study_like_any_other(tmp_path, tiny_original):
+    """Its changes are among the settings, and the analysis is of it."""
+    out = make_finished(tmp_path, tiny_original, arms={"slow": {"training.learning_rate": 1e-4}})
+    study = load_study(out)
+    assert list(study.manifest.arms) == study.arms == ["slow"] and study.manifest.base_arm == "slow"
+    assert study.manifest.arms["slow"]["training"]["learning_rate"] == 1e-4
+    assert set(study.of_arm().scores["aggregation"]) == {"TS", "CG", "AU", "floor"}
