@@ -56,12 +56,13 @@ def test_tasks_that_want_capacity_share_no_mark():
 
 
 @pytest.mark.slow
-def test_misleading_marks_harm_the_joint_model(tmp_path):
-    small = replace(MISLEADING, widths=(8,), seeds=1)
+def test_misleading_marks_harm_the_joint_model_in_every_width(tmp_path):
+    small = replace(MISLEADING, widths=(8, 18), seeds=1)
     found = judged(small, 11, tmp_path / "study")
     assert found["verdict"] == NOT_TESTABLE  # one seed decides nothing
-    assert found["scores"]["width_8 AU"] < found["scores"]["width_8 TS"] - 0.2
-    assert found["scores"]["width_8 AU"] < found["scores"]["width_8 CG"] - 0.1
+    for arm in ("width_8", "width_18"):
+        assert found["scores"][f"{arm} AU"] < found["scores"][f"{arm} TS"] - 0.2
+        assert found["scores"][f"{arm} AU"] < found["scores"][f"{arm} CG"] - 0.1
 
 
 def made_up(world, seed, folder):
