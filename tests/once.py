@@ -1,6 +1,7 @@
 """What is costly to make and only read: made by one test process, read by all."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     folder, done = base / name, base / f"{name}.done"
     with FileLock(base / f"{name}.lock"):
         if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what another process could not finish
             make(folder)
             done.touch()
     return folder

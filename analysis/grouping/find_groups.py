@@ -56,8 +56,8 @@ def cautions(study: StudyTables, proposal: Proposal) -> list[str]:
         )
     if not proposal.prediction.recorded:
         found.append(
-            "affinities may tell more: `affinity: {}` in the study file and `agglab run-grid STUDY --rerun unkept` "
-            "record them"
+            "affinities may tell more; a study that is trained here can record them: `affinity: {}` in its file and "
+            "`agglab run-grid STUDY --rerun unkept`"
         )
     if study.manifest.folds > 1:
         found.append(

@@ -22,7 +22,7 @@ from analysis.study import StudyTables
 NAMES = ("prediction_errors", "predicted_gains", "partitions", "found_groups")
 
 FEWEST_AGGREGATIONS = 2
-"""Trained aggregations of several tasks from which on a prediction can be held against an set left out."""
+"""Trained aggregations of several tasks from which on tasks are seen in more than one set."""
 
 _MOST_UNITS = 6
 """Units up to which a partition is sought for each number of them."""

@@ -153,8 +153,8 @@ def basis(by_name: Mapping[Hashable, Mapping[Hashable, Any]]) -> str:
     why = "no affinities were recorded"
     if ALL_SIGNALS in by_name:
         row = by_name[ALL_SIGNALS]
-        more = f"{abs(row['skill']):.0%} {'less' if row['skill'] > 0 else 'more'} mean square error"
-        why = f"affinities are not used, for all together they are {row['reason']} ({more})"
+        more = f" ({-row['skill']:.0%} more mean square error)" if row["skill"] < -0.005 else ""
+        why = f"affinities are not used, for all together they are {row['reason']}{more}"
     return (
         f"{why}: nothing but the gains of trained sets tells who should be with whom, so that units which are not "
         "trained yet are arbitrary"

@@ -163,15 +163,15 @@ def _row(
 ) -> dict[str, object]:
     """Errors of a predictor; `predicted` for what is left out where it is not the model's own."""
     measured, y, left_out = model.measured, model.pooled.y, _left_out(model.measured)
-    squares = _squares(model, left_out) if predicted is None else (y - predicted) ** 2
+    squares, several = _squares(model, left_out) if predicted is None else (y - predicted) ** 2, _several_sets(model)
     skill, error = _skill(squares, _squares(candidates[NO_INFORMATION], left_out), weight, left_out)
     return {
         "predictor": name,
         "kind": kind,
         "tasks": measured.sets["task"].nunique(),
         "gains": len(weight),
-        "error_new_set": _root(squares, weight) if _several_sets(model) else float("nan"),
-        "error_new_task": _root((y - model.without_task) ** 2, weight),
+        "error_new_set": _root(squares, weight) if several else float("nan"),
+        "error_new_task": _root((y - model.without_task) ** 2 if several else squares, weight),
         "skill": skill,
         "skill_error": error,
     }
@@ -187,7 +187,7 @@ def _whole(
         out = left_out == group
         rest = replace(model.measured, sets=model.measured.sets[~out].reset_index(drop=True))
         others = {name: replace(candidates[name], measured=rest) for name in (NO_INFORMATION, ALL_SIGNALS)}
-        name = _chosen(others, weight[~out], _numbers(pd.Series(left_out[~out]))) if not out.all() else NO_INFORMATION
+        name = _chosen(others, weight[~out], _left_out(rest)) if not out.all() else NO_INFORMATION
         if name != chosen:
             predicted[out] = candidates[name].pooled.left_out(left_out)[out]
     reason = f"uses {', '.join(model.families)}" if model.families else "no affinity is used"

@@ -34,8 +34,9 @@ def groups(analysis: Analysis) -> Groups | None:
             "With rotating folds every image is validated by one seed and tested by another, so it is not blind to them"
         )
     intro = (
-        f"From the gains over {BASE} on validation cases, and what is known of the tasks, a model predicts the gain of "
-        "every task in any set of tasks; these are the units of the partition with the largest predicted gain. It is a "
+        f"From the gains over {BASE} on validation cases, and recorded affinities where they foretell these, a model "
+        "predicts the gain of every task in any set of tasks; these are the units of the partition with the largest "
+        "predicted gain. It is a "
         f"proposal for the next runs, not a result. {seen}; test scores of the partition, once trained, decide."
     )
     return Groups(intro, tuple(_unit(rows) for _, rows in found.groupby("unit", sort=False)), _worth(errors))

@@ -31,7 +31,7 @@ def count_arms(simulated: Simulated, seed: int) -> dict[str, float]:
     scores, arms = study.scores(DRAWS, seed), design.compared
     changed = changes(gains_within(scores, arms, [1.0]), arms)
     if not changed:  # so many runs are missing that no task has all four
-        return {}
+        return {"coverage_change": np.nan}
     moved = effects(scores, arms, [1.0])
     members = family(changed.values())
     truth = [_true_change(study, about, pair) for (about, _), pairs in changed.items() for pair in pairs]

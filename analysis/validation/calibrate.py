@@ -84,7 +84,7 @@ def bounds_table(scenarios: Sequence[Scenario], results: Mapping[str, pd.DataFra
         if scenario.name not in results:
             continue
         for name, (low, high) in scenario.bounds.items():
-            values = results[scenario.name][name].dropna()
+            values = results[scenario.name].get(name, pd.Series(dtype=float)).dropna()
             state = "inside" if holds(values, low, high) else "OUTSIDE"
             studies = str(len(results[scenario.name]))
             cells = (scenario.name, studies, heading(name), _cell(name, values), f"{low:g} to {high:g}", state)
@@ -113,10 +113,10 @@ def _cell(name: str, values: pd.Series) -> str:
 
 def as_markdown(results: Mapping[str, pd.DataFrame]) -> str:
     """All figures of scenarios that count the same: means over studies, two Monte Carlo standard errors."""
-    names = list(next(iter(results.values())).columns)
+    names = list(dict.fromkeys(str(name) for table in results.values() for name in table))
     lines = ["| scenario | studies | " + " | ".join(map(heading, names)) + " |", "|" + "---|" * (len(names) + 2)]
     for label, table in results.items():
-        cells = " | ".join(_cell(name, table[name].dropna()) for name in names)
+        cells = " | ".join(_cell(name, table.reindex(columns=names)[name].dropna()) for name in names)
         lines.append(f"| {label} | {len(table)} | {cells} |")
     return "\n".join(lines)
 
@@ -130,7 +130,8 @@ _AT_A_TIME = 20
 
 def main(studies: int, *chosen: str, out: Path = OUT, workers: int = 1, table: Path = TABLE) -> None:
     """Simulate what is missing of the first `studies` studies of every scenario, or of those whose name holds one of
-    `chosen`, and write the table of all that `out` holds; prints a line for each."""
+    `chosen`; prints a line for each. The table of all that is kept is written beside it, and to `table` as soon as no
+    scenario is missing."""
     kept, every = KeptFigures(out), scenarios()
     wanted = [scenario for scenario in every if not chosen or any(part in scenario.name for part in chosen)]
     done = {scenario.name: kept.read(scenario) for scenario in every}
@@ -146,7 +147,9 @@ def main(studies: int, *chosen: str, out: Path = OUT, workers: int = 1, table: P
             pace = (time.monotonic() - began) / simulated if simulated else 0.0
             left = f"{number} of {len(wanted)}, about {pace * (missing - simulated) / 60:.0f} minutes left"
             print(f"{scenario.name}: {means} ({left})", flush=True)
-            write_text(table, report(every, {name: rows for name, rows in done.items() if len(rows)}))
+            known = {name: rows for name, rows in done.items() if len(rows)}
+            for file in (out / table.name, *([table] if len(known) == len(every) else [])):
+                write_text(file, report(every, known))
 
 
 def _more(scenario: Scenario, figures: pd.DataFrame, studies: int, pool: Executor) -> Iterator[pd.DataFrame]:
@@ -175,4 +178,9 @@ if __name__ == "__main__":
     parser.add_argument("chosen", nargs="*", metavar="WORDS", help="scenarios whose names hold one of these; else all")
     parser.add_argument("--out", type=Path, default=OUT, help="keeps the figures here and continues")
     given = parser.parse_args()
+    if given.studies < 1:
+        parser.error(f"{given.studies} studies: takes 1 or more")
+    for words in given.chosen:
+        if not any(words in scenario.name for scenario in scenarios()):
+            parser.error(f"{words}: no scenario has these words in its name")
     main(given.studies, *given.chosen, out=given.out, workers=os.cpu_count() or 1)

@@ -1,14 +1,16 @@
 """Figures of simulated studies, kept by scenario, so that a calibration that was stopped continues where it was.
 
-They count for the very code that made them: a file's name has a digest of the scenario and of every module of
-`analysis`, and figures of other code are not found again.
+They count for the code that made them: a file's name has a digest of the scenario, of every module of `analysis`, and
+of the versions of what it computes with; figures of other code are not found again.
 """
 
 import hashlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import scipy
 
 from aggregation_lab.storage.sealed_json import json_value, read_sealed, write_sealed
 from analysis.validation.scenario import Scenario
@@ -21,7 +23,8 @@ class KeptFigures:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._code = _digest(*(file.read_text(encoding="utf-8") for file in sorted(_SOURCES.rglob("*.py"))))
+        sources = (file.read_text(encoding="utf-8") for file in sorted(_SOURCES.rglob("*.py")))
+        self._code = _digest(*sources, np.__version__, pd.__version__, scipy.__version__)
 
     def read(self, scenario: Scenario) -> pd.DataFrame:
         """One row for each study that was counted, from the first on; empty where there is none.

@@ -1,4 +1,4 @@
-"""Predicted against measured gains: what a model says of tasks, and of aggregations, that it has not seen."""
+"""Predicted against measured gains: what a model says of tasks, and of sets, that it has not seen."""
 
 from collections.abc import Iterable, Mapping
 
@@ -29,7 +29,7 @@ def gains_predicted(
 
     Args:
         predicted_gains: the frame `predicted_gains`.
-        ax: where to draw: two panels replace an Axes, where several aggregations were trained.
+        ax: where to draw: two panels replace an Axes, where several sets were trained.
         tasks: the tasks to show.
         labels: what to write instead of the name of an aggregation.
         palette: colours of aggregations, by name or in the order of the legend.

@@ -45,7 +45,7 @@ def count_groups(simulated: Simulated, seed: int) -> dict[str, float]:
         "coverage_mean": float(low_mean <= gain <= high_mean),
         "half_width_mean": (high_mean - low_mean) / 2,
         "rank_correlation": float(stats.spearmanr(prediction.model.predict(members)[joint], true[joint]).statistic),
-        "signals_used": _share_used(study, prediction),
+        "affinities_used": float(prediction.informed) if study.signals else np.nan,
         "chance_over_AU": found.chances["AU"],
         "over_AU": over["AU"],
         "chance_over_CG": found.chances["CG"],
@@ -55,12 +55,6 @@ def count_groups(simulated: Simulated, seed: int) -> dict[str, float]:
     figures |= {f"gain_{name}": study.mean_gain(units) for name, units in partitions.items()}
     figures |= {f"head_start_{name}": _head_start(study, found, units) for name, units in _compared(found).items()}
     return figures | {"gain_best": _best_gain(study, design.units)} | _surest(study, found)
-
-
-def _share_used(study: GroupStudy, prediction: Prediction) -> float:
-    """Share of the signals that predictions use; missing without signals."""
-    used = [float(name in prediction.model.families) for name in study.signals]
-    return float(np.mean(used)) if used else np.nan
 
 
 def _compared(found: Proposal) -> dict[str, Units]:
@@ -145,7 +139,7 @@ def scenarios() -> list[Scenario]:
     designs = {
         "a good signal": (base, {**covers, "separated_found": (0.7, 1.0)}),
         "a poor signal": (base.with_(signals={"signal": 0.4}), covers),
-        "three signals of noise": (base.with_(signals=three), covers),
+        "three signals of noise": (base.with_(signals=three), {**covers, "affinities_used": (0.0, 0.4)}),
         "a good signal among noise": (base.with_(signals={"signal": 0.8, **three}), covers),
         "no signal, three partitions drawn": (base.with_(signals={}, drawn=3), covers),
         "a good signal, three partitions drawn": (base.with_(drawn=3), {**covers, "separated_found": (0.8, 1.0)}),

@@ -11,8 +11,8 @@ from aggregation_lab.run import RECIPE
 from runners.bench.kept_results import keep_result, read_result
 from runners.bench.worlds.planted import World
 
-DRAWN = 1
-"""Raised whenever pictures are drawn otherwise from the same settings: earlier results then count no more."""
+DRAWN = 2
+"""Raised whenever the same settings make other pictures or other results: earlier ones then count no more."""
 
 AnyWorld = TypeVar("AnyWorld", bound=World)
 

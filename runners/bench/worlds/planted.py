@@ -120,7 +120,7 @@ class WantOfCapacity(CapacityWorld):
     """Tasks that have nothing in common: each tells its classes by a pair of faint marks of its own.
 
     A mark drowns in the speckle unless the first filters of the network are made for it. A narrow network has filters
-    for the mark of one task, and a wide one for those of all.
+    for the marks of few tasks, and a wide one for those of all.
     """
 
     name = "want of capacity"

@@ -227,12 +227,16 @@ def test_convolutions_in_groups_are_counted_as_they_run(groups, share):
         ("swin_tiny_patch4_window7_224", MoEConfig(experts=0)),
         ("vit_tiny_patch16_dinov3_qkvb", MoEConfig(kind="split")),
         ("vit_tiny_patch16_dinov3_qkvb", MoEConfig(kind="copy")),
+        ("frozen", MoEConfig(kind="split")),
     ],
     ids=lambda each: each if isinstance(each, str) else each.kind,
 )
 def test_operations_are_those_that_the_counter_of_torch_finds(encoder, moe):
+    frozen, encoder = encoder == "frozen", encoder.replace("frozen", "vit_tiny_patch16_dinov3_qkvb")
     size = 224 if encoder.startswith("swin") else 64
     model = build_m2dino(ModelConfig(encoder=encoder, moe=moe), [Task("seg", TaskType.SEGMENTATION, 2, "a")], size)
+    for value in [*model.parameters()][: 80 if frozen else 0]:  # of the first blocks
+        value.requires_grad_(False)
     images, index = torch.randn(2, 3, size, size), torch.zeros(2, dtype=torch.long)
 
     def loss() -> torch.Tensor:

@@ -45,17 +45,18 @@ def asked(monkeypatch, tmp_path):
     monkeypatch.setattr(calibrate, "scenarios", lambda: [FIRST, OTHER])
 
     def ask(studies: int, *chosen: str) -> str:
-        calibrate.main(studies, *chosen, out=tmp_path / "kept", table=tmp_path / "table.md")
-        return (tmp_path / "table.md").read_text()
+        calibrate.main(studies, *chosen, out=tmp_path / "kept", table=tmp_path / "docs.md")
+        return (tmp_path / "kept" / "docs.md").read_text()
 
     return ask
 
 
 def test_more_studies_are_added_to_those_that_are_there(asked, tmp_path):
     assert "| the first, 2 seeds | 4 | coverage, task | 0.915 ± 0.013 | 0.9 to 0.95 | inside |" in asked(4, "first")
-    assert COUNTED == [0, 1, 2, 3]
+    assert COUNTED == [0, 1, 2, 3] and not (tmp_path / "docs.md").exists()  # a scenario is missing
     text = asked(6)
     assert [0, 1, 2, 3, 4, 5, *range(6)] == COUNTED
+    assert (tmp_path / "docs.md").read_text() == text
     assert "| the first, 2 seeds | 6 |" in text and "| another | 6 |" in text
     assert "| 1.000 ± 0.000 |" in text  # studies without a figure do not count in it
     asked(5)
@@ -63,9 +64,20 @@ def test_more_studies_are_added_to_those_that_are_there(asked, tmp_path):
     assert text == asked(6, "another")  # the table has all that is kept
 
 
+def test_scenarios_of_one_kind_may_count_other_figures():
+    text = calibrate.as_markdown({"one": pd.DataFrame({"fdr": [0.0]}), "other": pd.DataFrame({"gain_CG": [1.0, 2.0]})})
+    assert text.splitlines()[0] == "| scenario | studies | false verdicts (FDR) | gain CG |"
+    assert "| one | 1 | 0.000 ± nan | - |" in text and "| other | 2 | - | 1.500 ± 1.000 |" in text
+
+
+def test_a_figure_that_no_study_has_keeps_its_bound(asked):
+    text = calibrate.bounds_table([FIRST], {FIRST.name: pd.DataFrame({"sometimes": [1.0]})})
+    assert "| the first, 2 seeds | 1 | coverage, task | - | 0.9 to 0.95 | inside |" in text
+
+
 def test_a_damaged_file_is_named_and_made_again(asked, tmp_path, capsys):
     asked(3, "another")
-    (file,) = (tmp_path / "kept").iterdir()
+    (file,) = (tmp_path / "kept").glob("*.json")
     file.write_text(file.read_text().replace("0.91", "0.99"))
     asked(3, "another")
     assert COUNTED == [0, 1, 2] * 2
