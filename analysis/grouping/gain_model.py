@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from analysis.grouping.local_search import members_of
 from analysis.grouping.measured_gains import MeasuredGains
@@ -35,6 +36,27 @@ class GainModel:
         return np.array([self.measured.number[task] for task in self.measured.sets["task"]])
 
     @cached_property
+    def set(self) -> np.ndarray:
+        """Number of the set of every measured gain (N)."""
+        return pd.factorize(self.measured.sets["members"])[0]
+
+    @property
+    def several_sets(self) -> bool:
+        """Whether more than one set was measured."""
+        return bool(self.set.max() > 0)
+
+    @cached_property
+    def left_out(self) -> np.ndarray:
+        """Number of what every gain is left out with to judge the model (N): its set, or its task where there is one
+        set."""
+        return self.set if self.several_sets else pd.factorize(self.task)[0]
+
+    @cached_property
+    def unseen(self) -> np.ndarray:
+        """Every gain by a model that has not seen what is left out with it."""
+        return self.pooled.left_out(self.left_out)
+
+    @cached_property
     def _raw(self) -> np.ndarray:
         """Features of the measured gains: N x P, missing where they are not known."""
         members = members_of(self.measured.sets["members"].tolist(), self.features.tasks)
@@ -59,12 +81,11 @@ class GainModel:
     def pooled(self) -> PooledModel:
         """The model behind it."""
         sets = self.measured.sets
-        number = {unit: k for k, unit in enumerate(dict.fromkeys(sets["members"]))}
         return PooledModel(
             y=sets["gain"].to_numpy(float),
             x=self._standard(self._raw),
             task=self.task,
-            set=np.array([number[unit] for unit in sets["members"]]),
+            set=self.set,
             noise=sets["variance"].to_numpy(float),
             tasks=self.features.tasks,
         )
@@ -74,11 +95,10 @@ class GainModel:
         """Every gain by a model that has not seen its task."""
         return self.pooled.left_out(self.task)
 
-    @cached_property
+    @property
     def without_set(self) -> np.ndarray:
         """Every gain by a model that has not seen its set; missing with one set."""
-        sets = self.pooled.set
-        return self.pooled.left_out(sets) if sets.max() > 0 else np.full(len(sets), np.nan)
+        return self.unseen if self.several_sets else np.full(len(self.set), np.nan)
 
     # ---- any set -------------------------------------------------------------------------------------------------
 

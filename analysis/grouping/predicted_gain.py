@@ -73,8 +73,8 @@ def predict_gains(measured: MeasuredGains, signals: Mapping[str, np.ndarray]) ->
     if signals:
         families[ALL_SIGNALS] = features.signals
     candidates = {name: GainModel(measured, features, each) for name, each in families.items()}
-    weight, left_out = _weight(measured), _left_out(measured)
-    chosen = _chosen(candidates, weight, left_out)
+    weight = _weight(measured)
+    chosen = _chosen(candidates, weight)
     order = (*(name for name in NAIVE if name in candidates), *features.signals, *([ALL_SIGNALS] if signals else []))
     rows = [
         _row(name, BASELINE if name in NAIVE else SIGNAL, candidates[name], candidates, weight)
@@ -82,7 +82,7 @@ def predict_gains(measured: MeasuredGains, signals: Mapping[str, np.ndarray]) ->
         | {"reason": _reason(name, chosen, candidates)}
         for name in order
     ]
-    rows.append(_whole(chosen, candidates, weight, left_out))
+    rows.append(_whole(chosen, candidates, weight))
     return Prediction(candidates[chosen], frame("prediction_errors", rows), bool(signals))
 
 
@@ -92,26 +92,16 @@ def _weight(measured: MeasuredGains) -> np.ndarray:
     return 1 / (1 + variance / middle)
 
 
-def _left_out(measured: MeasuredGains) -> np.ndarray:
-    """Number of what every gain is left out with (N): its set, or its task where there is one set."""
-    sets = _numbers(measured.sets["members"])
-    return sets if sets.max() > 0 else _numbers(measured.sets["task"])
+def _squares(model: GainModel) -> np.ndarray:
+    """Square error of every gain (N), predicted by a model that has not seen what is left out with it."""
+    return (model.pooled.y - model.unseen) ** 2
 
 
-def _numbers(values: pd.Series) -> np.ndarray:
-    return pd.factorize(values)[0]
-
-
-def _squares(model: GainModel, left_out: np.ndarray) -> np.ndarray:
-    """Square error of every gain, predicted by a model that has not seen what is left out with it (N)."""
-    return (model.pooled.y - model.pooled.left_out(left_out)) ** 2
-
-
-def _chosen(candidates: Mapping[str, GainModel], weight: np.ndarray, left_out: np.ndarray) -> str:
+def _chosen(candidates: Mapping[str, GainModel], weight: np.ndarray) -> str:
     """All affinities where their error is the smaller one, else no information."""
-    if ALL_SIGNALS not in candidates or len(np.unique(left_out)) < 2:
+    if ALL_SIGNALS not in candidates or len(np.unique(candidates[ALL_SIGNALS].left_out)) < 2:
         return NO_INFORMATION
-    own, nothing = (_mean(_squares(candidates[name], left_out), weight) for name in (ALL_SIGNALS, NO_INFORMATION))
+    own, nothing = (_mean(_squares(candidates[name]), weight) for name in (ALL_SIGNALS, NO_INFORMATION))
     return ALL_SIGNALS if own < nothing * (1 - _ROUNDING) else NO_INFORMATION
 
 
@@ -123,12 +113,8 @@ def _reason(name: str, chosen: str, candidates: Mapping[str, GainModel]) -> str:
         return "a yardstick"
     if name != ALL_SIGNALS:
         return "with the other affinities" if chosen == ALL_SIGNALS else "no affinity is used"
-    what = "sets" if _several_sets(candidates[name]) else "tasks"
+    what = "sets" if candidates[name].several_sets else "tasks"
     return f"{'better' if chosen == ALL_SIGNALS else 'no better'} on {what} left out than no information"
-
-
-def _several_sets(model: GainModel) -> bool:
-    return model.measured.sets["members"].nunique() > 1
 
 
 def _mean(squares: np.ndarray, weight: np.ndarray) -> float:
@@ -162,13 +148,13 @@ def _row(
     predicted: np.ndarray | None = None,
 ) -> dict[str, object]:
     """Errors of a predictor; `predicted` for what is left out where it is not the model's own."""
-    measured, y, left_out = model.measured, model.pooled.y, _left_out(model.measured)
-    squares, several = _squares(model, left_out) if predicted is None else (y - predicted) ** 2, _several_sets(model)
-    skill, error = _skill(squares, _squares(candidates[NO_INFORMATION], left_out), weight, left_out)
+    y, several = model.pooled.y, model.several_sets
+    squares = _squares(model) if predicted is None else (y - predicted) ** 2
+    skill, error = _skill(squares, _squares(candidates[NO_INFORMATION]), weight, model.left_out)
     return {
         "predictor": name,
         "kind": kind,
-        "tasks": measured.sets["task"].nunique(),
+        "tasks": model.measured.sets["task"].nunique(),
         "gains": len(weight),
         "error_new_set": _root(squares, weight) if several else float("nan"),
         "error_new_task": _root((y - model.without_task) ** 2 if several else squares, weight),
@@ -177,18 +163,16 @@ def _row(
     }
 
 
-def _whole(
-    chosen: str, candidates: Mapping[str, GainModel], weight: np.ndarray, left_out: np.ndarray
-) -> dict[str, object]:
+def _whole(chosen: str, candidates: Mapping[str, GainModel], weight: np.ndarray) -> dict[str, object]:
     """The row of the model: without each set (or task), affinities are taken or left anew, too."""
     model = candidates[chosen]
-    predicted = model.pooled.left_out(left_out)
+    left_out, predicted = model.left_out, model.unseen.copy()
     for group in np.unique(left_out) if ALL_SIGNALS in candidates else ():
         out = left_out == group
         rest = replace(model.measured, sets=model.measured.sets[~out].reset_index(drop=True))
         others = {name: replace(candidates[name], measured=rest) for name in (NO_INFORMATION, ALL_SIGNALS)}
-        name = _chosen(others, weight[~out], _left_out(rest)) if not out.all() else NO_INFORMATION
+        name = _chosen(others, weight[~out]) if not out.all() else NO_INFORMATION
         if name != chosen:
-            predicted[out] = candidates[name].pooled.left_out(left_out)[out]
+            predicted[out] = candidates[name].unseen[out]
     reason = f"uses {', '.join(model.families)}" if model.families else "no affinity is used"
     return _row(MODEL, WHOLE, model, candidates, weight, predicted) | {"used": True, "reason": reason}

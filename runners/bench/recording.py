@@ -57,9 +57,7 @@ def _joint(setting: Setting, settings: AffinitySettings) -> Trainer:
     data = phantoms(setting)
     config = TrainingConfig(image_size=setting.size, batch_size=BATCH).model_copy(update=BUDGETS["small"])
     spec = RunSpec(tuple(data.dataset.tasks.values()), 1.0, 0, ModelConfig(encoder=ENCODER), config, data="bench")
-    trainer = Trainer(
-        spec, data.dataset, data.split(), data.cache, setting.scratch, pick_device(), affinity=settings
-    )  # fmt: skip
+    trainer = Trainer(spec, data.dataset, data.split(), data.cache, setting.scratch, pick_device(), affinity=settings)
     trainer.model.train()
     return trainer
 
