@@ -6,8 +6,6 @@ from aggregation_lab.config import Config
 
 PROBE_IMAGES = 8
 """Images of the common probe batch, or as many as there are: unbiased CKA takes four."""
-FEWEST_MOMENTS = 3
-"""Moments of a run that is too short to pay for them: fewer would be no mean over the training."""
 
 _ENTER, _FORWARD, _GRADIENT, _EXPERTS, _STEP = 0.26, 0.055, 0.2, 0.12, 0.6
 """Cost of an image up to the last part, through it, forward and backward through it, and through the blocks with
@@ -25,15 +23,14 @@ class AffinitySettings(Config):
     images: int = Field(4, ge=2, le=64)
     """Training images of each task at each moment."""
     share: float = Field(0.05, gt=0, le=10)
-    """Largest part of a run's operations that recording may take on top: short runs have fewer moments, at least three.
-    """
+    """Largest part of a run's operations that recording may take on top: short runs have fewer moments, at least one."""
 
     def moments_of(self, tasks: int, steps: int, batch_size: int) -> int:
         """Moments in the budget's steps of a run of so many tasks; 0 with one task, which nothing can bear on."""
         if tasks < 2:
             return 0
         affordable = int(self.share * steps * batch_size / self.images_worth(tasks))
-        return min(self.moments, steps, max(FEWEST_MOMENTS, affordable))
+        return min(self.moments, steps, max(1, affordable))
 
     def images_worth(self, tasks: int) -> float:
         """Cost of a moment in forward and backward passes of one image.

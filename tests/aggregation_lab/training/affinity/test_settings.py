@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregation_lab.training.affinity.settings import FEWEST_MOMENTS, AffinitySettings, moment_at
+from aggregation_lab.training.affinity.settings import AffinitySettings, moment_at
 
 
 def steps_of(steps: int, moments: int, end: int | None = None) -> dict[int, int]:
@@ -28,17 +28,16 @@ def test_beyond_the_budget_they_go_on_at_the_same_pace():
 
 def test_no_more_moments_than_the_run_can_pay_for():
     settings = AffinitySettings(moments=20, share=0.05)
-    for tasks, steps in ((11, 700), (27, 20_000), (2, 300), (9, 3000)):
+    for tasks, steps in ((11, 700), (27, 20_000), (2, 300), (9, 3000), (11, 198), (11, 120)):
         assert settings.cost(tasks, steps, 16) <= 0.05
     assert settings.moments_of(27, 20_000, 16) == 20
-    assert FEWEST_MOMENTS < settings.moments_of(11, 700, 16) < 20
+    assert 1 < settings.moments_of(11, 700, 16) < 20
 
 
-def test_short_runs_have_three_moments_and_never_more_than_steps():
+def test_a_run_too_short_to_pay_for_one_moment_has_one_and_none_has_more_than_steps():
     settings = AffinitySettings()
-    assert settings.moments_of(11, 30, 16) == FEWEST_MOMENTS
-    assert settings.moments_of(11, 2, 16) == 2
-    assert AffinitySettings(moments=1).moments_of(11, 30, 16) == 1
+    assert settings.moments_of(11, 30, 16) == settings.moments_of(11, 1, 16) == 1
+    assert AffinitySettings(share=10).moments_of(2, 2, 64) == 2
     assert settings.moments_of(1, 30_000, 16) == 0
 
 
