@@ -159,9 +159,8 @@ def print_recording(runs: Sequence[PlannedRun], console: Console) -> None:
         return
     moments, shares = sorted(run.moments for run in recording), sorted(100 * run.recording for run in recording)
     at, taking = _between(f"{moments[0]}", f"{moments[-1]}"), _between(f"{shares[0]:.1f}", f"{shares[-1]:.1f}")
-    line = (
-        f"affinity: {len(recording)} runs of several tasks record it, at {at} moments, for {taking} % more operations"
-    )
+    what = "moment" if moments[-1] == 1 else "moments"
+    line = f"affinity: {len(recording)} runs of several tasks record it, at {at} {what}, for {taking} % more operations"
     asked = recording[0].affinity
     if asked is not None and moments[0] < asked.moments:
         line += f"; {asked.moments} would take short runs more than affinity.share, {100 * asked.share:g} %"

@@ -23,7 +23,7 @@ class AffinitySettings(Config):
     images: int = Field(4, ge=2, le=64)
     """Training images of each task at each moment."""
     share: float = Field(0.05, gt=0, le=10)
-    """Largest part of a run's operations that recording may take on top: short runs have fewer moments, at least one."""
+    """Largest part of the operations of a run that recording may add: short runs have fewer moments, at least one."""
 
     def moments_of(self, tasks: int, steps: int, batch_size: int) -> int:
         """Moments in the budget's steps of a run of so many tasks; 0 with one task, which nothing can bear on."""

@@ -121,7 +121,7 @@ def test_the_plan_says_what_recording_takes(out):
     shares = sorted(100 * run.recording for run in runs if run.affinity)
     assert isinstance(terminal.file, io.StringIO)
     said = " ".join(terminal.file.getvalue().split())
-    assert said.startswith("affinity: 2 runs of several tasks record it, at 2 moments, for ")
+    assert said.startswith("affinity: 2 runs of several tasks record it, at 1 moment, for ")
     assert f"{shares[0]:.1f} to {shares[-1]:.1f} % more operations" in said
     long = replace(runs[-1], affinity=AffinitySettings(moments=1000), n_train=16_000)
     print_recording([long], terminal)
