@@ -21,7 +21,7 @@ help:
 	@echo "make check  lint, format, types"
 	@echo "make bench  how close training comes to the bare model and to peers (installs LibMTL); how fast the analysis is"
 	@echo "make gpu    on a machine with a card: does all of it work there, and how fast (ten minutes at most)"
-	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (one to two hours on two cores), and"
+	@echo "make calibrate  intervals and verdicts on 500 simulated studies per scenario (hours on two cores), and"
 	@echo "            the claim on capacity in planted worlds (an hour more); both continue where they were"
 	@echo "make chaos  a grid interrupted a hundred times at random, its scores against an undisturbed one"
 	@echo "make clean  remove the environment and outputs"

@@ -257,7 +257,7 @@ class TrainingConfig(Config):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` takes bf16 where the device computes it natively."""
     compile: bool = False
-    """Compile the model with torch.compile."""
+    """Compile the encoder with torch.compile; docs/benchmarks.md says when it pays."""
 
     @property
     def sampling_power(self) -> float:

@@ -150,7 +150,7 @@ RUNS = Table(
         Column("converged", FLAG, "no task was still improving on validation at the end"),
         Column("device", TEXT, "device the run was trained on"),
         Column("precision", TEXT, "fp32 or bf16"),
-        Column("versions", TEXT, "versions of agglab, torch and timm, and the commit if known"),
+        Column("versions", TEXT, "versions of python, agglab and libraries, and the commit if known"),
         Column("started", TEXT, "start in UTC, ISO 8601"),
         Column("resumes", INT, "times the run was continued from a checkpoint"),
     ),
@@ -167,7 +167,9 @@ CURVES = Table(
         Column("images_seen", INT, "training images of the unit seen so far"),
         Column("loss", FLOAT, "training loss of the task, mean since the last row", nullable=True),
         Column("score", FLOAT, "unit-free score on the validation cases", nullable=True),
-        Column("still_improving", FLAG, "the task's score was still rising at the end of the run"),
+        Column(
+            "still_improving", FLAG, "the score was still rising at the end of the run, or where its cooldown began"
+        ),
     ),
     key=("arm", "aggregation", "task", "fraction", "seed", "step"),
 )

@@ -60,7 +60,7 @@ def export_onnx(model: TrainedModel, task: str | Task, file: Path) -> float:
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise ModelError(f"export needs {', '.join(missing)}; pip install 'aggregation-lab[onnx]' brings it")
+        raise ModelError(f"export needs {', '.join(missing)}; pip install -e '.[onnx]' brings it")
     chosen = model.task(task)
     alone = _OneTask(model, chosen).cpu().eval()
     model.cpu()

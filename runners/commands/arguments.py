@@ -66,7 +66,10 @@ WeightsOption = Annotated[
 ]
 
 SourceArgument = Annotated[
-    str, typer.Argument(metavar="SCORES", help="Output folder of a study, a CSV or Parquet table, or `paper`.")
+    str,
+    typer.Argument(
+        metavar="SCORES", help="Output folder of a study, a table (CSV, Parquet, Feather, JSON), or `paper`."
+    ),
 ]
 ReportOption = Annotated[
     Path | None, typer.Option("--to", parser=as_path, metavar="PATH", help="Folder of the report.")

@@ -13,7 +13,7 @@ def predict(
     run: RunArgument,
     images: Annotated[
         list[Path],
-        typer.Argument(parser=as_path, metavar="IMAGES", help="Folders, images, or a .txt with a path a line."),
+        typer.Argument(parser=as_path, metavar="IMAGES", help="Folders, images, or a .txt with one path per line."),
     ],
     out: Annotated[Path, typer.Option("--out", parser=as_path, metavar="PATH", help="Folder of the predictions.")],
     task: Annotated[str | None, typer.Option("--task", help="The task; not needed where the run has one only.")] = None,

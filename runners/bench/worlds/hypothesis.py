@@ -29,9 +29,9 @@ def hypothesis(setting: Setting) -> Table:
     rows = tuple(_row(world, results) for world, results in found.items() if results)
     arms = "; ".join(f"{world.name}: widths {', '.join(map(str, world.widths))}" for world in WORLDS)
     note = (
-        f"Each seed of a world is a study of its own: {WORLDS[0].seeds} seeds of TS, CG and AU in three arms ({arms}). "
-        "Wanted: right in 9 of 10, wrong in none. Slopes are those of the gain per doubling of parameters; ranges are "
-        "over the seeds of the world."
+        f"Each seed of a world is a study of its own: {WORLDS[0].seeds} seeds of TS, CG and AU, each width an arm "
+        f"({arms}). Wanted: right in 9 of 10, wrong in none. Slopes are those of the gain per doubling of parameters; "
+        "ranges are over the seeds of the world."
     )
     columns = ("world", "truth", "seeds", "right", UNDECIDED, "wrong", "slope CG", "slope AU", "|AU - CG|", "AUC")
     return Table("The claim on capacity in planted worlds", columns, rows, note)

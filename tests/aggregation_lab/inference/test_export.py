@@ -45,5 +45,5 @@ def test_a_file_gives_what_torch_gives_and_one_that_differs_is_refused(trained_r
 
 def test_a_missing_package_is_named(trained_run: Trained, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else object())
-    with pytest.raises(ModelError, match=r"export needs onnxscript; pip install 'aggregation-lab\[onnx\]' brings it"):
+    with pytest.raises(ModelError, match=r"export needs onnxscript; pip install -e '\.\[onnx\]' brings it"):
         export_onnx(agg.load_model(trained_run.folder), "tiny_kind", tmp_path / "kind.onnx")
