@@ -1,10 +1,17 @@
 """The subject of each image: what the format knows, what --subject finds in its path, or none."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
+
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.rows.csv_rows import UNKNOWN
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name
+
+_VERSION = re.compile(r"([^/]+)\.rf\.[0-9a-zA-Z]{8,}\.[^/.]+$")
+"""What Roboflow calls the versions of an image that it makes by augmentation."""
 
 
 class Subjects:
@@ -34,6 +41,15 @@ class Subjects:
         if match is None:
             return ""
         return (match.group(1) if match.re.groups else match.group(0)) or ""
+
+    def note_versions(self, task: str, unknown: Iterable[str]) -> None:
+        """Say where images without a subject, given by their paths, are versions of fewer images."""
+        bases = Counter(match[1] for match in map(_VERSION.search, unknown) if match)
+        versions = sum(count for count in bases.values() if count > 1)
+        if versions:
+            advice = r"give --subject '([^/]+)\.rf\.', or a part of that which is the patient"
+            message = f"{versions} images are versions of others by their names, and may lie in two parts of a split"
+            self._report.remark(f"task {task}", f"{message}; {advice}")
 
     def words(self, task: ReadTask, known: int, unknown: int) -> str:
         """Where the subjects of a task are from, in one line."""

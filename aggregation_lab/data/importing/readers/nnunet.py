@@ -90,6 +90,10 @@ def _labels(file: Path, labels: Any) -> tuple[tuple[str, ...], int | None]:
         for each in numbers:
             if each not in by_value or len(numbers) == 1:
                 by_value[each] = str(name)
+    absent = next((number for number in range(1, max(by_value, default=0)) if number not in by_value), None)
+    if absent is not None:  # each would be a class that no image shows
+        advice = "number the labels without a gap, and say with --mask-values what the files hold, as in 0=0,255=1"
+        raise DataError(f"{file}: names no label {absent}, but {max(by_value)}; {advice}")
     return tuple(by_value.get(number, str(number)) for number in range(max(by_value, default=0) + 1)), ignore
 
 
