@@ -37,7 +37,8 @@ def class_names(description: Mapping[str, Any], source: Path, numbers: Sequence[
             (each for each in (source / "classes.txt", source / "labels" / "classes.txt") if each.is_file()), None
         )
         if file:
-            names = [line for line in content(file).decode(errors="replace").splitlines() if line.strip()]
+            lines = content(file).decode(errors="replace").rstrip().splitlines()
+            names = [line.strip() or str(number) for number, line in enumerate(lines)]  # a line is a class
         else:
             names = range(max(numbers, default=0) + 1)
     if not isinstance(names, list | range) or not all(isinstance(name, str | int | float) for name in names):
