@@ -13,7 +13,8 @@ MASK_FOLDER = re.compile(
     "masks?|labels?(tr|ts)?|segmentations?|segmentation(class|object)|annotations?|gt|ground_?truths?", re.IGNORECASE
 )
 """Folders that hold targets. An image looked for by its bare name is none of those in them."""
-
+MASK_NAME = re.compile(r"[_\- ](mask|label|seg|segmentation|gt|annotation)(?:[_\- ]?\d+)?$", re.IGNORECASE)
+"""What the name of a mask has behind that of its image."""
 
 _PARTS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 _PARTS |= {part: part for part in _PARTS.values()}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aggregation_lab.data.importing.files import PLAIN, Opener
+from aggregation_lab.data.importing.image_lookup import MASK_FOLDER, MASK_NAME
 from aggregation_lab.data.importing.label_names import in_order
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
@@ -17,8 +18,10 @@ from aggregation_lab.data.importing.source_files import (
     relative,
     source_name,
     walk,
+    without_ending,
 )
 from aggregation_lab.data.importing.targets import Label
+from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name, squashed
 from aggregation_lab.tasks import TaskType
@@ -51,7 +54,7 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
         tops = [folder for part in parts for folder in _folders(part)]
     files: dict[Path, list[Path]] = {}
     for folder in tops:
-        there = list(walk(folder))
+        there = _without_masks(list(walk(folder)), folder, opener, source, report)
         files[folder] = [file for file in there if opener.takes(file)]
         if not files[folder]:
             report.skip(relative(folder, source), f"is a folder without {opener.what}")
@@ -109,6 +112,21 @@ def _parts(tops: Sequence[Path], source: Path, opener: Opener) -> list[Path]:
     shown = ", ".join(folder.name for folder in parts)
     advice = f"take {others[0].name} out, or give {parts[0].name} alone"
     raise DataError(f"{source}: {shown} are parts of the data, and {others[0].name} is none; {advice}")
+
+
+def _without_masks(files: Sequence[Path], folder: Path, opener: Opener, source: Path, report: Report) -> list[Path]:
+    """The files of a class without the masks beside its images, `a_mask.png` of `a.png` or in a folder `masks`."""
+    names = {file: without_ending(relative(file, folder), opener.endings) for file in files}
+    stems = {fold(name) for name in names.values()}
+    aside = {file for file, name in names.items() if any(map(MASK_FOLDER.fullmatch, name.split("/")[:-1]))}
+    kept = []
+    for file, name in names.items():
+        image = MASK_NAME.sub("", name)
+        if (image != name and fold(image) in stems) or (file in aside and len(aside) < len(files)):
+            report.skip(relative(file, source), "is a mask by its name, and no image of the class")
+        else:
+            kept.append(file)
+    return kept
 
 
 def _note_inner_folders(tops: Sequence[Path], report: Report) -> None:

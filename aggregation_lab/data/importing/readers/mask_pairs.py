@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aggregation_lab.data.importing.formats import Progress
-from aggregation_lab.data.importing.image_lookup import MASK_FOLDER
+from aggregation_lab.data.importing.image_lookup import MASK_FOLDER, MASK_NAME
 from aggregation_lab.data.importing.mask_values import certain_values, file_map, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
@@ -26,7 +26,6 @@ from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType
 
 _IMAGES = re.compile("images?|imgs?|jpegimages|originals?", re.IGNORECASE)
-_MASK_NAME = re.compile(r"[_\- ](mask|label|seg|segmentation|gt|annotation)(?:[_\- ]?\d+)?$", re.IGNORECASE)
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
@@ -48,7 +47,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
             masks[_key(file, mask_folder)].append(file)
     else:
         for file in walk(source, PICTURES):
-            (masks if _MASK_NAME.search(file.stem) else images)[_key(file, source)].append(file)
+            (masks if MASK_NAME.search(file.stem) else images)[_key(file, source)].append(file)
     layout = "the folders images and masks, or masks named like their image with _mask behind"
     need_some(masks, source, "masks", f"give {layout}")
     for key, members in masks.items():
@@ -86,4 +85,4 @@ def _only(names: re.Pattern[str], folders: Sequence[Path], source: Path) -> Path
 
 def _key(file: Path, folder: Path) -> str:
     """What an image and its mask have in common, capitals and Unicode form left out."""
-    return fold(_MASK_NAME.sub("", without_ending(relative(file, folder))))
+    return fold(MASK_NAME.sub("", without_ending(relative(file, folder))))
