@@ -21,6 +21,8 @@ _COLOUR = re.compile(r"#([0-9a-fA-F]{6})")
 _SHOWN = 8
 _MOST_CLEAR = 64
 """More values than these are greys, not classes, unless --mask-values says otherwise."""
+_OUTLINE = 4
+"""An outline and what it surrounds have at least so many times its pixels; the wall of a vessel has fewer."""
 _WHITE = {255: 1, 65535: 1}
 _PHOTOGRAPH = "shows greys of every kind, as an image does, and is no mask"
 
@@ -161,6 +163,14 @@ def certain_values(files: Sequence[Path], held: Held, report: Report) -> MaskVal
         advice = "say what they mean, as in --mask-values '0-127=0,128-255=1'" if greys else _advice(values, str)
         raise DataError(f"{files[0].parent}: the masks hold the values {shown}; {advice}")
     return MaskValues()
+
+
+def is_outline(classes: np.ndarray) -> bool:
+    """Whether what an H x W class map marks is a line around a much larger area, as a drawn outline is."""
+    from scipy.ndimage import binary_fill_holes  # slow to import
+
+    marked = classes > 0
+    return bool(binary_fill_holes(marked).sum() > _OUTLINE * marked.sum())
 
 
 def file_map(file: Path, values: MaskValues) -> Callable[[int, int], np.ndarray]:

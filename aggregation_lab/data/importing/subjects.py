@@ -51,11 +51,13 @@ class Subjects:
             message = f"{versions} images are versions of others by their names, and may lie in two parts of a split"
             self._report.remark(f"task {task}", f"{message}; {advice}")
 
-    def words(self, task: ReadTask, known: int, unknown: int) -> str:
+    def words(self, task: ReadTask, known: int, unknown: int, images: int) -> str:
         """Where the subjects of a task are from, in one line."""
         origin = f"--subject {self._options.subject_text}" if self._options.subject else task.subjects
         if not known:
             advice = "give --subject REGEX, which finds the patient in the path, or the same patient may leak"
             return f"no subject is known, so each image counts as a subject of its own; {advice}"
         rest = f", and {unknown} images without one count as subjects of their own" if unknown else ""
+        if known == images:  # so it is where what was found names images, or visits, and not patients
+            rest = ", each of one image; see that they are patients"
         return f"{known} subjects from {origin or 'an earlier import of the same images'}{rest}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.rows.columns import maybe_patient
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name, squashed
 from aggregation_lab.tasks import TaskType
@@ -38,11 +39,15 @@ _POINT = re.compile(r"point(\d{1,3})(xy|x|y)", re.ASCII)
 
 @dataclass(frozen=True)
 class Columns:
-    """The name of each column by its meaning, the type of the target, and the number of points."""
+    """The name of each column by its meaning, the type of the target, and the number of points.
+
+    `maybe_subject` are columns that may tell the patient, where none surely does.
+    """
 
     name: dict[str, str]
     type: TaskType
     points: int = 0
+    maybe_subject: tuple[str, ...] = ()
 
 
 def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> Columns:
@@ -92,7 +97,8 @@ def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> 
         if len(several) > 1 and meaning not in options.columns:
             shown, advice = " and ".join(several), f"say which counts, as in --columns {meaning}={several[0]}"
             raise DataError(f"{table}: has the columns {shown}; {advice}")
-    return Columns(name, types[0], points)
+    maybe = [] if "subject" in name else maybe_patient(cell for cell in header if cell not in name.values())
+    return Columns(name, types[0], points, tuple(maybe))
 
 
 def _points(forms: dict[str, str], name: dict[str, str]) -> tuple[int, list[str]]:

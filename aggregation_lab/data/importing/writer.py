@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.data.importing.mask_values import encoded
+from aggregation_lab.data.importing.mask_values import encoded, is_outline
 from aggregation_lab.data.importing.names_in_out import Places, safe_folder, safe_path
 from aggregation_lab.data.importing.pixels import decoded, encoded_image, within
 from aggregation_lab.data.importing.receipt import COMPLETE, ContentDigest, ImageEntry, Receipt, file_stem
@@ -28,6 +28,9 @@ from aggregation_lab.text import printable
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 """The file system has no hard links, the files lie on two of them, or one has as many as it can."""
 
+_LOOKED_AT = 20
+"""Masks that are enough to tell outlines from areas."""
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -41,6 +44,7 @@ class TaskWriter:
         self._digest = ContentDigest()
         self._targets: dict[str, tuple[object, ...]] = {}
         self._masks: set[str] = set()
+        self._outlines: list[bool] = []
         self._folder = ""
         self.counts = dict.fromkeys(("read", "cases", "images", "linked", "copied", "made", "shared", "masks"), 0)
 
@@ -112,6 +116,8 @@ class TaskWriter:
         mask = ""
         if written.class_map is not None:
             mask = hashlib.sha256(written.class_map.tobytes()).hexdigest()
+            if shown > 0 and len(self._outlines) < _LOOKED_AT:
+                self._outlines.append(is_outline(written.class_map))
             cells["mask_path"] = f"../{self._place_mask(path, written.class_map)}"
         self._rows += [cells | dict(row) for row in written.rows]
         self._digest.add(picture.where, pixels, mask, own, list(written.rows))
@@ -191,12 +197,15 @@ class TaskWriter:
                 f"has {self.counts['subjects']} subject(s); a split needs {SPLIT_PARTS}, so no study can use it yet"
             )
             self._report.remark(f"task {task.name}", message)
+        if len(self._outlines) >= SPLIT_PARTS and all(self._outlines):
+            message = "masks mark lines around larger areas, as drawn outlines do; fill them where the area is meant"
+            self._report.remark(f"task {task.name}", message)
         receipt = replace(
             self._receipt,
             type=str(task.type),
             classes=classes,
             class_names=list(task.class_names),
-            subjects=subjects.words(task, len(known), len(without)),
+            subjects=subjects.words(task, len(known), len(without), len(self._receipt.images)),
             counts=self.counts,
             skipped=self._report.skipped,
             remarks=self._report.remarks,

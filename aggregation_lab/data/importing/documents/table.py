@@ -1,6 +1,6 @@
 """A plain table of images and targets: its rows, with cells by what they mean."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +8,11 @@ from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.source_files import content
 from aggregation_lab.data.importing.table_columns import Columns, find_columns
 from aggregation_lab.data.rows.csv_rows import UNKNOWN
+from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name, squashed
 from aggregation_lab.storage.delimited_text import Unreadable, decode, read_records
+from aggregation_lab.text import printable
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,21 @@ def read_lines(table: Path, options: ImportOptions) -> tuple[Columns, list[Line]
             raise DataError(f"{table}: line {number} has {len(cells)} cells, the header {len(header)}; {advice}")
         lines.append(Line(number, {meaning: cells[index] for meaning, index in position.items()}))
     return columns, lines
+
+
+def frame_number(text: str) -> int | None:
+    """The number of a cell of the column `frame`; None where it is empty. Raises `ValueError` where it is no number."""
+    if not text:
+        return None
+    number = finite_number(text)
+    if number is None or number < 0 or not number.is_integer():
+        raise ValueError(f"frame is {printable(text, 40)!r}; write a whole number from 0")
+    return int(number)
+
+
+def subject_of(lines: Sequence[Line]) -> str:
+    """The subject that the rows of one image name, "" where they name none. Raises `ValueError` where they name two."""
+    subjects = {line.cell("subject") for line in lines} - {""}
+    if len(subjects) > 1:
+        raise ValueError(f"has {len(subjects)} subjects ({', '.join(sorted(subjects)[:4])})")
+    return subjects.pop() if subjects else ""

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from aggregation_lab.data.importing.documents.table import Line, read_lines
+from aggregation_lab.data.importing.documents.table import Line, frame_number, read_lines, subject_of
 from aggregation_lab.data.importing.files import PLAIN, Opened, Opener
 from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.label_names import in_order, index_labels
@@ -50,6 +50,9 @@ def read_table(
         raise DataError(
             f"{table}: has no column of labels, so --classes names nothing; name it with --columns label=NAME"
         )
+    if columns.maybe_subject and options.subject is None and not opener.subjects:
+        advice = f"give --columns subject={columns.maybe_subject[0]} if it does, or the same patient may leak"
+        report.remark("columns", f"{', '.join(columns.maybe_subject)} may tell the patient, and is not used; {advice}")
     by_image: dict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
         name = line.cells.get("image", "").strip()
@@ -63,8 +66,8 @@ def read_table(
         where = name + (f" frame {frame}" if frame else "")
         try:
             file = _file(folder, name)
-            number = _frame(frame)
-            subject = _subject(members)
+            number = frame_number(frame)
+            subject = subject_of(members)
             plain = relative(file, folder) if PurePosixPath(name).is_absolute() else name
             for each, one in target.of(file, plain, number, members):
                 records.append(Record(each.picture, one, subject or each.subject))
@@ -80,22 +83,6 @@ def _file(folder: Path, name: str) -> Path:
     if file is None:
         raise ValueError(f"the file does not exist; paths of the table start at {folder}")
     return file
-
-
-def _frame(text: str) -> int | None:
-    if not text:
-        return None
-    number = finite_number(text)
-    if number is None or number < 0 or not number.is_integer():
-        raise ValueError(f"frame is {printable(text, 40)!r}; write a whole number from 0")
-    return int(number)
-
-
-def _subject(lines: Sequence[Line]) -> str:
-    subjects = {line.cell("subject") for line in lines} - {""}
-    if len(subjects) > 1:
-        raise ValueError(f"has {len(subjects)} subjects ({', '.join(sorted(subjects)[:4])})")
-    return subjects.pop() if subjects else ""
 
 
 # ---- targets ---------------------------------------------------------------------------------------------------------
