@@ -61,6 +61,15 @@ def test_a_class_may_be_called_test_and_a_folder_without_images_beside_parts_is_
     assert "classes  0 large, 1 small" in text and "docs: is a folder without images" in text
 
 
+@pytest.mark.parametrize("name", ["{}_mask.png", "{}_mask_1.png", "masks/{}.png"])
+def test_masks_beside_the_images_of_a_class_are_no_images(capsys, tmp_path, name):
+    options = sources.folder(tmp_path / "s")
+    for case in CASES:
+        save(tmp_path / "s" / NAMES[case.label] / name.format(case.name), case.mask * 255)
+    text = imported(capsys, "folder", tmp_path / "s", tmp_path / "out", "--task", "t", *options)
+    assert "10 cases" in text and "and 9 more: is a mask by its name, and no image of the class" in text
+
+
 def test_folders_that_hold_the_same_folders_are_said(capsys, tmp_path):
     in_parts(tmp_path / "s", "site_a", "site_b")
     _, text = agglab(capsys, "import", "folder", tmp_path / "s", tmp_path / "out", "--task", "t", *SUBJECT)
@@ -247,6 +256,19 @@ def test_and_read_by_what_the_line_advises(capsys, tmp_path):
     for case in cases.itertuples():
         with Image.open(tmp_path / "more/train" / case.mask) as mask:
             assert (np.asarray(mask)[:2] == 2).all()
+
+
+def test_outlines_in_place_of_areas_are_said(capsys, tmp_path):
+    sources.masks(tmp_path / "s")
+    for case in CASES:
+        line = np.zeros_like(case.mask)
+        line[2:28, (2, 27)] = line[(2, 27), 2:28] = 255
+        save(tmp_path / "s/masks" / f"{case.name}_mask.png", line)
+    text = imported(capsys, "masks", tmp_path / "s", tmp_path / "out", "--task", "t", *SUBJECT)
+    assert "masks mark lines around larger areas, as drawn outlines do; fill them" in text
+    sources.masks(tmp_path / "areas")
+    text = imported(capsys, "masks", tmp_path / "areas", tmp_path / "more", "--task", "t", *SUBJECT)
+    assert "lines around" not in text
 
 
 def test_labels_of_nnunet_with_a_gap_are_refused(capsys, tmp_path):

@@ -79,6 +79,15 @@ def test_two_columns_of_one_meaning_need_a_choice(capsys, tmp_path, meaning):
     assert read(tmp_path / "out")[1]["subject"].nunique() == 5
 
 
+def test_a_column_that_may_tell_the_patient_is_named(capsys, tmp_path):
+    file = sources.table(tmp_path / "s", lambda case: {"label": case.label, "Patient_num": case.patient})
+    file.write_text(file.read_text().replace(",subject", ",note"))
+    text = imported(capsys, "csv", file, tmp_path / "out", "--task", "t")
+    assert "Patient_num may tell the patient, and is not used; give --columns subject=Patient_num if it does" in text
+    text = imported(capsys, "csv", file, tmp_path / "more", "--task", "t", "--columns", "subject=Patient_num")
+    assert "5 subjects from the column Patient_num" in text and "may tell" not in text
+
+
 def test_spellings_of_a_number_are_one_class(capsys, tmp_path):
     texts = iter(("1", "2", "01", "2.0", "1.0", "02", "1", "2", "01", "2"))
     file = sources.table(tmp_path / "s", lambda case: {"label": next(texts)})
@@ -126,6 +135,22 @@ def test_a_blank_line_of_classes_txt_is_a_class(capsys, tmp_path):
     assert "2 lesion" in text and "skipped" not in text
 
 
+def test_a_part_of_a_data_set_has_the_description_above(capsys, tmp_path):
+    """Without kpt_shape, which stands there, boxes and keypoints were read as polygons."""
+
+    def line(case):
+        points = " ".join(f"{x / case.size[0]:.8f} {y / case.size[1]:.8f}" for x, y in case.points)
+        return f"{sources.yolo_box(case)} {points}"
+
+    options = sources.yolo(tmp_path / "s" / "train", line, "kpt_shape: [2, 2]\n")
+    file = tmp_path / "s/train/data.yaml"
+    file.rename(tmp_path / "s/data.yaml")
+    sources.change(tmp_path / "s/data.yaml", "train: images/train", "train: ../train/images")
+    imported(capsys, "yolo", tmp_path / "s" / "train", tmp_path / "out", "--task", "t", *options)
+    _, cases = read(tmp_path / "out")
+    assert sorted(cases["points"]) == sorted(case.points for case in CASES)
+
+
 def test_labels_that_a_model_predicted_are_said(capsys, tmp_path):
     options = sources.yolo(tmp_path / "s", lambda case: f"{sources.yolo_box(case)} 0.93")
     text = imported(capsys, "yolo", tmp_path / "s", tmp_path / "out", "--task", "t", *options)
@@ -155,3 +180,10 @@ def test_versions_of_one_image_are_said_where_no_subject_keeps_them_together(cap
     assert r"20 images are versions of others by their names" in text and r"give --subject '([^/]+)\.rf\.'" in text
     text = imported(capsys, "folder", tmp_path / "s", tmp_path / "more", "--task", "t", "--subject", r"([^/]+)\.rf\.")
     assert "versions of others" not in text and "10 subjects" in text
+
+
+def test_subjects_that_keep_nothing_together_are_said(capsys, tmp_path):
+    """A greedy expression finds a subject in every image, another one each time."""
+    sources.folder(tmp_path / "s")
+    text = imported(capsys, "folder", tmp_path / "s", tmp_path / "out", "--task", "t", "--subject", "([^/]+)[.]png")
+    assert "10 subjects from --subject ([^/]+)[.]png, each of one image; see that they are patients" in text
