@@ -1,6 +1,7 @@
 """A folder per class, as ImageFolder of torchvision has it: SOURCE/CLASS/any/image.png."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
     for file in sorted(file for place in (source, *parts) for file in place.iterdir()):
         if file.is_file() and not is_hidden(file.name) and opener.takes(file):
             report.skip(relative(file, source), "lies in no folder of a class")
-    _note_inner_folders([folder for folder in tops if files[folder]], report)
+    _note_inner_folders([folder for folder in tops if files[folder]], report, options.subject is None)
     found = in_order({clean_name(folder.name) for folder in tops if files[folder]})
     need_some(found, source, f"folder with {opener.what}", f"give a folder with one folder per class{opener.or_labels}")
     classes = Classes(found, options.classes, source)
@@ -129,15 +130,18 @@ def _without_masks(files: Sequence[Path], folder: Path, opener: Opener, source: 
     return kept
 
 
-def _note_inner_folders(tops: Sequence[Path], report: Report) -> None:
-    """Say where all folders of classes hold the same folders, as those of hospitals do."""
+def _note_inner_folders(tops: Sequence[Path], report: Report, no_subject: bool) -> None:
+    """Say where all folders of classes hold the same folders, as those of hospitals do, or some do, as of patients."""
     inner = [{_name(folder) for folder in _folders(top)} for top in tops]
-    if len(inner) < 2 or len(inner[0]) < 2 or any(names != inner[0] for names in inner):
-        return
-    if not all(_PART.fullmatch(squashed(name)) for name in inner[0]):
-        shown = ", ".join(sorted(inner[0])[:4])
-        advice = "where these are the classes, put them at the top of SOURCE"
-        report.remark(", ".join(top.name for top in tops[:4]), f"are the classes, and all hold {shown}; {advice}")
+    shared = sorted(name for name, count in Counter(name for names in inner for name in names).items() if count > 1)
+    shared = [name for name in shared if not _PART.fullmatch(squashed(name))]
+    patients = "where they are patients, give --subject, or the same patient may leak"
+    if len(shared) > 1 and all(names == inner[0] for names in inner):
+        advice = f"where these are the classes, put them at the top of SOURCE{f'; {patients}' if no_subject else ''}"
+        shown = ", ".join(top.name for top in tops[:4])
+        report.remark(shown, f"are the classes, and all hold {', '.join(shared[:4])}; {advice}")
+    elif shared and no_subject:
+        report.remark(", ".join(shared[:4]), f"are names of folders in several classes; {patients}")
 
 
 def _name(folder: Path) -> str:

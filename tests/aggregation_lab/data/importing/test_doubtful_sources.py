@@ -277,3 +277,27 @@ def test_labels_of_nnunet_with_a_gap_are_refused(capsys, tmp_path):
     change(tmp_path / "s/dataset.json", '"lesion": 1', '"lesion": 255')
     line = refused(capsys, "import", "nnunet", tmp_path / "s", tmp_path / "out")
     assert "names no label 1, but 255; number the labels without a gap" in line
+
+
+def test_channels_that_are_no_colours_need_a_choice_and_others_are_said(capsys, tmp_path):
+    """Raw, Gain and B-mode begin as red, green and blue do, and the first was taken for a colour image."""
+    sources.nnunet(tmp_path / "s")
+    for case in CASES:
+        save(tmp_path / "s/imagesTr" / f"{case.name}_0001.png", case.pixels // 2)
+    text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "out", *SUBJECT)
+    assert "holds channels that dataset.json does not list, and of which _0000.png is taken; list them there" in text
+    change(tmp_path / "s/dataset.json", '{"0": "US"}', '{"0": "Raw", "1": "Gain", "2": "B-mode"}')
+    line = refused(capsys, "import", "nnunet", tmp_path / "s", tmp_path / "more")
+    assert "images have 3 channels (0: Raw, 1: Gain, 2: B-mode); choose one with --channel" in line
+    text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "more", "--channel", "1", *SUBJECT)
+    assert "does not list" not in text
+
+
+def test_patients_in_folders_of_several_classes_are_said(capsys, tmp_path):
+    for case in CASES:
+        save(tmp_path / "s" / NAMES[case.label] / case.patient / f"{case.name}.png", case.pixels)
+    save(tmp_path / "s" / NAMES[0] / "p9" / "x.png", 255 - CASES[0].pixels)
+    text = imported(capsys, "folder", tmp_path / "s", tmp_path / "out", "--task", "t")
+    assert "p0, p1, p2, p3: are names of folders in several classes; where they are patients, give --subject" in text
+    text = imported(capsys, "folder", tmp_path / "s", tmp_path / "more", "--task", "t", "--subject", "/([^/]+)/")
+    assert "in several classes" not in text
