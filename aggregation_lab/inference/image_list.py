@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from aggregation_lab.data.importing.source_files import walk
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes
 from aggregation_lab.text import printable
@@ -57,7 +58,7 @@ def _of(source: Path) -> Iterator[ListedImage]:
         yield from (ListedImage(file, source / file) for file in files)
     elif source.suffix.lower() in LISTS:
         try:
-            lines = read_bytes(source).decode().splitlines()
+            lines = read_bytes(source).decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{named}: cannot be read as a list of images ({error}); write a path a line") from error
         if not any(line.strip() for line in lines):
@@ -78,8 +79,5 @@ def _below(file: Path, folder: Path) -> str:
 
 
 def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
-                yield Path(os.path.relpath(os.path.join(folder, name), root)).as_posix()
+    for file in walk(root, ENDINGS):
+        yield Path(os.path.relpath(file, root)).as_posix()

@@ -25,11 +25,12 @@ _DEEP = {"uint16": "uint16", "int16": "int32", "int32": "int32", "float32": "flo
 
 @dataclass(frozen=True)
 class ImageInput:
-    """`pixels` S x S x C uint8, C = 1 or 3; `height` and `width` of the original image."""
+    """`pixels` S x S x C uint8, C = 1 or 3; `height` and `width` of the original image, the first of `frames`."""
 
     pixels: np.ndarray
     height: int
     width: int
+    frames: int = 1
 
 
 def image_input(image: AnyImage, size: int, channels: int, levels: Sequence[str] = ()) -> ImageInput:
@@ -45,7 +46,7 @@ def image_input(image: AnyImage, size: int, channels: int, levels: Sequence[str]
         raise DataError(f"{name}: cannot be read ({error.strerror or error}); check the path") from error
     except ValueError as error:
         raise DataError(f"{name}: {error}") from error
-    return ImageInput(model_pixels(shown, size, channels), shown.height, shown.width)
+    return ImageInput(model_pixels(shown, size, channels), shown.height, shown.width, picture.frames)
 
 
 def _picture(image: AnyImage) -> Picture:

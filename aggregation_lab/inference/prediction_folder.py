@@ -191,7 +191,8 @@ def _read(model: TrainedModel, task: Task, content: bytes | str) -> ImageInput |
     if isinstance(content, str):
         return content
     try:
-        return model.input_of(content, task)
+        found = model.input_of(content, task)
+        return found if found.frames == 1 else f"holds {found.frames} pictures; save each as a file of its own"
     except DataError as error:
         return str(error).removeprefix("the image: ")
 

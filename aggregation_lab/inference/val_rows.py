@@ -46,8 +46,9 @@ def read_val_rows(root: Path) -> list[ValRow]:
     taken: dict[str, ValRow] = {}
     for row in found:
         other = taken.setdefault(row.mask, row) if row.mask else row
-        if other.image_path != row.image_path:
-            problems.error(row.where, None, "mask_path", f"is that of {other.where}, too, whose image is another")
+        if (other.image_path, other.task) != (row.image_path, row.task):
+            what = "image" if other.image_path != row.image_path else "task"
+            problems.error(row.where, None, "mask_path", f"is that of {other.where}, too, whose {what} is another")
     if problems.errors:
         raise DataError("\n".join(map(str, problems.errors)), problems.errors)
     return found

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from aggregation_lab.data.importing.label_names import in_order
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.polygons import Point, Shape, drawn
 from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Report, Target
@@ -54,7 +55,7 @@ _KINDS: dict[TaskType, tuple[Kind, ...]] = {
 
 
 def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOptions, report: Report) -> ReadTask:
-    """The task of the images. Labels are in the order of the alphabet, or of --classes.
+    """The task of the images. Labels are in the order of their names, or of --classes.
 
     In segmentation they are classes behind the background, later shapes over earlier ones; in regression they are the
     points, so every label is marked once in an image. Raises `DataError` where nothing of the type is drawn.
@@ -67,7 +68,7 @@ def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOp
         raise DataError(f"{source}: what is drawn is {what}, of which {wanted} cannot be made; choose another --type")
     takes = _KINDS[task_type]
     used = [shape for image in images for shape in image.shapes if shape.kind in takes]
-    classes = Classes(sorted({shape.label for shape in used}), options.classes, source)
+    classes = Classes(in_order({shape.label for shape in used}), options.classes, source)
     if task_type is TaskType.DETECTION:
         one_object(classes.names, options.classes, source)
     single = len(classes.names) == 1

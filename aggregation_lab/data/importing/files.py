@@ -1,12 +1,12 @@
 """How a file of a source becomes pictures: an image is one, a clip or a volume is many."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from aggregation_lab.data.importing.mask_values import MaskValues, file_map, values_in
+from aggregation_lab.data.importing.mask_values import Held, MaskValues, file_map, held_by
 from aggregation_lab.data.importing.records import Picture
 from aggregation_lab.data.importing.source_files import PICTURES, without_ending
 
@@ -51,9 +51,9 @@ class Opener:
             raise ValueError(f"has {len(opened)} frames, its mask is one image; name the frame in a column `frame`")
         return [(opened[0], file_map(mask, values))]
 
-    def values_of_mask(self, file: Path) -> Iterable[int]:
-        """The values that a mask file holds. Raises `OSError` and `ValueError`."""
-        return values_in(file)
+    def held_by_mask(self, file: Path) -> Held:
+        """What a mask file holds. Raises `OSError` and `ValueError`."""
+        return held_by(file)
 
 
 PLAIN = Opener()

@@ -1,6 +1,6 @@
 """Labels as a source writes them -> class indices from 0."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aggregation_lab.data.importing.records import Report
@@ -17,7 +17,7 @@ def index_labels(
     order, other texts in that of the alphabet; `asked` (--classes) gives another order, or leaves labels out. Raises
     `DataError` where fewer than two classes are left.
     """
-    found = sorted(dict.fromkeys(labels), key=lambda text: (_whole(text) is None, _whole(text) or 0, text))
+    found = in_order(dict.fromkeys(labels))
     numbers = [_whole(text) for text in found]
     whole = [number for number in numbers if number is not None]
     if asked:
@@ -29,11 +29,14 @@ def index_labels(
         absent = sorted(set(range(whole[-1] + 1)) - set(whole))
         if absent:
             report.remark("labels", f"no image has the label {', '.join(map(str, absent))}, which counts as a class")
+    elif found and len(whole) == len(found):  # 1, 01 and 1.0 are one class
+        order = sorted(set(whole))
+        names = tuple(map(str, order))
+        index = {text: order.index(number) for text, number in zip(found, whole, strict=True)}
+        report.remark("labels", "the numbers do not count from 0, and are numbered in their order")
     else:
         names = tuple(found)
         index = {text: number for number, text in enumerate(names)}
-        if len(whole) == len(found) and found:
-            report.remark("labels", "the numbers do not count from 0, and are numbered in their order")
     if len(names) < 2:
         shown = f" ({names[0]})" if names else ""
         raise DataError(f"{source}: has {len(names)} class{shown}, a classification task takes two or more")
@@ -41,6 +44,11 @@ def index_labels(
         advice = "name the right column with --columns label=NAME"
         raise DataError(f"{source}: has {len(names)} labels, so they are no classes; {advice}")
     return index, names
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of classes in their order: whole numbers by their value, 2 before 10, then texts by the alphabet."""
+    return sorted(names, key=lambda text: (_whole(text) is None, _whole(text) or 0, text))
 
 
 def _whole(text: str) -> int | None:

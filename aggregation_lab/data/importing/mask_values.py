@@ -19,6 +19,10 @@ from aggregation_lab.text import printable
 
 _COLOUR = re.compile(r"#([0-9a-fA-F]{6})")
 _SHOWN = 8
+_MOST_CLEAR = 64
+"""More values than these are greys, not classes, unless --mask-values says otherwise."""
+_OUTLINE = 4
+"""An outline and what it surrounds have at least so many times its pixels; the wall of a vessel has fewer."""
 _WHITE = {255: 1, 65535: 1}
 _PHOTOGRAPH = "shows greys of every kind, as an image does, and is no mask"
 
@@ -88,47 +92,85 @@ def _colours(data: bytes) -> np.ndarray:
     return (red << 16) | (green << 8) | blue
 
 
-def values_in(file: Path) -> Iterable[int]:
-    """The values of a mask file; none of one that is a photograph. Raises `OSError` and `ValueError`."""
+@dataclass(frozen=True)
+class Held:
+    """What mask files hold: their values, the colour of each in a palette ("1:ff0000,..."), whether they are lossy."""
+
+    values: Iterable[int]
+    palette: str = ""
+    lossy: bool = False
+
+
+def held_by(file: Path) -> Held:
+    """What a mask file holds; no values of one that is a photograph. Raises `OSError` and `ValueError`."""
     mask = read_mask(read_bytes(file))
-    return () if mask.is_photograph else mask.values[: MOST_VALUES + 1]
+    return Held(() if mask.is_photograph else mask.values[: MOST_VALUES + 1], mask.palette, mask.lossy)
 
 
-def certain_values(
-    files: Sequence[Path], report: Report, progress: Progress, values_of: Callable[[Path], Iterable[int]] = values_in
-) -> MaskValues:
-    """What the values of a task's masks mean where the caller does not say it; `values_of` reads those of a file.
+def held_by_all(
+    files: Sequence[Path], report: Report, progress: Progress, look: Callable[[Path], Held] = held_by
+) -> Held:
+    """What the masks of a task hold together; `look` reads a file. Files that are no masks are left to the writer.
 
-    Values from 0 on are classes; 0 with 255 (or 65535) alone is background and foreground. Files that are no masks
-    are left to the writer. Raises `DataError` where colours, or other values, need --mask-values.
+    Raises `DataError` for masks in colours, and where a colour has one index in one palette and another in the next.
     """
     used: set[int] = set()
-    coloured: list[Path] = []
+    indices: dict[str, tuple[str, Path]] = {}
+    lossy: list[Path] = []
     for done, file in enumerate(files, start=1):
         try:
-            used.update(values_of(file))
+            held = look(file)
         except (OSError, ValueError) as error:
             if "coloured" in str(error):
-                coloured.append(file)
+                advice = _advice(np.unique(_colours(read_bytes(file))).tolist())
+                raise DataError(f"{file}: is a mask in colours; {advice}") from error
+            continue
+        used.update(held.values)
+        lossy += [file] if held.lossy and held.values else []
+        for index, colour in (entry.split(":") for entry in held.palette.split(",") if entry):
+            other, first = indices.setdefault(colour, (index, file))
+            if other != index and first != file:
+                advice = _advice(sorted(int(each, 16) for each in indices))
+                raise DataError(f"{file}: has colour #{colour} as {index}, {first} as {other}; {advice}")
         progress("reading masks", done, len(files))
-    if coloured:
-        found = np.unique(_colours(read_bytes(coloured[0])))
-        guess = ",".join(f"#{value:06x}={index}" for index, value in enumerate(found[:_SHOWN]))
-        more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise DataError(f"{coloured[0]}: is a mask in colours; say what they mean, as in --mask-values '{guess}'{more}")
-    values = sorted(used)
+    for file in lossy:
+        report.remark(file.name, "is a mask compressed with loss, which changes classes at borders")
+    return Held(sorted(used), lossy=bool(lossy))
+
+
+def _advice(values: Sequence[int], written: Callable[[int], str] = "#{:06x}".format) -> str:
+    """What to write for values, or colours."""
+    guess = ",".join(f"{written(value)}={index}" for index, value in enumerate(values[:_SHOWN]))
+    more = f", and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return f"say what they mean, as in --mask-values '{guess}'{more}"
+
+
+def certain_values(files: Sequence[Path], held: Held, report: Report) -> MaskValues:
+    """What the values of a task's masks mean where the caller does not say it.
+
+    Values from 0 on are classes; 0 with 255 (or 65535) alone is background and foreground. Raises `DataError` where
+    other values need --mask-values, as those of masks that were smoothed or compressed with loss do.
+    """
+    values = list(held.values)
     if len(values) == 2 and values[0] == 0 and values[1] in _WHITE:
         report.remark("masks", f"the values 0 and {values[1]} are read as the classes 0 and 1")
         return MaskValues({0: 0, values[1]: 1})
     if len(values) == 1 and values[0] in _WHITE:
         return MaskValues({values[0]: 1})
-    if values and values[-1] > 2 * len(values) + 8:
+    if values and (values[-1] > 2 * len(values) + 8 or len(values) > _MOST_CLEAR or held.lossy):
         shown = ", ".join(map(str, values[:_SHOWN])) + (" ..." if len(values) > _SHOWN else "")
-        guess = ",".join(f"{value}={index}" for index, value in enumerate(values[:_SHOWN]))
-        raise DataError(
-            f"{files[0].parent}: the masks hold the values {shown}; say what they mean, as in --mask-values '{guess}'"
-        )
+        greys = len(values) > _SHOWN and 127 < values[-1] < 256
+        advice = "say what they mean, as in --mask-values '0-127=0,128-255=1'" if greys else _advice(values, str)
+        raise DataError(f"{files[0].parent}: the masks hold the values {shown}; {advice}")
     return MaskValues()
+
+
+def is_outline(classes: np.ndarray) -> bool:
+    """Whether what an H x W class map marks is a line around a much larger area, as a drawn outline is."""
+    from scipy.ndimage import binary_fill_holes  # slow to import
+
+    marked = classes > 0
+    return bool(binary_fill_holes(marked).sum() > _OUTLINE * marked.sum())
 
 
 def file_map(file: Path, values: MaskValues) -> Callable[[int, int], np.ndarray]:

@@ -1,5 +1,6 @@
 """What a reader hands to the writer: tasks of records, each one image with its target."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,26 @@ class Record:
     picture: Picture
     target: Target
     subject: str = ""
+
+
+def repeated(records: Sequence[Record]) -> dict[int, str]:
+    """Why records are left out whose image another record has, by their place.
+
+    Where all say the same of an image, the first is taken; else nobody knows which is right, and none is.
+    """
+    places: dict[str, list[int]] = {}
+    for place, record in enumerate(records):
+        file = record.picture.file
+        places.setdefault(os.path.abspath(file) if file else f" {record.picture.where}", []).append(place)
+    reasons: dict[int, str] = {}
+    for members in places.values():
+        first, *others = (records[place] for place in members)
+        if all(other.target == first.target for other in others):
+            reasons |= dict.fromkeys(members[1:], "stands twice in the source with one target; the first is taken")
+        else:
+            message = f"stands {len(members)} times in the source with unlike targets; correct it, or join the targets"
+            reasons |= dict.fromkeys(members, message)
+    return reasons
 
 
 @dataclass(frozen=True)

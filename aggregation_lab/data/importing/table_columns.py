@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.rows.columns import maybe_patient
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name, squashed
 from aggregation_lab.tasks import TaskType
@@ -24,17 +25,29 @@ _MEANT = {
 }
 """Names, squashed, that a column of this meaning has; --columns names others."""
 
+_CELLS_OF = {
+    TaskType.CLASSIFICATION: ("label",),
+    TaskType.SEGMENTATION: ("mask",),
+    TaskType.DETECTION: ("label",),  # what a box marks
+    TaskType.REGRESSION: (),
+}
+"""Meanings, besides the subject, of which a table may have several columns and only one is meant."""
+
 _BOX = ("x_min", "y_min", "x_max", "y_max")
 _POINT = re.compile(r"point(\d{1,3})(xy|x|y)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The name of each column by its meaning, the type of the target, and the number of points."""
+    """The name of each column by its meaning, the type of the target, and the number of points.
+
+    `maybe_subject` are columns that may tell the patient, where none surely does.
+    """
 
     name: dict[str, str]
     type: TaskType
     points: int = 0
+    maybe_subject: tuple[str, ...] = ()
 
 
 def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> Columns:
@@ -56,7 +69,7 @@ def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> 
         found = next((forms[form] for form in usual if form in forms), None)
         if found is not None and meaning not in name and found not in name.values():
             name[meaning] = found
-    points = _points(forms, name)
+    points, odd_points = _points(forms, name)
     if "image" not in name:
         advice = "name it with --columns image=NAME"
         raise DataError(f"{table}: has no column of images among {', '.join(header)[:200]}; {advice}")
@@ -70,25 +83,40 @@ def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> 
     if options.type is not None:
         if options.type not in types:
             raise DataError(f"{table}: has no columns of a {options.type} target ({_needed(options.type)})")
-        return Columns(name, options.type, points)
+        types = [options.type]
+    if odd_points and types in ([], [TaskType.REGRESSION]):
+        advice = "number points from 1 without a gap, each with x and y"
+        raise DataError(f"{table}: has the column {odd_points[0]}, of a point that is not taken; {advice}")
     if not types:
         advice = "; ".join(_needed(task_type) for task_type in possible)
         raise DataError(f"{table}: has no target among {', '.join(header)[:200]}; a target is one of: {advice}")
     if len(types) > 1:
         raise DataError(f"{table}: has targets of {' and '.join(types)}; say which with --type")
-    return Columns(name, types[0], points)
+    for meaning in ("subject", *_CELLS_OF[types[0]]):
+        several = [forms[form] for form in _MEANT[meaning] if form in forms]
+        if len(several) > 1 and meaning not in options.columns:
+            shown, advice = " and ".join(several), f"say which counts, as in --columns {meaning}={several[0]}"
+            raise DataError(f"{table}: has the columns {shown}; {advice}")
+    maybe = [] if "subject" in name else maybe_patient(cell for cell in header if cell not in name.values())
+    return Columns(name, types[0], points, tuple(maybe))
 
 
-def _points(forms: dict[str, str], name: dict[str, str]) -> int:
-    """The number of points, whose columns go into `name`: point_1_xy, or point_1_x and point_1_y, from 1 on."""
+def _points(forms: dict[str, str], name: dict[str, str]) -> tuple[int, list[str]]:
+    """The number of points, whose columns go into `name`: point_1_xy, or point_1_x and point_1_y, from 1 on.
+
+    And the columns of points that it does not count: of a point 0, behind a gap, without its other coordinate.
+    """
+    cells: dict[str, str] = {}
     for form, cell in forms.items():
         match = _POINT.fullmatch(form)
         if match:
-            name[f"point_{int(match[1])}_{match[2]}"] = cell
-    count = 0
-    while f"point_{count + 1}_xy" in name or {f"point_{count + 1}_x", f"point_{count + 1}_y"} <= set(name):
+            cells[f"point_{int(match[1])}_{match[2]}"] = cell
+    count, taken = 0, set[str]()
+    while ways := [way for way in ({"xy"}, {"x", "y"}) if {f"point_{count + 1}_{each}" for each in way} <= set(cells)]:
         count += 1
-    return count
+        taken |= {f"point_{count}_{each}" for way in ways for each in way}
+    name |= cells
+    return count, [cell for column, cell in cells.items() if column not in taken]
 
 
 def _needed(task_type: TaskType) -> str:

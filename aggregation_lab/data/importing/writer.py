@@ -10,11 +10,11 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.data.importing.mask_values import encoded
+from aggregation_lab.data.importing.mask_values import encoded, is_outline
 from aggregation_lab.data.importing.names_in_out import Places, safe_folder, safe_path
 from aggregation_lab.data.importing.pixels import decoded, encoded_image, within
 from aggregation_lab.data.importing.receipt import COMPLETE, ContentDigest, ImageEntry, Receipt, file_stem
-from aggregation_lab.data.importing.records import Frame, Picture, ReadTask, Record, Report
+from aggregation_lab.data.importing.records import Frame, Picture, ReadTask, Record, Report, repeated
 from aggregation_lab.data.importing.subjects import Subjects
 from aggregation_lab.data.importing.targets import MOST_CLASSES
 from aggregation_lab.data.interpretation.case_checks import SPLIT_PARTS
@@ -28,6 +28,9 @@ from aggregation_lab.text import printable
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 """The file system has no hard links, the files lie on two of them, or one has as many as it can."""
 
+_LOOKED_AT = 20
+"""Masks that are enough to tell outlines from areas."""
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -39,9 +42,9 @@ class TaskWriter:
         self._copy, self._dry = copy, dry
         self._rows: list[dict[str, Any]] = []
         self._digest = ContentDigest()
-        self._seen: set[str] = set()
         self._targets: dict[str, tuple[object, ...]] = {}
         self._masks: set[str] = set()
+        self._outlines: list[bool] = []
         self._folder = ""
         self.counts = dict.fromkeys(("read", "cases", "images", "linked", "copied", "made", "shared", "masks"), 0)
 
@@ -56,9 +59,11 @@ class TaskWriter:
         for group in alike(task.class_names):
             names = " and ".join(printable(name, 60) for name in group)
             self._report.remark("classes", f"{names} are written nearly alike; if they are one, give them one name")
-        shown = -1
+        shown, left_out = -1, repeated(task.records)
         for done, record in enumerate(task.records, start=1):
             try:
+                if done - 1 in left_out:
+                    raise ValueError(left_out[done - 1])
                 shown = max(shown, self._write_record(record, task.classes, subjects))
             except ValueError as error:
                 self._report.skip(record.picture.where, str(error))
@@ -86,8 +91,6 @@ class TaskWriter:
         Raises `ValueError` with the reason where the record cannot be used.
         """
         picture = record.picture
-        if picture.where in self._seen:
-            raise ValueError("stands twice in the source; the first is taken")
         image, data = decoded(picture)
         if picture.size and picture.size != image.size:
             one, other = (f"{width} x {height}" for width, height in (image.size, picture.size))
@@ -99,7 +102,6 @@ class TaskWriter:
         shown = -1 if written.class_map is None else int(written.class_map.max())
         if written.class_map is not None and classes is not None and shown >= classes:
             raise ValueError(f"its mask holds the value {shown}; the source names classes up to {classes - 1}")
-        self._seen.add(picture.where)
         for message in remarks:
             self._report.remark(picture.where, message)
         if crop != whole or not data:
@@ -114,6 +116,8 @@ class TaskWriter:
         mask = ""
         if written.class_map is not None:
             mask = hashlib.sha256(written.class_map.tobytes()).hexdigest()
+            if shown > 0 and len(self._outlines) < _LOOKED_AT:
+                self._outlines.append(is_outline(written.class_map))
             cells["mask_path"] = f"../{self._place_mask(path, written.class_map)}"
         self._rows += [cells | dict(row) for row in written.rows]
         self._digest.add(picture.where, pixels, mask, own, list(written.rows))
@@ -185,19 +189,23 @@ class TaskWriter:
     def _finish(self, task: ReadTask, classes: int, subjects: Subjects) -> Receipt:
         self._digest.add(task.name, str(task.type), classes, self._receipt.group)
         known = {row["subject_id"] for row in self._rows} - {""}
-        unknown = sum(not entry.subject for entry in self._receipt.images.values())
-        self.counts["subjects"] = len(known) + unknown
+        without = [path for path, entry in self._receipt.images.items() if not entry.subject]
+        subjects.note_versions(task.name, without)
+        self.counts["subjects"] = len(known) + len(without)
         if self.counts["subjects"] < SPLIT_PARTS:
             message = (
                 f"has {self.counts['subjects']} subject(s); a split needs {SPLIT_PARTS}, so no study can use it yet"
             )
+            self._report.remark(f"task {task.name}", message)
+        if len(self._outlines) >= SPLIT_PARTS and all(self._outlines):
+            message = "masks mark lines around larger areas, as drawn outlines do; fill them where the area is meant"
             self._report.remark(f"task {task.name}", message)
         receipt = replace(
             self._receipt,
             type=str(task.type),
             classes=classes,
             class_names=list(task.class_names),
-            subjects=subjects.words(task, len(known), unknown),
+            subjects=subjects.words(task, len(known), len(without), len(self._receipt.images)),
             counts=self.counts,
             skipped=self._report.skipped,
             remarks=self._report.remarks,

@@ -1,5 +1,6 @@
 """Whether images show anything once their values are grey levels."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from aggregation_lab.data.images.deep_levels import Levels
@@ -25,7 +26,10 @@ def check_contrast(
     ranges: Iterable[TaskLevels],
     problems: Problems,
 ) -> None:
-    """Report images that are (nearly) of one grey when read, one line per CSV, and unusual ranges of values."""
+    """Report images that are (nearly) of one grey when read, one line per CSV, and unusual or several ranges of
+    values."""
+    cases = list(cases)
+    _check_depths(cases, images, problems)
     brightest: dict[str, float] = {}
     first: dict[tuple[str, str], Case] = {}
     for case in cases:
@@ -47,6 +51,22 @@ def check_contrast(
             shown = f"images of more than 8 bits hold values from {group.levels.black:g} to {group.levels.white:g}"
             message = f"{shown}; these become black and white in all of them"
             problems.warning("task", None, ", ".join(group.tasks), message)
+
+
+def _check_depths(cases: Iterable[Case], images: Mapping[str, Scan], problems: Problems) -> None:
+    """Warn of tasks whose images keep their values in several forms, each of which has a range of its own."""
+    depths: dict[str, Counter[str]] = {}
+    for task, path in sorted({(case.task, case.image) for case in cases if not images[case.image].fault}):
+        depths.setdefault(task, Counter())[images[path].depth] += 1
+    for task, counts in depths.items():
+        if len(counts) > 1:
+            shown = ", ".join(f"{counts[depth]} of {_DEPTHS[depth]}" for depth in _DEPTHS if depth in counts)
+            message = f"has images in several forms ({shown}), and each form has its own range of values"
+            advice = "the same tissue may look brighter in one than in another; save all images of a task in one form"
+            problems.warning("task", None, task, f"{message}: {advice}")
+
+
+_DEPTHS = {"": "8 bits", "whole": "whole numbers of more bits", "float": "floating-point numbers"}
 
 
 def _fault(scan: Scan, levels: Levels) -> str:

@@ -106,6 +106,18 @@ def known_column(cell: str) -> str | None:
 _SQUASHED = {column.replace("_", ""): column for column in _COLUMNS}
 
 
+def maybe_patient(names: Iterable[str]) -> list[str]:
+    """The columns that may tell the patient, by their names."""
+    by_form = {squashed(name): name for name in names}
+    return [
+        name
+        for form, name in by_form.items()
+        if difflib.SequenceMatcher(None, form, "subjectid").ratio() > 0.75
+        or _MAYBE_PATIENT.fullmatch(form)
+        or any(word in form for word in _PATIENT_WORDS)
+    ]
+
+
 def _read_patient(index_of: dict[str, int], others: dict[str, int], name: str, line: int, problems: Problems) -> None:
     if SUBJECT_COLUMN in index_of:
         return
@@ -115,13 +127,7 @@ def _read_patient(index_of: dict[str, int], others: dict[str, int], name: str, l
         index_of[SUBJECT_COLUMN] = others.pop(sure)
         problems.warning(name, line, sure, f"is read as {SUBJECT_COLUMN}; rename it if it does not tell the patient")
         return
-    maybe = [
-        other
-        for form, other in by_form.items()
-        if difflib.SequenceMatcher(None, form, "subjectid").ratio() > 0.75
-        or _MAYBE_PATIENT.fullmatch(form)
-        or any(word in form for word in _PATIENT_WORDS)
-    ]
+    maybe = maybe_patient(others)
     if maybe:
         message = f"may tell the patient, and is not used; rename it to {SUBJECT_COLUMN} if it does"
         problems.warning(name, line, ", ".join(maybe), message)

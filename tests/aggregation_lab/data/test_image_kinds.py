@@ -169,6 +169,15 @@ def test_a_file_of_another_range_is_told(tmp_path: Path) -> None:
     assert "im02 is read (nearly) black" in warning and "line 4" in warning and "65535" in warning
 
 
+def test_a_task_of_images_in_several_forms_is_told(tmp_path: Path) -> None:
+    """Each form has a range of its own, so equal values in two files may be unlike greys."""
+    root = labelled(tmp_path / "data", whole(12))
+    for number in (0, 5):
+        write_file(root, f"im{number:02}", as_png(picture(number)))
+    (warning,) = problems(root, "warning")
+    assert "has images in several forms (2 of 8 bits, 10 of whole numbers of more bits)" in warning
+
+
 def test_dark_colour_of_16_bits_is_refused(tmp_path: Path) -> None:
     (line,) = problems(labelled(tmp_path / "data", deep_colour(4095)), "error")
     assert "16 bits are not used up" in line and "11 more such rows" in line

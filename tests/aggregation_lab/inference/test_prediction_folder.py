@@ -1,6 +1,7 @@
 """Predictions of a folder: what is written, kills that leave no trace, odd images, folders that hold other things."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -181,6 +182,23 @@ def test_lists_and_files_name_images_too(images, tmp_path):
     ):
         with pytest.raises(DataError, match=message):
             list_images(sources)
+
+
+def test_linked_folders_are_listed_and_a_list_may_begin_with_a_byte_order_mark(images, tmp_path):
+    os.rename(images / "deep", tmp_path / "elsewhere")
+    (images / "deep").symlink_to(tmp_path / "elsewhere")
+    assert "deep/broken.jpg" in [image.name for image in list_images([images])]
+    (images / "some.txt").write_text("0.png\n", encoding="utf-8-sig")
+    assert [image.name for image in list_images([images / "some.txt"])] == ["0.png"]
+
+
+def test_a_file_of_several_pictures_is_left_out(model, tmp_path):
+    """A prediction of the first alone would pass for one of all."""
+    pages = [Image.new("L", (9, 8), grey) for grey in (0, 90)]
+    (tmp_path / "images").mkdir()
+    pages[0].save(tmp_path / "images" / "pages.tif", save_all=True, append_images=pages[1:])
+    done = predicted(model, tmp_path / "images", tmp_path / "out", "tiny_kind")
+    assert done.left_out == {"pages.tif": "holds 2 pictures; save each as a file of its own"}
 
 
 def test_masks_of_images_that_share_a_stem_keep_apart():

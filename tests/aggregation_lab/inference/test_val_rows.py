@@ -36,3 +36,12 @@ def test_two_ways_to_write_one_place_are_one_place(table):
     write(table, ["../masks/a.png", "../masks//a.png"])
     with pytest.raises(DataError, match="mask_path: is that of .*, too, whose image is another"):
         read_val_rows(table.parents[2])
+
+
+def test_a_mask_of_two_tasks_is_refused(table):
+    """The second task's mask would be written over the first's."""
+    write(table, ["../masks/a.png", "../masks/a.png"])
+    rows = pd.read_csv(table)
+    rows.assign(image_path=rows["image_path"][0], task_id=["one", "two"]).to_csv(table, index=False)
+    with pytest.raises(DataError, match="mask_path: is that of .*, too, whose task is another"):
+        read_val_rows(table.parents[2])

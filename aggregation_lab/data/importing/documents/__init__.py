@@ -1,1 +1,1 @@
-"""Annotation files that list images and classes: found, checked, and what their ids mean."""
+"""Annotation files and tables of a source: found, checked, and what their ids and cells mean."""

@@ -34,6 +34,11 @@ def read_document(file: Path) -> dict[str, Any]:
     for name in _LISTS:
         if not isinstance(value, dict) or not isinstance(value.get(name), list):
             raise DataError(f"{file}: holds no list {name!r}; a COCO file has {', '.join(_LISTS)}")
+    names: dict[Any, str] = {}
+    for each in value["categories"]:
+        for number, name in category_names({"categories": [each]}).items():
+            if names.setdefault(number, name) != name:
+                raise DataError(f"{file}: gives the id {number} to {names[number]} and to {name}; correct one")
     if not value["images"]:
         raise DataError(f"{file}: lists no images; restore the file")
     return value

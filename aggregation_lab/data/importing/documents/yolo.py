@@ -10,19 +10,25 @@ from aggregation_lab.data.importing.source_files import content
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name
 
+_PARTS = ("train", "val", "test")
 HIGHEST = 9999
 """The highest class number that is read: a larger one is no class."""
 
 
 def read_description(source: Path) -> Mapping[str, Any]:
-    """data.yaml, or another YAML file at the top that holds names; empty without one."""
+    """data.yaml, or another YAML file at the top that holds names; empty without one.
+
+    That of the folder above counts where it says that `source` is a part of its data set.
+    """
     files = sorted([*source.glob("*.yaml"), *source.glob("*.yml")], key=lambda file: (file.stem != "data", file.name))
-    for file in files:
+    above = source.parent / "data.yaml"
+    for file in [*files, *([above] if above.is_file() else [])]:
         try:
             value = yaml.safe_load(content(file).decode())
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise DataError(f"{file}: is no YAML; restore the file") from error
-        if isinstance(value, dict) and "names" in value:
+        parts = [str(value.get(part, "")).split("/") for part in _PARTS] if isinstance(value, dict) else []
+        if isinstance(value, dict) and "names" in value and (file != above or any(source.name in p for p in parts)):
             return value
     return {}
 
@@ -37,7 +43,8 @@ def class_names(description: Mapping[str, Any], source: Path, numbers: Sequence[
             (each for each in (source / "classes.txt", source / "labels" / "classes.txt") if each.is_file()), None
         )
         if file:
-            names = [line for line in content(file).decode(errors="replace").splitlines() if line.strip()]
+            lines = content(file).decode(errors="replace").rstrip().splitlines()
+            names = [line.strip() or str(number) for number, line in enumerate(lines)]  # a line is a class
         else:
             names = range(max(numbers, default=0) + 1)
     if not isinstance(names, list | range) or not all(isinstance(name, str | int | float) for name in names):

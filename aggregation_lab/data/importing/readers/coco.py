@@ -59,7 +59,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     points = _point_count(documents, classes) if task_type is TaskType.REGRESSION else 1
     records: list[Record] = []
     for file, document in documents.items():
-        lookup = ImageLookup(options.images, file.parent, source if source.is_dir() else file.parent)
+        lookup = ImageLookup(options.images, file.parent, source if source.is_dir() else file.parent, file.stem)
         records += _records(document, lookup, task_type, classes, points, options.each_box, report)
     segments = task_type is TaskType.SEGMENTATION
     number = len(classes.names) + 1 if segments else points

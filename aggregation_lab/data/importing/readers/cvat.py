@@ -52,6 +52,8 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
 
 def _shape(element: ElementTree.Element) -> DrawnShape:
     label, kind = clean_name(element.get("label") or ""), element.tag
+    if kind == "ellipse":  # without it, the image would show an object that its target lacks
+        raise ValueError("marks an area as an ellipse, which is not read; draw it as a polygon")
     if kind == "tag":
         return DrawnShape(label, "tag")
     if kind == "box":

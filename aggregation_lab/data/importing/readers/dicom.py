@@ -5,8 +5,9 @@
 - Pixels are taken in the order in which they are stored; nothing is turned or mirrored.
 - Sequence of Ultrasound Regions (0018,6011): the largest region of tissue is kept, which leaves out burned-in names;
   targets move along. Without the sequence the whole image is kept.
-- The subject is PatientID, hashed with a secret of OUT. Names of files in OUT are hashed too, for paths of DICOM
-  files often hold names and dates of birth.
+- The subject is PatientID, hashed with a secret of OUT. Capitals and zeros before a number mean nothing, as in tables;
+  nor does who assigned the id, which only some files of a patient may say. Names of files in OUT are hashed too, for
+  paths of DICOM files often hold names and dates of birth.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.pixels import as_image
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Crop, Picture, ReadTask, Report
+from aggregation_lab.data.subjects.subject_ids import subject_key
 from aggregation_lab.files import open_file
 from aggregation_lab.text import printable
 
@@ -76,7 +78,7 @@ class _DicomOpener(Opener):
             self._report.remark(where, "has burned-in text and no region tags, so the text stays in the image")
         if frame is not None and frame >= count:
             raise ValueError(f"has no frame {frame}; it has {count}, counted from 0")
-        subject = self._hashed(f"{header.get('IssuerOfPatientID', '')}/{header.get('PatientID') or ''}".strip("/"))
+        subject = self._hashed(subject_key(str(header.get("PatientID") or "")))
         name = f"{subject or 'unknown'}/{self._hashed(where)}"
         frames = [frame] if frame is not None else range(0, count, self._step)
         opened = []
@@ -127,7 +129,7 @@ def _shown(data: Any, pixels: np.ndarray) -> np.ndarray:
         bits = int(data.get("BitsStored", 8))
         return (pixels >> (bits - 8)).astype(np.uint8) if bits > 8 else pixels.astype(np.uint8)
     inverted = form == "MONOCHROME1"
-    if "VOILUTSequence" in data or ("WindowCenter" in data and "WindowWidth" in data):
+    if data.get("VOILUTSequence") or all(_is_filled(data.get(name)) for name in ("WindowCenter", "WindowWidth")):
         shown = _windowed(data, pixels)
         return 255 - shown if inverted else shown
     if inverted:  # in stored values: 0 is white
@@ -138,15 +140,21 @@ def _shown(data: Any, pixels: np.ndarray) -> np.ndarray:
     return apply_modality_lut(pixels, data)
 
 
+def _is_filled(value: Any) -> bool:
+    """Whether an element is there and has a value: programs that take out identities leave some empty."""
+    return value is not None and str(value).strip() not in ("", "[]")
+
+
 def _windowed(data: Any, pixels: np.ndarray) -> np.ndarray:
     """Through the VOI LUT, or the window, on 0..255; the first of several."""
     values = apply_modality_lut(pixels, data)
-    if "VOILUTSequence" in data:
+    if data.get("VOILUTSequence"):
         highest = 2 ** int(data.VOILUTSequence[0].LUTDescriptor[2]) - 1
         return (
             np.clip(apply_voi_lut(values, data, prefer_lut=True) * (255.0 / highest), 0, 255).round().astype(np.uint8)
         )
     flat = np.append(values.astype(np.float64).ravel(), (-1e9, 1e9))  # what lies below, and above, the window
-    shown = apply_voi_lut(flat, data)
+    with np.errstate(over="ignore"):  # so far outside, a sigmoid is 0 or 1
+        shown = apply_voi_lut(flat, data)
     low, high = shown[-2], shown[-1]
     return ((shown[:-2] - low) * (255 / (high - low))).round().astype(np.uint8).reshape(pixels.shape)

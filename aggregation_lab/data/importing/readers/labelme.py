@@ -62,7 +62,7 @@ def _picture(value: dict[str, Any], file: Path, where: str, lookup: ImageLookup)
     size = annotated_size(value.get("imageWidth"), value.get("imageHeight"))
     name = str(value.get("imagePath") or "")
     try:
-        return replace(lookup.find(name), size=size)
+        return replace(lookup.find(name, file.stem), size=size)
     except ValueError:
         if not isinstance(value.get("imageData"), str):
             raise
@@ -81,6 +81,8 @@ def _shape(value: Any) -> DrawnShape:
     if not isinstance(value, dict):
         raise ValueError("a shape is no object")
     label, kind = clean_name(str(value.get("label") or "")), str(value.get("shape_type") or "polygon")
+    if kind == "mask":  # without it, the image would show an object that its target lacks
+        raise ValueError("marks an area as a mask of LabelMe, which is not read; draw it as a polygon")
     marked = value.get("points")
     points = [_point(each) for each in (marked if isinstance(marked, list) else ())]
     least = {"point": 1, "polygon": 3}.get(kind, 2)

@@ -2,11 +2,12 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from aggregation_lab.data.importing.formats import Progress
-from aggregation_lab.data.importing.image_lookup import MASK_FOLDER
-from aggregation_lab.data.importing.mask_values import certain_values, file_map
+from aggregation_lab.data.importing.image_lookup import MASK_FOLDER, MASK_NAME
+from aggregation_lab.data.importing.mask_values import certain_values, file_map, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import (
@@ -21,10 +22,10 @@ from aggregation_lab.data.importing.source_files import (
 )
 from aggregation_lab.data.importing.targets import ClassMap
 from aggregation_lab.data.rows.file_paths import fold
+from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType
 
 _IMAGES = re.compile("images?|imgs?|jpegimages|originals?", re.IGNORECASE)
-_MASK_NAME = re.compile(r"[_\- ](mask|label|seg|segmentation|gt|annotation)(?:[_\- ]?\d+)?$", re.IGNORECASE)
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
@@ -35,8 +36,8 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
     """
     need_folder(source, "that holds images and masks")
     folders = [folder for folder in sorted(source.iterdir()) if folder.is_dir()]
-    image_folder = options.images or next((each for each in folders if _IMAGES.fullmatch(each.name)), None)
-    mask_folder = next((each for each in folders if MASK_FOLDER.fullmatch(each.name)), None)
+    image_folder = options.images or _only(_IMAGES, folders, source)
+    mask_folder = _only(MASK_FOLDER, folders, source)
     images: dict[str, list[Path]] = defaultdict(list)
     masks: dict[str, list[Path]] = defaultdict(list)
     if image_folder and mask_folder:
@@ -46,7 +47,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
             masks[_key(file, mask_folder)].append(file)
     else:
         for file in walk(source, PICTURES):
-            (masks if _MASK_NAME.search(file.stem) else images)[_key(file, source)].append(file)
+            (masks if MASK_NAME.search(file.stem) else images)[_key(file, source)].append(file)
     layout = "the folders images and masks, or masks named like their image with _mask behind"
     need_some(masks, source, "masks", f"give {layout}")
     for key, members in masks.items():
@@ -65,11 +66,23 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
         for file in files:
             report.skip(relative(file, source), reason)
     need_some(pairs, source, "image with a mask of its name", f"give {layout}")
-    values = options.mask_values or certain_values([mask for _, mask in pairs], report, progress)
+    files = [mask for _, mask in pairs]
+    values = options.mask_values or certain_values(files, held_by_all(files, report, progress), report)
     records = [Record(picture(image, source), ClassMap(file_map(mask, values))) for image, mask in pairs]
     return [ReadTask(source_name(source), TaskType.SEGMENTATION, records)]
 
 
+def _only(names: re.Pattern[str], folders: Sequence[Path], source: Path) -> Path | None:
+    """The folder of such a name; None where there is none. Raises `DataError` where two of them hold pictures."""
+    found = [folder for folder in folders if names.fullmatch(folder.name)]
+    if len(found) > 1:
+        found = [folder for folder in found if any(True for _ in walk(folder, PICTURES))]
+    if len(found) > 1:
+        shown = " and ".join(folder.name for folder in found)
+        raise DataError(f"{source}: holds pictures in {shown}, and nobody knows which are meant; take the others out")
+    return found[0] if found else None
+
+
 def _key(file: Path, folder: Path) -> str:
     """What an image and its mask have in common, capitals and Unicode form left out."""
-    return fold(_MASK_NAME.sub("", without_ending(relative(file, folder))))
+    return fold(MASK_NAME.sub("", without_ending(relative(file, folder))))

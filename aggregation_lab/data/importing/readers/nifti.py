@@ -5,7 +5,7 @@ array is stored (nnU-Net writes 2D images so); slices count along the third. Not
 those of the file with its scale; of 8 or 16 bits where they fit, else floating point.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from PIL import Image
 
 from aggregation_lab.data.importing.files import LoadMap, Opened, Opener
 from aggregation_lab.data.importing.formats import Progress
-from aggregation_lab.data.importing.mask_values import MaskValues
+from aggregation_lab.data.importing.mask_values import Held, MaskValues
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.pixels import as_image
 from aggregation_lab.data.importing.readers.labelled import read_labelled
@@ -46,11 +46,11 @@ class VolumeOpener(Opener):
     def __init__(self, options: ImportOptions):
         self._slices, self._step = options.slices, options.step or 1
 
-    def values_of_mask(self, file: Path) -> Iterable[int]:
+    def held_by_mask(self, file: Path) -> Held:
         if not self.takes(file):
-            return super().values_of_mask(file)
+            return super().held_by_mask(file)
         values = _values(file)
-        return [] if values.dtype.kind == "f" else np.unique(values).tolist()
+        return Held([] if values.dtype.kind == "f" else np.unique(values).tolist())
 
     def open(self, file: Path, where: str, frame: int | None) -> list[Opened]:
         numbers = self._numbers(_slice_count(file), frame)

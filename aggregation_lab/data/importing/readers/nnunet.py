@@ -3,6 +3,7 @@
 Format: https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,16 +91,25 @@ def _labels(file: Path, labels: Any) -> tuple[tuple[str, ...], int | None]:
         for each in numbers:
             if each not in by_value or len(numbers) == 1:
                 by_value[each] = str(name)
+    absent = next((number for number in range(1, max(by_value, default=0)) if number not in by_value), None)
+    if absent is not None:  # each would be a class that no image shows
+        advice = "number the labels without a gap, and say with --mask-values what the files hold, as in 0=0,255=1"
+        raise DataError(f"{file}: names no label {absent}, but {max(by_value)}; {advice}")
     return tuple(by_value.get(number, str(number)) for number in range(max(by_value, default=0) + 1)), ignore
 
 
-def _channel(file: Path, description: Mapping[str, Any], options: ImportOptions) -> int:
+def _channels(description: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The names of the channels that dataset.json lists, by number; empty where it lists none."""
     channels = description.get("channel_names", description.get("modality"))
-    count = len(channels) if isinstance(channels, dict) else 1
-    names = list(channels.values()) if isinstance(channels, dict) else []
-    colour = [str(name).upper()[:1] for name in names] == ["R", "G", "B"]  # one colour file holds all three
+    return channels if isinstance(channels, dict) else {}
+
+
+def _channel(file: Path, description: Mapping[str, Any], options: ImportOptions) -> int:
+    channels = _channels(description)
+    count, names = len(channels) or 1, list(channels.values())
+    colour = [str(name).upper() for name in names] in (["R", "G", "B"], ["RED", "GREEN", "BLUE"])  # one file holds all
     if count > 1 and not colour and options.channel is None:
-        shown = ", ".join(f"{number}: {name}" for number, name in (channels or {}).items())
+        shown = ", ".join(f"{number}: {name}" for number, name in channels.items())
         raise DataError(f"{file}: images have {count} channels ({shown}); choose one with --channel")
     if options.channel is not None and options.channel >= count:
         raise DataError(f"--channel {options.channel}: images of {file.parent} have {count} channel(s), counted from 0")
@@ -145,6 +155,11 @@ def _pairs(
         without_ending(relative(file, folder / "labelsTr"), (ending.lower(),)): file
         for file in walk(folder / "labelsTr", (ending.lower(),))
     }
+    numbered = re.compile(rf"_\d{{4}}{re.escape(ending)}$", re.IGNORECASE)
+    every = sum(bool(numbered.search(file.name)) for file in walk(folder / "imagesTr", (ending.lower(),)))
+    if every > len(images) and len(_channels(description)) < 2:
+        message = f"holds channels that dataset.json does not list, and of which {suffix} is taken; list them there"
+        report.remark(relative(folder / "imagesTr", folder.parent), message)
     for case in sorted(set(images) - set(labels)):
         report.skip(relative(images[case], folder.parent), "has no labels in labelsTr")
     for case in sorted(set(labels) - set(images)):

@@ -1,39 +1,33 @@
 """A plain table: one row per image with a label, a mask, a box or points, and the subject where it is known."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from aggregation_lab.data.importing.documents.table import Line, frame_number, read_lines, subject_of
 from aggregation_lab.data.importing.files import PLAIN, Opened, Opener
 from aggregation_lab.data.importing.formats import Progress
-from aggregation_lab.data.importing.label_names import index_labels
-from aggregation_lab.data.importing.mask_values import certain_values
+from aggregation_lab.data.importing.label_names import in_order, index_labels
+from aggregation_lab.data.importing.mask_values import certain_values, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report, Target
-from aggregation_lab.data.importing.source_files import content, existing, need_file, need_some, source_name
-from aggregation_lab.data.importing.table_columns import Columns, find_columns
+from aggregation_lab.data.importing.source_files import (
+    Classes,
+    existing,
+    need_file,
+    need_some,
+    one_object,
+    relative,
+    source_name,
+)
+from aggregation_lab.data.importing.table_columns import Columns
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
-from aggregation_lab.data.rows.csv_rows import UNKNOWN
 from aggregation_lab.data.rows.point_text import finite_number, read_point
 from aggregation_lab.errors import DataError
-from aggregation_lab.naming import clean_name, squashed
-from aggregation_lab.storage.delimited_text import Unreadable, decode, read_records
+from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
 from aggregation_lab.tasks.targets import Box
 from aggregation_lab.text import printable
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A row of the table: its number as an editor shows it, and its cells by what they mean."""
-
-    number: int
-    cells: Mapping[str, str]
-
-    def cell(self, meaning: str) -> str:
-        text = clean_name(self.cells.get(meaning, ""))
-        return "" if text.casefold() in UNKNOWN else text
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
@@ -50,9 +44,16 @@ def read_table(
     Rows of one image are one case: several boxes are the boxes of one image, other targets are taken once. The
     column `frame` counts the pictures of a file from 0.
     """
-    columns, lines = _read_lines(table, options)
+    columns, lines = read_lines(table, options)
     need_some(lines, table, "row below its header", "fill it")
-    by_image: dict[tuple[str, str], list[_Line]] = defaultdict(list)
+    if options.classes and "label" not in columns.name:
+        raise DataError(
+            f"{table}: has no column of labels, so --classes names nothing; name it with --columns label=NAME"
+        )
+    if columns.maybe_subject and options.subject is None and not opener.subjects:
+        advice = f"give --columns subject={columns.maybe_subject[0]} if it does, or the same patient may leak"
+        report.remark("columns", f"{', '.join(columns.maybe_subject)} may tell the patient, and is not used; {advice}")
+    by_image: dict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
         name = line.cells.get("image", "").strip()
         if name:
@@ -65,37 +66,15 @@ def read_table(
         where = name + (f" frame {frame}" if frame else "")
         try:
             file = _file(folder, name)
-            number = _frame(frame)
-            subject = _subject(members)
-            for each, one in target.of(file, name, number, members):
+            number = frame_number(frame)
+            subject = subject_of(members)
+            plain = relative(file, folder) if PurePosixPath(name).is_absolute() else name
+            for each, one in target.of(file, plain, number, members):
                 records.append(Record(each.picture, one, subject or each.subject))
         except ValueError as error:
             report.skip(where, str(error))
     told = f"the column {columns.name['subject']}" if "subject" in columns.name else opener.subjects
     return ReadTask(source_name(table), columns.type, records, target.classes, target.names, told)
-
-
-def _read_lines(table: Path, options: ImportOptions) -> tuple[Columns, list[_Line]]:
-    try:
-        text = decode(content(table))
-        _, rows = read_records(text, lambda cell: squashed(cell) in ("image", "imagepath", "label", "filename"))
-        records = list(rows)
-    except Unreadable as fault:
-        line = f"line {fault.line} " if fault.line else ""
-        raise DataError(f"{table}: {line}{fault}") from fault
-    if not records:
-        raise DataError(f"{table}: is empty; fill it")
-    header = [clean_name(cell) for cell in records[0][1]]
-    columns = find_columns(header, options, table)
-    position = {meaning: header.index(name) for meaning, name in columns.name.items()}
-    lines = []
-    for number, cells in records[1:]:
-        surplus = cells[len(header) :]
-        if len(cells) < len(header) or any(cell.strip() for cell in surplus):
-            advice = "put quotes around text that holds a comma" if surplus else "complete the row"
-            raise DataError(f"{table}: line {number} has {len(cells)} cells, the header {len(header)}; {advice}")
-        lines.append(_Line(number, {meaning: cells[index] for meaning, index in position.items()}))
-    return columns, lines
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -104,22 +83,6 @@ def _file(folder: Path, name: str) -> Path:
     if file is None:
         raise ValueError(f"the file does not exist; paths of the table start at {folder}")
     return file
-
-
-def _frame(text: str) -> int | None:
-    if not text:
-        return None
-    number = finite_number(text)
-    if number is None or number < 0 or not number.is_integer():
-        raise ValueError(f"frame is {printable(text, 40)!r}; write a whole number from 0")
-    return int(number)
-
-
-def _subject(lines: Sequence[_Line]) -> str:
-    subjects = {line.cell("subject") for line in lines} - {""}
-    if len(subjects) > 1:
-        raise ValueError(f"has {len(subjects)} subjects ({', '.join(sorted(subjects)[:4])})")
-    return subjects.pop() if subjects else ""
 
 
 # ---- targets ---------------------------------------------------------------------------------------------------------
@@ -140,22 +103,22 @@ class _Targets:
         report: Report,
         progress: Progress,
         opener: Opener,
-        lines: Sequence[_Line],
+        lines: Sequence[Line],
     ):
         self._columns, self._folder, self._options, self._opener = columns, folder, options, opener
         self._prepare(table, lines, report, progress)
 
-    def _prepare(self, table: Path, lines: Sequence[_Line], report: Report, progress: Progress) -> None: ...
+    def _prepare(self, table: Path, lines: Sequence[Line], report: Report, progress: Progress) -> None: ...
 
-    def of(self, file: Path, name: str, frame: int | None, lines: Sequence[_Line]) -> list[tuple[Opened, Target]]:
+    def of(self, file: Path, name: str, frame: int | None, lines: Sequence[Line]) -> list[tuple[Opened, Target]]:
         """The pictures of a file with their targets. Raises `ValueError` with a reason."""
         return [(each, self._one(lines)) for each in self._opener.open(file, name, frame)]
 
-    def _one(self, lines: Sequence[_Line]) -> Target:
+    def _one(self, lines: Sequence[Line]) -> Target:
         raise NotImplementedError
 
 
-def _single(lines: Sequence[_Line]) -> _Line:
+def _single(lines: Sequence[Line]) -> Line:
     """The one row of an image. Raises `ValueError` where others say something else."""
     if any(dict(line.cells) != dict(lines[0].cells) for line in lines):
         raise ValueError(
@@ -164,14 +127,23 @@ def _single(lines: Sequence[_Line]) -> _Line:
     return lines[0]
 
 
+def _mask_name(line: Line) -> str:
+    """The mask file of a row, from its table on."""
+    return line.cells.get("mask", "").strip().replace("\\", "/")
+
+
 class _Labels(_Targets):
-    def _prepare(self, table: Path, lines: Sequence[_Line], report: Report, progress: Progress) -> None:
+    def _prepare(self, table: Path, lines: Sequence[Line], report: Report, progress: Progress) -> None:
         found = [line.cell("label") for line in lines]
         self._index, self.names = index_labels([text for text in found if text], self._options.classes, table, report)
         self.classes = len(self.names)
 
-    def _one(self, lines: Sequence[_Line]) -> Target:
-        text = _single(lines).cell("label")
+    def _one(self, lines: Sequence[Line]) -> Target:
+        line = _single(lines)
+        text, written = line.cell("label"), clean_name(line.cells["label"])
+        if not text and written:
+            advice = "write another word where it is a class"
+            raise ValueError(f"its label is {printable(written, 40)}, which means a missing value; {advice}")
         if not text:
             raise ValueError("has no label")
         if text not in self._index:
@@ -180,14 +152,16 @@ class _Labels(_Targets):
 
 
 class _Masks(_Targets):
-    def _prepare(self, table: Path, lines: Sequence[_Line], report: Report, progress: Progress) -> None:
-        names = dict.fromkeys(line.cell("mask") for line in lines)
+    def _prepare(self, table: Path, lines: Sequence[Line], report: Report, progress: Progress) -> None:
+        names = dict.fromkeys(map(_mask_name, lines))
         files = [existing(self._folder, name) for name in names if name]
         there = [file for file in files if file is not None]
-        self._values = self._options.mask_values or certain_values(there, report, progress, self._opener.values_of_mask)
+        self._values = self._options.mask_values or certain_values(
+            there, held_by_all(there, report, progress, self._opener.held_by_mask), report
+        )
 
-    def of(self, file: Path, name: str, frame: int | None, lines: Sequence[_Line]) -> list[tuple[Opened, Target]]:
-        mask = _single(lines).cells.get("mask", "").strip().replace("\\", "/")
+    def of(self, file: Path, name: str, frame: int | None, lines: Sequence[Line]) -> list[tuple[Opened, Target]]:
+        mask = _mask_name(_single(lines))
         if not mask:
             raise ValueError("has no mask")
         try:
@@ -199,10 +173,24 @@ class _Masks(_Targets):
 
 
 class _Boxes(_Targets):
+    """Boxes; where the table has a column of labels, these say what a box marks."""
+
     classes = 1
 
-    def _one(self, lines: Sequence[_Line]) -> Target:
+    def _prepare(self, table: Path, lines: Sequence[Line], report: Report, progress: Progress) -> None:
+        self._kinds: Classes | None = None
+        if "label" in self._columns.name:
+            found = in_order({line.cell("label") for line in lines} - {""})
+            one_object(tuple(found), self._options.classes, table)
+            self._kinds = Classes(found, self._options.classes, table)
+            self.names = self._kinds.names
+
+    def _one(self, lines: Sequence[Line]) -> Target:
         boxes: list[Box] = []
+        if self._kinds is not None:
+            lines = [line for line in lines if self._kinds.index(line.cell("label")) is not None]
+            if not lines:
+                raise ValueError("marks nothing of the classes that count")
         for line in lines:
             texts = [line.cell(name) for name in ("x_min", "y_min", "x_max", "y_max")]
             numbers = [finite_number(text) for text in texts]
@@ -215,10 +203,10 @@ class _Boxes(_Targets):
 
 
 class _Points(_Targets):
-    def _prepare(self, table: Path, lines: Sequence[_Line], report: Report, progress: Progress) -> None:
+    def _prepare(self, table: Path, lines: Sequence[Line], report: Report, progress: Progress) -> None:
         self.classes = self._columns.points
 
-    def _one(self, lines: Sequence[_Line]) -> Target:
+    def _one(self, lines: Sequence[Line]) -> Target:
         line = _single(lines)
         points: list[tuple[float, float] | None] = []
         for number in range(1, self._columns.points + 1):

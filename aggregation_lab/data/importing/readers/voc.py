@@ -3,13 +3,14 @@
 Numbers of boxes are taken as they stand: VOC itself counts pixels from 1, most programs that write its form from 0.
 """
 
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 
 from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.image_lookup import ImageLookup
-from aggregation_lab.data.importing.mask_values import MaskValues, certain_values, file_map
+from aggregation_lab.data.importing.mask_values import Held, MaskValues, certain_values, file_map, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import (
@@ -62,7 +63,8 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
     for file, root in roots.items():
         where = relative(file, source)
         try:
-            picture = lookup.find(clean_name(root.findtext("filename") or "") or file.stem)
+            name = clean_name(root.findtext("filename") or "") or file.stem
+            picture = lookup.find(_in_folder(name, where.removeprefix("Annotations/")), file.stem)
             size = annotated_size(root.findtext("size/width"), root.findtext("size/height"))
             seen.add(picture.file)
             kept = [each for each in root.iter("object") if classes.index(_name(each)) is not None]
@@ -85,6 +87,12 @@ def _lookup(source: Path) -> ImageLookup:
     return ImageLookup(None, folder, folder if folder.is_dir() else source)
 
 
+def _in_folder(name: str, annotation: str) -> str:
+    """The name of an image behind the folders that its annotation lies in; a path stays as it is."""
+    folders = annotation.rpartition("/")[0]
+    return f"{folders}/{name}" if folders and not re.search(r"[/\\]", name) else name
+
+
 def _first_reason(report: Report) -> str:
     return next((f"{names[0]} {reason}" for reason, names in report.skipped.items()), "none is there")
 
@@ -104,29 +112,23 @@ def _box(element: ElementTree.Element) -> tuple[float, float, float, float]:
 def _segmentation(source: Path, options: ImportOptions, report: Report, progress: Progress) -> ReadTask:
     masks = list(walk(source / "SegmentationClass", (".png",)))
     need_some(masks, source, "masks (SegmentationClass/*.png)", "give the folder that holds SegmentationClass")
-    values = options.mask_values
-    if values is None:
-        found = certain_values(masks, Report(), progress) if not _has_void(masks) else None
-        classes = {number: number for number in range(_VOID)} | {_VOID: 0}
-        values = found or MaskValues(classes)
-        if found is None:
-            report.remark("masks", "the value 255 (void) is read as background")
+    values = options.mask_values or _values(masks, report, progress)
     lookup, records = _lookup(source), []
     for mask in masks:
         try:
-            records.append(Record(lookup.find(f"{mask.stem}.jpg"), ClassMap(file_map(mask, values))))
+            name = _in_folder(f"{mask.stem}.jpg", relative(mask, source / "SegmentationClass"))
+            records.append(Record(lookup.find(name), ClassMap(file_map(mask, values))))
         except ValueError as error:
             report.skip(relative(mask, source), str(error))
     return ReadTask(source_name(source), TaskType.SEGMENTATION, records)
 
 
-def _has_void(masks: list[Path]) -> bool:
-    """Whether a mask holds the void value beside classes that are more than one background."""
-    values: set[int] = set()
-    plain = MaskValues()
-    for mask in masks:
-        try:
-            values.update(int(value) for value in set(plain.read(mask).ravel().tolist()))
-        except (OSError, ValueError):  # left to the writer, which reports it
-            continue
-    return _VOID in values and len(values - {0, _VOID}) > 0
+def _values(masks: list[Path], report: Report, progress: Progress) -> MaskValues:
+    """What the values mean: 255 is void, and background, beside classes that are more than one background."""
+    held = held_by_all(masks, report, progress)
+    rest = [value for value in held.values if value != _VOID]
+    if len(rest) == len(list(held.values)) or not any(rest):
+        return certain_values(masks, held, report)
+    certain_values(masks, Held(rest, lossy=held.lossy), report)  # that the others are classes
+    report.remark("masks", "the value 255 (void) is read as background")
+    return MaskValues({number: number for number in range(_VOID)} | {_VOID: 0})

@@ -80,6 +80,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         TaskType.DETECTION: partial(_boxes, options.each_box),
     }[task_type]
     labels = {_key(relative(file, source)): file for file in files}
+    files_of = Counter(_key(relative(file, source)) for file in files)
     images = list(walk(source, PICTURES))
     sharing = Counter(_key(relative(image, source)) for image in images)
     records = []
@@ -91,11 +92,15 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
                 raise ValueError(
                     f"has a name that {sharing[_key(where)]} images have; nobody knows whose the labels are"
                 )
+            if files_of[_key(where)] > 1:
+                raise ValueError(f"has {files_of[_key(where)]} files of labels; take the wrong ones out")
             lines = _kept(by_file[label], names, classes, per_point) if label else None
             if lines is None:
                 raise ValueError("has no labels, or they cannot be read")
             if not lines and task_type is not TaskType.SEGMENTATION:
                 raise ValueError("shows no object")
+            if task_type is TaskType.DETECTION and any(len(numbers) == 5 for _, numbers in lines):
+                report.remark(where, "has a number behind a box, as predictions of a model have; it is not used")
             records.append(Record(picture(image, source), Shares(lines, build)))
         except ValueError as error:
             report.skip(where, str(error))
@@ -112,10 +117,10 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
 
 def _is_label(file: Path, source: Path) -> bool:
     parts = relative(file, source).split("/")
-    return (
+    return file.name != "classes.txt" and (
         "labels" in parts[:-1]
         or source.name == "labels"
-        or (any(file.with_suffix(ending).is_file() for ending in PICTURES) and file.name != "classes.txt")
+        or any(file.with_suffix(ending).is_file() for ending in PICTURES)
     )
 
 

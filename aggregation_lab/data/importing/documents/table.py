@@ -1,0 +1,69 @@
+"""A plain table of images and targets: its rows, with cells by what they mean."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.importing.source_files import content
+from aggregation_lab.data.importing.table_columns import Columns, find_columns
+from aggregation_lab.data.rows.csv_rows import UNKNOWN
+from aggregation_lab.data.rows.point_text import finite_number
+from aggregation_lab.errors import DataError
+from aggregation_lab.naming import clean_name, squashed
+from aggregation_lab.storage.delimited_text import Unreadable, decode, read_records
+from aggregation_lab.text import printable
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table: its number as an editor shows it, and its cells by what they mean."""
+
+    number: int
+    cells: Mapping[str, str]
+
+    def cell(self, meaning: str) -> str:
+        text = clean_name(self.cells.get(meaning, ""))
+        return "" if text.casefold() in UNKNOWN else text
+
+
+def read_lines(table: Path, options: ImportOptions) -> tuple[Columns, list[Line]]:
+    """The columns of a table and its rows. Raises `DataError` where it cannot be read, or its header is not clear."""
+    try:
+        text = decode(content(table))
+        _, rows = read_records(text, lambda cell: squashed(cell) in ("image", "imagepath", "label", "filename"))
+        records = list(rows)
+    except Unreadable as fault:
+        line = f"line {fault.line} " if fault.line else ""
+        raise DataError(f"{table}: {line}{fault}") from fault
+    if not records:
+        raise DataError(f"{table}: is empty; fill it")
+    header = [clean_name(cell) for cell in records[0][1]]
+    columns = find_columns(header, options, table)
+    position = {meaning: header.index(name) for meaning, name in columns.name.items()}
+    lines = []
+    for number, cells in records[1:]:
+        surplus = cells[len(header) :]
+        if len(cells) < len(header) or any(cell.strip() for cell in surplus):
+            advice = "put quotes around text that holds a comma" if surplus else "complete the row"
+            raise DataError(f"{table}: line {number} has {len(cells)} cells, the header {len(header)}; {advice}")
+        lines.append(Line(number, {meaning: cells[index] for meaning, index in position.items()}))
+    return columns, lines
+
+
+def frame_number(text: str) -> int | None:
+    """The number of a cell of the column `frame`; None where it is empty. Raises `ValueError` where it is no number."""
+    if not text:
+        return None
+    number = finite_number(text)
+    if number is None or number < 0 or not number.is_integer():
+        raise ValueError(f"frame is {printable(text, 40)!r}; write a whole number from 0")
+    return int(number)
+
+
+def subject_of(lines: Sequence[Line]) -> str:
+    """The subject that the rows of one image name, "" where they name none. Raises `ValueError` where they name two."""
+    subjects = {line.cell("subject") for line in lines} - {""}
+    if len(subjects) > 1:
+        raise ValueError(f"has {len(subjects)} subjects ({', '.join(sorted(subjects)[:4])})")
+    return subjects.pop() if subjects else ""
