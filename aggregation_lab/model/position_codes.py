@@ -23,10 +23,10 @@ class KeptPositionCodes(nn.Module):
     def get_embed(self, shape: tuple[int, int], dtype: torch.dtype | None = None) -> Tensor:
         """Sines and cosines of the grid's cells: cells x twice the size of a head."""
         periods = self.rope.periods
-        inference = torch.is_inference_mode_enabled()  # whose tensors cannot be trained with
-        wanted = tuple(shape), dtype, periods.device, periods.dtype, inference
+        wanted = tuple(shape), dtype, periods.device, periods.dtype
         if self._made is None or self._made[0] != wanted:
-            self._made = wanted, self.rope.get_embed(shape, dtype)
+            with torch.inference_mode(False):  # in which they could not be trained with
+                self._made = wanted, self.rope.get_embed(shape, dtype)
         return self._made[1]
 
 
