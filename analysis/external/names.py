@@ -7,7 +7,8 @@ from collections import Counter
 
 import pandas as pd
 
-from aggregation_lab.naming import LONGEST_NAME, alike, clean_name
+from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.naming import LONGEST_NAME, alike, clean_name, squashed
 from aggregation_lab.tasks import METRICS, TaskType, find_type, read_type
 from analysis.external.sheet import Sheet, quoted, shown
 
@@ -42,6 +43,8 @@ def clean_names(column: pd.Series, sheet: Sheet) -> pd.Series:
     cleaned = {text: clean_name(text) for text in column.unique()}
     for text, name in cleaned.items():
         fault = _fault(name, _TAKEN.get(kind, ()))
+        if kind == "aggregation" and name != FLOOR and name.casefold() == FLOOR:
+            fault = f"differs in capitals alone from {FLOOR}, the trivial predictors"
         if fault:
             sheet.check(column == text, f"{kind} {quoted(name)} {fault}; rename it")
     merged = [name for name, count in Counter(cleaned.values()).items() if count > 1]
@@ -79,6 +82,12 @@ def _meant(word: str) -> str | None:
     starting = [task_type for task_type in TaskType if len(word) >= 3 and task_type.startswith(word)]
     close = difflib.get_close_matches(word, list(TaskType), n=1, cutoff=0.75)
     return next(iter([*starting, *close]), read_type(word))
+
+
+def metric_of_column(header: str) -> str | None:
+    """The metric that a column of values is called by, as in `Dice (%)`; `score` names none."""
+    known = {squashed(name): name for name in METRICS if name != "score"} | _OTHER_METRICS
+    return known.get(squashed(header))
 
 
 def metric_names(column: pd.Series) -> pd.Series:
