@@ -57,7 +57,7 @@ def _of(source: Path) -> Iterator[ListedImage]:
         yield from (ListedImage(file, source / file) for file in files)
     elif source.suffix.lower() in LISTS:
         try:
-            lines = read_bytes(source).decode().splitlines()
+            lines = read_bytes(source).decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{named}: cannot be read as a list of images ({error}); write a path a line") from error
         if not any(line.strip() for line in lines):
