@@ -15,6 +15,9 @@ from analysis.external.sheet import Sheet, quoted, shown
 _TAKEN = {"type": ("all",), "group": ("all", "any other"), "aggregation": ("undecided", "guideline")}
 """Words that stand for something else in a report."""
 
+_TOLD_APART = ("task", "aggregation", "group", "arm", "metric")
+"""Columns whose names are told apart by capitals; those of the others are words that are known."""
+
 _OTHER_METRICS = {"dice": "DSC", "auroc": "AUC", "acc": "accuracy"}
 
 _DIRECTIONS = {
@@ -50,7 +53,7 @@ def clean_names(column: pd.Series, sheet: Sheet) -> pd.Series:
     merged = [name for name, count in Counter(cleaned.values()).items() if count > 1]
     if merged:
         sheet.notes.append(f"Names that differ in blanks or Unicode form only count as one: {kind} {shown(merged)}.")
-    pairs = [" and ".join(names) for names in alike(cleaned.values())]
+    pairs = [" and ".join(names) for names in alike(cleaned.values()) if kind in _TOLD_APART]
     if pairs:
         what = "Names that differ in capitals, blanks or dashes only count as different ones"
         sheet.notes.append(f"{what}: {kind} {shown(pairs)}.")
@@ -93,4 +96,4 @@ def metric_of_column(header: str) -> str | None:
 def metric_names(column: pd.Series) -> pd.Series:
     """Metrics as this project writes them; others stay."""
     known = {name.casefold(): name for name in METRICS} | _OTHER_METRICS
-    return column.map({text: known.get(text.casefold(), text) for text in column.unique()})
+    return column.map({text: known.get(clean_name(text).casefold(), text) for text in column.unique()})

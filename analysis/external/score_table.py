@@ -87,6 +87,10 @@ def _lacking(scores: pd.DataFrame) -> list[str]:
             "No task types: sensitivity by type cannot be computed, and all tasks share their scatter over seeds; name "
             "types where some scores scatter much more than others."
         )
+    for name in ("type", "group"):
+        unknown = sorted(set(scores.loc[scores[name] == UNKNOWN, "task"]))
+        if 0 < len(unknown) < scores["task"].nunique():
+            notes.append(f"No {name} of {shown(unknown)}: such tasks count as a {name} of their own, {UNKNOWN}.")
     if scores["group"].nunique() < 2:
         notes.append("One clinical group only: groups cannot be compared, and stability over groups is not given.")
     other = sorted(set(scores["task"]) - set(scores.loc[scores["unit_free"], "task"]))

@@ -30,17 +30,18 @@ def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     rows = pd.DataFrame(index=cells.index)
     for name in ("task", "aggregation", "type", "group", "metric", "direction", "split", "arm"):
         if name in cells:
-            rows[name] = clean_names(cells[name], sheet)
+            rows[name] = clean_names(metric_names(cells[name]) if name == "metric" else cells[name], sheet)
     rows["arm"] = rows["arm"].replace("", ONLY_ARM) if "arm" in rows else ONLY_ARM
     for name in ("task", "aggregation"):
         sheet.check_filled(rows[name] == "", name)
     cases = named_cases(cells, rows["task"], sheet)
     if cases is not None:
         rows[["case", "subject"]] = cases
-    trained = rows["aggregation"] != FLOOR
     rows["seed"] = SEEDLESS
-    if trained.any():
-        rows.loc[trained, "seed"] = seeds(cells.loc[trained, "seed"], sheet.rows(trained.to_numpy()))
+    trained, texts = rows["aggregation"] != FLOOR, cells["seed"].str.strip()
+    seeded = trained | texts.isin(set(texts[trained]))  # the floor has seeds where folds rotate
+    if seeded.any():
+        rows.loc[seeded, "seed"] = seeds(cells.loc[seeded, "seed"], sheet.rows(seeded.to_numpy()))
     rows["value"] = numbers(cells["value"], sheet, gaps=False)
     _fill_sizes(rows, cells, sheet)
     _fill_types_and_groups(rows, sheet)
@@ -71,6 +72,8 @@ def _fill_sizes(rows: pd.DataFrame, cells: pd.DataFrame, sheet: Sheet) -> None:
             sheet.check(empty, _in_some("fraction", empty, "write 1 where a model saw all training data"))
             rows["fraction"] = fraction.map(lambda share: float(f"{share:g}"))
     if "n_train" in cells:
+        thousands = cells["n_train"].str.fullmatch(r"\s*[1-9]\d{0,2}\.000\s*")
+        sheet.check(thousands, "n_train may be in ones or in thousands; write a whole number without a point")
         rows["n_train"] = numbers(cells["n_train"], sheet, gaps=True)
         same = rows.groupby(["task", "arm", "aggregation", "fraction"])["n_train"]
         one = same.transform("first").where(same.transform("nunique") == 1)
@@ -96,7 +99,7 @@ def _fill_types_and_groups(rows: pd.DataFrame, sheet: Sheet) -> None:
 
 def _fill_metrics(rows: pd.DataFrame, sheet: Sheet) -> None:
     """The metric, `value` where none is named, and its direction. Raises `ResultsError` where that is not known."""
-    metric = metric_names(rows["metric"]) if "metric" in rows else pd.Series("", rows.index)
+    metric = rows["metric"] if "metric" in rows else pd.Series("", rows.index)
     unnamed = metric == ""
     if not unnamed.all():
         sheet.check(unnamed, _in_some("metric", unnamed, "name it in every row, or take the column out"))

@@ -90,6 +90,13 @@ def test_sizes_are_those_of_other_rows_and_tasks_without_any_are_named(tmp_path)
     assert "No n_train of femur: data scale and guidelines leave them out." in study.notes
 
 
+@pytest.mark.parametrize("name", ["type", "group"])
+def test_tasks_that_lack_what_others_have_are_named(tmp_path, name):
+    some = ROWS.assign(**{name: np.where(ROWS["task"] == "femur", "", "own")})
+    assert f"No {name} of femur: such tasks count as a {name} of their own, unknown." in table(tmp_path, some).notes
+    assert not any(note.startswith(f"No {name} of") for note in read(tmp_path, CSV).notes)
+
+
 def test_fractions_that_differ_in_rounding_are_one(tmp_path):
     assert table(tmp_path, ROWS.assign(fraction=np.where(JOINT, 0.1 * 3, 0.3))).fractions == [0.3]
 
@@ -131,6 +138,40 @@ def test_whole_numbers_are_the_same_names_with_and_without_a_point(tmp_path):
     pd.testing.assert_frame_equal(table(tmp_path, CASES.assign(**floats)).cases, table(tmp_path, CASES).cases)
     versions = CASES.assign(case=CASES["case"] + ".0", subject="v" + CASES["subject"] + ".0")
     assert set(table(tmp_path, versions).cases["subject"]) == {"v0.0", "v1.0", "v2.0"}
+
+
+# ---- files and words -----------------------------------------------------------------------------------------------
+
+
+def test_json_has_a_field_once(tmp_path):
+    rows = ROWS.to_json(orient="records").replace('"seed":1', '"seed":1,"seed":7', 1)
+    for text in (rows, rows.strip("[]").replace("},{", "}\n{")):
+        assert "is JSON with seed twice in one row; keep one" in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("orient", ["columns", "split", "table"])
+def test_other_json_of_pandas_is_told_how(tmp_path, orient):
+    assert "with pandas, write it with to_json(orient='records')" in refusal(tmp_path, ROWS.to_json(orient=orient))
+
+
+def test_thousands_with_a_point_are_no_ones(tmp_path):
+    assert "row 2: n_train may be in ones or in thousands" in refusal(tmp_path, changed(n_train="2.000"))
+
+
+def test_words_that_are_known_are_no_different_names(tmp_path):
+    words = {"metric": ("dsc", "DSC"), "type": ("Segmentation", "segmentation"), "direction": ("Higher", "higher")}
+    study = table(tmp_path, ROWS.assign(**{name: np.where(JOINT, *pair) for name, pair in words.items()}))
+    assert set(study.scores["metric"]) == {"DSC", "score"} and set(study.scores["type"]) == {"segmentation"}
+    assert not any("count as different ones" in note for note in study.notes)
+
+
+def test_the_floor_of_rotating_folds_has_seeds(tmp_path):
+    floor = ROWS[~JOINT].assign(aggregation="floor", value=0.3)
+    for seeds in (floor["seed"], -1, "", "none"):
+        rows = floor.assign(seed=seeds).drop_duplicates(["task", "seed"])
+        study = table(tmp_path, pd.concat([ROWS, rows]))
+        kept = study.scores[(study.scores["aggregation"] == "floor") & (study.scores["metric"] == "score")]
+        assert len(kept) == len(rows) and set(kept["seed"]) == ({1, 2} if isinstance(seeds, pd.Series) else {-1})
 
 
 # ---- aggregations and columns --------------------------------------------------------------------------------------
