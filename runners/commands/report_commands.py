@@ -44,7 +44,7 @@ class Reading:
 
 def reading(baseline: str | None, mapped: Sequence[str], arm: str | None = None) -> Reading:
     """From `--baseline`, `--map` and `--arm` as they were typed. Raises `StudyError` where one is invalid."""
-    columns = {}
+    columns: dict[str, str] = {}
     for pair in mapped:
         name, equals, theirs = pair.partition("=")
         if name.strip() not in (*NEEDED, *OPTIONAL) or not theirs.strip():
