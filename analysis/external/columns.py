@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from aggregation_lab.naming import closest, squashed
+from analysis.external.names import metric_of_column
 from analysis.external.sheet import Sheet, shown
 
 NEEDED = ("task", "aggregation", "seed", "value")
@@ -54,7 +55,12 @@ def named_columns(sheet: Sheet, mapped: Mapping[str, str]) -> pd.DataFrame:
     unused = [header for header in free if not _UNUSED.fullmatch(squashed(header))]
     if unused:
         sheet.notes.append(f"Columns that are not used: {shown(unused)}.")
-    return sheet.cells[list(indices.values())].set_axis(list(indices), axis=1)
+    cells = sheet.cells[list(indices.values())].set_axis(list(indices), axis=1)
+    called = metric_of_column(sheet.header[indices["value"]])
+    if called is None or "metric" in indices:
+        return cells
+    sheet.notes.append(f"Values are of {called}, as their column is called.")
+    return cells.assign(metric=called)
 
 
 def _mapped_index(sheet: Sheet, name: str, theirs: str) -> int:

@@ -7,12 +7,16 @@ from collections import Counter
 
 import pandas as pd
 
-from aggregation_lab.naming import LONGEST_NAME, alike, clean_name
+from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.naming import LONGEST_NAME, alike, clean_name, squashed
 from aggregation_lab.tasks import METRICS, TaskType, find_type, read_type
 from analysis.external.sheet import Sheet, quoted, shown
 
 _TAKEN = {"type": ("all",), "group": ("all", "any other"), "aggregation": ("undecided", "guideline")}
 """Words that stand for something else in a report."""
+
+_TOLD_APART = ("task", "aggregation", "group", "arm", "metric")
+"""Columns whose names are told apart by capitals; those of the others are words that are known."""
 
 _OTHER_METRICS = {"dice": "DSC", "auroc": "AUC", "acc": "accuracy"}
 
@@ -42,12 +46,14 @@ def clean_names(column: pd.Series, sheet: Sheet) -> pd.Series:
     cleaned = {text: clean_name(text) for text in column.unique()}
     for text, name in cleaned.items():
         fault = _fault(name, _TAKEN.get(kind, ()))
+        if kind == "aggregation" and name != FLOOR and name.casefold() == FLOOR:
+            fault = f"differs in capitals alone from {FLOOR}, the trivial predictors"
         if fault:
             sheet.check(column == text, f"{kind} {quoted(name)} {fault}; rename it")
     merged = [name for name, count in Counter(cleaned.values()).items() if count > 1]
     if merged:
         sheet.notes.append(f"Names that differ in blanks or Unicode form only count as one: {kind} {shown(merged)}.")
-    pairs = [" and ".join(names) for names in alike(cleaned.values())]
+    pairs = [" and ".join(names) for names in alike(cleaned.values()) if kind in _TOLD_APART]
     if pairs:
         what = "Names that differ in capitals, blanks or dashes only count as different ones"
         sheet.notes.append(f"{what}: {kind} {shown(pairs)}.")
@@ -81,7 +87,13 @@ def _meant(word: str) -> str | None:
     return next(iter([*starting, *close]), read_type(word))
 
 
+def metric_of_column(header: str) -> str | None:
+    """The metric that a column of values is called by, as in `Dice (%)`; `score` names none."""
+    known = {squashed(name): name for name in METRICS if name != "score"} | _OTHER_METRICS
+    return known.get(squashed(header))
+
+
 def metric_names(column: pd.Series) -> pd.Series:
     """Metrics as this project writes them; others stay."""
     known = {name.casefold(): name for name in METRICS} | _OTHER_METRICS
-    return column.map({text: known.get(text.casefold(), text) for text in column.unique()})
+    return column.map({text: known.get(clean_name(text).casefold(), text) for text in column.unique()})

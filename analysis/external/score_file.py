@@ -126,13 +126,15 @@ def _csv(text: str, known: Callable[[str], bool]) -> Table:
 def _json(text: str) -> Table:
     """A list of rows, one row a line, or an object of columns."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         try:
-            value = [json.loads(line) for line in text.splitlines() if line.strip()]
+            value = [json.loads(line, object_pairs_hook=_once) for line in text.splitlines() if line.strip()]
         except (ValueError, RecursionError):
             raise Unreadable(f"begins like JSON and is none ({error}); {_SAVE}") from error
     if isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values()):
+        if "data" in value:
+            raise Unreadable(f"is JSON, but no list of rows; {_how(value)}")
         if len({len(column) for column in value.values()}) > 1:
             raise Unreadable("is JSON whose columns differ in length; make them equally long")
         value = [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
@@ -147,8 +149,19 @@ def _json(text: str) -> Table:
     return tuple(map(str.strip, header)), cells, tuple(range(1, len(value) + 1))
 
 
+def _once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of a row. Raises `Unreadable` where one is there twice, of which JSON would keep the last."""
+    row = dict(fields)
+    if len(row) < len(fields):
+        twice = next(name for name, _ in fields if sum(name == other for other, _ in fields) > 1)
+        raise Unreadable(f"is JSON with {printable(twice, 60)} twice in one row; keep one")
+    return row
+
+
 def _how(value: Any) -> str:
     rows = "a score table is a list of rows, each with task, aggregation, seed, metric and value"
+    if isinstance(value, dict) and (isinstance(value.get("task"), dict) or "data" in value):
+        return f"with pandas, write it with to_json(orient='records'): {rows}"
     depth = 0
     while isinstance(value, dict) and value:
         value, depth = next(iter(value.values())), depth + 1

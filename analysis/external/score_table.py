@@ -19,6 +19,7 @@ from aggregation_lab.manifest import Manifest
 from aggregation_lab.results import CASES
 from aggregation_lab.tasks import METRICS, find_type
 from aggregation_lab.text import printable
+from analysis.external.case_rows import check_common
 from analysis.external.columns import is_known, named_columns
 from analysis.external.score_file import read_sheet
 from analysis.external.sheet import Sheet, shown
@@ -79,11 +80,17 @@ def _lacking(scores: pd.DataFrame) -> list[str]:
     notes = []
     if not (scores["n_train"] > 0).any():
         notes.append("No n_train: data scale, crossovers and guidelines cannot be computed.")
+    elif unsized := sorted(set(scores["task"]) - set(scores.loc[scores["n_train"] > 0, "task"])):
+        notes.append(f"No n_train of {shown(unsized)}: data scale and guidelines leave them out.")
     if (scores["type"] == UNKNOWN).all():
         notes.append(
             "No task types: sensitivity by type cannot be computed, and all tasks share their scatter over seeds; name "
             "types where some scores scatter much more than others."
         )
+    for name in ("type", "group"):
+        unknown = sorted(set(scores.loc[scores[name] == UNKNOWN, "task"]))
+        if 0 < len(unknown) < scores["task"].nunique():
+            notes.append(f"No {name} of {shown(unknown)}: such tasks count as a {name} of their own, {UNKNOWN}.")
     if scores["group"].nunique() < 2:
         notes.append("One clinical group only: groups cannot be compared, and stability over groups is not given.")
     other = sorted(set(scores["task"]) - set(scores.loc[scores["unit_free"], "task"]))
@@ -116,7 +123,7 @@ def _check_baseline(rows: pd.DataFrame, given: str | None, sheet: Sheet) -> None
     names = sorted(set(rows["aggregation"]) - {FLOOR})
     if given is not None and given not in names:
         raise sheet.fail(f"--baseline {printable(given, 60)}: no such aggregation; there are {shown(names)}")
-    if given is None and len(names) > 1 and not set(names) & {"TS", "CG", "AU"}:
+    if given is None and len(names) > 1 and "TS" not in names and set(names) - {"CG", "AU"}:
         which = f"Say it with --baseline, one of {shown(names)}"
         raise sheet.fail(f"no aggregation is called TS, so which are gains over? {which}")
 
@@ -127,6 +134,7 @@ def _cases(rows: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     if wrong.any():
         name = rows["metric"][wrong].iloc[0]
         raise sheet.fail(f"{name} is no mean over cases; give {name} per task, without the column case")
+    check_common(rows, sheet)
     # as in _with_unit_free: a unit-free score is oriented
     turned = rows["unit_free"] & (rows["direction"] == "lower")
     values = (1 - rows["value"]).where(turned, rows["value"])

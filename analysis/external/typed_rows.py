@@ -9,6 +9,7 @@ from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.results import ONLY_ARM, SEEDLESS
 from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS, TaskType
 from aggregation_lab.text import printable
+from analysis.external.case_rows import named_cases
 from analysis.external.names import clean_names, directions, metric_names, task_types
 from analysis.external.sheet import Sheet, shown
 from analysis.external.values import check_scales, numbers, seeds, shares_of_percent
@@ -29,48 +30,58 @@ def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     rows = pd.DataFrame(index=cells.index)
     for name in ("task", "aggregation", "type", "group", "metric", "direction", "split", "arm"):
         if name in cells:
-            rows[name] = clean_names(cells[name], sheet)
+            rows[name] = clean_names(metric_names(cells[name]) if name == "metric" else cells[name], sheet)
     rows["arm"] = rows["arm"].replace("", ONLY_ARM) if "arm" in rows else ONLY_ARM
     for name in ("task", "aggregation"):
         sheet.check_filled(rows[name] == "", name)
-    if "case" in cells and (cells["case"].str.strip() != "").any():
-        rows["case"] = cells["case"].str.strip()
-        _check_cases(rows, sheet)
-        subject = cells["subject"].str.strip() if "subject" in cells else rows["case"]
-        rows["subject"] = subject.where(subject != "", rows["case"])
-    elif "case" in cells:
-        sheet.notes.append("The column case is empty: each row counts as a task's score.")
-    trained = rows["aggregation"] != FLOOR
+    cases = named_cases(cells, rows["task"], sheet)
+    if cases is not None:
+        rows[["case", "subject"]] = cases
     rows["seed"] = SEEDLESS
-    if trained.any():
-        rows.loc[trained, "seed"] = seeds(cells.loc[trained, "seed"], sheet.rows(trained.to_numpy()))
+    trained, texts = rows["aggregation"] != FLOOR, cells["seed"].str.strip()
+    seeded = trained | texts.isin(set(texts[trained]))  # the floor has seeds where folds rotate
+    if seeded.any():
+        rows.loc[seeded, "seed"] = seeds(cells.loc[seeded, "seed"], sheet.rows(seeded.to_numpy()))
     rows["value"] = numbers(cells["value"], sheet, gaps=False)
-    for name, missing in (("fraction", 1.0), ("n_train", np.nan)):
-        rows[name] = numbers(cells[name], sheet, gaps=True).fillna(missing) if name in cells else missing
+    _fill_sizes(rows, cells, sheet)
     _fill_types_and_groups(rows, sheet)
     _fill_metrics(rows, sheet)
     _check_sizes(rows, sheet)
-    rows["value"] = shares_of_percent(rows, _SHARES, sheet)
+    rows["value"] = shares_of_percent(rows, _SHARES | {"MRE_relative"}, sheet)
     _check_ranges(rows, sheet)
     check_scales(rows, sheet)
     # an unknown metric can be averaged over tasks if its values lie in [0, 1]
     bounded = rows.groupby("metric")["value"].transform(lambda values: values.between(0, 1).all()).astype(bool)
     unit_free = [*_UNIT_FREE, *(task_type.unit_free for task_type in TaskType)]
-    rows["unit_free"] = rows["metric"].isin(unit_free) | (~rows["metric"].isin(list(METRICS)) & bounded)
+    guessed = ~rows["metric"].isin(list(METRICS)) & bounded
+    rows["unit_free"] = rows["metric"].isin(unit_free) | guessed
+    _note_errors(rows[guessed & (rows["direction"] == "lower")], sheet)
     _check_repeats(rows, sheet)
     _check_tasks(rows, sheet)
     return rows
 
 
-def _check_cases(rows: pd.DataFrame, sheet: Sheet) -> None:
-    empty = (rows["case"] == "").to_numpy()
-    if empty.any():
-        lines = [str(sheet.lines[index]) for index in np.flatnonzero(empty)]
-        tasks = shown(list(rows["task"][empty].unique()), 5)
-        raise sheet.fail(
-            f"case is empty in {len(lines)} of {len(rows)} rows (rows {shown(lines, 5)}; tasks {tasks}); name every "
-            "test case, or take the column out where rows are scores of tasks"
-        )
+def _fill_sizes(rows: pd.DataFrame, cells: pd.DataFrame, sheet: Sheet) -> None:
+    """Fractions with as many digits as names of runs have, 1 where the table has none; an empty n_train is what other
+    rows of the same model of the task say."""
+    rows["fraction"], rows["n_train"] = 1.0, np.nan
+    if "fraction" in cells:
+        fraction = numbers(cells["fraction"], sheet, gaps=True)
+        empty = fraction.isna()
+        if not empty.all():
+            sheet.check(empty, _in_some("fraction", empty, "write 1 where a model saw all training data"))
+            rows["fraction"] = fraction.map(lambda share: float(f"{share:g}"))
+    if "n_train" in cells:
+        thousands = cells["n_train"].str.fullmatch(r"\s*[1-9]\d{0,2}\.000\s*")
+        sheet.check(thousands, "n_train may be in ones or in thousands; write a whole number without a point")
+        rows["n_train"] = numbers(cells["n_train"], sheet, gaps=True)
+        same = rows.groupby(["task", "arm", "aggregation", "fraction"])["n_train"]
+        one = same.transform("first").where(same.transform("nunique") == 1)
+        rows["n_train"] = rows["n_train"].fillna(one)
+
+
+def _in_some(name: str, empty: pd.Series, advice: str) -> str:
+    return f"{name} is empty, as in {int(empty.sum())} of {len(empty)} rows; {advice}"
 
 
 def _fill_types_and_groups(rows: pd.DataFrame, sheet: Sheet) -> None:
@@ -88,8 +99,11 @@ def _fill_types_and_groups(rows: pd.DataFrame, sheet: Sheet) -> None:
 
 def _fill_metrics(rows: pd.DataFrame, sheet: Sheet) -> None:
     """The metric, `value` where none is named, and its direction. Raises `ResultsError` where that is not known."""
-    metric = metric_names(rows["metric"]) if "metric" in rows else pd.Series("", rows.index)
-    rows["metric"] = metric.where(metric != "", VALUE)
+    metric = rows["metric"] if "metric" in rows else pd.Series("", rows.index)
+    unnamed = metric == ""
+    if not unnamed.all():
+        sheet.check(unnamed, _in_some("metric", unnamed, "name it in every row, or take the column out"))
+    rows["metric"] = metric.where(~unnamed, VALUE)
     stated = directions(rows["direction"]) if "direction" in rows else pd.Series("", rows.index)
     known = rows["metric"].map(lambda name: METRICS[name].direction if name in METRICS else "")
     usual = known.where(rows["metric"] != VALUE, "higher")
@@ -101,6 +115,22 @@ def _fill_metrics(rows: pd.DataFrame, sheet: Sheet) -> None:
         (against, "has the other direction; take the column direction out, or give the metric a name of its own"),
     ):
         sheet.check(wrong, partial(_of_metric, rows["metric"], text))
+    _note_metrics(rows, assumed=bool((unnamed & (stated == "")).any()), sheet=sheet)
+
+
+def _note_metrics(rows: pd.DataFrame, *, assumed: bool, sheet: Sheet) -> None:
+    """Say what is taken for granted of metrics: that higher is better, and that pixel errors are in pixels."""
+    if assumed:
+        sheet.notes.append(
+            "No metric is named: higher values count as better. For errors and distances add a column direction with "
+            "lower."
+        )
+    in_pixels = sorted({name for name in rows["metric"] if name in METRICS and METRICS[name].unit == "px"})
+    if in_pixels:
+        sheet.notes.append(
+            f"Values of {shown(in_pixels)} count as pixels of the original image; if they are in mm, give the metric a "
+            f"name of its own, such as {in_pixels[0]}_mm, and a column direction with lower."
+        )
 
 
 def _of_metric(metric: pd.Series, text: str, row: int) -> str:
@@ -119,6 +149,7 @@ def _check_sizes(rows: pd.DataFrame, sheet: Sheet) -> None:
 def _check_ranges(rows: pd.DataFrame, sheet: Sheet) -> None:
     """Values of known metrics lie where these metrics can: a DSC of 71.3 is a percentage, and no gain of 0.02."""
     metric, value = rows["metric"], rows["value"]
+    _check_relative(rows[metric == "MRE_relative"], sheet)
     low = metric.map(lambda name: -1.0 if name == "MCC" else 0.0 if name in METRICS else -np.inf)
     high = metric.map(lambda name: 1.0 if name in _SHARES else np.inf)
 
@@ -128,6 +159,24 @@ def _check_ranges(rows: pd.DataFrame, sheet: Sheet) -> None:
         return f"{metric.iloc[row]} {value.iloc[row]:g} lies outside {wanted}"
 
     sheet.check((value < low) | (value > high), reason)
+
+
+def _check_relative(rows: pd.DataFrame, sheet: Sheet) -> None:
+    """Errors over the diagonal exceed 1 in a failed case alone. Raises `ResultsError` where they usually do."""
+    over, largest = rows["value"] > 1, rows["value"].max()
+    if over.mean() > 0.5:
+        raise sheet.fail(f"MRE_relative {largest:g} lies outside [0, 1]; give shares of the diagonal, not per cent")
+    if over.any():
+        sheet.notes.append(f"MRE_relative reaches {largest:g}: an error longer than the diagonal. Is it in per cent?")
+
+
+def _note_errors(rows: pd.DataFrame, sheet: Sheet) -> None:
+    """Say that errors of an unknown metric, which may be in mm, count as shares because they lie in [0, 1]."""
+    if len(rows):
+        sheet.notes.append(
+            f"Values of {shown(sorted(set(rows['metric'])))} lie in [0, 1] and count as shares, their score being 1 - "
+            "value; if they have a unit such as mm, give them in a smaller one (µm), so that they are no shares."
+        )
 
 
 def _check_repeats(rows: pd.DataFrame, sheet: Sheet) -> None:

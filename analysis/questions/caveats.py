@@ -68,6 +68,10 @@ def _design(study: StudyTables) -> list[str]:
         found.append(f"{count} components of related images stand in two parts of the split: test scores are too high.")
     if about.planned is not None and about.finished is not None and about.finished < about.planned and not about.looks:
         found.append(f"{about.planned - about.finished} of {about.planned} planned runs are not finished.")
+    if study.full < 1:
+        found.append(
+            f"No model was trained on all training data: what is called full data is {100 * study.full:g} % of it."
+        )
     aggregations = about.settings.get("aggregations")
     if about.found is None and isinstance(aggregations, Mapping) and aggregations.get(FOUND, ()) is None:
         found.append(

@@ -15,17 +15,24 @@ from aggregation_lab.naming import encoder_title
 from aggregation_lab.tasks import find_type
 from aggregation_lab.text import enumerated
 from analysis.arms.reference import reference_arm
-from analysis.frames import at_full
 from analysis.report import found, words
 from analysis.report.citation import PAPER, cited
+from analysis.report.data_paragraph import data_paragraph
 from analysis.report.statistics import statistics
+from analysis.report.words import joined, sentence, setting
 from analysis.result import Analysis
 from analysis.study import StudyTables
 
 
 def methods(analysis: Analysis) -> list[str]:
     """The paragraphs, in the order in which a paper has them."""
-    paragraphs = [_data(analysis), _models(analysis), _scores(analysis), *statistics(analysis), _versions(analysis)]
+    paragraphs = [
+        data_paragraph(analysis),
+        _models(analysis),
+        _scores(analysis),
+        *statistics(analysis),
+        _versions(analysis),
+    ]
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
@@ -34,90 +41,6 @@ def methods_markdown(analysis: Analysis) -> str:
     paragraphs = methods(analysis)
     sources = cited(" ".join(paragraphs))
     return "\n\n".join(["# Methods", *paragraphs, "## Sources", "\n".join(f"- {source}" for source in sources)]) + "\n"
-
-
-def _setting(settings: Mapping[str, Any], path: str) -> Any:
-    """A setting by its dotted name; None where it is not given."""
-    value: Any = settings
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-def _sentence(settings: Mapping[str, Any], template: str, *paths: str) -> str:
-    """The template filled with settings; empty where one of them is not known."""
-    values = [_setting(settings, path) for path in paths]
-    return "" if any(value is None for value in values) else template.format(*values)
-
-
-def _joined(sentences: Sequence[str]) -> str:
-    return " ".join(sentence for sentence in sentences if sentence)
-
-
-def _data(analysis: Analysis) -> str:
-    study, data = analysis.study, analysis.frames["data"]
-    if data.empty:
-        return ""
-    full = at_full(data)
-    types = ", ".join(f"{amount} {name}" for name, amount in full["type"].value_counts().sort_index().items())
-    groups = words.count(full["group"].nunique(), "clinical group")
-    sentences = [f"The study {study.manifest.study} holds {words.count(len(full), 'task')} in {groups} ({types})."]
-    train, test = full["n_train"].dropna(), full["n_test"].dropna()
-    if len(train) and train.max() > 0:
-        sentences.append(f"Tasks have {_span(train)} training cases.")
-    folds = study.manifest.folds
-    if len(test) and test.max() > 0:
-        scored = f"They are scored on {_span(test)} test cases each"
-        sentences.append(f"{scored}." if folds == 1 else f"{scored}, as the mean over folds.")
-    shares = _setting(study.manifest.settings, "data.shares")
-    if folds > 1:
-        sentences += [_folds(folds), _sentence(study.manifest.settings, "Folds were drawn with seed {}.", _SPLIT_SEED)]
-    elif shares:
-        parts = " : ".join(f"{100 * share:g}" for share in shares)
-        sentences.append(
-            f"One split over all tasks ({parts} for train, validation and test) keeps copies, near-duplicates and "
-            "images of one patient or video together, whatever task they serve."
-        )
-        sentences.append(_sentence(study.manifest.settings, "The split was drawn with seed {}.", _SPLIT_SEED))
-    sentences.append(_leakage(study.manifest.leakage))
-    fractions = [share for share in study.fractions if share < 1]
-    if fractions:
-        named = enumerated([words.percent(share) for share in fractions])
-        sentences.append(
-            f"Models were also trained on {named} of the training data, smaller samples inside larger ones."
-        )
-    return _joined(sentences)
-
-
-_SPLIT_SEED = "data.split_seed"
-
-
-def _folds(folds: int) -> str:
-    return (
-        f"{folds} folds over all tasks rotate with the seeds: the models of seed s are tested on fold s mod {folds}, "
-        "validated on the next one and trained on the rest. Copies, near-duplicates and images of one patient or video "
-        "lie in one fold, whatever task they serve. Metrics such as AUC are computed within each fold and averaged."
-    )
-
-
-def _span(amounts: pd.Series) -> str:
-    low, high = f"{amounts.min():,.0f}", f"{amounts.max():,.0f}"
-    return low if low == high else f"{low} to {high}"
-
-
-def _leakage(leakage: Mapping[str, int] | None) -> str:
-    if not leakage:
-        return ""
-    counted = {
-        "images": "{:,} images",
-        "shared_images": "{:,} of them serving several tasks",
-        "near_duplicates": "{:,} pairs of near-duplicates",
-        "components": "{:,} components that stay together",
-    }
-    named = ", ".join(text.format(leakage[name]) for name, text in counted.items() if name in leakage)
-    crossing = leakage.get("crossing_components")
-    over = "" if crossing is None else f", {crossing:,} of which cross the split"
-    return f"Counted over the split: {named}{over}."
 
 
 def _models(analysis: Analysis) -> str:
@@ -131,9 +54,9 @@ def _models(analysis: Analysis) -> str:
     if settings:
         sentences += [
             _model(settings),
-            _sentence(settings, "Images are resized to {0} x {0} pixels.", "training.image_size"),
+            sentence(settings, "Images are resized to {0} x {0} pixels.", "training.image_size"),
             _length(settings),
-            _sentence(
+            sentence(
                 settings,
                 "AdamW with a peak learning rate of {:g}, weight decay {:g}, {} images per step; {} sampling of tasks.",
                 "training.learning_rate",
@@ -141,35 +64,35 @@ def _models(analysis: Analysis) -> str:
                 "training.batch_size",
                 "training.sampling",
             ),
-            _sentence(
+            sentence(
                 settings,
                 "In units of several tasks, {} combines the tasks' gradients of the shared parameters.",
                 "training.aggregator",
             ),
-            _sentence(settings, "In units of several tasks, {} weighs the tasks' losses.", "training.weighting"),
+            sentence(settings, "In units of several tasks, {} weighs the tasks' losses.", "training.weighting"),
             _second_stage(names, settings),
-            _sentence(settings, "The {} weights are scored; test cases are touched once.", "training.checkpoint"),
+            sentence(settings, "The {} weights are scored; test cases are touched once.", "training.checkpoint"),
         ]
     sentences.append(_reference(study))
     seeds = sorted(int(seed) for seed in set(analysis.frames["seed_gains"]["seed"]))
     if seeds:
         named = ", ".join(str(seed) for seed in seeds)
         sentences.append(f"Compared models share {words.count(len(seeds), 'seed')} ({named}), paired seed by seed.")
-    return _joined(sentences)
+    return joined(sentences)
 
 
 def _length(settings: Mapping[str, Any]) -> str:
     """Whether runs were trained to their budget or until they had converged, and by which rule."""
-    if _setting(settings, "training.until") != "converged":
-        return _sentence(
+    if setting(settings, "training.until") != "converged":
+        return sentence(
             settings,
             "Runs end at a matched budget: every training image is seen {:g} times in every aggregation, with at least "
             "{} steps per unit.",
             "training.passes",
             "training.min_steps",
         )
-    cap = _setting(settings, "training.most_passes") or MOST_BUDGETS * settings["training"]["passes"]
-    return _sentence(
+    cap = setting(settings, "training.most_passes") or MOST_BUDGETS * settings["training"]["passes"]
+    return sentence(
         settings,
         "Every unit is trained until it has converged, so compute is not matched: at a constant learning rate until "
         "every training image has been seen {:g} times, with at least {} steps, and on until the unit-free validation "
@@ -188,7 +111,7 @@ def _second_stage(names: Sequence[str], settings: Mapping[str, Any]) -> str:
     staged = [name for name in names if ARROW in name]
     if not staged:
         return ""
-    changes = _setting(settings, "specialise") or {}
+    changes = setting(settings, "specialise") or {}
     other = enumerated([f"{name} {'as by default' if value is None else value}" for name, value in changes.items()])
     return (
         f"The second stage of {enumerated(staged)} starts from the last weights of the finished first one, without "
@@ -198,11 +121,11 @@ def _second_stage(names: Sequence[str], settings: Mapping[str, Any]) -> str:
 
 
 def _model(settings: Mapping[str, Any]) -> str:
-    model = _sentence(
+    model = sentence(
         settings, f"M2DINO ({PAPER}) with the encoder {{}}, {{}} weights", "model.encoder", "model.weights"
     )
-    experts = _sentence(settings, " and {} experts ({}) in its last {} blocks", *_EXPERTS)
-    if not _setting(settings, _EXPERTS[0]):
+    experts = sentence(settings, " and {} experts ({}) in its last {} blocks", *_EXPERTS)
+    if not setting(settings, _EXPERTS[0]):
         experts = ""
     return f"The model is {model}{experts}." if model else ""
 
@@ -243,7 +166,7 @@ def _versions(analysis: Analysis) -> str:
         sentences.append(f"Collected with aggregation_lab {study.manifest.version}.")
     if study.runs is not None and len(study.runs):
         sentences.append(_trained(study.runs))
-    return _joined(sentences)
+    return joined(sentences)
 
 
 def _trained(runs: pd.DataFrame) -> str:

@@ -1,7 +1,8 @@
 """Counts, lists, aggregations and anchors of the page in words. Numbers read as in `analysis.tables.cells`."""
 
 import re
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import quote
 
 import pandas as pd
@@ -58,3 +59,22 @@ def slug(name: str) -> str:
 def anchor(kind: str, name: object) -> str:
     """An id on the page; percent-encoded, so that any run or task id can be linked to."""
     return f"{kind}-{quote(str(name), safe='')}"
+
+
+def setting(settings: Mapping[str, Any], path: str) -> Any:
+    """A setting by its dotted name; None where it is not given."""
+    value: Any = settings
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def sentence(settings: Mapping[str, Any], template: str, *paths: str) -> str:
+    """The template filled with settings; empty where one of them is not known."""
+    values = [setting(settings, path) for path in paths]
+    return "" if any(value is None for value in values) else template.format(*values)
+
+
+def joined(sentences: Sequence[str]) -> str:
+    """The sentences that there are, as one text."""
+    return " ".join(filter(None, sentences))

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aggregation_lab.errors import ResultsError, StudyError
-from aggregation_lab.text import printable
+from aggregation_lab.text import near_names, printable
 from analysis.external import PAPER, read_scores
 from analysis.external.columns import NEEDED, OPTIONAL
 from analysis.pipeline import analyse
@@ -44,13 +44,14 @@ class Reading:
 
 def reading(baseline: str | None, mapped: Sequence[str], arm: str | None = None) -> Reading:
     """From `--baseline`, `--map` and `--arm` as they were typed. Raises `StudyError` where one is invalid."""
-    columns = {}
+    columns: dict[str, str] = {}
     for pair in mapped:
         name, equals, theirs = pair.partition("=")
         if name.strip() not in (*NEEDED, *OPTIONAL) or not theirs.strip():
             known = ", ".join((*NEEDED, *OPTIONAL))
             raise StudyError(f"--map {printable(pair)}: write COLUMN=NAME, NAME as in the file, COLUMN one of {known}")
-        columns[name.strip()] = theirs
+        if columns.setdefault(name.strip(), theirs) != theirs:
+            raise StudyError(f"--map {printable(pair)}: {name.strip()} is mapped twice; keep one")
     return Reading(baseline, columns, arm)
 
 
@@ -185,7 +186,13 @@ def show_recommendation(
     console: Console,
 ) -> int:
     """Print the advice for a new task, with the expected gains it rests on."""
-    advice = analysed(source, how, settings, console).recommend(n_train, task_type, group)
+    analysis = analysed(source, how, settings, console)
+    advice = analysis.recommend(n_train, task_type, group)
+    known = sorted(set(analysis.study.scores["group"]))
+    if group is not None and group not in known:
+        say_plainly(
+            console, f"note: --group {group} is in no score, so it counts as a new one{near_names(group, known)}"
+        )
     say_plainly(console, f"{advice.advice}: {advice.reason}")
     for arm in advice.expected:
         harm = "" if arm.harm != arm.harm else f", loses more than the margin with {100 * arm.harm:.0f} %"

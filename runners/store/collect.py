@@ -76,6 +76,9 @@ def manifest(folder: StudyFolder, runs: Sequence[PlannedRun], *, finished: int) 
     found = folder.find_found(study)
     unused = {"margins": True, "slurm": True, "keep": True, "affinity": True}
     settings = study.model_dump(mode="json", exclude={**unused, "data": {"root", "split"}})
+    if study.data.split is not None:  # neither shares nor a seed of the study's made it
+        about_data = {name: value for name, value in settings["data"].items() if name not in ("shares", "split_seed")}
+        settings["data"] = {"split_given": True, **about_data}
     if study.arms or len(study.variants) > 1:  # a list, because their order is the reader's
         settings["arms"] = [{"name": name} | arm.model_dump(mode="json") for name, arm in study.variants.items()]
         settings["base_arm"] = study.base_arm

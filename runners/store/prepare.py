@@ -17,6 +17,7 @@ from runners.planning.disk import prediction_bytes
 from runners.planning.fold_words import fold_lines
 from runners.planning.found_settings import alone
 from runners.planning.plan import PlannedRun, plan_runs
+from runners.planning.setting_notes import equal_fraction_lines, lost_lines, unused_lines
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
@@ -125,7 +126,12 @@ def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[Planne
         folds, notes = _kept_folds(study.data, dataset, folder, known.split)
     found, warnings = folder.find_found(study), (*dataset.warnings, *folds.warnings)
     runs = plan_runs(study, dataset, folds, found.units if found else None)
-    notes += fold_lines(study, folds, dataset)
+    notes += (
+        *fold_lines(study, folds, dataset),
+        *equal_fraction_lines(study, folds, dataset),
+        *unused_lines(study),
+        *lost_lines(study),
+    )
     if study.seeks_found and found is None:
         at_most = [run for run in plan_runs(study, dataset, folds, alone(dataset.tasks)) if run.holds_found]
         return PlannedStudy(runs, warnings, notes, at_most=at_most), folds

@@ -9,10 +9,11 @@ import pandas as pd
 
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.folds import FOLDS_FILE, Folds, checked, replicate_tables, splits_of
-from aggregation_lab.data.splits.split import SPLIT_FILE, Split, check_match
+from aggregation_lab.data.splits.split import SPLIT_FILE, Split, check_match, with_components
 from aggregation_lab.data.splits.stratification import SPLITS
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes
+from aggregation_lab.text import printable
 
 
 def split_file(folder: Path, folds: int) -> Path:
@@ -41,11 +42,10 @@ def load_folds(path: Path, folds: int, dataset: Dataset | None = None, *, seed: 
         check_match(pd.DataFrame({"case": list(fold), "split": list(fold.values())}), dataset, file)
         return splits_of(dataset, dataset.cases["case"].map(fold).to_numpy(int), folds, file, seed=seed)
     table = _read_table(file, folds)
-    tables = replicate_tables(table, folds)
     if dataset is None:
-        return Folds(tuple(map(Split, tables)))
+        return Folds(tuple(map(Split, replicate_tables(table, folds))))
     check_match(table.assign(split=table["fold"]), dataset, file)
-    return checked(dataset, tables, file)
+    return checked(dataset, replicate_tables(with_components(table, dataset), folds), file)
 
 
 def _read_table(file: Path, folds: int) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def _read_table(file: Path, folds: int) -> pd.DataFrame:
     try:
         table = pd.read_csv(StringIO(_text(file)), dtype=str, keep_default_na=False)
         if list(table.columns) != list(columns):
-            raise ValueError(f"its columns are not those of {folds} folds: {', '.join(table.columns)}")
+            raise ValueError(f"its columns are not those of {folds} folds: {printable(', '.join(table.columns))}")
         table = pd.DataFrame({name: [kind(text) for text in table[name]] for name, kind in columns.items()})
     except ValueError as error:
         raise _unreadable(file, error) from error
@@ -112,7 +112,7 @@ def _text(file: Path) -> str:
             f"{file}: is no regular file; give folds.csv, splits_final.json or the folder that holds the first"
         )
     try:
-        return read_bytes(file).decode()
+        return read_bytes(file).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DataError(
             f"{file}: does not exist; give folds.csv or splits_final.json, or leave data.split out"

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from aggregation_lab.data.splits.part_checks import check_parts
 from aggregation_lab.data.splits.stratification import SPLITS, count_labels, nested_ranks, stratify
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes, write_json, write_text
+from aggregation_lab.text import printable
 
 SPLIT_FILE = "split.csv"
 EXPORT_FILE = "splits_final.json"
@@ -66,17 +67,19 @@ class Split:
     def load(path: Path, dataset: Dataset | None = None) -> "Split":
         """Read split.csv, or the folder that holds it; with `dataset`, check that it is a split of these data.
 
-        Raises `DataError` where the file is absent or damaged, misses or does not know a case, parts a component, or
-        leaves a task without what `draw_split` gives it; `warnings` are as there.
+        Components are those of the data, where the file, made by hand or for other data, has others. Raises `DataError`
+        where the file is absent or damaged, misses or does not know a case, parts a component, or leaves a task without
+        what `draw_split` gives it; `warnings` are as there.
         """
         path = Path(path)
         file = path / SPLIT_FILE if path.is_dir() else path
-        split = Split(_read(file))
-        if dataset is not None:
-            check_match(split.table, dataset, file)
-            advice = "give it some in the file, or draw the split again"
-            split = replace(split, warnings=check_parts(dataset, [split.table], file, advice))
-        return split
+        table = _read(file)
+        if dataset is None:
+            return Split(table)
+        check_match(table, dataset, file)
+        table = with_components(table, dataset)
+        advice = "give it some in the file, or draw the split again"
+        return Split(table, check_parts(dataset, [table], file, advice))
 
     def _text(self) -> str:
         return self.table.to_csv(index=False, lineterminator="\n")
@@ -152,12 +155,14 @@ def random_order(component_of: Mapping[str, int], seed: int) -> np.ndarray:
 
 
 def _read(file: Path) -> pd.DataFrame:
+    if file.suffix == ".json":
+        raise DataError(f"{file}: holds folds, and the study has folds: 1; set data.folds, or give split.csv")
     if file.exists() and not file.is_file():  # a pipe or a device would be read forever
         raise DataError(f"{file}: is no regular file; give split.csv or the folder that holds it")
     try:
-        table = pd.read_csv(StringIO(read_bytes(file).decode()), dtype=str, keep_default_na=False)
+        table = pd.read_csv(StringIO(read_bytes(file).decode("utf-8-sig")), dtype=str, keep_default_na=False)
         if list(table.columns) != list(_COLUMNS):
-            raise ValueError(f"its columns are {', '.join(table.columns)}")
+            raise ValueError(f"its columns are {printable(', '.join(table.columns))}, not {', '.join(_COLUMNS)}")
         # Python's own float() gives back the very number that was written
         table = pd.DataFrame({name: [kind(text) for text in table[name]] for name, kind in _COLUMNS.items()})
     except FileNotFoundError as error:
@@ -168,7 +173,20 @@ def _read(file: Path) -> pd.DataFrame:
         ) from error
     if not table["split"].isin(SPLITS).all() or table["case"].duplicated().any():
         raise DataError(f"{file}: is not a split of train, val and test with each case once; draw the split again")
+    wrong = ~((table["rank"] >= 0) & (table["rank"] < 1))
+    if wrong.any():  # such a case would be trained on at no fraction
+        case, rank = table.loc[wrong, ["case", "rank"]].iloc[0]
+        reason = "a rank is 0 or more and less than 1, and a fraction trains on the cases whose rank is below it"
+        raise DataError(f"{file}: rank of {printable(str(case))} is {rank:g}; {reason}")
     return table
+
+
+def with_components(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """The table (case, component) with the components of the data, where its own ones group the cases otherwise."""
+    component_of = find_components(dataset)
+    own = table["case"].map(dict(zip(dataset.cases["case"], dataset.cases["content"].map(component_of), strict=True)))
+    same = np.array_equal(pd.factorize(own)[0], pd.factorize(table["component"])[0])
+    return table if same else table.assign(component=own)
 
 
 def check_match(table: pd.DataFrame, dataset: Dataset, file: Path) -> None:

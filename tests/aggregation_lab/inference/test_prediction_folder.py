@@ -165,7 +165,7 @@ def test_a_folder_with_other_things_is_refused(model, images, tmp_path):
 
 
 def test_lists_and_files_name_images_too(images, tmp_path):
-    (images / "some.txt").write_text("=5.png\n\n0.png\n")
+    (images / "some.txt").write_text("\ufeff=5.png\n\n0.png\n", encoding="utf-8")
     listed = list_images([images / "some.txt", images / "1.png"])
     assert [image.name for image in listed] == ["=5.png", "0.png", "1.png"]
     assert all(image.file.is_file() for image in listed)

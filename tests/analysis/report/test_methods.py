@@ -10,6 +10,7 @@ from analysis.external import PAPER, read_scores
 from analysis.pipeline import analyse
 from analysis.report.citation import BIBTEX, SOURCES, cited
 from analysis.report.methods import methods
+from analysis.result import Analysis
 from analysis.settings import Settings
 from tests.analysis.report.test_report import MANIFEST, traced
 
@@ -33,6 +34,29 @@ def test_methods_give_the_exact_settings():
         "commit 475c190",
     ):
         assert fact in text, fact
+
+
+def with_data(analysis: Analysis, **data: object) -> str:
+    """The paragraphs where the manifest says this of the data."""
+    manifest = replace(MANIFEST, settings={**MANIFEST.settings, "data": data})
+    return " ".join(methods(replace(analysis, study=replace(analysis.study, manifest=manifest))))
+
+
+def test_a_split_that_was_given_has_neither_shares_nor_a_seed():
+    text = with_data(traced(), split_given=True)
+    assert "One split over all tasks (given in a file) keeps copies" in text
+    assert "70 : 15 : 15" not in text and "drawn with seed" not in text
+    folds = with_data(traced(), split_given=True, folds=5)
+    assert "The folds were given to the study in a file." in folds and "drawn with seed" not in folds
+    assert "Folds were drawn with seed 3." in with_data(traced(), folds=5, split_seed=3)
+
+
+def test_fractions_are_those_that_were_trained():
+    analysis = traced()
+    assert "Models were also trained on 25\u00a0% and 50\u00a0% of the training data, smaller" in with_data(analysis)
+    scores = analysis.study.scores
+    half = replace(analysis, study=replace(analysis.study, scores=scores[scores["fraction"] == 0.5]))
+    assert "Models were trained on 50\u00a0% of the training data." in with_data(half)
 
 
 def test_methods_say_to_which_end_runs_were_trained():

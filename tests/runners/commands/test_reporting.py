@@ -80,6 +80,12 @@ def test_recommend_advises_or_abstains(scores, capsys):
     assert "undecided" in capsys.readouterr().out
 
 
+def test_recommend_says_that_a_group_is_a_new_one(scores, capsys):
+    assert agglab("recommend", scores, "--n-train", 500, "--type", "segmentation", "--group", "group0x") == 0
+    said = "note: --group group0x is in no score, so it counts as a new one; did you mean group"
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
 def test_power_names_every_task(scores, capsys):
     assert agglab("power", scores) == 0
     output = capsys.readouterr().out

@@ -11,6 +11,7 @@ import pytest
 
 from aggregation_lab import results
 from aggregation_lab.errors import AgglabError, ResultsError
+from aggregation_lab.manifest import read_manifest
 from analysis.study import load_study
 from runners.execution import grid as grids
 from runners.execution.run_watch import Outcome
@@ -247,6 +248,8 @@ def test_a_lost_split_of_the_users_own_is_not_replaced(out, tiny_original, capsy
     shutil.rmtree(tmp_path / "new")
     study = write_study(tmp_path / "own.yaml", data=STUDY["data"] | {"split": "own.csv"})
     assert agglab(capsys, "run-grid", study, *command)[0] == 1
+    about = read_manifest(tmp_path / "new").settings["data"]
+    assert about["split_given"] and not {"shares", "split_seed"} & about.keys()
     (tmp_path / "new" / "split.csv").unlink()
     study = write_study(tmp_path / "own.yaml")
     code, error = refused(capsys, "run-grid", study, *command)

@@ -1,0 +1,105 @@
+"""Rows of a score table that are test cases: each has a name and one subject, and gains need it under every model."""
+
+import numpy as np
+import pandas as pd
+
+from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.naming import clean_name
+from aggregation_lab.text import listed, printable
+from analysis.external.sheet import Sheet, quoted, shown
+
+_MODEL = ["aggregation", "fraction", "seed"]
+_NAMED = 5
+
+
+def named_cases(cells: pd.DataFrame, task: pd.Series, sheet: Sheet) -> pd.DataFrame | None:
+    """Columns case and subject of every row; None where rows are scores of tasks.
+
+    A case without a subject is a subject of its own, which is noted where others have one. Raises `ResultsError` where
+    a case has no name, or two subjects.
+    """
+    if "case" not in cells:
+        return None
+    rows = pd.DataFrame({"task": task, "case": _ids(cells["case"])})
+    if (rows["case"] == "").all():
+        sheet.notes.append("The column case is empty: each row counts as a task's score.")
+        return None
+    _check_named(rows, sheet)
+    if "subject" not in cells:
+        return rows.assign(subject=rows["case"])[["case", "subject"]]
+    given = _ids(cells["subject"])
+    known = rows.assign(subject=given)[given != ""].drop_duplicates(["task", "case"])
+    first = rows.merge(known, on=["task", "case"], how="left")["subject"].set_axis(rows.index).fillna("")
+
+    def several(row: int) -> str:
+        whose = f"case {quoted(rows['case'].iloc[row])} of task {quoted(rows['task'].iloc[row])}"
+        return f"{whose} has the subjects {quoted(first.iloc[row])} and {quoted(given.iloc[row])}; give it one"
+
+    sheet.check((given != "") & (given != first), several)
+    alone = first == ""
+    if alone.any() and not alone.all():
+        where = f"{int(alone.sum())} of {len(rows)} rows (first {sheet.row(int(alone.argmax()))})"
+        sheet.notes.append(f"subject is empty in {where}: each case there counts as a subject of its own.")
+    return rows.assign(subject=first.where(~alone, rows["case"]))[["case", "subject"]]
+
+
+def _ids(column: pd.Series) -> pd.Series:
+    """Names of cases or subjects in one form: a column of whole numbers has no `.0`, which a gap adds to all of it in
+    some programs."""
+    names = column.map({text: clean_name(text) for text in column.unique()})
+    numbered = names.str.fullmatch(r"\d*(\.0+)?").all()
+    return names.str.replace(r"\.0+$", "", regex=True) if numbered else names
+
+
+def _check_named(rows: pd.DataFrame, sheet: Sheet) -> None:
+    empty = (rows["case"] == "").to_numpy()
+    if empty.any():
+        lines = [str(sheet.lines[index]) for index in np.flatnonzero(empty)]
+        tasks = shown(list(rows["task"][empty].unique()), 5)
+        raise sheet.fail(
+            f"case is empty in {len(lines)} of {len(rows)} rows (rows {shown(lines, 5)}; tasks {tasks}); name every "
+            "test case, or take the column out where rows are scores of tasks"
+        )
+
+
+def check_common(rows: pd.DataFrame, sheet: Sheet) -> None:
+    """Note the cases that some model of their task has no score of; gains leave them out.
+
+    `rows` are test cases with the columns arm, task, aggregation, fraction, seed, case. Raises `ResultsError` where a
+    task has no case that every model has a score of.
+    """
+    trained = rows[rows["aggregation"] != FLOOR]
+    lacking, example = [], ""
+    for (_, task), own in trained.groupby(["arm", "task"], sort=False):
+        held = pd.crosstab([own[name] for name in _MODEL], own["case"]).astype(bool)
+        common = held.all()
+        if not common.any():
+            raise sheet.fail(f"task {printable(str(task), 60)}: {_nothing_common(own)}")
+        if not common.all():
+            lacking.append(f"{int((~common).sum())} of {len(common)} of {printable(str(task), 60)}")
+            example = example or _first_gap(held)
+    if lacking:
+        sheet.notes.append(
+            f"Cases that some model has no score of are left out of every gain: {listed(lacking, _NAMED)} (first "
+            f"{example}). A case on which a model failed has a score, such as 0, and no gap."
+        )
+
+
+def _first_gap(held: pd.DataFrame) -> str:
+    case = next(name for name, full in held.all().items() if not full)
+    name, fraction, seed = held.index[int((~held[case]).to_numpy().argmax())]
+    return f"{quoted(str(case))} under {printable(str(name), 60)}, fraction {fraction:g}, seed {seed}"
+
+
+def _nothing_common(own: pd.DataFrame) -> str:
+    within = own.groupby(["seed", "case"]).size().groupby("seed").max()
+    models = own.groupby("seed")[_MODEL[:2]].apply(lambda rows: len(rows.drop_duplicates()))
+    if own["seed"].nunique() > 1 and (within == models).all():
+        return (
+            "every seed has test cases of its own, as in cross-validation, and gains by case need common ones; write "
+            "one row for each task, aggregation and seed, the mean over its cases, without the column case"
+        )
+    return (
+        "no test case has a score under every aggregation, fraction and seed; give a case one name throughout, or "
+        "write one row for each task, aggregation and seed, without the column case"
+    )
