@@ -75,12 +75,12 @@ def test_a_panel_has_the_score_of_the_seed_that_is_shown(shown, analysed, task):
 
 def test_the_picture_is_small_keeps_its_aspect_ratio_and_holds_no_metadata(shown):
     strip = shown.worst("AU-TS", "tiny_head", 1).strips[0]
-    with Image.open(BytesIO(strip.jpeg)) as image:
-        assert max(image.size) <= SIDE and not image.getexif() and image.format == "JPEG"
+    with Image.open(BytesIO(strip.picture)) as image:
+        assert max(image.size) <= SIDE and not image.getexif() and image.format == "WEBP"
         assert image.width / image.height == pytest.approx(strip.image.width / strip.image.height, rel=0.02, abs=0)
-    large = replace(strip, image=Image.new("L", (1200, 800)))
-    with Image.open(BytesIO(large.jpeg)) as image:
-        assert image.size == (SIDE, SIDE * 2 // 3)
+    large = replace(strip, image=Image.new("L", (1200, 900)))
+    with Image.open(BytesIO(large.picture)) as image:
+        assert image.size == (SIDE, SIDE * 3 // 4)
 
 
 def test_sizes_are_those_of_image_and_target(shown):
@@ -96,7 +96,7 @@ def test_sizes_are_those_of_image_and_target(shown):
 
 def test_a_notebook_shows_rows_and_pictures(shown):
     html = shown.worst("AU-TS", "tiny_kind", 2)._repr_html_()
-    assert html.count("data:image/jpeg;base64,") == 2 and "<table" in html and 'class="share"' in html
+    assert html.count("data:image/webp;base64,") == 2 and "<table" in html and 'class="share"' in html
     assert "tiny_kind, AU-TS: cases that lose most" in repr(shown.worst("AU-TS", "tiny_kind", 2))
 
 
@@ -163,7 +163,7 @@ def test_runs_without_predictions_are_named_with_the_remedy(copied, analysed, tm
 def test_a_study_that_was_finished_before_has_figures_and_no_pictures(copied, analysed, tmp_path):
     runs = without_kept(copied, "TS", "CG", "AU")
     gallery = report_gallery(replace(analysed, study=replace(analysed.study, folder=copied)), tmp_path, images=True)
-    assert gallery.blocks and not list(tmp_path.rglob("*.jpg")) and list(tmp_path.rglob("*.svg"))
+    assert gallery.blocks and not list(tmp_path.rglob("*.webp")) and list(tmp_path.rglob("*.svg"))
     named = set(re.findall(r"[0-9a-f]{12}", " ".join(gallery.notes)))
     assert named and named <= set(runs)
 
@@ -179,7 +179,7 @@ def test_damage_is_named_and_the_rest_is_shown(copied, analysed, tmp_path):
     (note,) = gallery.faults
     assert gallery.notes == [] and str(copied) not in "".join(gallery.blocks)
     assert MASKS in note and "content has changed" in note and len(note.splitlines()) == 1
-    assert len(gallery.blocks) == 4 and sum("<img" in block and "jpg" in block for block in gallery.blocks) == 3
+    assert len(gallery.blocks) == 4 and sum("<img" in block and "webp" in block for block in gallery.blocks) == 3
 
 
 def test_images_that_were_moved_are_found_where_the_caller_says(copied, analysed, tiny_data, tmp_path):
