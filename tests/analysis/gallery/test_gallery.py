@@ -19,6 +19,7 @@ from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from analysis.external import read_scores
 from analysis.gallery import Cases, cases
 from analysis.gallery.blocks import LEFT_OUT, MOST_BLOCKS, ends, of_tasks, verdicts_to_show, write_gallery
+from analysis.gallery.figures import MOST_DOTS, caption, case_figure
 from analysis.gallery.paper import strips_figure
 from analysis.gallery.strips import SIDE
 from analysis.gallery.study_cases import NO_FOLDER, NO_RUNS
@@ -282,6 +283,23 @@ def test_a_figure_for_a_paper_is_one_page_of_two_columns(shown):
     assert figure.get_figwidth() == pytest.approx(6.9, rel=1e-6, abs=0) and figure.get_figheight() <= 9.5
     sizes = {text.get_fontsize() for ax in figure.axes for text in [ax.title, ax.xaxis.label, *ax.texts]}
     assert min(sizes) >= 6.5
+
+
+@pytest.mark.parametrize(("cases", "shown"), [(MOST_DOTS, "thin lines join"), (MOST_DOTS + 1, "bar: the middle half")])
+def test_the_caption_says_what_so_many_cases_are_drawn_as(cases, shown):
+    random, whole = np.random.default_rng(0), fake_analysis().case_gains
+    gain = random.normal(0, 0.1, cases)
+    rows = pd.DataFrame([whole.iloc[0].to_dict()] * cases).assign(
+        gain=gain, base_score=0.5, joint_score=0.5 + gain, subject=np.arange(cases) // 2
+    )
+    right = case_figure(rows)[0].axes[1]
+    bars = [patch for patch in right.patches if patch.get_width() > 0]
+    assert shown in caption(cases) and len(right.collections) == (3 if cases == MOST_DOTS else 0) * len(
+        right.get_yticks()
+    )
+    widths = sorted({round(bar.get_width(), 9) for bar in bars})
+    low, high = np.quantile(gain, (0.25, 0.75))
+    assert bool(bars) == (cases > MOST_DOTS) and (not bars or round(high - low, 9) in widths)
 
 
 def test_an_unknown_task_or_contrast_is_one_line(analysed):
