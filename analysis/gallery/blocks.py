@@ -17,6 +17,7 @@ from aggregation_lab.kept.study_images import none_kept
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import find_type
 from aggregation_lab.text import near_names, printable
+from analysis.figures.labels import BASE
 from analysis.figures.style import RC
 from analysis.frames import at_full
 from analysis.gallery.figures import caption, case_figure
@@ -31,7 +32,10 @@ from analysis.tables.cells import number
 from analysis.templates import templates
 
 _TEXT = {"svg.fonttype": "none"}
-"""Letters are text, which a browser without the font draws in its own: as outlines they are two thirds of a figure."""
+"""Letters are text: as outlines they are two thirds of a figure."""
+_FONT = f"'{BASE}'"
+_FONTS = f"{_FONT}, Verdana, sans-serif"
+"""What a browser without the font of figures takes: one as wide, or else any without serifs, which are narrower."""
 MOST_BLOCKS = 30
 """Verdicts that a report shows with pictures, harm first; `agglab gallery` shows any other."""
 _WITHOUT_VERDICT = 3
@@ -201,7 +205,7 @@ def write_figure(figure: Figure, data: pd.DataFrame, folder: Path, stem: str) ->
     write_text(folder / f"{stem}.csv", csv_text(data))
     drawn = BytesIO()
     _save(figure, drawn, "svg")
-    write_text(folder / f"{stem}.svg", light_svg(drawn.getvalue().decode()))
+    write_text(folder / f"{stem}.svg", light_svg(drawn.getvalue().decode().replace(_FONT, _FONTS)))
 
 
 def _save(figure: Figure, stream: Any, form: str) -> None:

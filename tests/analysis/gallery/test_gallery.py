@@ -271,6 +271,9 @@ def test_a_page_of_its_own_and_figures_for_a_paper(analysed, tmp_path):
     linked = re.findall(r'(?:src|href)="([^"#]+)"', text)
     assert linked and all((page.parent / link).is_file() for link in linked)
     assert len(list(page.parent.glob("*.pdf"))) == 4
+    figures = [path.read_text(encoding="utf-8") for path in page.parent.rglob("*.svg")]
+    fonts = [font for figure in figures for font in re.findall(r"font-family:([^;}]*)", figure)]
+    assert len(figures) == 4 and fonts and all(font.endswith("sans-serif") for font in fonts)
     again, _ = write_gallery_page(analysed, tmp_path / "again", TASKS, ["AU-TS"], each=1, pdf=True)
     for path in page.parent.rglob("*"):
         if path.is_file():
