@@ -119,7 +119,7 @@ def _path(data: str, grid: float) -> str:
 
 def _share_styles(root: ET.Element) -> None:
     """A style that several marks have is a class, written once."""
-    counted = Counter(part.get("style") for part in root.iter() if part.get("style"))
+    counted = Counter(part.get("style", "") for part in root.iter() if "style" in part.attrib)
     classes = {style: f"s{number}" for number, (style, often) in enumerate(counted.most_common()) if often > 1}
     for part in root.iter():
         style = part.get("style", "")
