@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,25 @@ from aggregation_lab.kept.study_images import none_kept
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import find_type
 from aggregation_lab.text import near_names, printable
+from analysis.figures.labels import BASE
 from analysis.figures.style import RC
 from analysis.frames import at_full
-from analysis.gallery.figures import CAPTION, case_figure
+from analysis.gallery.figures import caption, case_figure
 from analysis.gallery.page import TEMPLATES, strip_html
 from analysis.gallery.paper import strips_figure
 from analysis.gallery.strips import Strip
 from analysis.gallery.study_cases import Cases
+from analysis.light_svg import light_svg
 from analysis.result import Analysis
 from analysis.statistics.verdicts import BENEFIT, HARM
 from analysis.tables.cells import number
 from analysis.templates import templates
 
-_PAGE_DPI = 130
-"""Of clouds of many dots: what a page shows, at a third of the bytes of 300."""
+_TEXT = {"svg.fonttype": "none"}
+"""Letters are text: as outlines they are two thirds of a figure."""
+_FONT = f"'{BASE}'"
+_FONTS = f"{_FONT}, Verdana, sans-serif"
+"""What a browser without the font of figures takes: one as wide, or else any without serifs, which are narrower."""
 MOST_BLOCKS = 30
 """Verdicts that a report shows with pictures, harm first; `agglab gallery` shows any other."""
 _WITHOUT_VERDICT = 3
@@ -147,7 +153,7 @@ def _block(
         rows, fault, groups = Cases(cases.study, cases.gains, None).of(contrast, task), str(error), []
     shown = [(title, [_written(strip, folder) for strip in strips]) for title, strips in groups]
     figure, data = case_figure(rows if images else _without_folders(rows))
-    _write_figure(figure, data, folder / FILES, stem)
+    write_figure(figure, data, folder / FILES, stem)
     if pdf and groups:
         strips = [strip for _, of_group in groups for strip in of_group]
         drawn = strips_figure(strips, title=f"{task}, {contrast}")
@@ -166,7 +172,7 @@ def _block(
                 "data": f"{FILES}/{stem}.csv",
                 "pdf": f"{stem}.pdf" if pdf and groups else "",
                 "width": round(figure.get_figwidth() * 96 * 1.4),
-                "caption": CAPTION,
+                "caption": caption(len(rows)),
                 "groups": shown,
                 "why_no_images": _UNREADABLE if fault else lacking,
             }
@@ -190,19 +196,22 @@ def ends(rows: pd.DataFrame, each: int) -> list[tuple[str, pd.DataFrame]]:
 
 def _written(strip: Strip, folder: Path) -> str:
     """The strip as HTML, its image written beside the page."""
-    write_bytes(folder / FILES / strip.file_name, strip.jpeg)
+    write_bytes(folder / FILES / strip.file_name, strip.picture)
     return strip_html(strip, f"{FILES}/{strip.file_name}")
 
 
-def _write_figure(figure: Figure, data: pd.DataFrame, folder: Path, stem: str) -> None:
+def write_figure(figure: Figure, data: pd.DataFrame, folder: Path, stem: str) -> None:
+    """The figure as a page shows it, and what it shows as CSV."""
     write_text(folder / f"{stem}.csv", csv_text(data))
-    write_atomic(folder / f"{stem}.svg", lambda stream: _save(figure, stream, "svg", dpi=_PAGE_DPI))
+    drawn = BytesIO()
+    _save(figure, drawn, "svg")
+    write_text(folder / f"{stem}.svg", light_svg(drawn.getvalue().decode().replace(_FONT, _FONTS)))
 
 
-def _save(figure: Figure, stream: Any, form: str, dpi: float = 300) -> None:
-    """Without dates: the same figure gives the same bytes. `dpi` is of what is drawn in pixels."""
-    with matplotlib.rc_context(RC):
-        figure.savefig(stream, format=form, dpi=dpi, metadata={"Date" if form == "svg" else "CreationDate": None})
+def _save(figure: Figure, stream: Any, form: str) -> None:
+    """Without dates: the same figure gives the same bytes."""
+    with matplotlib.rc_context(RC | _TEXT):
+        figure.savefig(stream, format=form, dpi=300, metadata={"Date" if form == "svg" else "CreationDate": None})
 
 
 def _without_folders(rows: pd.DataFrame) -> pd.DataFrame:
@@ -219,10 +228,10 @@ def _sentence(row: Mapping[Hashable, Any], rows: pd.DataFrame) -> str:
     limits = "" if pd.isna(low) or pd.isna(high) else f" [{number(low, signed=True)}, {number(high, signed=True)}]"
     losing, gaining = int((rows["gain"] < 0).sum()), int((rows["gain"] > 0).sum())
     subjects = rows["subject"].nunique()
-    of = f" ({subjects:,} subjects)" if subjects != len(rows) else ""
+    of = f" ({subjects:,} subject{'s' if subjects > 1 else ''})" if subjects != len(rows) else ""
     task_type = find_type(str(row["type"]))
     note = f" ({task_type.case_note})" if task_type is not None and task_type.case_note else ""
     median = number(float(rows["gain"].median()), signed=True)
-    counted = f"{len(rows):,} test cases{of}, {losing:,} lose and {gaining:,} gain; the one in the middle {median}"
+    counted = f"{len(rows):,} test cases{of}, losses: {losing:,}, gains: {gaining:,}; the one in the middle {median}"
     gain = f"{number(row['gain'], signed=True)}{limits}"
     return f"Gain of the task {gain}. Of {counted}. Score of a case: {rows['score'].iloc[0]}{note}."

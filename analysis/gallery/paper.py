@@ -22,6 +22,10 @@ from analysis.tables.cells import number
 TARGET, SAID = "#F0E442", "#56B4E9"
 """Colours of the target and of a prediction, as on the page."""
 
+_LINES = "target: yellow, dashed; prediction: blue, solid"
+_BARS = "bars: probabilities of the classes; outlined: the true class"
+"""What the marks are, behind the title."""
+
 _TALLEST = 9.0
 """Inches that a page has for a figure."""
 _HEAD, _TEXT = 0.25, 0.3
@@ -43,7 +47,8 @@ def _figure(strips: Sequence[Strip], title: str) -> Figure:
     figure = Figure(figsize=(WIDE, _HEAD + sum(heights)), layout="constrained")
     grid = figure.subplots(len(strips), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     if title:
-        figure.suptitle(label(title, 120), fontsize=7)
+        drawn = _BARS if is_beside_the_image(strips[0].truth) else _LINES
+        figure.suptitle(f"{label(title, 120)}    {drawn}", fontsize=7)
     for row, strip in enumerate(strips):
         names = ["input", "target", *(panel.name for panel in strip.panels)]
         for ax in grid[row]:
@@ -83,7 +88,7 @@ def _bare(ax: Axes) -> None:
 
 
 def _image(ax: Axes, strip: Strip) -> None:
-    ax.imshow(np.asarray(strip.image.convert("RGB")), interpolation="antialiased")
+    ax.imshow(np.asarray(strip.image.convert("RGB")), interpolation="antialiased", extent=(0, *strip.image.size, 0))
     ax.set(xlim=(0, strip.image.width), ylim=(strip.image.height, 0))
 
 
@@ -95,13 +100,13 @@ def _marks(ax: Axes, marks: Sequence[Mark], strip: Strip, colour: str, style: st
         if isinstance(mark, Region):
             lines = outlines(mark.mask, tolerance)
             for line in lines:
-                ax.plot(*(line - 0.5).T, color=colour, ls=style, lw=0.9)
+                ax.plot(*line.T, color=colour, ls=style, lw=0.9)
             if lines and several:
                 x, y = label_place(lines)
                 ax.text(x, y, str(mark.index), color=colour, fontsize=SMALL, ha="center", va="center",
                         path_effects=cased)  # fmt: skip
         elif isinstance(mark, Rectangle):
-            corner, size = (mark.left - 0.5, mark.top - 0.5), (mark.right - mark.left, mark.bottom - mark.top)
+            corner, size = (mark.left, mark.top), (mark.right - mark.left, mark.bottom - mark.top)
             ax.add_patch(Box(corner, *size, fill=False, ec=colour, ls=style, lw=0.9))
         elif isinstance(mark, Spot):
             ax.plot([mark.x], [mark.y], marker="o" if colour == TARGET else "x", ms=4, mfc="none", mec=colour, mew=0.9)

@@ -23,6 +23,13 @@ _SENTENCE: Final = 34
 _WORDS: Final = 14
 """Characters of a cell above which it needs room for a sentence, and for several words."""
 
+_ON_PAPER: Final = 150
+"""Letters of a line on paper, A4 across in the smallest print, that a table's longest words may take together."""
+_GAP: Final = 2
+"""Letters that the space between two columns takes."""
+_LEAST = {"long": 20, "words": 19, "": 0}
+"""Letters that a cell of each width is given on paper, see `style.css`."""
+
 BADGES: Final = frozenset({*VERDICTS, SAME_MODEL, SUPPORTED, CONTRADICTED, NOT_TESTABLE})
 """Words that are shown as badges wherever they fill a cell."""
 
@@ -73,6 +80,12 @@ class PageTable:
         """Whether a box to filter the rows helps."""
         return len(self.rows) > _LONG
 
+    @property
+    def wide(self) -> bool:
+        """Whether the table fits on paper only where its words may be broken anywhere."""
+        columns = zip(self.heads, *self.rows, strict=True)
+        return sum(_narrowest(head, cells) + _GAP for head, *cells in columns) > _ON_PAPER
+
 
 Link = Callable[[str, Mapping[str, str], Cell], Cell]
 """Takes a column's title, the texts of the row and the cell; gives the cell with its links."""
@@ -97,6 +110,12 @@ def page_table(
     note = f"{_cut(len(table.frame), files, most)}{table.note}"
     shown = tuple(anchors[:most])
     return PageTable(f"table-{table.name}", table.title, note, heads, tuple(rows), shown, tuple(files))
+
+
+def _narrowest(head: Head, cells: Sequence[Cell]) -> int:
+    """Letters that a column takes whose words stay whole."""
+    words_of = [*head.title.split(), *(word for cell in cells for word in cell.text.split())]
+    return max(*(_LEAST[cell.width] for cell in cells), *map(len, words_of), 0, 0)
 
 
 def _cut(rows: int, files: Sequence[str], most: int) -> str:

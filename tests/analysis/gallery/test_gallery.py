@@ -19,6 +19,7 @@ from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from analysis.external import read_scores
 from analysis.gallery import Cases, cases
 from analysis.gallery.blocks import LEFT_OUT, MOST_BLOCKS, ends, of_tasks, verdicts_to_show, write_gallery
+from analysis.gallery.figures import MOST_DOTS, caption, case_figure
 from analysis.gallery.paper import strips_figure
 from analysis.gallery.strips import SIDE
 from analysis.gallery.study_cases import NO_FOLDER, NO_RUNS
@@ -75,12 +76,12 @@ def test_a_panel_has_the_score_of_the_seed_that_is_shown(shown, analysed, task):
 
 def test_the_picture_is_small_keeps_its_aspect_ratio_and_holds_no_metadata(shown):
     strip = shown.worst("AU-TS", "tiny_head", 1).strips[0]
-    with Image.open(BytesIO(strip.jpeg)) as image:
-        assert max(image.size) <= SIDE and not image.getexif() and image.format == "JPEG"
+    with Image.open(BytesIO(strip.picture)) as image:
+        assert max(image.size) <= SIDE and not image.getexif() and image.format == "WEBP"
         assert image.width / image.height == pytest.approx(strip.image.width / strip.image.height, rel=0.02, abs=0)
-    large = replace(strip, image=Image.new("L", (1200, 800)))
-    with Image.open(BytesIO(large.jpeg)) as image:
-        assert image.size == (SIDE, SIDE * 2 // 3)
+    large = replace(strip, image=Image.new("L", (1200, 900)))
+    with Image.open(BytesIO(large.picture)) as image:
+        assert image.size == (SIDE, SIDE * 3 // 4)
 
 
 def test_sizes_are_those_of_image_and_target(shown):
@@ -96,7 +97,7 @@ def test_sizes_are_those_of_image_and_target(shown):
 
 def test_a_notebook_shows_rows_and_pictures(shown):
     html = shown.worst("AU-TS", "tiny_kind", 2)._repr_html_()
-    assert html.count("data:image/jpeg;base64,") == 2 and "<table" in html and 'class="share"' in html
+    assert html.count("data:image/webp;base64,") == 2 and "<table" in html and 'class="share"' in html
     assert "tiny_kind, AU-TS: cases that lose most" in repr(shown.worst("AU-TS", "tiny_kind", 2))
 
 
@@ -163,7 +164,7 @@ def test_runs_without_predictions_are_named_with_the_remedy(copied, analysed, tm
 def test_a_study_that_was_finished_before_has_figures_and_no_pictures(copied, analysed, tmp_path):
     runs = without_kept(copied, "TS", "CG", "AU")
     gallery = report_gallery(replace(analysed, study=replace(analysed.study, folder=copied)), tmp_path, images=True)
-    assert gallery.blocks and not list(tmp_path.rglob("*.jpg")) and list(tmp_path.rglob("*.svg"))
+    assert gallery.blocks and not list(tmp_path.rglob("*.webp")) and list(tmp_path.rglob("*.svg"))
     named = set(re.findall(r"[0-9a-f]{12}", " ".join(gallery.notes)))
     assert named and named <= set(runs)
 
@@ -179,7 +180,7 @@ def test_damage_is_named_and_the_rest_is_shown(copied, analysed, tmp_path):
     (note,) = gallery.faults
     assert gallery.notes == [] and str(copied) not in "".join(gallery.blocks)
     assert MASKS in note and "content has changed" in note and len(note.splitlines()) == 1
-    assert len(gallery.blocks) == 4 and sum("<img" in block and "jpg" in block for block in gallery.blocks) == 3
+    assert len(gallery.blocks) == 4 and sum("<img" in block and "webp" in block for block in gallery.blocks) == 3
 
 
 def test_images_that_were_moved_are_found_where_the_caller_says(copied, analysed, tiny_data, tmp_path):
@@ -270,6 +271,9 @@ def test_a_page_of_its_own_and_figures_for_a_paper(analysed, tmp_path):
     linked = re.findall(r'(?:src|href)="([^"#]+)"', text)
     assert linked and all((page.parent / link).is_file() for link in linked)
     assert len(list(page.parent.glob("*.pdf"))) == 4
+    figures = [path.read_text(encoding="utf-8") for path in page.parent.rglob("*.svg")]
+    fonts = [font for figure in figures for font in re.findall(r"font-family:([^;}]*)", figure)]
+    assert len(figures) == 4 and fonts and all(font.endswith("sans-serif") for font in fonts)
     again, _ = write_gallery_page(analysed, tmp_path / "again", TASKS, ["AU-TS"], each=1, pdf=True)
     for path in page.parent.rglob("*"):
         if path.is_file():
@@ -282,6 +286,23 @@ def test_a_figure_for_a_paper_is_one_page_of_two_columns(shown):
     assert figure.get_figwidth() == pytest.approx(6.9, rel=1e-6, abs=0) and figure.get_figheight() <= 9.5
     sizes = {text.get_fontsize() for ax in figure.axes for text in [ax.title, ax.xaxis.label, *ax.texts]}
     assert min(sizes) >= 6.5
+
+
+@pytest.mark.parametrize(("cases", "shown"), [(MOST_DOTS, "thin lines join"), (MOST_DOTS + 1, "bar: the middle half")])
+def test_the_caption_says_what_so_many_cases_are_drawn_as(cases, shown):
+    random, whole = np.random.default_rng(0), fake_analysis().case_gains
+    gain = random.normal(0, 0.1, cases)
+    rows = pd.DataFrame([whole.iloc[0].to_dict()] * cases).assign(
+        gain=gain, base_score=0.5, joint_score=0.5 + gain, subject=np.arange(cases) // 2
+    )
+    right = case_figure(rows)[0].axes[1]
+    bars = [patch for patch in right.patches if patch.get_width() > 0]
+    assert shown in caption(cases) and len(right.collections) == (3 if cases == MOST_DOTS else 0) * len(
+        right.get_yticks()
+    )
+    widths = sorted({round(bar.get_width(), 9) for bar in bars})
+    low, high = np.quantile(gain, (0.25, 0.75))
+    assert bool(bars) == (cases > MOST_DOTS) and (not bars or round(high - low, 9) in widths)
 
 
 def test_an_unknown_task_or_contrast_is_one_line(analysed):

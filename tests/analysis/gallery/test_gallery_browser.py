@@ -36,7 +36,7 @@ LOADED = "Array.from(document.querySelectorAll('.shot img')).filter(image => ima
 
 def test_pictures_come_from_the_disk_after_the_page_without_an_error(browser, page):
     text = page.read_text(encoding="utf-8")
-    assert text.count('.jpg" loading="lazy"') == text.count('.jpg"') > 20
+    assert text.count('.webp" loading="lazy"') == text.count('.webp"') > 20
     browser.resize(1280)
     browser.open(page)
     pictures = browser.run("document.querySelectorAll('.shot img').length")
@@ -88,12 +88,77 @@ def test_the_pictures_are_printed(browser, page):
     browser.open(page)
     browser.until(f"{LOADED}.length === document.querySelectorAll('.shot img').length")
     pdf = base64.b64decode(browser.call("Page.printToPDF", preferCSSPageSize=True)["data"])
-    files = {match for match in re.findall(r"gallery/(\w{16}\.jpg)", page.read_text(encoding="utf-8"))}
-    assert files and pdf.count(b"/DCTDecode") >= len(files)
+    files = {match for match in re.findall(r"gallery/(\w{16}\.webp)", page.read_text(encoding="utf-8"))}
+    assert files and len(re.findall(rb"/Subtype\s*/Image", pdf)) >= len(files)
+
+
+SAME = """
+(async (sources) => {
+  const drawn = await Promise.all(sources.map(async source => {
+    const image = new Image(); image.src = source; await image.decode();
+    const canvas = document.createElement('canvas');
+    canvas.width = 1200; canvas.height = Math.round(1200 * image.naturalHeight / image.naturalWidth);
+    const context = canvas.getContext('2d'); context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return context.getImageData(0, 0, canvas.width, canvas.height).data;
+  }));
+  const ink = data => data.reduce((sum, value, at) => sum + (at % 4 < 3 ? 255 - value : 0), 0);
+  let unlike = 0;
+  for (let at = 0; at < drawn[0].length; at++) unlike += Math.abs(drawn[0][at] - drawn[1][at]);
+  return [unlike, ink(drawn[0])];
+})
+"""
+"""By how much two pictures differ in all, and how much is drawn in the first."""
+
+
+def test_figures_that_were_made_lighter_look_as_before(browser, page):
+    browser.open(page)
+    names = browser.run("Array.from(document.querySelectorAll('figure[id^=figure-]'), part => part.id.slice(7))")
+    assert len(names) > 5
+    for name in names:
+        whole = base64.b64encode((page.parent / "figures" / f"{name}.svg").read_bytes()).decode()
+        shown = f"document.querySelector('#figure-{name} img').src"
+        unlike, ink = browser.run(f"{SAME}(['data:image/svg+xml;base64,{whole}', {shown}])")
+        assert unlike < 0.03 * ink, name  # a figure moved by one point has 0.13
+
+
+def test_a_target_is_drawn_under_every_prediction(browser, page):
+    """Its outlines stand once, and the other panels refer to them."""
+    browser.open(page)
+    sizes = browser.run(
+        "Array.from(document.querySelectorAll('.pic .truth use'), part => [part.getBoundingClientRect().width,"
+        "document.querySelector(part.getAttribute('href')).getBoundingClientRect().width,"
+        "getComputedStyle(part).strokeDasharray])"
+    )
+    assert len(sizes) > 5
+    for own, meant, dashes in sizes:
+        assert own == pytest.approx(meant, rel=0.05, abs=2) and own > 10 and dashes != "none"
+
+
+HEADS = """
+Array.from(document.querySelectorAll('thead th button'), button => {
+  const range = document.createRange(), text = button.firstChild, lines = [];
+  for (const word of text.data.matchAll(/\\S+/g)) {
+    range.setStart(text, word.index); range.setEnd(text, word.index + word[0].length);
+    if (range.getClientRects().length > 1) lines.push(word[0]);
+  }
+  return lines;
+}).flat()
+"""
+"""Words in heads of tables that are broken."""
+
+
+def test_on_paper_heads_of_tables_are_whole_words(browser, page):
+    browser.resize(1017)
+    browser.open(page)
+    browser.run("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    assert browser.run(HEADS) == []
+    browser.call("Emulation.setEmulatedMedia", media="")
+    browser.resize(1280)
 
 
 def test_the_page_and_its_pictures_are_light(page):
     assert page.stat().st_size < MOST_BYTES
     gallery = list((page.parent / "gallery").iterdir())
-    pictures = [path for path in gallery if path.suffix == ".jpg"]
+    pictures = [path for path in gallery if path.suffix == ".webp"]
     assert pictures and max(path.stat().st_size for path in pictures) < 30_000

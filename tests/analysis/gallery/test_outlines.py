@@ -85,6 +85,27 @@ def test_points_are_numbered_from_one_and_numbers_stand_once():
     assert re.findall(r">(\d)</text>", overlay(said, target, 100, 50, "")) == ["1", "2"]
 
 
+def test_numbers_stay_within_the_picture():
+    """Points and structures at every edge of it."""
+    places = [(1, 1), (99, 1), (1, 49), (99, 49), (50, 25)]
+    numbers = overlay(None, [Spot(index, *place) for index, place in enumerate(places)], 100, 50, "")
+    edges = [np.zeros((50, 100), bool) for _ in range(2)]
+    edges[0][:9, -3:] = edges[1][-3:, :4] = True
+    numbers += overlay(None, [Region(index, mask) for index, mask in enumerate(edges, 1)], 100, 50, "")
+    found = re.findall(r'<text x="(-?\d+)" y="(-?\d+)" ([^>]*)>(\d)</text>', numbers)
+    assert len(found) == 7
+    for x, y, anchor, _ in found:
+        left = int(x) - (12 if anchor else 0)
+        assert 0 <= left <= UNITS - 24 and 26 <= int(y) <= UNITS / 2
+
+
+def test_outlines_of_a_target_stand_once_under_its_name():
+    mask = disc(50, 100, 20)
+    alone, under = (overlay(marks, [Region(1, mask)], 100, 50, "", "name") for marks in (None, [Region(1, mask)]))
+    assert re.findall(r'<path id="([^"]+)"', alone) == re.findall(r'<use href="#([^"]+)"', under) == ["name-1"]
+    assert under.count("<path") == 1 and overlay([], [Region(1, mask)], 100, 50, "").count("<path") == 1
+
+
 def test_probabilities_are_bars_and_the_true_class_is_outlined():
     drawn = overlay([Shares((0.25, 0.75))], [Shares((1.0, 0.0))], 100, 100, "")
     lengths = [float(each) for each in re.findall(r'class="share"[^>]* width="([\d.]+)"', drawn)]

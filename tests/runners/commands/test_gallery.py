@@ -32,7 +32,7 @@ def test_a_gallery_is_written_with_a_figure_for_a_paper(out, tmp_path, capsys):
     (figure,) = to.glob("*.pdf")
     assert f"gallery: {to / 'index.html'}" in said and f"figure: {figure}" in said and "note:" not in said
     assert figure.read_bytes().startswith(b"%PDF-")
-    assert len(list((to / "gallery").glob("*.jpg"))) == 3
+    assert len(list((to / "gallery").glob("*.webp"))) == 3
     assert agglab("gallery", out, "--to", to, *words) == 0  # over its own former one
 
 
@@ -65,4 +65,4 @@ def test_a_report_without_images_holds_none(out, tmp_path, capsys):
     assert agglab("report", out, "--to", tmp_path / "report", "--no-images", "--draws", 100) == 0
     files = {path.suffix for path in (tmp_path / "report").rglob("*")}
     text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert ".jpg" not in files and "Images were left out of this report" in text and "HC18_tiny" not in text
+    assert ".webp" not in files and "Images were left out of this report" in text and "HC18_tiny" not in text
