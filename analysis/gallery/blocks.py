@@ -72,7 +72,7 @@ NO_GALLERY = Gallery()
 
 def verdicts_to_show(analysis: Analysis) -> tuple[list[dict[Hashable, Any]], str]:
     """Rows of `gains` at full data with cases to show, and what they are: harm first, then benefit, the surest first;
-    where there is neither, the largest absolute gains."""
+    where there is neither, the tasks with the largest absolute gains, once each."""
     gains = at_full(analysis.gains)
     known = set(analysis.case_gains[["contrast", "task"]].itertuples(index=False, name=None))
     gains = gains[[key in known for key in gains[["contrast", "task"]].itertuples(index=False, name=None)]]
@@ -84,7 +84,7 @@ def verdicts_to_show(analysis: Analysis) -> tuple[list[dict[Hashable, Any]], str
         more = len(ordered) - MOST_BLOCKS
         rest = f", the first {MOST_BLOCKS}; `agglab gallery` shows the other {more}" if more > 0 else ""
         return ordered[:MOST_BLOCKS].to_dict("records"), f"Cases behind every verdict of harm and of benefit{rest}."
-    ordered = gains.assign(size=-gains["gain"].abs()).sort_values(["size", "contrast", "task"])
+    ordered = gains.assign(size=-gains["gain"].abs()).sort_values(["size", "contrast", "task"]).drop_duplicates("task")
     heading = (
         "No task has a verdict of harm or of benefit, so these are the largest gains and losses, whatever their sign."
     )

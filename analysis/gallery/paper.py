@@ -22,8 +22,12 @@ from analysis.tables.cells import number
 TARGET, SAID = "#F0E442", "#56B4E9"
 """Colours of the target and of a prediction, as on the page."""
 
-_LINES = "target: yellow, dashed; prediction: blue, solid"
-_BARS = "bars: probabilities of the classes; outlined: the true class"
+_DRAWN = {
+    Region: "target: yellow, dashed; prediction: blue, solid",
+    Rectangle: "target: yellow, dashed; prediction: blue, solid",
+    Spot: "target: yellow rings; prediction: blue crosses",
+    Shares: "bars: probabilities of the classes; outlined: the true class",
+}
 """What the marks are, behind the title."""
 
 _TALLEST = 9.0
@@ -47,8 +51,8 @@ def _figure(strips: Sequence[Strip], title: str) -> Figure:
     figure = Figure(figsize=(WIDE, _HEAD + sum(heights)), layout="constrained")
     grid = figure.subplots(len(strips), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     if title:
-        drawn = _BARS if is_beside_the_image(strips[0].truth) else _LINES
-        figure.suptitle(f"{label(title, 120)}    {drawn}", fontsize=7)
+        drawn = "; ".join(dict.fromkeys(_DRAWN[type(mark)] for strip in strips for mark in strip.truth))
+        figure.suptitle(f"{label(title, 120)}    {drawn}".rstrip(), fontsize=7)
     for row, strip in enumerate(strips):
         names = ["input", "target", *(panel.name for panel in strip.panels)]
         for ax in grid[row]:

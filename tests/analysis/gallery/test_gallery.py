@@ -231,6 +231,7 @@ def test_without_a_verdict_the_largest_absolute_gains_are_shown():
     known = whole.gains.merge(whole.case_gains[["contrast", "task"]].drop_duplicates())
     largest = known.loc[known["fraction"] == 1.0, "gain"].abs().max()
     assert gains == sorted(gains, reverse=True) and gains[0] == largest and "No task has a verdict" in heading
+    assert len(chosen) > 1 and len({row["task"] for row in chosen}) == len(chosen)
 
 
 def test_very_many_verdicts_are_cut_and_the_rest_is_counted():
