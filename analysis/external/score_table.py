@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.aggregation import ARROW, FLOOR, FOUND
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.results import CASES
 from aggregation_lab.tasks import METRICS, find_type
@@ -123,7 +123,8 @@ def _check_baseline(rows: pd.DataFrame, given: str | None, sheet: Sheet) -> None
     names = sorted(set(rows["aggregation"]) - {FLOOR})
     if given is not None and given not in names:
         raise sheet.fail(f"--baseline {printable(given, 60)}: no such aggregation; there are {shown(names)}")
-    if given is None and len(names) > 1 and "TS" not in names and set(names) - {"CG", "AU"}:
+    of_ones_own = {stage for name in names for stage in name.split(ARROW)} - {"CG", "AU", FOUND}
+    if given is None and len(names) > 1 and "TS" not in names and of_ones_own:
         which = f"Say it with --baseline, one of {shown(names)}"
         raise sheet.fail(f"no aggregation is called TS, so which are gains over? {which}")
 

@@ -67,13 +67,15 @@ def _fill_sizes(rows: pd.DataFrame, cells: pd.DataFrame, sheet: Sheet) -> None:
     rows["fraction"], rows["n_train"] = 1.0, np.nan
     if "fraction" in cells:
         fraction = numbers(cells["fraction"], sheet, gaps=True)
-        empty = fraction.isna()
-        if not empty.all():
+        trained = rows["aggregation"] != FLOOR  # a trivial predictor needs no training data
+        empty = fraction.isna() & trained
+        if not fraction[trained].isna().all():
             sheet.check(empty, _in_some("fraction", empty, "write 1 where a model saw all training data"))
-            rows["fraction"] = fraction.map(lambda share: float(f"{share:g}"))
+        rows["fraction"] = fraction.fillna(1.0).map(lambda share: float(f"{share:g}"))
     if "n_train" in cells:
         thousands = cells["n_train"].str.fullmatch(r"\s*[1-9]\d{0,2}\.000\s*")
-        sheet.check(thousands, "n_train may be in ones or in thousands; write a whole number without a point")
+        if not cells["n_train"].str.fullmatch(r"\s*\d{4,}\.000\s*").any():  # of which the point parts no thousands
+            sheet.check(thousands, "n_train may be in ones or in thousands; write a whole number without a point")
         rows["n_train"] = numbers(cells["n_train"], sheet, gaps=True)
         same = rows.groupby(["task", "arm", "aggregation", "fraction"])["n_train"]
         one = same.transform("first").where(same.transform("nunique") == 1)

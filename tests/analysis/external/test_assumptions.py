@@ -198,3 +198,25 @@ def test_the_papers_numbers_need_nothing_more():
     from analysis.external import PAPER
 
     assert not any("No metric is named" in note for note in read_scores(PAPER).notes)
+
+
+def test_a_point_that_parts_no_thousands_in_one_row_parts_none_in_others(tmp_path):
+    text = ROWS.assign(n_train=np.where(ROWS["task"] == "femur", 1500.0, 120.0)).to_csv(
+        index=False, float_format="%.3f"
+    )
+    assert set(read(tmp_path, text).scores["n_train"]) == {120.0, 1500.0}
+
+
+def test_a_trivial_predictor_needs_no_fraction(tmp_path):
+    floor = ROWS[~JOINT & (ROWS["seed"] == 1)].assign(aggregation="floor", seed="", fraction="")
+    study = table(tmp_path, pd.concat([ROWS.assign(fraction="0.5"), floor]))
+    trained = study.scores[study.scores["aggregation"] != "floor"]
+    assert set(trained["fraction"]) == {0.5}
+
+
+def test_ways_of_the_project_itself_need_no_base_to_be_named(tmp_path):
+    for other in ("found", "CG>AU"):
+        own = ROWS.assign(aggregation=np.where(JOINT, other, "CG"))
+        assert set(table(tmp_path, own).scores["aggregation"]) == {"CG", other}
+    with pytest.raises(AgglabError, match="Say it with --baseline"):
+        table(tmp_path, ROWS.assign(aggregation=np.where(JOINT, "mine", "CG")))
