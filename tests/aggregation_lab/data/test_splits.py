@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregation_lab.data.challenge import Dataset, read_dataset
-from aggregation_lab.data.splits.leakage import leakage, sharing
+from aggregation_lab.data.splits.leakage import leakage
 from aggregation_lab.data.splits.split import Split, draw_split, find_components
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import Task, TaskType
