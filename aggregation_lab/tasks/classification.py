@@ -183,7 +183,7 @@ def _negatives_below(values: np.ndarray, positive: np.ndarray, weights: np.ndarr
     """For each positive case the weight of negatives that score lower, plus half of those that tie: B x positives."""
     negative = np.flatnonzero(~positive)
     order = negative[np.argsort(values[negative], kind="stable")]
-    running = np.zeros((len(weights), len(order) + 1), np.float32)
+    running = np.zeros((len(weights), len(order) + 1), weights.dtype)
     np.cumsum(weights[:, order], axis=1, out=running[:, 1:])
     ranked = values[order]
     first = np.searchsorted(ranked, values[positive], side="left")

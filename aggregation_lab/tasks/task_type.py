@@ -232,7 +232,7 @@ class TaskType(str, metaclass=_Registry):
 
     @abstractmethod
     def weighted_scores(self, values: ArmValues, weights: np.ndarray, count_empty: bool) -> dict[str, np.ndarray]:
-        """The same metrics under B x N case weights (float32): B x A each, NaN where undefined.
+        """The same metrics under B x N case weights, float32 for resamples: B x A each, NaN where undefined.
 
         With `count_empty` a structure that an image lacks counts as the challenge has it, else it is left out.
         """

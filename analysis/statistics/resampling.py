@@ -84,7 +84,7 @@ class CaseArrays:
 
     def scores(self, *, count_empty: bool = True) -> dict[str, np.ndarray]:
         """Every metric of each arm on the cases as they are: A values each."""
-        once = np.ones((1, len(self.cases)), np.float32)
+        once = np.ones((1, len(self.cases)))
         return {
             name: values[0]
             for name, values in weighted_scores(self.type, self.quantities, once, count_empty=count_empty).items()

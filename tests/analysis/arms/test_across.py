@@ -46,8 +46,8 @@ def test_gains_of_the_base_arm_are_the_same_in_both_frames(analysis):
     alone = analysis.gains.set_index(["contrast", "task"])
     rows = analysis.arm_gains
     among = rows[rows["arm"] == "plain"].set_index(["contrast", "task"]).loc[alone.index]
-    for name in ("gain", "low", "high", "se"):
-        np.testing.assert_allclose(among[name].astype(float), alone[name].astype(float), rtol=1e-6, atol=1e-9)
+    for name, rtol in (("gain", 1e-12), ("low", 1e-4), ("high", 1e-4), ("se", 1e-4)):  # resamples are float32
+        np.testing.assert_allclose(among[name].astype(float), alone[name].astype(float), rtol=rtol, atol=1e-9)
     assert set(rows["arm"]) == {"plain", "wide", "wider"} and (rows["arm"] == rows["base_arm"]).all()
 
 
