@@ -9,8 +9,6 @@ from string import printable
 from typing import Final
 from urllib.parse import quote
 
-from markupsafe import Markup
-
 from analysis.figures import FIGURES, Written
 from analysis.light_svg import light_svg
 
@@ -30,7 +28,7 @@ class Picture:
 
     title: str
     caption: str
-    source: Markup
+    source: str
     width: int
     files: tuple[str, ...]
 
@@ -47,13 +45,13 @@ def pictures(written: Written, folder: Path) -> dict[str, Picture]:
     return result
 
 
-def _data_uri(svg: Path, png: Path) -> Markup:
+def _data_uri(svg: Path, png: Path) -> str:
     """The SVG as text, which takes a tenth more than itself; base64 would take a third."""
     light = light_svg(svg.read_text(encoding="utf-8"))
     if len(light.encode()) > max(LARGEST, png.stat().st_size):
-        return Markup(f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}")
+        return f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}"
     quoted = light.replace("'", "&apos;").replace('"', "'")
-    return Markup(f"data:image/svg+xml,{quote(quoted, safe=_PLAIN)}")
+    return f"data:image/svg+xml,{quote(quoted, safe=_PLAIN)}"
 
 
 def _width(svg: Path) -> int:
