@@ -23,9 +23,10 @@ def weighted_scores(
 ) -> dict[str, np.ndarray]:
     """Every metric of a task, B x A each, `score` first; NaN where a resample leaves a metric undefined.
 
-    `weights` is B x N: float64 for what is reported, anything else is computed in float32, which is enough for
-    resamples and of which the last digits depend on the processor. With `count_empty` an image that lacks a structure counts as the challenge has it (Dice 1 if
-    the prediction is empty too, else 0); without, such images are left out of Dice and HD.
+    `weights` is B x N: float64 for what is reported. Anything else is computed in float32, which is enough for
+    resamples and of which the last digits depend on the processor. With `count_empty` an image that lacks a structure
+    counts as the challenge has it (Dice 1 if the prediction is empty too, else 0); without, such images are left out of
+    Dice and HD.
     """
     if weights.dtype != np.float64:
         weights = weights.astype(np.float32, copy=False)

@@ -135,7 +135,9 @@ def test_subjects_are_those_of_the_case_elsewhere_and_gaps_are_said(tmp_path):
 
 def test_whole_numbers_are_the_same_names_with_and_without_a_point(tmp_path):
     floats = {name: CASES[name].where(~JOINT_CASE, CASES[name] + ".0") for name in ("case", "subject")}
-    pd.testing.assert_frame_equal(table(tmp_path, CASES.assign(**floats)).cases, table(tmp_path, CASES).cases, check_exact=True)
+    pd.testing.assert_frame_equal(
+        table(tmp_path, CASES.assign(**floats)).cases, table(tmp_path, CASES).cases, check_exact=True
+    )
     versions = CASES.assign(case=CASES["case"] + ".0", subject="v" + CASES["subject"] + ".0")
     assert set(table(tmp_path, versions).cases["subject"]) == {"v0.0", "v1.0", "v2.0"}
 
