@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -173,19 +172,26 @@ def is_outline(classes: np.ndarray) -> bool:
     return bool(binary_fill_holes(marked).sum() > _OUTLINE * marked.sum())
 
 
-def file_map(file: Path, values: MaskValues) -> Callable[[int, int], np.ndarray]:
-    """The `load` of a `ClassMap` that reads a mask file."""
-    return partial(_read_file, file, values)
+@dataclass(frozen=True)
+class FileMap:
+    """The `load` of a `ClassMap` that reads a mask file; equal for the same file and values."""
+
+    file: Path
+    values: MaskValues
+
+    def __call__(self, width: int, height: int) -> np.ndarray:
+        try:
+            return self.values.read(self.file)
+        except OSError as error:
+            raise ValueError(f"its mask cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            text = str(error)
+            raise ValueError(text if text.startswith("its mask") else f"its mask {text}") from error
 
 
-def _read_file(file: Path, values: MaskValues, width: int, height: int) -> np.ndarray:
-    try:
-        return values.read(file)
-    except OSError as error:
-        raise ValueError(f"its mask cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        text = str(error)
-        raise ValueError(text if text.startswith("its mask") else f"its mask {text}") from error
+def file_map(file: Path, values: MaskValues) -> FileMap:
+    """The map of a mask file, for a `ClassMap`."""
+    return FileMap(file, values)
 
 
 def encoded(classes: np.ndarray) -> Image.Image:

@@ -12,18 +12,17 @@ from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import (
     Classes,
-    is_hidden,
     need_folder,
     need_regular,
     need_some,
     relative,
     source_name,
-    walk,
     without_ending,
 )
 from aggregation_lab.data.importing.targets import Label
 from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.errors import DataError
+from aggregation_lab.files import is_hidden, walk
 from aggregation_lab.naming import clean_name, squashed
 from aggregation_lab.tasks import TaskType
 

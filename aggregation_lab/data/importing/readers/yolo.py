@@ -25,12 +25,12 @@ from aggregation_lab.data.importing.source_files import (
     picture,
     relative,
     source_name,
-    walk,
     without_ending,
 )
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks, Remark
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
+from aggregation_lab.files import walk
 from aggregation_lab.tasks import TaskType
 
 _BEYOND = 1.5
