@@ -59,9 +59,10 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         one_object(marked, options.classes, source)
     points = _point_count(documents, classes) if task_type is TaskType.REGRESSION else 1
     records: list[Record] = []
-    lookup = ImageLookup(options.images, source if source.is_dir() else source.parent, IMAGES_TOO)
+    top = source if source.is_dir() else source.parent
+    lookup = ImageLookup(options.images, top, IMAGES_TOO)
     for file, document in documents.items():
-        find = partial(lookup.find, beside=file.parent, title=relative(file, source))
+        find = partial(lookup.find, beside=file.parent, title=relative(file, top))
         records += _records(document, find, task_type, classes, points, options.each_box, report)
     segments = task_type is TaskType.SEGMENTATION
     number = len(classes.names) + 1 if segments else points

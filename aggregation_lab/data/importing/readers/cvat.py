@@ -29,7 +29,8 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         raise DataError(f"{source}: does not exist; give CVAT's XML file, or the folder that holds it")
     need_some(files, source, "XML file", "give CVAT's annotations.xml, or the folder that holds it")
     marked: list[Marked] = []
-    lookup = ImageLookup(options.images, source if source.is_dir() else source.parent, IMAGES_TOO)
+    top = source if source.is_dir() else source.parent
+    lookup = ImageLookup(options.images, top, IMAGES_TOO)
     for file in files:
         root = read_xml(file)
         if root.tag != "annotations":
@@ -40,7 +41,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
             name = image.get("name") or ""
             try:
                 size = annotated_size(image.get("width"), image.get("height"))
-                picture = replace(lookup.find(name, file.parent, relative(file, source)), size=size)
+                picture = replace(lookup.find(name, file.parent, relative(file, top)), size=size)
                 elements = sorted(image, key=lambda each: finite_number(each.get("z_order", "0")) or 0)
                 marked.append(Marked(name, picture, tuple(map(_shape, elements))))
             except ValueError as error:

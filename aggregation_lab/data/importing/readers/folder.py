@@ -1,6 +1,5 @@
 """A folder per class, as ImageFolder of torchvision has it: SOURCE/CLASS/any/image.png."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from aggregation_lab.data.importing.source_files import (
     need_folder,
     need_regular,
     need_some,
+    part_of,
     relative,
     source_name,
     without_ending,
@@ -23,11 +23,8 @@ from aggregation_lab.data.importing.targets import Label
 from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import is_hidden, walk
-from aggregation_lab.naming import clean_name, squashed
+from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
-
-_PART = re.compile(r"(train(ing)?|val(id|idation)?|test(ing)?|dev|eval(uation)?|holdout)(set|data|split|images?)?\d*")
-"""What a part of the data is called, squashed."""
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
@@ -100,7 +97,7 @@ def _parts(tops: Sequence[Path], source: Path, opener: Opener) -> list[Path]:
     Raises `DataError` where some with images are parts and some are not. One folder called `test` may be a class,
     unless another holds the same folders.
     """
-    parts = [folder for folder in tops if _PART.fullmatch(squashed(folder.name))]
+    parts = [folder for folder in tops if part_of(folder.name)]
     if not parts or len(parts) == len(tops):
         return parts
     others = [folder for folder in tops if folder not in parts and any(map(opener.takes, walk(folder)))]
@@ -133,7 +130,7 @@ def _note_inner_folders(tops: Sequence[Path], report: Report, no_subject: bool) 
     """Say where all folders of classes hold the same folders, as those of hospitals do, or some do, as of patients."""
     inner = [{_name(folder) for folder in _folders(top)} for top in tops]
     shared = sorted(name for name, count in Counter(name for names in inner for name in names).items() if count > 1)
-    shared = [name for name in shared if not _PART.fullmatch(squashed(name))]
+    shared = [name for name in shared if not part_of(name)]
     patients = "where they are patients, give --subject, or the same patient may leak"
     if len(shared) > 1 and all(names == inner[0] for names in inner):
         advice = f"where these are the classes, put them at the top of SOURCE{f'; {patients}' if no_subject else ''}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aggregation_lab.data.importing.receipt import read_receipts
-from aggregation_lab.data.importing.source_files import part_of
+from aggregation_lab.data.importing.source_files import part_of, source_name
 from tests.aggregation_lab.data.importing import sources
 from tests.aggregation_lab.data.importing.kit import imported, read
 from tests.aggregation_lab.data.importing.sources import CASES, Drawn, save, write
@@ -64,6 +64,12 @@ def test_words_for_the_parts_of_a_data_set(name, part):
     assert part_of(name) == part
 
 
+@pytest.mark.parametrize("name", ["images", "test_set", "Train2017"])
+def test_a_source_that_is_a_part_is_called_after_the_folder_above(name):
+    assert source_name(Path("thyroid") / name) == f"thyroid_{name}"
+    assert source_name(Path("thyroid/hospital_test")) == "hospital_test"
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_folders_that_are_parts_keep_their_own_images(capsys, tmp_path, form):
     """train/labels.json and test/labels.json with the same names: one that train lacks is not that of test."""
@@ -88,6 +94,17 @@ def test_a_part_that_is_the_source_takes_no_images_of_the_part_beside_it(capsys,
             save(tmp_path / part / f"{case.name}.png", case.pixels)
     coco(tmp_path / "train/labels.json", [(f"{case.name}.png", case) for case in CASES])
     assert len(taken(capsys, "coco", tmp_path / "train", tmp_path / "out")) == 9
+    assert read_receipts(tmp_path / "out")["t"].skipped[LOST] == [f"{CASES[9].name}.png"]
+
+
+@pytest.mark.parametrize("form", ["coco", "cvat"])
+def test_a_file_alone_tells_its_part_too(capsys, tmp_path, form):
+    for part, cases in (("train", CASES[:9]), ("test", CASES[9:])):
+        for case in cases:
+            save(tmp_path / part / f"{case.name}.png", case.pixels)
+    file = tmp_path / "annotations" / Path("train").with_suffix(Path(FORMS[form][1]).suffix)
+    FORMS[form][0](file, [(f"{case.name}.png", case) for case in CASES])
+    assert len(taken(capsys, form, file, tmp_path / "out")) == 9
     assert read_receipts(tmp_path / "out")["t"].skipped[LOST] == [f"{CASES[9].name}.png"]
 
 
