@@ -6,6 +6,9 @@ from typing import Generic, TypeVar
 
 File = TypeVar("File")
 
+_FILLING = "000000"
+"""What programs give the indices of a palette that they have no colour for."""
+
 
 @dataclass(frozen=True)
 class Renumbered(Generic[File]):
@@ -26,18 +29,18 @@ def indices_of(palette: str) -> Iterator[tuple[str, str]]:
 
 
 def renumbered(palettes: Mapping[File, str]) -> Renumbered[File] | None:
-    """The first colour with unlike indices in two files, where a writer has renumbered the colours of each file.
+    """A colour with unlike indices in two files: a writer has renumbered the colours of each file. None without one.
 
-    None where every index has one colour throughout: then the files share one palette, in which two indices may have
-    the same colour, as the black ones that fill it up do.
+    Black counts only where an index has two colours, too; else the files share one palette that was filled up with it.
     """
     index_of: dict[str, tuple[str, File]] = {}
     colour_of: dict[str, str] = {}
-    found, shared = None, True
+    found: dict[str, Renumbered[File]] = {}
+    shared = True
     for file, palette in palettes.items():
         for index, colour in indices_of(palette):
             shared = colour_of.setdefault(index, colour) == colour and shared
             first_index, first = index_of.setdefault(colour, (index, file))
-            if found is None and first_index != index and first != file:
-                found = Renumbered(colour, file, index, first, first_index)
-    return None if shared else found
+            if first_index != index and first != file:
+                found.setdefault(colour, Renumbered(colour, file, index, first, first_index))
+    return next((each for each in found.values() if not shared or each.colour != _FILLING), None)

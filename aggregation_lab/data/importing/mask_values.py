@@ -166,9 +166,8 @@ def certain_values(files: Sequence[Path], held: Held, report: Report, background
     if values and (values[-1] > 2 * len(values) + 8 or len(values) > _MOST_CLEAR or held.lossy):
         shown = ", ".join(map(str, values[:_SHOWN])) + (" ..." if len(values) > _SHOWN else "")
         greys = len(values) > _SHOWN and 127 < values[-1] < 256
-        advice = (
-            "say what they mean, as in --mask-values '0-127=0,128-255=1'" if greys else _advice(values, str, background)
-        )
+        halves = "say what they mean, as in --mask-values '0-127=0,128-255=1'"
+        advice = halves if greys else _advice(values, str, background)
         raise DataError(f"{files[0].parent}: the masks hold the values {shown}; {advice}")
     if background is not None:
         report.remark("masks", f"the value {background} (void) is read as background")
