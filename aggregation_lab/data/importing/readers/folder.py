@@ -1,5 +1,6 @@
 """A folder per class, as ImageFolder of torchvision has it: SOURCE/CLASS/any/image.png."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,12 +52,13 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
         tops = [folder for part in parts for folder in _folders(part)]
     files: dict[Path, list[Path]] = {}
     for folder in tops:
-        there = _without_masks(list(walk(folder)), folder, opener, source, report)
-        files[folder] = [file for file in there if opener.takes(file)]
+        there = list(walk(folder))
+        taken = list(filter(opener.takes, there))
+        files[folder] = _without_masks(taken, folder, opener, source, report)
         if not files[folder]:
             report.skip(relative(folder, source), f"is a folder without {opener.what}")
             continue
-        for file in sorted(set(there) - set(files[folder])):
+        for file in sorted(set(there) - set(taken)):
             report.skip(relative(file, source), f"is no file of the format, which takes {opener.what}")
     for file in sorted(file for place in (source, *parts) for file in place.iterdir()):
         if file.is_file() and not is_hidden(file.name) and opener.takes(file):
@@ -88,7 +90,8 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
 
 
 def _folders(place: Path) -> list[Path]:
-    return [folder for folder in sorted(place.iterdir()) if folder.is_dir() and not is_hidden(folder.name)]
+    with os.scandir(place) as entries:  # they know whether they are folders: no image is looked at
+        return sorted(place / entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
 
 
 def _parts(tops: Sequence[Path], source: Path, opener: Opener) -> list[Path]:

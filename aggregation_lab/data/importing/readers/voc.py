@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.image_lookup import MASK_FOLDER, ImageLookup
-from aggregation_lab.data.importing.mask_values import Held, MaskValues, certain_values, file_map, held_by_all
+from aggregation_lab.data.importing.mask_values import MaskValues, certain_values, file_map, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import (
@@ -129,9 +129,5 @@ def _segmentation(source: Path, options: ImportOptions, report: Report, progress
 def _values(masks: list[Path], report: Report, progress: Progress) -> MaskValues:
     """What the values mean: 255 is void, and background, beside classes that are more than one background."""
     held = held_by_all(masks, report, progress)
-    rest = [value for value in held.values if value != _VOID]
-    if len(rest) == len(list(held.values)) or not any(rest):
-        return certain_values(masks, held, report)
-    certain_values(masks, Held(rest, lossy=held.lossy), report)  # that the others are classes
-    report.remark("masks", "the value 255 (void) is read as background")
-    return MaskValues({number: number for number in range(_VOID)} | {_VOID: 0})
+    has_void = _VOID in held.values and any(value not in (0, _VOID) for value in held.values)
+    return certain_values(masks, held, report, _VOID if has_void else None)

@@ -70,6 +70,24 @@ def test_masks_beside_the_images_of_a_class_are_no_images(capsys, tmp_path, name
     assert "10 cases" in text and "and 9 more: is a mask by its name, and no image of the class" in text
 
 
+def test_a_note_makes_no_masks_of_the_images_in_a_folder_gt(capsys, tmp_path):
+    """`gt` is a site here; a text file beside it made all that lies in it masks."""
+    for case in CASES:
+        save(tmp_path / "s" / NAMES[case.label] / "gt" / f"{case.name}.png", case.pixels)
+    write(tmp_path / "s" / NAMES[0] / "notes.txt", "text")
+    text = imported(capsys, "folder", tmp_path / "s", tmp_path / "out", "--task", "t", *SUBJECT)
+    assert "10 cases" in text and "is a mask by its name" not in text
+    assert "notes.txt: is no file of the format, which takes images" in text
+
+
+def test_the_images_of_a_class_are_not_asked_whether_they_are_folders(capsys, tmp_path, monkeypatch):
+    asked, is_dir = [], Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path, **more: asked.append(path) or is_dir(path, **more))
+    options = sources.folder(tmp_path / "s")
+    imported(capsys, "folder", tmp_path / "s", tmp_path / "out", "--task", "t", *options)
+    assert [path for path in asked if path.suffix == ".png" and path.is_relative_to(tmp_path / "s")] == []
+
+
 def test_folders_that_hold_the_same_folders_are_said(capsys, tmp_path):
     in_parts(tmp_path / "s", "site_a", "site_b")
     _, text = agglab(capsys, "import", "folder", tmp_path / "s", tmp_path / "out", "--task", "t", *SUBJECT)
@@ -224,6 +242,34 @@ def palette_masks(root: Path) -> None:
         image = Image.fromarray(classes).convert("P")
         image.putpalette(colours)
         image.save(root / "masks" / f"{case.name}_mask.png")
+
+
+def test_a_palette_filled_up_with_black_is_one_palette(capsys, tmp_path):
+    """0 and 3 are black in every file, and some files show but one of them."""
+    sources.masks(tmp_path / "s")
+    for number, case in enumerate(CASES):
+        classes = case.mask.copy()
+        classes[:2] = 2
+        classes = np.array([3 if number % 2 else 0, 1, 2], np.uint8)[classes]
+        image = Image.fromarray(classes).convert("P")
+        image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 0])
+        image.save(tmp_path / "s/masks" / f"{case.name}_mask.png")
+    text = imported(capsys, "masks", tmp_path / "s", tmp_path / "out", "--task", "t", *SUBJECT)
+    assert "10 cases" in text and "num_classes 4" in text
+
+
+def test_few_and_high_classes_of_voc_beside_void_are_read_by_what_the_line_advises(capsys, tmp_path):
+    sources.voc(tmp_path / "s")
+    for case in CASES:
+        mask = case.mask * np.uint8(15)
+        mask[0, :3] = 255
+        save(tmp_path / "s/SegmentationClass" / f"{case.name}.png", mask)
+    options = ("--task", "t", "--type", "segmentation")
+    line = refused(capsys, "import", "voc", tmp_path / "s", tmp_path / "out", *options)
+    assert "hold the values 0, 15; say what they mean, as in --mask-values '0=0,15=1,255=0'" in line
+    values = ("--mask-values", "0=0,15=1,255=0")
+    text = imported(capsys, "voc", tmp_path / "s", tmp_path / "out", *options, *values)
+    assert "10 cases" in text and "num_classes 2" in text
 
 
 def two_folders(root: Path) -> None:
