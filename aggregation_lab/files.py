@@ -1,4 +1,4 @@
-"""Atomic writes: a reader sees the old file or the new one, never half of either, also after a crash."""
+"""Atomic writes: a reader sees the old file or the new one, never half of either, also after a crash; and walks."""
 
 import errno
 import hashlib
@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -120,3 +120,25 @@ def file_digest(path: Path) -> str:
     """SHA-256 of the file's content. Raises `OSError` where it cannot be read."""
     with open_file(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_hidden(name: str) -> bool:
+    """What a system or an archive leaves: `.DS_Store`, `._a.png`, `__MACOSX`, `Thumbs.db`."""
+    return name.startswith((".", "__MACOSX")) or name in ("Thumbs.db", "desktop.ini")
+
+
+def walk(folder: Path, endings: Collection[str] = ()) -> Iterator[Path]:
+    """Files below `folder` with one of the `endings` (small letters), or all, in the order of their names.
+
+    Links to folders are followed; a folder that several links lead to is walked once.
+    """
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in sorted(names):
+            if not is_hidden(name) and (not endings or name.lower().endswith(tuple(endings))):
+                yield Path(place, name)

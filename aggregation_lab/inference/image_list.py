@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aggregation_lab.data.importing.source_files import walk
 from aggregation_lab.errors import DataError
-from aggregation_lab.files import read_bytes
+from aggregation_lab.files import read_bytes, walk
 from aggregation_lab.text import printable
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".jp2")

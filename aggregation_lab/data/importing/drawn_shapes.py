@@ -16,12 +16,14 @@ from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landm
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType
 
-Kind = Literal["area", "box", "point", "tag", "other"]
+Kind = Literal["area", "box", "point", "tag", "unread", "other"]
 
 
 @dataclass(frozen=True)
 class DrawnShape:
     """A shape with its label: polygon of an `area` or `box`, the points of a `point`, none of a `tag`.
+
+    An `unread` one is an area, and `reason` says why it cannot be read.
 
     Raises `ValueError` for a shape without a label, which would be a class of its own.
     """
@@ -30,6 +32,7 @@ class DrawnShape:
     kind: Kind
     points: tuple[Point, ...] = ()
     area: Callable[[int, int], np.ndarray] | None = None
+    reason: str = ""
 
     def __post_init__(self) -> None:
         if not self.label:
@@ -63,7 +66,10 @@ def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOp
     kinds = {shape.kind for image in images for shape in image.shapes}
     task_type = options.type or next((each for each, kind in _KINDS.items() if kind[0] in kinds), None)
     if task_type is None or not kinds & set(_KINDS[task_type]):
-        what = " and ".join(sorted(kinds - {"other"})) or "nothing that is read"
+        what = " and ".join(sorted(kinds - {"other", "unread"})) or "nothing that is read"
+        unread = [(image.where, shape.reason) for image in images for shape in image.shapes if shape.kind == "unread"]
+        if unread and (task_type is None or "area" in _KINDS[task_type]):
+            raise DataError(f"{source}: {' '.join(unread[0])}")
         wanted = f"a {task_type} task" if task_type else "a task"
         raise DataError(f"{source}: what is drawn is {what}, of which {wanted} cannot be made; choose another --type")
     takes = _KINDS[task_type]
@@ -75,8 +81,10 @@ def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOp
     records = []
     for image in images:
         kept = [s for s in image.shapes if s.kind in takes and classes.index(s.label) is not None]
-        others = sum(shape.kind not in takes for shape in image.shapes)
-        if others:
+        if reason := _unread(image, takes, options.classes):
+            report.skip(image.where, reason)
+            continue
+        if any(shape.kind not in takes for shape in image.shapes):
             report.remark(image.where, f"holds shapes that a {task_type} task does not take, which are left out")
         try:
             if not kept:
@@ -95,6 +103,12 @@ def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOp
     if task_type is TaskType.REGRESSION and single:
         count, names = _most_points(used), ()
     return ReadTask(name, task_type, records, count, names)
+
+
+def _unread(image: Marked, takes: Sequence[Kind], asked: Sequence[str]) -> str:
+    """Why an image shows an object that its target would lack; "" where it does not."""
+    shapes = (shape for shape in image.shapes if shape.kind == "unread" and (not asked or shape.label in asked))
+    return next((shape.reason for shape in shapes), "") if "area" in takes else ""
 
 
 def _most_points(shapes: Sequence[DrawnShape]) -> int:

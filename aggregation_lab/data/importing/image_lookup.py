@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from aggregation_lab.data.importing.records import Picture
-from aggregation_lab.data.importing.source_files import PICTURES, existing, relative, walk, without_ending
+from aggregation_lab.data.importing.source_files import PICTURES, existing, part_of, relative, without_ending
 from aggregation_lab.data.rows.file_paths import fold
+from aggregation_lab.files import walk
 
 MASK_FOLDER = re.compile(
     "masks?|labels?(tr|ts)?|segmentations?|segmentation(class|object)|annotations?|gt|ground_?truths?", re.IGNORECASE
@@ -16,32 +17,35 @@ MASK_FOLDER = re.compile(
 MASK_NAME = re.compile(r"[_\- ](mask|label|seg|segmentation|gt|annotation)(?:[_\- ]?\d+)?$", re.IGNORECASE)
 """What the name of a mask has behind that of its image."""
 
-_PARTS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
-_PARTS |= {part: part for part in _PARTS.values()}
-"""Parts of a data set, by the words that name them."""
+_REMEDY = "write the folder into the name, or keep one"
+IMAGES_TOO = "write the folder into the name, keep one, or say with --images which folder counts"
+"""What to do where several files have a name, in formats that take --images."""
 _USUAL = ("images", "JPEGImages", "train", "val", "test", "data")
 
 
 class ImageLookup:
-    """Finds images by the names of an annotation file.
+    """Finds images by the names of annotation files.
 
-    They are looked for in `given` (--images), beside the annotations, in folders around them; at last by the bare name
-    anywhere below `top` but in folders of masks, where one file has it. Capitals and the Unicode form of a name do not
-    count there, folders before it do: `b/1.png` is not `a/1.png` where there is a folder `a`. Where parts of a data set
-    use the same names, those of `train.json` (its `title` says so) are not in a folder `test`.
+    They are looked for in `given` (--images), else beside the annotations and in folders around them; then anywhere
+    below `top` but in folders of masks, by the name with as many of the folders before it as a file shares, where one
+    file has it. Capitals and the Unicode form of a name do not count there, folders do: `b/1.png` is not `a/1.png`
+    where there is a folder `a`. Where the data have a folder of the part that the annotations are of, as `test.json`
+    and `test/labels.json` are, images of other parts are none of theirs.
     """
 
-    def __init__(self, given: Path | None, beside: Path, top: Path, title: str = ""):
-        self._top = given or top
-        near = [[folder, *(folder / name for name in _USUAL)] for folder in (beside, beside.parent)]
-        self._folders = [[given]] if given else [[first] if one else rest for first, *rest in near for one in (1, 0)]
-        self._parts = _parts_in(title)
+    def __init__(self, given: Path | None, top: Path, remedy: str = _REMEDY):
+        """`remedy` says what to do where several files have a name and there is no `given`."""
+        self._given, self._top = given, given or top
+        self._remedy = _REMEDY if given else remedy
         self._names: dict[str, list[Path]] | None = None
         self._parents: set[str] = set()
+        self._parts: set[str] = set()
+        self._parts_around: dict[Path, set[str]] = {}
         self._stems: dict[Path, set[str]] = {}
 
-    def find(self, name: str, own: str = "") -> Picture:
-        """The picture of this name. `own` is the name of an annotation file of one image, without its ending.
+    def find(self, name: str, beside: Path, title: str, own: str = "") -> Picture:
+        """The picture of this name. `beside` is the folder that it is looked for first, `title` the path of the
+        annotation file in the source. `own` is the name of an annotation file of one image, without its ending.
 
         Raises `ValueError` where no file, or more than one, has it, and where the image is another than the one that is
         called as its annotation file: one of the two names is old.
@@ -49,10 +53,13 @@ class ImageLookup:
         plain = name.replace("\\", "/").strip()
         if not plain or "\0" in plain:
             raise ValueError("names no file")
-        files = self._around(plain) or self._anywhere(plain)
+        folders, _, last = title.rpartition("/")
+        of_name, of_folders = (_part_of_folders(path) for path in (plain.rpartition("/")[0], folders))
+        parts = of_name or (set() if own else _parts_of_words(without_ending(last))) or of_folders
+        files = self._around(plain, beside, parts) or self._anywhere(plain, beside, parts)
         if len(files) > 1:
             shown = " and ".join(os.path.relpath(file, self._top) for file in files[:2])
-            raise ValueError(f"several files have its name, as {shown}; write the folder into the name, or keep one")
+            raise ValueError(f"several files have its name, as {shown}; {self._remedy}")
         if not files:
             raise ValueError("its image file does not exist")
         stem = fold(without_ending(files[0].name))
@@ -67,38 +74,65 @@ class ImageLookup:
             where = "/".join(_plain_parts(plain))
         return Picture(where, without_ending(where), file=file)
 
-    def _around(self, plain: str) -> list[Path]:
+    def _near(self, beside: Path) -> list[list[Path]]:
+        """The folders that are searched one after the other; those of one list count alike."""
+        if self._given:
+            return [[self._given]]
+        return [
+            folders for place in (beside, beside.parent) for folders in ([place], [place / name for name in _USUAL])
+        ]
+
+    def _around(self, plain: str, beside: Path, parts: set[str]) -> list[Path]:
         """The files of this name in the nearest folders that hold one."""
-        for folders in self._folders:
+        for folders in self._near(beside):
             found = [file for file in (existing(folder, plain) for folder in folders) if file is not None]
-            if files := self._of_part({os.path.realpath(file): file for file in found}.values()):
+            if files := self._of_part({os.path.realpath(file): file for file in found}.values(), beside, parts):
                 return files
         return []
 
-    def _anywhere(self, plain: str) -> list[Path]:
+    def _anywhere(self, plain: str, beside: Path, parts: set[str]) -> list[Path]:
         """The files below the top folder that have the bare name, and the folder before it where there is one."""
         *folders, bare = map(fold, _plain_parts(plain) or [""])
         below = self._below()
-        files = self._of_part(below.get(bare) or below.get(fold(without_ending(PurePosixPath(plain).name)), []))
+        named = below.get(bare) or below.get(fold(without_ending(PurePosixPath(plain).name)), [])
+        files = self._of_part(named, beside, parts)
         shared = [_shared_folders(file, folders) for file in files]
         if folders and not any(shared) and folders[-1] in self._parents:
             return []
         return [file for file, count in zip(files, shared, strict=True) if count == max(shared)]
 
-    def _of_part(self, files: Iterable[Path]) -> list[Path]:
+    def _of_part(self, files: Iterable[Path], beside: Path, parts: set[str]) -> list[Path]:
         """Those that do not lie in another part of the data set than the annotations are of."""
-        if not self._parts:
-            return list(files)
-        parts = [(file, _parts_in(os.path.relpath(file.parent, self._top))) for file in files]
-        return [file for file, its in parts if not its or its & self._parts]
+        return [file for file in files if not self._is_of_another(file, beside, parts)]
+
+    def _is_of_another(self, file: Path, beside: Path, parts: set[str]) -> bool:
+        path, above = Path(os.path.relpath(file.parent, self._top)).as_posix(), set[str]()
+        if path.startswith(".."):  # beside the top, which may be a part itself
+            above = {part_of(os.path.basename(os.path.abspath(self._top)))} - {""}
+        its, wanted = _part_of_folders(path), parts or above
+        if not its or not wanted or its & wanted:
+            return False
+        return bool(wanted & (self._parts_there(beside) | (above if self._below() else set())))
+
+    def _parts_there(self, beside: Path) -> set[str]:
+        """The parts of the data set of which a folder with pictures is below the top, or around the annotations."""
+        if beside not in self._parts_around:
+            self._below()
+            places = {place / name for place in (beside, beside.parent) for name in _USUAL if part_of(name)}
+            near = [place for place in places - {self._top, *self._top.parents} if not self._given]
+            there = {part_of(place.name) for place in near if any(True for _ in walk(place, PICTURES))}
+            self._parts_around[beside] = self._parts | there
+        return self._parts_around[beside]
 
     def _below(self) -> dict[str, list[Path]]:
         """Files below the top folder by their folded name, with and without ending."""
         if self._names is None:
             self._names = {}
             for file in walk(self._top, PICTURES):
-                if any(map(MASK_FOLDER.fullmatch, relative(file, self._top).split("/")[:-1])):
+                folders = relative(file, self._top).split("/")[:-1]
+                if any(map(MASK_FOLDER.fullmatch, folders)):
                     continue
+                self._parts |= set(map(part_of, folders)) - {""}
                 self._parents.add(fold(file.parent.name))
                 for name in (fold(file.name), fold(without_ending(file.name))):
                     self._names.setdefault(name, []).append(file)
@@ -116,9 +150,15 @@ def _plain_parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".", "..")]
 
 
-def _parts_in(text: str) -> set[str]:
-    """The parts of a data set that the words of a name tell: `instances_train2017` is of train."""
-    return {_PARTS[word] for word in re.findall("[a-z]+", text.lower()) if word in _PARTS}
+def _part_of_folders(path: str) -> set[str]:
+    """The part of a data set that the last folder of a path tells that tells one; of whole names, since a word inside
+    of one, as in `hospital_test`, may mean anything."""
+    return set(list(filter(None, map(part_of, path.split("/"))))[-1:])
+
+
+def _parts_of_words(name: str) -> set[str]:
+    """The parts of a data set that the words of a file's name tell: `instances_train2017` is of train."""
+    return set(map(part_of, re.findall(r"[a-z]+\d*", name.lower()))) - {""}
 
 
 def _shared_folders(file: Path, folders: Sequence[str]) -> int:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image
 from aggregation_lab.config import value_span
 from aggregation_lab.data.images.decode import decoded_file
 from aggregation_lab.data.images.masks import MOST_VALUES, read_mask
+from aggregation_lab.data.images.palettes import indices_of, renumbered
 from aggregation_lab.data.importing.records import Report
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes
@@ -112,10 +112,10 @@ def held_by_all(
 ) -> Held:
     """What the masks of a task hold together; `look` reads a file. Files that are no masks are left to the writer.
 
-    Raises `DataError` for masks in colours, and where a colour has one index in one palette and another in the next.
+    Raises `DataError` for masks in colours, and where palettes number their colours unlike.
     """
     used: set[int] = set()
-    indices: dict[str, tuple[str, Path]] = {}
+    palettes: dict[Path, str] = {}
     lossy: list[Path] = []
     for done, file in enumerate(files, start=1):
         try:
@@ -127,41 +127,50 @@ def held_by_all(
             continue
         used.update(held.values)
         lossy += [file] if held.lossy and held.values else []
-        for index, colour in (entry.split(":") for entry in held.palette.split(",") if entry):
-            other, first = indices.setdefault(colour, (index, file))
-            if other != index and first != file:
-                advice = _advice(sorted(int(each, 16) for each in indices))
-                raise DataError(f"{file}: has colour #{colour} as {index}, {first} as {other}; {advice}")
+        palettes[file] = held.palette
         progress("reading masks", done, len(files))
+    clash = renumbered(palettes)
+    if clash is not None:
+        colours = {int(colour, 16) for palette in palettes.values() for _, colour in indices_of(palette)}
+        said = f"has colour #{clash.colour} as {clash.index}, {clash.first} as {clash.first_index}"
+        raise DataError(f"{clash.file}: {said}; {_advice(sorted(colours))}")
     for file in lossy:
         report.remark(file.name, "is a mask compressed with loss, which changes classes at borders")
     return Held(sorted(used), lossy=bool(lossy))
 
 
-def _advice(values: Sequence[int], written: Callable[[int], str] = "#{:06x}".format) -> str:
-    """What to write for values, or colours."""
+def _advice(
+    values: Sequence[int], written: Callable[[int], str] = "#{:06x}".format, background: int | None = None
+) -> str:
+    """What to write for values, or colours; `background` is a further value that means 0."""
     guess = ",".join(f"{written(value)}={index}" for index, value in enumerate(values[:_SHOWN]))
+    guess += "" if background is None else f",{background}=0"
     more = f", and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
     return f"say what they mean, as in --mask-values '{guess}'{more}"
 
 
-def certain_values(files: Sequence[Path], held: Held, report: Report) -> MaskValues:
+def certain_values(files: Sequence[Path], held: Held, report: Report, background: int | None = None) -> MaskValues:
     """What the values of a task's masks mean where the caller does not say it.
 
-    Values from 0 on are classes; 0 with 255 (or 65535) alone is background and foreground. Raises `DataError` where
-    other values need --mask-values, as those of masks that were smoothed or compressed with loss do.
+    Values from 0 on are classes; 0 with 255 (or 65535) alone is background and foreground; `background` is a value
+    that the format takes as 0. Raises `DataError` where other values need --mask-values, as those of masks that were
+    smoothed or compressed with loss do.
     """
-    values = list(held.values)
-    if len(values) == 2 and values[0] == 0 and values[1] in _WHITE:
+    values = [value for value in held.values if value != background]
+    if background is None and len(values) == 2 and values[0] == 0 and values[1] in _WHITE:
         report.remark("masks", f"the values 0 and {values[1]} are read as the classes 0 and 1")
         return MaskValues({0: 0, values[1]: 1})
-    if len(values) == 1 and values[0] in _WHITE:
+    if background is None and len(values) == 1 and values[0] in _WHITE:
         return MaskValues({values[0]: 1})
     if values and (values[-1] > 2 * len(values) + 8 or len(values) > _MOST_CLEAR or held.lossy):
         shown = ", ".join(map(str, values[:_SHOWN])) + (" ..." if len(values) > _SHOWN else "")
         greys = len(values) > _SHOWN and 127 < values[-1] < 256
-        advice = "say what they mean, as in --mask-values '0-127=0,128-255=1'" if greys else _advice(values, str)
+        halves = "say what they mean, as in --mask-values '0-127=0,128-255=1'"
+        advice = halves if greys else _advice(values, str, background)
         raise DataError(f"{files[0].parent}: the masks hold the values {shown}; {advice}")
+    if background is not None:
+        report.remark("masks", f"the value {background} (void) is read as background")
+        return MaskValues({number: number for number in range(background)} | {background: 0})
     return MaskValues()
 
 
@@ -173,19 +182,26 @@ def is_outline(classes: np.ndarray) -> bool:
     return bool(binary_fill_holes(marked).sum() > _OUTLINE * marked.sum())
 
 
-def file_map(file: Path, values: MaskValues) -> Callable[[int, int], np.ndarray]:
-    """The `load` of a `ClassMap` that reads a mask file."""
-    return partial(_read_file, file, values)
+@dataclass(frozen=True)
+class FileMap:
+    """The `load` of a `ClassMap` that reads a mask file; equal for the same file and values."""
+
+    file: Path
+    values: MaskValues
+
+    def __call__(self, width: int, height: int) -> np.ndarray:
+        try:
+            return self.values.read(self.file)
+        except OSError as error:
+            raise ValueError(f"its mask cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            text = str(error)
+            raise ValueError(text if text.startswith("its mask") else f"its mask {text}") from error
 
 
-def _read_file(file: Path, values: MaskValues, width: int, height: int) -> np.ndarray:
-    try:
-        return values.read(file)
-    except OSError as error:
-        raise ValueError(f"its mask cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        text = str(error)
-        raise ValueError(text if text.startswith("its mask") else f"its mask {text}") from error
+def file_map(file: Path, values: MaskValues) -> FileMap:
+    """The map of a mask file, for a `ClassMap`."""
+    return FileMap(file, values)
 
 
 def encoded(classes: np.ndarray) -> Image.Image:

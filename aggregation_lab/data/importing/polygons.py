@@ -5,7 +5,6 @@ A pixel belongs to a polygon where its centre does; later shapes lie over earlie
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from matplotlib.path import Path as Outline
@@ -22,7 +21,7 @@ class Shape:
     index: int
     polygon: tuple[Point, ...] = ()
     area: Callable[[int, int], np.ndarray] | None = None
-    """For areas that are no polygon: width, height -> H x W truth values."""
+    """For areas that are no polygon: width, height -> H x W truth values. Of equal areas, the two are equal."""
 
 
 def rectangle(one: Point, other: Point) -> tuple[Point, ...]:
@@ -37,22 +36,28 @@ def circle(centre: Point, edge: Point, corners: int = 90) -> tuple[Point, ...]:
     return tuple((centre[0] + radius * float(np.cos(a)), centre[1] + radius * float(np.sin(a))) for a in angles)
 
 
-def drawn(shapes: Sequence[Shape]) -> Callable[[int, int], np.ndarray]:
-    """The `load` of a `ClassMap` that draws the shapes in their order on the background 0.
+@dataclass(frozen=True)
+class Drawing:
+    """The `load` of a `ClassMap` that draws the shapes in their order on the background 0; equal where they are.
 
     It raises `ValueError` where there are shapes and none covers a pixel: that is no image without a finding.
     """
-    return partial(_draw, tuple(shapes))
+
+    shapes: tuple[Shape, ...]
+
+    def __call__(self, width: int, height: int) -> np.ndarray:
+        classes = np.zeros((height, width), np.uint8)
+        for shape in self.shapes:
+            inside = shape.area(width, height) if shape.area else _inside(shape.polygon, width, height)
+            classes[inside] = shape.index
+        if self.shapes and not classes.any():
+            raise ValueError("what is drawn covers no pixel: it is too small, or lies outside the image")
+        return classes
 
 
-def _draw(shapes: Sequence[Shape], width: int, height: int) -> np.ndarray:
-    classes = np.zeros((height, width), np.uint8)
-    for shape in shapes:
-        inside = shape.area(width, height) if shape.area else _inside(shape.polygon, width, height)
-        classes[inside] = shape.index
-    if shapes and not classes.any():
-        raise ValueError("what is drawn covers no pixel: it is too small, or lies outside the image")
-    return classes
+def drawn(shapes: Sequence[Shape]) -> Drawing:
+    """The drawing of the shapes, for a `ClassMap`."""
+    return Drawing(tuple(shapes))
 
 
 def _inside(polygon: Sequence[Point], width: int, height: int) -> np.ndarray:

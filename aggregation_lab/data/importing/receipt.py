@@ -15,6 +15,8 @@ from aggregation_lab.version import __version__
 
 FOLDER = "import"
 BEGUN, COMPLETE = "begun", "complete"
+HASHING = 2
+"""The way identities are hashed; it counts up where the same patient gets another subject."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Receipt:
     """One import of one task. `state` is `begun` until the task's CSV is in its place.
 
     `content` is the digest of names, pixels, targets and subjects: two imports with the same one are the same.
-    `images` are the files in OUT that its rows name, by path relative to the train folder.
+    `images` are the files in OUT that its rows name, by path relative to the train folder. `hashing` is the way its
+    identities were hashed, where they were; 1 where an earlier version does not say it.
     """
 
     task: str
@@ -50,6 +53,7 @@ class Receipt:
     csv: str = ""
     images: dict[str, ImageEntry] = field(default_factory=dict)
     agglab: str = __version__
+    hashing: int = 1
 
     def write(self, out: Path) -> None:
         """Write it, atomically and with its own digest."""

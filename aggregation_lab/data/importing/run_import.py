@@ -8,7 +8,7 @@ from pathlib import Path
 from aggregation_lab.data.importing.formats import FORMATS, Format
 from aggregation_lab.data.importing.names_in_out import Places
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.receipt import COMPLETE, FOLDER, Receipt, read_receipts, receipt_file
+from aggregation_lab.data.importing.receipt import COMPLETE, FOLDER, HASHING, Receipt, read_receipts, receipt_file
 from aggregation_lab.data.importing.records import ReadTask, Report
 from aggregation_lab.data.importing.source_files import source_name
 from aggregation_lab.data.importing.subjects import Subjects
@@ -87,7 +87,7 @@ def _one_task(
             {reason: list(names) for reason, names in common.skipped.items()},
             {message: list(names) for message, names in common.remarks.items()},
         )
-        begun = Receipt(task.name, form.name, str(source), options.shown(), group=options.group)
+        begun = Receipt(task.name, form.name, str(source), options.shown(), group=options.group, hashing=HASHING)
         if not dry:
             begun.write(out)
         writer = TaskWriter(train, Places(train, receipts), begun, report, copy=options.copy, dry=dry)
@@ -109,15 +109,23 @@ def _one_task(
 
 
 def _secret(out: Path, receipts: dict[str, Receipt], dry: bool) -> bytes:
-    """The secret that identities are hashed with, a new one where OUT has none. Raises `DataError` where it is lost."""
+    """The secret that identities are hashed with, a new one where OUT has none.
+
+    Raises `DataError` where it is lost, and where OUT holds identities that were hashed in another way.
+    """
     file = out / FOLDER / KEY
+    hashed = [each for each in receipts.values() if each.format in FORMATS and FORMATS[each.format].hashes]
+    other = next((each for each in hashed if each.hashing != HASHING), None)
+    if other is not None:
+        said = f"{receipt_file(out, other.task)}: its patients were hashed in another way, by agglab {other.agglab}"
+        raise DataError(f"{said}, so one could become two; import it, and this, into a new OUT")
     try:
         return bytes.fromhex(read_bytes(file).decode().strip())
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: cannot be read, or is damaged; restore it, or import into another folder") from error
-    if any(FORMATS[receipt.format].hashes for receipt in receipts.values() if receipt.format in FORMATS):
+    if hashed:
         raise DataError(
             f"{file}: is gone, so patients would get other names than before; restore it, or take another OUT"
         )

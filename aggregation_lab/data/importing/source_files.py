@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import unicodedata
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from aggregation_lab.data.importing.records import Picture, Report
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes
-from aggregation_lab.naming import clean_name
+from aggregation_lab.naming import clean_name, squashed
 from aggregation_lab.text import near_names, printable
 
 PICTURES = frozenset(
@@ -25,31 +27,24 @@ LARGEST_TEXT = 2**30
 """Bytes of the largest annotation file that is read."""
 
 _GENERIC = frozenset(
-    {"train", "training", "val", "valid", "validation", "test", "images", "image", "data", "dataset", "raw", "labels"}
-    | {"annotations", "jpegimages", "csv_files", "import", "default"}
+    {"images", "image", "data", "dataset", "raw", "labels", "annotations", "jpegimages", "csv_files", "import"}
+    | {"default"}
 )
+_PARTS = {
+    "train": "train(ing)?",
+    "val": "val(id|idation)?|dev",
+    "test": "test(ing)?|holdout",
+    "eval": "eval(uation)?",
+}
+"""Parts of a data set, and what each is called, squashed; `eval` may be either of the last two."""
 
 
-def is_hidden(name: str) -> bool:
-    """What a system or an archive leaves: `.DS_Store`, `._a.png`, `__MACOSX`, `Thumbs.db`."""
-    return name.startswith((".", "__MACOSX")) or name in ("Thumbs.db", "desktop.ini")
-
-
-def walk(folder: Path, endings: Collection[str] = ()) -> Iterator[Path]:
-    """Files below `folder` with one of the `endings` (small letters), or all, in the order of their names.
-
-    Links to folders are followed; a folder that several links lead to is walked once.
-    """
-    seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:
-            folders[:] = []
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
-        for name in sorted(names):
-            if not is_hidden(name) and (not endings or name.lower().endswith(tuple(endings))):
-                yield Path(place, name)
+@lru_cache(maxsize=4096)
+def part_of(name: str) -> str:
+    """The part of a data set that a whole name tells, as `Training`, `test_set` and `train2017` do; "" for others."""
+    plain = squashed(name)
+    fits = (part for part, words in _PARTS.items() if re.fullmatch(rf"({words})(set|data|split|images?)?\d*", plain))
+    return next(fits, "")
 
 
 def existing(folder: Path, name: str) -> Path | None:
@@ -86,10 +81,14 @@ def picture(file: Path, folder: Path) -> Picture:
 def source_name(source: Path) -> str:
     """What a source is called: its folder or file, with the folder above where that says little, as `train` does."""
     name = without_ending(source.name) if source.is_file() else source.name
-    if name.lower() in _GENERIC and source.parent.name:
+    if _says_little(name) and source.parent.name:
         above = source.parent.name
-        return above if source.is_file() and above.lower() not in _GENERIC else f"{above}_{name}"
+        return above if source.is_file() and not _says_little(above) else f"{above}_{name}"
     return clean_name(name) or "import"
+
+
+def _says_little(name: str) -> bool:
+    return name.lower() in _GENERIC or bool(part_of(name))
 
 
 def need_folder(source: Path, what: str) -> None:

@@ -1,8 +1,8 @@
 """Which column of a plain table is the image, the subject and the target."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aggregation_lab.data.importing.options import ImportOptions
@@ -33,7 +33,7 @@ _CELLS_OF = {
 }
 """Meanings, besides the subject, of which a table may have several columns and only one is meant."""
 
-_BOX = ("x_min", "y_min", "x_max", "y_max")
+BOX = ("x_min", "y_min", "x_max", "y_max")
 _POINT = re.compile(r"point(\d{1,3})(xy|x|y)", re.ASCII)
 
 
@@ -41,13 +41,15 @@ _POINT = re.compile(r"point(\d{1,3})(xy|x|y)", re.ASCII)
 class Columns:
     """The name of each column by its meaning, the type of the target, and the number of points.
 
-    `maybe_subject` are columns that may tell the patient, where none surely does.
+    `maybe_subject` are columns that may tell the patient, where none surely does. `others` are columns, by meaning,
+    that may be meant just as well as the one in `name`, of which nobody has said that it counts.
     """
 
     name: dict[str, str]
     type: TaskType
     points: int = 0
     maybe_subject: tuple[str, ...] = ()
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> Columns:
@@ -76,7 +78,7 @@ def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> 
     possible = {
         TaskType.CLASSIFICATION: "label" in name,
         TaskType.SEGMENTATION: "mask" in name,
-        TaskType.DETECTION: all(column in name for column in _BOX),
+        TaskType.DETECTION: all(column in name for column in BOX),
         TaskType.REGRESSION: points > 0,
     }
     types = [task_type for task_type, there in possible.items() if there]
@@ -92,13 +94,13 @@ def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> 
         raise DataError(f"{table}: has no target among {', '.join(header)[:200]}; a target is one of: {advice}")
     if len(types) > 1:
         raise DataError(f"{table}: has targets of {' and '.join(types)}; say which with --type")
-    for meaning in ("subject", *_CELLS_OF[types[0]]):
-        several = [forms[form] for form in _MEANT[meaning] if form in forms]
-        if len(several) > 1 and meaning not in options.columns:
-            shown, advice = " and ".join(several), f"say which counts, as in --columns {meaning}={several[0]}"
-            raise DataError(f"{table}: has the columns {shown}; {advice}")
+    several = {
+        meaning: tuple(forms[form] for form in _MEANT[meaning] if form in forms and forms[form] not in name.values())
+        for meaning in ("subject", *_CELLS_OF[types[0]])
+        if meaning in name and meaning not in options.columns
+    }
     maybe = [] if "subject" in name else maybe_patient(cell for cell in header if cell not in name.values())
-    return Columns(name, types[0], points, tuple(maybe))
+    return Columns(name, types[0], points, tuple(maybe), {meaning: each for meaning, each in several.items() if each})
 
 
 def _points(forms: dict[str, str], name: dict[str, str]) -> tuple[int, list[str]]:
@@ -123,7 +125,7 @@ def _needed(task_type: TaskType) -> str:
     columns = {
         TaskType.CLASSIFICATION: "label",
         TaskType.SEGMENTATION: "mask",
-        TaskType.DETECTION: ", ".join(_BOX),
+        TaskType.DETECTION: ", ".join(BOX),
         TaskType.REGRESSION: "point_1_xy, point_2_xy, ...",
     }
     return f"{task_type}: {columns[task_type]}"

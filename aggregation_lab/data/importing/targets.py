@@ -27,7 +27,10 @@ class Label:
 
 @dataclass(frozen=True)
 class ClassMap:
-    """A class index per pixel; `load` makes H x W whole numbers for an image of a width and height."""
+    """A class index per pixel; `load` makes H x W whole numbers for an image of a width and height.
+
+    Two loads of the same map are equal, so that an image with one target in two files is known to have one.
+    """
 
     load: Callable[[int, int], np.ndarray]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from aggregation_lab.config import TargetRules, value_span
 from aggregation_lab.data.images.file_scan import Scan
 from aggregation_lab.data.images.masks import write_values
+from aggregation_lab.data.images.palettes import renumbered
 from aggregation_lab.data.rows.cases import Case, Shape
 from aggregation_lab.data.rows.problems import Problems, rule
 
@@ -153,14 +154,11 @@ def _warn_no_background(task: str, classes: int, in_use: set[int], masks: Sequen
 
 def _check_palettes(task: str, masks: Sequence[_Used], problems: Problems) -> None:
     """Report palette files that give one colour two indices: a writer has renumbered the colours of each file."""
-    index_of: dict[str, tuple[str, Case]] = {}
-    for mask in masks:
-        for entry in filter(None, mask.scan.palette.split(",")):
-            index, colour = entry.split(":")
-            other, case = index_of.setdefault(colour, (index, mask.case))
-            if other != index and case.mask != mask.case.mask:
-                row = mask.case.row
-                message = f"{mask.case.mask} has colour #{colour} as {index}, {case.mask} of task {task} as {other}"
-                advice = "save the masks as single-channel images of class indices"
-                problems.row_error(row, "mask_path", f"{message}; {advice}")
-                return
+    clash = renumbered({mask.case.mask: mask.scan.palette for mask in masks})
+    if clash is None:
+        return
+    row = next(mask.case.row for mask in masks if mask.case.mask == clash.file)
+    message = f"{clash.file} has colour #{clash.colour} as {clash.index}"
+    other = f"{clash.first} of task {task} as {clash.first_index}"
+    advice = "save the masks as single-channel images of class indices"
+    problems.row_error(row, "mask_path", f"{message}, {other}; {advice}")

@@ -218,6 +218,18 @@ def test_palettes_that_disagree_are_refused(tmp_path: Path) -> None:
     assert all(word in line for word in ("mk01", "#ff0000 as 2", "mk00", "as 1", "single-channel"))
 
 
+def test_a_palette_with_a_colour_twice_is_one_palette(tmp_path: Path) -> None:
+    """Index 2 is as black as 0, as those that fill up a palette are, and some files use it."""
+
+    def encode(number: int) -> bytes:
+        pixels = np.where(structure(number) > 0, 1, 2 * (number % 2)).astype(np.uint8)
+        image = Image.frombytes("P", (WIDTH, HEIGHT), pixels.tobytes())
+        image.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 0])
+        return encoded(image, "PNG")
+
+    assert problems(masked(tmp_path / "data", encode, 3), "error") == []
+
+
 def test_lossy_masks_are_one_warning(tmp_path: Path) -> None:
     root = masked(tmp_path / "data", lambda number: encoded(binary(2)(number), "JPEG", quality=95), 8)
     warning = next(line for line in problems(root, "warning") if "loss" in line)

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.data.importing.records import Report
-from aggregation_lab.data.importing.source_files import Classes, read_json, walk
+from aggregation_lab.data.importing.source_files import Classes, read_json
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
+from aggregation_lab.files import walk
 from aggregation_lab.naming import clean_name
 
 _LISTS = ("images", "annotations", "categories")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aggregation_lab.data.importing.options import ImportOptions
+from aggregation_lab.data.importing.records import Report
 from aggregation_lab.data.importing.source_files import content
 from aggregation_lab.data.importing.table_columns import Columns, find_columns
 from aggregation_lab.data.rows.csv_rows import UNKNOWN
@@ -23,12 +24,16 @@ class Line:
     cells: Mapping[str, str]
 
     def cell(self, meaning: str) -> str:
-        text = clean_name(self.cells.get(meaning, ""))
-        return "" if text.casefold() in UNKNOWN else text
+        return _known(self.cells.get(meaning, ""))
 
 
-def read_lines(table: Path, options: ImportOptions) -> tuple[Columns, list[Line]]:
-    """The columns of a table and its rows. Raises `DataError` where it cannot be read, or its header is not clear."""
+def _known(cell: str) -> str:
+    text = clean_name(cell)
+    return "" if text.casefold() in UNKNOWN else text
+
+
+def read_lines(table: Path, options: ImportOptions, report: Report) -> tuple[Columns, list[Line]]:
+    """The columns of a table and its rows. Raises `DataError` where it cannot be read, or its columns are not clear."""
     try:
         text = decode(content(table))
         _, rows = read_records(text, lambda cell: squashed(cell) in ("image", "imagepath", "label", "filename"))
@@ -48,7 +53,21 @@ def read_lines(table: Path, options: ImportOptions) -> tuple[Columns, list[Line]
             advice = "put quotes around text that holds a comma" if surplus else "complete the row"
             raise DataError(f"{table}: line {number} has {len(cells)} cells, the header {len(header)}; {advice}")
         lines.append(Line(number, {meaning: cells[index] for meaning, index in position.items()}))
+    for meaning, others in columns.others.items():
+        taken = columns.name[meaning]
+        shown = " and ".join((taken, *others))
+        if not all(_same_groups(taken, other, header, records[1:]) for other in others):
+            advice = f"say which counts, as in --columns {meaning}={taken}"
+            raise DataError(f"{table}: has the columns {shown}, which differ; {advice}")
+        report.remark("columns", f"{shown} part the rows alike, and {taken} is taken")
     return columns, lines
+
+
+def _same_groups(one: str, other: str, header: Sequence[str], records: Sequence[tuple[int, Sequence[str]]]) -> bool:
+    """Whether two columns part the rows alike: each text of one goes with one text of the other."""
+    first, second = header.index(one), header.index(other)
+    pairs = {(_known(cells[first]), _known(cells[second])) for _, cells in records}
+    return len({text for text, _ in pairs}) == len({text for _, text in pairs}) == len(pairs)
 
 
 def frame_number(text: str) -> int | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from aggregation_lab.data.importing.records import Report
 from aggregation_lab.data.importing.source_files import content
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name
@@ -15,22 +16,33 @@ HIGHEST = 9999
 """The highest class number that is read: a larger one is no class."""
 
 
-def read_description(source: Path) -> Mapping[str, Any]:
+def read_description(source: Path, report: Report) -> Mapping[str, Any]:
     """data.yaml, or another YAML file at the top that holds names; empty without one.
 
     That of the folder above counts where it says that `source` is a part of its data set.
     """
     files = sorted([*source.glob("*.yaml"), *source.glob("*.yml")], key=lambda file: (file.stem != "data", file.name))
-    above = source.parent / "data.yaml"
-    for file in [*files, *([above] if above.is_file() else [])]:
-        try:
-            value = yaml.safe_load(content(file).decode())
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            raise DataError(f"{file}: is no YAML; restore the file") from error
-        parts = [str(value.get(part, "")).split("/") for part in _PARTS] if isinstance(value, dict) else []
-        if isinstance(value, dict) and "names" in value and (file != above or any(source.name in p for p in parts)):
+    for file in files:
+        value = _names_in(file)
+        if value:
             return value
-    return {}
+    above = source.parent / "data.yaml"
+    try:
+        value = _names_in(above) if above.is_file() else {}
+    except DataError:  # it may be of another program: nothing says that it is of this data set
+        report.remark("../data.yaml", "lies above SOURCE, is no YAML or cannot be read, and is not used")
+        return {}
+    parts = [str(value.get(part, "")).replace("\\", "/").split("/") for part in _PARTS]
+    return value if any(source.name in part for part in parts) else {}
+
+
+def _names_in(file: Path) -> Mapping[str, Any]:
+    """A YAML file that holds names of classes; empty for another. Raises `DataError` where it cannot be read."""
+    try:
+        value = yaml.safe_load(content(file).decode())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: is no YAML; restore the file") from error
+    return value if isinstance(value, dict) and "names" in value else {}
 
 
 def class_names(description: Mapping[str, Any], source: Path, numbers: Sequence[int]) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ keypoints x, y and visibility one after the other, of which 0 means not marked.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,15 @@ from aggregation_lab.data.importing.documents.coco import (
     read_document,
     used_names,
 )
-from aggregation_lab.data.importing.image_lookup import ImageLookup
+from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.polygons import Shape, drawn, from_counts
-from aggregation_lab.data.importing.records import ReadTask, Record, Report, Target
+from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Report, Target
 from aggregation_lab.data.importing.source_files import (
     Classes,
     annotated_size,
     one_object,
+    relative,
     source_name,
 )
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks
@@ -58,9 +59,11 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         one_object(marked, options.classes, source)
     points = _point_count(documents, classes) if task_type is TaskType.REGRESSION else 1
     records: list[Record] = []
+    top = source if source.is_dir() else source.parent
+    lookup = ImageLookup(options.images, top, IMAGES_TOO)
     for file, document in documents.items():
-        lookup = ImageLookup(options.images, file.parent, source if source.is_dir() else file.parent, file.stem)
-        records += _records(document, lookup, task_type, classes, points, options.each_box, report)
+        find = partial(lookup.find, beside=file.parent, title=relative(file, top))
+        records += _records(document, find, task_type, classes, points, options.each_box, report)
     segments = task_type is TaskType.SEGMENTATION
     number = len(classes.names) + 1 if segments else points
     names = ("background", *classes.names) if segments else classes.names
@@ -94,7 +97,7 @@ def _point_count(documents: Mapping[Path, Mapping[str, Any]], classes: Classes) 
 
 def _records(
     document: Mapping[str, Any],
-    lookup: ImageLookup,
+    find: Callable[[str], Picture],
     task_type: TaskType,
     classes: Classes,
     points: int,
@@ -129,7 +132,7 @@ def _records(
         try:
             target = _target(by_image[number], task_type, points, each_box)
             size = annotated_size(image.get("width"), image.get("height"))
-            records.append(Record(replace(lookup.find(name), size=size), target))
+            records.append(Record(replace(find(name), size=size), target))
         except ValueError as error:
             report.skip(name or f"image {number}", str(error))
     return records
@@ -187,7 +190,7 @@ def _shapes(index: int, entry: Mapping[str, Any]) -> list[Shape]:
         sides = annotated_size(*reversed(size)) if isinstance(size, list) and len(size) == 2 else None
         if sides is None:
             raise ValueError("its segmentation has run lengths without a size [height, width]")
-        return [Shape(index, area=partial(_run_lengths, counts, *sides))]
+        return [Shape(index, area=_RunLengths(counts, *sides))]
     if not isinstance(area, list) or not area:
         raise ValueError("an annotation has no segmentation")
     shapes = []
@@ -199,7 +202,14 @@ def _shapes(index: int, entry: Mapping[str, Any]) -> list[Shape]:
     return shapes
 
 
-def _run_lengths(counts: list[object], columns: int, rows: int, width: int, height: int) -> np.ndarray:
-    if (columns, rows) != (width, height):
-        raise ValueError(f"its mask has another size than the image ({columns} x {rows}, its image {width} x {height})")
-    return from_counts(counts, rows, columns, by_column=True)
+@dataclass(frozen=True)
+class _RunLengths:
+    counts: list[object]
+    columns: int
+    rows: int
+
+    def __call__(self, width: int, height: int) -> np.ndarray:
+        if (self.columns, self.rows) != (width, height):
+            sizes = f"{self.columns} x {self.rows}, its image {width} x {height}"
+            raise ValueError(f"its mask has another size than the image ({sizes})")
+        return from_counts(self.counts, self.rows, self.columns, by_column=True)

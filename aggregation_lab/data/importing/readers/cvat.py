@@ -4,20 +4,20 @@ Format: https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat/
 """
 
 import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from aggregation_lab.data.importing.drawn_shapes import DrawnShape, Marked, task_of
-from aggregation_lab.data.importing.image_lookup import ImageLookup
+from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.polygons import Point, from_counts, rectangle
 from aggregation_lab.data.importing.records import ReadTask, Report
-from aggregation_lab.data.importing.source_files import annotated_size, need_some, read_xml, source_name, walk
+from aggregation_lab.data.importing.source_files import annotated_size, need_some, read_xml, relative, source_name
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
+from aggregation_lab.files import walk
 from aggregation_lab.naming import clean_name
 
 
@@ -29,18 +29,19 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         raise DataError(f"{source}: does not exist; give CVAT's XML file, or the folder that holds it")
     need_some(files, source, "XML file", "give CVAT's annotations.xml, or the folder that holds it")
     marked: list[Marked] = []
+    top = source if source.is_dir() else source.parent
+    lookup = ImageLookup(options.images, top, IMAGES_TOO)
     for file in files:
         root = read_xml(file)
         if root.tag != "annotations":
             raise DataError(f"{file}: is no XML file of CVAT for images; export it in that form")
         if root.find("track") is not None:
             raise DataError(f"{file}: holds tracks of a video; export it as `CVAT for images`")
-        lookup = ImageLookup(options.images, file.parent, source if source.is_dir() else file.parent)
         for image in root.iter("image"):
             name = image.get("name") or ""
             try:
                 size = annotated_size(image.get("width"), image.get("height"))
-                picture = replace(lookup.find(name), size=size)
+                picture = replace(lookup.find(name, file.parent, relative(file, top)), size=size)
                 elements = sorted(image, key=lambda each: finite_number(each.get("z_order", "0")) or 0)
                 marked.append(Marked(name, picture, tuple(map(_shape, elements))))
             except ValueError as error:
@@ -52,19 +53,21 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
 
 def _shape(element: ElementTree.Element) -> DrawnShape:
     label, kind = clean_name(element.get("label") or ""), element.tag
-    if kind == "ellipse":  # without it, the image would show an object that its target lacks
-        raise ValueError("marks an area as an ellipse, which is not read; draw it as a polygon")
+    if kind == "ellipse":
+        return DrawnShape(
+            label, "unread", reason="marks an area as an ellipse, which is not read; draw it as a polygon"
+        )
     if kind == "tag":
         return DrawnShape(label, "tag")
     if kind == "box":
         x_min, y_min, x_max, y_max = (_number(element, name) for name in ("xtl", "ytl", "xbr", "ybr"))
         if finite_number(element.get("rotation", "0")):
-            raise ValueError("a box is turned, and no polygon")
+            return DrawnShape(label, "unread", reason="marks a box that is turned, which is not read; draw a polygon")
         return DrawnShape(label, "box", rectangle((x_min, y_min), (x_max, y_max)))
     if kind == "mask":
         left, top, width, height = (int(_number(element, name)) for name in ("left", "top", "width", "height"))
         counts = (element.get("rle") or "").replace(",", " ").split()
-        return DrawnShape(label, "area", (), partial(_mask, counts, left, top, width, height))
+        return DrawnShape(label, "area", (), _Mask(counts, left, top, width, height))
     if kind in ("polygon", "points"):
         points = tuple(_point(text) for text in (element.get("points") or "").split(";") if text.strip())
         if len(points) < (3 if kind == "polygon" else 1):
@@ -87,10 +90,21 @@ def _point(text: str) -> Point:
     return numbers[0] or 0.0, numbers[1] or 0.0
 
 
-def _mask(counts: list[str], left: int, top: int, columns: int, rows: int, width: int, height: int) -> np.ndarray:
+@dataclass(frozen=True)
+class _Mask:
     """H x W truth values of a mask that CVAT keeps as run lengths along the rows of its bounding box."""
-    inside = np.zeros((height, width), bool)
-    if left < 0 or top < 0 or left + columns > width or top + rows > height:
-        raise ValueError("a mask reaches beyond the image")
-    inside[top : top + rows, left : left + columns] = from_counts(counts, rows, columns, by_column=False)
-    return inside
+
+    counts: list[str]
+    left: int
+    top: int
+    columns: int
+    rows: int
+
+    def __call__(self, width: int, height: int) -> np.ndarray:
+        inside = np.zeros((height, width), bool)
+        right, bottom = self.left + self.columns, self.top + self.rows
+        if self.left < 0 or self.top < 0 or right > width or bottom > height:
+            raise ValueError("a mask reaches beyond the image")
+        area = from_counts(self.counts, self.rows, self.columns, by_column=False)
+        inside[self.top : bottom, self.left : right] = area
+        return inside

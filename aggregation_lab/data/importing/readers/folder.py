@@ -1,6 +1,6 @@
 """A folder per class, as ImageFolder of torchvision has it: SOURCE/CLASS/any/image.png."""
 
-import re
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,23 +12,20 @@ from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import (
     Classes,
-    is_hidden,
     need_folder,
     need_regular,
     need_some,
+    part_of,
     relative,
     source_name,
-    walk,
     without_ending,
 )
 from aggregation_lab.data.importing.targets import Label
 from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.errors import DataError
-from aggregation_lab.naming import clean_name, squashed
+from aggregation_lab.files import is_hidden, walk
+from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
-
-_PART = re.compile(r"(train(ing)?|val(id|idation)?|test(ing)?|dev|eval(uation)?|holdout)(set|data|split|images?)?\d*")
-"""What a part of the data is called, squashed."""
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
@@ -55,12 +52,13 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
         tops = [folder for part in parts for folder in _folders(part)]
     files: dict[Path, list[Path]] = {}
     for folder in tops:
-        there = _without_masks(list(walk(folder)), folder, opener, source, report)
-        files[folder] = [file for file in there if opener.takes(file)]
+        there = list(walk(folder))
+        taken = list(filter(opener.takes, there))
+        files[folder] = _without_masks(taken, folder, opener, source, report)
         if not files[folder]:
             report.skip(relative(folder, source), f"is a folder without {opener.what}")
             continue
-        for file in sorted(set(there) - set(files[folder])):
+        for file in sorted(set(there) - set(taken)):
             report.skip(relative(file, source), f"is no file of the format, which takes {opener.what}")
     for file in sorted(file for place in (source, *parts) for file in place.iterdir()):
         if file.is_file() and not is_hidden(file.name) and opener.takes(file):
@@ -92,7 +90,8 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
 
 
 def _folders(place: Path) -> list[Path]:
-    return [folder for folder in sorted(place.iterdir()) if folder.is_dir() and not is_hidden(folder.name)]
+    with os.scandir(place) as entries:  # they know whether they are folders: no image is looked at
+        return sorted(place / entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
 
 
 def _parts(tops: Sequence[Path], source: Path, opener: Opener) -> list[Path]:
@@ -101,7 +100,7 @@ def _parts(tops: Sequence[Path], source: Path, opener: Opener) -> list[Path]:
     Raises `DataError` where some with images are parts and some are not. One folder called `test` may be a class,
     unless another holds the same folders.
     """
-    parts = [folder for folder in tops if _PART.fullmatch(squashed(folder.name))]
+    parts = [folder for folder in tops if part_of(folder.name)]
     if not parts or len(parts) == len(tops):
         return parts
     others = [folder for folder in tops if folder not in parts and any(map(opener.takes, walk(folder)))]
@@ -134,7 +133,7 @@ def _note_inner_folders(tops: Sequence[Path], report: Report, no_subject: bool) 
     """Say where all folders of classes hold the same folders, as those of hospitals do, or some do, as of patients."""
     inner = [{_name(folder) for folder in _folders(top)} for top in tops]
     shared = sorted(name for name, count in Counter(name for names in inner for name in names).items() if count > 1)
-    shared = [name for name in shared if not _PART.fullmatch(squashed(name))]
+    shared = [name for name in shared if not part_of(name)]
     patients = "where they are patients, give --subject, or the same patient may leak"
     if len(shared) > 1 and all(names == inner[0] for names in inner):
         advice = f"where these are the classes, put them at the top of SOURCE{f'; {patients}' if no_subject else ''}"

@@ -25,11 +25,11 @@ from aggregation_lab.data.importing.source_files import (
     read_json,
     relative,
     source_name,
-    walk,
     without_ending,
 )
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
+from aggregation_lab.files import walk
 from aggregation_lab.naming import clean_name
 from aggregation_lab.text import printable
 
@@ -41,14 +41,13 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     files = list(walk(source, (".json",)))
     need_some(files, source, "JSON file", "give the folder that holds LabelMe's JSON files")
     marked = []
-    lookups: dict[Path, ImageLookup] = {}
+    lookup = ImageLookup(None, source)
     for file in files:
         where = relative(file, source)
         try:
             value = read_json(file)
             if not isinstance(value, dict) or not isinstance(value.get("shapes"), list):
                 raise ValueError("is no JSON file of LabelMe")
-            lookup = lookups.setdefault(file.parent, ImageLookup(None, file.parent, source))
             shapes = tuple(_shape(each) for each in value["shapes"])
             marked.append(Marked(where, _picture(value, file, where, lookup), shapes))
         except (ValueError, DataError) as error:
@@ -62,7 +61,7 @@ def _picture(value: dict[str, Any], file: Path, where: str, lookup: ImageLookup)
     size = annotated_size(value.get("imageWidth"), value.get("imageHeight"))
     name = str(value.get("imagePath") or "")
     try:
-        return replace(lookup.find(name, file.stem), size=size)
+        return replace(lookup.find(name, file.parent, where, file.stem), size=size)
     except ValueError:
         if not isinstance(value.get("imageData"), str):
             raise
@@ -81,8 +80,9 @@ def _shape(value: Any) -> DrawnShape:
     if not isinstance(value, dict):
         raise ValueError("a shape is no object")
     label, kind = clean_name(str(value.get("label") or "")), str(value.get("shape_type") or "polygon")
-    if kind == "mask":  # without it, the image would show an object that its target lacks
-        raise ValueError("marks an area as a mask of LabelMe, which is not read; draw it as a polygon")
+    if kind == "mask":
+        reason = "marks an area as a mask of LabelMe, which is not read; draw it as a polygon"
+        return DrawnShape(label, "unread", reason=reason)
     marked = value.get("points")
     points = [_point(each) for each in (marked if isinstance(marked, list) else ())]
     least = {"point": 1, "polygon": 3}.get(kind, 2)

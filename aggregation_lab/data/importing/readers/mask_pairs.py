@@ -17,12 +17,12 @@ from aggregation_lab.data.importing.source_files import (
     picture,
     relative,
     source_name,
-    walk,
     without_ending,
 )
 from aggregation_lab.data.importing.targets import ClassMap
 from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.errors import DataError
+from aggregation_lab.files import walk
 from aggregation_lab.tasks import TaskType
 
 _IMAGES = re.compile("images?|imgs?|jpegimages|originals?", re.IGNORECASE)

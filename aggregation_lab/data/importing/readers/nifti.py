@@ -6,6 +6,7 @@ those of the file with its scale; of 8 or 16 bits where they fit, else floating 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -77,14 +78,14 @@ class VolumeOpener(Opener):
         if codes[0] != codes[1]:
             raise ValueError(f"has the orientation {codes[0]}, its mask {codes[1]}; save both in one orientation")
         chosen = self._chosen(mask, values, frame)
-        return [(each, partial(_classes, mask, number, values)) for number, each in self._pictures(file, where, chosen)]
+        return [(each, _SliceMap(mask, number, values)) for number, each in self._pictures(file, where, chosen)]
 
     def _chosen(self, mask: Path, values: MaskValues, frame: int | None) -> Sequence[int]:
         """The slices that --slices takes of a volume with a mask."""
         count = _slice_count(mask)
         if frame is not None or count == 1 or self._slices not in ("labelled", "largest"):
             return self._numbers(count, frame)
-        sizes = [int((_classes(mask, number, values, 0, 0) > 0).sum()) for number in range(count)]
+        sizes = [int((_SliceMap(mask, number, values)(0, 0) > 0).sum()) for number in range(count)]
         if not any(sizes):
             raise ValueError("its mask marks nothing in any slice")
         if self._slices == "largest":
@@ -150,8 +151,14 @@ def _image(file: Path, number: int) -> Image.Image:
     return as_image(_plane(file, number))
 
 
-def _classes(file: Path, number: int, values: MaskValues, width: int, height: int) -> np.ndarray:
-    plane = _plane(file, number)
-    if plane.dtype.kind == "f":
-        raise ValueError("its mask holds values that are not whole numbers")
-    return values.apply(plane.astype(np.int64))
+@dataclass(frozen=True)
+class _SliceMap:
+    file: Path
+    number: int
+    values: MaskValues
+
+    def __call__(self, width: int, height: int) -> np.ndarray:
+        plane = _plane(self.file, self.number)
+        if plane.dtype.kind == "f":
+            raise ValueError("its mask holds values that are not whole numbers")
+        return self.values.apply(plane.astype(np.int64))

@@ -20,7 +20,7 @@ from aggregation_lab.data.importing.source_files import (
     relative,
     source_name,
 )
-from aggregation_lab.data.importing.table_columns import Columns
+from aggregation_lab.data.importing.table_columns import BOX, Columns
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
 from aggregation_lab.data.rows.point_text import finite_number, read_point
 from aggregation_lab.errors import DataError
@@ -44,12 +44,15 @@ def read_table(
     Rows of one image are one case: several boxes are the boxes of one image, other targets are taken once. The
     column `frame` counts the pictures of a file from 0.
     """
-    columns, lines = read_lines(table, options)
+    columns, lines = read_lines(table, options, report)
     need_some(lines, table, "row below its header", "fill it")
     if options.classes and "label" not in columns.name:
         raise DataError(
             f"{table}: has no column of labels, so --classes names nothing; name it with --columns label=NAME"
         )
+    if options.classes and columns.type in (TaskType.SEGMENTATION, TaskType.REGRESSION):
+        advice = "leave it out, or choose another --type"
+        raise DataError(f"{table}: --classes names nothing where the target is of {columns.type}; {advice}")
     if columns.maybe_subject and options.subject is None and not opener.subjects:
         advice = f"give --columns subject={columns.maybe_subject[0]} if it does, or the same patient may leak"
         report.remark("columns", f"{', '.join(columns.maybe_subject)} may tell the patient, and is not used; {advice}")
@@ -68,8 +71,7 @@ def read_table(
             file = _file(folder, name)
             number = frame_number(frame)
             subject = subject_of(members)
-            plain = relative(file, folder) if PurePosixPath(name).is_absolute() else name
-            for each, one in target.of(file, plain, number, members):
+            for each, one in target.of(file, _shown(file, folder, name), number, members):
                 records.append(Record(each.picture, one, subject or each.subject))
         except ValueError as error:
             report.skip(where, str(error))
@@ -83,6 +85,14 @@ def _file(folder: Path, name: str) -> Path:
     if file is None:
         raise ValueError(f"the file does not exist; paths of the table start at {folder}")
     return file
+
+
+def _shown(file: Path, folder: Path, name: str) -> str:
+    """The path of an image, in which --subject searches: from `folder` on, or whole, without its root or drive."""
+    if not Path(name).is_absolute():
+        return name
+    home = folder.absolute()
+    return relative(file, home) if file.is_relative_to(home) else "/".join(file.parts[1:])
 
 
 # ---- targets ---------------------------------------------------------------------------------------------------------
@@ -173,14 +183,14 @@ class _Masks(_Targets):
 
 
 class _Boxes(_Targets):
-    """Boxes; where the table has a column of labels, these say what a box marks."""
+    """Boxes; where the table has labels, these say what a box marks, and every box needs one."""
 
     classes = 1
 
     def _prepare(self, table: Path, lines: Sequence[Line], report: Report, progress: Progress) -> None:
         self._kinds: Classes | None = None
-        if "label" in self._columns.name:
-            found = in_order({line.cell("label") for line in lines} - {""})
+        found = in_order({line.cell("label") for line in lines} - {""})
+        if found or self._options.classes:
             one_object(tuple(found), self._options.classes, table)
             self._kinds = Classes(found, self._options.classes, table)
             self.names = self._kinds.names
@@ -188,11 +198,14 @@ class _Boxes(_Targets):
     def _one(self, lines: Sequence[Line]) -> Target:
         boxes: list[Box] = []
         if self._kinds is not None:
+            bare = next((line for line in lines if not line.cell("label") and any(map(line.cell, BOX))), None)
+            if bare is not None:
+                raise ValueError(f"line {bare.number} holds a box without a label; write what it marks")
             lines = [line for line in lines if self._kinds.index(line.cell("label")) is not None]
             if not lines:
                 raise ValueError("marks nothing of the classes that count")
         for line in lines:
-            texts = [line.cell(name) for name in ("x_min", "y_min", "x_max", "y_max")]
+            texts = [line.cell(name) for name in BOX]
             numbers = [finite_number(text) for text in texts]
             if any(texts) and None in numbers:
                 raise ValueError(f"line {line.number} holds a box that is no four numbers")

@@ -6,11 +6,12 @@ Numbers of boxes are taken as they stand: VOC itself counts pixels from 1, most 
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from itertools import dropwhile
 from pathlib import Path
 
 from aggregation_lab.data.importing.formats import Progress
-from aggregation_lab.data.importing.image_lookup import ImageLookup
-from aggregation_lab.data.importing.mask_values import Held, MaskValues, certain_values, file_map, held_by_all
+from aggregation_lab.data.importing.image_lookup import MASK_FOLDER, ImageLookup
+from aggregation_lab.data.importing.mask_values import MaskValues, certain_values, file_map, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import (
@@ -23,11 +24,11 @@ from aggregation_lab.data.importing.source_files import (
     read_xml,
     relative,
     source_name,
-    walk,
 )
 from aggregation_lab.data.importing.targets import Boxes, ClassMap
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
+from aggregation_lab.files import walk
 from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
 
@@ -64,7 +65,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
         where = relative(file, source)
         try:
             name = clean_name(root.findtext("filename") or "") or file.stem
-            picture = lookup.find(_in_folder(name, where.removeprefix("Annotations/")), file.stem)
+            picture = lookup.find(_in_folder(name, where), source / "JPEGImages", where, file.stem)
             size = annotated_size(root.findtext("size/width"), root.findtext("size/height"))
             seen.add(picture.file)
             kept = [each for each in root.iter("object") if classes.index(_name(each)) is not None]
@@ -84,13 +85,14 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
 
 def _lookup(source: Path) -> ImageLookup:
     folder = source / "JPEGImages"
-    return ImageLookup(None, folder, folder if folder.is_dir() else source)
+    return ImageLookup(None, folder if folder.is_dir() else source)
 
 
 def _in_folder(name: str, annotation: str) -> str:
-    """The name of an image behind the folders that its annotation lies in; a path stays as it is."""
-    folders = annotation.rpartition("/")[0]
-    return f"{folders}/{name}" if folders and not re.search(r"[/\\]", name) else name
+    """The name of an image behind the folders that its annotation lies in, but for those that hold annotations, as
+    `Annotations` does; a path stays as it is."""
+    folders = dropwhile(MASK_FOLDER.fullmatch, annotation.split("/")[:-1])
+    return name if re.search(r"[/\\]", name) else "/".join((*folders, name))
 
 
 def _first_reason(report: Report) -> str:
@@ -116,8 +118,9 @@ def _segmentation(source: Path, options: ImportOptions, report: Report, progress
     lookup, records = _lookup(source), []
     for mask in masks:
         try:
-            name = _in_folder(f"{mask.stem}.jpg", relative(mask, source / "SegmentationClass"))
-            records.append(Record(lookup.find(name), ClassMap(file_map(mask, values))))
+            where = relative(mask, source)
+            picture = lookup.find(_in_folder(f"{mask.stem}.jpg", where), source / "JPEGImages", where, mask.stem)
+            records.append(Record(picture, ClassMap(file_map(mask, values))))
         except ValueError as error:
             report.skip(relative(mask, source), str(error))
     return ReadTask(source_name(source), TaskType.SEGMENTATION, records)
@@ -126,9 +129,5 @@ def _segmentation(source: Path, options: ImportOptions, report: Report, progress
 def _values(masks: list[Path], report: Report, progress: Progress) -> MaskValues:
     """What the values mean: 255 is void, and background, beside classes that are more than one background."""
     held = held_by_all(masks, report, progress)
-    rest = [value for value in held.values if value != _VOID]
-    if len(rest) == len(list(held.values)) or not any(rest):
-        return certain_values(masks, held, report)
-    certain_values(masks, Held(rest, lossy=held.lossy), report)  # that the others are classes
-    report.remark("masks", "the value 255 (void) is read as background")
-    return MaskValues({number: number for number in range(_VOID)} | {_VOID: 0})
+    has_void = _VOID in held.values and any(value not in (0, _VOID) for value in held.values)
+    return certain_values(masks, held, report, _VOID if has_void else None)

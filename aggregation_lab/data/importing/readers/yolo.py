@@ -4,7 +4,7 @@ Boxes: `class cx cy w h`; segments: `class x1 y1 x2 y2 ...`; pose: a box, then `
 data.yaml announces as kpt_shape. Format: https://docs.ultralytics.com/datasets/
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,12 +25,12 @@ from aggregation_lab.data.importing.source_files import (
     picture,
     relative,
     source_name,
-    walk,
     without_ending,
 )
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks, Remark
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
+from aggregation_lab.files import walk
 from aggregation_lab.tasks import TaskType
 
 _BEYOND = 1.5
@@ -57,7 +57,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     Where both occur, --type says which.
     """
     need_folder(source, "that holds images and labels")
-    description = read_description(source)
+    description = read_description(source, report)
     files = [file for file in walk(source, (".txt",)) if _is_label(file, source)]
     need_some(files, source, "labels of YOLO (.txt below a folder labels)", "give the folder of images and labels")
     by_file = {file: _lines(file, source, report) for file in files}
@@ -79,24 +79,25 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         TaskType.REGRESSION: partial(_landmarks, points, per_point),
         TaskType.DETECTION: partial(_boxes, options.each_box),
     }[task_type]
-    labels = {_key(relative(file, source)): file for file in files}
-    files_of = Counter(_key(relative(file, source)) for file in files)
+    labels: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        labels[_key(relative(file, source))].append(file)
     images = list(walk(source, PICTURES))
     sharing = Counter(_key(relative(image, source)) for image in images)
     records = []
     for image in images:
         where = relative(image, source)
-        label = labels.get(_key(where))
+        found = [each for file in labels.get(_key(where), ()) if (each := by_file[file]) is not None]
         try:
-            if label and sharing[_key(where)] > 1:
+            if found and sharing[_key(where)] > 1:
                 raise ValueError(
                     f"has a name that {sharing[_key(where)]} images have; nobody knows whose the labels are"
                 )
-            if files_of[_key(where)] > 1:
-                raise ValueError(f"has {files_of[_key(where)]} files of labels; take the wrong ones out")
-            lines = _kept(by_file[label], names, classes, per_point) if label else None
-            if lines is None:
+            if any(each != found[0] for each in found):
+                raise ValueError(f"has {len(found)} files of unlike labels; take the wrong ones out")
+            if not found:
                 raise ValueError("has no labels, or they cannot be read")
+            lines = _kept(found[0], names, classes, per_point)
             if not lines and task_type is not TaskType.SEGMENTATION:
                 raise ValueError("shows no object")
             if task_type is TaskType.DETECTION and any(len(numbers) == 5 for _, numbers in lines):
@@ -104,9 +105,9 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
             records.append(Record(picture(image, source), Shares(lines, build)))
         except ValueError as error:
             report.skip(where, str(error))
-    for key, label in labels.items():
-        if key not in sharing:
-            report.skip(relative(label, source), "are labels without an image")
+    for file in files:
+        if _key(relative(file, source)) not in sharing:
+            report.skip(relative(file, source), "are labels without an image")
     count, shown = {
         TaskType.SEGMENTATION: (len(classes.names) + 1, ("background", *classes.names)),
         TaskType.REGRESSION: (points, ()),  # keypoints have no names
@@ -156,12 +157,8 @@ def _lines(file: Path, source: Path, report: Report) -> list[Line] | None:
     return lines
 
 
-def _kept(
-    lines: list[Line] | None, names: tuple[str, ...], classes: Classes, per_point: int
-) -> tuple[Line, ...] | None:
+def _kept(lines: list[Line], names: tuple[str, ...], classes: Classes, per_point: int) -> tuple[Line, ...]:
     """The lines of classes that count, by their new index. Raises `ValueError` with a reason."""
-    if lines is None:
-        return None
     kept = []
     for index, numbers in lines:
         if index >= len(names):

@@ -11,8 +11,9 @@ from pydicom.sequence import Sequence
 
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.readers.dicom import _DicomOpener
-from aggregation_lab.data.importing.receipt import read_receipts
+from aggregation_lab.data.importing.receipt import read_receipts, receipt_file
 from aggregation_lab.data.importing.records import Report
+from aggregation_lab.storage.sealed_json import write_sealed
 from tests.aggregation_lab.data.importing import sources
 from tests.aggregation_lab.data.importing.kit import agglab, imported, pixels_of, read, refused
 from tests.aggregation_lab.data.importing.sources import CASES, write_dicom
@@ -156,6 +157,19 @@ def test_a_patient_is_one_subject_in_all_imports_of_a_folder_and_nowhere_else(ca
     (tmp_path / "out" / "import" / "subject.key").unlink()
     line = refused(capsys, "import", "dicom", tmp_path / "a", tmp_path / "out", "--task", "three")
     assert "is gone, so patients would get other names than before" in line
+
+
+def test_patients_that_an_earlier_version_hashed_are_not_mixed_with_others(capsys, tmp_path):
+    sources.dicom(tmp_path / "a")
+    imported(capsys, "dicom", tmp_path / "a", tmp_path / "out", "--task", "one")
+    receipt = read_receipts(tmp_path / "out")["one"]
+    value = {**vars(receipt), "images": {path: vars(entry) for path, entry in receipt.images.items()}}
+    del value["hashing"]  # which earlier versions did not write
+    write_sealed(receipt_file(tmp_path / "out", "one"), value)
+    line = refused(capsys, "import", "dicom", tmp_path / "a", tmp_path / "out", "--task", "two")
+    assert "one.json: its patients were hashed in another way" in line and "import it, and this, into a new OUT" in line
+    sources.folder(tmp_path / "b")
+    imported(capsys, "folder", tmp_path / "b", tmp_path / "out", "--task", "three")  # which hashes nothing
 
 
 def test_the_files_that_pydicom_ships_are_shown_or_refused_in_words(capsys, tmp_path):

@@ -1,5 +1,7 @@
 """Tables, headers and text files that can be read in two ways, of which one gives wrong targets, subjects or greys."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from tests.aggregation_lab.data.importing.sources import CASES, save, write, wri
 from tests.aggregation_lab.data.importing.test_dicom import RAMP, shown
 
 BOX = ("x_min", "y_min", "x_max", "y_max")
+FIRST = CASES[0].name
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
@@ -39,6 +42,51 @@ def test_classes_of_a_table_without_labels_are_refused(capsys, tmp_path):
     assert "has no column of labels, so --classes names nothing; name it with --columns label=NAME" in line
 
 
+@pytest.mark.parametrize("type", ["segmentation", "regression"])
+def test_classes_name_nothing_of_masks_and_points(capsys, tmp_path, type):
+    names = ("point_1_x", "point_1_y", "point_2_x", "point_2_y")
+    columns = {
+        "segmentation": lambda case: {"label": "x", "mask": f"masks/{case.name}.png"},
+        "regression": lambda case: {"label": "x", **dict(zip(names, sum(case.points, ()), strict=True))},
+    }
+    file, options = sources.table(tmp_path / "s", columns[type]), ("--task", "t", "--type", type)
+    line = refused(capsys, "import", "csv", file, tmp_path / "out", *options, "--classes", "x")
+    assert f"--classes names nothing where the target is of {type}; leave it out" in line
+    assert "10 cases" in imported(capsys, "csv", file, tmp_path / "out", *options)
+
+
+def test_a_box_without_a_label_beside_labelled_ones_leaves_its_image_out(capsys, tmp_path):
+    """It disappeared, and the image was taken as if it showed the other box alone."""
+    file, options = boxes_of_kinds(tmp_path / "s"), ("--task", "t", "--type", "detection", "--classes", "cyst,nodule")
+    write(file, f"{file.read_text()}images/{FIRST}.png,,1,1,9,9,{CASES[0].patient}\n")
+    text = imported(capsys, "csv", file, tmp_path / "out", *options)
+    assert "9 cases" in text and f"{FIRST}.png: line 12 holds a box without a label; write what it marks" in text
+
+
+def test_boxes_in_a_table_whose_labels_are_empty_are_of_one_kind(capsys, tmp_path):
+    file = sources.table(tmp_path / "s", lambda case: {"label": "", **dict(zip(BOX, case.box, strict=True))})
+    text = imported(capsys, "csv", file, tmp_path / "out", "--task", "t", "--type", "detection")
+    assert "10 cases" in text
+    line = refused(
+        capsys, "import", "csv", file, tmp_path / "more", "--task", "t", "--type", "detection", "--classes", "a"
+    )
+    assert "has no class 'a' (--classes)" in line
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_absolute_paths_keep_the_folders_that_name_the_patient(capsys, tmp_path, apart):
+    """They were cut to the name of the file, in which --subject found nothing."""
+    file = sources.table(tmp_path / "s", lambda case: {"label": case.label})
+    rows = [f"{tmp_path}/s/patient_{case.patient[1:]}/{case.name[-1]}.png,{case.label}" for case in CASES]
+    for case, row in zip(CASES, rows, strict=True):
+        save(Path(row.partition(",")[0]), case.pixels)
+    file = tmp_path / ("lists" if apart else "s") / "t.csv"
+    write(file, "\n".join(["image,label", *rows]))
+    options = ("--task", "t", "--subject", r"patient_(\d+)")
+    text = imported(capsys, "csv", file, tmp_path / "out", *options)
+    assert "5 subjects" in text and "finds nothing" not in text
+
+
 @pytest.mark.parametrize(
     ("numbers", "odd"), [((0, 1), "point_0_x"), ((1, 3), "point_3_x"), ((1, 2), ""), ((1, 2, 2), "point_3_x")]
 )
@@ -62,10 +110,13 @@ def test_masks_behind_backslashes_are_read_by_their_values(capsys, tmp_path):
 
 
 COLUMNS = {
-    "label": (lambda case: {"label": case.label, "Diagnosis": "x"}, "has the columns label and Diagnosis; say which"),
+    "label": (
+        lambda case: {"label": case.label, "Diagnosis": "x"},
+        "has the columns label and Diagnosis, which differ; say which",
+    ),
     "subject": (
         lambda case: {"label": case.label, "patient_id": case.name},
-        "has the columns subject and patient_id; say which counts, as in --columns subject=subject",
+        "has the columns subject and patient_id, which differ; say which counts, as in --columns subject=subject",
     ),
 }
 
@@ -77,6 +128,19 @@ def test_two_columns_of_one_meaning_need_a_choice(capsys, tmp_path, meaning):
     assert message in refused(capsys, "import", "csv", file, tmp_path / "out", "--task", "t")
     imported(capsys, "csv", file, tmp_path / "out", "--task", "t", "--columns", f"{meaning}={meaning}")
     assert read(tmp_path / "out")[1]["subject"].nunique() == 5
+
+
+def test_two_columns_that_say_the_same_are_one_and_said(capsys, tmp_path):
+    names = sources.NAMES
+    columns = lambda case: {"label": case.label, "class_name": names[case.label], "patient_id": f"US-{case.patient}"}  # noqa: E731
+    file = sources.table(tmp_path / "s", columns)
+    text = imported(capsys, "csv", file, tmp_path / "out", "--task", "t")
+    assert "columns: label and class_name part the rows alike, and label is taken" in text
+    assert "columns: subject and patient_id part the rows alike, and subject is taken" in text
+    assert "5 subjects from the column subject" in text and "classes  0 0, 1 1" in text
+    write(file, file.read_text().replace(f",{names[1]},", ",,", 1))
+    line = refused(capsys, "import", "csv", file, tmp_path / "more", "--task", "t")
+    assert "has the columns label and class_name, which differ; say which counts" in line
 
 
 def test_a_column_that_may_tell_the_patient_is_named(capsys, tmp_path):
@@ -149,6 +213,18 @@ def test_a_part_of_a_data_set_has_the_description_above(capsys, tmp_path):
     imported(capsys, "yolo", tmp_path / "s" / "train", tmp_path / "out", "--task", "t", *options)
     _, cases = read(tmp_path / "out")
     assert sorted(cases["points"]) == sorted(case.points for case in CASES)
+    sources.change(tmp_path / "s/data.yaml", "train: ../train/images", "train: ..\\train\\images")
+    imported(capsys, "yolo", tmp_path / "s" / "train", tmp_path / "more", "--task", "t", *options)
+    assert sorted(read(tmp_path / "more")[1]["points"]) == sorted(case.points for case in CASES)
+
+
+@pytest.mark.parametrize("above", [b"names: [a\n: b", b"\xff\xfe\x00", b"names: 2024-99-99", b"other: 1"])
+def test_a_foreign_file_above_stops_nothing(capsys, tmp_path, above):
+    options = sources.yolo(tmp_path / "s")
+    (tmp_path / "s/data.yaml").unlink()
+    (tmp_path / "data.yaml").write_bytes(above)
+    text = imported(capsys, "yolo", tmp_path / "s", tmp_path / "out", "--task", "t", *options)
+    assert "10 cases" in text and ("../data.yaml: lies above SOURCE" in text) == (above != b"other: 1")
 
 
 def test_labels_that_a_model_predicted_are_said(capsys, tmp_path):
@@ -165,11 +241,20 @@ def test_an_id_of_two_classes_is_refused(capsys, tmp_path):
     assert "gives the id 3 to lesion and to cyst; correct one" in line
 
 
-def test_two_files_of_labels_leave_their_image_out(capsys, tmp_path):
+def test_two_files_of_unlike_labels_leave_their_image_out(capsys, tmp_path):
     options = sources.yolo(tmp_path / "s")
     write(tmp_path / "s/images/train" / f"{CASES[0].name}.txt", "0 .5 .5 .1 .1")
     text = imported(capsys, "yolo", tmp_path / "s", tmp_path / "out", "--task", "t", *options)
-    assert "9 cases" in text and f"{CASES[0].name}.png: has 2 files of labels; take the wrong ones out" in text
+    assert "9 cases" in text and f"{CASES[0].name}.png: has 2 files of unlike labels; take the wrong ones out" in text
+
+
+def test_a_report_or_a_copy_beside_the_labels_leaves_no_image_out(capsys, tmp_path):
+    options = sources.yolo(tmp_path / "s")
+    write(tmp_path / "s/images/train" / f"{CASES[0].name}.txt", "Lesion of 12 mm, left.")
+    write(tmp_path / "s/images/train" / f"{CASES[1].name}.txt", sources.yolo_box(CASES[1]))
+    text = imported(capsys, "yolo", tmp_path / "s", tmp_path / "out", "--task", "t", *options)
+    assert "10 cases" in text and f"images/train/{CASES[0].name}.txt: line 1 is no class with four numbers" in text
+    assert sorted(read(tmp_path / "out")[1]["box"]) == sorted(case.box for case in CASES)
 
 
 def test_versions_of_one_image_are_said_where_no_subject_keeps_them_together(capsys, tmp_path):

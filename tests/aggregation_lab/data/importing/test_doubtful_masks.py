@@ -1,0 +1,148 @@
+"""Areas that are not read, labels with a gap, masks whose values are no classes: refused, left out, or said."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aggregation_lab.data.importing.receipt import read_receipts
+from tests.aggregation_lab.data.importing import sources
+from tests.aggregation_lab.data.importing.kit import imported, read, refused
+from tests.aggregation_lab.data.importing.sources import CASES, change, save, write
+
+SUBJECT = ("--subject", r"(p\d+)_")
+
+
+def test_an_object_that_cannot_be_read_leaves_its_image_out(capsys, tmp_path):
+    sources.labelme(tmp_path / "l")
+    text = (tmp_path / "l/p1_0.json").read_text()
+    mask = '{"label": "lesion", "shape_type": "mask", "points": [[1, 1], [5, 5]], "mask": "x"}'
+    write(tmp_path / "l/p1_0.json", text.replace('"shapes": [', f'"shapes": [{mask}, '))
+    imported(capsys, "labelme", tmp_path / "l", tmp_path / "out", "--task", "l", *SUBJECT)
+    sources.cvat(tmp_path / "c")
+    change(tmp_path / "c/annotations.xml", "<polygon", '<ellipse label="lesion" cx="9" cy="9" rx="3" ry="3"/><polygon')
+    line = refused(capsys, "import", "cvat", tmp_path / "c", tmp_path / "out", "--task", "c")
+    assert "marks an area as an ellipse, which is not read; draw it as a polygon" in line
+    receipt = read_receipts(tmp_path / "out")["l"]
+    assert receipt.counts["cases"] == 9
+    assert any("marks an area as a mask of LabelMe" in reason for reason in receipt.skipped)
+
+
+def jpeg_masks(root: Path) -> None:
+    sources.masks(root)
+    for case in CASES:
+        os.unlink(root / "masks" / f"{case.name}_mask.png")
+        soft = Image.fromarray(case.mask * 255).resize(case.size, Image.Resampling.BICUBIC, box=(0.5, 0, 30, 30))
+        soft.save(root / "masks" / f"{case.name}_mask.jpg", quality=60)
+
+
+def palette_masks(root: Path) -> None:
+    """One file of which has its colours in another order."""
+    sources.masks(root)
+    for number, case in enumerate(CASES):
+        classes, colours = case.mask.copy(), [0, 0, 0, 255, 0, 0, 0, 255, 0]
+        classes[:2] = 2
+        if number == 3:
+            classes, colours = np.array([0, 2, 1], np.uint8)[classes], [0, 0, 0, 0, 255, 0, 255, 0, 0]
+        image = Image.fromarray(classes).convert("P")
+        image.putpalette(colours)
+        image.save(root / "masks" / f"{case.name}_mask.png")
+
+
+def test_a_palette_filled_up_with_black_is_one_palette(capsys, tmp_path):
+    """0 and 3 are black in every file, and some files show but one of them."""
+    sources.masks(tmp_path / "s")
+    for number, case in enumerate(CASES):
+        classes = case.mask.copy()
+        classes[:2] = 2
+        classes = np.array([3 if number % 2 else 0, 1, 2], np.uint8)[classes]
+        image = Image.fromarray(classes).convert("P")
+        image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 0])
+        image.save(tmp_path / "s/masks" / f"{case.name}_mask.png")
+    text = imported(capsys, "masks", tmp_path / "s", tmp_path / "out", "--task", "t", *SUBJECT)
+    assert "10 cases" in text and "num_classes 4" in text
+
+
+def test_few_and_high_classes_of_voc_beside_void_are_read_by_what_the_line_advises(capsys, tmp_path):
+    sources.voc(tmp_path / "s")
+    for case in CASES:
+        mask = case.mask * np.uint8(15)
+        mask[0, :3] = 255
+        save(tmp_path / "s/SegmentationClass" / f"{case.name}.png", mask)
+    options = ("--task", "t", "--type", "segmentation")
+    line = refused(capsys, "import", "voc", tmp_path / "s", tmp_path / "out", *options)
+    assert "hold the values 0, 15; say what they mean, as in --mask-values '0=0,15=1,255=0'" in line
+    values = ("--mask-values", "0=0,15=1,255=0")
+    text = imported(capsys, "voc", tmp_path / "s", tmp_path / "out", *options, *values)
+    assert "10 cases" in text and "num_classes 2" in text
+
+
+def two_folders(root: Path) -> None:
+    sources.masks(root)
+    shutil.copytree(root / "masks", root / "gt")
+
+
+MASKS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "lossy": (jpeg_masks, "as in --mask-values '0-127=0,128-255=1'"),
+    "palettes": (palette_masks, "#00ff00 as 1, "),
+    "two folders": (two_folders, "holds pictures in gt and masks, and nobody knows which are meant"),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_whose_values_are_not_certain_are_refused(capsys, tmp_path, name):
+    build, message = MASKS[name]
+    build(tmp_path / "s")
+    assert message in refused(capsys, "import", "masks", tmp_path / "s", tmp_path / "out", "--task", "t")
+
+
+def test_and_read_by_what_the_line_advises(capsys, tmp_path):
+    jpeg_masks(tmp_path / "a")
+    values = ("--mask-values", "0-127=0,128-255=1")
+    assert "num_classes 2" in imported(capsys, "masks", tmp_path / "a", tmp_path / "out", "--task", "a", *values)
+    palette_masks(tmp_path / "b")
+    values = ("--mask-values", "#000000=0,#ff0000=1,#00ff00=2")
+    imported(capsys, "masks", tmp_path / "b", tmp_path / "more", "--task", "b", *values)
+    _, cases = read(tmp_path / "more")
+    for case in cases.itertuples():
+        with Image.open(tmp_path / "more/train" / case.mask) as mask:
+            assert (np.asarray(mask)[:2] == 2).all()
+
+
+def test_outlines_in_place_of_areas_are_said(capsys, tmp_path):
+    sources.masks(tmp_path / "s")
+    for case in CASES:
+        line = np.zeros_like(case.mask)
+        line[2:28, (2, 27)] = line[(2, 27), 2:28] = 255
+        save(tmp_path / "s/masks" / f"{case.name}_mask.png", line)
+    text = imported(capsys, "masks", tmp_path / "s", tmp_path / "out", "--task", "t", *SUBJECT)
+    assert "masks mark lines around larger areas, as drawn outlines do; fill them" in text
+    sources.masks(tmp_path / "areas")
+    text = imported(capsys, "masks", tmp_path / "areas", tmp_path / "more", "--task", "t", *SUBJECT)
+    assert "lines around" not in text
+
+
+def test_labels_of_nnunet_with_a_gap_are_refused(capsys, tmp_path):
+    """Each number in the gap would be a class that no image shows, and whose overlap is perfect."""
+    sources.nnunet(tmp_path / "s")
+    change(tmp_path / "s/dataset.json", '"lesion": 1', '"lesion": 255')
+    line = refused(capsys, "import", "nnunet", tmp_path / "s", tmp_path / "out")
+    assert "names no label 1, but 255; number the labels without a gap" in line
+
+
+def test_channels_that_are_no_colours_need_a_choice_and_others_are_said(capsys, tmp_path):
+    """Raw, Gain and B-mode begin as red, green and blue do, and the first was taken for a colour image."""
+    sources.nnunet(tmp_path / "s")
+    for case in CASES:
+        save(tmp_path / "s/imagesTr" / f"{case.name}_0001.png", case.pixels // 2)
+    text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "out", *SUBJECT)
+    assert "holds channels that dataset.json does not list, and of which _0000.png is taken; list them there" in text
+    change(tmp_path / "s/dataset.json", '{"0": "US"}', '{"0": "Raw", "1": "Gain", "2": "B-mode"}')
+    line = refused(capsys, "import", "nnunet", tmp_path / "s", tmp_path / "more")
+    assert "images have 3 channels (0: Raw, 1: Gain, 2: B-mode); choose one with --channel" in line
+    text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "more", "--channel", "1", *SUBJECT)
+    assert "does not list" not in text
