@@ -118,7 +118,7 @@ def test_figures_that_were_made_lighter_look_as_before(browser, page):
         whole = base64.b64encode((page.parent / "figures" / f"{name}.svg").read_bytes()).decode()
         shown = f"document.querySelector('#figure-{name} img').src"
         unlike, ink = browser.run(f"{SAME}(['data:image/svg+xml;base64,{whole}', {shown}])")
-        assert unlike < 0.03 * ink, name  # a figure moved by one point has 0.13
+        assert unlike < 0.05 * ink, name  # edges of letters; a figure moved by one point has 0.13
 
 
 def test_a_target_is_drawn_under_every_prediction(browser, page):
