@@ -127,6 +127,12 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", "__MACOSX")) or name in ("Thumbs.db", "desktop.ini")
 
 
+def folders_in(place: Path) -> list[Path]:
+    """The folders in a folder, in the order of names. Entries say that they are folders: no file is looked at."""
+    with os.scandir(place) as entries:
+        return sorted(place / entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
+
+
 def walk(folder: Path, endings: Collection[str] = ()) -> Iterator[Path]:
     """Files below `folder` with one of the `endings` (small letters), or all, in the order of their names.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from aggregation_lab.data.importing.label_names import in_order
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Point, Shape, drawn
+from aggregation_lab.data.importing.polygons import Drawing, Point, Shape
 from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Report, Target
 from aggregation_lab.data.importing.source_files import Classes, one_object
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
@@ -120,7 +120,7 @@ def _target(
 ) -> Target:
     if task_type is TaskType.SEGMENTATION:
         order = [(classes.index(shape.label) or 0, shape) for shape in shapes]
-        return ClassMap(drawn([Shape(index + 1, shape.points, shape.area) for index, shape in order]))
+        return ClassMap(Drawing(tuple(Shape(index + 1, shape.points, shape.area) for index, shape in order)))
     if task_type is TaskType.DETECTION:
         return Boxes(tuple(_bounds(shape) for shape in shapes), each_box)
     if task_type is TaskType.CLASSIFICATION:

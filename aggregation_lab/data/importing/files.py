@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aggregation_lab.data.importing.mask_values import Held, MaskValues, file_map, held_by
+from aggregation_lab.data.importing.mask_values import FileMap, Held, MaskValues, held_by
 from aggregation_lab.data.importing.records import Picture
 from aggregation_lab.data.importing.source_files import PICTURES, without_ending
 
@@ -49,7 +49,7 @@ class Opener:
         opened = self.open(file, where, frame)
         if len(opened) != 1:
             raise ValueError(f"has {len(opened)} frames, its mask is one image; name the frame in a column `frame`")
-        return [(opened[0], file_map(mask, values))]
+        return [(opened[0], FileMap(mask, values))]
 
     def held_by_mask(self, file: Path) -> Held:
         """What a mask file holds. Raises `OSError` and `ValueError`."""

@@ -199,11 +199,6 @@ class FileMap:
             raise ValueError(text if text.startswith("its mask") else f"its mask {text}") from error
 
 
-def file_map(file: Path, values: MaskValues) -> FileMap:
-    """The map of a mask file, for a `ClassMap`."""
-    return FileMap(file, values)
-
-
 def encoded(classes: np.ndarray) -> Image.Image:
     """A class map as an image of 8 bits."""
     return Image.fromarray(np.ascontiguousarray(classes, np.uint8))

@@ -55,11 +55,6 @@ class Drawing:
         return classes
 
 
-def drawn(shapes: Sequence[Shape]) -> Drawing:
-    """The drawing of the shapes, for a `ClassMap`."""
-    return Drawing(tuple(shapes))
-
-
 def _inside(polygon: Sequence[Point], width: int, height: int) -> np.ndarray:
     """H x W, whether the centre of each pixel lies in the polygon, by the even-odd rule of its outline."""
     inside = np.zeros((height, width), bool)

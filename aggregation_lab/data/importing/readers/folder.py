@@ -1,6 +1,5 @@
 """A folder per class, as ImageFolder of torchvision has it: SOURCE/CLASS/any/image.png."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from aggregation_lab.data.importing.source_files import (
 from aggregation_lab.data.importing.targets import Label
 from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.errors import DataError
-from aggregation_lab.files import is_hidden, walk
+from aggregation_lab.files import folders_in, is_hidden, walk
 from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
 
@@ -40,7 +39,7 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
     Raises `DataError` where other folders with images lie beside them: nobody knows which folders are classes.
     """
     need_folder(source, "that holds a folder per class")
-    tops = _folders(source)
+    tops = folders_in(source)
     parts = _parts(tops, source, opener)
     if parts:
         report.remark(
@@ -49,7 +48,7 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
         for folder in tops:
             if folder not in parts:
                 report.skip(relative(folder, source), f"is a folder without {opener.what}")
-        tops = [folder for part in parts for folder in _folders(part)]
+        tops = [folder for part in parts for folder in folders_in(part)]
     files: dict[Path, list[Path]] = {}
     for folder in tops:
         there = list(walk(folder))
@@ -89,11 +88,6 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
     return ReadTask(task, TaskType.CLASSIFICATION, records, len(classes.names), classes.names, opener.subjects)
 
 
-def _folders(place: Path) -> list[Path]:
-    with os.scandir(place) as entries:  # they know whether they are folders: no image is looked at
-        return sorted(place / entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
-
-
 def _parts(tops: Sequence[Path], source: Path, opener: Opener) -> list[Path]:
     """The folders at the top that are parts of the data; none where the folders are classes.
 
@@ -106,7 +100,7 @@ def _parts(tops: Sequence[Path], source: Path, opener: Opener) -> list[Path]:
     others = [folder for folder in tops if folder not in parts and any(map(opener.takes, walk(folder)))]
     if not others:
         return parts
-    names = [{_name(inner) for inner in _folders(folder)} for folder in (*parts, *others)]
+    names = [{_name(inner) for inner in folders_in(folder)} for folder in (*parts, *others)]
     if len(parts) == 1 and not any(names[0] & inner for inner in names[1:]):
         return []
     shown = ", ".join(folder.name for folder in parts)
@@ -131,7 +125,7 @@ def _without_masks(files: Sequence[Path], folder: Path, opener: Opener, source: 
 
 def _note_inner_folders(tops: Sequence[Path], report: Report, no_subject: bool) -> None:
     """Say where all folders of classes hold the same folders, as those of hospitals do, or some do, as of patients."""
-    inner = [{_name(folder) for folder in _folders(top)} for top in tops]
+    inner = [{_name(folder) for folder in folders_in(top)} for top in tops]
     shared = sorted(name for name, count in Counter(name for names in inner for name in names).items() if count > 1)
     shared = [name for name in shared if not part_of(name)]
     patients = "where they are patients, give --subject, or the same patient may leak"

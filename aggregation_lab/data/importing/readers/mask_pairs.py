@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.image_lookup import MASK_FOLDER, MASK_NAME
-from aggregation_lab.data.importing.mask_values import certain_values, file_map, held_by_all
+from aggregation_lab.data.importing.mask_values import FileMap, certain_values, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import (
@@ -22,7 +22,7 @@ from aggregation_lab.data.importing.source_files import (
 from aggregation_lab.data.importing.targets import ClassMap
 from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.errors import DataError
-from aggregation_lab.files import walk
+from aggregation_lab.files import folders_in, walk
 from aggregation_lab.tasks import TaskType
 
 _IMAGES = re.compile("images?|imgs?|jpegimages|originals?", re.IGNORECASE)
@@ -35,7 +35,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
     share a name (`a.png`, `a.jpg`), for the mask may be of either.
     """
     need_folder(source, "that holds images and masks")
-    folders = [folder for folder in sorted(source.iterdir()) if folder.is_dir()]
+    folders = folders_in(source)
     image_folder = options.images or _only(_IMAGES, folders, source)
     mask_folder = _only(MASK_FOLDER, folders, source)
     images: dict[str, list[Path]] = defaultdict(list)
@@ -68,7 +68,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
     need_some(pairs, source, "image with a mask of its name", f"give {layout}")
     files = [mask for _, mask in pairs]
     values = options.mask_values or certain_values(files, held_by_all(files, report, progress), report)
-    records = [Record(picture(image, source), ClassMap(file_map(mask, values))) for image, mask in pairs]
+    records = [Record(picture(image, source), ClassMap(FileMap(mask, values))) for image, mask in pairs]
     return [ReadTask(source_name(source), TaskType.SEGMENTATION, records)]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.image_lookup import MASK_FOLDER, ImageLookup
-from aggregation_lab.data.importing.mask_values import MaskValues, certain_values, file_map, held_by_all
+from aggregation_lab.data.importing.mask_values import FileMap, MaskValues, certain_values, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import (
@@ -120,7 +120,7 @@ def _segmentation(source: Path, options: ImportOptions, report: Report, progress
         try:
             where = relative(mask, source)
             picture = lookup.find(_in_folder(f"{mask.stem}.jpg", where), source / "JPEGImages", where, mask.stem)
-            records.append(Record(picture, ClassMap(file_map(mask, values))))
+            records.append(Record(picture, ClassMap(FileMap(mask, values))))
         except ValueError as error:
             report.skip(relative(mask, source), str(error))
     return ReadTask(source_name(source), TaskType.SEGMENTATION, records)

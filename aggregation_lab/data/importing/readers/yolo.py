@@ -13,7 +13,7 @@ from typing import Any
 
 from aggregation_lab.data.importing.documents.yolo import HIGHEST, class_names, keypoint_shape, read_description
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Shape, drawn
+from aggregation_lab.data.importing.polygons import Drawing, Shape
 from aggregation_lab.data.importing.records import Frame, ReadTask, Record, Report, Target, Written
 from aggregation_lab.data.importing.source_files import (
     PICTURES,
@@ -199,7 +199,7 @@ def _class_map(lines: Sequence[Line], width: int, height: int) -> Target:
             )
         polygon = tuple((x * width, y * height) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
         shapes.append(Shape(index + 1, polygon))
-    return ClassMap(drawn(shapes))
+    return ClassMap(Drawing(tuple(shapes)))
 
 
 def _landmarks(points: int, per_point: int, lines: Sequence[Line], width: int, height: int) -> Target:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aggregation_lab.data.importing.mask_values import file_map, parse_mask_values
+from aggregation_lab.data.importing.mask_values import FileMap, parse_mask_values
 from aggregation_lab.data.importing.receipt import read_receipts
 from aggregation_lab.data.importing.records import Picture, Record, repeated
 from aggregation_lab.data.importing.targets import ClassMap
@@ -90,7 +90,7 @@ def test_and_left_out_where_one_polygon_differs(capsys, tmp_path):
 )
 def test_mask_files_are_one_target_where_file_and_values_are_the_same(file, values, left_out):
     picture = Picture("1.png", "1", Path("1.png"))
-    maps = file_map(Path("a.png"), parse_mask_values("0=0,9=1")), file_map(Path(file), parse_mask_values(values))
+    maps = FileMap(Path("a.png"), parse_mask_values("0=0,9=1")), FileMap(Path(file), parse_mask_values(values))
     assert list(repeated([Record(picture, ClassMap(each)) for each in maps])) == left_out
 
 
