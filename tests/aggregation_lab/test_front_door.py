@@ -114,7 +114,7 @@ def test_a_file_of_the_users_that_hides_the_analysis_is_one_line(tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_figure")
 def test_three_lines_from_a_study_to_a_figure_and_a_report(tmp_path, monkeypatch):
-    study = agg.load_study(agg.EXAMPLES / "us_mini")
+    study = agg.load_study(agg.EXAMPLES / "us_mini_scale")
     analysis = agg.analyse(study, agg.Settings(draws=50))
     forest = analysis.figure("gains_forest")
     assert set(analysis.gains["task"]) <= {text.get_text() for text in forest.axes[0].get_yticklabels()}

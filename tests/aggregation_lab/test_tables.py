@@ -163,7 +163,7 @@ def test_convergence_flag(curve, expected):
 
 def test_a_table_of_before_there_were_arms_is_read_as_one_arm():
     """The shipped example has the schema 1."""
-    folder = ROOT / "analysis" / "examples" / "us_mini"
+    folder = ROOT / "analysis" / "examples" / "us_mini_scale"
     for name, table in results.TABLES.items():
         metadata = pq.read_schema(folder / f"{name}.parquet").metadata
         assert metadata[b"agglab_schema"] == b"1" and "arm" not in pq.read_schema(folder / f"{name}.parquet").names

@@ -114,7 +114,7 @@ def test_a_wrong_name_is_one_line(shown, contrast, task, said):
 
 
 def test_score_tables_alone_give_rows_and_say_why_there_are_no_pictures():
-    found = cases(replace(load_study(EXAMPLES / "us_mini"), folder=None))
+    found = cases(replace(load_study(EXAMPLES / "us_mini_scale"), folder=None))
     worst = found.worst("AU-TS", "breast_lesion", 3)
     assert len(worst) == 3 and worst.strips == [] and NO_FOLDER in repr(worst) and NO_FOLDER in worst._repr_html_()
     with pytest.raises(ResultsError, match="^no pictures: the scores come from tables alone"):
@@ -122,7 +122,7 @@ def test_score_tables_alone_give_rows_and_say_why_there_are_no_pictures():
 
 
 def test_a_folder_of_score_tables_says_that_it_holds_no_runs():
-    found = cases(load_study(EXAMPLES / "us_mini"))
+    found = cases(load_study(EXAMPLES / "us_mini_scale"))
     assert found.images is None and found.why_no_images == NO_RUNS
 
 
