@@ -55,4 +55,4 @@ def why_empty(analysis: Analysis, name: str) -> str:
             return f"The source has no table of {table}."
         experts = " The model has no experts, or they were not recorded." if table == "routing" else ""
         return f"The table of {table} holds nothing to show.{experts}"
-    return _WHY[name]
+    return _WHY.get(name, "The study gives it nothing to be computed from.")
