@@ -4,7 +4,8 @@ them, or two fractions are the same data."""
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from aggregation_lab.config import Config, ModelConfig, TrainingConfig
+from aggregation_lab.config import ModelConfig, TrainingConfig
+from aggregation_lab.config_fields import Config
 from aggregation_lab.text import listed, printable
 from runners.planning.study_schema import BUDGETS, Study
 

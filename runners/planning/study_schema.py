@@ -3,14 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationInfo,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from aggregation_lab.aggregation import (
     FOUND,
@@ -21,7 +14,8 @@ from aggregation_lab.aggregation import (
     stages,
     user_partition,
 )
-from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
+from aggregation_lab.config import ModelConfig, TargetRules, TrainingConfig, check_frozen
+from aggregation_lab.config_fields import Config, LastingConfig
 from aggregation_lab.errors import StudyError
 from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS, fold_of
 from aggregation_lab.manifest import DEFAULT_MARGIN
@@ -155,8 +149,12 @@ class DataConfig(TargetRules, FolderConfig):
     """The data of a study: where they are, and how their targets are written."""
 
 
-class Study(Config):
+class Study(LastingConfig):
     """A study file, checked. Everything that decides a result is in here, before anything is trained."""
+
+    always_written = (
+        *("name", "data", "aggregations", "fractions", "seeds", "budget", "model", "training", "margins", "slurm"),
+    )
 
     name: Name
     """Letters, digits, dot, dash, underscore."""
@@ -271,20 +269,6 @@ class Study(Config):
             if base is not None and is_sought(aggregations):
                 check_sought(filter(arms[base].holds, aggregations), f"the base arm, {base},")
         return found
-
-    @model_serializer(mode="wrap")
-    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A study without arms, second stages or anything kept is written as it was before there were any."""
-        unused = {
-            "arms": not self.arms,
-            "specialise": not self.specialise,
-            "reference": self.reference is None,
-            "compare": self.compare == Compare(),
-            "keep": self.keep == KeepSettings(),
-            "found": self.found is None,
-            "affinity": self.affinity is None,
-        }
-        return {name: value for name, value in dump(self).items() if not unused.get(name)}
 
     @property
     def variants(self) -> dict[str, Arm]:
