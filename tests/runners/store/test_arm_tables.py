@@ -49,7 +49,7 @@ def to_schema_1(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {path: results.read_table(path, results.RUN_TABLES[path.stem]) for path in out.glob("runs/*/*.parquet")}
     study = StudyFolder(out).read_identity()
     with monkeypatch.context() as patch:
-        patch.setattr(results, "SCHEMA_VERSION", "1")
+        patch.setattr(results, "SCHEMA_VERSION", 1)
         for path, frame in kept.items():
             later = [name for name in ("arm", "start", "passes_before", "flops_before") if name in frame]
             results.write_table(frame.drop(columns=later), results.TABLES[path.stem].without(*later), path)
