@@ -34,6 +34,10 @@ def excluded(
         rows.append({"table": "scores", "rows": sum(unused.values()), "reason": reason})
     cases = sum(task.left_out for task in resampled.tasks.values()) if resampled else 0
     rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})
+    for name in sorted({name for task in resampled.tasks.values() for name in task.unshared} if resampled else ()):
+        values = {task: cases.unshared[name] for task, cases in resampled.tasks.items() if name in cases.unshared}
+        reason = f"values of {name}, which some runs of these tasks were scored without: {', '.join(values)}"
+        rows.append({"table": "cases", "rows": sum(values.values()), "reason": reason})
     other = [task.task for task in scores if task.unit != "1"]
     reason = f"tasks without a unit-free score, left out of every mean over tasks: {', '.join(other)}"
     rows.append({"table": "scores", "rows": len(other), "reason": reason})
