@@ -37,7 +37,7 @@ class StudyTables:
     affinity: pd.DataFrame | None = None
     excluded: pd.DataFrame = field(default_factory=lambda: frame("excluded", []))
     notes: tuple[str, ...] = ()
-    baseline: str | None = None
+    base: str | None = None
     """The aggregation that gains are over; TS where not given."""
     arm: str | None = None
     """The arm that the rows are of; None where they are of every arm of the study."""
@@ -48,8 +48,8 @@ class StudyTables:
 
     @property
     def aggregations(self) -> list[str]:
-        """The baseline, then TS, CG, AU, the user's and sequential ones, as far as they have scores."""
-        return aggregation_order(set(self.scores["aggregation"]) - {FLOOR}, self.baseline)
+        """The base, then TS, CG, AU, the user's and sequential ones, as far as they have scores."""
+        return aggregation_order(set(self.scores["aggregation"]) - {FLOOR}, self.base)
 
     @property
     def fractions(self) -> list[float]:
@@ -127,9 +127,9 @@ class StudyTables:
         return rows.assign(improving=rows["rising"] > 0)[[*keys, "improving", "rising", "curves"]]
 
 
-def aggregation_order(names: Collection[str], baseline: str | None = None) -> list[str]:
-    """The baseline, then TS, CG, AU, then the user's by name, then sequential ones, TS>TS the first of them."""
-    rank = {"TS": 0, "CG": 1, "AU": 2, "TS>TS": 4} | {baseline: -1}
+def aggregation_order(names: Collection[str], base: str | None = None) -> list[str]:
+    """The base, then TS, CG, AU, then the user's by name, then sequential ones, TS>TS the first of them."""
+    rank = {"TS": 0, "CG": 1, "AU": 2, "TS>TS": 4} | {base: -1}
     return sorted(names, key=lambda name: (rank.get(name, 5 if ARROW in name else 3), name))
 
 
@@ -155,7 +155,7 @@ def load_study(folder: Path | str) -> StudyTables:
         routing=tables["routing"],
         affinity=results.read_table(recorded, results.AFFINITY) if recorded.exists() else None,
         excluded=frame("excluded", [row for row in left_out if row["rows"]]),
-        baseline=manifest.base_aggregation,
+        base=manifest.base_aggregation,
         folder=folder,
     )
 

@@ -77,11 +77,11 @@ def _design(study: StudyTables) -> list[str]:
         found.append(
             f"The groups of {FOUND} are not known yet: the runs that they are found from are not all finished."
         )
-    if study.baseline is not None:
-        found.append(f"Gains are over {study.baseline}, which was named as the baseline.")
+    if study.base is not None:
+        found.append(f"Gains are over {study.base}, which was named as their base.")
     if more := trained_more(study.aggregations):
         found.append(more)
-    if study.baseline is None and "TS" not in study.aggregations:
+    if study.base is None and "TS" not in study.aggregations:
         found.append("There is no TS: gains compare joint models with each other, not with models of one task.")
     tasks = set(study.scores["task"])
     return [

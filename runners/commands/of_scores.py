@@ -2,14 +2,14 @@
 called."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from aggregation_lab.errors import StudyError
 from runners.commands.arguments import (
     ArmOption,
-    BaselineOption,
+    BaseOption,
     CorrectionOption,
     DrawsOption,
     JsonOption,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def report(
     out: OutArgument,
     to: ReportOption = None,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
@@ -44,7 +44,7 @@ def report(
     from runners.commands import report_commands
 
     folder = to or out / "report"
-    how, settings = report_commands.reading(baseline, (), arm), analysis_settings(scale, correction, draws)
+    how, settings = report_commands.reading(base, (), arm), analysis_settings(scale, correction, draws)
     raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet), images=images))
 
 
@@ -62,7 +62,7 @@ def gallery(
         Path | None, typer.Option("--data", parser=as_path, metavar="PATH", help="Where the images lie, if moved.")
     ] = None,
     to: ReportOption = None,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     draws: DrawsOption = 2000,
     quiet: QuietOption = False,
@@ -71,7 +71,7 @@ def gallery(
     from runners.commands import report_commands
 
     folder = to or out / "gallery"
-    how, settings = report_commands.reading(baseline, (), arm), analysis_settings("absolute", "BH", draws)
+    how, settings = report_commands.reading(base, (), arm), analysis_settings("absolute", "BH", draws)
     chosen = report_commands.ChosenCases(tuple(task or ()), tuple(contrast or ()), each, pdf, data)
     raise typer.Exit(report_commands.write_gallery_folder(str(out), folder, chosen, how, settings, screen(quiet)))
 
@@ -79,7 +79,7 @@ def gallery(
 def analyze(
     scores: SourceArgument,
     to: ReportOption = None,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     mapped: MapOption = None,
     scale: ScaleOption = "absolute",
@@ -91,7 +91,7 @@ def analyze(
     from runners.commands import report_commands
 
     folder = to or Path(f"{Path(scores).stem}_report")
-    how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings(scale, correction, draws)
+    how, settings = report_commands.reading(base, mapped or (), arm), analysis_settings(scale, correction, draws)
     raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen(quiet)))
 
 
@@ -100,7 +100,7 @@ def recommend(
     n_train: Annotated[float, typer.Option("--n-train", help="Training cases of the new task.")],
     task_type: Annotated[str, typer.Option("--type", help="segmentation, classification, detection or regression.")],
     group: Annotated[str | None, typer.Option("--group", help="Clinical group; a new one where not given.")] = None,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     mapped: MapOption = None,
     draws: DrawsOption = 500,
@@ -108,13 +108,13 @@ def recommend(
     """Which aggregation for a new task, by the gains in these scores; it may abstain."""
     from runners.commands import report_commands
 
-    how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings("absolute", "BH", draws)
+    how, settings = report_commands.reading(base, mapped or (), arm), analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_recommendation(source, n_train, task_type, group, how, settings, screen()))
 
 
 def power(
     source: SourceArgument,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     mapped: MapOption = None,
     draws: DrawsOption = 2000,
@@ -122,7 +122,7 @@ def power(
     """What the seeds of a study can show, and how many the margins need."""
     from runners.commands import report_commands
 
-    how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings("absolute", "BH", draws)
+    how, settings = report_commands.reading(base, mapped or (), arm), analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_power(source, how, settings, screen()))
 
 
@@ -165,12 +165,9 @@ def next_(
 
 
 def analysis_settings(scale: str, correction: str, draws: int) -> "Settings":
-    from analysis.settings import Settings
+    from analysis.settings import Correction, Scale, Settings
 
-    for option, value, allowed in (
-        ("--scale", scale, ("absolute", "relative", "standardised")),
-        ("--correction", correction, ("BH", "Holm", "none")),
-    ):
-        if value not in allowed:
-            raise StudyError(f"{option} {value}: is unknown; it takes {', '.join(allowed)}")
+    for option, value, allowed in (("--scale", scale, Scale), ("--correction", correction, Correction)):
+        if value not in get_args(allowed):
+            raise StudyError(f"{option} {value}: is unknown; it takes {', '.join(get_args(allowed))}")
     return Settings(scale=scale, correction=correction, draws=draws)  # type: ignore[arg-type]

@@ -37,13 +37,13 @@ class Reading:
     """How score tables are read: the aggregation that gains are over, columns by this project's names, and the arm that
     is analysed."""
 
-    baseline: str | None = None
+    base: str | None = None
     mapped: Mapping[str, str] = field(default_factory=dict)
     arm: str | None = None
 
 
-def reading(baseline: str | None, mapped: Sequence[str], arm: str | None = None) -> Reading:
-    """From `--baseline`, `--map` and `--arm` as they were typed. Raises `StudyError` where one is invalid."""
+def reading(base: str | None, mapped: Sequence[str], arm: str | None = None) -> Reading:
+    """From `--base`, `--map` and `--arm` as they were typed. Raises `StudyError` where one is invalid."""
     columns: dict[str, str] = {}
     for pair in mapped:
         name, equals, theirs = pair.partition("=")
@@ -52,7 +52,7 @@ def reading(baseline: str | None, mapped: Sequence[str], arm: str | None = None)
             raise StudyError(f"--map {printable(pair)}: write COLUMN=NAME, NAME as in the file, COLUMN one of {known}")
         if columns.setdefault(name.strip(), theirs) != theirs:
             raise StudyError(f"--map {printable(pair)}: {name.strip()} is mapped twice; keep one")
-    return Reading(baseline, columns, arm)
+    return Reading(base, columns, arm)
 
 
 def open_scores(source: str, how: Reading) -> StudyTables:
@@ -66,7 +66,7 @@ def open_scores(source: str, how: Reading) -> StudyTables:
         if folder.plan_file.is_file():
             collect(folder, folder.read_plan())
         return rebased(of_arm(load_study(path), how), how)
-    return of_arm(read_scores(path if path.exists() else SHIPPED.get(source, path), how.baseline, how.mapped), how)
+    return of_arm(read_scores(path if path.exists() else SHIPPED.get(source, path), how.base, how.mapped), how)
 
 
 def of_arm(study: StudyTables, how: Reading) -> StudyTables:
@@ -77,13 +77,13 @@ def of_arm(study: StudyTables, how: Reading) -> StudyTables:
 
 
 def rebased(study: StudyTables, how: Reading) -> StudyTables:
-    """A study with another baseline; its columns need no mapping."""
+    """A study with another base; its columns need no mapping."""
     if how.mapped:
         raise StudyError("--map: is for score tables, a study has its own columns")
-    if how.baseline is not None and how.baseline not in study.aggregations:
+    if how.base is not None and how.base not in study.aggregations:
         known = ", ".join(study.aggregations)
-        raise StudyError(f"--baseline {printable(how.baseline)}: the study has {known}")
-    return study if how.baseline is None else replace(study, baseline=how.baseline)
+        raise StudyError(f"--base {printable(how.base)}: the study has {known}")
+    return study if how.base is None else replace(study, base=how.base)
 
 
 def analysed(source: str, how: Reading, settings: Settings, console: Console) -> Analysis:

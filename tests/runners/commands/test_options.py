@@ -171,3 +171,11 @@ def test_the_version_is_shown_without_loading_torch(capsys):
     asked = "import sys; from runners.cli import versions; versions(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("option", ["--base", "--baseline"])
+def test_the_base_has_its_former_name_too_which_help_does_not_show(option, capsys):
+    code, _, errors = agglab(capsys, "analyze", "paper", option, "single")
+    assert code == 1 and "--base single: no such aggregation; there are " in errors
+    code, shown, _ = agglab(capsys, "analyze", "--help")
+    assert code == 0 and "--base " in shown and "--baseline" not in shown
