@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.frames import FRAMES, frame
 from analysis.gains import Contrast, PairedGain, TaskScores, compare, contrasts
-from analysis.questions import guidelines
+from analysis.questions.advice import guidelines
 from analysis.settings import Settings
 from analysis.shared_runs import without_copies
 from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
@@ -53,7 +53,7 @@ class Context:
     @cached_property
     def rule(self) -> guidelines.Rule | None:
         """The guideline; None where too few tasks, or too many aggregations, are compared."""
-        return guidelines.fit_rule(self.rule_rows) if len(self.against_base) <= guidelines.MOST_ARMS else None
+        return guidelines.fit_rule(self.rule_rows) if len(self.against_base) <= guidelines.MOST_COMPARED else None
 
 
 def prepare(study: StudyTables, settings: Settings) -> Context:

@@ -17,7 +17,9 @@ from analysis.frames import stacked
 from analysis.gains import Contrast, seed_gains
 from analysis.grouping import grouping_frames
 from analysis.grouping.affinities import affinities
-from analysis.questions import expert_routing, guidelines, study_quality
+from analysis.questions import expert_routing, study_quality
+from analysis.questions.advice import guidelines
+from analysis.questions.advice.regret import regret_table
 from analysis.questions.caveats import caveats
 from analysis.questions.families import HEADLINE
 from analysis.questions.findings import CLAIMS, findings
@@ -25,9 +27,8 @@ from analysis.questions.left_out import excluded
 from analysis.questions.means import pooled
 from analysis.questions.multiverse import MOST_CONTRASTS, multiverse
 from analysis.questions.power import hours_per_seed, power_frame
-from analysis.questions.regret import regret_table
-from analysis.questions.scale_across_tasks import across_tasks
-from analysis.questions.scale_within_tasks import within_tasks
+from analysis.questions.scale.across_tasks import across_tasks
+from analysis.questions.scale.within_tasks import within_tasks
 from analysis.questions.stability import stability
 from analysis.questions.task_gains import task_gains
 from analysis.questions.type_sensitivity import type_sensitivity
@@ -173,6 +174,8 @@ def _bounds(context: Context) -> list[str]:
     notes, compared = [], len(context.contrasts)
     if compared > MOST_CONTRASTS:
         notes.append(f"Other choices of analysis were tried for the first {MOST_CONTRASTS} of {compared} contrasts.")
-    if compared > guidelines.MOST_ARMS:
-        notes.append(f"No guideline: the best of more than {guidelines.MOST_ARMS} aggregations is mostly the luckiest.")
+    if compared > guidelines.MOST_COMPARED:
+        notes.append(
+            f"No guideline: the best of more than {guidelines.MOST_COMPARED} aggregations is mostly the luckiest."
+        )
     return notes

@@ -11,12 +11,12 @@ from scipy import stats
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain, pair_all
 from analysis.pipeline import analyse
+from analysis.questions.advice.guidelines import UNDECIDED, _confidence, fit_rule, rule_rows
 from analysis.questions.finding_parts import NOT_TESTABLE
 from analysis.questions.findings import findings
-from analysis.questions.guidelines import UNDECIDED, _confidence, fit_rule, rule_rows
 from analysis.questions.means import pooled_row, tasks_of_this_kind, these_tasks
-from analysis.questions.scale_across_tasks import across_tasks
-from analysis.questions.scale_within_tasks import within_tasks
+from analysis.questions.scale.across_tasks import across_tasks
+from analysis.questions.scale.within_tasks import within_tasks
 from analysis.questions.shared_variance import case_draws, seed_covariance, shared_cases
 from analysis.questions.typical_task import effective_tasks, typical_gain
 from analysis.settings import Settings

@@ -10,10 +10,10 @@ from scipy import stats
 from aggregation_lab.errors import ResultsError
 from analysis.gains import Contrast, contrasts, pair_all
 from analysis.pipeline import analyse
+from analysis.questions.advice.guidelines import UNDECIDED, fit_rule, guideline_table, rule_rows
+from analysis.questions.advice.regret import regret_table
 from analysis.questions.finding_parts import Part
 from analysis.questions.findings import CLAIMS, WHOLE
-from analysis.questions.guidelines import UNDECIDED, fit_rule, guideline_table, rule_rows
-from analysis.questions.regret import regret_table
 from analysis.questions.stability import _jackknife, spread_p
 from analysis.questions.type_sensitivity import type_sensitivity
 from analysis.settings import Settings

@@ -32,7 +32,7 @@ ANY_GROUP = "any other"
 FEWEST_TASKS = 5
 """Tasks below which no rule is fitted."""
 
-MOST_ARMS = 24
+MOST_COMPARED = 24
 """Aggregations beside the base above which no rule is fitted: the best of many is mostly the luckiest."""
 
 FEWEST_OF_TYPE = 3
