@@ -33,10 +33,10 @@ def enumerated(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), *names[-1:]]) if len(names) > 1 else "".join(names)
 
 
-def near_names(name: object, known: Iterable[object], most: int = 3) -> str:
+def near_names(name: object, known: Iterable[object]) -> str:
     """What a wrong name was probably meant to be: `; did you mean a or b?`, or all of few; empty where nothing is."""
     names = sorted(str(other) for other in known)
-    close = difflib.get_close_matches(str(name), names, n=most, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     if close:
         return f"; did you mean {' or '.join(map(printable, close))}?"
     return f"; there are {', '.join(map(printable, names[:20]))}" if names else ""

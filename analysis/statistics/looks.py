@@ -37,14 +37,14 @@ class Looks:
         """Of all seeds, after which each planned look is."""
         return tuple(count / len(self.seeds) for count in self.planned)
 
-    def level(self, level: float = 0.95) -> float:
-        """Level of the interval of the last look, so that those of all looks together have `level`; NaN without a look.
+    def level(self) -> float:
+        """Level of the interval of the last look, so that those of all looks together have 95 %; NaN without a look.
 
         For what is computed from all tasks at once, which has no looks of its own.
         """
         from analysis.statistics.group_sequential import nominal_level  # here, since plans are read without SciPy
 
-        return 1 - 2 * nominal_level((1 - level) / 2, self._made()) if self.made else float("nan")
+        return 1 - 2 * nominal_level(0.025, self._made()) if self.made else float("nan")
 
     def corrected(self, p: float) -> float:
         """Two-sided p of the last look, corrected for all of them; NaN without a look."""

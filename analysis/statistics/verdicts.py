@@ -34,8 +34,7 @@ SAME_MODEL = "same model"
 VERDICTS = (HARM, UNDECIDED, NO_LOSS, BENEFIT)
 
 LARGER, SMALLER, NO_CHANGE = "larger", "smaller", "no meaningful change"
-CHANGES = (SMALLER, UNDECIDED, NO_CHANGE, LARGER)
-"""Verdicts on a change that has no good side, such as that of a gain from one arm to another."""
+"""Verdicts, beside UNDECIDED, on a change that has no good side, such as that of a gain from one arm to another."""
 
 
 def judge(

@@ -1,19 +1,17 @@
 """Tables across arms: differences of gains between arms, what an arm itself changes, and gains against capacity."""
 
-import pandas as pd
-
 from analysis.arms.comparisons import CHANGE, EFFECT
 from analysis.frames import FRAMES, at_full
 from analysis.named_frames import NamedFrames
 from analysis.tables.cells import (
     IMPROVING,
-    MISSING,
     count,
     flagged,
     limits,
     number,
     p_value,
     percent,
+    share_gaining,
     significant,
     text,
 )
@@ -40,7 +38,7 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         *plain(count, "tasks"),
         Column("mean change [these tasks]", lambda row: flagged(limits(row, "gain"), row["base_improving"]), "gain"),
         *plain(p_value, "p"),
-        Column("larger", _larger, "gaining"),
+        Column("larger", share_gaining, "gaining"),
         Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
     ]
@@ -51,10 +49,6 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         f"{IMPROVING} a base model was still improving when its budget ended."
     )
     return build("arm_means", "Differences between arms, means over tasks", rows, columns, note=note, raw=raw)
-
-
-def _larger(row: Row) -> str:
-    return MISSING if pd.isna(row["gaining"]) else f"{count(row['gaining'])} of {count(row['tasks'])}"
 
 
 def arm_changes_table(analysis: NamedFrames) -> PaperTable:

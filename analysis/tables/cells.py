@@ -65,6 +65,11 @@ def interval(value: float, low: float, high: float, digits: int = 3) -> str:
     return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
 
 
+def share_gaining(row: Mapping[str, Any]) -> str:
+    """`7 of 9`: of how many tasks the gain, or change, is above 0."""
+    return MISSING if pd.isna(row["gaining"]) else f"{count(row['gaining'])} of {count(row['tasks'])}"
+
+
 def limits(row: Mapping[str, Any], value: str, low: str = "low", high: str = "high", digits: int = 3) -> str:
     """`interval` of three columns of a row."""
     return interval(row[value], row[low], row[high], digits)

@@ -14,6 +14,7 @@ from analysis.tables.cells import (
     number,
     p_value,
     percent,
+    share_gaining,
     significant,
     text,
     true_minus,
@@ -48,7 +49,7 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
         *plain(count, "tasks"),
         Column("mean gain [these tasks]", _pooled_gain, "gain"),
         *plain(p_value, "p"),
-        Column("gaining", _gaining, "gaining"),
+        Column("gaining", share_gaining, "gaining"),
         Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
         Column("sd", lambda row: number(row["sd_tasks"]), "sd_tasks"),
@@ -58,10 +59,6 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
         f"being a sample (six tasks or more). gaining: tasks whose gain is above 0. {_COUNTED_NOTE}"
     )
     return build("group_means", "Mean gains over tasks", raw, columns, note=note, of="pooled")
-
-
-def _gaining(row: Row) -> str:
-    return MISSING if pd.isna(row["gaining"]) else f"{count(row['gaining'])} of {count(row['tasks'])}"
 
 
 def _pooled_gain(row: Row) -> str:

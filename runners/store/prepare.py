@@ -1,13 +1,14 @@
 """From a study to an output folder that workers can start from: data, split, cache, floor, plan."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.files import read_bytes, sweep, write_bytes
 from aggregation_lab.text import printable
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.rows.problems import Problem
     from aggregation_lab.data.splits.folds import Folds
-
-ProgressCallback = Callable[[str, int, int], None]
-"""Takes what is done, how many of it are ready, and how many there are."""
 
 SCAN = "scan.parquet"
 _WRITTEN = {
@@ -57,7 +55,7 @@ class PlannedStudy:
     several tasks takes no more steps than its tasks do alone, so these are the runs of one task each."""
 
 
-def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
+def prepare(study: Study, source: Path, folder: StudyFolder, progress: Progress) -> PlannedStudy:
     """Bring `folder` to where runs can start and return the plan; what is there already is checked and kept.
 
     `source` is the study file, kept as a copy. The caller holds the lock `preparing`. Raises `StudyError` where
@@ -83,7 +81,7 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     return plan
 
 
-def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
+def plan_only(study: Study, folder: StudyFolder, progress: Progress) -> PlannedStudy:
     """The plan that `prepare` would make, leaving no trace in `folder`. Raises as `prepare` does."""
     check_owner(folder, study)
     with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
@@ -163,7 +161,7 @@ def _kept_folds(
     return again, (f"{file}: {fault}; drawn again, equal to the one that was there",)
 
 
-def read_data(study: Study, phantoms: Path, memory: Path, progress: ProgressCallback) -> "Dataset":
+def read_data(study: Study, phantoms: Path, memory: Path, progress: Progress) -> "Dataset":
     """The study's data set; its phantoms are written to the folder `phantoms` first where it has no data of its own.
 
     `memory` is the folder in which the scan of the files is remembered. Raises `DataError` where the data cannot be
@@ -175,9 +173,7 @@ def read_data(study: Study, phantoms: Path, memory: Path, progress: ProgressCall
         return read_folder(study.data.root or phantoms, study.data, progress, memory / SCAN)
 
 
-def read_folder(
-    root: Path, settings: DataConfig, progress: ProgressCallback, scan_file: Path | None = None
-) -> "Dataset":
+def read_folder(root: Path, settings: DataConfig, progress: Progress, scan_file: Path | None = None) -> "Dataset":
     """The data folder `root` as the settings say that it is to be read. Raises `DataError`."""
     from aggregation_lab.data.challenge import read_dataset
 
@@ -207,7 +203,7 @@ def _faults_of_the_study() -> Iterator[None]:
         raise StudyError("\n".join(lines)) from error
 
 
-def make_phantoms(folder: Path, settings: PhantomSettings, progress: ProgressCallback) -> None:
+def make_phantoms(folder: Path, settings: PhantomSettings, progress: Progress) -> None:
     """Write phantoms into `folder`, or leave it as it is where it holds them.
 
     Raises `DataError` where it holds something else.

@@ -22,11 +22,11 @@ from PIL import Image
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 
 from aggregation_lab.data.importing.files import Opened, Opener
-from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.pixels import as_image
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Crop, Picture, ReadTask, Report
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.subjects.subject_ids import subject_key
 from aggregation_lab.files import open_file
 from aggregation_lab.text import printable

@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 
 from aggregation_lab.data.importing.files import LoadMap, Opened, Opener
-from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.mask_values import Held, MaskValues
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.pixels import as_image
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Picture, ReadTask, Report
 from aggregation_lab.data.importing.source_files import without_ending
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.text import printable
 
 _ENDINGS = (".nii", ".nii.gz")

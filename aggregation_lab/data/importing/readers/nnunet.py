@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from aggregation_lab.data.importing.files import PLAIN, Opener
-from aggregation_lab.data.importing.formats import FORMATS, Progress
+from aggregation_lab.data.importing.formats import FORMATS
 from aggregation_lab.data.importing.mask_values import MaskValues
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import need_folder, need_some, read_json, relative, without_ending
 from aggregation_lab.data.importing.targets import ClassMap
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import walk
 from aggregation_lab.naming import clean_name

@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 
 from aggregation_lab.data.importing.documents.table import Line, frame_number, read_lines, subject_of
 from aggregation_lab.data.importing.files import PLAIN, Opened, Opener
-from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.label_names import in_order, index_labels
 from aggregation_lab.data.importing.mask_values import certain_values, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
@@ -22,6 +21,7 @@ from aggregation_lab.data.importing.source_files import (
 )
 from aggregation_lab.data.importing.table_columns import BOX, Columns
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.point_text import finite_number, read_point
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name

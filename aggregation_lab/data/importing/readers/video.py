@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 
 from aggregation_lab.data.importing.files import Opened, Opener
-from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Picture, ReadTask, Report
 from aggregation_lab.data.importing.source_files import without_ending
+from aggregation_lab.data.progress import Progress
 
 STEP = 10
 """Every how many-th frame is taken where nothing is said: neighbours show nearly the same."""
