@@ -183,19 +183,16 @@ def _multiplies_bfloat16() -> bool:
     return re.search(r"^flags\s*:.*\bavx512_bf16\b", flags, re.MULTILINE) is not None
 
 
-_MEASURED = 0.1
-"""Seconds for which a matrix product is timed."""
-
-
-def matrix_rate(device: str, threads: int, precision: str = "fp32") -> float:
-    """Operations per second of a plain matrix product on `device` with `threads`, timed for `_MEASURED` s: in float32
-    on a CPU, whose cores are taken to have nothing else to do, and where that is the `precision`, else in bfloat16."""
+def matrix_rate(device: str, threads: int, precision: str = "fp32", seconds: float = 0.1) -> float:
+    """Operations per second of a plain matrix product on `device` with `threads`, measured for about `seconds`: in
+    float32 on a CPU, whose cores are taken to have nothing else to do, and where that is the `precision`, else in
+    bfloat16."""
     if device != "cpu":
-        return _rate(4096, _product_of_torch(device, 4096, precision), _MEASURED)
+        return _rate(4096, _product_of_torch(device, 4096, precision), seconds)
     matrix = np.ones((768, 768), np.float32)
     # one thread and its own time, else what others do in this instant would decide the guess
     with threadpool_limits(1, user_api="blas"):
-        return threads * _rate(768, lambda: matrix @ matrix, _MEASURED, time.process_time)
+        return threads * _rate(768, lambda: matrix @ matrix, seconds, time.process_time)
 
 
 def _product_of_torch(device: str, side: int, precision: str) -> Callable[[], object]:

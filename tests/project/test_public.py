@@ -157,7 +157,7 @@ def test_every_dependency_and_every_bound_has_its_reason():
     project = tomllib.loads(text)["project"]
     extras = project["optional-dependencies"]
     for requirement in project["dependencies"] + sum(extras.values(), []):
-        reason = re.search(rf'"{re.escape(requirement)}",?\s+# (\w.*)', text)
+        reason = re.search(rf'"{re.escape(requirement)}",?\s+# (\S.*)', text)
         assert reason, requirement
         bound = re.search(r"[<>=~!]+(.+)", requirement)
         assert bound is None or bound[1] in reason[1], f"{requirement}: say what {bound[1]} is needed for"
