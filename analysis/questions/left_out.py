@@ -32,10 +32,11 @@ def excluded(
         unused = _never_paired(scores, contrast, fraction, {pair.task for pair in members})
         reason = f"{where}: tasks without {lacking}: {', '.join(unused)}"
         rows.append({"table": "scores", "rows": sum(unused.values()), "reason": reason})
-    cases = sum(task.left_out for task in resampled.tasks.values()) if resampled else 0
+    by_task = resampled.tasks if resampled else {}
+    cases = sum(task.left_out for task in by_task.values())
     rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})
-    for name in sorted({name for task in resampled.tasks.values() for name in task.unshared} if resampled else ()):
-        values = {task: cases.unshared[name] for task, cases in resampled.tasks.items() if name in cases.unshared}
+    for name in sorted({name for task in by_task.values() for name in task.unshared}):
+        values = {task: arrays.unshared[name] for task, arrays in by_task.items() if name in arrays.unshared}
         reason = f"values of {name}, which some runs of these tasks were scored without: {', '.join(values)}"
         rows.append({"table": "cases", "rows": sum(values.values()), "reason": reason})
     other = [task.task for task in scores if task.unit != "1"]

@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregation_lab.errors import ResultsError
+from aggregation_lab.manifest import Manifest
 from aggregation_lab.metrics import task_scores
 from aggregation_lab.tasks import TaskType
 from aggregation_lab.tasks.weighted_mean import weighted_mean
+from analysis.questions.left_out import excluded
 from analysis.statistics.resampling import case_arrays, draw_weights, folded_cases
 from analysis.statistics.weighted_metrics import VALUE, later_metrics, weighted_scores
+from analysis.study import Resampled, StudyTables
 
 MODELS = 2
 KINDS = [
@@ -243,6 +246,10 @@ def test_cases_of_before_a_metric_are_scored_without_it(with_centre):
 def test_a_quantity_that_only_some_runs_have_is_left_out_of_all_and_counted(with_centre):
     mixed = case_arrays(box_cases({0: None, 1: 3.0}), "box")
     assert mixed.left_out == 0 and mixed.unshared == {"centre": 4} and set(mixed.scores()) == {"score", "IoU"}
+    resampled = Resampled({"box": mixed}, draw_weights(mixed.subjects, 1, 0))
+    (row,) = excluded(StudyTables(Manifest("s"), pd.DataFrame()), [], resampled, {}, "absolute").to_dict("records")
+    reason = "values of centre, which some runs of these tasks were scored without: box"
+    assert row == {"table": "cases", "rows": 4, "reason": reason}
     fold_1 = box_cases({1: 3.0}, "efg")
     folded = folded_cases(pd.concat([box_cases({0: None}), fold_1], ignore_index=True), "box", {0: 0, 1: 1})
     assert folded.unshared == {"centre": 3} and set(folded.scores()) == {"score", "IoU"}
