@@ -17,6 +17,7 @@ from analysis.frames import stacked
 from analysis.gains import Contrast, seed_gains
 from analysis.grouping import grouping_frames
 from analysis.grouping.affinities import affinities
+from analysis.grouping.found_means import found_means
 from analysis.questions import expert_routing, guidelines, study_quality
 from analysis.questions.caveats import caveats
 from analysis.questions.families import HEADLINE
@@ -122,6 +123,7 @@ STEPS = (
         grouping_frames.NAMES,
         lambda c: grouping_frames.grouping_frames(c.study, c.scores, c.frames["affinities"]),
     ),
+    of_study("groups of tasks", "found_means", lambda c: found_means(c.study, c.pairs)),
     Step("guidelines", ("guidelines", "regret"), advice),
     of_study(TRUST, "data", lambda c: study_quality.data(c.study)),
     of_study(TRUST, "scores", lambda c: study_quality.scores(c.study, c.frames["gains"])),

@@ -24,6 +24,7 @@ _WHY = {
     "least three tasks that have gains in all of them.",
     "case_gains": "The source has no scores of single test cases.",
     "case_parts": "Nothing is known of the cases by which they could be parted: class, image source, size.",
+    "found_means": "The grid has found no partition, or none of its runs has finished.",
     "affinities": "No joint run recorded how its tasks bear on each other (`affinity` in the study file).",
     **dict.fromkeys(
         ("prediction_errors", "predicted_gains", "partitions", "found_groups"),
