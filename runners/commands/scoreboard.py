@@ -30,11 +30,11 @@ def scoreboard(
 
 
 def on_screen(board: pd.DataFrame, aggregations: list[str], title: str) -> Table:
-    """The table as people read it: a row per task, a column per aggregation; `*` marks what beats the floor.
+    """The table as people read it: a row per task, a column per aggregation; `*` marks a mean better than the floor.
 
     Where the aggregations of a task have different numbers of seeds, each cell says its own.
     """
-    screen = Table(title=title, title_justify="left", caption="* beats the floor", caption_justify="left")
+    screen = Table(title=title, title_justify="left", caption="* mean better than the floor", caption_justify="left")
     screen.box, screen.pad_edge = SIMPLE_HEAD, False
     screen.add_column("group")
     screen.add_column("task", no_wrap=True)
@@ -63,7 +63,7 @@ def _cell(row: dict | None, with_seeds: bool) -> str:
 
 
 def summary(board: pd.DataFrame, aggregations: list[str], reference: str | None = None) -> str:
-    """One line: how many tasks beat their floor under each aggregation, and under any but the reference."""
+    """One line: in how many tasks the mean is better than the floor, by aggregation and under any but the reference."""
     counts = []
     for name in [*aggregations, *([reference] if reference else [])]:
         rows = board[board["aggregation"] == name]
@@ -73,4 +73,4 @@ def summary(board: pd.DataFrame, aggregations: list[str], reference: str | None 
     if trained.empty:
         return "no run has finished yet"
     anywhere = trained.groupby("task")["beats_floor"].any()
-    return f"tasks that beat their floor: {', '.join(counts)}, any {int(anywhere.sum())}/{len(anywhere)}"
+    return f"tasks with a mean better than the floor: {', '.join(counts)}, any {int(anywhere.sum())}/{len(anywhere)}"
