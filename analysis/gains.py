@@ -97,7 +97,8 @@ class TaskScores:
     `arms` has columns aggregation, fraction, seed, run, n_train, one row per arm; `values` one score per arm (A);
     `draws` the scores on resampled subjects (B x A), if there are cases. `unit` is "1" for a unit-free score.
     `margin` is the loss of unit-free score that counts as none; `improving` tells by (aggregation, fraction) whether
-    validation was still rising when a model's budget ended, where that is known.
+    validation was still rising when a model's budget ended, and `above_floor` whether its mean is better than the
+    trivial predictor's, where that is known.
     """
 
     task: str
@@ -110,6 +111,7 @@ class TaskScores:
     subjects: int = 0
     margin: float = float("nan")
     improving: Mapping[tuple[str, float], bool] = field(default_factory=dict)
+    above_floor: Mapping[tuple[str, float], bool] = field(default_factory=dict)
     folds: FoldsTested | None = None
     """Where folds rotate: what each seed tests. None where all seeds have the same test cases."""
     looks: Looks | None = None
@@ -156,12 +158,21 @@ class PairedGain:
     joint_improving: bool | None = None
     base_improving: bool | None = None
     """Whether the base model was still improving when its budget ended; None where that is not known."""
+    joint_above_floor: bool | None = None
+    base_above_floor: bool | None = None
+    """Whether the mean of the base model is better than the trivial predictor's; None where there is none."""
     folds: FoldsTested | None = None
     """Where folds rotate: what each seed tests. None where all seeds have the same test cases."""
     runs_apart: int = 2
     """Runs whose scores do not cancel: a difference of two gains has four, or two where both share a run."""
     looks: Looks | None = None
     """Where looks decided how many seeds were trained: their plan. None where the number was fixed."""
+
+    @property
+    def learned_nothing(self) -> bool:
+        """Neither model's mean is above the floor: their difference says nothing about sharing, so no verdict is
+        given. Models of which that is not known count as having learned."""
+        return self.joint_above_floor is False and self.base_above_floor is False and not self.same_model
 
     def seed_index(self, seeds: Iterable[int]) -> list[int]:
         """Index of each of these seeds."""
@@ -239,6 +250,7 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
     joint_improving, base_improving = (
         scores.improving.get((name, fraction)) for name in (contrast.joint, contrast.base)
     )
+    joint_above, base_above = (scores.above_floor.get((name, fraction)) for name in (contrast.joint, contrast.base))
     return PairedGain(
         task=scores.task,
         type=scores.type,
@@ -261,6 +273,8 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         margin=_margin(scores, joint, base, scale),
         joint_improving=joint_improving,
         base_improving=base_improving,
+        joint_above_floor=joint_above,
+        base_above_floor=base_above,
     )
 
 
@@ -351,6 +365,11 @@ def seed_gains(pairs: Iterable[PairedGain]) -> pd.DataFrame:
         for index, seed in enumerate(pair.seeds)
     ]
     return part("seed_gains", rows)
+
+
+def learned_nothing(pairs: Iterable[PairedGain]) -> int:
+    """Pairs of which neither model's mean is above the floor."""
+    return sum(pair.learned_nothing for pair in pairs)
 
 
 def still_improving(pairs: Iterable[PairedGain]) -> int:

@@ -1,6 +1,6 @@
 """The score tables of one study, read, checked and counted: what every analysis starts from."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from aggregation_lab import results
 from aggregation_lab.aggregation import ARROW, FLOOR
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.manifest import Manifest, read_manifest
-from aggregation_lab.tasks import METRICS, find_type
+from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import printable
 from analysis.frames import frame
 from analysis.gains import TaskScores
+from analysis.primary_metric import means_above_floor, primary_of
 from analysis.statistics.looks import Looks
 from analysis.statistics.replicates import FoldsTested
 from analysis.statistics.resampling import CaseArrays, FoldedCases, Weights, case_arrays, draw_weights, folded_cases
@@ -175,13 +176,6 @@ def check_two(study: StudyTables) -> None:
         raise ResultsError(f"{study.manifest.study}: has scores of {named} only; a gain needs two aggregations")
 
 
-def primary_of(type_name: str, metrics: Sequence[str]) -> str:
-    """The primary metric of a task type among those that have scores."""
-    task_type = find_type(type_name)
-    known = [metric.name for metric in task_type.metrics] if task_type else []
-    return next((name for name in [*known, *metrics] if name in metrics and name != "score"), "score")
-
-
 @dataclass(frozen=True, eq=False)
 class Resampled:
     """The cases of every task as arrays, and one set of resamples of their subjects."""
@@ -243,6 +237,9 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
     flags = study.improving()[["aggregation", "task", "fraction", "improving"]]
     for name, task, fraction, known in flags.itertuples(index=False, name=None):
         improving.setdefault(task, {})[name, fraction] = known
+    above_floor: dict[str, dict[tuple[str, float], bool]] = {}
+    for (name, fraction, task), above in means_above_floor(study.scores).items():
+        above_floor.setdefault(task, {})[name, fraction] = above
     for task, rows in trained.groupby("task", sort=True):
         available = list(rows["metric"].unique())
         name = (
@@ -274,6 +271,7 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 subjects=cases.n_subjects if cases is not None else 0,
                 margin=study.manifest.margin(str(task)),
                 improving=improving.get(str(task), {}),
+                above_floor=above_floor.get(str(task), {}),
                 folds=_folds_tested(study, own, cases),
                 looks=study.looks,
             )

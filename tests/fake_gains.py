@@ -65,12 +65,14 @@ def gains(about, contrasts, fractions, random) -> pd.DataFrame:
                 "p_loss": p / 2,
                 "p_loss_adjusted": p,
                 "verdict": SAME_MODEL if same else verdict,
+                "exceeds_margin": verdict == BENEFIT and low > 0.03,
                 "supported_margin": float(np.maximum(0.0, -low)),
                 "power": random.uniform(0.2, 0.95),
                 **_decide(verdict == UNDECIDED and not same),
                 "joint_passes": 20.0,
                 "base_passes": 25.0 if place == 3 else 20.0,
                 "compute_ratio": 0.8 if place == 3 else 1.0,
+                "learned_nothing": False,
                 "base_improving": bool(place % 4 == 1),
                 "joint_improving": bool(place % 5 == 2),
                 "base_rising": float(2 * (place % 4 == 1)),
@@ -170,6 +172,7 @@ def pooled(gains) -> pd.DataFrame:
                     "name": name,
                     "tasks": len(used),
                     "same_model": len(members) - len(used),
+                    "learned_nothing": 0,
                     "base_improving": int(used["base_improving"].sum()),
                     "gain": mean,
                     "low": mean - half,
@@ -198,6 +201,8 @@ def data(about, fractions) -> pd.DataFrame:
             "n_test": 80,
             "subjects": 60,
             "margin": 0.02,
+            "margin_raw": 5.6 if TaskType.of(task.type).primary.name == "MRE" else 0.02,
+            "margin_share": 0.08,
         }
         for task, share in product(about.itertuples(), fractions)
     ]

@@ -66,6 +66,8 @@ def difference(later: PairedGain, earlier: PairedGain) -> PairedGain | None:
         size=max(later.size, earlier.size),
         joint_improving=_either(later.joint_improving, earlier.joint_improving),
         base_improving=_either(later.base_improving, earlier.base_improving),
+        joint_above_floor=_either(later.joint_above_floor, earlier.joint_above_floor),
+        base_above_floor=_either(later.base_above_floor, earlier.base_above_floor),
         runs_apart=max(sum(map(abs, runs.values())) for runs in left.values()),
     )
 

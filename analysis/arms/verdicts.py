@@ -17,7 +17,7 @@ from analysis.questions.families import HEADLINE, SMALLER, Family, family
 from analysis.questions.means import pooled
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import GainEstimate
-from analysis.statistics.verdicts import SAME_MODEL, judge_changes
+from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, judge_changes
 
 _GAINS = {"gain": "gain", "joint_score": "joint_score", "base_score": "base_score"}
 _CHANGES = {"gain": "change", "joint_score": "in_arm", "base_score": "in_base_arm"}
@@ -40,6 +40,7 @@ def arm_changes(compared: Compared, settings: Settings) -> pd.DataFrame:
     def judged(members: Family, margins: np.ndarray) -> pd.DataFrame:
         change, df = (np.array([getattr(estimate, name) for estimate in members.estimates]) for name in ("value", "df"))
         rows = judge_changes(change, members.se, df, margins, correction=settings.correction, alpha=settings.alpha)
+        rows.loc[[pair.learned_nothing for pair in members.pairs], "verdict"] = UNDECIDED
         rows.loc[[pair.same_model for pair in members.pairs], "verdict"] = SAME_MODEL
         return rows
 
@@ -100,6 +101,7 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings, names: Ma
         "df": estimate.df,
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
         "margin": pair.margin,
+        "learned_nothing": pair.learned_nothing,
         "base_improving": pair.base_improving,
         "runs": _runs([pair]),
     }

@@ -46,6 +46,7 @@ GAINS: Final = {
         "p_loss": "one-sided p of a loss as large as the margin",
         "p_loss_adjusted": "the same, corrected",
         "verdict": "harm, benefit, no meaningful loss, undecided, or same model",
+        "exceeds_margin": "a benefit that is shown to be larger than the margin: its adjusted interval lies above it",
         "supported_margin": "smallest margin for which the data support `no meaningful loss`",
         "power": "chance to notice a true gain or loss of the size of the margin with these seeds and cases",
         "detectable": "of an undecided task, the smallest gain or loss noticed with 80 % power, corrected",
@@ -56,6 +57,7 @@ GAINS: Final = {
         "joint_passes": "passes of the joint model over its training images, mean over seeds",
         "base_passes": "passes of the base model over its training images, mean over seeds",
         "compute_ratio": "operations spent on images of the task, joint over base",
+        "learned_nothing": "neither model's mean is above its floor, so that the verdict is undecided",
         "base_improving": "the base model was still improving on validation when its budget ended, in a seed at "
         "least; missing if unknown",
         "joint_improving": "the joint model was still improving when its budget ended; missing if unknown",
@@ -70,6 +72,7 @@ GAINS: Final = {
         "name": "which type or group; all for overall",
         "tasks": "tasks in the mean",
         "same_model": "tasks left out because both aggregations train the same model",
+        "learned_nothing": "tasks in the mean of which neither model's mean is above the floor",
         "base_improving": "tasks in the mean whose base was still improving",
         **GAIN,
         "p": "two-sided p, for these very tasks",

@@ -6,6 +6,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import ARROW, FLOOR, FOUND
 from aggregation_lab.manifest import DEFAULT_MARGIN
+from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import listed
 from analysis.frames import at_full
 from analysis.gains import contrasts, trained_twice
@@ -23,6 +24,9 @@ ENOUGH_SEEDS = 6
 """Seeds from which the signs of gains alone could reach p < 0.05: two-sided, 2 / 2^seeds."""
 
 ENOUGH_POWER = 0.8
+
+LARGE_MARGIN = 0.25
+"""Share of what the base has learned over the floor from which on a margin is no small loss."""
 
 FEWEST_TASKS = 5
 """Tasks below which means over tasks say little."""
@@ -44,7 +48,8 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
         *_folds(study),
         *_what_can_be_decided(study, frames["gains"]),
         *_training(study),
-        *_floors(trained),
+        *_floors(trained, frames["gains"]),
+        *_margins(study, frames["data"]),
         *_compute(study, frames["ledger"]),
         *_test_sets(study, trained, frames["data"]),
     ]
@@ -217,17 +222,43 @@ def _until_converged(study: StudyTables) -> bool:
     return study.manifest.settings.get("training", {}).get("until") == "converged"
 
 
-def _floors(trained: pd.DataFrame) -> list[str]:
+def _floors(trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
+    """Tasks in which the models of a comparison, or the base alone, are no better than the trivial predictor."""
     known = trained[trained["beats_floor"].notna()].astype({"beats_floor": bool})
     if known.empty:
         return ["There is no trivial predictor to compare with: whether the models learned anything is unknown."]
-    total = known["task"].nunique()
-    learned = set(known.loc[known["beats_floor"], "task"])
-    full = at_full(known)
+    total, full = known["task"].nunique(), at_full(known)
+    learned = set(full.loc[full["beats_floor"], "task"])
     weak = set(full.loc[~full["beats_floor"] & (full["aggregation"] == "TS"), "task"]) & learned
-    nothing = "No model beats the trivial predictor in {}: gains there mean nothing."
-    base = "TS does not beat the trivial predictor in {}: gains there are over a baseline that learned nothing."
-    return _if_any(set(known["task"]) - learned, total, nothing) + _if_any(weak, total, base)
+    nothing = (
+        "Neither model of a comparison has a mean above that of the trivial predictor in {}: the verdict there is "
+        "undecided. Means, lines and tests over tasks include such tasks, advice leaves them out."
+    )
+    base = (
+        "The mean of TS is not above that of the trivial predictor in {}: gains there are over a baseline that learned "
+        "nothing."
+    )
+    compared = at_full(gains)
+    below = {*compared.loc[compared["learned_nothing"].eq(True), "task"], *(set(full["task"]) - learned)}
+    return _if_any(below, total, nothing) + _if_any(weak, total, base)
+
+
+def _margins(study: StudyTables, data: pd.DataFrame) -> list[str]:
+    """Tasks whose margin is a large part of what there is to lose, one sentence each."""
+    full = at_full(data)
+    large = full[full["margin_share"].astype(float) > LARGE_MARGIN]
+    return [
+        f"{row['task']}: the margin {row['margin']:g}{_in_metric(row['metric'], row['margin_raw'])} is "
+        f"{100 * row['margin_share']:.0f} % of what {study.aggregations[0]} has learned over the floor, so no "
+        "meaningful loss says little; give the task a smaller margin of its own under `margins:` of the "
+        "study file before the next runs."
+        for row in large.to_dict("records")
+    ]
+
+
+def _in_metric(metric: str, margin: float) -> str:
+    unit = METRICS[metric].unit if metric in METRICS else "1"
+    return "" if unit == "1" or pd.isna(margin) else f" ({margin:.1f} {unit})"
 
 
 def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:

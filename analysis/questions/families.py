@@ -14,7 +14,7 @@ from analysis.statistics.looks import Looks
 from analysis.statistics.moderated_variance import moderate
 from analysis.statistics.sequential_verdicts import Looked, judge_looks
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
-from analysis.statistics.verdicts import SAME_MODEL, NextLevels, judge, next_levels
+from analysis.statistics.verdicts import BENEFIT, SAME_MODEL, UNDECIDED, NextLevels, judge, next_levels
 
 HEADLINE, SMALLER = "full data", "smaller fractions"
 """Families of verdicts: every task of every contrast at its largest fraction, and at all smaller ones together."""
@@ -80,12 +80,19 @@ class Family:
         return np.array(list(map(testable, self.pairs, self.estimates)), float)
 
     def judge(self, margin: np.ndarray, correction: Correction = "BH", alpha: float = 0.05) -> pd.DataFrame:
-        """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has one value per pair."""
+        """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has one value per pair.
+
+        Where neither model's mean is above the floor the verdict is undecided, whatever the tests say. One column more:
+        `exceeds_margin`, whether a benefit is shown to be larger than the margin, by its adjusted interval.
+        """
         if self.looked is not None:
             rows = judge_looks(self.looked, margin, correction=correction, alpha=alpha)
         else:
             gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
             rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
+        # The tests stay in the family: which tasks are tested must not depend on how their scores came out.
+        rows.loc[[pair.learned_nothing for pair in self.pairs], "verdict"] = UNDECIDED
+        rows["exceeds_margin"] = (rows["verdict"] == BENEFIT) & (rows["low_adjusted"] > margin)
         rows.loc[[pair.same_model for pair in self.pairs], "verdict"] = SAME_MODEL
         return rows
 

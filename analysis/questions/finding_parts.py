@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.gains import Contrast, PairedGain, still_improving
+from analysis.gains import Contrast, PairedGain, learned_nothing, still_improving
 from analysis.questions.means import poolable, tasks_of_this_kind
 from analysis.questions.stability import DIFFERENCE, spread_difference, spread_p
 from analysis.questions.study_quality import IMPROVING
@@ -141,9 +141,10 @@ def _median_size(pairs: Sequence[PairedGain]) -> float:
 def typical_gain(
     text: str, contrast: str, choice: Choice, evidence: Evidence, *, sign: float = 1.0, fraction: float | None = None
 ) -> Part:
-    """Median gain of tasks of this kind, of those that `choice` takes, at full data or at the given fraction."""
+    """Median gain of tasks of this kind, of those that `choice` takes, at full data or at the given fraction; missing
+    where neither model of any of them has a mean above the floor."""
     used = choice(evidence.at(evidence.full if fraction is None else fraction, contrast))
-    if not used:
+    if learned_nothing(used) == len(used):
         return _missing(text, "pooled")
     kind = tasks_of_this_kind(used)
     low, high = sorted((sign * kind.low, sign * kind.high))
@@ -190,7 +191,8 @@ def segmentation_loses_more(name: str, evidence: Evidence) -> Part:
 def group_gain(text: str, group: str, contrast: str, evidence: Evidence, *, sign: float = 1.0) -> Part:
     """Mean gain of exactly the group's tasks."""
     row = evidence.row("pooled", level="group", name=group, contrast=contrast, fraction=evidence.full)
-    return from_row(text, "pooled", row if row is not None and row["tasks"] > 0 else None, sign=sign)
+    told = row is not None and row["tasks"] > row["learned_nothing"]
+    return from_row(text, "pooled", row if told else None, sign=sign)
 
 
 def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence) -> Part:

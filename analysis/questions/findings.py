@@ -106,11 +106,14 @@ def findings(
 ) -> pd.DataFrame:
     """The frame `findings`: for each claim one row for the whole and one per part, from the frames made before."""
     evidence = Evidence(frames, pairs)
-    tested = bool(frames["gains"]["basis"].isin(DECIDES).any())
+    gains = frames["gains"]
+    tested = bool((gains["basis"].isin(DECIDES) & ~gains["learned_nothing"].eq(True)).any())
     rows = []
     for number, claim in claims.items():
         parts = [part for make in claim.parts if (part := make(evidence)) is not None]
-        if not tested:  # with one seed nothing is known of chance in training
+        if (
+            not tested
+        ):  # one seed does not tell chance in training, nor do models that learned nothing tell what sharing does
             parts = [replace(part, low=float("nan"), high=float("nan"), p=float("nan")) for part in parts]
         effects = [f"{part.text}: {part.effect}" for part in parts if part.verdict != NOT_TESTABLE]
         about = {"finding": number, "claim": claim.text}

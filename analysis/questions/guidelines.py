@@ -182,14 +182,14 @@ def rule_rows(
 ) -> pd.DataFrame:
     """What rules are fitted to: joint, base, task, type, group, fraction, n_train, gain (mean over seeds), margin,
     base_improving, and v_seed with df_seed, the variance by seeds of the mean over the tasks of the aggregation and
-    fraction.
+    fraction. Tasks in which neither model's mean is above the floor are left out.
 
     `margins` by task, on the scale of the gains; a task may lack one.
     """
     rows = []
     for contrast, by_fraction in by_contrast.items():
         for share, pairs in by_fraction:
-            used = [pair for pair in poolable(pairs) if pair.n_train > 0]
+            used = [pair for pair in poolable(pairs) if pair.n_train > 0 and not pair.learned_nothing]
             if not used:
                 continue
             v_seed, df_seed = seed_part(used)

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.frames import part
-from analysis.gains import PairedGain, still_improving
+from analysis.gains import PairedGain, learned_nothing, still_improving
 from analysis.questions.shared_variance import (
     both_variance,
     case_draws,
@@ -136,6 +136,7 @@ def pooled_row(level: str, name: str, pairs: Sequence[PairedGain]) -> dict[str, 
         "name": name,
         "tasks": len(used),
         "same_model": sum(pair.same_model for pair in pairs),
+        "learned_nothing": learned_nothing(used),
         "base_improving": still_improving(used),
     }
     if not used:

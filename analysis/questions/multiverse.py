@@ -27,11 +27,12 @@ from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.tasks import METRICS, TaskType, find_type
 from analysis.frames import LABELS, frame
 from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
+from analysis.primary_metric import primary_of
 from analysis.questions.families import family
 from analysis.settings import Correction, Scale, Settings
 from analysis.statistics.resampling import ARM, CaseArrays, FoldedCases, Weights
 from analysis.statistics.verdicts import VERDICTS
-from analysis.study import Resampled, StudyTables, primary_of, task_scores
+from analysis.study import Resampled, StudyTables, task_scores
 
 MOST_CONTRASTS = 24
 """Contrasts that are judged under other choices; the first of more."""
@@ -96,8 +97,8 @@ def task_variants(
     `MAIN` is the unit-free score, or the primary metric where a table has none. Scores must agree with cases, which
     `analysis.study.task_scores` checks.
     """
-    rows = study.scores[(study.scores["fraction"] == fraction) & (study.scores["aggregation"] != FLOOR)]
-    thin = replace(study, scores=rows.reset_index(drop=True))
+    at_fraction = study.scores[study.scores["fraction"] == fraction]
+    thin, rows = replace(study, scores=at_fraction), at_fraction[at_fraction["aggregation"] != FLOOR]
     by_task: dict[str, dict[Variant, TaskScores]] = {scored.task: {MAIN: scored} for scored in task_scores(thin, None)}
     main, higher = {}, {}
     for task, task_rows in rows.groupby("task"):

@@ -27,6 +27,7 @@ from analysis.study import StudyTables
 MORE_CASES, MORE_SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
 NO_SCATTER, NO_MARGIN = "no scatter to plan from", "no margin in this unit"
 ONE_SUBJECT = "test subjects: fewer than two can be resampled"
+LEARNED_NOTHING = "learned nothing"
 
 _ENDLESS = 1e7
 """Seeds that leave nothing but the test cases."""
@@ -40,8 +41,9 @@ def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, levels: Next
 
     `hours_per_seed` is what one more seed costs (NaN if unknown); `levels` are those of the family. Seed variances are
     moderated over unit-free tasks, as verdicts have them; a task in another unit has no margin. `limit`: nothing where
-    the seeds at hand will do, `seeds` where more would, `test cases` where no number of seeds would, else why nothing
-    can be said. Without cases their part is unknown and left out.
+    the seeds at hand will do, `seeds` where more would, `test cases` where no number of seeds would, `learned nothing`
+    where neither model's mean is above the floor, else why nothing can be said. Without cases their part is unknown and
+    left out.
     """
     rows = []
     for pair, found in zip(pairs, moderated(pairs), strict=True):
@@ -67,6 +69,8 @@ def plan(pair: PairedGain, found: GainEstimate, levels: NextLevels) -> dict[str,
     """
     if pair.same_model:
         return {"limit": SAME_MODEL}
+    if pair.learned_nothing:
+        return {"limit": LEARNED_NOTHING}
     seeds, case_df = len(pair.seeds), max(1.0, pair.subjects - 1.0)
     known: dict[str, object] = {"se_cases": float(np.sqrt(_case_variance(pair, found)))} if found.has_cases else {}
     if not np.isfinite(testable(pair, found)):
@@ -90,7 +94,7 @@ def plan(pair: PairedGain, found: GainEstimate, levels: NextLevels) -> dict[str,
 
 def _seeds(pair: PairedGain, found: GainEstimate, levels: NextLevels, hours_per_seed: float) -> dict[str, object]:
     """How many seeds it takes, and the hours to the larger number; nothing where that cannot be planned."""
-    if not (np.isfinite([testable(pair, found), pair.margin]).all() and found.se > 0):
+    if pair.learned_nothing or not (np.isfinite([testable(pair, found), pair.margin]).all() and found.se > 0):
         return {}
     scatter = scatter_of(pair, found)
     detect, exclude = (scatter.seeds_for(pair.margin, level) for level in (levels.difference, levels.no_loss))
@@ -116,6 +120,7 @@ def would_decide(pair: PairedGain, planned: Mapping[str, object]) -> str:
 
 
 _NOTHING = {
+    LEARNED_NOTHING: "learned nothing: neither model's mean is above its floor",
     ONE_SEED: "another {0}: one decides nothing",
     NO_SCATTER: "other {0}s: these do not differ",
     ONE_SUBJECT: "more test subjects: fewer than two can be resampled",
@@ -224,7 +229,10 @@ def _sentence(contrast: str, rows: pd.DataFrame) -> str:
     cases = int((rows["limit"] == MORE_CASES).sum())
     if cases:
         parts.append(f"{cases} need more test cases, whatever the seeds")
-    unknown = total - int(rows["limit"].isin(["", MORE_SEEDS, MORE_CASES]).sum())
+    nothing = int((rows["limit"] == LEARNED_NOTHING).sum())
+    if nothing:
+        parts.append(f"in {nothing} neither model's mean is above the floor")
+    unknown = total - int(rows["limit"].isin(["", MORE_SEEDS, MORE_CASES, LEARNED_NOTHING]).sum())
     if unknown:
         parts.append(f"for {unknown} nothing can be said")
     asked = f"to tell the margin from no difference with {100 * WANTED:g} % power, corrected as the verdicts are"

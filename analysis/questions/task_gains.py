@@ -8,13 +8,14 @@ import pandas as pd
 
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
+from analysis.primary_metric import ModelKey, primary_of
 from analysis.questions.families import by_family, judge_family
 from analysis.questions.power import plan, would_decide
-from analysis.questions.study_quality import ModelKey, beaten_floors, task_compute
+from analysis.questions.study_quality import task_compute
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels
-from analysis.study import StudyTables, primary_of, unit_of
+from analysis.study import StudyTables, unit_of
 
 
 def task_gains(
@@ -35,18 +36,17 @@ def task_gains(
 class _Models:
     """What is known of the models behind gains, by aggregation, fraction and task."""
 
-    beats: Mapping[ModelKey, bool]
     compute: Mapping[ModelKey, tuple[float, float]]
     rising: Mapping[ModelKey, tuple[int, int]]
 
     @classmethod
     def of(cls, study: StudyTables) -> "_Models":
-        """Those of a study; models without a floor, a ledger or a curve are missing."""
+        """Those of a study; models without a ledger or a curve are missing."""
         seen = study.improving()[["aggregation", "fraction", "task", "rising", "curves"]]
         rising = {
             (name, share, task): (up, of) for name, share, task, up, of in seen.itertuples(index=False, name=None)
         }
-        return cls(beaten_floors(study), task_compute(study), rising)
+        return cls(task_compute(study), rising)
 
     def columns(self, contrast: Contrast, share: float, task: str) -> dict[str, object]:
         """What each side was trained for, and in how many seeds it was still rising."""
@@ -57,13 +57,6 @@ class _Models:
             row[f"{side}_rising"], row[f"{side}_curves"] = self.rising.get((name, share, task), (unknown, unknown))
         joint, base = (self.compute.get((name, share, task)) for name in (contrast.joint, contrast.base))
         return row | {"compute_ratio": joint[1] / base[1] if joint and base and base[1] else unknown}
-
-    def below_floor(self, contrast: Contrast, share: float, task: str) -> str:
-        """That the base, or both models, do no better than the trivial predictor, in words; empty where they do."""
-        joint, base = (self.beats.get((name, share, task), True) for name in (contrast.joint, contrast.base))
-        if base:
-            return ""
-        return f"{contrast.base} does not beat its floor" if joint else "neither model beats its floor"
 
 
 def _family_rows(
@@ -83,7 +76,7 @@ def _family_rows(
         | _raw(scores[share, pair.task], contrast)
         | {str(column): value for column, value in columns.items()}
         | models.columns(contrast, share, pair.task)
-        | _undecided(pair, estimate, judged.levels, verdict, models.below_floor(contrast, share, pair.task))
+        | _undecided(pair, estimate, judged.levels, verdict, contrast.base)
         for ((contrast, share), pair, estimate, verdict), columns, limits in zip(
             judged.rows, verdicts, limits_of, strict=True
         )
@@ -91,14 +84,16 @@ def _family_rows(
 
 
 def _undecided(
-    pair: PairedGain, estimate: GainEstimate, levels: NextLevels, verdict: str, below_floor: str
+    pair: PairedGain, estimate: GainEstimate, levels: NextLevels, verdict: str, base: str
 ) -> dict[str, object]:
     """What would decide an undecided task; nothing of one that is decided.
 
-    Where the models learned nothing a verdict would be of no use, so the floor stands in place of a plan.
+    Where the base learned nothing a verdict would be of no use, so that stands in place of a plan.
     """
-    if verdict != UNDECIDED or below_floor:
-        return {"would_decide": below_floor if verdict == UNDECIDED else ""}
+    if verdict != UNDECIDED:
+        return {"would_decide": ""}
+    if pair.base_above_floor is False and not pair.learned_nothing:
+        return {"would_decide": f"the mean of {base} is not above its floor"}
     planned = plan(pair, estimate, levels)
     kept = {name: planned[name] for name in _PLANNED if name in planned}
     return kept | {"would_decide": would_decide(pair, planned)}
@@ -134,6 +129,7 @@ def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) 
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
         "undefined_draws": pair.undefined_draws,
         "margin": pair.margin,
+        "learned_nothing": pair.learned_nothing,
         "base_improving": pair.base_improving,
         "joint_improving": pair.joint_improving,
     }

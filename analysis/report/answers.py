@@ -97,7 +97,7 @@ def answers(analysis: Analysis) -> list[Answer]:
             named = tuple(_task(row, links) for row in same[:_MOST_NAMED])
             groups.append(VerdictTasks(verdict, words.slug(verdict), named, len(same) - len(named)))
         title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
-        sentence = _counted(rows["verdict"], float(rows["fraction"].iloc[0]))
+        sentence = _counted(rows)
         anchor, mean = words.anchor("answer", name), _mean(analysis, name)
         result.append(Answer(name, anchor, title, sentence, mean, tuple(groups)))
     return result
@@ -119,10 +119,17 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     return Cell(shown, title=title, href=links.target(row["task"]), more=row["would_decide"])
 
 
-def _counted(verdicts: pd.Series, fraction: float) -> str:
-    counts = verdicts.value_counts()
-    parts = [f"{counts[name]} {PHRASES[name][int(counts[name] > 1)]}" for name in PHRASES if name in counts]
-    return f"Of {words.count(len(verdicts), 'task')} {words.of_data(fraction)}, {enumerated(parts)}."
+def _counted(rows: pd.DataFrame) -> str:
+    """How many tasks have which verdict, how many gains are shown to be larger than the margin, and in how many of the
+    undecided tasks the models learned nothing."""
+    counts, more = rows["verdict"].value_counts(), words.beside_counts(rows)
+    parts = [
+        f"{counts[name]} {PHRASES[name][int(counts[name] > 1)]}{more.get(name, '')}"
+        for name in PHRASES
+        if name in counts
+    ]
+    fraction = float(rows["fraction"].iloc[0])
+    return f"Of {words.count(len(rows), 'task')} {words.of_data(fraction)}, {enumerated(parts)}."
 
 
 def _mean(analysis: Analysis, contrast: str) -> str:
@@ -135,7 +142,9 @@ def _mean(analysis: Analysis, contrast: str) -> str:
     median = f"median {words.signed(row['median'])}{_limits(row['low_new'], row['high_new'], 'tasks of this kind')}"
     mean = f"mean {words.signed(row['gain'])}{_limits(row['low'], row['high'], 'these very tasks')}"
     none = "" if "interval" in median + mean else " (no interval can be given)"
-    return f"{gaining}; {median}; {mean}{none}."
+    nothing = int(row["learned_nothing"])
+    below = f" {nothing} of these tasks learned nothing and {'counts' if nothing == 1 else 'count'} in both."
+    return f"{gaining}; {median}; {mean}{none}.{below * bool(nothing)}"
 
 
 def _limits(low: float, high: float, whose: str) -> str:

@@ -109,7 +109,11 @@ def _verdicts(settings: Settings, analysis: Analysis) -> str:
         f"{intervals[settings.correction]}. Benefit: the gain differs from 0 and is positive. No meaningful loss: a "
         f"loss as large as the margin ({spread}; {fixed}) is rejected one-sided at {settings.alpha / 2:g}, under "
         "the same correction. Harm: the gain differs from 0, is negative, and such a loss is not rejected. "
-        "Undecided: none of these; a large p value is never read as no loss. One seed never decides."
+        "Undecided: none of these; a large p value is never read as no loss. One seed never decides, and where "
+        "neither model's mean is above that of the trivial predictor the verdict is undecided. Benefit and harm are "
+        "not treated alike: a gain is told from 0, however small it is, while a loss that is surely smaller than the "
+        "margin is none; which gains are shown to be larger than the margin, by their adjusted interval, is counted "
+        "beside."
     )
 
 

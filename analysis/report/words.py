@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from aggregation_lab.aggregation import stages
+from analysis.statistics.verdicts import BENEFIT, UNDECIDED
 from analysis.tables.cells import number
 
 _AGGREGATIONS: Final = {
@@ -30,6 +31,16 @@ def limits(low: float, high: float) -> str:
 def count(amount: int, noun: str) -> str:
     """`1 task`, `2 tasks`."""
     return f"{amount:,} {noun if amount == 1 else noun + 's'}"
+
+
+def beside_counts(gains: pd.DataFrame) -> dict[str, str]:
+    """What stands behind the number of tasks of a verdict, by verdict: how many gains are shown to be larger than the
+    margin, and in how many of the undecided tasks the models learned nothing."""
+    larger, nothing = (int(gains[name].eq(True).sum()) for name in ("exceeds_margin", "learned_nothing"))
+    said = {BENEFIT: f" ({larger or 'none'} shown to gain more than the margin)"}
+    if nothing:
+        said[UNDECIDED] = f" ({nothing} learned nothing: neither mean is above the floor)"
+    return said
 
 
 def aggregation(name: str) -> str:

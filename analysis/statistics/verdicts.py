@@ -17,7 +17,8 @@ under Holm.
     undecided           neither
 
 "No meaningful loss" stands before harm: a loss that is surely there and surely smaller than the margin is none that
-matters. It is never concluded from a large p of the difference.
+matters. It is never concluded from a large p of the difference. So gain and loss are not treated alike: a benefit is
+superiority against 0, and may be smaller than the margin; the absence of harm is non-inferiority against the margin.
 """
 
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ from analysis.tables.cells import (
     text,
 )
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
-from analysis.tables.questions import POOLED_SLOPE
+from analysis.tables.questions import NOT_CORRECTED, POOLED_SLOPE, nothing_note, tasks_in_mean
 
 _ARM = plain(str, "arm")[0]
 _WHAT_CHANGES = {CHANGE: "gain", EFFECT: "score"}
@@ -37,7 +37,7 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         _ARM,
         *plain(percent, "fraction"),
         *plain(str, "level", "name"),
-        *plain(count, "tasks"),
+        Column("tasks", tasks_in_mean, "tasks"),
         Column("mean change [these tasks]", lambda row: flagged(limits(row, "gain"), row["base_improving"]), "gain"),
         *plain(p_value, "p"),
         Column("larger", _larger, "gaining"),
@@ -48,7 +48,7 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         f"All against the arm {rows['base_arm'].iloc[0]}. gain: the gain of the contrast in the arm minus that in that "
         "arm, the same tasks, seeds and test cases in all four models. score: of one aggregation, higher is better. "
         "Runs that both arms share cancel; tasks of which nothing is left are not in the means. "
-        f"{IMPROVING} a base model was still improving when its budget ended."
+        f"{NOT_CORRECTED} {IMPROVING} a base model was still improving when its budget ended.{nothing_note(rows)}"
     )
     return build("arm_means", "Differences between arms, means over tasks", rows, columns, note=note, raw=raw)
 
@@ -107,7 +107,8 @@ def capacity_table(analysis: NamedFrames) -> PaperTable | None:
     ]
     note = (
         "slope: change of gain per doubling of the joint model's size, over arms that differ in capacity alone; mean "
-        f"of the tasks' slopes, the tasks being a sample. {IMPROVING} a base model was still improving in one arm."
+        f"of the tasks' slopes, the tasks being a sample. {NOT_CORRECTED} {IMPROVING} a base model was still improving "
+        "in one arm."
     )
     return build("capacity", "Gain against the size of the model", rows, columns, note=note, raw=raw)
 

@@ -23,6 +23,8 @@ from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
 _COUNTED_NOTE = f"{IMPROVING} and number: tasks whose base model was still improving when its budget ended."
 
+NOT_CORRECTED = "p: not corrected for the number of rows."
+
 _LINE_NOTE = (
     "slope: change of gain per doubling of n_train. n*: training cases at which the line crosses zero, with 99 % "
     f"limits, named only where the slope differs from 0; {BEYOND} a limit beyond the sizes seen."
@@ -45,7 +47,7 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
         *plain(str, "contrast"),
         *plain(percent, "fraction"),
         *plain(str, "level", "name"),
-        *plain(count, "tasks"),
+        Column("tasks", tasks_in_mean, "tasks"),
         Column("mean gain [these tasks]", _pooled_gain, "gain"),
         *plain(p_value, "p"),
         Column("gaining", _gaining, "gaining"),
@@ -55,9 +57,25 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
     ]
     note = (
         "Two intervals: of the mean gain of these very tasks, and of the median gain of tasks of this kind, these "
-        f"being a sample (six tasks or more). gaining: tasks whose gain is above 0. {_COUNTED_NOTE}"
+        f"being a sample (six tasks or more). gaining: tasks whose gain is above 0. {NOT_CORRECTED} {_COUNTED_NOTE}"
+        f"{nothing_note(raw)}"
     )
     return build("group_means", "Mean gains over tasks", raw, columns, note=note, of="pooled")
+
+
+def tasks_in_mean(row: Row) -> str:
+    """The tasks of a mean, and how many of them learned nothing."""
+    nothing = f" ({count(row['learned_nothing'])}{_LEARNED_NOTHING})" if row["learned_nothing"] else ""
+    return f"{count(row['tasks'])}{nothing}"
+
+
+_LEARNED_NOTHING = "∅"
+
+
+def nothing_note(means: pd.DataFrame) -> str:
+    """What the mark of tasks that learned nothing means, where any row of means has such tasks."""
+    said = f" {_LEARNED_NOTHING} tasks in which neither model's mean is above the floor: they are in the means."
+    return said if means["learned_nothing"].gt(0).any() else ""
 
 
 def _gaining(row: Row) -> str:
@@ -96,7 +114,7 @@ def types_table(analysis: NamedFrames) -> PaperTable:
         for row in records(at_full(analysis.frames["type_test"]))
         if not pd.isna(row["p"])
     ]
-    note = f"Means of these very tasks; p by permutation of types over tasks. {_COUNTED_NOTE}"
+    note = f"Means of these very tasks; p by permutation of types over tasks. {NOT_CORRECTED} {_COUNTED_NOTE}"
     note += f" All types at once: {'; '.join(tests)}." if tests else ""
     return build("types", "Gains by task type", raw, columns, note=note, of="sensitivity")
 
@@ -116,7 +134,10 @@ def across_table(analysis: NamedFrames) -> PaperTable:
         _N_STAR,
         *plain(text, "crossover", "note"),
     ]
-    note = f"Different tasks with different n_train: observation, not intervention. {_LINE_NOTE} {_COUNTED_NOTE}"
+    note = (
+        f"Different tasks with different n_train: observation, not intervention. {_LINE_NOTE} {NOT_CORRECTED} "
+        f"{_COUNTED_NOTE}"
+    )
     return build("scale_across", "Gain against training cases, across tasks", raw, columns, note=note, of="across")
 
 
@@ -135,7 +156,7 @@ def within_table(analysis: NamedFrames) -> PaperTable | None:
         *plain(text, "crossover"),
     ]
     note = (
-        f"The same tasks with fewer training cases: intervention. {_LINE_NOTE} "
+        f"The same tasks with fewer training cases: intervention. {_LINE_NOTE} {NOT_CORRECTED} "
         f"{IMPROVING} a base model was still improving when its budget ended."
     )
     return build(
@@ -221,7 +242,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
         Column("hours", lambda row: significant(row["hours"], 2), "hours"),
         Column("passes", _passes, "passes_low"),
         Column("still improving", lambda row: percent(row["still_improving"]), "still_improving"),
-        Column("beats floor", lambda row: percent(row["beats_floor"]), "beats_floor"),
+        Column("above floor", lambda row: percent(row["beats_floor"]), "beats_floor"),
     ]
     note = "Images, steps, operations and worker hours are per seed; passes: fewest to most of any unit over its data."
     return build("ledger", "What the study cost", raw, columns, note=note)
@@ -246,5 +267,8 @@ def findings_table(analysis: NamedFrames) -> PaperTable:
         Column("effect", lambda row: true_minus(text(row["effect"])), "effect"),
         *plain(text, "evidence"),
     ]
-    note = "The findings of arXiv 2603.18123, tested on this study. evidence: result frames the numbers come from."
+    note = (
+        "The findings of arXiv 2603.18123, tested on this study. p: not corrected for the number of parts. evidence: "
+        "result frames the numbers come from."
+    )
     return build("findings", "The paper's findings on these data", rows, columns, note=note, raw=raw)

@@ -61,9 +61,21 @@ def data_table(analysis: NamedFrames) -> PaperTable:
         Column("test", lambda row: count(row["n_test"] or math.nan), "n_test"),
         Column("subjects", lambda row: count(row["subjects"] or math.nan), "subjects"),
         *plain(number, "margin"),
+        Column("in the metric", _raw_margin, "margin_raw"),
+        Column("of what was learned", lambda row: percent(row["margin_share"]), "margin_share"),
     ]
-    note = f"train and test: cases. margin: largest loss of unit-free score that counts as none. {MISSING} not known."
+    note = (
+        "train and test: cases. margin: largest loss of unit-free score that counts as none; in the metric: the same "
+        "in the primary metric; of what was learned: its share of what the base's mean score lies above the floor's. "
+        f"{MISSING} not known, or the base is not above the floor."
+    )
     return build("data", "Tasks and their data", rows, columns, note=note, raw=raw)
+
+
+def _raw_margin(row: Row) -> str:
+    unit = METRICS[row["metric"]].unit if row["metric"] in METRICS else "1"
+    shown = number(row["margin_raw"], decimals(unit))
+    return shown if unit == "1" or pd.isna(row["margin_raw"]) else f"{shown} {unit}"
 
 
 def scores_table(analysis: NamedFrames) -> PaperTable:
@@ -96,7 +108,8 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
         )
     note = (
         f"Primary metric on test, mean ± sd over seeds, all training data. Against TS: {MARKS_NOTE}. "
-        f"† not better than the floor, a trivial predictor. {IMPROVING} this model was still improving at the end "
+        "† this mean is not better than that of the floor, a trivial predictor; where neither compared mean is, the "
+        f"verdict is undecided. {IMPROVING} this model was still improving at the end "
         f"({SHARE_NOTE})."
     )
     return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw)

@@ -14,6 +14,7 @@ from aggregation_lab.text import near_names, printable
 from analysis.external import PAPER, read_scores
 from analysis.external.columns import NEEDED, OPTIONAL
 from analysis.pipeline import analyse
+from analysis.report.words import beside_counts
 from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.study import StudyTables, load_study
@@ -164,8 +165,8 @@ def _say_verdicts(analysis: Analysis, console: Console) -> None:
     full = gains[gains["fraction"] == max(analysis.study.fractions)]
     several = list(full.groupby("contrast", sort=False))
     for contrast, rows in several[:_SHOWN]:
-        counts = rows["verdict"].value_counts()
-        text = ", ".join(f"{name} {count}" for name, count in counts.items())
+        counts, more = rows["verdict"].value_counts(), beside_counts(rows)
+        text = ", ".join(f"{name} {count}{more.get(str(name), '')}" for name, count in counts.items())
         say_plainly(console, f"{contrast}: {text}")
     if len(several) > _SHOWN:
         say(console, f"and {len(several) - _SHOWN} more contrasts, in the report's tables")

@@ -39,6 +39,11 @@ def test_the_made_up_frames_have_every_column_of_the_contract():
     assert all(len(rows) for rows in WHOLE.frames.values())
 
 
+@pytest.mark.parametrize("name", ["group_means", "types", "scale_across", "scale_within", "arm_means", "capacity"])
+def test_a_table_of_many_p_values_says_that_they_are_not_corrected(name):
+    assert "p" in table(name).frame and "p: not corrected for the number of rows." in table(name).note
+
+
 @pytest.mark.parametrize(
     ("value", "low", "high", "expected"),
     [

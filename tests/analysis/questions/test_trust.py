@@ -112,6 +112,32 @@ def test_data(study: StudyTables):
     assert np.isnan(margins["axis"]).all() and (margins[["head", "kind"]] == 0.03).all()
 
 
+def test_a_margin_is_shown_in_pixels_and_as_a_share_of_what_was_learned(study: StudyTables):
+    """Scores 0.9 and 0.6 at the floor; an error of 12.005 px is 0.1 of a diagonal of 120.05 px."""
+    rows = study_quality.data(study)
+    full = rows[rows["fraction"] == 1.0].set_index("task")
+    np.testing.assert_allclose(full["margin_share"], 0.1, rtol=1e-6, atol=0)
+    assert full.at["axis", "margin_raw"] == pytest.approx(0.03 * 120.05, rel=1e-6)
+    assert full.at["head", "margin_raw"] == 0.03
+    below = study.scores["value"].where(
+        (study.scores["metric"] != "score") | (study.scores["aggregation"] != "TS"), 0.5
+    )
+    assert study_quality.data(replace(study, scores=study.scores.assign(value=below)))["margin_share"].isna().all()
+
+
+def test_a_margin_that_is_a_large_part_of_what_was_learned_is_named(study: StudyTables):
+    assert not any("has learned over the floor" in line for line in warnings_of(study))
+    close = (study.scores["metric"] == "score") & (study.scores["aggregation"] == "floor")
+    close &= study.scores["task"] == "axis"
+    scores = study.scores.assign(value=study.scores["value"].where(~close, 0.85))
+    (said,) = [line for line in warnings_of(replace(study, scores=scores)) if "has learned over the floor" in line]
+    assert said == (
+        "axis: the margin 0.03 (3.6 px) is 60 % of what TS has learned over the floor, so no meaningful loss says "
+        "little; give the task a smaller margin of its own under `margins:` of the study file before the next "
+        "runs."
+    )
+
+
 def test_scores_are_means_over_seeds_beside_the_floor(study: StudyTables):
     found = study_quality.scores(study, NO_GAINS)
     assert list(found.columns) == list(FRAMES["scores"])
@@ -227,7 +253,7 @@ def test_every_doubt_is_one_sentence(study: StudyTables):
         "One seed only",
         "TS models were still improving when their budget ended in 1 of 3 tasks (kind in 1/4 runs): gains over them "
         "are flattered",
-        "No model beats the trivial predictor in 1 of 3 tasks (kind)",
+        "Neither model of a comparison has a mean above that of the trivial predictor in 1 of 3 tasks (kind)",
         "operations over those of TS: AU 1.20 at fraction 0.5, AU 1.20 at fraction 1.",
         "Runs differ in precision",
         "Fewer than 20 test subjects in 3 of 3 tasks",
@@ -277,7 +303,7 @@ def test_power_that_is_enough_in_half_of_the_tasks_or_needed_nowhere_is_no_warni
 def test_a_baseline_below_the_floor_is_named(study: StudyTables):
     better = (study.scores["aggregation"] == "AU") & (study.scores["metric"] == "AUC")
     scores = study.scores.assign(value=study.scores["value"].where(~better, 0.8))
-    assert "TS does not beat the trivial predictor in 1 of 3 tasks (kind)" in " ".join(
+    assert "The mean of TS is not above that of the trivial predictor in 1 of 3 tasks (kind)" in " ".join(
         warnings_of(replace(study, scores=scores))
     )
 
