@@ -232,7 +232,7 @@ def _floors(trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     weak = set(full.loc[~full["beats_floor"] & (full["aggregation"] == "TS"), "task"]) & learned
     nothing = (
         "Neither model of a comparison has a mean above that of the trivial predictor in {}: the verdict there is "
-        "undecided. Means, lines and tests over tasks include such tasks, advice leaves them out."
+        "undecided; means, lines and tests over tasks include such tasks, advice leaves them out."
     )
     base = (
         "The mean of TS is not above that of the trivial predictor in {}: gains there are over a baseline that learned "

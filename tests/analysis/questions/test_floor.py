@@ -102,7 +102,7 @@ def test_the_headline_the_trust_line_and_the_warnings_agree(analysis):
     assert "of 5 decided verdicts" in shown and "mean of TS above the floor in 5 of 7 tasks" in shown
     (said,) = [line for line in analysis.warnings if "trivial predictor" in line]
     assert said.startswith("Neither model of a comparison has a mean above that of the trivial predictor in 2 of 7")
-    assert "(falls, rises): the verdict there is undecided. Means, lines" in said
+    assert "(falls, rises): the verdict there is undecided; means, lines" in said
 
 
 def test_no_other_choice_of_analysis_gives_one_a_verdict(analysis):
