@@ -224,7 +224,8 @@ def _fold_of_seed(study: StudyTables, rows: pd.DataFrame) -> dict[int, int]:
     return {seed: fold for seed, fold in folds.items() if fold is not None}
 
 
-def _folds_tested(study: StudyTables, rows: pd.DataFrame, cases: CaseArrays | FoldedCases | None) -> FoldsTested | None:
+def folds_tested(study: StudyTables, rows: pd.DataFrame, cases: CaseArrays | FoldedCases | None) -> FoldsTested | None:
+    """What each seed of a task's rows tests, with the sizes that its cases tell; None where folds do not rotate."""
     of_seed = _fold_of_seed(study, rows)
     parts = cases.parts if isinstance(cases, FoldedCases) else {}
     subjects = {fold: part.n_subjects for fold, part in parts.items()}
@@ -274,7 +275,7 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 subjects=cases.n_subjects if cases is not None else 0,
                 margin=study.manifest.margin(str(task)),
                 improving=improving.get(str(task), {}),
-                folds=_folds_tested(study, own, cases),
+                folds=folds_tested(study, own, cases),
                 looks=study.looks,
             )
         )

@@ -31,7 +31,7 @@ from analysis.questions.families import family
 from analysis.settings import Correction, Scale, Settings
 from analysis.statistics.resampling import ARM, CaseArrays, FoldedCases, Weights
 from analysis.statistics.verdicts import VERDICTS
-from analysis.study import Resampled, StudyTables, primary_of, task_scores
+from analysis.study import Resampled, StudyTables, folds_tested, primary_of, task_scores
 
 MOST_CONTRASTS = 24
 """Contrasts that are judged under other choices; the first of more."""
@@ -113,7 +113,7 @@ def task_variants(
     if resampled is None:
         return by_task
     return {
-        task: _from_cases(variants, main[task], higher[task], resampled.tasks[task], resampled.weights)
+        task: _from_cases(thin, variants, main[task], higher[task], resampled.tasks[task], resampled.weights)
         if task in resampled.tasks
         else variants
         for task, variants in by_task.items()
@@ -121,7 +121,12 @@ def task_variants(
 
 
 def _from_cases(
-    variants: Mapping[Variant, TaskScores], main: str, higher: bool, cases: CaseArrays | FoldedCases, weights: Weights
+    study: StudyTables,
+    variants: Mapping[Variant, TaskScores],
+    main: str,
+    higher: bool,
+    cases: CaseArrays | FoldedCases,
+    weights: Weights,
 ) -> dict[Variant, TaskScores]:
     """Every variant of a task from its cases; metrics that its cases do not give are left out.
 
@@ -140,7 +145,11 @@ def _from_cases(
                 better = METRICS[name].higher_is_better if name in METRICS else higher
                 sign = 1.0 if better else -1.0
                 rescored[metric, rule] = replace(
-                    scored, values=sign * values[name], draws=sign * draws[name], subjects=chosen.n_subjects
+                    scored,
+                    values=sign * values[name],
+                    draws=sign * draws[name],
+                    subjects=chosen.n_subjects,
+                    folds=folds_tested(study, scored.arms, chosen),
                 )
     return rescored
 
