@@ -202,6 +202,10 @@ class PairedGain:
         draws = None if self.draws is None else self.folds.means(self.draws, self.seeds, axis=1)
         return Replicates(self.folds.names(self.seeds), means, draws)
 
+    def mean(self, by_seed: np.ndarray) -> float:
+        """The mean of values of the seeds over replicates, as the gain is one: over seeds, or over test folds."""
+        return float((by_seed if self.folds is None else self.folds.means(by_seed, self.seeds)).mean())
+
     @property
     def gain(self) -> float:
         """The mean over replicates: over seeds, or over test folds."""

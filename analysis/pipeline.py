@@ -98,7 +98,7 @@ GAINS, SCALE, TYPES, TRUST = "gains and verdicts", "data scale", "task types and
 CASES = "single cases"
 
 STEPS = (
-    of_study(GAINS, "gains", lambda c: task_gains(c.study, c.pairs, c.settings)),
+    of_study(GAINS, "gains", lambda c: task_gains(c.study, c.resampled, c.pairs, c.settings)),
     of_contrasts(GAINS, ("seed_gains",), lambda c, contrast, share: (seed_gains(c.pairs[contrast, share]),)),
     of_contrasts(GAINS, ("pooled",), lambda c, contrast, share: (pooled(c.pairs[contrast, share]),)),
     of_contrasts(

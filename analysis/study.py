@@ -39,6 +39,9 @@ class StudyTables:
     notes: tuple[str, ...] = ()
     baseline: str | None = None
     """The aggregation that gains are over; TS where not given."""
+    unit_free: frozenset[str] = frozenset()
+    """Metrics of another trainer that have no unit, so that gains of them may be averaged over tasks: decided once,
+    where the table is read."""
     arm: str | None = None
     """The arm that the rows are of; None where they are of every arm of the study."""
     every_arm: "StudyTables | None" = None
@@ -60,6 +63,12 @@ class StudyTables:
     def full(self) -> float:
         """The largest share of the training components that has scores."""
         return max(self.fractions)
+
+    def unit_of(self, metric: str) -> str:
+        """Unit of a metric, "1" where it has none; of one that is not known to have none its own name."""
+        if metric in METRICS:
+            return METRICS[metric].unit
+        return "1" if metric in self.unit_free else metric
 
     @property
     def looks(self) -> Looks | None:
@@ -268,7 +277,7 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 task=str(task),
                 type=str(own["type"].iloc[0]),
                 group=str(own["group"].iloc[0]),
-                unit=unit_of(name, values),
+                unit=study.unit_of(name),
                 arms=own[["aggregation", "fraction", "seed", "run", "n_train"]],
                 values=sign * values,
                 draws=None if draws is None else sign * draws,
@@ -280,14 +289,6 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
             )
         )
     return found
-
-
-def unit_of(metric: str, values: np.ndarray) -> str:
-    """ "1" where gains of the metric may be averaged over tasks; the metric's own name where it is not known."""
-    if metric in METRICS:
-        return METRICS[metric].unit
-    known = values[np.isfinite(values)]
-    return "1" if ((known >= 0) & (known <= 1)).all() else metric
 
 
 def _arm_index(own: pd.DataFrame, cases: CaseArrays | FoldedCases) -> np.ndarray:

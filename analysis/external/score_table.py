@@ -63,6 +63,7 @@ def read_scores(path: Path | str, baseline: str | None = None, mapped: Mapping[s
         excluded=frame("excluded", []),
         notes=tuple(notes),
         baseline=baseline,
+        unit_free=frozenset(rows.loc[rows["unit_free"], "metric"]),
     )
 
 

@@ -1,6 +1,7 @@
 """What a sceptical reader of a study must be told, one sentence each."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import pandas as pd
 
@@ -149,15 +150,26 @@ def _folds(study: StudyTables) -> list[str]:
 
 
 def _missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:
-    """Tasks that a contrast lacks, or has with fewer seeds than others, at the largest fraction."""
-    full, found = gains[gains["fraction"] == study.full], []
+    """Runs that are in no gain, and tasks that a contrast lacks, or has with fewer seeds, at the largest fraction."""
+    full, found = gains[gains["fraction"] == study.full], _unpaired(study, gains)
     tasks = set(study.scores.loc[study.scores["fraction"] == study.full, "task"])
     for name, rows in full.groupby("contrast", sort=False):
         lacking = f"{name}: no seed under both aggregations in {{}}, so it says nothing of these tasks."
         found += _if_any(tasks - set(rows["task"]), len(tasks), lacking)
-        fewer = rows.loc[rows["seeds"] < rows["seeds"].max(), "task"]
+        fewer = rows.loc[(rows["seeds"] < rows["seeds"].max()) & (rows["unpaired"] == 0), "task"]
         if study.looks is None:  # else tasks are meant to have fewer
             found += _if_any(fewer, len(tasks), f"{name}: fewer pairs of seeds than in other tasks in {{}}.")
+    return found
+
+
+def _unpaired(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Runs without a counterpart of their seed, at every fraction."""
+    found, tasks = [], study.scores["task"].nunique()
+    for key, rows in gains[gains["unpaired"] > 0].groupby(["contrast", "fraction"], sort=False):
+        name, share = cast("tuple[str, float]", key)
+        where = name if share == study.full else f"{name} at fraction {share:g}"
+        said = "some seeds have a score under one of both aggregations alone in {}: in means of scores, in no gain."
+        found += _if_any(rows["task"], tasks, f"{where}: {said}")
     return found
 
 

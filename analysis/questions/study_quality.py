@@ -9,7 +9,7 @@ import pandas as pd
 from aggregation_lab.aggregation import FLOOR
 from analysis.frames import FRAMES, at_full, frame, ordered
 from analysis.gains import default_base
-from analysis.study import StudyTables, primary_of, unit_of
+from analysis.study import StudyTables, primary_of
 
 IMPROVING = "↗"
 """Stands beside a gain whose base model was still improving when its budget ended: the gain may be too large."""
@@ -27,10 +27,7 @@ def data(study: StudyTables) -> pd.DataFrame:
     subjects = {} if study.cases is None else study.cases.groupby("task")["subject"].nunique().to_dict()
     tasks["subjects"] = [subjects.get(task, 0) for task in tasks["task"]]
     comparable = set(study.scores.loc[study.scores["metric"] == "score", "task"])
-    for task, task_rows in rows.groupby("task"):
-        if unit_of(str(task_rows["metric"].iloc[0]), task_rows["value"].to_numpy(float)) == "1":
-            comparable.add(str(task))
-    known = tasks["task"].isin(comparable)
+    known = tasks["task"].isin(comparable) | (tasks["metric"].map(study.unit_of) == "1")
     tasks["margin"] = np.where(known, [study.manifest.margin(task) for task in tasks["task"]], np.nan)
     return ordered("data", tasks)
 
@@ -66,8 +63,7 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
         return frame("scores", [])
     is_floor = rows["aggregation"] == FLOOR
     rows["seeds"] = rows["seeds"].where(~is_floor, 0)
-    values = {task: task_rows["mean"].to_numpy(float) for task, task_rows in rows.groupby("task")}
-    rows["unit"] = [unit_of(row["metric"], values[row["task"]]) for row in rows.to_dict("records")]
+    rows["unit"] = rows["metric"].map(study.unit_of)
     free = study.scores[study.scores["metric"] == "score"].groupby(keys)["value"].mean()
     primary = rows["mean"].where((rows["unit"] == "1") & (rows["direction"] == "higher"))
     rows["score"] = _at(free, rows, keys).astype(float).fillna(primary)

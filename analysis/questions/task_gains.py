@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from analysis.frames import frame
@@ -11,23 +10,27 @@ from analysis.gains import Contrast, PairedGain
 from analysis.questions.families import by_family, judge_family
 from analysis.questions.power import plan, would_decide
 from analysis.questions.study_quality import ModelKey, beaten_floors, task_compute
+from analysis.raw_metric import RawMetric, raw_metrics
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels
-from analysis.study import StudyTables, primary_of, unit_of
+from analysis.study import Resampled, StudyTables
 
 
 def task_gains(
-    study: StudyTables, pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]], settings: Settings
+    study: StudyTables,
+    resampled: Resampled | None,
+    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
+    settings: Settings,
 ) -> pd.DataFrame:
     """The frame `gains` of every contrast and fraction of `pairs`.
 
     Verdicts are corrected over families: the headline, which is what a report opens with, is one family, the smaller
     fractions together are another.
     """
-    rows, models = [], _Models.of(study)
+    rows, models, raw = [], _Models.of(study), raw_metrics(study, resampled)
     for name, chosen in by_family(pairs).items():
-        rows += _family_rows(study, chosen, settings, name, models)
+        rows += _family_rows(raw, chosen, settings, name, models)
     return frame("gains", rows)
 
 
@@ -67,7 +70,7 @@ class _Models:
 
 
 def _family_rows(
-    study: StudyTables,
+    raw: Mapping[str, RawMetric],
     pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
     settings: Settings,
     name: str,
@@ -76,11 +79,10 @@ def _family_rows(
     """Rows of one family with their verdicts, and what would decide those that are undecided."""
     judged = judge_family(pairs, settings)
     verdicts, limits_of = judged.judged.to_dict("records"), judged.members.intervals(settings.alpha)
-    scores = dict(list(study.scores.groupby(["fraction", "task"])))
     return [
         {**contrast.at(share), "family": name}
         | _row(pair, estimate, limits)
-        | _raw(scores[share, pair.task], contrast)
+        | _raw(raw[pair.task], pair, contrast, share)
         | {str(column): value for column, value in columns.items()}
         | models.columns(contrast, share, pair.task)
         | _undecided(pair, estimate, judged.levels, verdict, models.below_floor(contrast, share, pair.task))
@@ -122,8 +124,10 @@ def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) 
         "n_train": pair.n_train,
         "seeds": len(pair.seeds),
         "subjects": pair.subjects,
-        "joint_score": float(pair.joint_scores.mean()),
-        "base_score": float(pair.base_scores.mean()),
+        "unpaired": pair.unpaired,
+        "joint_score": pair.mean(pair.joint_scores),
+        "base_score": pair.mean(pair.base_scores),
+        "gain_unit": pair.unit,
         "gain": estimate.value,
         "low": limits[0],
         "high": limits[1],
@@ -139,16 +143,13 @@ def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) 
     }
 
 
-def _raw(rows: pd.DataFrame, contrast: Contrast) -> dict[str, object]:
-    """The primary metric of both sides in its own unit, mean over seeds; the rows are the task's at one fraction."""
-    metric = primary_of(str(rows["type"].iloc[0]), list(rows["metric"].unique()))
-    rows = rows[rows["metric"] == metric]
-    means = rows.groupby("aggregation")["value"].mean()
-    joint, base = (float(means.get(name, np.nan)) for name in (contrast.joint, contrast.base))
-    sign = 1 if rows["direction"].iloc[0] == "higher" else -1
+def _raw(metric: RawMetric, pair: PairedGain, contrast: Contrast, share: float) -> dict[str, object]:
+    """The primary metric of both sides in its own unit, on the seeds and cases that the gain is made of."""
+    joint, base = (pair.mean(metric.of(name, share, pair.seeds)) for name in (contrast.joint, contrast.base))
+    sign = 1 if metric.higher_is_better else -1
     return {
-        "metric": metric,
-        "unit": unit_of(metric, rows["value"].to_numpy(float)),
+        "metric": metric.name,
+        "unit": metric.unit,
         "joint_raw": joint,
         "base_raw": base,
         "relative": sign * (joint - base) / abs(base) if base else float("nan"),

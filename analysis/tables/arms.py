@@ -9,6 +9,7 @@ from analysis.tables.cells import (
     IMPROVING,
     MISSING,
     count,
+    decimals,
     flagged,
     limits,
     number,
@@ -66,8 +67,8 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
         *plain(str, "contrast"),
         _ARM,
         *plain(str, "task"),
-        Column("in base arm", lambda row: number(row["in_base_arm"], _digits(row)), "in_base_arm"),
-        Column("in arm", lambda row: number(row["in_arm"], _digits(row)), "in_arm"),
+        Column("in base arm", lambda row: number(row["in_base_arm"], decimals(row["unit"])), "in_base_arm"),
+        Column("in arm", lambda row: number(row["in_arm"], decimals(row["unit"])), "in_arm"),
         Column("change [adjusted interval]", _change, "change"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         *plain(text, "verdict"),
@@ -81,12 +82,8 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
     return build("arm_changes", "Differences between arms by task", rows, columns, note=note, raw=raw)
 
 
-def _digits(row: Row) -> int:
-    return 3 if row["unit"] == "1" else 1
-
-
 def _change(row: Row) -> str:
-    value = limits(row, "change", "low_adjusted", "high_adjusted", _digits(row))
+    value = limits(row, "change", "low_adjusted", "high_adjusted", decimals(row["unit"]))
     return flagged(value if row["unit"] == "1" else f"{value} {row['unit']}".rstrip(), row["base_improving"])
 
 

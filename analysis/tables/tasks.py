@@ -30,7 +30,7 @@ from analysis.tables.cells import (
     percent,
     text,
 )
-from analysis.tables.order import at_full, by_task, records, with_unit
+from analysis.tables.order import at_full, by_task, records
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
 MARKS_NOTE = ", ".join(f"{mark} {verdict}" for verdict, mark in VERDICT_MARKS.items())
@@ -130,7 +130,7 @@ def _is(value: Any, wanted: bool) -> bool:
 def gains_table(analysis: NamedFrames) -> PaperTable:
     """Gains at full data by task and contrast: raw metrics, adjusted interval, p values, margin, verdict."""
     raw = analysis.frames["gains"]
-    rows = by_task(at_full(with_unit(analysis.frames["gains"], analysis.settings.scale)))
+    rows = by_task(at_full(raw))
     columns = [
         *plain(str, "task", "contrast"),
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
@@ -141,9 +141,7 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         Column("p loss", lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"),
         *plain(number, "margin"),
         *plain(text, "verdict"),
-        Column(
-            "supports", lambda row: number(row["supported_margin"], 3 if row["unit_free"] else 1), "supported_margin"
-        ),
+        Column("supports", lambda row: number(row["supported_margin"], decimals(row["gain_unit"])), "supported_margin"),
         *_compute(rows),
         Column("what would decide it", lambda row: row["would_decide"], "would_decide", on_screen=True),
     ]
@@ -173,12 +171,12 @@ def _times(ratio: float) -> str:
 
 
 def _gain(row: Row) -> str:
-    digits = 3 if row["unit_free"] else 1
+    digits = decimals(row["gain_unit"])
     if row["basis"] == CASES:  # one seed: an interval of test cases alone, and no verdict
         gain = f"{limits(row, 'gain', digits=digits)} cases only"
     else:
         gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits)
-    return gain if row["unit_free"] else f"{gain} {row['unit']}".rstrip()
+    return gain if row["gain_unit"] == "1" else f"{gain} {row['gain_unit']}"
 
 
 def fractions_table(analysis: NamedFrames) -> PaperTable | None:
@@ -191,10 +189,7 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
     wide = raw.pivot_table(index=keys, columns="fraction", values="gain", aggfunc="first")
     titles = {share: f"gain at {percent(share)}" for share in shares}
     rows = raw.drop_duplicates(keys).drop(columns="gain").join(wide.rename(columns=titles), on=keys)
-    cells = {
-        (row["contrast"], row["task"], row["fraction"]): row
-        for row in records(with_unit(analysis.frames["gains"], analysis.settings.scale))
-    }
+    cells = {(row["contrast"], row["task"], row["fraction"]): row for row in records(raw)}
 
     def cell(share: float, row: Row) -> str:
         gain = cells.get((row["contrast"], row["task"], share))

@@ -193,7 +193,7 @@ def test_heat_map_cells_say_gain_and_verdict():
 def test_gains_in_pixels_share_no_axis_with_unit_free_ones():
     gains = WHOLE.frames["gains"]
     pixels = gains["metric"] == "MRE"
-    moved = gains.assign(**{name: gains[name].mask(pixels, -12.0) for name in ("base_score", "joint_score")})
+    moved = gains.assign(gain_unit=gains["gain_unit"].mask(pixels, "px"))
     frames = {**WHOLE.frames, "gains": moved}
     absolute, relative = (
         gains_heat_map(Analysis(WHOLE.study, settings, frames))[1] for settings in (Settings(), Settings("relative"))

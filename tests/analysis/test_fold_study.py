@@ -11,6 +11,7 @@ from analysis.settings import Settings
 from analysis.study import StudyTables
 from tests.fake_folds import CASES, FOLDS, folded
 
+
 @pytest.fixture(scope="module")
 def study() -> StudyTables:
     return folded()
@@ -40,6 +41,12 @@ def test_every_frame_that_rests_on_gains_is_made(result):
     shares = frames["gains"]["seed_share"] + frames["gains"]["case_share"]
     np.testing.assert_allclose(shares, 1, rtol=1e-9, atol=0)
     assert (frames["data"]["subjects"] == FOLDS * CASES).all()
+
+
+def test_the_scores_of_a_gain_are_means_of_folds_as_it_is(result):
+    gains = result.frames["gains"]
+    for joint, base in (("joint_score", "base_score"), ("joint_raw", "base_raw")):
+        np.testing.assert_allclose(gains[joint] - gains[base], gains["gain"], rtol=0, atol=1e-6)
 
 
 def test_the_report_says_what_folds_are(result):

@@ -120,9 +120,9 @@ def test_every_mean_of_gains_says_how_many_bases_were_still_improving(name, titl
 def test_gains_in_pixels_have_one_decimal_and_their_unit():
     gains = WHOLE.frames["gains"]
     pixels = gains["metric"] == "MRE"
-    scores = {name: gains[name].mask(pixels, -12.0) for name in ("base_score", "joint_score")}
+    unit = gains["gain_unit"].mask(pixels, "px")
     analysis = changed(
-        "gains", gain=gains["gain"].mask(pixels, -1.26), low_adjusted=gains["low"].mask(pixels), **scores
+        "gains", gain=gains["gain"].mask(pixels, -1.26), low_adjusted=gains["low"].mask(pixels), gain_unit=unit
     )
     cells = table("gains", analysis).frame["gain [adjusted interval]"]
     assert (cells.str.removesuffix(" ↗ 2/3") == "−1.3 px").sum() == (pixels & (gains["fraction"] == 1)).sum()

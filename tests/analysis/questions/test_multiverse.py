@@ -117,7 +117,7 @@ def test_an_analysis_is_what_judging_it_alone_gives(tables: StudyTables, long: p
 @pytest.mark.parametrize("tested", [partial(study, tasks=4, cases=20), folded], ids=["one split", "rotating folds"])
 def test_the_choice_of_the_study_gives_the_verdicts_of_the_frame_gains(tested: Callable[[], StudyTables]):
     context = prepare(tested(), SETTINGS)
-    gains = task_gains(context.study, context.pairs, context.settings)
+    gains = task_gains(context.study, context.resampled, context.pairs, context.settings)
     _, every = multiverse(context.study, context.resampled, gains, context.settings)
     main = (every["metric"] == "score") & (every["empty_masks"] == COUNTED) & (every["scale"] == "absolute")
     rows = every[main & (every["margin_factor"] == 1.0) & (every["correction"] == "BH")].set_index(["contrast", "task"])
