@@ -44,7 +44,7 @@ def raw_metrics(study: StudyTables, resampled: Resampled | None) -> dict[str, Ra
             # what a case of another trainer's error holds is its score
             turned = not higher and study.unit_of(name) == "1" and cases.has(VALUE)
             values = _from_cases(cases, name, turned=turned).reindex(values.index)
-        found[str(task)] = RawMetric(name, study.unit_of(name), higher, values.to_dict())
+        found[str(task)] = RawMetric(name, study.unit_of(name), higher, dict(zip(values.index, values, strict=True)))
     return found
 
 

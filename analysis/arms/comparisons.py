@@ -30,7 +30,7 @@ class ArmContrast:
 
 
 Compared = dict[tuple[ArmContrast, float], list[PairedGain]]
-"""Pairs of every comparison at every fraction at which it has some."""
+"""Pairs of every comparison at every fraction of the study."""
 
 
 @dataclass(frozen=True)
@@ -95,23 +95,21 @@ def changes(within: Compared, arms: Arms) -> Compared:
     """The gains of `gains_within` in every arm minus those in the base arm, for contrasts that both have."""
     found: Compared = {}
     for (compared, fraction), later in within.items():
-        before = within.get((ArmContrast(GAIN, compared.contrast, arms.first, arms.first), fraction), [])
-        if compared.arm == arms.first or not before:
+        before = within.get((ArmContrast(GAIN, compared.contrast, arms.first, arms.first), fraction))
+        if compared.arm == arms.first or before is None:
             continue
         by_task = {pair.task: pair for pair in before}
         both = [difference(pair, by_task[pair.task]) for pair in later if pair.task in by_task]
         pairs = [pair for pair in both if pair is not None]
-        if pairs:
-            found[ArmContrast(CHANGE, compared.contrast, compared.arm, arms.first), fraction] = pairs
+        found[ArmContrast(CHANGE, compared.contrast, compared.arm, arms.first), fraction] = pairs
     return found
 
 
 def _paired(
     scores: Sequence[TaskScores], asked: Sequence[tuple[ArmContrast, Cell, Cell]], fractions: Sequence[float]
 ) -> Compared:
-    compared = {
+    return {
         (about, fraction): pair_all(scores, cell.against(base), fraction)
         for about, cell, base in asked
         for fraction in fractions
     }
-    return {key: pairs for key, pairs in compared.items() if pairs}

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.arms.comparisons import Compared
 from analysis.frames import frame, ordered
 from analysis.gains import PairedGain
-from analysis.questions.families import HEADLINE, SMALLER, Family, family
+from analysis.questions.families import Family, by_family, family
 from analysis.questions.means import pooled
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import GainEstimate
@@ -52,6 +52,7 @@ def arm_means(*compared: Compared) -> pd.DataFrame:
         pooled(pairs).assign(**about.columns, fraction=fraction)
         for each in compared
         for (about, fraction), pairs in each.items()
+        if pairs
     ]
     return ordered("arm_means", pd.concat(parts, ignore_index=True)) if parts else frame("arm_means", [])
 
@@ -60,12 +61,8 @@ Judged = Callable[[Family, np.ndarray], pd.DataFrame]
 
 
 def _rows(compared: Compared, settings: Settings, judged: Judged, names: Mapping[str, str]) -> list[dict[str, object]]:
-    full = max((fraction for _, fraction in compared), default=1.0)
     rows = []
-    for name in (HEADLINE, SMALLER):
-        chosen = {key: pairs for key, pairs in compared.items() if (key[1] == full) == (name == HEADLINE)}
-        if not chosen:
-            continue
+    for name, chosen in by_family(compared).items():
         members = family(chosen.values())
         verdicts = judged(members, np.array([pair.margin for pair in members.pairs])).to_dict("records")
         about = chain.from_iterable([key] * len(pairs) for key, pairs in chosen.items())

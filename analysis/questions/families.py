@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,20 +18,23 @@ from analysis.statistics.uncertainty import DECIDES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, NextLevels, judge, next_levels
 
 HEADLINE, SMALLER = "full data", "smaller fractions"
-"""Families of verdicts: every task of every contrast at its largest fraction, and at all smaller ones together."""
+"""Families of verdicts: every task of every contrast at the largest fraction of the study, and at all smaller ones
+together."""
 
 Compared = Mapping[tuple[Contrast, float], Sequence[PairedGain]]
-"""The pairs of every contrast at every fraction."""
+"""The pairs of every contrast at every fraction of the study; none where an aggregation lacks it."""
+
+_Key = TypeVar("_Key")
 
 
-def by_family(pairs: Compared) -> dict[str, Compared]:
-    """The comparisons of each family that has any."""
-    full = {
-        contrast: share for (contrast, share), members in sorted(pairs.items(), key=lambda item: item[0][1]) if members
-    }
-    found: dict[str, Compared] = {}
+def by_family(
+    pairs: Mapping[tuple[_Key, float], Sequence[PairedGain]],
+) -> dict[str, dict[tuple[_Key, float], Sequence[PairedGain]]]:
+    """The comparisons of each family that has any; a contrast without pairs at full data is in no headline."""
+    full = max((share for _, share in pairs), default=1.0)
+    found = {}
     for name in (HEADLINE, SMALLER):
-        chosen = {key: pairs[key] for key in pairs if pairs[key] and (key[1] == full[key[0]]) == (name == HEADLINE)}
+        chosen = {key: members for key, members in pairs.items() if members and (key[1] == full) == (name == HEADLINE)}
         if chosen:
             found[name] = chosen
     return found

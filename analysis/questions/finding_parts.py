@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from aggregation_lab.text import decimals_of_limits, exact_per_cent
 from analysis.gains import Contrast, PairedGain, still_improving
 from analysis.questions.means import poolable, tasks_of_this_kind
 from analysis.questions.stability import DIFFERENCE, spread_difference, spread_p
@@ -86,12 +87,14 @@ class Part:
             return "not in these data"
         if not np.isfinite(self.low):
             return f"{_signed(self.estimate)}, without an interval"
-        interval = f"{_signed(self.estimate)} [{_signed(self.low)}, {_signed(self.high)}]"
+        digits = decimals_of_limits(self.low, self.high)
+        value, low, high = (_signed(each, digits) for each in (self.estimate, self.low, self.high))
+        interval = f"{value} [{low}, {high}]"
         return f"{interval} {IMPROVING}" if self.improving else interval
 
 
-def _signed(value: float) -> str:
-    return f"{round(value, 3) + 0.0:+.3f}"  # no minus before zero
+def _signed(value: float, digits: int = 3) -> str:
+    return f"{round(value, digits) + 0.0:+.{digits}f}"  # no minus before zero
 
 
 def _missing(text: str, evidence: str) -> Part:
@@ -155,7 +158,9 @@ def with_little_data(text: str, contrast: str, evidence: Evidence) -> Part:
     least = evidence.least
     if least == evidence.full:
         return typical_gain(f"{text} on data-poor tasks", contrast, data_poor, evidence)
-    return typical_gain(f"{text} with {least:.0%} of the data", contrast, list, evidence, fraction=least)
+    return typical_gain(
+        f"{text} with {exact_per_cent(least, '')} of the data", contrast, list, evidence, fraction=least
+    )
 
 
 def steadier_over_groups(evidence: Evidence) -> Part:

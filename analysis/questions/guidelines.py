@@ -20,6 +20,7 @@ import pandas as pd
 from scipy import special
 
 from aggregation_lab.errors import ResultsError
+from aggregation_lab.text import whole_per_cent
 from analysis.frames import frame
 from analysis.gains import Contrast, PairedGain
 from analysis.questions.means import poolable, seed_part
@@ -65,9 +66,9 @@ class Expectation:
     sure_loss: float
 
     def __str__(self) -> str:
-        harm = "" if np.isnan(self.harm) else f", harmed {100 * self.harm:.0f} %"
+        harm = "" if np.isnan(self.harm) else f", harmed {whole_per_cent(self.harm)}"
         limits = f"[{self.task_low:+.3f}, {self.task_high:+.3f}]"
-        return f"{self.aggregation} {self.gain:+.3f} {limits}, gains {100 * self.chance:.0f} %{harm}"
+        return f"{self.aggregation} {self.gain:+.3f} {limits}, gains {whole_per_cent(self.chance)}{harm}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Rule:
         gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE and outcome.aggregation not in few]
         if gaining:
             best = max(gaining, key=lambda outcome: outcome.gain)
-            reason = f"a new task gains under {best.aggregation} with a chance of {100 * best.chance:.0f} %"
+            reason = f"a new task gains under {best.aggregation} with a chance of {whole_per_cent(best.chance)}"
             return Recommendation(best.aggregation, expected, reason)
         if few:
             counts = ", ".join(f"{name} {count}" for name, count in few.items())
@@ -128,11 +129,11 @@ class Rule:
             return Recommendation(UNDECIDED, expected, reason)
         if all(outcome.sure_loss >= CONFIDENCE for outcome in expected):
             most = max(outcome.chance for outcome in expected)
-            reason = f"under every joint model a new task gains with a chance of {100 * most:.0f} % at most"
+            reason = f"under every joint model a new task gains with a chance of {whole_per_cent(most)} at most"
             return Recommendation(self.base, expected, reason)
         best = max(expected, key=lambda outcome: outcome.chance)
-        chances = f"gains with a chance of {100 * best.chance:.0f} %"
-        harm = "" if np.isnan(best.harm) else f", is harmed with {100 * best.harm:.0f} %"
+        chances = f"gains with a chance of {whole_per_cent(best.chance)}"
+        harm = "" if np.isnan(best.harm) else f", is harmed with {whole_per_cent(best.harm)}"
         reason = f"not sure enough to bet on: under {best.aggregation} a new task {chances}{harm}"
         return Recommendation(UNDECIDED, expected, reason)
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from aggregation_lab.aggregation import stages
+from aggregation_lab.text import decimals_of_limits, exact_per_cent
 from analysis.tables.cells import number
 
 _AGGREGATIONS: Final = {
@@ -24,7 +25,10 @@ def signed(value: float, digits: int = 3) -> str:
 
 def limits(low: float, high: float) -> str:
     """Both limits of a difference in brackets; nothing where one of them is unknown."""
-    return "" if pd.isna(low) or pd.isna(high) else f"[{signed(low)}, {signed(high)}]"
+    if pd.isna(low) or pd.isna(high):
+        return ""
+    digits = decimals_of_limits(low, high)
+    return f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
 def count(amount: int, noun: str) -> str:
@@ -42,8 +46,8 @@ def aggregation(name: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent, its sign on the same line."""
-    return f"{100 * share:g}\u00a0%"
+    """A share in per cent as it is, its sign on the same line."""
+    return exact_per_cent(share)
 
 
 def of_data(fraction: float) -> str:

@@ -9,12 +9,12 @@ from analysis.tables.cells import (
     IMPROVING,
     MISSING,
     count,
+    data_share,
     decimals,
     flagged,
     limits,
     number,
     p_value,
-    percent,
     significant,
     text,
 )
@@ -36,7 +36,7 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         _WHAT,
         *plain(str, "contrast"),
         _ARM,
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(str, "level", "name"),
         *plain(count, "tasks"),
         Column("mean change [these tasks]", lambda row: flagged(limits(row, "gain"), row["base_improving"]), "gain"),
@@ -95,7 +95,7 @@ def capacity_table(analysis: NamedFrames) -> PaperTable | None:
         return None
     columns = [
         *plain(str, "contrast"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         Column("arms", lambda row: row["series"], "series"),
         *plain(str, "measure"),
         *POOLED_SLOPE,

@@ -9,6 +9,7 @@ from analysis.tables.cells import (
     MISSING,
     count,
     crossing,
+    data_share,
     flagged,
     limits,
     number,
@@ -43,7 +44,7 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
     raw = analysis.frames["pooled"]
     columns = [
         *plain(str, "contrast"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(str, "level", "name"),
         *plain(count, "tasks"),
         Column("mean gain [these tasks]", _pooled_gain, "gain"),
@@ -79,7 +80,7 @@ def types_table(analysis: NamedFrames) -> PaperTable:
     raw = analysis.frames["sensitivity"]
     columns = [
         *plain(str, "contrast"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(str, "type"),
         *plain(count, "tasks"),
         Column("mean gain [95%]", _pooled_gain, "gain"),
@@ -92,7 +93,8 @@ def types_table(analysis: NamedFrames) -> PaperTable:
         *plain(p_value, "p"),
     ]
     tests = [
-        f"{row['contrast']} at {percent(row['fraction'])}: F = {number(row['statistic'], 2)}, p = {p_value(row['p'])}"
+        f"{row['contrast']} at {data_share(row['fraction'])}: F = {number(row['statistic'], 2)}, "
+        f"p = {p_value(row['p'])}"
         for row in records(at_full(analysis.frames["type_test"]))
         if not pd.isna(row["p"])
     ]
@@ -211,7 +213,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
     staged = bool((raw["flops_before"] > 0).any())
     columns = [
         *plain(str, "aggregation"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(count, "runs"),
         Column("images seen", lambda row: significant(row["images_seen"]), "images_seen"),
         *plain(significant, "steps"),

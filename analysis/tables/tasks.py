@@ -22,6 +22,7 @@ from analysis.tables.cells import (
     arrow,
     change,
     count,
+    data_share,
     decimals,
     limits,
     number,
@@ -50,7 +51,7 @@ def data_table(analysis: NamedFrames) -> PaperTable:
     shares = sorted(set(raw["fraction"]))
     # pivot_table drops a fraction of which no task has a size
     sizes = raw.pivot_table(index="task", columns="fraction", values="n_train", aggfunc="first").reindex(columns=shares)
-    titles = {share: f"train {percent(share)}" for share in shares}
+    titles = {share: f"train {data_share(share)}" for share in shares}
     rows = by_task(full.join(sizes.rename(columns=titles), on="task"))
     columns = [*plain(str, "task", "type", "group"), *plain(text, "metric")]
     columns += [
@@ -187,7 +188,7 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
         return None
     keys = ["contrast", "task"]
     wide = raw.pivot_table(index=keys, columns="fraction", values="gain", aggfunc="first")
-    titles = {share: f"gain at {percent(share)}" for share in shares}
+    titles = {share: f"gain at {data_share(share)}" for share in shares}
     rows = raw.drop_duplicates(keys).drop(columns="gain").join(wide.rename(columns=titles), on=keys)
     cells = {(row["contrast"], row["task"], row["fraction"]): row for row in records(raw)}
 
@@ -245,7 +246,7 @@ def multiverse_table(analysis: NamedFrames) -> PaperTable:
     raw = analysis.frames["multiverse"]
     columns = [
         *plain(str, "task", "contrast"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(text, "verdict"),
         Column("analyses", lambda row: count(row["choices"]), "choices"),
         Column("same", lambda row: percent(row["share"]), "share"),

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aggregation_lab.errors import ResultsError, StudyError
-from aggregation_lab.text import near_names, printable
+from aggregation_lab.text import near_names, printable, whole_per_cent
 from analysis.external import PAPER, read_scores
 from analysis.external.columns import NEEDED, OPTIONAL
 from analysis.pipeline import analyse
@@ -195,10 +195,10 @@ def show_recommendation(
         )
     say_plainly(console, f"{advice.advice}: {advice.reason}")
     for arm in advice.expected:
-        harm = "" if arm.harm != arm.harm else f", loses more than the margin with {100 * arm.harm:.0f} %"
+        harm = "" if arm.harm != arm.harm else f", loses more than the margin with {whole_per_cent(arm.harm)}"
         say_plainly(
             console,
-            f"  {arm.aggregation}: a new task gains with a chance of {100 * arm.chance:.0f} %{harm}; "
+            f"  {arm.aggregation}: a new task gains with a chance of {whole_per_cent(arm.chance)}{harm}; "
             f"expected gain {arm.gain:+.3f}, 95 % interval [{arm.low:+.3f}, {arm.high:+.3f}], "
             f"one such task [{arm.task_low:+.3f}, {arm.task_high:+.3f}]",
         )

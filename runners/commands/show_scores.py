@@ -16,7 +16,7 @@ from aggregation_lab.files import write_text
 from aggregation_lab.naming import encoder_title
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import METRICS
-from aggregation_lab.text import printable
+from aggregation_lab.text import exact_per_cent, printable
 from runners.commands.scoreboard import on_screen, scoreboard, summary
 from runners.execution.groups import outdated_lines, unfound
 from runners.execution.progress import say
@@ -49,7 +49,7 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         for share in study.fractions if fraction is None else [fraction]:
             shown = [*names, *([plain.column] if plain else [])]
             board = scoreboard(rows, shown, share, metric)
-            part = "" if share == 1 else f", {share:.0%} of the training data"
+            part = "" if share == 1 else f", {exact_per_cent(share, '')} of the training data"
             title = f"{study.name}{of_arm}: test scores, mean ± sd over seeds{part}"
             console.print(on_screen(board, shown, title))
             say(console, summary(board, names, plain.column if plain else None))

@@ -45,6 +45,7 @@ def test_the_made_up_frames_have_every_column_of_the_contract():
         (0.0312, 0.012, 0.0499, "0.031 [0.012, 0.050]"),
         (-0.0312, -0.05, 0.0, "−0.031 [−0.050, 0.000]"),
         (-0.0001, -0.01, 0.01, "0.000 [−0.010, 0.010]"),
+        (0.0004, 0.0001, 0.0004, "0.0004 [0.0001, 0.0004]"),
         (0.5, float("nan"), float("nan"), "0.500"),
         (float("nan"), 0.1, 0.2, "–"),
     ],
@@ -59,6 +60,23 @@ def test_an_interval_reads_as_papers_have_it(value, low, high, expected):
 )
 def test_p_has_two_significant_digits(value, expected):
     assert p_value(value) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0496, "0.0496"), (0.0504, "0.0504"), (0.0248, "0.0248")])
+def test_p_close_to_the_level_that_decides_has_a_third_digit(value, expected):
+    assert p_value(value) == expected
+
+
+def test_fractions_that_are_alike_in_whole_per_cent_have_columns_of_their_own():
+    several = fake_analysis(fractions=(0.02, 0.025, 1.0))
+    assert {"train 2%", "train 2.5%", "train 100%"} <= set(table("data", several).frame.columns)
+    assert {"gain at 2%", "gain at 2.5%"} <= set(table("gains_by_fraction", several).frame.columns)
+    assert {"2%", "2.5%", "100%"} == set(table("group_means", several).frame["fraction"])
+
+
+def test_a_chance_that_is_not_certain_does_not_read_as_certain():
+    shown = table("guidelines", changed("guidelines", chance=0.997, harm=0.004)).frame
+    assert set(shown["gains"]) == {">99%"} and set(shown["harmed"]) == {"<1%"}
 
 
 def test_every_table_is_made_and_named_as_listed():

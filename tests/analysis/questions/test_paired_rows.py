@@ -11,6 +11,7 @@ from analysis.context import prepare
 from analysis.external import read_scores
 from analysis.questions import study_quality
 from analysis.questions.caveats import caveats
+from analysis.questions.families import HEADLINE, SMALLER
 from analysis.questions.means import pooled
 from analysis.questions.task_gains import task_gains
 from analysis.settings import Settings
@@ -131,3 +132,22 @@ def test_every_metric_without_a_unit_has_a_margin_and_is_in_the_means(mixed: Mad
     assert (gains["margin"] == 0.02).all()
     known = study_quality.data(mixed.study).set_index("task")["margin"]
     assert set(known[known.isna()].index) == {"near_mm", "far_mm"}
+
+
+# ---- full data -------------------------------------------------------------------------------------------------------
+
+
+def test_a_contrast_that_was_run_with_less_data_alone_is_not_in_the_headline(tmp_path):
+    random = np.random.default_rng(0)
+    rows = [
+        row(f"t{task}", name, seed, 0.7 + random.normal(0, 0.01), fraction=share)
+        for task in range(3)
+        for name, shares in (("TS", (0.5, 1.0)), ("CG", (0.5, 1.0)), ("AU", (0.5,)))
+        for share in shares
+        for seed in range(3)
+    ]
+    context = prepare(scored(tmp_path, rows), SETTINGS)
+    gains = task_gains(context.study, context.resampled, context.pairs, SETTINGS)
+    assert set(gains.loc[gains["family"] == HEADLINE, "contrast"]) == {"CG-TS"}
+    assert ((gains["family"] == HEADLINE) == (gains["fraction"] == 1.0)).all()
+    assert {"AU-TS", "AU-CG", "CG-TS"} == set(gains.loc[gains["family"] == SMALLER, "contrast"])
