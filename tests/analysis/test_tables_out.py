@@ -68,10 +68,10 @@ def test_p_close_to_the_level_that_decides_has_a_third_digit(value, expected):
 
 
 def test_fractions_that_are_alike_in_whole_per_cent_have_columns_of_their_own():
-    several = fake_analysis(fractions=(0.02, 0.025, 1.0))
-    assert {"train 2%", "train 2.5%", "train 100%"} <= set(table("data", several).frame.columns)
-    assert {"gain at 2%", "gain at 2.5%"} <= set(table("gains_by_fraction", several).frame.columns)
-    assert {"2%", "2.5%", "100%"} == set(table("group_means", several).frame["fraction"])
+    shown = {each.name: each.frame for each in paper_tables(fake_analysis(4, fractions=(0.02, 0.025, 1.0)))}
+    assert {"train 2%", "train 2.5%", "train 100%"} <= set(shown["data"].columns)
+    assert {"gain at 2%", "gain at 2.5%"} <= set(shown["gains_by_fraction"].columns)
+    assert {"2%", "2.5%", "100%"} == set(shown["group_means"]["fraction"])
 
 
 def test_a_chance_that_is_not_certain_does_not_read_as_certain():
