@@ -166,7 +166,7 @@ def _squares(outputs) -> torch.Tensor:
     """The sum of squares of whatever the heads gave."""
     if isinstance(outputs, torch.Tensor):
         return outputs.float().square().sum()
-    return sum(map(_squares, outputs.values() if isinstance(outputs, dict) else outputs))
+    return torch.stack([_squares(each) for each in (outputs.values() if isinstance(outputs, dict) else outputs)]).sum()
 
 
 @pytest.mark.parametrize("frozen", [0, 6])
