@@ -16,6 +16,7 @@ from aggregation_lab.aggregation import ARROW, FOUND
 from analysis.frames import part
 from analysis.settings import Scale
 from analysis.statistics.looks import Looks
+from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.replicates import FoldsTested, Replicates, estimate_folds
 from analysis.statistics.uncertainty import ROUNDING, GainEstimate, differ, estimate
 
@@ -108,6 +109,10 @@ class TaskScores:
     values: np.ndarray
     draws: np.ndarray | None = None
     subjects: int = 0
+    subject_names: frozenset[str] = frozenset()
+    """Who they are, as tasks may have them in common."""
+    rarest_class: frozenset[str] | None = None
+    """Of a score that compares classes, the test subjects of the class that has fewest; None of a mean over cases."""
     margin: float = float("nan")
     improving: Mapping[tuple[str, float], bool] = field(default_factory=dict)
     folds: FoldsTested | None = None
@@ -162,6 +167,25 @@ class PairedGain:
     """Runs whose scores do not cancel: a difference of two gains has four, or two where both share a run."""
     looks: Looks | None = None
     """Where looks decided how many seeds were trained: their plan. None where the number was fixed."""
+    subject_names: frozenset[str] = frozenset()
+    """Who the test subjects are, as tasks may have them in common."""
+    rarest_class: frozenset[str] | None = None
+    """Of a score that compares classes, the test subjects of the class that has fewest; None of a mean over cases."""
+
+    @property
+    def effective_subjects(self) -> int:
+        """Test subjects whose number limits what resamples tell: all, or those of the rarest class."""
+        return self.subjects if self.rarest_class is None else len(self.rarest_class)
+
+    @property
+    def telling_names(self) -> frozenset[str]:
+        """Who these are."""
+        return self.subject_names if self.rarest_class is None else self.rarest_class
+
+    @property
+    def class_too_rare(self) -> bool:
+        """Whether its score compares classes of which one has too few test subjects for a verdict."""
+        return self.rarest_class is not None and len(self.rarest_class) < FEWEST_OF_CLASS
 
     def seed_index(self, seeds: Iterable[int]) -> list[int]:
         """Index of each of these seeds."""
@@ -183,15 +207,16 @@ class PairedGain:
             by_seed=self.by_seed[kept],
             draws=None if self.draws is None else self.draws[:, kept],
             subjects=self.subjects if self.folds is None else int(self.folds.sizes(self.folds.names(seeds)).sum()),
+            rarest_class=self.rarest_class if self.folds is None else self.folds.rarest_class(self.folds.names(seeds)),
         )
 
     def estimate(self) -> GainEstimate:
         """The gain with the variances of `analysis.statistics.uncertainty`, or of `replicates` where folds rotate."""
         replicates = self.replicates
         if self.folds is not None:
-            sizes = self.folds.sizes(replicates.names)
+            sizes = self.folds.effective_sizes(replicates.names)
             return estimate_folds(replicates.values, replicates.draws, sizes, self.size)
-        return estimate(replicates.values, replicates.draws, self.subjects, self.size)
+        return estimate(replicates.values, replicates.draws, self.effective_subjects, self.size)
 
     @cached_property
     def replicates(self) -> Replicates:
@@ -253,6 +278,8 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         by_seed=_scaled(joint, base, scale, pooled_sd(joint, base)),
         draws=draws,
         subjects=_subjects(scores, [match[0] for match in both]),
+        subject_names=scores.subject_names,
+        rarest_class=_rarest_class(scores, [match[0] for match in both]),
         folds=scores.folds,
         looks=scores.looks,
         same_model=bool(both) and bool((runs[at_joint] == runs[at_base]).all()) and runs[at_base[0]] != "",
@@ -269,6 +296,11 @@ def _subjects(scores: TaskScores, seeds: Sequence[int]) -> int:
     if scores.folds is None:
         return scores.subjects
     return int(scores.folds.sizes(scores.folds.names(seeds)).sum())
+
+
+def _rarest_class(scores: TaskScores, seeds: Sequence[int]) -> frozenset[str] | None:
+    """Those of them that show the rarest class."""
+    return scores.rarest_class if scores.folds is None else scores.folds.rarest_class(scores.folds.names(seeds))
 
 
 def pooled_sd(joint: np.ndarray, base: np.ndarray) -> float:
@@ -356,6 +388,12 @@ def seed_gains(pairs: Iterable[PairedGain]) -> pd.DataFrame:
 def still_improving(pairs: Iterable[PairedGain]) -> int:
     """Pairs whose base model was still improving when its budget ended."""
     return sum(bool(pair.base_improving) for pair in pairs)
+
+
+def rarest_class_of(pairs: Sequence[PairedGain]) -> frozenset[str] | None:
+    """The smallest of the rarest classes of gains that are put together; None where one of them has none."""
+    found = [pair.rarest_class for pair in pairs if pair.rarest_class is not None]
+    return min(found, key=len) if found and len(found) == len(pairs) else None
 
 
 def common_seeds(pairs: Iterable[PairedGain]) -> list[int]:

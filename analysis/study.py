@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from aggregation_lab.text import printable
 from analysis.frames import frame
 from analysis.gains import TaskScores
 from analysis.statistics.looks import Looks
+from analysis.statistics.rare_classes import rarest
 from analysis.statistics.replicates import FoldsTested
 from analysis.statistics.resampling import CaseArrays, FoldedCases, Weights, case_arrays, draw_weights, folded_cases
 from analysis.statistics.weighted_metrics import VALUE
@@ -224,11 +226,21 @@ def _fold_of_seed(study: StudyTables, rows: pd.DataFrame) -> dict[int, int]:
     return {seed: fold for seed, fold in folds.items() if fold is not None}
 
 
-def _folds_tested(study: StudyTables, rows: pd.DataFrame, cases: CaseArrays | FoldedCases | None) -> FoldsTested | None:
-    of_seed = _fold_of_seed(study, rows)
-    parts = cases.parts if isinstance(cases, FoldedCases) else {}
-    subjects = {fold: part.n_subjects for fold, part in parts.items()}
-    return FoldsTested(study.manifest.folds, of_seed, subjects) if of_seed else None
+def about_subjects(
+    cases: CaseArrays | FoldedCases, metric: str, folds: FoldsTested | None, *, count_empty: bool = True
+) -> dict[str, Any]:
+    """What `TaskScores` says of the test subjects behind a metric: as many as `cases` have, in all and in each of the
+    `folds`."""
+    if isinstance(cases, FoldedCases) and folds is not None:
+        subjects = {fold: part.n_subjects for fold, part in cases.parts.items()}
+        classes = {fold: part.classes(metric, count_empty=count_empty) for fold, part in cases.parts.items()}
+        folds = replace(folds, subjects=subjects, classes=classes)
+    return {
+        "subjects": cases.n_subjects,
+        "subject_names": frozenset(cases.subjects),
+        "rarest_class": rarest(cases.classes(metric, count_empty=count_empty)),
+        "folds": folds,
+    }
 
 
 def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "score") -> list[TaskScores]:
@@ -254,6 +266,8 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
         sign = 1.0 if own["direction"].iloc[0] == "higher" else -1.0
         cases = resampled.tasks.get(str(task)) if resampled else None
         values, draws = own["value"].to_numpy(float), None
+        of_seed = _fold_of_seed(study, own)
+        folds = FoldsTested(study.manifest.folds, of_seed) if of_seed else None
         if cases is not None and resampled is not None:
             index = _arm_index(own, cases)
             column = VALUE if cases.has(VALUE) else name
@@ -271,11 +285,10 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 arms=own[["aggregation", "fraction", "seed", "run", "n_train"]],
                 values=sign * values,
                 draws=None if draws is None else sign * draws,
-                subjects=cases.n_subjects if cases is not None else 0,
                 margin=study.manifest.margin(str(task)),
                 improving=improving.get(str(task), {}),
-                folds=_folds_tested(study, own, cases),
                 looks=study.looks,
+                **({"folds": folds} if cases is None else about_subjects(cases, name, folds)),
             )
         )
     return found

@@ -57,6 +57,7 @@ def gains(about, contrasts, fractions, random) -> pd.DataFrame:
                 "case_share": 0.4,
                 "basis": "seeds and cases",
                 "undefined_draws": 0,
+                "rarest_class": 25.0 if task.type == "classification" else np.nan,
                 "margin": 0.02 if place % 3 else 0.03,
                 "p": p,
                 "p_adjusted": float(np.minimum(1.0, 2 * p)),

@@ -29,6 +29,9 @@ class Metric:
     name: str
     higher_is_better: bool
     unit: str = "1"
+    by_class: bool = False
+    """Whether it compares classes or is a mean over them, so that the subjects of the rarest one limit what is known of
+    it; else it is a mean over cases."""
 
     @property
     def direction(self) -> str:

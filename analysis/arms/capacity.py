@@ -23,7 +23,7 @@ from scipy import stats
 
 from analysis.arms.comparisons import GAIN, ArmContrast, Compared
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain, common_seeds
+from analysis.gains import Contrast, PairedGain, common_seeds, rarest_class_of
 from analysis.questions.families import moderated, testable
 from analysis.questions.means import these_tasks
 from analysis.questions.scale_within_tasks import TaskLine, pooled_line, task_lines
@@ -170,6 +170,7 @@ def task_slope(points: Sequence[PairedGain]) -> PairedGain | None:
         by_seed=np.asarray(by_seed),
         draws=np.sum(drawn, axis=0) if len(drawn) == len(points) else None,
         subjects=min(pair.subjects for pair in points),
+        rarest_class=rarest_class_of(points),
         same_model=all(pair.same_model for pair in points),
         size=float(np.abs(weights).max()) * max(pair.size for pair in points),
         base_improving=any(rising) if rising else None,

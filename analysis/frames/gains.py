@@ -22,6 +22,8 @@ GAINS: Final = {
         "n_train": "training cases of the task",
         "seeds": "paired seeds",
         "subjects": "test subjects resampled; 0 without cases",
+        "rarest_class": "those of the class that has fewest, where the score compares classes; with fewer than five no "
+        "verdict",
         "metric": "primary metric of the task type",
         "unit": "unit of the primary metric",
         "joint_raw": "primary metric of the joint model, mean over seeds",

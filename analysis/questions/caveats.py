@@ -1,6 +1,6 @@
 """What a sceptical reader of a study must be told, one sentence each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -9,6 +9,7 @@ from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.text import listed
 from analysis.frames import at_full
 from analysis.gains import contrasts, trained_twice
+from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED
 from analysis.study import StudyTables
@@ -46,7 +47,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
         *_training(study),
         *_floors(trained),
         *_compute(study, frames["ledger"]),
-        *_test_sets(study, trained, frames["data"]),
+        *_test_sets(study, trained, frames["gains"], frames["data"]),
     ]
 
 
@@ -177,8 +178,9 @@ def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     if study.cases is not None:
         alone = full.loc[full["basis"].isin([SEEDS, BORROWED]), "task"]
         said = (
-            "Test cases cannot be resampled in {} (one subject, or no metric): intervals there cover seeds alone, and "
-            "the verdict is undecided."
+            "Test cases cannot be resampled in {} (one subject, of all or of a class, or no metric): intervals there "
+            "cover seeds alone, and the verdict is undecided. In means their test cases count as the noisiest of the "
+            "other tasks'."
         )
         found += _if_any(alone, total, said)
     borrowed = full.loc[full["basis"].isin([BORROWED, BORROWED_AND_CASES]), "task"]
@@ -270,7 +272,19 @@ def _until_its_end(runs: pd.DataFrame) -> list[str]:
     return [f"{capped} of {len(once)} runs {said}."] if capped else []
 
 
-def _test_sets(study: StudyTables, trained: pd.DataFrame, data: pd.DataFrame) -> list[str]:
+def _rare_classes(gains: pd.DataFrame, named: Collection[str], total: int) -> list[str]:
+    """Tasks whose score compares classes of which one has few test subjects; `named` have few of all classes."""
+    fewest = gains.groupby("task")["rarest_class"].min()
+    none = f"Fewer than {FEWEST_OF_CLASS} test subjects of one class in {{}}: no verdict there."
+    rough = f"Fewer than {FEW_SUBJECTS} test subjects of one class in {{}}: intervals there are rough."
+    few = fewest.index[(fewest >= FEWEST_OF_CLASS) & (fewest < FEW_SUBJECTS)]
+    return [
+        *_if_any(fewest.index[fewest < FEWEST_OF_CLASS], total, none),
+        *_if_any(set(few) - set(named), total, rough),
+    ]
+
+
+def _test_sets(study: StudyTables, trained: pd.DataFrame, gains: pd.DataFrame, data: pd.DataFrame) -> list[str]:
     full = at_full(data)
     found: list[str] = []
     if study.cases is None and trained["seeds"].max() > 1:
@@ -278,6 +292,7 @@ def _test_sets(study: StudyTables, trained: pd.DataFrame, data: pd.DataFrame) ->
     elif study.cases is not None:
         few = full.loc[full["subjects"] < FEW_SUBJECTS, "task"]
         found = _if_any(few, len(full), f"Fewer than {FEW_SUBJECTS} test subjects in {{}}: intervals there are rough.")
+        found += _rare_classes(gains[gains["fraction"] == study.full], set(few), len(full))
     if len(full) < FEWEST_TASKS:
         tasks = "1 task" if len(full) == 1 else f"{len(full)} tasks"
         found.append(f"{tasks} only: means over tasks say little.")

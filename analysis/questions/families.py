@@ -45,7 +45,7 @@ def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
     return moderate(
         [pair.estimate() for pair in pairs],
         [len(pair.replicates.names) for pair in pairs],
-        [pair.subjects for pair in pairs],
+        [pair.effective_subjects for pair in pairs],
         types,
     )
 
@@ -60,9 +60,10 @@ def testable(pair: PairedGain, estimate: GainEstimate) -> float:
     """Standard error that a verdict may rest on; NaN where there is none.
 
     One seed tells nothing of the chance of training. Test cases of one subject, or whose metric is undefined on
-    resamples, tell nothing of the chance of subjects: with them a verdict would hold for that subject alone.
+    resamples, tell nothing of the chance of subjects: with them a verdict would hold for that subject alone. Nor do
+    those of a class with few subjects (`analysis.statistics.rare_classes`).
     """
-    unusable = pair.draws is not None and not estimate.has_cases
+    unusable = pair.draws is not None and (not estimate.has_cases or pair.class_too_rare)
     return float("nan") if pair.same_model or unusable or estimate.basis not in DECIDES else estimate.se
 
 

@@ -31,7 +31,7 @@ from analysis.questions.families import family
 from analysis.settings import Correction, Scale, Settings
 from analysis.statistics.resampling import ARM, CaseArrays, FoldedCases, Weights
 from analysis.statistics.verdicts import VERDICTS
-from analysis.study import Resampled, StudyTables, primary_of, task_scores
+from analysis.study import Resampled, StudyTables, about_subjects, primary_of, task_scores
 
 MOST_CONTRASTS = 24
 """Contrasts that are judged under other choices; the first of more."""
@@ -132,16 +132,16 @@ def _from_cases(
     rules = (COUNTED, LEFT_OUT) if chosen.has_empty else (COUNTED,)
     rescored = {}
     for rule in rules:
-        values = chosen.scores(count_empty=rule == COUNTED)
-        draws = chosen.draws(weights, count_empty=rule == COUNTED)
+        counted = rule == COUNTED
+        values = chosen.scores(count_empty=counted)
+        draws = chosen.draws(weights, count_empty=counted)
         for (metric, _), scored in variants.items():
             name = main if metric == MAIN[0] else metric
             if name in values:
                 better = METRICS[name].higher_is_better if name in METRICS else higher
                 sign = 1.0 if better else -1.0
-                rescored[metric, rule] = replace(
-                    scored, values=sign * values[name], draws=sign * draws[name], subjects=chosen.n_subjects
-                )
+                about = about_subjects(chosen, name, scored.folds, count_empty=counted)
+                rescored[metric, rule] = replace(scored, values=sign * values[name], draws=sign * draws[name], **about)
     return rescored
 
 

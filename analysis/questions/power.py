@@ -20,6 +20,7 @@ from analysis.frames import part
 from analysis.gains import Contrast, PairedGain
 from analysis.questions.families import moderated, testable
 from analysis.statistics.planning import BOTH, EITHER, MOST_SEEDS, MOST_TIMES, REPLICATES, SUBJECTS, WANTED, Scatter
+from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, NextLevels, power
 from analysis.study import StudyTables
@@ -27,6 +28,7 @@ from analysis.study import StudyTables
 MORE_CASES, MORE_SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
 NO_SCATTER, NO_MARGIN = "no scatter to plan from", "no margin in this unit"
 ONE_SUBJECT = "test subjects: fewer than two can be resampled"
+RARE_CLASS = f"test subjects of one class: fewer than {FEWEST_OF_CLASS}"
 
 _ENDLESS = 1e7
 """Seeds that leave nothing but the test cases."""
@@ -67,11 +69,11 @@ def plan(pair: PairedGain, found: GainEstimate, levels: NextLevels) -> dict[str,
     """
     if pair.same_model:
         return {"limit": SAME_MODEL}
-    seeds, case_df = len(pair.seeds), max(1.0, pair.subjects - 1.0)
+    seeds, case_df = len(pair.seeds), max(1.0, pair.effective_subjects - 1.0)
     known: dict[str, object] = {"se_cases": float(np.sqrt(_case_variance(pair, found)))} if found.has_cases else {}
     if not np.isfinite(testable(pair, found)):
         if found.basis in DECIDES:
-            return {"limit": ONE_SUBJECT}
+            return {"limit": RARE_CLASS if pair.class_too_rare else ONE_SUBJECT}
         limit = ONE_SEED if seeds < 2 else NO_SCATTER
         return known | {"detectable": detectable(found.se, case_df, levels.difference), "limit": limit}
     scatter = scatter_of(pair, found)
@@ -119,6 +121,7 @@ _NOTHING = {
     ONE_SEED: "another {0}: one decides nothing",
     NO_SCATTER: "other {0}s: these do not differ",
     ONE_SUBJECT: "more test subjects: fewer than two can be resampled",
+    RARE_CLASS: f"more test subjects of one class: fewer than {FEWEST_OF_CLASS} decide nothing",
 }
 
 
@@ -149,7 +152,8 @@ def scatter_of(pair: PairedGain, found: GainEstimate) -> Scatter:
     df = found.seed_df if np.isfinite(found.seed_df) else max(1.0, count - 1.0)
     if pair.folds is None:
         variance = max(found.v_seed, found.v_both) * count
-        return Scatter(variance, df, found.v_both * count, _case_variance(pair, found), seeds, pair.subjects)
+        cases, rare = _case_variance(pair, found), pair.effective_subjects
+        return Scatter(variance, df, found.v_both * count, cases, seeds, pair.subjects, effective_subjects=rare)
     both = found.v_both * count if found.has_cases else 0.0
     of_fold = Counter(pair.folds.of_seed[seed] for seed in pair.seeds)
     inverse = float(np.mean([1 / runs for runs in of_fold.values()]))

@@ -122,6 +122,7 @@ def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) 
         "n_train": pair.n_train,
         "seeds": len(pair.seeds),
         "subjects": pair.subjects,
+        "rarest_class": float("nan") if pair.rarest_class is None else len(pair.rarest_class),
         "joint_score": float(pair.joint_scores.mean()),
         "base_score": float(pair.base_scores.mean()),
         "gain": estimate.value,

@@ -14,6 +14,7 @@ import pandas as pd
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.tasks.task_type import ArmValues
+from analysis.statistics.rare_classes import ClassSubjects, all_folds, class_subjects
 from analysis.statistics.weighted_metrics import weighted_scores
 
 ARM = ["aggregation", "fraction", "seed"]
@@ -66,6 +67,10 @@ class CaseArrays:
     def n_subjects(self) -> int:
         """Distinct subjects: what is resampled."""
         return len(set(self.subjects))
+
+    def classes(self, metric: str, *, count_empty: bool = True) -> ClassSubjects:
+        """The subjects of each class, where the metric compares classes."""
+        return class_subjects(self.type, self.quantities, self.subjects, metric, count_empty=count_empty)
 
     @property
     def has_empty(self) -> bool:
@@ -134,6 +139,10 @@ class FoldedCases:
     def n_subjects(self) -> int:
         """Distinct subjects of all folds."""
         return len(set(self.subjects))
+
+    def classes(self, metric: str, *, count_empty: bool = True) -> ClassSubjects:
+        """The subjects of each class in all folds, where the metric compares classes."""
+        return all_folds(part.classes(metric, count_empty=count_empty) for part in self.parts.values())
 
     @property
     def left_out(self) -> int:

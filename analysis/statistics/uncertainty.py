@@ -110,8 +110,8 @@ def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int =
     """The mean of per-seed gains (S values) with its two variances.
 
     `draws` are the gains of the same seeds on resampled subjects (B x S), NaN where undefined; `subjects` is how many
-    subjects were resampled, `size` how large scores are (`differ`). One seed, or gains that no seed changes: cases
-    only. Fewer than two defined draws or subjects: seeds only. Neither: no interval.
+    subjects were resampled (`PairedGain.effective_subjects`), `size` how large scores are (`differ`). One seed, or
+    gains that no seed changes: cases only. Fewer than two defined draws or subjects: seeds only. Neither: no interval.
     """
     gains = np.asarray(gains, float)
     seeds = len(gains)

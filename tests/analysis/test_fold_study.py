@@ -65,6 +65,13 @@ def test_every_frame_that_rests_on_gains_is_made(result):
     assert (frames["data"]["subjects"] == FOLDS * CASES).all()
 
 
+def test_other_choices_of_analysis_know_the_folds(result):
+    """Without the folds' subjects every verdict under other choices would be undecided."""
+    decided = result.frames["gains"].query("fraction == 1 and verdict != 'undecided'")["task"]
+    shares = result.frames["multiverse"].set_index("task")["undecided"]
+    assert len(decided) and (shares.loc[decided] < 1).all()
+
+
 def test_the_report_says_what_folds_are(result):
     text = methods_markdown(result)
     assert "Each fold is a replicate, the mean of its seeds" in text
