@@ -17,7 +17,7 @@ from analysis.questions.guidelines import UNDECIDED, _confidence, fit_rule, rule
 from analysis.questions.means import pooled_row, tasks_of_this_kind, these_tasks
 from analysis.questions.scale_across_tasks import across_tasks
 from analysis.questions.scale_within_tasks import within_tasks
-from analysis.questions.shared_variance import case_draws, seed_covariance, shared_cases
+from analysis.questions.shared_variance import case_parts, seed_covariance
 from analysis.questions.typical_task import effective_tasks, typical_gain
 from analysis.settings import Settings
 from analysis.statistics.combined_variance import p_value, reach
@@ -140,7 +140,7 @@ def test_copies_of_one_run_tell_nothing_of_the_chance_of_training(rounding):
 
 def test_subjects_that_serve_all_tasks_are_noticed():
     alone, shared = (
-        shared_cases(case_draws(pairs_of(Design(levels={"AU": 0.0}, shared_cases=share, interaction_sd=0.1))))
+        case_parts(pairs_of(Design(levels={"AU": 0.0}, shared_cases=share, interaction_sd=0.1))).in_common[0]
         for share in (0.0, 1.0)
     )
     expected = 2 * 0.1**2 / 100  # of the joint model and of the base
