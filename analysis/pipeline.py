@@ -114,7 +114,7 @@ STEPS = (
         full=True,
     ),
     of_contrasts(TYPES, ("sensitivity", "type_test"), types),
-    of_study(TYPES, "stability", lambda c: stability(c.frames["pooled"], c.frames["gains"], c.against_base)),
+    of_study(TYPES, "stability", lambda c: stability(c.frames["pooled"], c.frames["gains"], c.against_base, c.pairs)),
     Step("arms", NAMES, lambda context: across_arms(context.study, context.settings)),
     of_study("groups of tasks", "affinities", lambda c: affinities(c.study)),
     Step(

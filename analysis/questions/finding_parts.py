@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.gains import Contrast, PairedGain, still_improving
-from analysis.questions.means import poolable, tasks_of_this_kind
+from analysis.questions.means import poolable, tasks_of_this_kind, these_tasks
 from analysis.questions.stability import DIFFERENCE, spread_difference, spread_p
 from analysis.questions.study_quality import IMPROVING
 from analysis.statistics.verdicts import UNDECIDED
 
 SUPPORTED, CONTRADICTED, NOT_TESTABLE = "supported", "contradicted", "not testable"
 
-_ALPHA = 0.05
+ALPHA = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +69,14 @@ class Part:
         """Supported, contradicted, undecided or not testable, see `analysis.questions.findings`."""
         if not np.isfinite([self.estimate, self.low, self.high]).all():
             return NOT_TESTABLE
-        if self.p > _ALPHA:  # not where p is missing
+        if self.p > ALPHA:  # not where p is missing
             return UNDECIDED
         return SUPPORTED if self.low > 0 else CONTRADICTED if self.high < 0 else UNDECIDED
+
+    @property
+    def p_against(self) -> float:
+        """p of the test by which it is contradicted, for the correction over parts; NaN where its interval tells."""
+        return self.p
 
     @property
     def columns(self) -> dict[str, object]:
@@ -160,23 +165,22 @@ def with_little_data(text: str, contrast: str, evidence: Evidence) -> Part:
 
 def steadier_over_groups(evidence: Evidence) -> Part:
     """Spread of CG over clinical groups minus that of AU, from the frame `stability`."""
-    text = "spread of gains over groups is larger under CG than under AU"
+    text = "spread of gains over groups, less that by seeds, is larger under CG than under AU"
     row = evidence.row("stability", contrast=DIFFERENCE)
     if row is None:
         return _missing(text, "stability")
     improving = bool(evidence.frames["gains"]["base_improving"].astype(bool).any())
-    p = spread_p(evidence.frames["pooled"], "CG-TS", "AU-TS")
     estimate, low, high = (float(row[name]) for name in ("spread", "spread_low", "spread_high"))
+    p = spread_p(evidence.frames["pooled"], "CG-TS", "AU-TS", estimate)
     return Part(text, estimate, low, high, p, "stability", improving)
 
 
 def steadier_over_tasks(evidence: Evidence) -> Part:
     """Difference of the spreads over tasks that both contrasts compare."""
-    text = "spread of gains over tasks is larger under CG than under AU"
+    text = "spread of gains over tasks, less that by seeds, is larger under CG than under AU"
     of_cg = {pair.task: pair for pair in evidence.at(evidence.full, "CG-TS")}
     common = [(of_cg[pair.task], pair) for pair in evidence.at(evidence.full, "AU-TS") if pair.task in of_cg]
-    first, second = (np.array([both[side].gain for both in common]) for side in (0, 1))
-    difference = spread_difference(first, second, np.array([pair.group for _, pair in common]))
+    difference = spread_difference([first for first, _ in common], [second for _, second in common])
     return Part(text, *difference, "gains", any(still_improving(both) for both in common))
 
 
@@ -199,6 +203,7 @@ def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence)
     tasks = (gains["group"] == group) & (gains["contrast"] == contrast) & (gains["fraction"] == evidence.full)
     margin = float(gains.loc[tasks, "margin"].mean())
     part = group_gain(text, group, contrast, evidence)
-    # The p value is that of no gain, not of a loss as large as the margin.
     shifted = {name: getattr(part, name) + margin for name in ("estimate", "low", "high")}
-    return replace(part, **shifted, p=float("nan"))
+    members = [pair for pair in evidence.at(evidence.full, contrast) if pair.group == group]
+    p = these_tasks(members, against=-margin)[-1] if members else float("nan")
+    return replace(part, **shifted, p=p)

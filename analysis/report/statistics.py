@@ -7,7 +7,10 @@ from analysis.questions.families import HEADLINE, SMALLER
 from analysis.questions.type_sensitivity import SHUFFLES
 from analysis.result import Analysis
 from analysis.settings import Settings
+from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
+
+_WITH_CASES = {SEEDS_AND_CASES, BORROWED_AND_CASES}
 
 _SCALES = {
     "absolute": "the difference of scores",
@@ -21,7 +24,7 @@ def statistics(analysis: Analysis) -> list[str]:
     frames, settings = analysis.frames, analysis.settings
     if frames["gains"].empty:
         return []
-    paragraphs = [_gains(analysis), _verdicts(settings, analysis), _means()]
+    paragraphs = [_gains(analysis), _verdicts(settings, analysis), _means(analysis)]
     scale = _scale(analysis)
     paragraphs += [scale] if scale else []
     paragraphs += [_arms()] if len(frames["arm_changes"]) else []
@@ -32,7 +35,7 @@ def statistics(analysis: Analysis) -> list[str]:
 def _gains(analysis: Analysis) -> str:
     settings, bases = analysis.settings, set(analysis.frames["gains"]["basis"])
     if analysis.study.manifest.folds > 1:
-        return _fold_gains(settings, bases)
+        return _fold_gains(analysis, bases)
     text = (
         "A gain is the score of the joint model minus that of the base model on the same task, fraction, seed and test "
         f"cases, oriented so that positive favours the joint aggregation; its scale is {_SCALES[settings.scale]}."
@@ -57,13 +60,25 @@ def _gains(analysis: Analysis) -> str:
         "whose parameters are integrated out (after Smyth 2004); a task with one pair of seeds borrows from its type."
         " Intervals are Student's, with the tails that the uncertain variance gives (Behrens-Fisher; Fisher 1935)."
     )
+    text += _rare_classes(analysis)
     if CASES in bases:
         text += " Where that is not possible, intervals cover test subjects alone and there is no verdict."
     return text
 
 
-def _fold_gains(settings: Settings, bases: set[str]) -> str:
+def _rare_classes(analysis: Analysis) -> str:
+    """What counts as the number of subjects where a score compares classes; empty where none does."""
+    if analysis.frames["gains"]["rarest_class"].isna().all():
+        return ""
+    return (
+        " Where a score compares classes, as AUC does, as many test subjects count as the class has that has fewest; "
+        f"with fewer than {FEWEST_OF_CLASS} of a class there is no verdict."
+    )
+
+
+def _fold_gains(analysis: Analysis, bases: set[str]) -> str:
     """The same where test folds rotate."""
+    settings = analysis.settings
     text = (
         "A gain is the score of the joint model minus that of the base model on the same task, fraction, seed and test "
         f"fold, oriented so that positive favours the joint aggregation; its scale is {_SCALES[settings.scale]}. "
@@ -77,6 +92,7 @@ def _fold_gains(settings: Settings, bases: set[str]) -> str:
             f" What test subjects contribute is told by {settings.draws:,} Poisson resamples of each fold's own "
             "(Chamandy et al. 2012)."
         )
+        text += _rare_classes(analysis)
     if not bases & {SEEDS_AND_CASES, BORROWED_AND_CASES, SEEDS, BORROWED}:
         return f"{text} With one fold the chance of training is not covered, so every verdict is undecided."
     return (
@@ -139,12 +155,19 @@ def families(gains: pd.DataFrame) -> str:
     return ", and separately over ".join(parts) or "no test, since nothing can be tested"
 
 
-def _means() -> str:
+def _means(analysis: Analysis) -> str:
+    gains = analysis.frames["gains"]
+    cases, lacking = (gains["basis"].isin(bases).any() for bases in (_WITH_CASES, {SEEDS, BORROWED}))
+    noisiest = (
+        " In it a task whose test subjects cannot be resampled has the largest variance of the others, by subject."
+        if cases and lacking
+        else ""
+    )
     return (
         "Two things are said of several tasks. The mean gain of these very tasks has an interval that covers seeds and "
-        "test subjects. Tasks of this kind are described by the median, the tasks being a sample: its interval runs "
-        "between order statistics (Thompson 1936), with fewer tasks where clinical groups are alike and with what "
-        "seeds and test subjects do to all tasks at once, each with a t of its own (Banerjee 1960); "
+        f"test subjects.{noisiest} Tasks of this kind are described by the median, the tasks being a sample: its "
+        "interval runs between order statistics (Thompson 1936), with fewer tasks where clinical groups are alike and "
+        "with what seeds and test subjects do to all tasks at once, each with a t of its own (Banerjee 1960); "
         "it is the one to generalise with, and needs six tasks. A "
         "mean of such tasks is not given an interval: one task in ten that collapses, unseen, would make it wrong. "
         "With one seed there is no interval, since chance in training is not known."
@@ -197,7 +220,8 @@ def _rest(analysis: Analysis) -> str:
     if len(frames["stability"]):
         sentences.append(
             "Stability is the standard deviation of mean gain over clinical groups and fractions, with jackknife "
-            "intervals over groups; CG and AU are compared on the same cells (p value after Pitman 1939)."
+            "intervals over groups; CG and AU are compared on the same cells, without what seeds do to either spread "
+            "(a seed moves all groups of AU together, those of CG one by one; p value after Pitman 1939)."
         )
     if len(frames["guidelines"]):
         sentences.append(
@@ -214,7 +238,8 @@ def _rest(analysis: Analysis) -> str:
         sentences.append(
             "A part of a finding is supported where its 95 % interval lies above 0 in the direction claimed, "
             "contradicted where it lies below, and neither where another test of it (types, spreads) does not reject; "
-            "a finding is supported where all its parts are, contradicted where one part is, and else undecided. "
+            "a finding is supported where all its parts are, contradicted where one part is after Holm's correction "
+            "over its parts, and else undecided. "
             "Findings are not corrected for their number. Data-rich and data-poor are tasks above and below the "
             "median number of training cases."
         )
