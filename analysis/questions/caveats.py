@@ -179,9 +179,10 @@ def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
         alone = full.loc[full["basis"].isin([SEEDS, BORROWED]), "task"]
         said = (
             "Test cases cannot be resampled in {} (one subject, of all or of a class, or no metric): intervals there "
-            "cover seeds alone, and the verdict is undecided. In means their test cases count as the noisiest of the "
-            "other tasks'."
+            "cover seeds alone, and the verdict is undecided."
         )
+        if study.manifest.folds == 1 and not full["basis"].isin([SEEDS, BORROWED]).all():
+            said += " In means their test cases count as the noisiest of the other tasks'."
         found += _if_any(alone, total, said)
     borrowed = full.loc[full["basis"].isin([BORROWED, BORROWED_AND_CASES]), "task"]
     said = "One pair of seeds, or gains that do not vary, in {}: the scatter over seeds is that of tasks of the type."
