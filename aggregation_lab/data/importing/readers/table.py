@@ -63,6 +63,10 @@ def read_table(
             by_image[PurePosixPath(name.replace("\\", "/")).as_posix(), line.cell("frame")].append(line)
         else:
             report.skip(f"line {line.number}", "names no image")
+    # one patient in all frames of a file, also where the table names the patient beside some of them
+    named: dict[str, set[str]] = defaultdict(set)
+    for (name, _), members in by_image.items():
+        named[name] |= {line.cell("subject") for line in members} - {""}
     target = _TARGETS[columns.type](columns, table, folder, options, report, progress, opener, lines)
     records: list[Record] = []
     for (name, frame), members in by_image.items():
@@ -70,7 +74,7 @@ def read_table(
         try:
             file = _file(folder, name)
             number = frame_number(frame)
-            subject = subject_of(members)
+            subject = subject_of(members) or (min(named[name]) if len(named[name]) == 1 else "")
             for each, one in target.of(file, _shown(file, folder, name), number, members):
                 records.append(Record(each.picture, one, subject or each.subject))
         except ValueError as error:
