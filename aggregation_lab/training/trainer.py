@@ -111,7 +111,7 @@ class Trainer:
         )
         if spec.start is not None:
             take_start(self.model, spec.start, start)
-        self.model.backbone.check_batch(self.config.batch_size)
+        self.model.backbone.check_batch(self.config.batch_size, self.config.aggregator)
         self.model.backbone.choose_attention(self.config.image_size, device, self.precision)
         if self.config.compile:
             self.model.compile_encoder()

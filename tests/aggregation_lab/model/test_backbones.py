@@ -305,3 +305,13 @@ def test_a_batch_of_one_image_has_no_statistics():
     backbone.check_batch(2)
     with pytest.raises(ModelError, match="training.batch_size: 1, but resnet18 normalises over the batch"):
         backbone.check_batch(1)
+
+
+def test_an_aggregator_does_not_go_with_batch_norm():
+    build_backbone("convnext_atto", image_size=32).check_batch(16, "upgrad")
+    backbone = build_backbone("resnet18", image_size=32)
+    backbone.check_batch(16, "none")
+    with pytest.raises(
+        ModelError, match="^training.aggregator: upgrad, but resnet18 .* or an encoder such as convnext"
+    ):
+        backbone.check_batch(16, "upgrad")
