@@ -163,11 +163,23 @@ def test_without_empty_images_only_those_with_the_structure_count(classes, cases
         for metric, name in (("DSC", "dice"), ("HD", "hd")):
             for model in range(MODELS):
                 drawn = [np.repeat(quantities[name][model, :, k], times * present[:, k]) for k in range(classes - 1)]
-                expected = np.mean([part.mean() for part in drawn]) if all(map(len, drawn)) else np.nan
+                expected = np.mean([part.mean() for part in drawn if len(part)]) if any(map(len, drawn)) else np.nan
                 assert found[metric][row, model] == pytest.approx(
                     expected, rel=1e-5, abs=rounding(quantities), nan_ok=True
                 )
     np.testing.assert_array_equal(found["missed"], counted["missed"])
+
+
+def test_a_structure_that_no_image_shows_is_left_out_of_the_mean():
+    quantities = {
+        "dice": np.array([[[0.8, 1.0], [0.6, 1.0]]]),
+        "hd": np.array([[[1.0, 0.0], [4.0, 0.0]]]),
+        "present": np.array([[[1.0, 0.0], [1.0, 0.0]]]),
+        "missed": np.zeros((1, 2, 2)),
+    }
+    found = weighted_scores(TaskType.SEGMENTATION, quantities, np.array([[1, 1], [2, 0], [0, 0]]), count_empty=False)
+    np.testing.assert_allclose(found["DSC"][:, 0], [0.7, 0.8, np.nan], rtol=1e-6, atol=0)
+    np.testing.assert_allclose(found["HD"][:, 0], [2.5, 1.0, np.nan], rtol=1e-6, atol=0)
 
 
 def test_a_resample_without_a_case_has_no_score():
