@@ -64,6 +64,7 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     `folder` belongs to another study, another data set or another split, and `DataError` where the data cannot be used.
     """
     from aggregation_lab.data.cache import open_cache
+    from aggregation_lab.data.lost_classes import lost_classes
 
     check_owner(folder, study)
     for name, patterns in _WRITTEN.items():
@@ -80,7 +81,8 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     write_bytes(folder.path / "study.yaml", source.read_bytes())
     folder.write_plan(plan.runs)
     Identity(study, dataset_digest(dataset), folds.digest).write(folder.identity_file)
-    return plan
+    lost = [line for cache in caches.values() for line in lost_classes(dataset, cache)]
+    return replace(plan, notes=(*plan.notes, *lost))
 
 
 def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:

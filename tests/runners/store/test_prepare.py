@@ -45,6 +45,15 @@ def grid(prepared: Path, data: Path, *more: str, command: str = "run-grid") -> l
     return [command, prepared / "study.yaml", "--data", data, "--out", prepared / "out", "--device", "cpu", *more]
 
 
+def test_structures_that_are_too_small_for_the_image_size_are_said_with_the_plan(tiny_original, tmp_path, monkeypatch):
+    monkeypatch.setattr("aggregation_lab.data.lost_classes.MOST_LOST", -1)  # so that none lost is too many
+    file = write_study(tmp_path / "study.yaml")
+    study = read_study_file(file, data=tiny_original)
+    plan = prepare_study(study, file, StudyFolder(tmp_path / "out"), lambda *_: None)
+    (line,) = (note for note in plan.notes if "too small" in note)
+    assert line.startswith("task tiny_head: masks of 32 px have lost class 1 in 0 of ")
+
+
 def test_pending_runs_that_were_not_asked_for_give_exit_code_1(prepared, tiny_original, capsys):
     code, text, _ = agglab(capsys, *grid(prepared, tiny_original, "--rerun", "failed"))
     assert code == 1 and "0 to do" in text and "6 pending; tables in" in text
