@@ -48,13 +48,13 @@ def watch_study(out: Path, port: int, console: Console) -> int:
     return 0
 
 
-_BAD = {State.FAILED, State.BLOCKED}
+_BAD = {State.FAILED, State.BLOCKED, State.STALE}
 """States with which a study cannot be finished without a further command."""
 
 
 def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
     """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed, or one
-    that it starts from."""
+    that it starts from, or is stale."""
     folder = StudyFolder(out)
     if as_json:
         from runners.watch.overview import overview

@@ -52,6 +52,7 @@ class ClaimContent(_Content):
 
     host: str = ""
     namespace: str = ""
+    boot: str = ""
     process: int = Field(0, gt=0, lt=2**31)
     birth: str = ""
     token: str = ""
