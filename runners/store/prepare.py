@@ -78,8 +78,9 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     save_dataset(folder, dataset)
     write_floor(folder, study, dataset, folds, caches, progress)
     write_bytes(folder.path / "study.yaml", source.read_bytes())
-    folder.write_plan(plan.runs)
-    Identity(study, dataset_digest(dataset), folds.digest).write(folder.identity_file)
+    with folder.collecting():  # whoever writes tables sees the plan and the study that belong together
+        folder.write_plan(plan.runs)
+        Identity(study, dataset_digest(dataset), folds.digest).write(folder.identity_file)
     return plan
 
 
@@ -119,9 +120,17 @@ def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[Planne
     """The runs of the study on its data, and their splits. Raises `StudyError` where `folder` is of other ones."""
     known, notes = folder.find_identity() or Identity(study), tuple[str, ...]()
     check_same(folder, "data set", known.dataset, dataset_digest(dataset))
+    given = known.study.data.split
     if known.split is None or study.data.split is not None:
         folds = find_folds(study.data, dataset)
         check_same(folder, "split", known.split, folds.digest)
+    elif given is not None:  # the folder's split is kept only where the study now says how it came about
+        folds = find_folds(study.data, dataset)
+        if folds.digest != known.split:
+            raise StudyError(
+                f"{folder}: was made with the split of data.split {given}, and the study draws another one without it; "
+                "put data.split back, or choose another --out"
+            )
     else:
         folds, notes = _kept_folds(study.data, dataset, folder, known.split)
     found, warnings = folder.find_found(study), (*dataset.warnings, *folds.warnings)
