@@ -124,6 +124,22 @@ def test_a_study_gives_units_with_hours_and_verdicts_with_chances():
     assert {verdict.seeds for verdict in found.planned} <= {frozenset(range(3))}
 
 
+def test_names_of_tasks_may_hold_the_sign_that_joins_them():
+    plain = group_tables()
+    first, second = sorted(set(plain.scores["task"]))[:2]
+    awkward = {first: f"{second}+x", second: f"{first}+{second}"}
+    ledger = plain.runs["tasks"].replace(
+        awkward
+    )  # TS alone: joint units keep the old spelling, which counts for nothing
+    study = replace(
+        plain,
+        scores=plain.scores.assign(task=plain.scores["task"].replace(awkward)),
+        runs=plain.runs.assign(tasks=ledger),
+    )
+    for before, after in zip(trained_units(plain), trained_units(study), strict=True):
+        assert after.tasks == {awkward.get(task, task) for task in before.tasks} and after.names == before.names
+
+
 def test_without_a_ledger_nothing_is_planned():
     with pytest.raises(ResultsError, match="has no table of runs, so what another run takes is not known"):
         trained_units(replace(group_tables(), runs=None))
