@@ -27,7 +27,7 @@ def make_finished(folder: Path, data: Path, /, **changes: object) -> Path:
     runs = out.read_plan()
     for run in runs:
         finish(out.path, study, run)
-    collect(out, runs)
+    collect(out)
     return out.path
 
 

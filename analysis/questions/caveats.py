@@ -84,12 +84,18 @@ def _design(study: StudyTables) -> list[str]:
     if study.baseline is None and "TS" not in study.aggregations:
         found.append("There is no TS: gains compare joint models with each other, not with models of one task.")
     tasks = set(study.scores["task"])
-    return [
-        *found,
-        *_if_any(
-            tasks - set(about.margins), len(tasks), f"No margin was fixed for {{}}: {DEFAULT_MARGIN:g} stands in."
-        ),
+    named = about.margins if about.margins_named is None else about.margins_named
+    unnamed = f"No margin was named for {{}}: {DEFAULT_MARGIN:g} stands in, a default that was not chosen for them."
+    changed = [
+        f"{task} ({was:g} to {now:g})" for task, (was, now) in sorted(about.margins_changed.items()) if task in tasks
     ]
+    if changed:
+        found.append(
+            f"Margins were changed after verdicts had been read, in {len(changed)} of {len(tasks)} tasks, "
+            f"{_named(changed)}: where that was because of them, verdicts of no meaningful loss or harm say less than "
+            "stated."
+        )
+    return [*found, *_if_any(tasks - set(named), len(tasks), unnamed)]
 
 
 def trained_more(aggregations: Sequence[str]) -> str:
@@ -239,17 +245,19 @@ def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
     said = "part of the gains, and of what less data does to them, may be a matter of training time"
     found = [f"Compute is not matched, so {said}; operations over those of TS: {_named(parts)}."] if parts else []
     if _until_converged(study):
-        found = [*_until_its_end(study.runs), *_own_ends(study.runs)]
+        found = [*_until_its_end(study.runs), *_own_ends(study, study.runs)]
     unlike = [name for name in ("device", "precision", "versions") if study.runs[name].nunique() > 1]
     if unlike:
         found.append(f"Runs differ in {' and '.join(unlike)}, which may move scores between aggregations.")
     return found
 
 
-def _own_ends(runs: pd.DataFrame) -> list[str]:
-    """How much more, or less, was seen of each task than under TS, where every unit was trained to its own end."""
+def _own_ends(study: StudyTables, runs: pd.DataFrame) -> list[str]:
+    """How much more, or less, was seen of each task than under TS, where every unit was trained to its own end. The
+    tasks of a run are those it has scores of."""
     both = runs["passes"] + runs["passes_before"]
-    passes = runs.assign(passes=both, task=runs["tasks"].str.split("+")).explode("task")
+    tasks = study.scores[["run", "aggregation", "task"]].drop_duplicates()
+    passes = runs.assign(passes=both).merge(tasks, on=["run", "aggregation"])
     keys = ["task", "fraction", "seed"]
     base = passes[passes["aggregation"] == "TS"].set_index(keys)["passes"].rename("base")
     ratio = passes.join(base, on=keys).assign(ratio=lambda rows: rows["passes"] / rows["base"])

@@ -5,6 +5,7 @@ import pandas as pd
 from analysis.deciding.stopping import PROSPECT
 from analysis.questions.families import HEADLINE, SMALLER
 from analysis.questions.type_sensitivity import SHUFFLES
+from analysis.report import words
 from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
@@ -101,16 +102,31 @@ def _verdicts(settings: Settings, analysis: Analysis) -> str:
     corrected = f"corrected {how} over {families(gains)}" if how else "not corrected for the number of tasks"
     margins = sorted(set(gains["margin"].dropna()))
     spread = " to ".join(f"{margin:g}" for margin in dict.fromkeys([*margins[:1], *margins[-1:]])) or "not known"
-    fixed = (
-        "fixed in the study file before the runs" if analysis.study.manifest.margins else "a default, not chosen before"
-    )
     return (
         f"{_looks(analysis)}Each task is judged at alpha = {settings.alpha:g}, {corrected}"
         f"{intervals[settings.correction]}. Benefit: the gain differs from 0 and is positive. No meaningful loss: a "
-        f"loss as large as the margin ({spread}; {fixed}) is rejected one-sided at {settings.alpha / 2:g}, under "
-        "the same correction. Harm: the gain differs from 0, is negative, and such a loss is not rejected. "
-        "Undecided: none of these; a large p value is never read as no loss. One seed never decides."
+        f"loss as large as the margin ({spread}; {_origin(analysis)}) is rejected one-sided at "
+        f"{settings.alpha / 2:g}, under the same correction. Harm: the gain differs from 0, is negative, and such a "
+        "loss is not rejected. Undecided: none of these; a large p value is never read as no loss. One seed never "
+        "decides."
     )
+
+
+def _origin(analysis: Analysis) -> str:
+    """Where the margins come from, as far as that is known: the study file, before verdicts were read or after, or a
+    default."""
+    about, default = analysis.study.manifest, "a default, not chosen for these tasks"
+    tasks = set(analysis.frames["gains"]["task"])
+    if about.margins_named is None:
+        return "from the study file, where it names one" if about.margins else default
+    named = tasks & set(about.margins_named)
+    if not named:
+        return default
+    changed = named & about.margins_changed.keys()
+    since = f", changed in {words.count(len(changed), 'task')} after verdicts had been read" if changed else ""
+    if named == tasks:
+        return f"named in the study file{since}"
+    return f"named in the study file for {len(named)} of {len(tasks)} tasks{since}; for the others {default}"
 
 
 def _looks(analysis: Analysis) -> str:

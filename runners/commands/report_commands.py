@@ -64,7 +64,7 @@ def open_scores(source: str, how: Reading) -> StudyTables:
     if path.is_dir():
         folder = StudyFolder(path)
         if folder.plan_file.is_file():
-            collect(folder, folder.read_plan())
+            collect(folder)
         return rebased(of_arm(load_study(path), how), how)
     return of_arm(read_scores(path if path.exists() else SHIPPED.get(source, path), how.baseline, how.mapped), how)
 

@@ -76,7 +76,7 @@ class GridCall:
         if not todo:
             return Outcome()
         ordered = learn(self.folder.runs, self.runs).largest_first(todo)
-        with GridDisplay(ordered, self.console, lambda: collect(self.folder, self.runs)) as progress:
+        with GridDisplay(ordered, self.console, lambda: collect(self.folder)) as progress:
             if self.options.engine is EngineName.DEBUG:
                 return run_here(ordered, self.config, progress)
             if self.options.engine is EngineName.SLURM:
@@ -93,7 +93,7 @@ class GridCall:
         damaged: list[PlannedRun] = []
         while True:
             try:
-                collect(self.folder, self.runs)
+                collect(self.folder)
                 return damaged
             except DamagedResult as error:
                 self.repeated[error.run.id] += 1
@@ -123,6 +123,8 @@ def run_study(study: Study, file: Path, folder: StudyFolder, options: GridOption
             break
     states = folder.runs.statuses(call.runs)
     finished = print_outcome(folder, call.chosen, states, failed, console)
+    for line in _replaced(call):
+        say(console, line)
     if call.seeks and (search := search_status(call.runs, states)):
         say(console, f"{search.state}  {FOUND}: {search.reason}")
         finished = False
@@ -134,6 +136,18 @@ def run_study(study: Study, file: Path, folder: StudyFolder, options: GridOption
         command = "the same command without --rerun all" if options.rerun is Rerun.ALL else "the same command"
         say(console, f"interrupted; {command} continues where it stopped")
     return INTERRUPTED
+
+
+def _replaced(call: GridCall) -> list[str]:
+    """One line where another grid has planned the folder for a changed study meanwhile; none otherwise."""
+    planned = {run.id for run in call.folder.read_plan()}
+    gone = sum(run.id not in planned for run in call.runs)
+    if not gone:
+        return []
+    return [
+        f"{call.folder}: another run-grid has changed the study meanwhile; the tables are those of its {len(planned)} "
+        f"runs and leave out {gone} of the {len(call.runs)} of this grid"
+    ]
 
 
 def _open(

@@ -29,7 +29,7 @@ from runners.options import INTERRUPTED, UNTIL_DECIDED, EngineName, GridOptions,
 from runners.planning.plan import PlannedRun
 from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
-from runners.store.look_record import LookRecord, check_plan, read_looks, wanted_runs, write_looks
+from runners.store.look_record import LookRecord, check_plan, fixed_settings, read_looks, wanted_runs, write_looks
 from runners.store.prepare import prepare
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
@@ -124,14 +124,18 @@ def _open(study: Study, file: Path, folder: StudyFolder, options: GridOptions, u
         known = read_looks(folder)
         if known is not None:
             check_plan(folder, study, known)
-        elif seen := read_seen(folder):
+        elif counts := read_seen(folder).counts:
             raise StudyError(
-                f"{folder}: its verdicts were read at {', '.join(map(str, seen))} seeds, so looks cannot be planned "
+                f"{folder}: its verdicts were read at {', '.join(map(str, counts))} seeds, so looks cannot be planned "
                 "before the first; choose another --out"
             )
         runs = prepare(study, file, folder, preparation(console)).runs
         if known is None:
-            write_looks(folder, LookRecord(planned_looks(study.seeds)))
+            known = LookRecord(planned_looks(study.seeds), plan=fixed_settings(study))
+            write_looks(folder, known)
+        elif known.plan is None:
+            write_looks(folder, replace(known, plan=fixed_settings(study)))
+            say(console, f"{folder.looks_file}: did not hold the settings yet; they are fixed as they are now")
     record = _read(folder)
     counts = ", ".join(map(str, record.looks.planned))
     say(console, f"{folder}: looks after {counts} seeds, {len(record.looks.made)} of them made")
@@ -205,7 +209,7 @@ def _look(grid: _Grid) -> None:
     """Read the verdicts once all runs of a stage are there, and write down what that closes."""
     folder = grid.folder
     try:
-        collect(folder, grid.runs)
+        collect(folder)
     except DamagedResult as error:
         folder.runs.set_aside([error.run])
         say(grid.console, f"{error.path}: is damaged and set aside; its run is trained again")
@@ -222,7 +226,7 @@ def _look(grid: _Grid) -> None:
         found = {(each.contrast.joint, each.contrast.base, each.fraction, each.task): each.closed for each in read}
         record = record.with_look(found)
         write_looks(folder, record)
-    collect(folder, grid.runs)
+    collect(folder)
     say(grid.console, _said(record, len(found)))
 
 

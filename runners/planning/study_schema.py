@@ -185,7 +185,7 @@ class Study(Config):
     """What a report compares with where nothing else is asked for."""
     margins: Margins = Field(default_factory=dict)
     """Largest loss of unit-free score that counts as no loss, by task or task type; `default` for the others (0.02).
-    Fixed here before the runs, used by the analysis."""
+    Name them before verdicts are read: a report says which are defaults, and which have changed since."""
     keep: KeepSettings = KeepSettings()
     """What finished runs keep beside their tables: predictions and models; no run's id depends on it."""
     found: FoundSettings | None = None
@@ -310,10 +310,11 @@ class Study(Config):
 
     def margin(self, task: Task) -> float:
         """Margin of a task: its own, else its type's, else the default."""
-        for key in (task.name, str(task.type), "default"):
-            if key in self.margins:
-                return self.margins[key]
-        return DEFAULT_MARGIN
+        return next((self.margins[key] for key in _margin_keys(task) if key in self.margins), DEFAULT_MARGIN)
+
+    def names_margin(self, task: Task) -> bool:
+        """Whether the study says anything of the margin of a task."""
+        return any(key in self.margins for key in _margin_keys(task))
 
     def fold(self, seed: int) -> int | None:
         """The fold that the runs of a seed test; None with one split."""
@@ -371,3 +372,8 @@ class Study(Config):
         if self.seeks_found:
             check_groupable(self.found or FoundSettings(), ordered, [part for part in known if is_evidence(part.name)])
         return known
+
+
+def _margin_keys(task: Task) -> tuple[str, str, str]:
+    """What `margins` may call a task, the nearest first."""
+    return task.name, str(task.type), "default"

@@ -94,7 +94,7 @@ class ArrayJob:
             if self.config.fail_fast and outcome.failed:
                 break
         try:
-            collect(self.folder, self.folder.read_plan())
+            collect(self.folder)
         except AgglabError as error:
             say(console, f"tables not updated: {error}")  # the next run-grid or scores writes them
         return False

@@ -206,6 +206,17 @@ def test_runs_to_their_own_end_are_not_said_to_be_matched(study: StudyTables):
     ):
         assert said in found
     assert not any("operations" in said or "budget" in said for said in found)
+    renamed = {"head": "he+ad"}
+    awkward = replace(
+        study,
+        manifest=replace(study.manifest, settings=settings),
+        runs=runs.assign(tasks=runs["tasks"].str.replace("head", "he+ad")),
+        **{name: rows.assign(task=rows["task"].replace(renamed))
+           for name in ("scores", "cases", "curves") for rows in [getattr(study, name)]},
+    )  # fmt: skip
+    assert found[-1:] + [said for said in found if "passes over" in said] == warnings_of(awkward)[-1:] + [
+        said for said in warnings_of(awkward) if "passes over" in said
+    ]
     assert "TS models were still improving when their training ended in 1 of 3 tasks (kind in 1/4 runs)" in " ".join(
         found
     )
@@ -223,7 +234,7 @@ def test_every_doubt_is_one_sentence(study: StudyTables):
     for part in (
         "4 components of related images stand in two parts",
         "3 of 12 planned runs are not finished",
-        "No margin was fixed for 3 of 3 tasks (axis, head, kind): 0.02 stands in",
+        "No margin was named for 3 of 3 tasks (axis, head, kind): 0.02 stands in",
         "One seed only",
         "TS models were still improving when their budget ended in 1 of 3 tasks (kind in 1/4 runs): gains over them "
         "are flattered",
@@ -234,6 +245,16 @@ def test_every_doubt_is_one_sentence(study: StudyTables):
     ):
         assert sum(part in each for each in found) == 1, part
     assert all(each.endswith(".") and each.count(". ") == 0 for each in found)
+
+
+def test_margins_that_are_defaults_or_were_changed_after_reading_are_said(study: StudyTables):
+    margins = {"axis": 0.02, "head": 0.3, "kind": 0.02}
+    about = replace(study.manifest, margins=margins, margins_named=("head",), margins_seen=margins | {"head": 0.02})
+    found = " ".join(warnings_of(replace(study, manifest=about)))
+    assert "No margin was named for 2 of 3 tasks (axis, kind): 0.02 stands in, a default that was not chosen" in found
+    assert "Margins were changed after verdicts had been read, in 1 of 3 tasks, head (0.02 to 0.3): where" in found
+    named = replace(about, margins_named=("axis", "head", "kind"), margins_seen=margins)
+    assert "argin" not in " ".join(warnings_of(replace(study, manifest=named)))
 
 
 @pytest.mark.parametrize(

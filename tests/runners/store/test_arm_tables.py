@@ -76,7 +76,7 @@ def test_a_finished_study_continues_with_a_reference(tmp_path, tiny_original, mo
     assert {label for run in new for label in run.labels} == {("TS", name, REFERENCE) for name in _tasks(new)}
     for run in new:
         finish(out, study, run)
-    collect(folder, runs)
+    collect(folder)
     assert {path: path.read_bytes() for path in written} == written
     after = tables(out)
     for name, table in after.items():

@@ -230,7 +230,7 @@ def test_a_lost_split_is_drawn_again(out, tiny_original, capsys, deed):
     if deed == "folder":
         file.mkdir()
     with pytest.raises(AgglabError, match="the same run-grid command writes it again"):
-        collect(StudyFolder(out), StudyFolder(out).read_plan())
+        collect(StudyFolder(out))
     if deed == "folder":
         assert "split.csv: cannot be written" in refused(capsys, *grid(out, tiny_original))[1]
         return
