@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from aggregation_lab.errors import ResultsError
 from analysis.study import StudyTables
@@ -44,7 +45,10 @@ def trained_units(study: StudyTables) -> list[Unit]:
         )
     # The ledger joins the names of tasks by +, which they may hold: a run's tasks are those that it has scores of.
     tasks_of = {run: frozenset(map(str, tasks)) for run, tasks in study.scores.groupby("run")["task"]}
-    members, first = ([tasks_of.get(run, frozenset()) for run in study.runs[name]] for name in ("run", "start"))
+    members, first = (
+        pd.Series([tasks_of.get(run, frozenset()) for run in study.runs[name]], index=study.runs.index, dtype=object)
+        for name in ("run", "start")
+    )
     runs = study.runs.assign(members=members, first=first)
     found: dict[tuple[frozenset[str], float, frozenset[str]], Unit] = {}
     for _, rows in runs.groupby(["members", "fraction", "first"], sort=False):

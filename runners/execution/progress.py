@@ -29,7 +29,7 @@ WARNINGS_SHOWN = 5
 class GridDisplay:
     """A `Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
 
-    def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], None]):
+    def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], object]):
         self._console, self._collect = console, collect
         self._runs = runs
         self._count = len(runs)

@@ -137,8 +137,8 @@ def _open(study: Study, file: Path, folder: StudyFolder, options: GridOptions, u
             write_looks(folder, replace(known, plan=fixed_settings(study)))
             say(console, f"{folder.looks_file}: did not hold the settings yet; they are fixed as they are now")
     record = _read(folder)
-    counts = ", ".join(map(str, record.looks.planned))
-    say(console, f"{folder}: looks after {counts} seeds, {len(record.looks.made)} of them made")
+    after = ", ".join(map(str, record.looks.planned))
+    say(console, f"{folder}: looks after {after} seeds, {len(record.looks.made)} of them made")
     device = device_type(options.device)
     names = aggregation_order(set(study.aggregations), study.compare.base.aggregation)
     compared = [(contrast.joint, contrast.base) for contrast in contrasts(names)]

@@ -128,7 +128,8 @@ def fixed_settings(study: Study) -> dict[str, Any]:
         model["weights"] = "a checkpoint"
     parts = {"model": model, "training": arm.training.model_dump(mode="json")}
     partitions = {
-        name: units and {unit: sorted(of) for unit, of in units.items()} for name, units in study.aggregations.items()
+        name: {unit: sorted(of) for unit, of in units.items()} if units else None
+        for name, units in study.aggregations.items()
     }
     return {
         "aggregations": partitions,
