@@ -59,7 +59,8 @@ def train_run(
         trainer.save()
         kept = write_models(trainer, dataset, keep.models)
         trainer.take_best()
-        scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")
+        end, score = trainer.steps, trainer.mean_score()
+        scoring = Progress(end, end, score=score, phase="scoring", device=chosen.type)
         write_results(trainer, dataset.root, alive=lambda: report(scoring), kept=kept, predictions=keep.predictions)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 

@@ -116,7 +116,7 @@ def test_status_scores_and_plan_of_a_finished_study(copy, tiny_original, capsys)
     board = pd.read_csv(out / "scoreboard.csv")
     assert len(board) == 4 * 4 and not board["mean"].isna().all()
     code, text, _ = agglab(capsys, "plan", copy / "study.yaml", "--data", tiny_original, "--out", out)
-    assert code == 0 and "0 to do" in text and "by the pace of 6 finished runs" in text
+    assert code == 0 and "0 to do" in text and "by the pace of 6 runs finished on cpu" in text
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from aggregation_lab.run import DONE
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from aggregation_lab.training.affinity.settings import AffinitySettings
 from analysis.study import load_study
-from runners.commands.show_plan import print_recording
+from runners.commands.plan_lines import print_recording
 from runners.console.terminal import Terminal
 from runners.planning.plan import PlannedRun
 from runners.planning.study_file import parse_study
