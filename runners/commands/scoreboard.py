@@ -14,7 +14,8 @@ def scoreboard(
     """One row per task and aggregation, the floor included, of each task's primary metric (or `metric`) on test.
 
     Columns: task, type, group, metric, direction, aggregation, mean, sd (missing with one seed), seeds, floor,
-    beats_floor. Undefined values are left out of the mean; `seeds` counts the others.
+    beats_floor. Undefined values are left out of the mean; `seeds` counts the others. Tasks of which no row is left,
+    because they lack the metric, are left out.
     """
     primary = scores["type"].map(lambda name: metric or TaskType.of(name).primary.name)
     rows = scores[(scores["split"] == "test") & (scores["fraction"] == fraction) & (scores["metric"] == primary)]
@@ -23,7 +24,7 @@ def scoreboard(
     floor = table[table["aggregation"] == FLOOR].set_index("task")["mean"]
     table["floor"] = table["task"].map(floor)
     sign = table["metric"].map(lambda name: 1 if METRICS[name].higher_is_better else -1)
-    table["beats_floor"] = sign * (table["mean"] - table["floor"]) > 0
+    table["beats_floor"] = sign.astype(float) * (table["mean"] - table["floor"].astype(float)) > 0
     order = {name: index for index, name in enumerate([*aggregations, FLOOR])}
     table = table[table["aggregation"].isin(order)].assign(order=table["aggregation"].map(order))
     return table.sort_values(["group", "task", "order"], ignore_index=True).drop(columns="order")
@@ -71,6 +72,6 @@ def summary(board: pd.DataFrame, aggregations: list[str], reference: str | None 
             counts.append(f"{name} {int(rows['beats_floor'].sum())}/{len(rows)}")
     trained = board[board["aggregation"].isin(aggregations)]
     if trained.empty:
-        return "no run has finished yet"
+        return "none of the runs of this table has finished yet"
     anywhere = trained.groupby("task")["beats_floor"].any()
     return f"tasks that beat their floor: {', '.join(counts)}, any {int(anywhere.sum())}/{len(anywhere)}"

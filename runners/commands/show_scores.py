@@ -32,6 +32,10 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
     study, runs = folder.read_study(), folder.read_plan()
     if metric is not None and metric not in METRICS:
         raise StudyError(f"--metric {printable(metric)}: is unknown; it takes {', '.join(METRICS)}")
+    own = {str(task.type): task.type for run in runs for task in run.spec.tasks}
+    known = list(dict.fromkeys(["score", *(each.name for kind in own.values() for each in kind.metrics)]))
+    if metric is not None and metric not in known:
+        raise StudyError(f"--metric {metric}: no task of the study has it; it takes {', '.join(known)}")
     if fraction is not None and fraction not in study.fractions:
         raise StudyError(
             f"--fraction {fraction:g}: the study has {', '.join(f'{share:g}' for share in study.fractions)}"
