@@ -17,7 +17,7 @@ from runners.planning.disk import prediction_bytes
 from runners.planning.fold_words import fold_lines
 from runners.planning.found_settings import alone
 from runners.planning.plan import PlannedRun, plan_runs
-from runners.planning.setting_notes import equal_fraction_lines, lost_lines, unused_lines
+from runners.planning.setting_notes import checkpoint_lines, equal_fraction_lines, lost_lines, unused_lines
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
@@ -131,6 +131,7 @@ def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[Planne
         *equal_fraction_lines(study, folds, dataset),
         *unused_lines(study),
         *lost_lines(study),
+        *checkpoint_lines(study),
     )
     if study.seeks_found and found is None:
         at_most = [run for run in plan_runs(study, dataset, folds, alone(dataset.tasks)) if run.holds_found]
