@@ -74,6 +74,9 @@ SourceArgument = Annotated[
 ReportOption = Annotated[
     Path | None, typer.Option("--to", parser=as_path, metavar="PATH", help="Folder of the report.")
 ]
+MovedOption = Annotated[
+    Path | None, typer.Option("--data", parser=as_path, metavar="PATH", help="Where the images lie, if moved.")
+]
 BaselineOption = Annotated[
     str | None,
     typer.Option("--baseline", metavar="AGGREGATION", help="What gains are over; TS where not given."),

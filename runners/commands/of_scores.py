@@ -14,6 +14,7 @@ from runners.commands.arguments import (
     DrawsOption,
     JsonOption,
     MapOption,
+    MovedOption,
     OutArgument,
     QuietOption,
     ReportOption,
@@ -38,14 +39,18 @@ def report(
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Show cases with their images, or leave these out.")
     ] = True,
+    data: MovedOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Analyse a study and write its report: answers, tables, figures, methods; OUT/report where --to is not given."""
     from runners.commands import report_commands
 
+    if data is not None and not images:
+        raise StudyError("--data: --no-images shows none; leave one of them out")
     folder = to or out / "report"
     how, settings = report_commands.reading(baseline, (), arm), analysis_settings(scale, correction, draws)
-    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet), images=images))
+    code = report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet), images=images, data=data)
+    raise typer.Exit(code)
 
 
 def gallery(
@@ -58,9 +63,7 @@ def gallery(
     ] = None,
     each: Annotated[int, typer.Option("--each", min=1, max=100, help="Cases at either end.")] = 3,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also a figure for a paper of each task and contrast.")] = False,
-    data: Annotated[
-        Path | None, typer.Option("--data", parser=as_path, metavar="PATH", help="Where the images lie, if moved.")
-    ] = None,
+    data: MovedOption = None,
     to: ReportOption = None,
     baseline: BaselineOption = None,
     arm: ArmOption = None,
@@ -145,7 +148,7 @@ def group(
     """Which tasks to train together: the partition with the largest predicted gain, from validation scores alone."""
     from runners.commands.group_tasks import Asked, group_tasks
 
-    raise typer.Exit(group_tasks(out, Asked(units, within, write, as_json, arm, seed), screen()))
+    raise typer.Exit(group_tasks(out, Asked(units, within, write, as_json, arm, seed), screen(as_json)))
 
 
 def next_(

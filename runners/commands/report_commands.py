@@ -1,6 +1,6 @@
 """The commands that read score tables: report, analyze, recommend, power."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -69,6 +69,12 @@ def open_scores(source: str, how: Reading) -> StudyTables:
     return of_arm(read_scores(path if path.exists() else SHIPPED.get(source, path), how.baseline, how.mapped), how)
 
 
+def named(source: str) -> Path | str:
+    """A source as a report names it: a path, or a shipped name."""
+    path = Path(source).expanduser()
+    return source if source in SHIPPED and not path.exists() else path
+
+
 def of_arm(study: StudyTables, how: Reading) -> StudyTables:
     """The tables of the arm that is asked for. Raises `StudyError` where the study has none of that name."""
     if how.arm is not None and how.arm not in study.arms:
@@ -86,27 +92,39 @@ def rebased(study: StudyTables, how: Reading) -> StudyTables:
     return study if how.baseline is None else replace(study, baseline=how.baseline)
 
 
-def analysed(source: str, how: Reading, settings: Settings, console: Console) -> Analysis:
-    """The analysis of a source; its steps are shown while it runs."""
+def analysed(
+    source: str,
+    how: Reading,
+    settings: Settings,
+    console: Console,
+    check: Callable[[StudyTables], None] = lambda study: None,
+) -> Analysis:
+    """The analysis of a source that passes the `check`; its steps are shown while it runs."""
     study = open_scores(source, how)
+    check(study)
     note_reading(study)
     with console.status("reading the scores") as status:
         return analyse(study, settings, progress=lambda step: status.update(step))
 
 
 def write_report_folder(
-    source: str, folder: Path, how: Reading, settings: Settings, console: Console, *, images: bool = True
+    source: str,
+    folder: Path,
+    how: Reading,
+    settings: Settings,
+    console: Console,
+    *,
+    images: bool = True,
+    data: Path | None = None,
 ) -> int:
     """Analyse and write the report; print its path, the verdicts and the warnings."""
     from analysis.report import write_report
     from analysis.report.checks import alerts
-    from analysis.report.folder import check_folder
 
-    check_folder(folder)
-    analysis = analysed(source, how, settings, console)
+    analysis = analysed(source, how, settings, console, _writable(folder, "report", source))
     missing: list[str] = []
     with console.status("drawing tables, figures and the report"):
-        write_report(analysis, folder, images=images, say=missing.append)
+        write_report(analysis, folder, source=named(source), images=images, data=data, say=missing.append)
     if len(analysis.study.compared_arms) > 1:
         others = ", ".join(name for name in analysis.study.compared_arms if name != analysis.study.arm)
         say_plainly(console, f"arm: {analysis.study.arm}; --arm takes another one ({others})")
@@ -117,6 +135,14 @@ def write_report_folder(
         say_plainly(console, f"note: {line}")
     say_plainly(console, f"report: {folder / 'index.html'}")
     return 0
+
+
+def _writable(folder: Path, kind: str, source: str) -> Callable[[StudyTables], None]:
+    """A check that `folder` is free for a report or gallery of a study, made before the long work."""
+    from analysis.report.folder import check_folder, report_of
+
+    check_folder(folder)
+    return lambda study: check_folder(folder, report_of(study, kind, named(source), folder))
 
 
 @dataclass(frozen=True)
@@ -135,17 +161,16 @@ def write_gallery_folder(
     source: str, folder: Path, chosen: ChosenCases, how: Reading, settings: Settings, console: Console
 ) -> int:
     """Analyse and write the gallery; print what is missing, and its path."""
-    from analysis.report.folder import check_folder
     from analysis.report.gallery import write_gallery_page
 
-    check_folder(folder)
-    analysis = analysed(source, how, settings, console)
+    analysis = analysed(source, how, settings, console, _writable(folder, "gallery", source))
     with console.status("drawing pictures") as status:
         page, missing = write_gallery_page(
             analysis,
             folder,
             chosen.tasks,
             chosen.contrasts,
+            source=named(source),
             data=chosen.data,
             each=chosen.each,
             pdf=chosen.pdf,
