@@ -71,6 +71,14 @@ ODD = [
     (("phantoms", "NEW", "--tasks", ","), "it takes at least one entry"),
     (("phantoms", "NEW", "--scale", "nan"), "scale"),
     (("phantoms", "NEW", "--scale", "0"), "scale"),
+    (("phantoms", "NEW", "--scale", "-1"), "--scale -1: takes a share greater than 0 and at most 1"),
+    (("phantoms", "NEW", "--scale", "1.1"), "--scale 1.1: takes"),
+    (
+        ("run-grid", "STUDY", "--engine", "debug", "--jobs", "3"),
+        "--jobs: --engine debug trains one run after the other",
+    ),
+    (("run-grid", "STUDY", "--dry-run", "--quiet"), "--quiet: a dry run does nothing but print"),
+    (("report", "OUT", "--no-images", "--data", "DATA"), "--data: --no-images shows none"),
     (("phantoms", "NEW", "--seed", "9999999999"), "seed"),
 ]
 
