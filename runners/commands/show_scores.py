@@ -112,6 +112,7 @@ class _Reference:
         if study.reference is None:
             return None
         from analysis.arms.reference import reference, weak_baselines
+        from analysis.frames import frame
         from analysis.settings import Settings
         from analysis.study import StudyTables
 
@@ -121,7 +122,8 @@ class _Reference:
         whole = StudyTables(about, scores[scores["split"] == "test"], cases[cases["split"] == "test"])
         frames, notes = {}, {}
         for name in whole.compared_arms:
-            frames[name] = reference(whole.of_arm(name), Settings())
+            # without a finished run there is nothing to draw cases from
+            frames[name] = reference(whole.of_arm(name), Settings()) if single else frame("reference", [])
             notes[name] = weak_baselines(whole.of_arm(name), frames[name])
         own = scores[(scores["arm"] == study.reference) & (scores["aggregation"] == "TS")]
         return cls(study.reference, own, frames, notes)
