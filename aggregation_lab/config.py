@@ -5,68 +5,11 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from aggregation_lab.config_fields import Config, LastingConfig, TaskName, clean_keys
 from aggregation_lab.method_names import Aggregator, Weighting
 from aggregation_lab.naming import clean_name
-from aggregation_lab.text import printable
-
-
-class Config(BaseModel):
-    """Base of every part of a study file: unknown fields are errors and nothing changes after loading.
-
-    Values have the type they are meant to have: no text is taken for a number, no word for a truth value, and no
-    number is infinite.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        validate_default=True,
-        strict=True,
-        allow_inf_nan=False,
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lists_as_tuples(cls, value: Any) -> Any:
-        return _frozen(value)
-
-
-def clean_keys(value: Any) -> Any:
-    """Fields by the name of a task, group or unit, each name in the one form that `clean_name` gives it.
-
-    Raises `ValueError` where two of them are one name.
-    """
-    if not isinstance(value, dict):
-        return value
-    named: dict[Any, Any] = {}
-    for key, item in value.items():
-        name = clean_name(key) if isinstance(key, str) else key
-        if name in named:
-            raise ValueError(f"has {printable(str(name))} twice; keep one")
-        named[name] = item
-    return named
-
-
-def _frozen(value: Any) -> Any:
-    """`value` with every list as a tuple: files have the one, frozen settings the other."""
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
-    return value
 
 
 def _text_keys(value: Any) -> Any:
@@ -79,7 +22,6 @@ def _text_keys(value: Any) -> Any:
     return {clean_name(str(key)): item for key, item in value.items()}
 
 
-TaskName = Annotated[str, AfterValidator(clean_name)]
 ClassIndex = Annotated[int, Field(ge=0, le=255)]
 ByValue = Annotated[dict[str, ClassIndex], BeforeValidator(_text_keys), Field(min_length=1)]
 
@@ -130,8 +72,10 @@ def value_span(text: str) -> range:
     return range(first, last + 1)
 
 
-class MoEConfig(Config):
+class MoEConfig(LastingConfig):
     """Mixture-of-Experts in the last blocks of the encoder (arXiv 2603.18123, method)."""
+
+    always_written = ("experts", "kind", "blocks", "top_k", "balance_weight")
 
     experts: int = Field(4, ge=0, le=64)
     """Number of experts; 0 is the plain encoder, the only kind for networks other than plain ViTs."""
@@ -156,8 +100,10 @@ class MoEConfig(Config):
         return self
 
 
-class ModelConfig(Config):
+class ModelConfig(LastingConfig):
     """M2DINO: encoder, experts, heads."""
+
+    always_written = ("encoder", "weights", "moe", "head_width", "drop_path", "frozen_blocks")
 
     encoder: str = "vit_small_patch16_dinov3"
     """A network of timm by name: a plain ViT (DINOv3, DINOv2, Eva, ...), beside which the model puts its image path, or
@@ -204,8 +150,14 @@ def before_cooldown(steps: int) -> int:
     return steps * COOLDOWN // (COOLDOWN + 1)
 
 
-class TrainingConfig(Config):
+class TrainingConfig(LastingConfig):
     """Optimisation, the same for every unit of every aggregation."""
+
+    always_written = (
+        *("image_size", "passes", "min_steps", "batch_size", "sampling", "temperature", "learning_rate"),
+        *("encoder_rate", "weight_decay", "warmup", "clip_norm", "augment", "loss_weights", "evaluations"),
+        *("checkpoint", "precision", "compile"),
+    )
 
     image_size: int = Field(224, ge=32, le=1024, multiple_of=16)
     """Side of the square the images are resized to, in pixels."""
@@ -311,12 +263,9 @@ class TrainingConfig(Config):
             raise ValueError(f"most_passes is {self.cap:g}; it takes {least:g} or more ({reason})")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A run to its budget, and one without a method, is the run it was before there were others: its id stays."""
-        unused = {"until", *_UNTIL_CONVERGED} if self.until == "budget" else set()
-        unused |= {name for name, plain in _ONE_TASK.items() if getattr(self, name) == plain}
-        return {name: value for name, value in dump(self).items() if name not in unused}
+    def is_always_written(self, name: str) -> bool:
+        """What ends a run of `until: converged` is written in every such run, and in no other."""
+        return super().is_always_written(name) or (self.until == "converged" and name in _UNTIL_CONVERGED)
 
 
 def check_frozen(model: ModelConfig, training: TrainingConfig) -> None:

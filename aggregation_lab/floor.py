@@ -1,4 +1,4 @@
-"""The trivial floor of each task: a model that does not beat it has learned nothing.
+"""The trivial floor of each task: a model whose mean is not better has learned nothing.
 
 Majority class with the training frequencies as probabilities, mean box, mean points, and the mean mask at the threshold
 with the best Dice on the training masks.

@@ -20,7 +20,7 @@ DEFAULT_MARGIN = 0.02
 
 @dataclass(frozen=True)
 class Manifest:
-    """`margins` by task; `settings` as in the study file; `dataset` and `split` are digests.
+    """`margins` by task, defaults too; `settings` as in the study file; `dataset` and `split` are digests.
 
     `leakage` holds the counts of `aggregation_lab.data.splits.leakage`. `planned` and `finished` count runs.
     """
@@ -39,8 +39,13 @@ class Manifest:
     looks: Mapping[str, Any] | None = None
     """Where looks at the verdicts decided how many seeds were trained: `seeds` in their order, the numbers of seeds of
     the looks `planned` and `made`, and of each that was made what it `closed`."""
-    verdicts_seen: tuple[int, ...] = ()
-    """Numbers of seeds at which plain verdicts were read, ascending, as far as that is known."""
+    verdicts_seen: tuple[tuple[int, ...] | int, ...] = ()
+    """The seeds at which plain verdicts were read, in the order of reading, as far as that is known; a number alone
+    where only that was noted."""
+    margins_named: tuple[str, ...] | None = None
+    """The tasks of which the study file names the margin; None where that is not known."""
+    margins_seen: Mapping[str, float] | None = None
+    """The margins that were in force when verdicts were first read; None where nobody has, or it was not noted."""
 
     @property
     def folds(self) -> int:
@@ -78,13 +83,20 @@ class Manifest:
         own = {part: value for part, value in self.arms.get(name, {}).items() if part in ("model", "training")}
         return replace(self, settings={**self.settings, **own})
 
+    @property
+    def margins_changed(self) -> dict[str, tuple[float, float]]:
+        """The margins that are not those of the first reading of verdicts, by task: before, and now."""
+        seen = self.margins_seen or {}
+        return {task: (was, self.margins[task]) for task, was in seen.items() if self.margins.get(task, was) != was}
+
     def margin(self, task: str) -> float:
         return self.margins.get(task, DEFAULT_MARGIN)
 
     def write(self, folder: Path) -> None:
         value = asdict(self)
-        if self.found is None:  # written as it was before a grid could find groups
-            del value["found"]
+        for name in ("found", "margins_named", "margins_seen"):
+            if value[name] is None:  # written as it was before there was such a thing
+                del value[name]
         write_sealed(folder / MANIFEST, value)
 
 
@@ -93,7 +105,9 @@ def read_manifest(folder: Path) -> Manifest:
     file = folder / MANIFEST
     try:
         content = read_sealed(file)
-        return Manifest(**content | {"verdicts_seen": tuple(content.get("verdicts_seen", ()))})
+        seen = tuple(tuple(each) if isinstance(each, list) else each for each in content.get("verdicts_seen", ()))
+        named = content.get("margins_named")
+        return Manifest(**content | {"verdicts_seen": seen, "margins_named": None if named is None else tuple(named)})
     except FileNotFoundError as error:
         raise ResultsError(f"{file}: does not exist; run `agglab run-grid` on the study once more") from error
     except (OSError, ValueError, TypeError) as error:

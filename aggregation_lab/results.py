@@ -21,17 +21,11 @@ from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import read_bytes, write_atomic
 from aggregation_lab.storage.sealed_parquet import parsed, sealed
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = 3
+"""Raised with every column that is added: that column is `since` this version."""
 
 ONLY_ARM = "main"
 """The arm of a study that names none."""
-
-_ADDED: dict[str, dict[str, object]] = {
-    "1": {"arm": ONLY_ARM, "start": "", "passes_before": 0.0, "flops_before": 0.0},
-    "2": {"start": "", "passes_before": 0.0, "flops_before": 0.0},
-}
-"""Earlier schemas that are read, and what the columns hold that their tables lack: one arm, and no run that starts from
-another one."""
 
 SEEDLESS = -1
 """`seed` of rows that no training produced: those of the aggregation `floor`."""
@@ -39,10 +33,15 @@ SEEDLESS = -1
 
 @dataclass(frozen=True)
 class Column:
+    """`since` is the first schema that has the column, `before` what it holds in tables of an earlier one, None where
+    nothing is known (and the column `nullable`)."""
+
     name: str
     type: pa.DataType
     meaning: str
     nullable: bool = False
+    since: int = 1
+    before: object = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Table:
         fields = [
             pa.field(column.name, column.type, column.nullable, {"meaning": column.meaning}) for column in self.columns
         ]
-        return pa.schema(fields, {"agglab_table": self.name, "agglab_schema": SCHEMA_VERSION})
+        return pa.schema(fields, {"agglab_table": self.name, "agglab_schema": str(SCHEMA_VERSION)})
 
     def without(self, *names: str) -> "Table":
         """The same table lacking some columns: a run is written before its aggregations are known."""
@@ -73,7 +72,13 @@ TEXT, INT, FLOAT, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 _RUN = (
     Column("run", TEXT, "identity of the run: hash of everything that defines its result"),
-    Column("arm", TEXT, "variant of model and training, as the study names it; main where it names none"),
+    Column(
+        "arm",
+        TEXT,
+        "variant of model and training, as the study names it; main where it names none",
+        since=2,
+        before=ONLY_ARM,
+    ),
     Column("aggregation", TEXT, "TS, CG, AU, floor, or a partition of the user's"),
     Column("unit", TEXT, "unit of the aggregation the run trained"),
 )
@@ -130,18 +135,28 @@ RUNS = Table(
         Column("images_seen", INT, "training images seen, repeats counted"),
         Column("passes", FLOAT, "images seen over training images"),
         Column("flops", FLOAT, "counted floating point operations of training, forward and backward"),
-        Column("start", TEXT, "run whose weights this one started from: the first stage of AU>TS; empty without one"),
+        Column(
+            "start",
+            TEXT,
+            "run whose weights this one started from: the first stage of AU>TS; empty without one",
+            since=3,
+            before="",
+        ),
         Column(
             "passes_before",
             FLOAT,
             "passes of the first stage over the same images; 0 without one, missing where its run has no result",
             nullable=True,
+            since=3,
+            before=0.0,
         ),
         Column(
             "flops_before",
             FLOAT,
             "operations of the first stage, by the share of its images that were of these tasks; 0 or missing alike",
             nullable=True,
+            since=3,
+            before=0.0,
         ),
         Column("parameters", INT, "trainable parameters"),
         Column("seconds", FLOAT, "wall seconds of the run, scoring included"),
@@ -189,16 +204,49 @@ ROUTING = Table(
 
 TABLES = {table.name: table for table in (SCORES, CASES, RUNS, CURVES, ROUTING)}
 
+
+@dataclass(frozen=True)
+class Signal:
+    """What a signal is, in full and in the words of a colour bar. `signed`: zero stands in the middle of its values;
+    `is_distance`: small values are of tasks that are alike."""
+
+    meaning: str
+    short: str
+    signed: bool = False
+    is_distance: bool = False
+
+
 SIGNALS = {
-    "gradient_cosine": "cosine of the gradients of both tasks' losses, each on images of its own",
-    "gradient_gramian": "inner product of these gradients",
-    "lookahead": "relative fall of the loss of task_j after a step on task_i alone: 1 - after / before",
-    "routing_similarity": "cosine of the mean gates of all experts, each task on images of its own",
-    "probe_gradient_cosine": "cosine of the gradients of both heads' entropy on the same images, without labels",
-    "feature_cka": "linear CKA of what both heads read of the same images",
-    "image_divergence": "energy distance of both tasks' training images, before any training; 0 for alike",
+    "lookahead": Signal(
+        "relative fall of the loss of task_j after a step on task_i alone: 1 - after / before",
+        "relative fall of the loss after a step",
+        signed=True,
+    ),
+    "gradient_cosine": Signal(
+        "cosine of the gradients of both tasks' losses, each on images of its own",
+        "cosine of gradients, each task on its own images",
+        signed=True,
+    ),
+    "probe_gradient_cosine": Signal(
+        "cosine of the gradients of both heads' entropy on the same images, without labels",
+        "cosine of gradients on the same images, without labels",
+        signed=True,
+    ),
+    "gradient_gramian": Signal(
+        "inner product of the gradients of `gradient_cosine`", "inner product of gradients", signed=True
+    ),
+    "feature_cka": Signal("linear CKA of what both heads read of the same images", "linear CKA of features"),
+    "routing_similarity": Signal(
+        "cosine of the mean gates of all experts, each task on images of its own", "cosine of expert gates"
+    ),
+    "image_divergence": Signal(
+        "energy distance of both tasks' training images, before any training; 0 for alike",
+        "energy distance of images (small: alike)",
+        is_distance=True,
+    ),
 }
-"""Signals of the table `affinity`. The only one with a direction is `lookahead`."""
+"""Signals of the table `affinity`; of these that a study has, the first is drawn. The only one with a direction is
+`lookahead`."""
 
 AFFINITY = Table(
     "affinity",
@@ -312,16 +360,18 @@ def read_table(path: Path, table: Table, label: str | None = None) -> pd.DataFra
     metadata = {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
     if metadata.get("agglab_table", table.name) != table.name:
         raise ResultsError(f"{path}: holds the table {metadata['agglab_table']}, not {table.name}")
-    version = metadata.get("agglab_schema", SCHEMA_VERSION)
-    if version not in (SCHEMA_VERSION, *_ADDED):
+    version = metadata.get("agglab_schema", str(SCHEMA_VERSION))
+    readable = [str(number) for number in range(1, SCHEMA_VERSION + 1)]
+    if version not in readable:
         raise ResultsError(
-            f"{path}: has schema {version}, this version reads {', '.join(_ADDED)} and {SCHEMA_VERSION}; "
+            f"{path}: has schema {version}, this version reads {', '.join(readable[:-1])} and {readable[-1]}; "
             "collect the study again"
         )
     frame = arrow.to_pandas()
-    for name, value in _ADDED.get(version, {}).items():
-        if name in table.schema.names and name not in frame:
-            frame.insert(min(table.schema.names.index(name), frame.shape[1]), name, value)
+    for place, column in enumerate(table.columns):
+        if column.since > int(version) and column.name not in frame:
+            held = pa.array([column.before] * len(frame), column.type).to_pandas()
+            frame.insert(min(place, frame.shape[1]), column.name, held)
     validate(frame, table, str(path))
     return frame
 

@@ -33,10 +33,33 @@ def enumerated(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), *names[-1:]]) if len(names) > 1 else "".join(names)
 
 
-def near_names(name: object, known: Iterable[object], most: int = 3) -> str:
+def near_names(name: object, known: Iterable[object]) -> str:
     """What a wrong name was probably meant to be: `; did you mean a or b?`, or all of few; empty where nothing is."""
     names = sorted(str(other) for other in known)
-    close = difflib.get_close_matches(str(name), names, n=most, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     if close:
         return f"; did you mean {' or '.join(map(printable, close))}?"
     return f"; there are {', '.join(map(printable, names[:20]))}" if names else ""
+
+
+def exact_per_cent(share: float, gap: str = "\u00a0") -> str:
+    """A share as it is, such as `2.5 %`: two shares never read the same."""
+    return f"{100 * share:g}{gap}%"
+
+
+def whole_per_cent(share: float, gap: str = " ") -> str:
+    """A share or chance in whole per cent; `<1 %` and `>99 %` of what is neither never nor always."""
+    if 0 < share < 1 and f"{100 * share:.0f}" in ("0", "100"):
+        return f"<1{gap}%" if share < 0.5 else f">99{gap}%"
+    return f"{100 * share:.0f}{gap}%"
+
+
+_MOST_DECIMALS = 9
+
+
+def decimals_of_limits(low: float, high: float, digits: int = 3) -> int:
+    """`digits`, or as many more as it takes that limits on one side of 0 do not read as if one of them were 0."""
+    nearest = min(abs(low), abs(high))
+    while low * high > 0 and digits < _MOST_DECIMALS and float(f"{nearest:.{digits}f}") == 0:
+        digits += 1
+    return digits

@@ -6,9 +6,11 @@ from functools import cached_property
 
 import pandas as pd
 
+from analysis.contrasts import Contrast, contrasts
 from analysis.frames import FRAMES, frame
-from analysis.gains import Contrast, PairedGain, TaskScores, compare, contrasts
-from analysis.questions import guidelines
+from analysis.gains import PairedGain, TaskScores
+from analysis.pairing import compare
+from analysis.questions.advice import guidelines
 from analysis.settings import Settings
 from analysis.shared_runs import without_copies
 from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
@@ -27,7 +29,7 @@ class Context:
 
     @property
     def contrasts(self) -> list[Contrast]:
-        """Those of `analysis.gains.contrasts`, in their order."""
+        """Those of `analysis.contrasts.contrasts`, in their order."""
         return list(dict.fromkeys(contrast for contrast, _ in self.pairs))
 
     @property
@@ -53,7 +55,7 @@ class Context:
     @cached_property
     def rule(self) -> guidelines.Rule | None:
         """The guideline; None where too few tasks, or too many aggregations, are compared."""
-        return guidelines.fit_rule(self.rule_rows) if len(self.against_base) <= guidelines.MOST_ARMS else None
+        return guidelines.fit_rule(self.rule_rows) if len(self.against_base) <= guidelines.MOST_COMPARED else None
 
 
 def prepare(study: StudyTables, settings: Settings) -> Context:

@@ -59,6 +59,8 @@ class FrameAttributes:
     """What predictions of gains are worth, beside naive baselines; empty with fewer than two aggregations beside TS."""
     predicted_gains: pd.DataFrame
     """Predicted against measured gains of every trained set of tasks."""
+    found_means: pd.DataFrame
+    """Mean gains of the partition that the grid has found, with the seeds of the choice and with later ones."""
     partitions: pd.DataFrame
     """Cost and mean score of partitions, trained and predicted."""
     found_groups: pd.DataFrame

@@ -12,12 +12,16 @@ from analysis.arms.reference import reference, weak_baselines
 from analysis.cases.gains import case_gains
 from analysis.cases.parts import case_parts
 from analysis.context import Context, prepare
+from analysis.contrasts import Contrast
 from analysis.deciding.said import replicates_by_looks
 from analysis.frames import stacked
-from analysis.gains import Contrast, seed_gains
 from analysis.grouping import grouping_frames
 from analysis.grouping.affinities import affinities
-from analysis.questions import expert_routing, guidelines, study_quality
+from analysis.grouping.found_means import found_means
+from analysis.pairing import seed_gains
+from analysis.questions import expert_routing, study_quality
+from analysis.questions.advice import guidelines
+from analysis.questions.advice.regret import regret_table
 from analysis.questions.caveats import caveats
 from analysis.questions.families import HEADLINE
 from analysis.questions.findings import CLAIMS, findings
@@ -25,9 +29,8 @@ from analysis.questions.left_out import excluded
 from analysis.questions.means import pooled
 from analysis.questions.multiverse import MOST_CONTRASTS, multiverse
 from analysis.questions.power import hours_per_seed, power_frame
-from analysis.questions.regret import regret_table
-from analysis.questions.scale_across_tasks import across_tasks
-from analysis.questions.scale_within_tasks import within_tasks
+from analysis.questions.scale.across_tasks import across_tasks
+from analysis.questions.scale.within_tasks import within_tasks
 from analysis.questions.stability import stability
 from analysis.questions.task_gains import task_gains
 from analysis.questions.type_sensitivity import type_sensitivity
@@ -98,7 +101,7 @@ GAINS, SCALE, TYPES, TRUST = "gains and verdicts", "data scale", "task types and
 CASES = "single cases"
 
 STEPS = (
-    of_study(GAINS, "gains", lambda c: task_gains(c.study, c.pairs, c.settings)),
+    of_study(GAINS, "gains", lambda c: task_gains(c.study, c.resampled, c.pairs, c.settings)),
     of_contrasts(GAINS, ("seed_gains",), lambda c, contrast, share: (seed_gains(c.pairs[contrast, share]),)),
     of_contrasts(GAINS, ("pooled",), lambda c, contrast, share: (pooled(c.pairs[contrast, share]),)),
     of_contrasts(
@@ -114,7 +117,7 @@ STEPS = (
         full=True,
     ),
     of_contrasts(TYPES, ("sensitivity", "type_test"), types),
-    of_study(TYPES, "stability", lambda c: stability(c.frames["pooled"], c.frames["gains"], c.against_base)),
+    of_study(TYPES, "stability", lambda c: stability(c.frames["pooled"], c.frames["gains"], c.against_base, c.pairs)),
     Step("arms", NAMES, lambda context: across_arms(context.study, context.settings)),
     of_study("groups of tasks", "affinities", lambda c: affinities(c.study)),
     Step(
@@ -122,6 +125,7 @@ STEPS = (
         grouping_frames.NAMES,
         lambda c: grouping_frames.grouping_frames(c.study, c.scores, c.frames["affinities"]),
     ),
+    of_study("groups of tasks", "found_means", lambda c: found_means(c.study, c.pairs)),
     Step("guidelines", ("guidelines", "regret"), advice),
     of_study(TRUST, "data", lambda c: study_quality.data(c.study)),
     of_study(TRUST, "scores", lambda c: study_quality.scores(c.study, c.frames["gains"])),
@@ -173,6 +177,8 @@ def _bounds(context: Context) -> list[str]:
     notes, compared = [], len(context.contrasts)
     if compared > MOST_CONTRASTS:
         notes.append(f"Other choices of analysis were tried for the first {MOST_CONTRASTS} of {compared} contrasts.")
-    if compared > guidelines.MOST_ARMS:
-        notes.append(f"No guideline: the best of more than {guidelines.MOST_ARMS} aggregations is mostly the luckiest.")
+    if compared > guidelines.MOST_COMPARED:
+        notes.append(
+            f"No guideline: the best of more than {guidelines.MOST_COMPARED} aggregations is mostly the luckiest."
+        )
     return notes

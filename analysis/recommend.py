@@ -1,7 +1,7 @@
 """Advice for one new task, from an analysis or straight from a study."""
 
 from analysis.pipeline import analyse
-from analysis.questions.guidelines import Recommendation
+from analysis.questions.advice.guidelines import Recommendation
 from analysis.result import Analysis
 from analysis.study import StudyTables
 
@@ -13,7 +13,7 @@ def recommend(
 
     A study is analysed first, with the usual settings; where several questions are asked, analyse it once. An unknown
     clinical group counts as a new one. Raises `ResultsError` where `n_train` is not positive, or no rule could be
-    fitted. The rule: `analysis.questions.guidelines`.
+    fitted. The rule: `analysis.questions.advice.guidelines`.
     """
     analysis = source if isinstance(source, Analysis) else analyse(source)
     return analysis.recommend(n_train, task_type, group)

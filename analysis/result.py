@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names
 from analysis.named_frames import NamedFrames
-from analysis.questions import guidelines
+from analysis.questions.advice import guidelines
 
 if TYPE_CHECKING:  # tables and figures are loaded when one is asked for: a worker that only computes needs neither
     from matplotlib.axes import Axes
@@ -77,7 +77,7 @@ class Analysis(NamedFrames):
             raise ResultsError(
                 f"{self.study.manifest.study}: no rule could be fitted; it takes n_train and "
                 f"{guidelines.FEWEST_TASKS} tasks with unit-free scores under every aggregation, and at most "
-                f"{guidelines.MOST_ARMS} aggregations beside the base"
+                f"{guidelines.MOST_COMPARED} aggregations beside the base"
             )
         return self.rule.recommend(n_train, task_type, group)
 

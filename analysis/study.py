@@ -1,8 +1,9 @@
 """The score tables of one study, read, checked and counted: what every analysis starts from."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ from aggregation_lab import results
 from aggregation_lab.aggregation import ARROW, FLOOR
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.manifest import Manifest, read_manifest
-from aggregation_lab.tasks import METRICS, find_type
+from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import printable
 from analysis.frames import frame
 from analysis.gains import TaskScores
+from analysis.primary_metric import means_above_floor, primary_of
 from analysis.statistics.looks import Looks
+from analysis.statistics.rare_classes import rarest
 from analysis.statistics.replicates import FoldsTested
 from analysis.statistics.resampling import CaseArrays, FoldedCases, Weights, case_arrays, draw_weights, folded_cases
 from analysis.statistics.weighted_metrics import VALUE
@@ -37,8 +40,11 @@ class StudyTables:
     affinity: pd.DataFrame | None = None
     excluded: pd.DataFrame = field(default_factory=lambda: frame("excluded", []))
     notes: tuple[str, ...] = ()
-    baseline: str | None = None
+    base: str | None = None
     """The aggregation that gains are over; TS where not given."""
+    unit_free: frozenset[str] = frozenset()
+    """Metrics of another trainer that have no unit, so that gains of them may be averaged over tasks: decided once,
+    where the table is read."""
     arm: str | None = None
     """The arm that the rows are of; None where they are of every arm of the study."""
     every_arm: "StudyTables | None" = None
@@ -48,8 +54,8 @@ class StudyTables:
 
     @property
     def aggregations(self) -> list[str]:
-        """The baseline, then TS, CG, AU, the user's and sequential ones, as far as they have scores."""
-        return aggregation_order(set(self.scores["aggregation"]) - {FLOOR}, self.baseline)
+        """The base, then TS, CG, AU, the user's and sequential ones, as far as they have scores."""
+        return aggregation_order(set(self.scores["aggregation"]) - {FLOOR}, self.base)
 
     @property
     def fractions(self) -> list[float]:
@@ -60,6 +66,12 @@ class StudyTables:
     def full(self) -> float:
         """The largest share of the training components that has scores."""
         return max(self.fractions)
+
+    def unit_of(self, metric: str) -> str:
+        """Unit of a metric, "1" where it has none; of one that is not known to have none its own name."""
+        if metric in METRICS:
+            return METRICS[metric].unit
+        return "1" if metric in self.unit_free else metric
 
     @property
     def looks(self) -> Looks | None:
@@ -127,9 +139,9 @@ class StudyTables:
         return rows.assign(improving=rows["rising"] > 0)[[*keys, "improving", "rising", "curves"]]
 
 
-def aggregation_order(names: Collection[str], baseline: str | None = None) -> list[str]:
-    """The baseline, then TS, CG, AU, then the user's by name, then sequential ones, TS>TS the first of them."""
-    rank = {"TS": 0, "CG": 1, "AU": 2, "TS>TS": 4} | {baseline: -1}
+def aggregation_order(names: Collection[str], base: str | None = None) -> list[str]:
+    """The base, then TS, CG, AU, then the user's by name, then sequential ones, TS>TS the first of them."""
+    rank = {"TS": 0, "CG": 1, "AU": 2, "TS>TS": 4} | {base: -1}
     return sorted(names, key=lambda name: (rank.get(name, 5 if ARROW in name else 3), name))
 
 
@@ -155,7 +167,7 @@ def load_study(folder: Path | str) -> StudyTables:
         routing=tables["routing"],
         affinity=results.read_table(recorded, results.AFFINITY) if recorded.exists() else None,
         excluded=frame("excluded", [row for row in left_out if row["rows"]]),
-        baseline=manifest.base_aggregation,
+        base=manifest.base_aggregation,
         folder=folder,
     )
 
@@ -173,13 +185,6 @@ def check_two(study: StudyTables) -> None:
     if len(study.aggregations) < 2:
         named = ", ".join(study.aggregations) or "no aggregation"
         raise ResultsError(f"{study.manifest.study}: has scores of {named} only; a gain needs two aggregations")
-
-
-def primary_of(type_name: str, metrics: Sequence[str]) -> str:
-    """The primary metric of a task type among those that have scores."""
-    task_type = find_type(type_name)
-    known = [metric.name for metric in task_type.metrics] if task_type else []
-    return next((name for name in [*known, *metrics] if name in metrics and name != "score"), "score")
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,11 +229,21 @@ def _fold_of_seed(study: StudyTables, rows: pd.DataFrame) -> dict[int, int]:
     return {seed: fold for seed, fold in folds.items() if fold is not None}
 
 
-def _folds_tested(study: StudyTables, rows: pd.DataFrame, cases: CaseArrays | FoldedCases | None) -> FoldsTested | None:
-    of_seed = _fold_of_seed(study, rows)
-    parts = cases.parts if isinstance(cases, FoldedCases) else {}
-    subjects = {fold: part.n_subjects for fold, part in parts.items()}
-    return FoldsTested(study.manifest.folds, of_seed, subjects) if of_seed else None
+def about_subjects(
+    cases: CaseArrays | FoldedCases, metric: str, folds: FoldsTested | None, *, count_empty: bool = True
+) -> dict[str, Any]:
+    """What `TaskScores` says of the test subjects behind a metric: as many as `cases` have, in all and in each of the
+    `folds`."""
+    if isinstance(cases, FoldedCases) and folds is not None:
+        subjects = {fold: part.n_subjects for fold, part in cases.parts.items()}
+        classes = {fold: part.classes(metric, count_empty=count_empty) for fold, part in cases.parts.items()}
+        folds = replace(folds, subjects=subjects, classes=classes)
+    return {
+        "subjects": cases.n_subjects,
+        "subject_names": frozenset(cases.subjects),
+        "rarest_class": rarest(cases.classes(metric, count_empty=count_empty)),
+        "folds": folds,
+    }
 
 
 def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "score") -> list[TaskScores]:
@@ -243,6 +258,9 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
     flags = study.improving()[["aggregation", "task", "fraction", "improving"]]
     for name, task, fraction, known in flags.itertuples(index=False, name=None):
         improving.setdefault(task, {})[name, fraction] = known
+    above_floor: dict[str, dict[tuple[str, float], bool]] = {}
+    for (name, fraction, task), above in means_above_floor(study.scores).items():
+        above_floor.setdefault(task, {})[name, fraction] = above
     for task, rows in trained.groupby("task", sort=True):
         available = list(rows["metric"].unique())
         name = (
@@ -254,6 +272,8 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
         sign = 1.0 if own["direction"].iloc[0] == "higher" else -1.0
         cases = resampled.tasks.get(str(task)) if resampled else None
         values, draws = own["value"].to_numpy(float), None
+        of_seed = _fold_of_seed(study, own)
+        folds = FoldsTested(study.manifest.folds, of_seed) if of_seed else None
         if cases is not None and resampled is not None:
             index = _arm_index(own, cases)
             column = VALUE if cases.has(VALUE) else name
@@ -267,26 +287,18 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 task=str(task),
                 type=str(own["type"].iloc[0]),
                 group=str(own["group"].iloc[0]),
-                unit=unit_of(name, values),
+                unit=study.unit_of(name),
                 arms=own[["aggregation", "fraction", "seed", "run", "n_train"]],
                 values=sign * values,
                 draws=None if draws is None else sign * draws,
-                subjects=cases.n_subjects if cases is not None else 0,
                 margin=study.manifest.margin(str(task)),
                 improving=improving.get(str(task), {}),
-                folds=_folds_tested(study, own, cases),
+                above_floor=above_floor.get(str(task), {}),
                 looks=study.looks,
+                **({"folds": folds} if cases is None else about_subjects(cases, name, folds)),
             )
         )
     return found
-
-
-def unit_of(metric: str, values: np.ndarray) -> str:
-    """ "1" where gains of the metric may be averaged over tasks; the metric's own name where it is not known."""
-    if metric in METRICS:
-        return METRICS[metric].unit
-    known = values[np.isfinite(values)]
-    return "1" if ((known >= 0) & (known <= 1)).all() else metric
 
 
 def _arm_index(own: pd.DataFrame, cases: CaseArrays | FoldedCases) -> np.ndarray:

@@ -33,9 +33,13 @@ class _Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
 
+_FORMER = {"baseline": "base"}
+"""Options by their former names, which scripts may hold."""
+
 app = typer.Typer(
     name="agglab",
     cls=_Commands,
+    context_settings={"token_normalize_func": lambda name: _FORMER.get(name, name)},
     help="Task-aggregation studies in ultrasound imaging: TS, CG and AU side by side.",
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -41,7 +41,7 @@ def arms(gains: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _changed(rows: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    dropped = ["gain", "joint_score", "base_score", "p_loss", "p_loss_adjusted", "supported_margin"]
+    dropped = ["gain", "joint_score", "base_score", "p_loss", "p_loss_adjusted", "supported_margin", "exceeds_margin"]
     change = rows["gain"] / 2 + random.normal(0, 0.01, len(rows))
     low, high = change - 2 * rows["se"], change + 2 * rows["se"]
     verdict = np.select(

@@ -44,7 +44,7 @@ def make_predicted(
             cases.append(found.assign(**labels))
             scores.append(score_rows(task, found).assign(**labels, n_train=20))
         _write(out, run, {"scores": scores, "cases": cases}, writer if run.labels[0].aggregation in keep else None)
-    collect(out, runs)
+    collect(out)
     return out.path
 
 

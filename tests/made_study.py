@@ -27,7 +27,7 @@ def make_finished(folder: Path, data: Path, /, **changes: object) -> Path:
     runs = out.read_plan()
     for run in runs:
         finish(out.path, study, run)
-    collect(out, runs)
+    collect(out)
     return out.path
 
 
@@ -38,7 +38,7 @@ def finish(out: Path, study: Study, run: PlannedRun) -> Path:
         results.write_table(frame, results.RUN_TABLES[name], folder / f"{name}.parquet")
     write_json(folder / SPEC, run.spec.to_json())
     digests = {name: file_digest(folder / f"{name}.parquet") for name in frames}
-    write_sealed(folder / DONE, {"run": run.id, "seconds": 2.0, "digests": digests})
+    write_sealed(folder / DONE, {"run": run.id, "seconds": 2.0, "device": "cpu", "digests": digests})
     return folder
 
 

@@ -15,8 +15,8 @@ from aggregation_lab.data.array_files import check, is_intact, open_array, write
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.images.decode import decode_image
 from aggregation_lab.data.images.deep_levels import Levels
-from aggregation_lab.data.images.file_scan import ProgressCallback
 from aggregation_lab.data.images.masks import decode_mask, parse_values
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import AgglabError, DataError
 from aggregation_lab.files import read_bytes
 
@@ -63,7 +63,7 @@ class ImageCache:
         check((self.image_file, self.mask_file))
 
 
-def open_cache(dataset: Dataset, size: int, folder: Path, progress: ProgressCallback | None = None) -> ImageCache:
+def open_cache(dataset: Dataset, size: int, folder: Path, progress: Progress | None = None) -> ImageCache:
     """The cache of a data set at `size` x `size` pixels, built into `folder` where it is missing or damaged.
 
     Images are resized bilinearly with antialiasing, masks by nearest neighbour; the aspect ratio is not kept. Files
@@ -116,9 +116,7 @@ def _mask_pixels(size: int) -> Pixels:
     return pixels
 
 
-def _resized(
-    sources: Sequence[Source], pixels: Pixels, what: str, progress: ProgressCallback | None
-) -> Iterator[np.ndarray]:
+def _resized(sources: Sequence[Source], pixels: Pixels, what: str, progress: Progress | None) -> Iterator[np.ndarray]:
     def load(source: Source) -> np.ndarray:
         path, content = source
         try:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from aggregation_lab.config import TargetRules
 from aggregation_lab.data.dataset_tables import case_table, image_table, mask_table
-from aggregation_lab.data.images.file_scan import ProgressCallback, scan_files
+from aggregation_lab.data.images.file_scan import scan_files
 from aggregation_lab.data.images.near_duplicates import near_duplicates
 from aggregation_lab.data.interpretation.case_checks import (
     check_agreement,
@@ -24,6 +24,7 @@ from aggregation_lab.data.interpretation.coordinates import check_bounds, pixel_
 from aggregation_lab.data.interpretation.grey_levels import find_levels
 from aggregation_lab.data.interpretation.mask_classes import class_masks
 from aggregation_lab.data.interpretation.setting_checks import check_ruled_types, check_settings
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.cases import Shape, parse_rows, task_name
 from aggregation_lab.data.rows.chosen_tasks import former_name, renamed
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
@@ -76,7 +77,7 @@ def read_dataset(
     laterality: Sequence[str] = (),
     rules: TargetRules | None = None,
     scan_file: Path | None = None,
-    progress: ProgressCallback | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
     """Read and check a data folder: the train folder itself, or a folder that holds train or train/train.
 

@@ -27,11 +27,19 @@ CHECKED = (1, 3)
 """Sizes of the batches on which the file is compared; it takes any."""
 
 
+LUMA = (19595, 38470, 7471)
+"""What red, green and blue add to a grey, in 65536ths: Pillow's, by which the run's own images were made grey."""
+
+
 class _OneTask(nn.Module):
-    """B x 3 x S x S pixels in 0..255 (float32) -> normalised predictions of one task, with one head alone."""
+    """B x 3 x S x S pixels in 0..255 (float32) -> normalised predictions of one task, with one head alone.
+
+    A run that saw grey images only takes colours as `agglab predict` does: made grey, in whole numbers.
+    """
 
     mean: Tensor
     std: Tensor
+    luma: Tensor
 
     def __init__(self, model: TrainedModel, task: Task):
         super().__init__()
@@ -39,8 +47,12 @@ class _OneTask(nn.Module):
         self.position = model.network.tasks.index(task)
         self.register_buffer("mean", 255 * model.mean)
         self.register_buffer("std", 255 * model.std)
+        self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1) / 65536)
+        self.grey = model.description.channels == 1
 
     def forward(self, images: Tensor) -> Tensor:
+        if self.grey:
+            images = torch.floor((images * self.luma).sum(1, keepdim=True) + 0.5)
         inputs = (images - self.mean) / self.std
         index = torch.full((images.shape[0],), self.position, dtype=torch.long)
         output = self.network(inputs, index, [(self.task_name, slice(None))])[self.task_name]
@@ -52,9 +64,10 @@ def export_onnx(model: TrainedModel, task: str | Task, file: Path) -> float:
     """Write the model of one task as ONNX; returns the largest difference from torch that was seen.
 
     Input `images`: B x 3 x S x S float32 in 0..255, RGB (grey three times), resized to the run's S without keeping the
-    aspect ratio. Output `prediction`: what the task's type predicts for such squares, coordinates as shares of the
-    sides; masks are S x S class indices. It computes in float32, whatever the run did, and takes any number of images.
-    `model` is moved to the CPU.
+    aspect ratio; made grey inside where all images of the run were. Images of more than 8 bits are to be scaled from
+    the file's `levels` first. Output `prediction`: what the task's type predicts for such squares, coordinates as
+    shares of the sides; masks are S x S class indices. It computes in float32, whatever the run did, and takes any
+    number of images. `model` is moved to the CPU.
 
     Raises `ModelError` where a package is missing, or the exported model differs from torch by more than `TOLERANCE`.
     """
@@ -80,7 +93,7 @@ def export_onnx(model: TrainedModel, task: str | Task, file: Path) -> float:
     with atomic_path(file) as temporary:
         with _quiet():
             program.save(str(temporary), external_data=False)
-        worst = _difference(alone, chosen, temporary)
+        worst = _difference(model, chosen, temporary)
         if not worst <= (MOST_PIXELS if chosen.type.masked else TOLERANCE):
             raise ModelError(f"{file}: not written, the exported model differs from torch by {worst:.2g}")
     return worst
@@ -95,24 +108,27 @@ def _properties(model: TrainedModel, task: Task) -> dict[str, str]:
         "type": str(task.type),
         "classes": str(task.classes),
         "image_size": str(model.image_size),
+        "channels": str(described.channels),
+        "levels": ";".join(described.levels.get(task.name, ())),
     }
 
 
-def _difference(alone: nn.Module, task: Task, file: Path) -> float:
-    """The largest difference of the file from torch, on noise and flat images: of masks the share of pixels."""
+def _difference(model: TrainedModel, task: Task, file: Path) -> float:
+    """The largest difference of the file from what the model predicts of images of that size, on coloured noise and
+    flat images: of masks the share of pixels."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
-    size, random = session.get_inputs()[0].shape[-1], torch.Generator().manual_seed(0)
+    size, random = model.image_size, np.random.default_rng(0)
     worst = 0.0
     for count in CHECKED:
-        images = torch.rand(count, 3, size, size, generator=random) * 255
+        images = random.integers(0, 256, (count, size, size, 3)).astype(np.uint8)
         images[0] = images[0].mean()
-        with torch.no_grad():
-            expected = alone(images).numpy()
-        (found,) = session.run(None, {"images": images.numpy()})
+        seen = np.stack([model.input_of(image, task).pixels for image in images])
+        expected = model(torch.from_numpy(seen).movedim(-1, 1), task).numpy()
+        (found,) = session.run(None, {"images": images.transpose(0, 3, 1, 2).astype(np.float32)})
         if found.shape != expected.shape or found.dtype != expected.dtype:
             return float("inf")
         apart = found != expected if task.type.masked else np.abs(found.astype(float) - expected.astype(float))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import AgglabError, DataError
 from aggregation_lab.files import file_digest, read_bytes, write_bytes, write_text
 from aggregation_lab.inference.image_list import ListedImage, mask_names
@@ -36,8 +37,6 @@ TABLE, RECEIPT, MASKS, PARTS = "predictions.csv", "predictions.json", "masks", "
 REQUEST = "request.json"
 """In PARTS: what the batches there are predictions of."""
 OWN = (TABLE, RECEIPT, MASKS, PARTS)
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

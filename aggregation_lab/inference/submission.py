@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from aggregation_lab.data.images.decode import upright_size
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import AgglabError, DataError
 from aggregation_lab.files import cannot_be_written, file_digest, write_bytes, write_text
 from aggregation_lab.inference.model import TrainedModel
@@ -28,7 +29,6 @@ from aggregation_lab.inference.prediction_folder import png_bytes
 from aggregation_lab.inference.val_rows import ValRow
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
 
-Progress = Callable[[str, int, int], None]
 Answers = dict[str, list[dict[str, Any]]]
 """By file, in the order of the rows."""
 

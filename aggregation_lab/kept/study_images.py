@@ -117,4 +117,5 @@ def none_kept(runs: Iterable[str]) -> str:
 
 
 def _no_image(path: Path, reason: str) -> DataError:
-    return DataError(f"{path}: {reason}; restore it, or say with --data where the images lie now")
+    moved = "say where the images lie now (--data of `agglab report` and `agglab gallery`)"
+    return DataError(f"{path}: {reason}; restore it, or {moved}")

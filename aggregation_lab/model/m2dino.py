@@ -150,8 +150,9 @@ class M2DINO(nn.Module):
 
 
 def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0, image_size: int = 224) -> M2DINO:
-    """A fresh model for square images of `image_size` pixels. Its start depends on the seed only: a task's head starts
-    alike in every unit it is trained in.
+    """A fresh model for square images of `image_size` pixels. Its start depends on the seed only: a task's head, and
+    all that is shared but the task embedding, start alike in every unit. The embedding is drawn as one table of all
+    `tasks`, so a task's row (standard deviation 0.02) depends on the others; before the first step the output does not.
 
     Raises `ModelError` for an encoder, checkpoint, number of experts or of frozen blocks that cannot be used.
     """

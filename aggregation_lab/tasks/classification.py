@@ -27,10 +27,10 @@ class Classification(TaskType):
     answers = "classification_predictions.json"
     quantities = {"probability": "predicted probability of class `index`", "label": "reference class"}
     metrics = (
-        Metric("AUC", True),
-        Metric("F1_macro", True),
+        Metric("AUC", True, by_class=True),
+        Metric("F1_macro", True, by_class=True),
         Metric("F1_weighted", True),
-        Metric("MCC", True),
+        Metric("MCC", True, by_class=True),
         Metric("accuracy", True),
     )
     alternatives = ("F1_macro", "MCC", "accuracy")

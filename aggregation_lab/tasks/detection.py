@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aggregation_lab.data.geometry import boxes_in_sides
+from aggregation_lab.tasks.geometry import boxes_in_sides
 from aggregation_lab.tasks.marks import Mark, Rectangle
 from aggregation_lab.tasks.targets import Box, Reference, TargetCells
 from aggregation_lab.tasks.task_type import ArmValues, CaseValues, Metric, Quantity, Score, TaskType

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aggregation_lab.data.geometry import points_in_sides
+from aggregation_lab.tasks.geometry import points_in_sides
 from aggregation_lab.tasks.marks import Mark, Spot
 from aggregation_lab.tasks.targets import Points, Reference, TargetCells
 from aggregation_lab.tasks.task_type import ArmValues, CaseValues, Metric, Quantity, Score, TaskType

@@ -90,13 +90,8 @@ class Segmentation(TaskType):
         else:
             # Whether a structure is there depends on the reference alone, so the first arm tells for all.
             present = values["present"][0]
-            means = [
-                np.mean(
-                    [weighted_mean(values[name][..., k], weights * present[:, k]) for k in range(present.shape[1])],
-                    axis=0,
-                )
-                for name in ("dice", "hd")
-            ]
+            weights_of = [weights * present[:, k] for k in range(present.shape[1])]
+            means = [_mean_over_drawn(values[name], weights_of) for name in ("dice", "hd")]
         missed = weights @ values["missed"].sum(2).astype(np.float32).T
         return {"DSC": means[0], "HD": means[1], "missed": missed.astype(float)}
 
@@ -106,6 +101,15 @@ class Segmentation(TaskType):
             for one, other in zip(predictions, targets, strict=True)
         ]
         return float(np.mean(dices))
+
+
+def _mean_over_drawn(values: np.ndarray, weights_of: list[np.ndarray]) -> np.ndarray:
+    """Mean over the structures that a resample holds of their weighted means, B x A, NaN where it holds none: one that
+    is absent has no mean, as a class without a case has no AUC. A x N x K values, K times B x N weights."""
+    drawn = np.stack([weights.any(1) for weights in weights_of])[..., None]
+    means = np.stack([weighted_mean(values[..., k], weights) for k, weights in enumerate(weights_of)])
+    count = drawn.sum(0)
+    return np.where(drawn, means, 0.0).sum(0) / np.where(count > 0, count, np.nan)
 
 
 def dice(predicted: np.ndarray, reference: np.ndarray) -> float:

@@ -1,7 +1,8 @@
 """What a task type is: one object that says what its targets, metrics, trivial predictor and network are.
 
 A new type is a subclass in a file of this folder with its network half in `aggregation_lab/model/heads/`, and is
-listed in `known_types.py`. No other module asks which type a task has.
+listed in `known_types.py`. Other modules ask the type and do not name it; those that do, and why, are
+`NAMING_TYPES` in `tests/project/test_new_task_type.py`.
 """
 
 import difflib
@@ -29,6 +30,9 @@ class Metric:
     name: str
     higher_is_better: bool
     unit: str = "1"
+    by_class: bool = False
+    """Whether it compares classes or is a mean over them, so that the subjects of the rarest one limit what is known of
+    it; else it is a mean over cases."""
 
     @property
     def direction(self) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aggregation_lab.data.geometry import sides
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.tasks import Task
+from aggregation_lab.tasks.geometry import sides
 from aggregation_lab.training.batches import ImageStore, TaskCases
 from aggregation_lab.training.out_of_memory import with_less_memory
 

@@ -9,7 +9,7 @@ import torch
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
-from aggregation_lab.errors import is_out_of_memory
+from aggregation_lab.errors import AgglabError, is_out_of_memory
 from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.checkpoint import read_checkpoint
@@ -59,17 +59,26 @@ def train_run(
         trainer.save()
         kept = write_models(trainer, dataset, keep.models)
         trainer.take_best()
-        scoring = Progress(trainer.steps, trainer.steps, score=trainer.mean_score(), phase="scoring")
+        end, score = trainer.steps, trainer.mean_score()
+        scoring = Progress(end, end, score=score, phase="scoring", device=chosen.type)
         write_results(trainer, dataset.root, alive=lambda: report(scoring), kept=kept, predictions=keep.predictions)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _begin(build: Callable[[], Trainer], checkpoint: Path) -> Trainer:
-    """A trainer at the checkpoint, or at its start where there is none; an unusable one is set aside and named."""
+    """A trainer at the checkpoint, or at its start where there is none; an unusable one is set aside and named.
+
+    Raises `AgglabError` where the file system does not give it now: the training in it is not lost.
+    """
     trainer = build()
     if checkpoint.is_file():
         try:
             trainer.restore(read_checkpoint(checkpoint))
+        except OSError as error:
+            if is_out_of_memory(error):
+                raise
+            advice = "once it can be, the same run-grid command continues the run from there"
+            raise AgglabError(f"{checkpoint}: cannot be read ({error.strerror or error}); {advice}") from error
         except Exception as error:  # a damaged file fails in many ways; training again is right for each of them
             if is_out_of_memory(error):
                 raise

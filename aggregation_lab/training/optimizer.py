@@ -33,7 +33,9 @@ def make_optimizer(model: nn.Module, config: TrainingConfig, device: torch.devic
         if not parameter.requires_grad:
             continue
         decays = parameter.ndim >= 2 and name not in spared
-        decays = decays and not any(part in name for part in ("token", "embedding", "fc2_bias"))
+        # heads stand under the names of tasks, which are the user's: `embedding_site` is no embedding
+        own = name.split(".", 2)[-1] if name.startswith("heads.") else name
+        decays = decays and not any(part in own for part in ("token", "embedding", "fc2_bias"))
         pretrained = name.startswith("encoder.") and ".router." not in name
         groups.setdefault((pretrained, decays), []).append(parameter)
     return torch.optim.AdamW(

@@ -96,6 +96,7 @@ def write_results(
         "run": spec.id,
         "seconds": ledger.seconds,
         "images_seen": seen,
+        "device": trainer.device.type,
         "micro_batch": trainer.objective.micro_batch,
         "digests": digests,
         **({KEPT: {name: file_digest(trainer.folder / name) for name in kept}} if kept else {}),

@@ -43,7 +43,7 @@ from aggregation_lab.training.optimizer import make_optimizer
 class Progress:
     """Where a run stands: `loss` of the last checked step, `score` the mean validation score so far.
 
-    `at_most`: the end is not known yet, the run may take `steps` at most.
+    `at_most`: the end is not known yet, the run may take `steps` at most. `device` is the type of the one that trains.
     """
 
     step: int
@@ -52,6 +52,7 @@ class Progress:
     score: float = math.nan
     phase: str = "training"
     at_most: bool = False
+    device: str = ""
 
 
 class RunInterrupted(Exception):
@@ -111,7 +112,7 @@ class Trainer:
         )
         if spec.start is not None:
             take_start(self.model, spec.start, start)
-        self.model.backbone.check_batch(self.config.batch_size)
+        self.model.backbone.check_batch(self.config.batch_size, self.config.aggregator)
         self.model.backbone.choose_attention(self.config.image_size, device, self.precision)
         if self.config.compile:
             self.model.compile_encoder()
@@ -123,7 +124,8 @@ class Trainer:
             count = len(cache.images)
 
             def alive(ready: int) -> None:
-                report(Progress(0, self.steps, phase=f"frozen trunk, image {ready}/{count}"))
+                at = f"frozen trunk, image {ready}/{count}"
+                report(Progress(0, self.steps, phase=at, device=device.type))
 
             tokens = open_trunk(self.model, spec.model.encoder, cache, self.to_input, self.precision, alive)
         self.store = ImageStore(cache, [*self.train_cases, *self.val_cases, *self.test_cases], device, tokens)
@@ -202,7 +204,7 @@ class Trainer:
     def progress(self, phase: str = "training") -> Progress:
         """Where the run stands now."""
         is_open = self.course.is_open(self.step)
-        return Progress(self.step, self.steps, self.losses.last, self.mean_score(), phase, is_open)
+        return Progress(self.step, self.steps, self.losses.last, self.mean_score(), phase, is_open, self.device.type)
 
     def take_best(self) -> None:
         """Put the best weights into the model if the study asks for them to be scored."""

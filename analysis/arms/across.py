@@ -49,7 +49,7 @@ def arms_of(study: StudyTables, whole: StudyTables) -> Arms:
     if "arm" not in trained:
         return Arms({})
     found = {str(arm): set(rows["aggregation"]) for arm, rows in trained.groupby("arm")}
-    aggregations = {arm: aggregation_order(found[arm], whole.baseline) for arm in names if arm in found}
+    aggregations = {arm: aggregation_order(found[arm], whole.base) for arm in names if arm in found}
     chosen = whole.manifest.settings.get("compare", {}).get("base", {})
     if not chosen.get("arm"):
         return Arms(aggregations)

@@ -7,7 +7,7 @@ it is a sum of the gains of a seed with weights,
 
 so it has the errors of one: seeds and resampled subjects whole, scatter shared by tasks of a type. Residuals about the
 line would tell more of it, but only where all arms scatter alike. To make a task's model larger is an intervention, as
-it is to take a part of its data, so the pooled line is that of `analysis.questions.scale_within_tasks` with arms in the
+it is to take a part of its data, so the pooled line is that of `analysis.questions.scale.within_tasks` with arms in the
 place of fractions: the mean of the tasks' lines, which scatters with the tasks and with what moves all of them
 together. Size is counted in two ways: trainable parameters, and operations of training per image.
 """
@@ -22,11 +22,12 @@ import pandas as pd
 from scipy import stats
 
 from analysis.arms.comparisons import GAIN, ArmContrast, Compared
+from analysis.contrasts import Contrast
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain, common_seeds
+from analysis.gains import PairedGain, common_seeds, rarest_class_of
 from analysis.questions.families import moderated, testable
 from analysis.questions.means import these_tasks
-from analysis.questions.scale_within_tasks import TaskLine, pooled_line, task_lines
+from analysis.questions.scale.within_tasks import TaskLine, pooled_line, task_lines
 from analysis.statistics.fitted_line import Line
 from analysis.statistics.uncertainty import GainEstimate
 
@@ -170,6 +171,7 @@ def task_slope(points: Sequence[PairedGain]) -> PairedGain | None:
         by_seed=np.asarray(by_seed),
         draws=np.sum(drawn, axis=0) if len(drawn) == len(points) else None,
         subjects=min(pair.subjects for pair in points),
+        rarest_class=rarest_class_of(points),
         same_model=all(pair.same_model for pair in points),
         size=float(np.abs(weights).max()) * max(pair.size for pair in points),
         base_improving=any(rising) if rising else None,

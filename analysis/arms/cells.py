@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.arms.side_by_side import side_by_side
-from analysis.gains import Contrast, TaskScores, contrast_name
+from analysis.contrasts import Contrast, contrast_name
+from analysis.gains import TaskScores
 from analysis.study import StudyTables, resample, task_scores
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from analysis.arms.cells import Cell
 from analysis.arms.differences import difference
-from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair_all
+from analysis.contrasts import Contrast, contrasts
+from analysis.gains import PairedGain, TaskScores
+from analysis.pairing import pair_all
 
 GAIN, CHANGE, EFFECT = "gain", "difference of gains", "effect of the arm"
 """A joint aggregation against a base; such a gain in an arm minus that in the base arm; one aggregation in an arm
@@ -30,7 +32,7 @@ class ArmContrast:
 
 
 Compared = dict[tuple[ArmContrast, float], list[PairedGain]]
-"""Pairs of every comparison at every fraction at which it has some."""
+"""Pairs of every comparison at every fraction of the study."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Arms:
 
 
 def gains_within(scores: Sequence[TaskScores], arms: Arms, fractions: Sequence[float]) -> Compared:
-    """Gains over the arm's own base, as `analysis.gains.contrasts` lists them, in every arm."""
+    """Gains over the arm's own base, as `analysis.contrasts.contrasts` lists them, in every arm."""
     asked = [
         (ArmContrast(GAIN, contrast, arm, arm), Cell(contrast.joint, arm), Cell(contrast.base, arm))
         for arm, names in arms.aggregations.items()
@@ -95,23 +97,21 @@ def changes(within: Compared, arms: Arms) -> Compared:
     """The gains of `gains_within` in every arm minus those in the base arm, for contrasts that both have."""
     found: Compared = {}
     for (compared, fraction), later in within.items():
-        before = within.get((ArmContrast(GAIN, compared.contrast, arms.first, arms.first), fraction), [])
-        if compared.arm == arms.first or not before:
+        before = within.get((ArmContrast(GAIN, compared.contrast, arms.first, arms.first), fraction))
+        if compared.arm == arms.first or before is None:
             continue
         by_task = {pair.task: pair for pair in before}
         both = [difference(pair, by_task[pair.task]) for pair in later if pair.task in by_task]
         pairs = [pair for pair in both if pair is not None]
-        if pairs:
-            found[ArmContrast(CHANGE, compared.contrast, compared.arm, arms.first), fraction] = pairs
+        found[ArmContrast(CHANGE, compared.contrast, compared.arm, arms.first), fraction] = pairs
     return found
 
 
 def _paired(
     scores: Sequence[TaskScores], asked: Sequence[tuple[ArmContrast, Cell, Cell]], fractions: Sequence[float]
 ) -> Compared:
-    compared = {
+    return {
         (about, fraction): pair_all(scores, cell.against(base), fraction)
         for about, cell, base in asked
         for fraction in fractions
     }
-    return {key: pairs for key, pairs in compared.items() if pairs}

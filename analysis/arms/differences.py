@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.gains import PairedGain
+from analysis.gains import PairedGain, rarest_class_of
 
 Left = Counter[tuple[str, tuple[int, int]]]
 """How often each run is added (positive) or subtracted; a score without a run is known by where it stands."""
@@ -61,11 +61,14 @@ def difference(later: PairedGain, earlier: PairedGain) -> PairedGain | None:
         by_seed=joint - base,
         draws=draws,
         subjects=min(later.subjects, earlier.subjects),
+        rarest_class=rarest_class_of([later, earlier]),
         same_model=same_model,
         unpaired=len(later.seeds) + len(earlier.seeds) - 2 * len(used),
         size=max(later.size, earlier.size),
         joint_improving=_either(later.joint_improving, earlier.joint_improving),
         base_improving=_either(later.base_improving, earlier.base_improving),
+        joint_above_floor=_either(later.joint_above_floor, earlier.joint_above_floor),
+        base_above_floor=_either(later.base_above_floor, earlier.base_above_floor),
         runs_apart=max(sum(map(abs, runs.values())) for runs in left.values()),
     )
 

@@ -31,6 +31,11 @@ class Change(Part):
         """As of other parts, but for the margin."""
         return CONTRADICTED if max(abs(self.low), abs(self.high)) < self.margin else super().verdict
 
+    @property
+    def p_against(self) -> float:
+        """None: that it lies within the margin is read off its interval."""
+        return float("nan")
+
 
 def no_rise_with_capacity(name: str, evidence: Evidence) -> Part:
     """By how much less than the margin the gain over TS rises per doubling of parameters, tasks being a sample."""

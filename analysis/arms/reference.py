@@ -12,10 +12,13 @@ import pandas as pd
 from aggregation_lab.naming import encoder_title
 from aggregation_lab.text import listed
 from analysis.arms.side_by_side import side_by_side
+from analysis.contrasts import Contrast
 from analysis.frames import at_full, frame
-from analysis.gains import Contrast, PairedGain, pair_all
+from analysis.gains import PairedGain
+from analysis.pairing import pair_all
 from analysis.questions.families import family
 from analysis.questions.study_quality import scores
+from analysis.raw_metric import raw_metrics
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
 from analysis.study import StudyTables, resample, task_scores
@@ -46,20 +49,28 @@ def reference(study: StudyTables, settings: Settings) -> pd.DataFrame:
         (row["aggregation"], row["fraction"], row["task"]): row
         for row in scores(both, frame("gains", [])).to_dict("records")
     }
-    of_tasks = task_scores(both, resample(both, settings.draws, settings.seed))
+    resampled = resample(both, settings.draws, settings.seed)
+    of_tasks, raw = task_scores(both, resampled), raw_metrics(both, resampled)
     for share in both.fractions:
         members = family([pair_all(of_tasks, Contrast(BASE, name), share)])
         for pair, estimate in zip(members.pairs, members.estimates, strict=True):
-            plain, base = (means[side, share, pair.task] for side in (name, BASE))
+            plain, base = (raw[pair.task].of(side, share, pair.seeds) for side in (name, BASE))
             about = {"reference": encoder_title(name), "fraction": share}
-            rows.append({**about, **_metrics(plain, base), **_difference(pair, estimate, settings)})
+            metrics = _metrics(means[name, share, pair.task], pair, plain, base)
+            rows.append({**about, **metrics, **_difference(pair, estimate, settings)})
     return frame("reference", rows)
 
 
-def _metrics(plain: Mapping[Any, Any], base: Mapping[Any, Any]) -> dict[str, Any]:
-    """Both sides in the task's primary metric, from their rows of the frame `scores`."""
-    shared = ("task", "type", "group", "n_train", "metric", "unit", "floor", "beats_floor", "mean", "sd")
-    return {name: plain[name] for name in shared} | {"base_mean": base["mean"], "base_sd": base["sd"]}
+def _metrics(row: Mapping[Any, Any], pair: PairedGain, plain: np.ndarray, base: np.ndarray) -> dict[str, Any]:
+    """Both sides in the task's primary metric, on the seeds that both have; `row` is the plain network's of the frame
+    `scores`."""
+    shared = ("task", "type", "group", "n_train", "metric", "unit", "floor", "beats_floor")
+    means = {"mean": pair.mean(plain), "base_mean": pair.mean(base)}
+    return {name: row[name] for name in shared} | means | {"sd": _sd(plain), "base_sd": _sd(base)}
+
+
+def _sd(values: np.ndarray) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
 
 
 def _difference(pair: PairedGain, estimate: GainEstimate, settings: Settings) -> dict[str, Any]:
@@ -67,8 +78,8 @@ def _difference(pair: PairedGain, estimate: GainEstimate, settings: Settings) ->
     low, high = estimate.interval(1 - settings.alpha) if repeated else (np.nan, np.nan)
     return {
         "seeds": len(pair.seeds),
-        "score": float(pair.base_scores.mean()),
-        "base_score": float(pair.joint_scores.mean()),
+        "score": pair.mean(pair.base_scores),
+        "base_score": pair.mean(pair.joint_scores),
         "difference": estimate.value,
         "difference_unit": pair.unit,
         "low": low,

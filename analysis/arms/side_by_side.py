@@ -43,5 +43,5 @@ def side_by_side(study: StudyTables, models: Mapping[str, Model]) -> StudyTables
         runs=chosen(whole.runs),
         curves=chosen(whole.curves),
         routing=chosen(whole.routing),
-        baseline=next(iter(models)),
+        base=next(iter(models)),
     )

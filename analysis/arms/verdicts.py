@@ -13,11 +13,11 @@ import pandas as pd
 from analysis.arms.comparisons import Compared
 from analysis.frames import frame, ordered
 from analysis.gains import PairedGain
-from analysis.questions.families import HEADLINE, SMALLER, Family, family
+from analysis.questions.families import Family, by_family, family
 from analysis.questions.means import pooled
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import GainEstimate
-from analysis.statistics.verdicts import SAME_MODEL, judge_changes
+from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, judge_changes
 
 _GAINS = {"gain": "gain", "joint_score": "joint_score", "base_score": "base_score"}
 _CHANGES = {"gain": "change", "joint_score": "in_arm", "base_score": "in_base_arm"}
@@ -40,6 +40,7 @@ def arm_changes(compared: Compared, settings: Settings) -> pd.DataFrame:
     def judged(members: Family, margins: np.ndarray) -> pd.DataFrame:
         change, df = (np.array([getattr(estimate, name) for estimate in members.estimates]) for name in ("value", "df"))
         rows = judge_changes(change, members.se, df, margins, correction=settings.correction, alpha=settings.alpha)
+        rows.loc[[pair.learned_nothing for pair in members.pairs], "verdict"] = UNDECIDED
         rows.loc[[pair.same_model for pair in members.pairs], "verdict"] = SAME_MODEL
         return rows
 
@@ -52,6 +53,7 @@ def arm_means(*compared: Compared) -> pd.DataFrame:
         pooled(pairs).assign(**about.columns, fraction=fraction)
         for each in compared
         for (about, fraction), pairs in each.items()
+        if pairs
     ]
     return ordered("arm_means", pd.concat(parts, ignore_index=True)) if parts else frame("arm_means", [])
 
@@ -60,12 +62,8 @@ Judged = Callable[[Family, np.ndarray], pd.DataFrame]
 
 
 def _rows(compared: Compared, settings: Settings, judged: Judged, names: Mapping[str, str]) -> list[dict[str, object]]:
-    full = max((fraction for _, fraction in compared), default=1.0)
     rows = []
-    for name in (HEADLINE, SMALLER):
-        chosen = {key: pairs for key, pairs in compared.items() if (key[1] == full) == (name == HEADLINE)}
-        if not chosen:
-            continue
+    for name, chosen in by_family(compared).items():
         members = family(chosen.values())
         verdicts = judged(members, np.array([pair.margin for pair in members.pairs])).to_dict("records")
         about = chain.from_iterable([key] * len(pairs) for key, pairs in chosen.items())
@@ -91,8 +89,8 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings, names: Ma
         "n_train": pair.n_train,
         "seeds": len(pair.seeds),
         "subjects": pair.subjects,
-        names["joint_score"]: float(pair.joint_scores.mean()),
-        names["base_score"]: float(pair.base_scores.mean()),
+        names["joint_score"]: pair.mean(pair.joint_scores),
+        names["base_score"]: pair.mean(pair.base_scores),
         names["gain"]: estimate.value,
         "low": low,
         "high": high,
@@ -100,6 +98,7 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings, names: Ma
         "df": estimate.df,
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
         "margin": pair.margin,
+        "learned_nothing": pair.learned_nothing,
         "base_improving": pair.base_improving,
         "runs": _runs([pair]),
     }

@@ -13,8 +13,9 @@ import pandas as pd
 
 from analysis.cases.scores import CaseScores, case_scores, score_name
 from analysis.context import Context
+from analysis.contrasts import Contrast
 from analysis.frames import ordered
-from analysis.gains import Contrast, PairedGain
+from analysis.gains import PairedGain
 
 MOST_CONTRASTS = 6
 """Contrasts whose cases are compared, the first of them: of very many aggregations nobody looks at single cases."""

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 
+from analysis.contrasts import Contrast
 from analysis.deciding.open_verdicts import MOST_ADDED, OpenVerdict
 from analysis.deciding.units import Side, Unit
-from analysis.gains import Contrast
 
 SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
 """Numbers of seeds that a step may add."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.context import prepare
-from analysis.gains import Contrast, PairedGain
+from analysis.contrasts import Contrast
+from analysis.gains import PairedGain
 from analysis.questions.families import Compared, by_family, judge_family, testable
 from analysis.questions.power import scatter_of
-from analysis.questions.study_quality import beaten_floors
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import GainEstimate, t_quantile
 from analysis.statistics.verdicts import UNDECIDED, NextLevels
@@ -33,7 +33,7 @@ class OpenVerdict:
 @dataclass(frozen=True)
 class OpenVerdicts:
     """Verdicts of a study: those that can be planned for, and how many there are. Of the other undecided ones,
-    `below_floor` compare models that learned nothing, and `unplanned` have no scatter to plan from."""
+    `below_floor` are over a base whose mean is not above its floor, and `unplanned` have no scatter to plan from."""
 
     planned: Sequence[OpenVerdict]
     verdicts: int
@@ -52,11 +52,10 @@ def open_verdicts(study: StudyTables, settings: Settings) -> OpenVerdicts:
     Raises `ResultsError` where there is nothing to compare.
     """
     context = prepare(study, settings)
-    beats, found, counts = beaten_floors(context.study), list[OpenVerdict](), {"all": 0, "floor": 0, "unplanned": 0}
+    found, counts = list[OpenVerdict](), {"all": 0, "floor": 0, "unplanned": 0}
     for compared in by_family(context.pairs).values():
         for (contrast, fraction), pair, estimate, levels in _undecided(compared, settings, counts):
-            sides = ((name, fraction, pair.task) for name in (contrast.joint, contrast.base))
-            if not all(beats.get(side, True) for side in sides):
+            if pair.base_above_floor is False:
                 counts["floor"] += 1
             elif not (np.isfinite(testable(pair, estimate)) and estimate.se > 0):
                 counts["unplanned"] += 1

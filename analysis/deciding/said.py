@@ -1,6 +1,6 @@
 """What a reader must know of replicates whose number was not fixed: one sentence each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.text import enumerated
@@ -9,11 +9,11 @@ from analysis.study import StudyTables
 
 
 def replicates_by_looks(study: StudyTables) -> list[str]:
-    """That looks decided how many seeds there are, or that seeds were added after verdicts had been read; nothing where
-    their number was fixed, as far as is known."""
+    """That looks decided how many seeds there are, or that verdicts had been read with fewer or other seeds; nothing
+    where their number was fixed, as far as is known."""
     looks, plan = study.looks, study.manifest.looks
     if looks is None or plan is None:
-        return _added_after_reading(study)
+        return _chosen_after_reading(study)
     total = len(looks.seeds)
     if not looks.made:
         return [
@@ -38,16 +38,38 @@ def replicates_by_looks(study: StudyTables) -> list[str]:
     return found
 
 
-def _added_after_reading(study: StudyTables) -> list[str]:
+def _chosen_after_reading(study: StudyTables) -> list[str]:
+    """A sentence on readings with fewer seeds, and one on readings with seeds that are not here."""
     rows = study.scores[study.scores["aggregation"] != FLOOR]
-    now = int(rows["seed"].nunique())
-    earlier = [count for count in study.manifest.verdicts_seen if count < now]
-    if not earlier:
-        return []
-    return [
-        f"Verdicts had been read at {_counts(earlier)} seeds before there were {now}: where seeds were added because "
-        "of them, false verdicts are more frequent than stated; run-grid --until-decided plans its looks."
-    ]
+    now = {int(seed) for seed in rows["seed"].unique()}
+    fewer, others = set[int](), set[str]()
+    for seen in study.manifest.verdicts_seen:
+        count = seen if isinstance(seen, int) else len(seen)
+        if count > len(now) if isinstance(seen, int) else not now.issuperset(seen):
+            others.add(f"{count} seeds" if isinstance(seen, int) else f"seeds {_runs_of(seen)}")
+        elif count < len(now):
+            fewer.add(count)
+    found = []
+    if fewer:
+        found.append(
+            f"Verdicts were read at {_counts(sorted(fewer))} seeds, too, of the {len(now)} here: where seeds were "
+            "added because of them, false verdicts are more frequent than stated; run-grid --until-decided plans its "
+            "looks."
+        )
+    if others:
+        found.append(
+            f"Verdicts were also read with {enumerated(sorted(others))}, not all of which are among the seeds here, "
+            f"{_runs_of(sorted(now))}: where seeds were left out or exchanged because of them, false verdicts are more "
+            "frequent than stated."
+        )
+    return found
+
+
+def _runs_of(seeds: Sequence[int]) -> str:
+    """Seeds as `0-2, 7`: an ascending list with its unbroken stretches written as two ends."""
+    starts = [seed for seed in seeds if seed - 1 not in seeds]
+    ends = [seed for seed in seeds if seed + 1 not in seeds]
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in zip(starts, ends, strict=True))
 
 
 def _counts(numbers: Iterable[int]) -> str:

@@ -2,16 +2,18 @@
 
 Verdicts are those of the report at this look, corrected over their family and for all looks
 (`analysis.statistics.sequential_verdicts`). A comparison without prospect is one that even all seeds of the plan would
-decide with a chance below `PROSPECT`, by what is seen so far. Stopping it can only lower error rates: what is not
-tested any more is not rejected (a non-binding rule; Jennison and Turnbull 2000, section 2.4).
+decide with a chance below `PROSPECT`, by what is seen so far, or of models that have learned nothing. Stopping it can
+only lower error rates: what is not tested any more is not rejected (a non-binding rule; Jennison and Turnbull 2000,
+section 2.4).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.contrasts import Contrast
 from analysis.deciding.open_verdicts import chances_of
-from analysis.gains import Contrast, PairedGain
+from analysis.gains import PairedGain
 from analysis.questions.families import Compared, by_family, judge_family, testable
 from analysis.settings import Settings
 from analysis.statistics.group_sequential import nominal_level
@@ -72,6 +74,8 @@ def _has_prospect(pair: PairedGain, estimate: GainEstimate, levels: NextLevels, 
     left = len(looks.seeds) - looks.made[-1]
     if left == 0:
         return True
+    if pair.learned_nothing:
+        return False
     if not (np.isfinite(testable(pair, estimate)) and estimate.se > 0):
         return estimate.basis not in DECIDES or estimate.se == 0  # else the test cases allow no verdict
     return bool(chances_of(pair, estimate, levels, left)[-1] >= PROSPECT)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from aggregation_lab.errors import ResultsError
 from analysis.study import StudyTables
@@ -42,23 +43,29 @@ def trained_units(study: StudyTables) -> list[Unit]:
             f"{study.manifest.study}: has no table of runs, so what another run takes is not known; `agglab power` "
             "says how many seeds it takes"
         )
-    runs = study.runs
-    tasks_of = dict(zip(runs["run"], runs["tasks"], strict=True))
-    first = [tasks_of.get(start, "") for start in runs["start"]]
-    found: dict[tuple[str, float, str], Unit] = {}
-    for _, rows in runs.assign(first=first).groupby(["tasks", "fraction", "first"], sort=False):
+    # The ledger joins the names of tasks by +, which they may hold: a run's tasks are those that it has scores of.
+    tasks_of = {run: frozenset(map(str, tasks)) for run, tasks in study.scores.groupby("run")["task"]}
+    members, first = (
+        pd.Series([tasks_of.get(run, frozenset()) for run in study.runs[name]], index=study.runs.index, dtype=object)
+        for name in ("run", "start")
+    )
+    runs = study.runs.assign(members=members, first=first)
+    found: dict[tuple[frozenset[str], float, frozenset[str]], Unit] = {}
+    for _, rows in runs.groupby(["members", "fraction", "first"], sort=False):
         once = rows.drop_duplicates("run")
-        tasks, fraction, start = (rows[name].iloc[0] for name in ("tasks", "fraction", "first"))
-        found[str(tasks), float(fraction), str(start)] = Unit(
+        tasks, fraction, start = (rows[name].iloc[0] for name in ("members", "fraction", "first"))
+        found[tasks, float(fraction), start] = Unit(
             names=tuple(dict.fromkeys(f"{row.aggregation}/{row.unit}" for row in rows.itertuples())),
             aggregations=frozenset(rows["aggregation"]),
-            tasks=frozenset(str(tasks).split("+")),
+            tasks=tasks,
             fraction=float(fraction),
             hours=float(np.mean(once["seconds"])) / _HOUR,
             seeds=frozenset(map(int, once["seed"])),
         )
     alone = {key: unit for key, unit in found.items() if not key[2]}
     later = {
-        key: Unit(**{**vars(unit), "start": alone.get((key[2], key[1], ""))}) for key, unit in found.items() if key[2]
+        key: Unit(**{**vars(unit), "start": alone.get((key[2], key[1], frozenset()))})
+        for key, unit in found.items()
+        if key[2]
     }
     return [*alone.values(), *later.values()]

@@ -36,10 +36,10 @@ PAPER = EXAMPLES / "paper_public_numbers.csv"
 _NOT_MEANS = ("AUC", "F1_macro", "F1_weighted", "MCC", "missed")
 
 
-def read_scores(path: Path | str, baseline: str | None = None, mapped: Mapping[str, str] | None = None) -> StudyTables:
+def read_scores(path: Path | str, base: str | None = None, mapped: Mapping[str, str] | None = None) -> StudyTables:
     """A study from a score table, and in its `notes` how it was read and what cannot be computed from it.
 
-    `baseline` is the aggregation that gains are over, TS where not given; `mapped` names columns of the file that this
+    `base` is the aggregation that gains are over, TS where not given; `mapped` names columns of the file that this
     project calls otherwise. Raises `ResultsError` with one line naming the file and the row or column at fault.
     """
     sheet = read_sheet(Path(path), is_known)
@@ -48,7 +48,7 @@ def read_scores(path: Path | str, baseline: str | None = None, mapped: Mapping[s
         raise sheet.fail("has no rows")
     cells, sheet = without_summaries(cells, sheet)
     rows = _test_rows(typed_rows(cells, sheet), sheet)
-    _check_baseline(rows, baseline, sheet)
+    _check_base(rows, base, sheet)
     cases = _cases(rows, sheet) if "case" in rows else None
     scores = _task_scores(rows)
     chosen, several = _unit_free_metric(scores)
@@ -62,7 +62,8 @@ def read_scores(path: Path | str, baseline: str | None = None, mapped: Mapping[s
         cases=cases,
         excluded=frame("excluded", []),
         notes=tuple(notes),
-        baseline=baseline,
+        base=base,
+        unit_free=frozenset(rows.loc[rows["unit_free"], "metric"]),
     )
 
 
@@ -118,14 +119,14 @@ def _test_rows(rows: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     return rows[tested].drop(columns="split").reset_index(drop=True)
 
 
-def _check_baseline(rows: pd.DataFrame, given: str | None, sheet: Sheet) -> None:
+def _check_base(rows: pd.DataFrame, given: str | None, sheet: Sheet) -> None:
     """Raise `ResultsError` where only a user can say which aggregation gains are over."""
     names = sorted(set(rows["aggregation"]) - {FLOOR})
     if given is not None and given not in names:
-        raise sheet.fail(f"--baseline {printable(given, 60)}: no such aggregation; there are {shown(names)}")
+        raise sheet.fail(f"--base {printable(given, 60)}: no such aggregation; there are {shown(names)}")
     of_ones_own = {stage for name in names for stage in name.split(ARROW)} - {"CG", "AU", FOUND}
     if given is None and len(names) > 1 and "TS" not in names and of_ones_own:
-        which = f"Say it with --baseline, one of {shown(names)}"
+        which = f"Say it with --base, one of {shown(names)}"
         raise sheet.fail(f"no aggregation is called TS, so which are gains over? {which}")
 
 

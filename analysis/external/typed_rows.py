@@ -7,7 +7,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.results import ONLY_ARM, SEEDLESS
-from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS, TaskType
+from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS
 from aggregation_lab.text import printable
 from analysis.external.case_rows import named_cases
 from analysis.external.names import clean_names, directions, metric_names, task_types
@@ -22,7 +22,6 @@ KEY = ["task", "arm", "aggregation", "fraction", "seed", "metric"]
 """Columns that tell one score of a task from another."""
 
 _SHARES = frozenset({"score", "DSC", "IoU", "AUC", "accuracy", "F1_macro", "F1_weighted", "MCC"})
-_UNIT_FREE = ("score", "F1_macro", "F1_weighted", "accuracy", "MRE_relative")
 
 
 def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
@@ -52,9 +51,8 @@ def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     check_scales(rows, sheet)
     # an unknown metric can be averaged over tasks if its values lie in [0, 1]
     bounded = rows.groupby("metric")["value"].transform(lambda values: values.between(0, 1).all()).astype(bool)
-    unit_free = [*_UNIT_FREE, *(task_type.unit_free for task_type in TaskType)]
     guessed = ~rows["metric"].isin(list(METRICS)) & bounded
-    rows["unit_free"] = rows["metric"].isin(unit_free) | guessed
+    rows["unit_free"] = rows["metric"].isin([name for name in METRICS if METRICS[name].unit == "1"]) | guessed
     _note_errors(rows[guessed & (rows["direction"] == "lower")], sheet)
     _check_repeats(rows, sheet)
     _check_tasks(rows, sheet)

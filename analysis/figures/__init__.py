@@ -11,17 +11,17 @@ from analysis.figures.advice import guideline_map
 from analysis.figures.arms import arms_heat_map, capacity_trend
 from analysis.figures.catalogue import FIGURES, PaperFigure, by_name
 from analysis.figures.choices import Palette
-from analysis.figures.curves import learning_curves
 from analysis.figures.forest import gains_forest
 from analysis.figures.group_stability import stability
 from analysis.figures.grouping.affinity_map import affinity_map
 from analysis.figures.grouping.costs import partition_costs
 from analysis.figures.grouping.predictions import gains_predicted
 from analysis.figures.heat_map import gains_heat_map
-from analysis.figures.routing import routing_similarity, routing_usage
 from analysis.figures.saving import save
 from analysis.figures.scale import scale_across, scale_within
 from analysis.figures.task_types import type_sensitivity
+from analysis.figures.training.curves import learning_curves
+from analysis.figures.training.routing import routing_similarity, routing_usage
 from analysis.figures.view import NothingToDraw
 from analysis.named_frames import NamedFrames
 

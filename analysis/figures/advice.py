@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.patches import Patch
 
+from aggregation_lab.text import whole_per_cent
 from analysis.figures.axes import log_n_axis
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
@@ -67,7 +68,7 @@ def draw_guidelines(view: View) -> pd.DataFrame:
         look = _NEUTRAL if undecided else {"fc": colours.get(row["advice"], GREY), "ec": "white", "lw": 0.4}
         ax.barh([at], [high - low], left=low, height=0.78, **look)
         if not undecided and high > low * _ROOM:
-            chance = f"{100 * row['chance']:.0f} %"
+            chance = whole_per_cent(row["chance"])
             ax.text((low * high) ** 0.5, at, chance, ha="center", va="center", fontsize=SMALL, color="white")
     for task_type, group in rows.loc[rows["base_improving"] > 0, ["type", "group"]].drop_duplicates().to_numpy():
         margin_arrow(ax, lines.index((task_type, group)))

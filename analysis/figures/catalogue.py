@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names
-from analysis.figures import advice, arms, curves, forest, group_stability, heat_map, routing, scale, task_types
+from analysis.figures import advice, arms, forest, group_stability, heat_map, scale, task_types
 from analysis.figures.canvas import Target
 from analysis.figures.grouping import affinity_map, costs, predictions
+from analysis.figures.training import curves, routing
 from analysis.figures.view import Body, Choices, NothingToDraw, drawn_on, render, view_of
 from analysis.named_frames import NamedFrames
 

@@ -58,7 +58,7 @@ def gains_forest(
 
 def draw_forest(view: View) -> pd.DataFrame:
     """The body of `gains_forest`."""
-    gains = at_full(unit_free(view["gains"], view.scale))
+    gains = at_full(unit_free(view["gains"]))
     if gains.empty:
         raise NothingToDraw("gains on a unit-free scale")
     names = against_base(gains)

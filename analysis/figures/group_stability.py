@@ -17,6 +17,7 @@ from analysis.figures.selection import fewer_groups
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.settings import Scale
+from analysis.tables.cells import data_share
 from analysis.tables.order import against_base, records
 
 
@@ -95,7 +96,15 @@ def draw_stability(view: View) -> pd.DataFrame:
     handles = contrast_handles(names, colours)
     if len(shares) > 1:
         handles += [
-            Line2D([], [], marker="o", ls="none", color=INK, ms=_size(step, len(shares)), label=f"{share:.0%} of data")
+            Line2D(
+                [],
+                [],
+                marker="o",
+                ls="none",
+                color=INK,
+                ms=_size(step, len(shares)),
+                label=f"{data_share(share)} of data",
+            )
             for step, share in enumerate(shares)
         ]
     handles.append(improving_handle())

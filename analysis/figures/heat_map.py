@@ -45,7 +45,7 @@ def gains_heat_map(
 
 def draw_heat_map(view: View) -> pd.DataFrame:
     """The body of `gains_heat_map`."""
-    gains = view.sorted(at_full(unit_free(view["gains"], view.scale)))
+    gains = view.sorted(at_full(unit_free(view["gains"])))
     if gains.empty:
         raise NothingToDraw("gains on a unit-free scale")
     gains, line = view.fewer_tasks(gains, gains)

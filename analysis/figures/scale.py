@@ -115,7 +115,7 @@ def draw_within(view: View) -> pd.DataFrame:
 
 
 def _comparable(view: View) -> pd.DataFrame:
-    gains = unit_free(view["gains"], view.scale)
+    gains = unit_free(view["gains"])
     known = (gains["n_train"] > 0) & gains["gain"].notna()
     return gains[known & (gains["verdict"] != SAME_MODEL)]
 

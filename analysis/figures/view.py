@@ -8,6 +8,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
+from analysis.contrasts import default_sides
 from analysis.figures.canvas import Canvas, NewFigure, Target, known_to_pyplot, shown_once
 from analysis.figures.choices import Palette, check_names, colours, in_order, listed
 from analysis.figures.labels import labelled, named_again
@@ -15,7 +16,6 @@ from analysis.figures.marks import Looks
 from analysis.figures.selection import fewer_contrasts, fewer_tasks
 from analysis.figures.style import AGGREGATION_COLOURS, GREY, PARTITION_COLOURS, PLAIN_TEXT
 from analysis.frames import FRAMES, OPTIONAL, frame
-from analysis.gains import default_sides
 from analysis.named_frames import NamedFrames
 from analysis.settings import Scale
 from analysis.statistics.verdicts import UNDECIDED

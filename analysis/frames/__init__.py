@@ -23,7 +23,7 @@ FRAMES: Final[dict[str, dict[str, str]]] = {**GAINS, **QUESTIONS, **ARMS, **CASE
 """Columns of every frame in their order, and what each means."""
 
 LABELS: Final = ("contrast", "joint", "base", "fraction")
-"""Columns that name the contrast of a row, see `analysis.gains.Contrast.at`."""
+"""Columns that name the contrast of a row, see `analysis.contrasts.Contrast.at`."""
 
 _PLAN: Final = frozenset({"detectable", "more_replicates", "more_test_subjects", "decided_by"})
 _MEANS = frozenset({"gain", "low", "high", "p", "gaining", "median", "low_new", "high_new", "p_new", "sd_tasks"})

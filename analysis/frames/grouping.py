@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from analysis.frames.shared import TASK
+from analysis.frames.shared import SIDES, TASK
 
 GROUPING: Final = {
     "prediction_errors": {
@@ -29,6 +29,16 @@ GROUPING: Final = {
         "low": "lower limit of that prediction, 80 %, jackknife+ over tasks; missing with fewer than four tasks",
         "high": "upper limit",
         "predicted_set": "predicted by a model that has not seen the set; missing with one set",
+        "rank_correlation": "Spearman's correlation of gain and predicted over all rows; missing with fewer than three",
+        "rank_correlation_set": "the same of gain and predicted_set",
+    },
+    "found_means": {
+        **SIDES,
+        "which": "seeds by which the partition was chosen, or later ones",
+        "seeds": "number of them",
+        "gain": "mean gain over tasks and these seeds at full data",
+        "low": "lower 95 % limit, Student's over seeds: for these tasks and test cases; missing with one",
+        "high": "upper 95 % limit",
     },
     "partitions": {
         "partition": "name of the aggregation, or what was asked of the partition that was found",

@@ -89,7 +89,18 @@ def _predicted_gains(model: GainModel, tested: pd.DataFrame) -> pd.DataFrame:
             "predicted_set": model.without_set,
         }
     )
+    rows["rank_correlation"], rows["rank_correlation_set"] = (
+        _rank_correlation(rows["gain"], rows[name]) for name in ("predicted", "predicted_set")
+    )
     return frame("predicted_gains", rows.to_dict("records"))
+
+
+def _rank_correlation(gain: pd.Series, predicted: pd.Series) -> float:
+    """Spearman's, of the rows that have both; NaN of fewer than three, or where one side does not vary."""
+    known = pd.DataFrame({"gain": gain, "predicted": predicted}, dtype=float).dropna()
+    if len(known) < 3 or known.nunique().min() < 2:
+        return float("nan")
+    return float(known["gain"].corr(known["predicted"], method="spearman"))
 
 
 def _test_gain(tested: pd.DataFrame, task: str, aggregation: str) -> float:

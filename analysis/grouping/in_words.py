@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aggregation_lab.text import decimals_of_limits, whole_per_cent
 from analysis.grouping.gain_model import LEVEL
 from analysis.grouping.measured_gains import BASE
 from analysis.grouping.predicted_gain import ALL_SIGNALS, MODEL
@@ -23,9 +24,9 @@ _SHOWN = 5
 """Near-ties that are written out."""
 
 
-def signed(value: float) -> str:
+def signed(value: float, digits: int = 3) -> str:
     """A gain with its sign, none on zero."""
-    text = f"{value:+.3f}"
+    text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text
 
 
@@ -33,7 +34,8 @@ def between(low: float, high: float) -> str:
     """Both limits of an interval; words where it has no ends."""
     if not (np.isfinite(low) and np.isfinite(high)):
         return "no interval: too few tasks"
-    return f"[{signed(low)}, {signed(high)}]"
+    digits = decimals_of_limits(low, high)
+    return f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
 def partition_text(units: Sequence[Sequence[str]]) -> str:
@@ -95,7 +97,7 @@ def groups(found: pd.DataFrame) -> list[str]:
 
 def comparisons(proposal: Proposal) -> list[str]:
     """The chance to beat what is trained, and what cannot be told from the proposal."""
-    chances = [f"{name} {chance:.0%}" for name, chance in proposal.chances.items()]
+    chances = [f"{name} {whole_per_cent(chance, '')}" for name, chance in proposal.chances.items()]
     lines = [f"chance that its mean gain is larger than that of {', '.join(chances)}"] if chances else []
     low, _ = proposal.interval
     if low <= 0:

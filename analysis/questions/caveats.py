@@ -1,14 +1,17 @@
 """What a sceptical reader of a study must be told, one sentence each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import cast
 
 import pandas as pd
 
 from aggregation_lab.aggregation import ARROW, FLOOR, FOUND
 from aggregation_lab.manifest import DEFAULT_MARGIN
+from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import listed
+from analysis.contrasts import contrasts, trained_twice
 from analysis.frames import at_full
-from analysis.gains import contrasts, trained_twice
+from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED
 from analysis.study import StudyTables
@@ -23,6 +26,9 @@ ENOUGH_SEEDS = 6
 """Seeds from which the signs of gains alone could reach p < 0.05: two-sided, 2 / 2^seeds."""
 
 ENOUGH_POWER = 0.8
+
+LARGE_MARGIN = 0.25
+"""Share of what the base has learned over the floor from which on a margin is no small loss."""
 
 FEWEST_TASKS = 5
 """Tasks below which means over tasks say little."""
@@ -44,9 +50,10 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
         *_folds(study),
         *_what_can_be_decided(study, frames["gains"]),
         *_training(study),
-        *_floors(trained),
+        *_floors(trained, frames["gains"]),
+        *_margins(study, frames["data"]),
         *_compute(study, frames["ledger"]),
-        *_test_sets(study, trained, frames["data"]),
+        *_test_sets(study, trained, frames["gains"], frames["data"]),
     ]
 
 
@@ -77,19 +84,25 @@ def _design(study: StudyTables) -> list[str]:
         found.append(
             f"The groups of {FOUND} are not known yet: the runs that they are found from are not all finished."
         )
-    if study.baseline is not None:
-        found.append(f"Gains are over {study.baseline}, which was named as the baseline.")
+    if study.base is not None:
+        found.append(f"Gains are over {study.base}, which was named as their base.")
     if more := trained_more(study.aggregations):
         found.append(more)
-    if study.baseline is None and "TS" not in study.aggregations:
+    if study.base is None and "TS" not in study.aggregations:
         found.append("There is no TS: gains compare joint models with each other, not with models of one task.")
     tasks = set(study.scores["task"])
-    return [
-        *found,
-        *_if_any(
-            tasks - set(about.margins), len(tasks), f"No margin was fixed for {{}}: {DEFAULT_MARGIN:g} stands in."
-        ),
+    named = about.margins if about.margins_named is None else about.margins_named
+    unnamed = f"No margin was named for {{}}: {DEFAULT_MARGIN:g} stands in, a default that was not chosen for them."
+    changed = [
+        f"{task} ({was:g} to {now:g})" for task, (was, now) in sorted(about.margins_changed.items()) if task in tasks
     ]
+    if changed:
+        found.append(
+            f"Margins were changed after verdicts had been read, in {len(changed)} of {len(tasks)} tasks, "
+            f"{_named(changed)}: where that was because of them, verdicts of no meaningful loss or harm say less than "
+            "stated."
+        )
+    return [*found, *_if_any(tasks - set(named), len(tasks), unnamed)]
 
 
 def trained_more(aggregations: Sequence[str]) -> str:
@@ -149,15 +162,26 @@ def _folds(study: StudyTables) -> list[str]:
 
 
 def _missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:
-    """Tasks that a contrast lacks, or has with fewer seeds than others, at the largest fraction."""
-    full, found = gains[gains["fraction"] == study.full], []
+    """Runs that are in no gain, and tasks that a contrast lacks, or has with fewer seeds, at the largest fraction."""
+    full, found = gains[gains["fraction"] == study.full], _unpaired(study, gains)
     tasks = set(study.scores.loc[study.scores["fraction"] == study.full, "task"])
     for name, rows in full.groupby("contrast", sort=False):
         lacking = f"{name}: no seed under both aggregations in {{}}, so it says nothing of these tasks."
         found += _if_any(tasks - set(rows["task"]), len(tasks), lacking)
-        fewer = rows.loc[rows["seeds"] < rows["seeds"].max(), "task"]
+        fewer = rows.loc[(rows["seeds"] < rows["seeds"].max()) & (rows["unpaired"] == 0), "task"]
         if study.looks is None:  # else tasks are meant to have fewer
             found += _if_any(fewer, len(tasks), f"{name}: fewer pairs of seeds than in other tasks in {{}}.")
+    return found
+
+
+def _unpaired(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Runs without a counterpart of their seed, at every fraction."""
+    found, tasks = [], study.scores["task"].nunique()
+    for key, rows in gains[gains["unpaired"] > 0].groupby(["contrast", "fraction"], sort=False):
+        name, share = cast("tuple[str, float]", key)
+        where = name if share == study.full else f"{name} at fraction {share:g}"
+        said = "some seeds have a score under one of both aggregations alone in {}: in means of scores, in no gain."
+        found += _if_any(rows["task"], tasks, f"{where}: {said}")
     return found
 
 
@@ -177,9 +201,11 @@ def _what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     if study.cases is not None:
         alone = full.loc[full["basis"].isin([SEEDS, BORROWED]), "task"]
         said = (
-            "Test cases cannot be resampled in {} (one subject, or no metric): intervals there cover seeds alone, and "
-            "the verdict is undecided."
+            "Test cases cannot be resampled in {} (one subject, of all or of a class, or no metric): intervals there "
+            "cover seeds alone, and the verdict is undecided."
         )
+        if study.manifest.folds == 1 and not full["basis"].isin([SEEDS, BORROWED]).all():
+            said += " In means their test cases count as the noisiest of the other tasks'."
         found += _if_any(alone, total, said)
     borrowed = full.loc[full["basis"].isin([BORROWED, BORROWED_AND_CASES]), "task"]
     said = "One pair of seeds, or gains that do not vary, in {}: the scatter over seeds is that of tasks of the type."
@@ -217,17 +243,43 @@ def _until_converged(study: StudyTables) -> bool:
     return study.manifest.settings.get("training", {}).get("until") == "converged"
 
 
-def _floors(trained: pd.DataFrame) -> list[str]:
+def _floors(trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
+    """Tasks in which the models of a comparison, or the base alone, are no better than the trivial predictor."""
     known = trained[trained["beats_floor"].notna()].astype({"beats_floor": bool})
     if known.empty:
         return ["There is no trivial predictor to compare with: whether the models learned anything is unknown."]
-    total = known["task"].nunique()
-    learned = set(known.loc[known["beats_floor"], "task"])
-    full = at_full(known)
+    total, full = known["task"].nunique(), at_full(known)
+    learned = set(full.loc[full["beats_floor"], "task"])
     weak = set(full.loc[~full["beats_floor"] & (full["aggregation"] == "TS"), "task"]) & learned
-    nothing = "No model beats the trivial predictor in {}: gains there mean nothing."
-    base = "TS does not beat the trivial predictor in {}: gains there are over a baseline that learned nothing."
-    return _if_any(set(known["task"]) - learned, total, nothing) + _if_any(weak, total, base)
+    nothing = (
+        "Neither model of a comparison has a mean above that of the trivial predictor in {}: the verdict there is "
+        "undecided; means, lines and tests over tasks include such tasks, advice leaves them out."
+    )
+    base = (
+        "The mean of TS is not above that of the trivial predictor in {}: gains there are over a baseline that learned "
+        "nothing."
+    )
+    compared = at_full(gains)
+    below = {*compared.loc[compared["learned_nothing"].eq(True), "task"], *(set(full["task"]) - learned)}
+    return _if_any(below, total, nothing) + _if_any(weak, total, base)
+
+
+def _margins(study: StudyTables, data: pd.DataFrame) -> list[str]:
+    """Tasks whose margin is a large part of what there is to lose, one sentence each."""
+    full = at_full(data)
+    large = full[full["margin_share"].astype(float) > LARGE_MARGIN]
+    return [
+        f"{row['task']}: the margin {row['margin']:g}{_in_metric(row['metric'], row['margin_raw'])} is "
+        f"{100 * row['margin_share']:.0f} % of what {study.aggregations[0]} has learned over the floor, so no "
+        "meaningful loss says little; give the task a smaller margin of its own under `margins:` of the "
+        "study file before the next runs."
+        for row in large.to_dict("records")
+    ]
+
+
+def _in_metric(metric: str, margin: float) -> str:
+    unit = METRICS[metric].unit if metric in METRICS else "1"
+    return "" if unit == "1" or pd.isna(margin) else f" ({margin:.1f} {unit})"
 
 
 def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
@@ -239,17 +291,19 @@ def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
     said = "part of the gains, and of what less data does to them, may be a matter of training time"
     found = [f"Compute is not matched, so {said}; operations over those of TS: {_named(parts)}."] if parts else []
     if _until_converged(study):
-        found = [*_until_its_end(study.runs), *_own_ends(study.runs)]
+        found = [*_until_its_end(study.runs), *_own_ends(study, study.runs)]
     unlike = [name for name in ("device", "precision", "versions") if study.runs[name].nunique() > 1]
     if unlike:
         found.append(f"Runs differ in {' and '.join(unlike)}, which may move scores between aggregations.")
     return found
 
 
-def _own_ends(runs: pd.DataFrame) -> list[str]:
-    """How much more, or less, was seen of each task than under TS, where every unit was trained to its own end."""
+def _own_ends(study: StudyTables, runs: pd.DataFrame) -> list[str]:
+    """How much more, or less, was seen of each task than under TS, where every unit was trained to its own end. The
+    tasks of a run are those it has scores of."""
     both = runs["passes"] + runs["passes_before"]
-    passes = runs.assign(passes=both, task=runs["tasks"].str.split("+")).explode("task")
+    tasks = study.scores[["run", "aggregation", "task"]].drop_duplicates()
+    passes = runs.assign(passes=both).merge(tasks, on=["run", "aggregation"])
     keys = ["task", "fraction", "seed"]
     base = passes[passes["aggregation"] == "TS"].set_index(keys)["passes"].rename("base")
     ratio = passes.join(base, on=keys).assign(ratio=lambda rows: rows["passes"] / rows["base"])
@@ -270,7 +324,19 @@ def _until_its_end(runs: pd.DataFrame) -> list[str]:
     return [f"{capped} of {len(once)} runs {said}."] if capped else []
 
 
-def _test_sets(study: StudyTables, trained: pd.DataFrame, data: pd.DataFrame) -> list[str]:
+def _rare_classes(gains: pd.DataFrame, named: Collection[str], total: int) -> list[str]:
+    """Tasks whose score compares classes of which one has few test subjects; `named` have few of all classes."""
+    fewest = gains.groupby("task")["rarest_class"].min()
+    none = f"Fewer than {FEWEST_OF_CLASS} test subjects of one class in {{}}: no verdict there."
+    rough = f"Fewer than {FEW_SUBJECTS} test subjects of one class in {{}}: intervals there are rough."
+    few = fewest.index[(fewest >= FEWEST_OF_CLASS) & (fewest < FEW_SUBJECTS)]
+    return [
+        *_if_any(fewest.index[fewest < FEWEST_OF_CLASS], total, none),
+        *_if_any(set(few) - set(named), total, rough),
+    ]
+
+
+def _test_sets(study: StudyTables, trained: pd.DataFrame, gains: pd.DataFrame, data: pd.DataFrame) -> list[str]:
     full = at_full(data)
     found: list[str] = []
     if study.cases is None and trained["seeds"].max() > 1:
@@ -278,6 +344,7 @@ def _test_sets(study: StudyTables, trained: pd.DataFrame, data: pd.DataFrame) ->
     elif study.cases is not None:
         few = full.loc[full["subjects"] < FEW_SUBJECTS, "task"]
         found = _if_any(few, len(full), f"Fewer than {FEW_SUBJECTS} test subjects in {{}}: intervals there are rough.")
+        found += _rare_classes(gains[gains["fraction"] == study.full], set(few), len(full))
     if len(full) < FEWEST_TASKS:
         tasks = "1 task" if len(full) == 1 else f"{len(full)} tasks"
         found.append(f"{tasks} only: means over tasks say little.")

@@ -4,33 +4,38 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from analysis.gains import Contrast, PairedGain
+from analysis.contrasts import Contrast
+from analysis.gains import PairedGain
 from analysis.settings import Correction, Settings
 from analysis.statistics.looks import Looks
 from analysis.statistics.moderated_variance import moderate
 from analysis.statistics.sequential_verdicts import Looked, judge_looks
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
-from analysis.statistics.verdicts import SAME_MODEL, NextLevels, judge, next_levels
+from analysis.statistics.verdicts import BENEFIT, SAME_MODEL, UNDECIDED, NextLevels, judge, next_levels
 
 HEADLINE, SMALLER = "full data", "smaller fractions"
-"""Families of verdicts: every task of every contrast at its largest fraction, and at all smaller ones together."""
+"""Families of verdicts: every task of every contrast at the largest fraction of the study, and at all smaller ones
+together."""
 
 Compared = Mapping[tuple[Contrast, float], Sequence[PairedGain]]
-"""The pairs of every contrast at every fraction."""
+"""The pairs of every contrast at every fraction of the study; none where an aggregation lacks it."""
+
+_Key = TypeVar("_Key")
 
 
-def by_family(pairs: Compared) -> dict[str, Compared]:
-    """The comparisons of each family that has any."""
-    full = {
-        contrast: share for (contrast, share), members in sorted(pairs.items(), key=lambda item: item[0][1]) if members
-    }
-    found: dict[str, Compared] = {}
+def by_family(
+    pairs: Mapping[tuple[_Key, float], Sequence[PairedGain]],
+) -> dict[str, dict[tuple[_Key, float], Sequence[PairedGain]]]:
+    """The comparisons of each family that has any; a contrast without pairs at full data is in no headline."""
+    full = max((share for _, share in pairs), default=1.0)
+    found = {}
     for name in (HEADLINE, SMALLER):
-        chosen = {key: pairs[key] for key in pairs if pairs[key] and (key[1] == full[key[0]]) == (name == HEADLINE)}
+        chosen = {key: members for key, members in pairs.items() if members and (key[1] == full) == (name == HEADLINE)}
         if chosen:
             found[name] = chosen
     return found
@@ -45,7 +50,7 @@ def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
     return moderate(
         [pair.estimate() for pair in pairs],
         [len(pair.replicates.names) for pair in pairs],
-        [pair.subjects for pair in pairs],
+        [pair.effective_subjects for pair in pairs],
         types,
     )
 
@@ -60,9 +65,10 @@ def testable(pair: PairedGain, estimate: GainEstimate) -> float:
     """Standard error that a verdict may rest on; NaN where there is none.
 
     One seed tells nothing of the chance of training. Test cases of one subject, or whose metric is undefined on
-    resamples, tell nothing of the chance of subjects: with them a verdict would hold for that subject alone.
+    resamples, tell nothing of the chance of subjects: with them a verdict would hold for that subject alone. Nor do
+    those of a class with few subjects (`analysis.statistics.rare_classes`).
     """
-    unusable = pair.draws is not None and not estimate.has_cases
+    unusable = pair.draws is not None and (not estimate.has_cases or pair.class_too_rare)
     return float("nan") if pair.same_model or unusable or estimate.basis not in DECIDES else estimate.se
 
 
@@ -80,12 +86,19 @@ class Family:
         return np.array(list(map(testable, self.pairs, self.estimates)), float)
 
     def judge(self, margin: np.ndarray, correction: Correction = "BH", alpha: float = 0.05) -> pd.DataFrame:
-        """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has one value per pair."""
+        """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has one value per pair.
+
+        Where neither model's mean is above the floor the verdict is undecided, whatever the tests say. One column more:
+        `exceeds_margin`, whether a benefit is shown to be larger than the margin, by its adjusted interval.
+        """
         if self.looked is not None:
             rows = judge_looks(self.looked, margin, correction=correction, alpha=alpha)
         else:
             gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
             rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
+        # The tests stay in the family: which tasks are tested must not depend on how their scores came out.
+        rows.loc[[pair.learned_nothing for pair in self.pairs], "verdict"] = UNDECIDED
+        rows["exceeds_margin"] = (rows["verdict"] == BENEFIT) & (rows["low_adjusted"] > margin)
         rows.loc[[pair.same_model for pair in self.pairs], "verdict"] = SAME_MODEL
         return rows
 

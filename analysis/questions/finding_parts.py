@@ -10,15 +10,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.gains import Contrast, PairedGain, still_improving
-from analysis.questions.means import poolable, tasks_of_this_kind
+from aggregation_lab.text import decimals_of_limits, exact_per_cent
+from analysis.contrasts import Contrast
+from analysis.gains import PairedGain, learned_nothing, still_improving
+from analysis.questions.means import poolable, tasks_of_this_kind, these_tasks
 from analysis.questions.stability import DIFFERENCE, spread_difference, spread_p
 from analysis.questions.study_quality import IMPROVING
 from analysis.statistics.verdicts import UNDECIDED
 
 SUPPORTED, CONTRADICTED, NOT_TESTABLE = "supported", "contradicted", "not testable"
 
-_ALPHA = 0.05
+ALPHA = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +71,14 @@ class Part:
         """Supported, contradicted, undecided or not testable, see `analysis.questions.findings`."""
         if not np.isfinite([self.estimate, self.low, self.high]).all():
             return NOT_TESTABLE
-        if self.p > _ALPHA:  # not where p is missing
+        if self.p > ALPHA:  # not where p is missing
             return UNDECIDED
         return SUPPORTED if self.low > 0 else CONTRADICTED if self.high < 0 else UNDECIDED
+
+    @property
+    def p_against(self) -> float:
+        """p of the test by which it is contradicted, for the correction over parts; NaN where its interval tells."""
+        return self.p
 
     @property
     def columns(self) -> dict[str, object]:
@@ -86,12 +93,14 @@ class Part:
             return "not in these data"
         if not np.isfinite(self.low):
             return f"{_signed(self.estimate)}, without an interval"
-        interval = f"{_signed(self.estimate)} [{_signed(self.low)}, {_signed(self.high)}]"
+        digits = decimals_of_limits(self.low, self.high)
+        value, low, high = (_signed(each, digits) for each in (self.estimate, self.low, self.high))
+        interval = f"{value} [{low}, {high}]"
         return f"{interval} {IMPROVING}" if self.improving else interval
 
 
-def _signed(value: float) -> str:
-    return f"{round(value, 3) + 0.0:+.3f}"  # no minus before zero
+def _signed(value: float, digits: int = 3) -> str:
+    return f"{round(value, digits) + 0.0:+.{digits}f}"  # no minus before zero
 
 
 def _missing(text: str, evidence: str) -> Part:
@@ -141,9 +150,10 @@ def _median_size(pairs: Sequence[PairedGain]) -> float:
 def typical_gain(
     text: str, contrast: str, choice: Choice, evidence: Evidence, *, sign: float = 1.0, fraction: float | None = None
 ) -> Part:
-    """Median gain of tasks of this kind, of those that `choice` takes, at full data or at the given fraction."""
+    """Median gain of tasks of this kind, of those that `choice` takes, at full data or at the given fraction; missing
+    where neither model of any of them has a mean above the floor."""
     used = choice(evidence.at(evidence.full if fraction is None else fraction, contrast))
-    if not used:
+    if learned_nothing(used) == len(used):
         return _missing(text, "pooled")
     kind = tasks_of_this_kind(used)
     low, high = sorted((sign * kind.low, sign * kind.high))
@@ -155,28 +165,29 @@ def with_little_data(text: str, contrast: str, evidence: Evidence) -> Part:
     least = evidence.least
     if least == evidence.full:
         return typical_gain(f"{text} on data-poor tasks", contrast, data_poor, evidence)
-    return typical_gain(f"{text} with {least:.0%} of the data", contrast, list, evidence, fraction=least)
+    return typical_gain(
+        f"{text} with {exact_per_cent(least, '')} of the data", contrast, list, evidence, fraction=least
+    )
 
 
 def steadier_over_groups(evidence: Evidence) -> Part:
     """Spread of CG over clinical groups minus that of AU, from the frame `stability`."""
-    text = "spread of gains over groups is larger under CG than under AU"
+    text = "spread of gains over groups, less that by seeds, is larger under CG than under AU"
     row = evidence.row("stability", contrast=DIFFERENCE)
     if row is None:
         return _missing(text, "stability")
     improving = bool(evidence.frames["gains"]["base_improving"].astype(bool).any())
-    p = spread_p(evidence.frames["pooled"], "CG-TS", "AU-TS")
     estimate, low, high = (float(row[name]) for name in ("spread", "spread_low", "spread_high"))
+    p = spread_p(evidence.frames["pooled"], "CG-TS", "AU-TS", estimate)
     return Part(text, estimate, low, high, p, "stability", improving)
 
 
 def steadier_over_tasks(evidence: Evidence) -> Part:
     """Difference of the spreads over tasks that both contrasts compare."""
-    text = "spread of gains over tasks is larger under CG than under AU"
+    text = "spread of gains over tasks, less that by seeds, is larger under CG than under AU"
     of_cg = {pair.task: pair for pair in evidence.at(evidence.full, "CG-TS")}
     common = [(of_cg[pair.task], pair) for pair in evidence.at(evidence.full, "AU-TS") if pair.task in of_cg]
-    first, second = (np.array([both[side].gain for both in common]) for side in (0, 1))
-    difference = spread_difference(first, second, np.array([pair.group for _, pair in common]))
+    difference = spread_difference([first for first, _ in common], [second for _, second in common])
     return Part(text, *difference, "gains", any(still_improving(both) for both in common))
 
 
@@ -190,7 +201,8 @@ def segmentation_loses_more(name: str, evidence: Evidence) -> Part:
 def group_gain(text: str, group: str, contrast: str, evidence: Evidence, *, sign: float = 1.0) -> Part:
     """Mean gain of exactly the group's tasks."""
     row = evidence.row("pooled", level="group", name=group, contrast=contrast, fraction=evidence.full)
-    return from_row(text, "pooled", row if row is not None and row["tasks"] > 0 else None, sign=sign)
+    told = row is not None and row["tasks"] > row["learned_nothing"]
+    return from_row(text, "pooled", row if told else None, sign=sign)
 
 
 def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence) -> Part:
@@ -199,6 +211,7 @@ def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence)
     tasks = (gains["group"] == group) & (gains["contrast"] == contrast) & (gains["fraction"] == evidence.full)
     margin = float(gains.loc[tasks, "margin"].mean())
     part = group_gain(text, group, contrast, evidence)
-    # The p value is that of no gain, not of a loss as large as the margin.
     shifted = {name: getattr(part, name) + margin for name in ("estimate", "low", "high")}
-    return replace(part, **shifted, p=float("nan"))
+    members = [pair for pair in evidence.at(evidence.full, contrast) if pair.group == group]
+    p = these_tasks(members, against=-margin)[-1] if members else float("nan")
+    return replace(part, **shifted, p=p)

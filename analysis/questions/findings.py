@@ -3,8 +3,9 @@
 Each finding is a set of parts, each an effect that the claim says is positive. A part is supported where its 95 %
 interval lies above zero, contradicted where it lies below, undecided else; where its p value comes from another test
 than the interval (types, spread), both have to agree. A finding is supported only where all its parts are (so its error
-rate is at most that of one part), and contradicted where one part is: a part that these data cannot test leaves it
-undecided. Parts are tested at 5 % each, without correction over findings; with one seed none is.
+rate is at most that of one part), and contradicted where one part is after Holm's correction over those that can be
+tested: of eight parts without any effect one is often contradicted by chance. A part that these data cannot test leaves
+it undecided. Parts by themselves are tested at 5 % each, without correction over findings; with one seed none is.
 
 Gains are the median of tasks of this kind (`typical_task`), but for finding 4, which is about named groups: there they
 are the means of exactly the group's tasks. Data-rich and data-poor are tasks above and below the median of n_train.
@@ -14,11 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
+from analysis.contrasts import Contrast
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain
+from analysis.gains import PairedGain
 from analysis.questions.finding_parts import (
+    ALPHA,
     CONTRADICTED,
     NOT_TESTABLE,
     Evidence,
@@ -35,7 +39,7 @@ from analysis.questions.finding_parts import (
     with_little_data,
 )
 from analysis.statistics.uncertainty import DECIDES
-from analysis.statistics.verdicts import UNDECIDED
+from analysis.statistics.verdicts import UNDECIDED, adjust
 
 WHOLE = "the finding"
 
@@ -106,11 +110,14 @@ def findings(
 ) -> pd.DataFrame:
     """The frame `findings`: for each claim one row for the whole and one per part, from the frames made before."""
     evidence = Evidence(frames, pairs)
-    tested = bool(frames["gains"]["basis"].isin(DECIDES).any())
+    gains = frames["gains"]
+    tested = bool((gains["basis"].isin(DECIDES) & ~gains["learned_nothing"].eq(True)).any())
     rows = []
     for number, claim in claims.items():
         parts = [part for make in claim.parts if (part := make(evidence)) is not None]
-        if not tested:  # with one seed nothing is known of chance in training
+        if (
+            not tested
+        ):  # one seed does not tell chance in training, nor do models that learned nothing tell what sharing does
             parts = [replace(part, low=float("nan"), high=float("nan"), p=float("nan")) for part in parts]
         effects = [f"{part.text}: {part.effect}" for part in parts if part.verdict != NOT_TESTABLE]
         about = {"finding": number, "claim": claim.text}
@@ -118,7 +125,7 @@ def findings(
             {
                 **about,
                 "part": WHOLE,
-                "verdict": _whole(parts),
+                "verdict": of_whole(parts),
                 "effect": "; ".join(effects) or "not in these data",
                 "evidence": ", ".join(sorted({part.evidence for part in parts})),
             }
@@ -127,8 +134,12 @@ def findings(
     return frame("findings", rows)
 
 
-def _whole(parts: Sequence[Part]) -> str:
+def of_whole(parts: Sequence[Part]) -> str:
+    """The verdict on a claim from those on its parts."""
     verdicts = {part.verdict for part in parts}
-    if CONTRADICTED in verdicts:
+    p = np.array([part.p_against if part.verdict != NOT_TESTABLE else np.nan for part in parts], float)
+    corrected, _ = adjust(p, "Holm", ALPHA)
+    # not where p is missing: there the interval tells
+    if any(part.verdict == CONTRADICTED and not each > ALPHA for part, each in zip(parts, corrected, strict=True)):
         return CONTRADICTED
     return verdicts.pop() if len(verdicts) == 1 else UNDECIDED

@@ -5,8 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.contrasts import Contrast
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain, TaskScores
+from analysis.gains import PairedGain, TaskScores
 from analysis.settings import Scale
 from analysis.study import Resampled, StudyTables
 
@@ -32,8 +33,13 @@ def excluded(
         unused = _never_paired(scores, contrast, fraction, {pair.task for pair in members})
         reason = f"{where}: tasks without {lacking}: {', '.join(unused)}"
         rows.append({"table": "scores", "rows": sum(unused.values()), "reason": reason})
-    cases = sum(task.left_out for task in resampled.tasks.values()) if resampled else 0
+    by_task = resampled.tasks if resampled else {}
+    cases = sum(task.left_out for task in by_task.values())
     rows.append({"table": "cases", "rows": cases, "reason": "test cases that some run has not scored"})
+    for name in sorted({name for task in by_task.values() for name in task.unshared}):
+        values = {task: arrays.unshared[name] for task, arrays in by_task.items() if name in arrays.unshared}
+        reason = f"values of {name}, which some runs of these tasks were scored without: {', '.join(values)}"
+        rows.append({"table": "cases", "rows": sum(values.values()), "reason": reason})
     other = [task.task for task in scores if task.unit != "1"]
     reason = f"tasks without a unit-free score, left out of every mean over tasks: {', '.join(other)}"
     rows.append({"table": "scores", "rows": len(other), "reason": reason})

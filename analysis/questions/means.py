@@ -13,13 +13,12 @@ import pandas as pd
 from scipy import stats
 
 from analysis.frames import part
-from analysis.gains import PairedGain, still_improving
+from analysis.gains import PairedGain, learned_nothing, still_improving
 from analysis.questions.shared_variance import (
     both_variance,
-    case_draws,
+    case_parts,
     rotating,
     seed_covariance,
-    shared_cases,
 )
 from analysis.questions.typical_task import Typical, typical_gain
 from analysis.statistics.combined_variance import VariancePart
@@ -37,30 +36,31 @@ def poolable(pairs: Iterable[PairedGain]) -> list[PairedGain]:
     return [pair for pair in pairs if pair.unit == "1" and not pair.same_model]
 
 
-def these_tasks(pairs: Sequence[PairedGain]) -> tuple[float, float, float, float]:
-    """Mean gain of these very tasks, its interval and two-sided p; uncertain through seeds and test subjects.
+def these_tasks(
+    pairs: Sequence[PairedGain], level: float = 0.95, against: float = 0.0
+) -> tuple[float, float, float, float]:
+    """Mean gain of these very tasks, its interval and two-sided p of a true mean of `against`; uncertain through seeds
+    and test subjects.
 
-    Seeds stay whole (`seed_covariance`), and so do resampled subjects that serve several tasks. The
+    Seeds stay whole (`seed_covariance`), and so do resampled subjects that serve several tasks; a task whose subjects
+    cannot be resampled counts as the noisiest that can (`cases_of_tasks`). The
     scatter over seeds has few degrees of freedom and is kept apart from that of the cases (`two_part_test`). Where
     folds rotate, their scatter holds the cases. Where replicates came by looks, limits and p hold for all looks
-    together. NaN limits and p where no task has two seeds.
+    together. NaN limits and p where no task has two seeds, or test subjects that none can be resampled of.
     """
     value = float(np.mean([pair.gain for pair in pairs]))
     v_seed, df = seed_part(pairs)
-    if not np.isfinite(v_seed):
+    cases, looks = case_parts(pairs), pairs[0].looks
+    unknown = cases is None and not rotating(pairs) and any(pair.draws is not None for pair in pairs)
+    if not np.isfinite(v_seed) or unknown or (looks is not None and not looks.made):
         return value, *(float("nan"),) * 3
-    draws, looks = None if rotating(pairs) else case_draws(pairs), pairs[0].looks
     variances, dfs = (v_seed, 0.0), (df, 1.0)
-    if draws is not None:
-        v_both = both_variance(pairs)
-        v_case = max(0.0, float(draws.mean(1).var(ddof=1)) - v_both) + max(0.0, v_both - v_seed)
-        variances, dfs = (v_seed, v_case), (df, _case_df(pairs))
-    if looks is None:
-        return value, *two_part_test(value, variances, dfs)
-    if not looks.made:
-        return value, *(float("nan"),) * 3
-    low, high, p = two_part_test(value, variances, dfs, looks.level())
-    return value, low, high, looks.corrected(p)
+    if cases is not None:
+        v_both, (of_mean, case_df) = both_variance(pairs), cases.of_mean
+        v_case = max(0.0, of_mean - v_both) + max(0.0, v_both - v_seed)
+        variances, dfs = (v_seed, v_case), (df, case_df)
+    low, high, p = two_part_test(value - against, variances, dfs, level if looks is None else looks.level(level))
+    return value, low + against, high + against, p if looks is None else looks.corrected(p)
 
 
 def tasks_of_this_kind(pairs: Sequence[PairedGain]) -> Typical:
@@ -78,12 +78,8 @@ def seed_part(pairs: Sequence[PairedGain]) -> VariancePart:
 
 def moved_together(pairs: Sequence[PairedGain]) -> list[VariancePart]:
     """What moves all tasks at once: seeds, with a little of each task's own scatter, and test subjects in common."""
-    draws = None if rotating(pairs) else case_draws(pairs)
-    return [seed_part(pairs)] + ([] if draws is None else [(shared_cases(draws), _case_df(pairs))])
-
-
-def _case_df(pairs: Sequence[PairedGain]) -> float:
-    return max(1.0, sum(pair.subjects for pair in pairs) - 1.0)
+    cases = case_parts(pairs)
+    return [seed_part(pairs)] + ([] if cases is None else [cases.in_common])
 
 
 def mean_over_tasks(means: np.ndarray, groups: np.ndarray) -> tuple[float, float, float]:
@@ -136,6 +132,7 @@ def pooled_row(level: str, name: str, pairs: Sequence[PairedGain]) -> dict[str, 
         "name": name,
         "tasks": len(used),
         "same_model": sum(pair.same_model for pair in pairs),
+        "learned_nothing": learned_nothing(used),
         "base_improving": still_improving(used),
     }
     if not used:

@@ -25,13 +25,16 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.tasks import METRICS, TaskType, find_type
+from analysis.contrasts import Contrast, contrasts
 from analysis.frames import LABELS, frame
-from analysis.gains import Contrast, PairedGain, TaskScores, contrasts, pair
+from analysis.gains import PairedGain, TaskScores
+from analysis.pairing import pair
+from analysis.primary_metric import primary_of
 from analysis.questions.families import family
 from analysis.settings import Correction, Scale, Settings
 from analysis.statistics.resampling import ARM, CaseArrays, FoldedCases, Weights
 from analysis.statistics.verdicts import VERDICTS
-from analysis.study import Resampled, StudyTables, primary_of, task_scores
+from analysis.study import Resampled, StudyTables, about_subjects, task_scores
 
 MOST_CONTRASTS = 24
 """Contrasts that are judged under other choices; the first of more."""
@@ -96,8 +99,8 @@ def task_variants(
     `MAIN` is the unit-free score, or the primary metric where a table has none. Scores must agree with cases, which
     `analysis.study.task_scores` checks.
     """
-    rows = study.scores[(study.scores["fraction"] == fraction) & (study.scores["aggregation"] != FLOOR)]
-    thin = replace(study, scores=rows.reset_index(drop=True))
+    at_fraction = study.scores[study.scores["fraction"] == fraction]
+    thin, rows = replace(study, scores=at_fraction), at_fraction[at_fraction["aggregation"] != FLOOR]
     by_task: dict[str, dict[Variant, TaskScores]] = {scored.task: {MAIN: scored} for scored in task_scores(thin, None)}
     main, higher = {}, {}
     for task, task_rows in rows.groupby("task"):
@@ -132,16 +135,16 @@ def _from_cases(
     rules = (COUNTED, LEFT_OUT) if chosen.has_empty else (COUNTED,)
     rescored = {}
     for rule in rules:
-        values = chosen.scores(count_empty=rule == COUNTED)
-        draws = chosen.draws(weights, count_empty=rule == COUNTED)
+        counted = rule == COUNTED
+        values = chosen.scores(count_empty=counted)
+        draws = chosen.draws(weights, count_empty=counted)
         for (metric, _), scored in variants.items():
             name = main if metric == MAIN[0] else metric
             if name in values:
                 better = METRICS[name].higher_is_better if name in METRICS else higher
                 sign = 1.0 if better else -1.0
-                rescored[metric, rule] = replace(
-                    scored, values=sign * values[name], draws=sign * draws[name], subjects=chosen.n_subjects
-                )
+                about = about_subjects(chosen, name, scored.folds, count_empty=counted)
+                rescored[metric, rule] = replace(scored, values=sign * values[name], draws=sign * draws[name], **about)
     return rescored
 
 

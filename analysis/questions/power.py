@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
+from analysis.contrasts import Contrast
 from analysis.frames import part
-from analysis.gains import Contrast, PairedGain
+from analysis.gains import PairedGain
 from analysis.questions.families import moderated, testable
 from analysis.statistics.planning import BOTH, EITHER, MOST_SEEDS, MOST_TIMES, REPLICATES, SUBJECTS, WANTED, Scatter
+from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, NextLevels, power
 from analysis.study import StudyTables
@@ -27,6 +29,8 @@ from analysis.study import StudyTables
 MORE_CASES, MORE_SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
 NO_SCATTER, NO_MARGIN = "no scatter to plan from", "no margin in this unit"
 ONE_SUBJECT = "test subjects: fewer than two can be resampled"
+RARE_CLASS = f"test subjects of one class: fewer than {FEWEST_OF_CLASS}"
+LEARNED_NOTHING = "learned nothing"
 
 _ENDLESS = 1e7
 """Seeds that leave nothing but the test cases."""
@@ -40,8 +44,9 @@ def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, levels: Next
 
     `hours_per_seed` is what one more seed costs (NaN if unknown); `levels` are those of the family. Seed variances are
     moderated over unit-free tasks, as verdicts have them; a task in another unit has no margin. `limit`: nothing where
-    the seeds at hand will do, `seeds` where more would, `test cases` where no number of seeds would, else why nothing
-    can be said. Without cases their part is unknown and left out.
+    the seeds at hand will do, `seeds` where more would, `test cases` where no number of seeds would, `learned nothing`
+    where neither model's mean is above the floor, else why nothing can be said. Without cases their part is unknown and
+    left out.
     """
     rows = []
     for pair, found in zip(pairs, moderated(pairs), strict=True):
@@ -67,11 +72,13 @@ def plan(pair: PairedGain, found: GainEstimate, levels: NextLevels) -> dict[str,
     """
     if pair.same_model:
         return {"limit": SAME_MODEL}
-    seeds, case_df = len(pair.seeds), max(1.0, pair.subjects - 1.0)
+    if pair.learned_nothing:
+        return {"limit": LEARNED_NOTHING}
+    seeds, case_df = len(pair.seeds), max(1.0, pair.effective_subjects - 1.0)
     known: dict[str, object] = {"se_cases": float(np.sqrt(_case_variance(pair, found)))} if found.has_cases else {}
     if not np.isfinite(testable(pair, found)):
         if found.basis in DECIDES:
-            return {"limit": ONE_SUBJECT}
+            return {"limit": RARE_CLASS if pair.class_too_rare else ONE_SUBJECT}
         limit = ONE_SEED if seeds < 2 else NO_SCATTER
         return known | {"detectable": detectable(found.se, case_df, levels.difference), "limit": limit}
     scatter = scatter_of(pair, found)
@@ -90,7 +97,7 @@ def plan(pair: PairedGain, found: GainEstimate, levels: NextLevels) -> dict[str,
 
 def _seeds(pair: PairedGain, found: GainEstimate, levels: NextLevels, hours_per_seed: float) -> dict[str, object]:
     """How many seeds it takes, and the hours to the larger number; nothing where that cannot be planned."""
-    if not (np.isfinite([testable(pair, found), pair.margin]).all() and found.se > 0):
+    if pair.learned_nothing or not (np.isfinite([testable(pair, found), pair.margin]).all() and found.se > 0):
         return {}
     scatter = scatter_of(pair, found)
     detect, exclude = (scatter.seeds_for(pair.margin, level) for level in (levels.difference, levels.no_loss))
@@ -116,9 +123,11 @@ def would_decide(pair: PairedGain, planned: Mapping[str, object]) -> str:
 
 
 _NOTHING = {
+    LEARNED_NOTHING: "learned nothing: neither model's mean is above its floor",
     ONE_SEED: "another {0}: one decides nothing",
     NO_SCATTER: "other {0}s: these do not differ",
     ONE_SUBJECT: "more test subjects: fewer than two can be resampled",
+    RARE_CLASS: f"more test subjects of one class: fewer than {FEWEST_OF_CLASS} decide nothing",
 }
 
 
@@ -149,7 +158,8 @@ def scatter_of(pair: PairedGain, found: GainEstimate) -> Scatter:
     df = found.seed_df if np.isfinite(found.seed_df) else max(1.0, count - 1.0)
     if pair.folds is None:
         variance = max(found.v_seed, found.v_both) * count
-        return Scatter(variance, df, found.v_both * count, _case_variance(pair, found), seeds, pair.subjects)
+        cases, rare = _case_variance(pair, found), pair.effective_subjects
+        return Scatter(variance, df, found.v_both * count, cases, seeds, pair.subjects, effective_subjects=rare)
     both = found.v_both * count if found.has_cases else 0.0
     of_fold = Counter(pair.folds.of_seed[seed] for seed in pair.seeds)
     inverse = float(np.mean([1 / runs for runs in of_fold.values()]))
@@ -224,7 +234,10 @@ def _sentence(contrast: str, rows: pd.DataFrame) -> str:
     cases = int((rows["limit"] == MORE_CASES).sum())
     if cases:
         parts.append(f"{cases} need more test cases, whatever the seeds")
-    unknown = total - int(rows["limit"].isin(["", MORE_SEEDS, MORE_CASES]).sum())
+    nothing = int((rows["limit"] == LEARNED_NOTHING).sum())
+    if nothing:
+        parts.append(f"in {nothing} neither model's mean is above the floor")
+    unknown = total - int(rows["limit"].isin(["", MORE_SEEDS, MORE_CASES, LEARNED_NOTHING]).sum())
     if unknown:
         parts.append(f"for {unknown} nothing can be said")
     asked = f"to tell the margin from no difference with {100 * WANTED:g} % power, corrected as the verdicts are"

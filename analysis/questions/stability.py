@@ -3,18 +3,28 @@
 A cell is a clinical group at a fraction; its gain is the mean over the group's tasks. Spread is the standard deviation
 over cells. The cells of one group go together, so intervals come from leaving out one group at a time (jackknife, t
 with groups - 1). CG and AU are compared on the same cells: difference of spreads by the jackknife, its p by the test of
-Pitman and Morgan (1939) for paired variances. Chance in the gains adds to the spread of both.
+Pitman and Morgan (1939) for paired variances.
+
+Chance in the gains adds to the spread of both, and not alike: a seed of AU, one model, moves all groups together, which
+is no spread, a seed of CG each group by itself. What seeds do is known from the scatter over them, with C their
+covariance of K cell means (K x K), so that the difference is that of the spreads without it,
+
+    N = (tr C - sum C / K) / (K - 1),   (s_CG^2 - N_CG - s_AU^2 + N_AU) / (s_CG + s_AU)
+
+which is s_CG - s_AU where seeds do nothing. Spreads, worst cells and shares of each are as they were seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from analysis.contrasts import Contrast
 from analysis.frames import frame
-from analysis.gains import Contrast
+from analysis.gains import PairedGain
+from analysis.questions.means import poolable, these_tasks
 from analysis.statistics.verdicts import HARM, SAME_MODEL
 
 FEWEST_GROUPS = 3
@@ -24,8 +34,14 @@ DIFFERENCE = "CG-TS minus AU-TS"
 """Label of the rows that compare the two."""
 
 
-def stability(pooled: pd.DataFrame, gains: pd.DataFrame, contrasts: Sequence[Contrast]) -> pd.DataFrame:
-    """The frame `stability` from the frames `pooled` (level group) and `gains`: over all cells, and per fraction.
+def stability(
+    pooled: pd.DataFrame,
+    gains: pd.DataFrame,
+    contrasts: Sequence[Contrast],
+    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
+) -> pd.DataFrame:
+    """The frame `stability` from the frames `pooled` (level group) and `gains`, and the pairs that they are of: over
+    all cells, and per fraction.
 
     `contrasts` are those against the common base. Rows named `CG-TS minus AU-TS` compare two of them on their common
     cells: a positive spread means that AU is steadier.
@@ -35,6 +51,7 @@ def stability(pooled: pd.DataFrame, gains: pd.DataFrame, contrasts: Sequence[Con
     if len(scopes[0][1]) > 1:
         scopes += [(f"fraction {share:g}", [share]) for share in scopes[0][1]]
     names = [contrast.name for contrast in contrasts]
+    members = _members(pairs)
     rows = []
     for scope, shares in scopes:
         chosen = cells[cells["fraction"].isin(shares)]
@@ -44,22 +61,35 @@ def stability(pooled: pd.DataFrame, gains: pd.DataFrame, contrasts: Sequence[Con
             if of_contrast["name"].nunique() >= FEWEST_GROUPS:
                 tasks = gains[(gains["contrast"] == name) & gains["fraction"].isin(shares)]
                 tasks = tasks[tasks["verdict"] != SAME_MODEL]
-                rows.append({**contrast.columns, "scope": scope} | _one(of_contrast, tasks))
+                rows.append({**contrast.columns, "scope": scope} | _one(of_contrast, tasks, members))
         if {"CG-TS", "AU-TS"} <= set(names):
             both = chosen.pivot_table(index=["name", "fraction"], columns="contrast", values="gain")
             both = both.reindex(columns=["CG-TS", "AU-TS"]).dropna()
             if both.index.get_level_values("name").nunique() >= FEWEST_GROUPS:
                 about = {"contrast": DIFFERENCE, "joint": "CG", "base": "AU", "scope": scope}
-                rows.append(about | _difference(both))
+                rows.append(about | _difference(both, members))
     return frame("stability", rows)
 
 
-def _one(cells: pd.DataFrame, tasks: pd.DataFrame) -> dict[str, object]:
+Members = Mapping[tuple[str, str, float], Sequence[PairedGain]]
+"""The pairs behind each cell: of a contrast, a clinical group and a fraction."""
+
+
+def _members(pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]]) -> Members:
+    found: dict[tuple[str, str, float], list[PairedGain]] = {}
+    for (contrast, share), of_contrast in pairs.items():
+        for pair in poolable(of_contrast):
+            found.setdefault((contrast.name, pair.group, share), []).append(pair)
+    return found
+
+
+def _one(cells: pd.DataFrame, tasks: pd.DataFrame, members: Members) -> dict[str, object]:
     values, groups = cells["gain"].to_numpy(float), cells["name"].to_numpy(str)
     spread, low, high = _jackknife(lambda keep: float(values[keep].std(ddof=1)), groups)
     worst = cells.iloc[int(cells["gain"].to_numpy().argmin())]
     # The worst of many cells is chosen for being low: its interval is widened for that choice (Bonferroni).
-    worst_low, worst_high = _widened(worst, len(cells))
+    behind = members[worst["contrast"], worst["name"], worst["fraction"]]
+    _, worst_low, worst_high, _ = these_tasks(behind, 1 - 0.05 / len(cells))
     negative, count = int((tasks["gain"] < 0).sum()), len(tasks)
     negative_low, negative_high = proportion_confint(negative, count, method="wilson")
     return {
@@ -79,16 +109,11 @@ def _one(cells: pd.DataFrame, tasks: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def _widened(cell: pd.Series, cells: int) -> tuple[float, float]:
-    """The cell's interval, scaled from level 0.95 to 1 - 0.05 / cells by the normal quantiles."""
-    factor = float(stats.norm.isf(0.025 / cells) / stats.norm.isf(0.025))
-    return cell["gain"] - factor * (cell["gain"] - cell["low"]), cell["gain"] + factor * (cell["high"] - cell["gain"])
-
-
-def _difference(both: pd.DataFrame) -> dict[str, object]:
+def _difference(both: pd.DataFrame, members: Members) -> dict[str, object]:
     first, second = both.iloc[:, 0].to_numpy(float), both.iloc[:, 1].to_numpy(float)
     groups = both.index.get_level_values("name").to_numpy(str)
-    spread, low, high = _jackknife(lambda keep: float(first[keep].std(ddof=1) - second[keep].std(ddof=1)), groups)
+    noise = (seed_noise([members[name, *cell] for cell in both.index]) for name in both.columns)
+    spread, low, high = _jackknife(_freed(first, second, *noise), groups)
     worst, worst_low, worst_high = _jackknife(lambda keep: float(first[keep].min() - second[keep].min()), groups)
     negative, negative_low, negative_high = _jackknife(
         lambda keep: float((first[keep] < 0).mean() - (second[keep] < 0).mean()), groups
@@ -108,38 +133,91 @@ def _difference(both: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def spread_p(pooled: pd.DataFrame, first: str, second: str) -> float:
+def seed_noise(cells: Sequence[Sequence[PairedGain]]) -> np.ndarray:
+    """Covariance (K x K) that seeds give the means of K cells, each of the tasks of its pairs.
+
+    As in `shared_variance.seed_covariance` seeds stay whole, over all cells, and a task with a single seed scatters by
+    itself as the others do on average. NaN where no task has two seeds that differ.
+    """
+    names = sorted({name for members in cells for pair in members for name in pair.replicates.names})
+    column = {name: place for place, name in enumerate(names)}
+    residual, alone, scatter = np.zeros((len(cells), len(names))), np.zeros(len(cells)), list[float]()
+    for row, members in enumerate(cells):
+        for pair in members:
+            own = pair.replicates
+            if not pair.differs:
+                alone[row] += 1 / len(members) ** 2
+                continue
+            count = len(own.values)
+            away = np.sqrt(count / (count - 1)) / (count * len(members)) * (own.values - own.values.mean())
+            residual[row, [column[name] for name in own.names]] += away
+            scatter.append(float(own.values.var(ddof=1)))
+    if not scatter:
+        return np.full((len(cells), len(cells)), np.nan)
+    return residual @ residual.T + np.diag(alone * np.mean(scatter))
+
+
+def _freed(
+    first: np.ndarray, second: np.ndarray, first_noise: np.ndarray, second_noise: np.ndarray
+) -> Callable[[np.ndarray], float]:
+    """Spread of the first gains minus that of the second over the cells kept, without what seeds do to either."""
+
+    def difference(keep: np.ndarray) -> float:
+        spreads = [float(values[keep].std(ddof=1)) for values in (first, second)]
+        of_seeds = [_spread_of(noise[np.ix_(keep, keep)]) for noise in (first_noise, second_noise)]
+        squares = spreads[0] ** 2 - of_seeds[0] - (spreads[1] ** 2 - of_seeds[1])
+        return squares / sum(spreads) if sum(spreads) else 0.0
+
+    return difference
+
+
+def _spread_of(covariance: np.ndarray) -> float:
+    """Expected variance over K cells of what has this covariance (K x K)."""
+    count = len(covariance)
+    return float(np.trace(covariance) - covariance.sum() / count) / (count - 1)
+
+
+def spread_p(pooled: pd.DataFrame, first: str, second: str, estimate: float) -> float:
     """Two-sided p that two contrasts spread equally over groups (mean of a group over its fractions).
 
-    Pitman-Morgan: equal variances of pairs mean no correlation between sum and difference. NaN below four groups.
+    Pitman-Morgan: equal variances of pairs mean no correlation between sum and difference. NaN below four groups, 1
+    where the difference is on the other side than the `estimate`.
     """
     cells = pooled[(pooled["level"] == "group") & pooled["contrast"].isin([first, second])]
     means = cells.pivot_table(index="name", columns="contrast", values="gain").dropna()
     if {first, second} - set(means.columns):
         return float("nan")
-    return _pitman_morgan(means[first].to_numpy(), means[second].to_numpy())
+    return _pitman_morgan(means[first].to_numpy(), means[second].to_numpy(), estimate)
 
 
-def spread_difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> tuple[float, float, float, float]:
-    """Spread of the first gains minus that of the second, over the same tasks: estimate, limits and two-sided p.
+def spread_difference(first: Sequence[PairedGain], second: Sequence[PairedGain]) -> tuple[float, float, float, float]:
+    """Spread of the first gains minus that of the second over the same tasks, without what seeds do to either:
+    estimate, limits and two-sided p.
 
     Limits by the jackknife over clinical groups, p by Pitman-Morgan over tasks. NaN with fewer than three groups.
     """
+    groups = np.array([pair.group for pair in second])
     if len(np.unique(groups)) < FEWEST_GROUPS:
         return (float("nan"),) * 4
-    spread = _jackknife(lambda keep: float(first[keep].std(ddof=1) - second[keep].std(ddof=1)), groups)
-    return *spread, _pitman_morgan(first, second)
+    one, other = (np.array([pair.gain for pair in pairs]) for pairs in (first, second))
+    noise = (seed_noise([[pair] for pair in pairs]) for pairs in (first, second))
+    spread = _jackknife(_freed(one, other, *noise), groups)
+    return *spread, _pitman_morgan(one, other, spread[0])
 
 
-def _pitman_morgan(first: np.ndarray, second: np.ndarray) -> float:
-    """p of equal variances of pairs; NaN below four pairs, or where one of sum and difference does not vary."""
+def _pitman_morgan(first: np.ndarray, second: np.ndarray, estimate: float) -> float:
+    """p of equal variances of pairs, 1 where they differ to the other side than the `estimate`.
+
+    NaN below four pairs, or where one of sum and difference does not vary.
+    """
     total, change = first + second, first - second
     if len(first) < 4 or np.std(total) == 0 or np.std(change) == 0:
         return float("nan")
-    return float(stats.pearsonr(total, change).pvalue)
+    found = stats.pearsonr(total, change)
+    return 1.0 if found.statistic * estimate < 0 else float(found.pvalue)
 
 
-def _jackknife(statistic, groups: np.ndarray) -> tuple[float, float, float]:
+def _jackknife(statistic: Callable[[np.ndarray], float], groups: np.ndarray) -> tuple[float, float, float]:
     """A statistic of the cells kept, with its interval from leaving out one group at a time."""
     names = np.unique(groups)
     whole = statistic(np.ones(len(groups), bool))

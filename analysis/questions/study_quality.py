@@ -7,9 +7,13 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
+from analysis.contrasts import default_base
 from analysis.frames import FRAMES, at_full, frame, ordered
-from analysis.gains import default_base
-from analysis.study import StudyTables, primary_of, unit_of
+from analysis.primary_metric import ModelKey, means_above_floor, primary_rows
+from analysis.study import StudyTables
+
+PIXEL_ERROR = "MRE"
+"""The metric in pixels whose unit-free score is 1 - error / diagonal."""
 
 IMPROVING = "↗"
 """Stands beside a gain whose base model was still improving when its budget ended: the gain may be too large."""
@@ -20,28 +24,34 @@ def data(study: StudyTables) -> pd.DataFrame:
 
     Margins are of unit-free scores: a task without one has none.
     """
-    rows = _primary_rows(study)
+    rows = primary_rows(study.scores)
     keys = ["task", "type", "group", "metric", "fraction"]
     trained = rows[rows["aggregation"] != FLOOR]
     tasks = trained.groupby(keys, as_index=False).agg(n_train=("n_train", "mean"), n_test=("n_cases", "mean"))
     subjects = {} if study.cases is None else study.cases.groupby("task")["subject"].nunique().to_dict()
     tasks["subjects"] = [subjects.get(task, 0) for task in tasks["task"]]
     comparable = set(study.scores.loc[study.scores["metric"] == "score", "task"])
-    for task, task_rows in rows.groupby("task"):
-        if unit_of(str(task_rows["metric"].iloc[0]), task_rows["value"].to_numpy(float)) == "1":
-            comparable.add(str(task))
-    known = tasks["task"].isin(comparable)
+    known = tasks["task"].isin(comparable) | (tasks["metric"].map(study.unit_of) == "1")
     tasks["margin"] = np.where(known, [study.manifest.margin(task) for task in tasks["task"]], np.nan)
-    return ordered("data", tasks)
+    return ordered("data", _with_margins(tasks, scores(study, frame("gains", [])), study.aggregations[0]))
 
 
-def _primary_rows(study: StudyTables) -> pd.DataFrame:
-    """Score rows of each task's primary metric, the floor's included."""
-    trained = study.scores[study.scores["aggregation"] != FLOOR]
-    primary = {
-        task: primary_of(rows["type"].iloc[0], list(rows["metric"].unique())) for task, rows in trained.groupby("task")
-    }
-    return study.scores[study.scores["metric"] == study.scores["task"].map(primary)]
+def _with_margins(tasks: pd.DataFrame, means: pd.DataFrame, base: str) -> pd.DataFrame:
+    """The rows with their margin in the primary metric, and as a share of what the base has learned over the floor.
+
+    The score of a pixel error is 1 - error / diagonal, so the base's two means give the diagonal; they do so exactly
+    where all images of a task have one size.
+    """
+    keys = ["task", "fraction"]
+    of_base, of_floor = (means[means["aggregation"] == name].set_index(keys) for name in (base, FLOOR))
+    score, raw, unit = (_at(of_base[name], tasks, keys) for name in ("score", "mean", "unit"))
+    score, raw = score.astype(float), raw.astype(float)
+    diagonal = (raw / (1 - score).where(score < 1)).where(tasks["metric"] == PIXEL_ERROR)
+    learned = score - _at(of_floor["score"], tasks, keys).astype(float)
+    return tasks.assign(
+        margin_raw=tasks["margin"] * diagonal.where(unit != "1", 1.0),
+        margin_share=tasks["margin"] / learned.where(learned > 0),
+    )
 
 
 def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
@@ -52,7 +62,7 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["aggregation", "fraction", "task"]
     rows = (
-        _primary_rows(study)
+        primary_rows(study.scores)
         .groupby([*keys, "type", "group", "metric", "direction"], as_index=False)
         .agg(
             n_train=("n_train", "mean"),
@@ -66,15 +76,14 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
         return frame("scores", [])
     is_floor = rows["aggregation"] == FLOOR
     rows["seeds"] = rows["seeds"].where(~is_floor, 0)
-    values = {task: task_rows["mean"].to_numpy(float) for task, task_rows in rows.groupby("task")}
-    rows["unit"] = [unit_of(row["metric"], values[row["task"]]) for row in rows.to_dict("records")]
+    rows["unit"] = rows["metric"].map(study.unit_of)
     free = study.scores[study.scores["metric"] == "score"].groupby(keys)["value"].mean()
     primary = rows["mean"].where((rows["unit"] == "1") & (rows["direction"] == "higher"))
     rows["score"] = _at(free, rows, keys).astype(float).fillna(primary)
     floor = rows[is_floor].set_index(["task", "fraction"])["mean"]
     rows["floor"] = _at(floor, rows, ["task", "fraction"]).astype(float)
-    above = (rows["mean"] - rows["floor"]) * np.where(rows["direction"] == "higher", 1.0, -1.0)
-    rows["beats_floor"] = _or_none(above > 0, above.notna())
+    above = _at(pd.Series(means_above_floor(study.scores)), rows, keys).astype(object)
+    rows["beats_floor"] = _or_none(above.eq(True), above.notna())
     base = study.aggregations[0]
     default = gains["joint"].map(lambda joint: default_base(joint, base, study.aggregations)).astype(object)
     verdicts = gains[gains["base"] == default].set_index(["joint", *keys[1:]])["verdict"]
@@ -87,18 +96,6 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     order = {name: index for index, name in enumerate([*study.aggregations, FLOOR])}
     rows = rows.assign(order=rows["aggregation"].map(order)).sort_values(["order", "fraction", "task"])
     return rows[list(FRAMES["scores"])].reset_index(drop=True)
-
-
-ModelKey = tuple[str, float, str]
-"""Aggregation, fraction, task."""
-
-
-def beaten_floors(study: StudyTables) -> dict[ModelKey, bool]:
-    """Whether each model is better than the trivial predictor, where there is one."""
-    rows = scores(study, frame("gains", []))
-    known = rows[rows["beats_floor"].notna() & (rows["aggregation"] != FLOOR)]
-    columns = known[["aggregation", "fraction", "task", "beats_floor"]]
-    return {(name, share, task): bool(beats) for name, share, task, beats in columns.itertuples(index=False, name=None)}
 
 
 def task_compute(study: StudyTables) -> dict[ModelKey, tuple[float, float]]:

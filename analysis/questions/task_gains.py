@@ -3,31 +3,36 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from analysis.contrasts import Contrast
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain
+from analysis.gains import PairedGain
+from analysis.primary_metric import ModelKey
 from analysis.questions.families import by_family, judge_family
 from analysis.questions.power import plan, would_decide
-from analysis.questions.study_quality import ModelKey, beaten_floors, task_compute
+from analysis.questions.study_quality import task_compute
+from analysis.raw_metric import RawMetric, raw_metrics
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels
-from analysis.study import StudyTables, primary_of, unit_of
+from analysis.study import Resampled, StudyTables
 
 
 def task_gains(
-    study: StudyTables, pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]], settings: Settings
+    study: StudyTables,
+    resampled: Resampled | None,
+    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
+    settings: Settings,
 ) -> pd.DataFrame:
     """The frame `gains` of every contrast and fraction of `pairs`.
 
     Verdicts are corrected over families: the headline, which is what a report opens with, is one family, the smaller
     fractions together are another.
     """
-    rows, models = [], _Models.of(study)
+    rows, models, raw = [], _Models.of(study), raw_metrics(study, resampled)
     for name, chosen in by_family(pairs).items():
-        rows += _family_rows(study, chosen, settings, name, models)
+        rows += _family_rows(raw, chosen, settings, name, models)
     return frame("gains", rows)
 
 
@@ -35,18 +40,17 @@ def task_gains(
 class _Models:
     """What is known of the models behind gains, by aggregation, fraction and task."""
 
-    beats: Mapping[ModelKey, bool]
     compute: Mapping[ModelKey, tuple[float, float]]
     rising: Mapping[ModelKey, tuple[int, int]]
 
     @classmethod
     def of(cls, study: StudyTables) -> "_Models":
-        """Those of a study; models without a floor, a ledger or a curve are missing."""
+        """Those of a study; models without a ledger or a curve are missing."""
         seen = study.improving()[["aggregation", "fraction", "task", "rising", "curves"]]
         rising = {
             (name, share, task): (up, of) for name, share, task, up, of in seen.itertuples(index=False, name=None)
         }
-        return cls(beaten_floors(study), task_compute(study), rising)
+        return cls(task_compute(study), rising)
 
     def columns(self, contrast: Contrast, share: float, task: str) -> dict[str, object]:
         """What each side was trained for, and in how many seeds it was still rising."""
@@ -58,16 +62,9 @@ class _Models:
         joint, base = (self.compute.get((name, share, task)) for name in (contrast.joint, contrast.base))
         return row | {"compute_ratio": joint[1] / base[1] if joint and base and base[1] else unknown}
 
-    def below_floor(self, contrast: Contrast, share: float, task: str) -> str:
-        """That the base, or both models, do no better than the trivial predictor, in words; empty where they do."""
-        joint, base = (self.beats.get((name, share, task), True) for name in (contrast.joint, contrast.base))
-        if base:
-            return ""
-        return f"{contrast.base} does not beat its floor" if joint else "neither model beats its floor"
-
 
 def _family_rows(
-    study: StudyTables,
+    raw: Mapping[str, RawMetric],
     pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
     settings: Settings,
     name: str,
@@ -76,14 +73,13 @@ def _family_rows(
     """Rows of one family with their verdicts, and what would decide those that are undecided."""
     judged = judge_family(pairs, settings)
     verdicts, limits_of = judged.judged.to_dict("records"), judged.members.intervals(settings.alpha)
-    scores = dict(list(study.scores.groupby(["fraction", "task"])))
     return [
         {**contrast.at(share), "family": name}
         | _row(pair, estimate, limits)
-        | _raw(scores[share, pair.task], contrast)
+        | _raw(raw[pair.task], pair, contrast, share)
         | {str(column): value for column, value in columns.items()}
         | models.columns(contrast, share, pair.task)
-        | _undecided(pair, estimate, judged.levels, verdict, models.below_floor(contrast, share, pair.task))
+        | _undecided(pair, estimate, judged.levels, verdict, contrast.base)
         for ((contrast, share), pair, estimate, verdict), columns, limits in zip(
             judged.rows, verdicts, limits_of, strict=True
         )
@@ -91,14 +87,16 @@ def _family_rows(
 
 
 def _undecided(
-    pair: PairedGain, estimate: GainEstimate, levels: NextLevels, verdict: str, below_floor: str
+    pair: PairedGain, estimate: GainEstimate, levels: NextLevels, verdict: str, base: str
 ) -> dict[str, object]:
     """What would decide an undecided task; nothing of one that is decided.
 
-    Where the models learned nothing a verdict would be of no use, so the floor stands in place of a plan.
+    Where the base learned nothing a verdict would be of no use, so that stands in place of a plan.
     """
-    if verdict != UNDECIDED or below_floor:
-        return {"would_decide": below_floor if verdict == UNDECIDED else ""}
+    if verdict != UNDECIDED:
+        return {"would_decide": ""}
+    if pair.base_above_floor is False and not pair.learned_nothing:
+        return {"would_decide": f"the mean of {base} is not above its floor"}
     planned = plan(pair, estimate, levels)
     kept = {name: planned[name] for name in _PLANNED if name in planned}
     return kept | {"would_decide": would_decide(pair, planned)}
@@ -122,8 +120,11 @@ def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) 
         "n_train": pair.n_train,
         "seeds": len(pair.seeds),
         "subjects": pair.subjects,
-        "joint_score": float(pair.joint_scores.mean()),
-        "base_score": float(pair.base_scores.mean()),
+        "rarest_class": float("nan") if pair.rarest_class is None else len(pair.rarest_class),
+        "unpaired": pair.unpaired,
+        "joint_score": pair.mean(pair.joint_scores),
+        "base_score": pair.mean(pair.base_scores),
+        "gain_unit": pair.unit,
         "gain": estimate.value,
         "low": limits[0],
         "high": limits[1],
@@ -134,21 +135,19 @@ def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) 
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
         "undefined_draws": pair.undefined_draws,
         "margin": pair.margin,
+        "learned_nothing": pair.learned_nothing,
         "base_improving": pair.base_improving,
         "joint_improving": pair.joint_improving,
     }
 
 
-def _raw(rows: pd.DataFrame, contrast: Contrast) -> dict[str, object]:
-    """The primary metric of both sides in its own unit, mean over seeds; the rows are the task's at one fraction."""
-    metric = primary_of(str(rows["type"].iloc[0]), list(rows["metric"].unique()))
-    rows = rows[rows["metric"] == metric]
-    means = rows.groupby("aggregation")["value"].mean()
-    joint, base = (float(means.get(name, np.nan)) for name in (contrast.joint, contrast.base))
-    sign = 1 if rows["direction"].iloc[0] == "higher" else -1
+def _raw(metric: RawMetric, pair: PairedGain, contrast: Contrast, share: float) -> dict[str, object]:
+    """The primary metric of both sides in its own unit, on the seeds and cases that the gain is made of."""
+    joint, base = (pair.mean(metric.of(name, share, pair.seeds)) for name in (contrast.joint, contrast.base))
+    sign = 1 if metric.higher_is_better else -1
     return {
-        "metric": metric,
-        "unit": unit_of(metric, rows["value"].to_numpy(float)),
+        "metric": metric.name,
+        "unit": metric.unit,
         "joint_raw": joint,
         "base_raw": base,
         "relative": sign * (joint - base) / abs(base) if base else float("nan"),

@@ -16,8 +16,7 @@ from analysis.report.trace import GainLinks, answered
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
-from analysis.tables.cells import count, number, of_base, p_value, text, true_minus
-from analysis.tables.order import with_unit
+from analysis.tables.cells import count, decimals, number, of_base, p_value, text, true_minus
 from analysis.tables.paper import Column, build, plain
 
 PHRASES: Final = {
@@ -85,7 +84,7 @@ class Finding:
 
 def answers(analysis: Analysis) -> list[Answer]:
     """One answer per contrast, at the largest fraction that was compared; the first of very many."""
-    gains, links = with_unit(analysis.frames["gains"], analysis.settings.scale), GainLinks(analysis)
+    gains, links = analysis.frames["gains"], GainLinks(analysis)
     result = []
     for name in answered(gains):
         rows = gains[gains["contrast"] == name]
@@ -97,7 +96,7 @@ def answers(analysis: Analysis) -> list[Answer]:
             named = tuple(_task(row, links) for row in same[:_MOST_NAMED])
             groups.append(VerdictTasks(verdict, words.slug(verdict), named, len(same) - len(named)))
         title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
-        sentence = _counted(rows["verdict"], float(rows["fraction"].iloc[0]))
+        sentence = _counted(rows)
         anchor, mean = words.anchor("answer", name), _mean(analysis, name)
         result.append(Answer(name, anchor, title, sentence, mean, tuple(groups)))
     return result
@@ -111,18 +110,25 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     else:
         limits = f"corrected interval {words.limits(row['low_adjusted'], row['high_adjusted']) or 'unknown'}"
     # A task without a unit-free score keeps the unit of its metric, and has no margin to speak of.
-    unit = "" if row["unit_free"] else f" {row['unit']}".rstrip()
-    gain = words.signed(row["gain"], 3 if row["unit_free"] else 1)
-    shown = of_base(f"{row['task']} {gain}{unit}", row)
+    unit_free = row["gain_unit"] == "1"
+    gain = words.signed(row["gain"], decimals(row["gain_unit"]))
+    shown = of_base(f"{row['task']} {gain}{'' if unit_free else ' ' + row['gain_unit']}", row)
     supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
-    title = f"{limits}{supported if row['unit_free'] else ''}. {runs}"
+    title = f"{limits}{supported if unit_free else ''}. {runs}"
     return Cell(shown, title=title, href=links.target(row["task"]), more=row["would_decide"])
 
 
-def _counted(verdicts: pd.Series, fraction: float) -> str:
-    counts = verdicts.value_counts()
-    parts = [f"{counts[name]} {PHRASES[name][int(counts[name] > 1)]}" for name in PHRASES if name in counts]
-    return f"Of {words.count(len(verdicts), 'task')} {words.of_data(fraction)}, {enumerated(parts)}."
+def _counted(rows: pd.DataFrame) -> str:
+    """How many tasks have which verdict, how many gains are shown to be larger than the margin, and in how many of the
+    undecided tasks the models learned nothing."""
+    counts, more = rows["verdict"].value_counts(), words.beside_counts(rows)
+    parts = [
+        f"{counts[name]} {PHRASES[name][int(counts[name] > 1)]}{more.get(name, '')}"
+        for name in PHRASES
+        if name in counts
+    ]
+    fraction = float(rows["fraction"].iloc[0])
+    return f"Of {words.count(len(rows), 'task')} {words.of_data(fraction)}, {enumerated(parts)}."
 
 
 def _mean(analysis: Analysis, contrast: str) -> str:
@@ -135,7 +141,9 @@ def _mean(analysis: Analysis, contrast: str) -> str:
     median = f"median {words.signed(row['median'])}{_limits(row['low_new'], row['high_new'], 'tasks of this kind')}"
     mean = f"mean {words.signed(row['gain'])}{_limits(row['low'], row['high'], 'these very tasks')}"
     none = "" if "interval" in median + mean else " (no interval can be given)"
-    return f"{gaining}; {median}; {mean}{none}."
+    nothing = int(row["learned_nothing"])
+    below = f" {nothing} of these tasks learned nothing and {'counts' if nothing == 1 else 'count'} in both."
+    return f"{gaining}; {median}; {mean}{none}.{below * bool(nothing)}"
 
 
 def _limits(low: float, high: float, whose: str) -> str:

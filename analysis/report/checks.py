@@ -108,7 +108,7 @@ def _floor(analysis: Analysis) -> Check:
     if beats.empty:
         return Check(UNKNOWN, "no trivial floor", "floor")
     state = GOOD if beats.all() else CAUTION
-    return Check(state, f"TS beats the floor in {int(beats.sum())} of {len(beats)} tasks", "floor")
+    return Check(state, f"mean of TS above the floor in {int(beats.sum())} of {len(beats)} tasks", "floor")
 
 
 def _reference(analysis: Analysis) -> Check | None:
@@ -152,7 +152,7 @@ def still_improving(analysis: Analysis) -> Named:
 
 
 def below_floor(analysis: Analysis) -> Named:
-    """Which tasks do no better than the trivial predictor."""
+    """Which tasks have a mean that is no better than the trivial predictor's."""
     return _named(analysis, "beats_floor", wanted=False)
 
 

@@ -2,8 +2,8 @@
 
 from aggregation_lab.aggregation import ARROW
 from aggregation_lab.text import enumerated
+from analysis.contrasts import trained_twice
 from analysis.frames import at_full
-from analysis.gains import trained_twice
 from analysis.questions.caveats import MATCHED, trained_more
 from analysis.report import words
 from analysis.result import Analysis

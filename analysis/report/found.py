@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from aggregation_lab.aggregation import FOUND
 from aggregation_lab.text import enumerated
 from analysis.frames import at_full
+from analysis.grouping.found_means import LATER, OF_CHOICE
 from analysis.report import words
 from analysis.result import Analysis
 from analysis.tables.cells import true_minus
@@ -65,7 +63,7 @@ def fair(analysis: Analysis, about: Mapping[str, Any]) -> tuple[str, ...]:
         "One head start is left: the choice saw validation scores of the very models that the partition is compared "
         "with, and of those that it shares, and a model that was lucky in training is so on test cases, too. Seeds "
         "that were added after the choice are free of that.",
-        _later(analysis, about),
+        _later(analysis),
     ]
     if about.get("outdated"):
         said.append(f"What it was found from has changed since: {about['outdated']}.")
@@ -89,29 +87,25 @@ def _shared(analysis: Analysis) -> str:
     )
 
 
-def _later(analysis: Analysis, about: Mapping[str, Any]) -> str:
+def _later(analysis: Analysis) -> str:
     """The mean gain with seeds of the choice and with later ones."""
-    seeds, parts = set(about["seeds"]), []
-    rows = at_full(analysis.frames["seed_gains"])
-    for name, own in rows.groupby("contrast", sort=False):
-        if FOUND not in (own["joint"].iloc[0], own["base"].iloc[0]):
-            continue
-        later = own[~own["seed"].isin(seeds)]
-        if len(later):
-            of_choice = _mean(own[own["seed"].isin(seeds)])
-            parts.append(f"{name} {of_choice} with the seeds of the choice and {_mean(later)} with later ones")
+    parts = []
+    for name, rows in analysis.frames["found_means"].groupby("contrast", sort=False):
+        means = {str(row["which"]): _mean(row) for row in rows.to_dict("records")}
+        if LATER in means:
+            of_choice = means.get(OF_CHOICE, "unknown")
+            parts.append(f"{name} {of_choice} with the seeds of the choice and {means[LATER]} with later ones")
     if not parts:
         return "There are none in this study: raise `seeds`, and the same partition is trained with them."
-    return f"Mean over tasks: {'; '.join(parts)}."
+    return (
+        f"Mean over tasks, with Student's 95 % interval over seeds, for these tasks and test cases: {'; '.join(parts)}."
+    )
 
 
-def _mean(rows: pd.DataFrame) -> str:
-    """Mean over seeds of the mean over tasks, with the number of seeds and, from two on, its standard error."""
-    by_seed = rows.groupby("seed")["gain"].mean()
-    if by_seed.empty:
-        return "unknown"
-    error = f" ± {by_seed.std(ddof=1) / np.sqrt(len(by_seed)):.3f}" if len(by_seed) > 1 else ""
-    return f"{words.signed(float(by_seed.mean()))}{error} ({words.count(len(by_seed), 'seed')})"
+def _mean(row: Mapping[Any, Any]) -> str:
+    """Mean over seeds and tasks with its interval, from two seeds on, and the number of seeds."""
+    interval = words.limits(row["low"], row["high"])
+    return f"{words.signed(row['gain'])}{interval and ' '}{interval} ({words.count(int(row['seeds']), 'seed')})"
 
 
 def sentence(analysis: Analysis) -> str:

@@ -53,7 +53,7 @@ def page(
         "beyond": _beyond(analysis),
         "findings": answers.findings(analysis),
         "grids": grids(analysis, tables),
-        "why": {name: why_empty(analysis, name) for name in FRAMES if name not in _DRAWN},
+        "why": {name: why_empty(analysis, name) for name in FRAMES},
         "figures": figures,
         "gallery": gallery,
         "gallery_style": STYLE,
@@ -101,10 +101,6 @@ def _arms(analysis: Analysis) -> str:
     if not compared:
         return text
     return f"{text} Here {enumerated(compared)} {'are' if len(compared) > 1 else 'is'} compared with it."
-
-
-_DRAWN = ("across_line", "within_line", "capacity_line", "capacity_gains")
-"""Frames that are drawn with another one and never missed alone."""
 
 
 def about(analysis: Analysis) -> str:

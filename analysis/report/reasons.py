@@ -8,8 +8,8 @@ _WHY = {
     "scores": "The source holds no test scores.",
     "pooled": "There are no gains to average.",
     "findings": "There are no gains on which a finding could be tested.",
-    "guidelines": "No rule was fitted: every joint aggregation needs gains over TS of at least five tasks, of the same "
-    "task types throughout.",
+    "guidelines": "No rule was fitted: every joint aggregation needs gains over TS of at least five tasks in which "
+    "something was learned, of the same task types throughout.",
     "regret": "Without a rule, or with fewer than five tasks that have scores of every aggregation, nothing can be "
     "left out and tried.",
     "across": "Too few tasks with a unit-free gain and different sizes for a line.",
@@ -24,6 +24,7 @@ _WHY = {
     "least three tasks that have gains in all of them.",
     "case_gains": "The source has no scores of single test cases.",
     "case_parts": "Nothing is known of the cases by which they could be parted: class, image source, size.",
+    "found_means": "The grid has found no partition, or none of its runs has finished.",
     "affinities": "No joint run recorded how its tasks bear on each other (`affinity` in the study file).",
     **dict.fromkeys(
         ("prediction_errors", "predicted_gains", "partitions", "found_groups"),
@@ -55,4 +56,4 @@ def why_empty(analysis: Analysis, name: str) -> str:
             return f"The source has no table of {table}."
         experts = " The model has no experts, or they were not recorded." if table == "routing" else ""
         return f"The table of {table} holds nothing to show.{experts}"
-    return _WHY[name]
+    return _WHY.get(name, "The study gives it nothing to be computed from.")

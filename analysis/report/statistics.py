@@ -5,9 +5,13 @@ import pandas as pd
 from analysis.deciding.stopping import PROSPECT
 from analysis.questions.families import HEADLINE, SMALLER
 from analysis.questions.type_sensitivity import SHUFFLES
+from analysis.report import words
 from analysis.result import Analysis
 from analysis.settings import Settings
+from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
+
+_WITH_CASES = {SEEDS_AND_CASES, BORROWED_AND_CASES}
 
 _SCALES = {
     "absolute": "the difference of scores",
@@ -21,7 +25,7 @@ def statistics(analysis: Analysis) -> list[str]:
     frames, settings = analysis.frames, analysis.settings
     if frames["gains"].empty:
         return []
-    paragraphs = [_gains(analysis), _verdicts(settings, analysis), _means()]
+    paragraphs = [_gains(analysis), _verdicts(settings, analysis), _means(analysis)]
     scale = _scale(analysis)
     paragraphs += [scale] if scale else []
     paragraphs += [_arms()] if len(frames["arm_changes"]) else []
@@ -32,7 +36,7 @@ def statistics(analysis: Analysis) -> list[str]:
 def _gains(analysis: Analysis) -> str:
     settings, bases = analysis.settings, set(analysis.frames["gains"]["basis"])
     if analysis.study.manifest.folds > 1:
-        return _fold_gains(settings, bases)
+        return _fold_gains(analysis, bases)
     text = (
         "A gain is the score of the joint model minus that of the base model on the same task, fraction, seed and test "
         f"cases, oriented so that positive favours the joint aggregation; its scale is {_SCALES[settings.scale]}."
@@ -57,13 +61,25 @@ def _gains(analysis: Analysis) -> str:
         "whose parameters are integrated out (after Smyth 2004); a task with one pair of seeds borrows from its type."
         " Intervals are Student's, with the tails that the uncertain variance gives (Behrens-Fisher; Fisher 1935)."
     )
+    text += _rare_classes(analysis)
     if CASES in bases:
         text += " Where that is not possible, intervals cover test subjects alone and there is no verdict."
     return text
 
 
-def _fold_gains(settings: Settings, bases: set[str]) -> str:
+def _rare_classes(analysis: Analysis) -> str:
+    """What counts as the number of subjects where a score compares classes; empty where none does."""
+    if analysis.frames["gains"]["rarest_class"].isna().all():
+        return ""
+    return (
+        " Where a score compares classes, as AUC does, as many test subjects count as the class has that has fewest; "
+        f"with fewer than {FEWEST_OF_CLASS} of a class there is no verdict."
+    )
+
+
+def _fold_gains(analysis: Analysis, bases: set[str]) -> str:
     """The same where test folds rotate."""
+    settings = analysis.settings
     text = (
         "A gain is the score of the joint model minus that of the base model on the same task, fraction, seed and test "
         f"fold, oriented so that positive favours the joint aggregation; its scale is {_SCALES[settings.scale]}. "
@@ -77,6 +93,7 @@ def _fold_gains(settings: Settings, bases: set[str]) -> str:
             f" What test subjects contribute is told by {settings.draws:,} Poisson resamples of each fold's own "
             "(Chamandy et al. 2012)."
         )
+        text += _rare_classes(analysis)
     if not bases & {SEEDS_AND_CASES, BORROWED_AND_CASES, SEEDS, BORROWED}:
         return f"{text} With one fold the chance of training is not covered, so every verdict is undecided."
     return (
@@ -101,16 +118,34 @@ def _verdicts(settings: Settings, analysis: Analysis) -> str:
     corrected = f"corrected {how} over {families(gains)}" if how else "not corrected for the number of tasks"
     margins = sorted(set(gains["margin"].dropna()))
     spread = " to ".join(f"{margin:g}" for margin in dict.fromkeys([*margins[:1], *margins[-1:]])) or "not known"
-    fixed = (
-        "fixed in the study file before the runs" if analysis.study.manifest.margins else "a default, not chosen before"
-    )
     return (
         f"{_looks(analysis)}Each task is judged at alpha = {settings.alpha:g}, {corrected}"
         f"{intervals[settings.correction]}. Benefit: the gain differs from 0 and is positive. No meaningful loss: a "
-        f"loss as large as the margin ({spread}; {fixed}) is rejected one-sided at {settings.alpha / 2:g}, under "
-        "the same correction. Harm: the gain differs from 0, is negative, and such a loss is not rejected. "
-        "Undecided: none of these; a large p value is never read as no loss. One seed never decides."
+        f"loss as large as the margin ({spread}; {_origin(analysis)}) is rejected one-sided at "
+        f"{settings.alpha / 2:g}, under the same correction. Harm: the gain differs from 0, is negative, and such a "
+        "loss is not rejected. Undecided: none of these; a large p value is never read as no loss. One seed never "
+        "decides, and where neither model's mean is above that of the trivial predictor the verdict is undecided. "
+        "Benefit and harm are not treated alike: a gain is told from 0, however small it is, while a loss that is "
+        "surely smaller than the margin is none; which gains are shown to be larger than the margin, by their adjusted "
+        "interval, is counted beside."
     )
+
+
+def _origin(analysis: Analysis) -> str:
+    """Where the margins come from, as far as that is known: the study file, before verdicts were read or after, or a
+    default."""
+    about, default = analysis.study.manifest, "a default, not chosen for these tasks"
+    tasks = set(analysis.frames["gains"]["task"])
+    if about.margins_named is None:
+        return "from the study file, where it names one" if about.margins else default
+    named = tasks & set(about.margins_named)
+    if not named:
+        return default
+    changed = named & about.margins_changed.keys()
+    since = f", changed in {words.count(len(changed), 'task')} after verdicts had been read" if changed else ""
+    if named == tasks:
+        return f"named in the study file{since}"
+    return f"named in the study file for {len(named)} of {len(tasks)} tasks{since}; for the others {default}"
 
 
 def _looks(analysis: Analysis) -> str:
@@ -139,12 +174,19 @@ def families(gains: pd.DataFrame) -> str:
     return ", and separately over ".join(parts) or "no test, since nothing can be tested"
 
 
-def _means() -> str:
+def _means(analysis: Analysis) -> str:
+    gains = analysis.frames["gains"]
+    cases, lacking = (gains["basis"].isin(bases).any() for bases in (_WITH_CASES, {SEEDS, BORROWED}))
+    noisiest = (
+        " In it a task whose test subjects cannot be resampled has the largest variance of the others, by subject."
+        if cases and lacking
+        else ""
+    )
     return (
         "Two things are said of several tasks. The mean gain of these very tasks has an interval that covers seeds and "
-        "test subjects. Tasks of this kind are described by the median, the tasks being a sample: its interval runs "
-        "between order statistics (Thompson 1936), with fewer tasks where clinical groups are alike and with what "
-        "seeds and test subjects do to all tasks at once, each with a t of its own (Banerjee 1960); "
+        f"test subjects.{noisiest} Tasks of this kind are described by the median, the tasks being a sample: its "
+        "interval runs between order statistics (Thompson 1936), with fewer tasks where clinical groups are alike and "
+        "with what seeds and test subjects do to all tasks at once, each with a t of its own (Banerjee 1960); "
         "it is the one to generalise with, and needs six tasks. A "
         "mean of such tasks is not given an interval: one task in ten that collapses, unseen, would make it wrong. "
         "With one seed there is no interval, since chance in training is not known."
@@ -197,7 +239,8 @@ def _rest(analysis: Analysis) -> str:
     if len(frames["stability"]):
         sentences.append(
             "Stability is the standard deviation of mean gain over clinical groups and fractions, with jackknife "
-            "intervals over groups; CG and AU are compared on the same cells (p value after Pitman 1939)."
+            "intervals over groups; CG and AU are compared on the same cells, without what seeds do to either spread "
+            "(a seed moves all groups of AU together, those of CG one by one; p value after Pitman 1939)."
         )
     if len(frames["guidelines"]):
         sentences.append(
@@ -214,7 +257,8 @@ def _rest(analysis: Analysis) -> str:
         sentences.append(
             "A part of a finding is supported where its 95 % interval lies above 0 in the direction claimed, "
             "contradicted where it lies below, and neither where another test of it (types, spreads) does not reject; "
-            "a finding is supported where all its parts are, contradicted where one part is, and else undecided. "
+            "a finding is supported where all its parts are, contradicted where one part is after Holm's correction "
+            "over its parts, and else undecided. "
             "Findings are not corrected for their number. Data-rich and data-poor are tasks above and below the "
             "median number of training cases."
         )

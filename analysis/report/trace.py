@@ -13,7 +13,7 @@ from analysis.report import words
 from analysis.report.page_table import MOST_ROWS, Cell, PageTable, page_table
 from analysis.result import Analysis
 from analysis.study import StudyTables
-from analysis.tables.cells import MISSING, count, number, text
+from analysis.tables.cells import MISSING, count, data_share, number, text
 from analysis.tables.paper import Column, build, plain
 
 GainKey = tuple[str, float, str]
@@ -89,7 +89,7 @@ class GainLinks:
         self._tasks = set(shown_tasks(analysis))
         self._contrasts = set(answered(analysis.frames["gains"]))
         shares = sorted(set(seed_gains["fraction"]))
-        self._shares: Mapping[str, float] = {f"gain at {100 * share:.0f}%": share for share in shares}
+        self._shares: Mapping[str, float] = {f"gain at {data_share(share)}": share for share in shares}
         self._full = shares[-1] if shares else 1.0
 
     def __call__(self, title: str, row: Mapping[str, str], cell: Cell) -> Cell:

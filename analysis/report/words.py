@@ -8,6 +8,8 @@ from urllib.parse import quote
 import pandas as pd
 
 from aggregation_lab.aggregation import stages
+from aggregation_lab.text import decimals_of_limits, exact_per_cent
+from analysis.statistics.verdicts import BENEFIT, UNDECIDED
 from analysis.tables.cells import number
 
 _AGGREGATIONS: Final = {
@@ -24,12 +26,25 @@ def signed(value: float, digits: int = 3) -> str:
 
 def limits(low: float, high: float) -> str:
     """Both limits of a difference in brackets; nothing where one of them is unknown."""
-    return "" if pd.isna(low) or pd.isna(high) else f"[{signed(low)}, {signed(high)}]"
+    if pd.isna(low) or pd.isna(high):
+        return ""
+    digits = decimals_of_limits(low, high)
+    return f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
 def count(amount: int, noun: str) -> str:
     """`1 task`, `2 tasks`."""
     return f"{amount:,} {noun if amount == 1 else noun + 's'}"
+
+
+def beside_counts(gains: pd.DataFrame) -> dict[str, str]:
+    """What stands behind the number of tasks of a verdict, by verdict: how many gains are shown to be larger than the
+    margin, and in how many of the undecided tasks the models learned nothing."""
+    larger, nothing = (int(gains[name].eq(True).sum()) for name in ("exceeds_margin", "learned_nothing"))
+    said = {BENEFIT: f" ({larger or 'none'} shown to gain more than the margin)"}
+    if nothing:
+        said[UNDECIDED] = f" ({nothing} learned nothing: neither mean is above the floor)"
+    return said
 
 
 def aggregation(name: str) -> str:
@@ -42,8 +57,8 @@ def aggregation(name: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent, its sign on the same line."""
-    return f"{100 * share:g}\u00a0%"
+    """A share in per cent as it is, its sign on the same line."""
+    return exact_per_cent(share)
 
 
 def of_data(fraction: float) -> str:

@@ -93,9 +93,9 @@ class Line:
         low, high, p = self.slope_interval()
         return {"slope": self.slope, "low": low, "high": high, "p": p, **self.crossover()}
 
-    def grid(self, points: int = 60) -> dict[str, np.ndarray]:
-        """Columns n, fit, low, high over the range, for drawing."""
-        x = np.linspace(self.x_min, self.x_max, points)
+    def grid(self) -> dict[str, np.ndarray]:
+        """Columns n, fit, low, high at 60 places over the range, for drawing."""
+        x = np.linspace(self.x_min, self.x_max, 60)
         fit, low, high = self.band(x)
         return {"n": 2**x, "fit": fit, "low": low, "high": high}
 

@@ -67,6 +67,9 @@ class Scatter:
     """Folds that the seeds at hand test."""
     inverse_seeds: float = 1.0
     """Mean over these of 1 / seeds of the fold."""
+    effective_subjects: int | None = None
+    """Those of the rarest class, where the score compares classes; None of a mean over cases, which all of them tell
+    of."""
 
     @property
     def has_cases(self) -> bool:
@@ -108,6 +111,7 @@ class Scatter:
     def _study(self, seeds: np.ndarray | float, factor: np.ndarray | float) -> "_StudyToCome":
         seeds, factor = (np.ravel(values)[:, None] for values in np.broadcast_arrays(*map(np.asarray, (seeds, factor))))
         drawn, both = self._drawn, self.of_both
+        effective = self.subjects if self.effective_subjects is None else self.effective_subjects
         rest = np.maximum(0.0, self.of_replicate * self.df / drawn - both)
         if self.folds:
             tested = np.minimum(seeds, self.folds)
@@ -118,7 +122,7 @@ class Scatter:
         df = np.maximum(1.0, self.df + added)
         # Other test subjects change every score, so that nothing of the scatter that was seen stays.
         estimated = np.where(((factor > 1) | (added < 0))[..., None], _anew(df), drawn[:, None] + _gained(added))
-        return _StudyToCome(by_seeds, by_cases, df, estimated, np.maximum(1.0, self.subjects * factor - 1.0))
+        return _StudyToCome(by_seeds, by_cases, df, estimated, np.maximum(1.0, effective * factor - 1.0))
 
     def seeds_for(self, effect: float, level: float) -> float:
         """Fewest seeds, two at least, that have 80 % power with the test subjects at hand; NaN beyond `MOST_SEEDS`."""

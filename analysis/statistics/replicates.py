@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.statistics.rare_classes import ClassSubjects, all_folds, rarest
 from analysis.statistics.uncertainty import CASES, NONE, SEEDS, SEEDS_AND_CASES, GainEstimate, differ, satterthwaite
 
 
 @dataclass(frozen=True)
 class FoldsTested:
-    """Of `count` folds the one that each seed tests, and how many test subjects a task has in each (none without
-    cases)."""
+    """Of `count` folds the one that each seed tests, how many test subjects a task has in each (none without cases),
+    and where its score compares classes those of each class."""
 
     count: int
     of_seed: Mapping[int, int]
     subjects: Mapping[int, int] = field(default_factory=dict)
+    classes: Mapping[int, ClassSubjects] = field(default_factory=dict)
 
     def names(self, seeds: Sequence[int]) -> tuple[int, ...]:
         """The folds that these seeds test, sorted."""
@@ -33,6 +35,15 @@ class FoldsTested:
     def sizes(self, names: Sequence[int]) -> np.ndarray:
         """Test subjects of folds, 0 where unknown."""
         return np.array([self.subjects.get(name, 0) for name in names], float)
+
+    def effective_sizes(self, names: Sequence[int]) -> np.ndarray:
+        """The same, but for a score that compares classes the subjects of a fold's rarest class."""
+        rare = [rarest(self.classes.get(name, {})) for name in names]
+        return np.array([all_ if few is None else len(few) for all_, few in zip(self.sizes(names), rare, strict=True)])
+
+    def rarest_class(self, names: Sequence[int]) -> frozenset[str] | None:
+        """The subjects of the class that has fewest in these folds together; None where the score compares none."""
+        return rarest(all_folds(self.classes.get(name, {}) for name in names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +60,8 @@ def estimate_folds(
 ) -> GainEstimate:
     """The mean of R replicates, each on a test fold of its own, with its variance.
 
-    `values` (R), `draws` on resampled subjects (B x R), NaN where undefined, `subjects` in each fold (R); `size` as in
+    `values` (R), `draws` on resampled subjects (B x R), NaN where undefined, `subjects` in each fold (R, those of its
+    rarest class where the score compares classes); `size` as in
     `analysis.statistics.uncertainty.estimate`. The scatter over replicates holds training data, test cases and seeds
     together:
 

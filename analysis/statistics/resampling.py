@@ -4,8 +4,9 @@ Subjects are resampled, not cases: images of one patient or video come and go to
 resamples, so differences between arms are paired. A subject that serves several tasks is drawn once for all of them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +15,8 @@ import pandas as pd
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.tasks.task_type import ArmValues
-from analysis.statistics.weighted_metrics import weighted_scores
+from analysis.statistics.rare_classes import ClassSubjects, all_folds, class_subjects
+from analysis.statistics.weighted_metrics import later_metrics, weighted_scores
 
 ARM = ["aggregation", "fraction", "seed"]
 """What tells one trained model of a task from another."""
@@ -61,11 +63,17 @@ class CaseArrays:
     quantities: ArmValues
     left_out: int
     """Cases that lack a value in some arm and are left out of all."""
+    unshared: Mapping[str, int] = field(default_factory=dict)
+    """Values of quantities that other arms lack wholly, since they were scored before it came: left out of all."""
 
     @cached_property
     def n_subjects(self) -> int:
         """Distinct subjects: what is resampled."""
         return len(set(self.subjects))
+
+    def classes(self, metric: str, *, count_empty: bool = True) -> ClassSubjects:
+        """The subjects of each class, where the metric compares classes."""
+        return class_subjects(self.type, self.quantities, self.subjects, metric, count_empty=count_empty)
 
     @property
     def has_empty(self) -> bool:
@@ -82,25 +90,39 @@ class CaseArrays:
         quantities = {name: values[index] for name, values in self.quantities.items()}
         return replace(self, arms=self.arms.iloc[index].reset_index(drop=True), quantities=quantities)
 
+    @cached_property
+    def later(self) -> frozenset[str]:
+        """Metrics that the cases do not give, see `later_metrics`."""
+        return later_metrics(self.type, self.quantities)
+
     def scores(self, *, count_empty: bool = True) -> dict[str, np.ndarray]:
-        """Every metric of each arm on the cases as they are: A values each."""
+        """Every metric of each arm on the cases as they are, without those of `later`: A values each."""
         once = np.ones((1, len(self.cases)))
         return {
             name: values[0]
             for name, values in weighted_scores(self.type, self.quantities, once, count_empty=count_empty).items()
+            if name not in self.later
         }
 
     def draws(
         self, weights: Weights, metrics: Sequence[str] | None = None, *, count_empty: bool = True
     ) -> dict[str, np.ndarray]:
-        """Metrics of each arm on every resample of `draw_weights`: B x A each; all metrics if none is named."""
+        """Metrics of each arm on every resample of `draw_weights`: B x A each; all metrics if none is named.
+
+        Raises `ResultsError` for a metric of `later`.
+        """
+        if lacking := self.later.intersection(metrics or ()):
+            raise ResultsError(
+                f"task {self.task}: cases of some runs lack what {', '.join(sorted(lacking))} needs; train these again"
+            )
         column, counts = weights.of(self.subjects), weights.counts
         step = max(1, _CHUNK // max(1, len(self.cases)))
         parts = [
             weighted_scores(self.type, self.quantities, counts[start : start + step, column], count_empty=count_empty)
             for start in range(0, len(counts), step)
         ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in metrics or parts[0]}
+        names = metrics or [name for name in parts[0] if name not in self.later]
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +157,23 @@ class FoldedCases:
         """Distinct subjects of all folds."""
         return len(set(self.subjects))
 
+    def classes(self, metric: str, *, count_empty: bool = True) -> ClassSubjects:
+        """The subjects of each class in all folds, where the metric compares classes."""
+        return all_folds(part.classes(metric, count_empty=count_empty) for part in self.parts.values())
+
     @property
     def left_out(self) -> int:
         """Cases that lack a value in some arm of their fold and are left out of all."""
         return sum(part.left_out for part in self.parts.values())
+
+    @property
+    def unshared(self) -> Mapping[str, int]:
+        """Values of quantities that other arms lack wholly, of any fold."""
+        found: Counter[str] = Counter()
+        for part in self.parts.values():
+            found.update(part.unshared)
+            found.update({name: values.size for name, values in part.quantities.items() if not self.has(name)})
+        return found
 
     @property
     def has_empty(self) -> bool:
@@ -164,7 +199,8 @@ class FoldedCases:
         return self._joined([part.draws(weights, metrics, count_empty=count_empty) for part in self.parts.values()])
 
     def _joined(self, parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        return {name: np.concatenate([part[name] for part in parts], axis=-1)[..., self.index] for name in parts[0]}
+        shared = [name for name in parts[0] if all(name in part for part in parts)]
+        return {name: np.concatenate([part[name] for part in parts], axis=-1)[..., self.index] for name in shared}
 
 
 def folded_cases(rows: pd.DataFrame, task: str, of_seed: Mapping[int, int]) -> FoldedCases:
@@ -185,20 +221,28 @@ def case_arrays(rows: pd.DataFrame, task: str) -> CaseArrays:
     cell, cells = pd.factorize(pd.MultiIndex.from_frame(rows[["quantity", "index"]]), sort=True)
     values = np.full((len(arms), len(cases), len(cells)), np.nan)
     values[arm, case, cell] = rows["value"].to_numpy(float)
-    complete = np.isfinite(values).all((0, 2))
-    if not complete.any():
+    names, given = cells.get_level_values(0), np.isfinite(values)
+    unshared = {
+        str(name): int(given[:, :, names == name].sum())
+        for name in names.unique()
+        if not given[:, :, names == name].any((1, 2)).all()
+    }
+    complete = given[:, :, ~names.isin(list(unshared))].all((0, 2))
+    if not complete.any() or names.isin(list(unshared)).all():
         raise ResultsError(
             f"task {task}: no test case has a score in every arm (aggregation, fraction, seed); gains need common cases"
         )
     subject = np.empty(len(cases), dtype=object)
     subject[case] = rows["subject"].to_numpy()
-    names = cells.get_level_values(0)
     return CaseArrays(
         task=task,
         type=str(rows["type"].iloc[0]),
         arms=pd.DataFrame(list(arms), columns=ARM),
         cases=np.asarray(cases)[complete],
         subjects=subject[complete],
-        quantities={str(name): values[:, complete][:, :, names == name] for name in names.unique()},
+        quantities={
+            str(name): values[:, complete][:, :, names == name] for name in names.unique() if name not in unshared
+        },
         left_out=int((~complete).sum()),
+        unshared=unshared,
     )

@@ -24,7 +24,8 @@ from scipy import optimize, special, stats
 
 SEEDS_AND_CASES, SEEDS, CASES, NONE = "seeds and cases", "seeds only", "cases only", "none"
 BORROWED_AND_CASES, BORROWED = "borrowed seeds and cases", "borrowed seeds"
-"""What an estimate's error rests on. Borrowed: the scatter over seeds is that of other tasks, see `moderation`."""
+"""What an estimate's error rests on. Borrowed: the scatter over seeds is that of other tasks, see
+`analysis.statistics.moderated_variance`."""
 
 DECIDES = frozenset({SEEDS_AND_CASES, SEEDS, BORROWED_AND_CASES, BORROWED})
 """Bases on which a verdict may rest: one seed by itself tells nothing of the chance of training."""
@@ -110,8 +111,8 @@ def estimate(gains: np.ndarray, draws: np.ndarray | None = None, subjects: int =
     """The mean of per-seed gains (S values) with its two variances.
 
     `draws` are the gains of the same seeds on resampled subjects (B x S), NaN where undefined; `subjects` is how many
-    subjects were resampled, `size` how large scores are (`differ`). One seed, or gains that no seed changes: cases
-    only. Fewer than two defined draws or subjects: seeds only. Neither: no interval.
+    subjects were resampled (`PairedGain.effective_subjects`), `size` how large scores are (`differ`). One seed, or
+    gains that no seed changes: cases only. Fewer than two defined draws or subjects: seeds only. Neither: no interval.
     """
     gains = np.asarray(gains, float)
     seeds = len(gains)
@@ -178,13 +179,13 @@ _NODES = 512
 """Equally likely values that stand for the first t variable."""
 
 
-def percentile_interval(draws: np.ndarray, seed: int, level: float = 0.95) -> tuple[float, float]:
-    """The plain hierarchical bootstrap: seeds drawn with replacement within each resample of subjects.
+def percentile_interval(draws: np.ndarray, seed: int) -> tuple[float, float]:
+    """95 % interval of the plain hierarchical bootstrap: seeds drawn with replacement in each resample of subjects.
 
     Shown for comparison; it covers too little with few seeds.
     """
     kept = draws[np.isfinite(draws).all(1)]
     chosen = np.random.default_rng(seed).integers(0, kept.shape[1], kept.shape)
     means = np.take_along_axis(kept, chosen, axis=1).mean(1)
-    low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])
+    low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

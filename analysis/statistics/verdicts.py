@@ -17,7 +17,8 @@ under Holm.
     undecided           neither
 
 "No meaningful loss" stands before harm: a loss that is surely there and surely smaller than the margin is none that
-matters. It is never concluded from a large p of the difference.
+matters. It is never concluded from a large p of the difference. So gain and loss are not treated alike: a benefit is
+superiority against 0, and may be smaller than the margin; the absence of harm is non-inferiority against the margin.
 """
 
 from dataclasses import dataclass
@@ -34,8 +35,7 @@ SAME_MODEL = "same model"
 VERDICTS = (HARM, UNDECIDED, NO_LOSS, BENEFIT)
 
 LARGER, SMALLER, NO_CHANGE = "larger", "smaller", "no meaningful change"
-CHANGES = (SMALLER, UNDECIDED, NO_CHANGE, LARGER)
-"""Verdicts on a change that has no good side, such as that of a gain from one arm to another."""
+"""Verdicts, beside UNDECIDED, on a change that has no good side, such as that of a gain from one arm to another."""
 
 
 def judge(

@@ -33,5 +33,32 @@ def weighted_scores(
     if VALUE in quantities:
         scores = {VALUE: weighted_mean(quantities[VALUE][..., 0], weights)}
     else:
-        scores = TaskType.of(task_type).weighted_scores(quantities, weights, count_empty)
+        known = TaskType.of(task_type)
+        scores = known.weighted_scores(_filled(known, quantities, np.nan), weights, count_empty)
     return {"score": next(iter(scores.values())), **scores}
+
+
+def later_metrics(task_type: str, quantities: ArmValues) -> frozenset[str]:
+    """Metrics that these cases do not give, because their type had neither metric nor quantity when they were scored.
+
+    They are those that an absent quantity leaves undefined, and any number in its place does not.
+    """
+    if VALUE in quantities or not _absent(TaskType.of(task_type), quantities):
+        return frozenset()
+    once = np.ones((1, next(iter(quantities.values())).shape[1]))
+    known = TaskType.of(task_type)
+    without, with_any = (weighted_scores(task_type, _filled(known, quantities, value), once) for value in (np.nan, 0.0))
+    return frozenset(name for name, found in without.items() if (np.isnan(found) & ~np.isnan(with_any[name])).any())
+
+
+def _absent(task_type: TaskType, quantities: ArmValues) -> list[str]:
+    return [name for name in task_type.quantities if name not in quantities]
+
+
+def _filled(task_type: TaskType, quantities: ArmValues, value: float) -> ArmValues:
+    """The quantities, and `value` for each of those that are absent."""
+    absent = _absent(task_type, quantities)
+    if not absent:
+        return quantities
+    widest = max((values.shape for values in quantities.values()), key=lambda shape: shape[2])
+    return {**quantities, **dict.fromkeys(absent, np.full(widest, value))}

@@ -12,46 +12,39 @@ from analysis.tables.paper import PaperTable
 
 __all__ = ["TABLES", "PaperTable", "html", "latex", "markdown", "paper_table", "paper_tables", "write_tables"]
 
-TABLES: dict[str, Callable[[NamedFrames], PaperTable | None]] = {
-    "findings": questions.findings_table,
-    "data": tasks.data_table,
-    "scores": tasks.scores_table,
-    "reference": reference.reference_table,
-    "gains": tasks.gains_table,
-    "gains_by_fraction": tasks.fractions_table,
-    "group_means": questions.pooled_table,
-    "types": questions.types_table,
-    "scale_across": questions.across_table,
-    "scale_within": questions.within_table,
-    "stability": questions.stability_table,
-    "arm_gains": arms.arm_gains_table,
-    "arm_means": arms.arm_means_table,
-    "arm_changes": arms.arm_changes_table,
-    "capacity": arms.capacity_table,
-    "found_groups": grouping.groups_table,
-    "partitions": grouping.partitions_table,
-    "prediction_errors": grouping.errors_table,
-    "predicted_gains": grouping.predicted_table,
-    "guidelines": questions.guidelines_table,
-    "regret": questions.regret_table,
-    "ledger": questions.ledger_table,
-    "power": tasks.power_table,
-    "multiverse": tasks.multiverse_table,
+TABLES: dict[str, tuple[str, Callable[[NamedFrames], PaperTable | None]]] = {
+    "findings": ("findings", questions.findings_table),
+    "data": ("data", tasks.data_table),
+    "scores": ("scores", tasks.scores_table),
+    "reference": ("reference", reference.reference_table),
+    "gains": ("gains", tasks.gains_table),
+    "gains_by_fraction": ("gains", tasks.fractions_table),
+    "group_means": ("pooled", questions.pooled_table),
+    "types": ("sensitivity", questions.types_table),
+    "scale_across": ("across", questions.across_table),
+    "scale_within": ("within", questions.within_table),
+    "stability": ("stability", questions.stability_table),
+    "arm_gains": ("arm_gains", arms.arm_gains_table),
+    "arm_means": ("arm_means", arms.arm_means_table),
+    "arm_changes": ("arm_changes", arms.arm_changes_table),
+    "capacity": ("capacity", arms.capacity_table),
+    "found_groups": ("found_groups", grouping.groups_table),
+    "partitions": ("partitions", grouping.partitions_table),
+    "prediction_errors": ("prediction_errors", grouping.errors_table),
+    "predicted_gains": ("predicted_gains", grouping.predicted_table),
+    "guidelines": ("guidelines", questions.guidelines_table),
+    "regret": ("regret", questions.regret_table),
+    "ledger": ("ledger", questions.ledger_table),
+    "power": ("power", tasks.power_table),
+    "multiverse": ("multiverse", tasks.multiverse_table),
 }
-"""What makes each table, in the order of a report."""
-
-_FRAMES = {
-    "gains_by_fraction": "gains",
-    "group_means": "pooled",
-    "types": "sensitivity",
-    "scale_across": "across",
-    "scale_within": "within",
-}
+"""Each table, in the order of a report: the frame without which there is none, and what makes it."""
 
 
 def paper_table(analysis: NamedFrames, name: str) -> PaperTable | None:
     """One table of `TABLES`; None where its frame is empty, or the study has nothing to put into it."""
-    return TABLES[name](analysis) if len(analysis.frames[_FRAMES.get(name, name)]) else None
+    frame, make = TABLES[name]
+    return make(analysis) if len(analysis.frames[frame]) else None
 
 
 def paper_tables(analysis: NamedFrames) -> list[PaperTable]:

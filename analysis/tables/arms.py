@@ -1,24 +1,23 @@
 """Tables across arms: differences of gains between arms, what an arm itself changes, and gains against capacity."""
 
-import pandas as pd
-
 from analysis.arms.comparisons import CHANGE, EFFECT
 from analysis.frames import FRAMES, at_full
 from analysis.named_frames import NamedFrames
 from analysis.tables.cells import (
     IMPROVING,
-    MISSING,
     count,
+    data_share,
+    decimals,
     flagged,
     limits,
     number,
     p_value,
-    percent,
+    share_gaining,
     significant,
     text,
 )
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
-from analysis.tables.questions import POOLED_SLOPE
+from analysis.tables.questions import NOT_CORRECTED, POOLED_SLOPE, nothing_note, tasks_in_mean
 
 _ARM = plain(str, "arm")[0]
 _WHAT_CHANGES = {CHANGE: "gain", EFFECT: "score"}
@@ -35,12 +34,12 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         _WHAT,
         *plain(str, "contrast"),
         _ARM,
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(str, "level", "name"),
-        *plain(count, "tasks"),
+        Column("tasks", tasks_in_mean, "tasks"),
         Column("mean change [these tasks]", lambda row: flagged(limits(row, "gain"), row["base_improving"]), "gain"),
         *plain(p_value, "p"),
-        Column("larger", _larger, "gaining"),
+        Column("larger", share_gaining, "gaining"),
         Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
     ]
@@ -48,13 +47,9 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         f"All against the arm {rows['base_arm'].iloc[0]}. gain: the gain of the contrast in the arm minus that in that "
         "arm, the same tasks, seeds and test cases in all four models. score: of one aggregation, higher is better. "
         "Runs that both arms share cancel; tasks of which nothing is left are not in the means. "
-        f"{IMPROVING} a base model was still improving when its budget ended."
+        f"{NOT_CORRECTED} {IMPROVING} a base model was still improving when its budget ended.{nothing_note(rows)}"
     )
     return build("arm_means", "Differences between arms, means over tasks", rows, columns, note=note, raw=raw)
-
-
-def _larger(row: Row) -> str:
-    return MISSING if pd.isna(row["gaining"]) else f"{count(row['gaining'])} of {count(row['tasks'])}"
 
 
 def arm_changes_table(analysis: NamedFrames) -> PaperTable:
@@ -66,8 +61,8 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
         *plain(str, "contrast"),
         _ARM,
         *plain(str, "task"),
-        Column("in base arm", lambda row: number(row["in_base_arm"], _digits(row)), "in_base_arm"),
-        Column("in arm", lambda row: number(row["in_arm"], _digits(row)), "in_arm"),
+        Column("in base arm", lambda row: number(row["in_base_arm"], decimals(row["unit"])), "in_base_arm"),
+        Column("in arm", lambda row: number(row["in_arm"], decimals(row["unit"])), "in_arm"),
         Column("change [adjusted interval]", _change, "change"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         *plain(text, "verdict"),
@@ -81,12 +76,8 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
     return build("arm_changes", "Differences between arms by task", rows, columns, note=note, raw=raw)
 
 
-def _digits(row: Row) -> int:
-    return 3 if row["unit"] == "1" else 1
-
-
 def _change(row: Row) -> str:
-    value = limits(row, "change", "low_adjusted", "high_adjusted", _digits(row))
+    value = limits(row, "change", "low_adjusted", "high_adjusted", decimals(row["unit"]))
     return flagged(value if row["unit"] == "1" else f"{value} {row['unit']}".rstrip(), row["base_improving"])
 
 
@@ -98,7 +89,7 @@ def capacity_table(analysis: NamedFrames) -> PaperTable | None:
         return None
     columns = [
         *plain(str, "contrast"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         Column("arms", lambda row: row["series"], "series"),
         *plain(str, "measure"),
         *POOLED_SLOPE,
@@ -107,7 +98,8 @@ def capacity_table(analysis: NamedFrames) -> PaperTable | None:
     ]
     note = (
         "slope: change of gain per doubling of the joint model's size, over arms that differ in capacity alone; mean "
-        f"of the tasks' slopes, the tasks being a sample. {IMPROVING} a base model was still improving in one arm."
+        f"of the tasks' slopes, the tasks being a sample. {NOT_CORRECTED} {IMPROVING} a base model was still improving "
+        "in one arm."
     )
     return build("capacity", "Gain against the size of the model", rows, columns, note=note, raw=raw)
 

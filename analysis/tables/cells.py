@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from aggregation_lab.text import decimals_of_limits, exact_per_cent, whole_per_cent
 from analysis.questions.study_quality import IMPROVING
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
@@ -42,8 +43,15 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def percent(value: float) -> str:
-    """A share in whole per cent."""
-    return MISSING if pd.isna(value) else f"{number(100 * value, 0)}%"
+    """A share or chance in whole per cent: `<1%` and `>99%` of what is neither never nor always."""
+    if pd.isna(value):
+        return MISSING
+    return whole_per_cent(value, "") if 0 < value < 1 else f"{number(100 * value, 0)}%"
+
+
+def data_share(value: float) -> str:
+    """A share of the training data in per cent as it is: 2.5%, so that two shares never read the same."""
+    return MISSING if pd.isna(value) else exact_per_cent(value, "")
 
 
 def change(value: float) -> str:
@@ -51,18 +59,30 @@ def change(value: float) -> str:
     return MISSING if pd.isna(value) else f"{number(100 * value, 1, signed=True)}%"
 
 
+_LEVELS = (0.05, 0.025)
+"""What a p value is compared with, two-sided and one-sided, unless the settings say otherwise."""
+
+
 def p_value(value: float) -> str:
-    """Two significant digits, `<0.001` below that."""
+    """Two significant digits, `<0.001` below that; one more close to the level that decides: 0.0496, 0.0504."""
     if pd.isna(value):
         return MISSING
-    return "<0.001" if value < 0.001 else f"{value:#.2g}" if value < 0.995 else "1.0"
+    close = any(abs(value / level - 1) < 0.1 for level in _LEVELS)
+    return "<0.001" if value < 0.001 else f"{value:#.{2 + close}g}" if value < 0.995 else "1.0"
 
 
 def interval(value: float, low: float, high: float, digits: int = 3) -> str:
-    """`0.031 [0.012, 0.050]`; the number alone where there is no interval."""
+    """`0.031 [0.012, 0.050]`, with more decimals where a limit that is not 0 would read so; the number alone where
+    there is no interval."""
     if pd.isna(value) or pd.isna(low) or pd.isna(high):
         return number(value, digits)
+    digits = decimals_of_limits(low, high, digits)
     return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def share_gaining(row: Mapping[str, Any]) -> str:
+    """`7 of 9`: of how many tasks the gain, or change, is above 0."""
+    return MISSING if pd.isna(row["gaining"]) else f"{count(row['gaining'])} of {count(row['tasks'])}"
 
 
 def limits(row: Mapping[str, Any], value: str, low: str = "low", high: str = "high", digits: int = 3) -> str:

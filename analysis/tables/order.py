@@ -4,9 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.contrasts import default_sides
 from analysis.frames import at_full as at_full
-from analysis.gains import default_sides
-from analysis.settings import Scale
 
 
 def by_task(rows: pd.DataFrame) -> pd.DataFrame:
@@ -24,19 +23,9 @@ def against_base(rows: pd.DataFrame) -> list[str]:
     return list(default_sides(rows, str(rows["base"].iloc[0])))
 
 
-def unit_free(gains: pd.DataFrame, scale: Scale) -> pd.DataFrame:
-    """The frame `gains` without tasks whose absolute gains are in a unit of their own, such as pixels.
-
-    Their scores are negated errors, outside [0, 1]; relative and standardised gains have no unit anyway.
-    """
-    if scale != "absolute":
-        return gains
-    return gains[gains["base_score"].between(0, 1) & gains["joint_score"].between(0, 1)]
-
-
-def with_unit(gains: pd.DataFrame, scale: Scale) -> pd.DataFrame:
-    """The frame `gains` and, in the column unit_free, whether each gain is without a unit."""
-    return gains.assign(unit_free=gains.index.isin(unit_free(gains, scale).index))
+def unit_free(gains: pd.DataFrame) -> pd.DataFrame:
+    """The frame `gains` without those that have a unit of their own, such as pixels."""
+    return gains[gains["gain_unit"] == "1"]
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,11 +9,13 @@ from analysis.tables.cells import (
     MISSING,
     count,
     crossing,
+    data_share,
     flagged,
     limits,
     number,
     p_value,
     percent,
+    share_gaining,
     significant,
     text,
     true_minus,
@@ -22,6 +24,8 @@ from analysis.tables.order import at_full, records
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
 _COUNTED_NOTE = f"{IMPROVING} and number: tasks whose base model was still improving when its budget ended."
+
+NOT_CORRECTED = "p: not corrected for the number of rows."
 
 _LINE_NOTE = (
     "slope: change of gain per doubling of n_train. n*: training cases at which the line crosses zero, with 99 % "
@@ -43,25 +47,37 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
     raw = analysis.frames["pooled"]
     columns = [
         *plain(str, "contrast"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(str, "level", "name"),
-        *plain(count, "tasks"),
+        Column("tasks", tasks_in_mean, "tasks"),
         Column("mean gain [these tasks]", _pooled_gain, "gain"),
         *plain(p_value, "p"),
-        Column("gaining", _gaining, "gaining"),
+        Column("gaining", share_gaining, "gaining"),
         Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
         Column("sd", lambda row: number(row["sd_tasks"]), "sd_tasks"),
     ]
     note = (
         "Two intervals: of the mean gain of these very tasks, and of the median gain of tasks of this kind, these "
-        f"being a sample (six tasks or more). gaining: tasks whose gain is above 0. {_COUNTED_NOTE}"
+        f"being a sample (six tasks or more). gaining: tasks whose gain is above 0. {NOT_CORRECTED} {_COUNTED_NOTE}"
+        f"{nothing_note(raw)}"
     )
     return build("group_means", "Mean gains over tasks", raw, columns, note=note, of="pooled")
 
 
-def _gaining(row: Row) -> str:
-    return MISSING if pd.isna(row["gaining"]) else f"{count(row['gaining'])} of {count(row['tasks'])}"
+def tasks_in_mean(row: Row) -> str:
+    """The tasks of a mean, and how many of them learned nothing."""
+    nothing = f" ({count(row['learned_nothing'])}{_LEARNED_NOTHING})" if row["learned_nothing"] else ""
+    return f"{count(row['tasks'])}{nothing}"
+
+
+_LEARNED_NOTHING = "∅"
+
+
+def nothing_note(means: pd.DataFrame) -> str:
+    """What the mark of tasks that learned nothing means, where any row of means has such tasks."""
+    said = f" {_LEARNED_NOTHING} tasks in which neither model's mean is above the floor: they are in the means."
+    return said if means["learned_nothing"].gt(0).any() else ""
 
 
 def _pooled_gain(row: Row) -> str:
@@ -79,7 +95,7 @@ def types_table(analysis: NamedFrames) -> PaperTable:
     raw = analysis.frames["sensitivity"]
     columns = [
         *plain(str, "contrast"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(str, "type"),
         *plain(count, "tasks"),
         Column("mean gain [95%]", _pooled_gain, "gain"),
@@ -92,11 +108,12 @@ def types_table(analysis: NamedFrames) -> PaperTable:
         *plain(p_value, "p"),
     ]
     tests = [
-        f"{row['contrast']} at {percent(row['fraction'])}: F = {number(row['statistic'], 2)}, p = {p_value(row['p'])}"
+        f"{row['contrast']} at {data_share(row['fraction'])}: F = {number(row['statistic'], 2)}, "
+        f"p = {p_value(row['p'])}"
         for row in records(at_full(analysis.frames["type_test"]))
         if not pd.isna(row["p"])
     ]
-    note = f"Means of these very tasks; p by permutation of types over tasks. {_COUNTED_NOTE}"
+    note = f"Means of these very tasks; p by permutation of types over tasks. {NOT_CORRECTED} {_COUNTED_NOTE}"
     note += f" All types at once: {'; '.join(tests)}." if tests else ""
     return build("types", "Gains by task type", raw, columns, note=note, of="sensitivity")
 
@@ -116,7 +133,10 @@ def across_table(analysis: NamedFrames) -> PaperTable:
         _N_STAR,
         *plain(text, "crossover", "note"),
     ]
-    note = f"Different tasks with different n_train: observation, not intervention. {_LINE_NOTE} {_COUNTED_NOTE}"
+    note = (
+        f"Different tasks with different n_train: observation, not intervention. {_LINE_NOTE} {NOT_CORRECTED} "
+        f"{_COUNTED_NOTE}"
+    )
     return build("scale_across", "Gain against training cases, across tasks", raw, columns, note=note, of="across")
 
 
@@ -135,7 +155,7 @@ def within_table(analysis: NamedFrames) -> PaperTable | None:
         *plain(text, "crossover"),
     ]
     note = (
-        f"The same tasks with fewer training cases: intervention. {_LINE_NOTE} "
+        f"The same tasks with fewer training cases: intervention. {_LINE_NOTE} {NOT_CORRECTED} "
         f"{IMPROVING} a base model was still improving when its budget ended."
     )
     return build(
@@ -156,7 +176,8 @@ def stability_table(analysis: NamedFrames) -> PaperTable:
         Column("negative [95%]", _negative, "negative"),
     ]
     note = (
-        "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady. "
+        "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady. The difference "
+        "of two is without what seeds do to them: a seed moves all groups of AU together, those of CG one by one. "
         f"{IMPROVING} and number: task x fraction whose base model was still improving when its budget ended."
     )
     return build("stability", "Stability over groups and amounts of data", raw, columns, note=note)
@@ -211,7 +232,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
     staged = bool((raw["flops_before"] > 0).any())
     columns = [
         *plain(str, "aggregation"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(count, "runs"),
         Column("images seen", lambda row: significant(row["images_seen"]), "images_seen"),
         *plain(significant, "steps"),
@@ -221,7 +242,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
         Column("hours", lambda row: significant(row["hours"], 2), "hours"),
         Column("passes", _passes, "passes_low"),
         Column("still improving", lambda row: percent(row["still_improving"]), "still_improving"),
-        Column("beats floor", lambda row: percent(row["beats_floor"]), "beats_floor"),
+        Column("above floor", lambda row: percent(row["beats_floor"]), "beats_floor"),
     ]
     note = "Images, steps, operations and worker hours are per seed; passes: fewest to most of any unit over its data."
     return build("ledger", "What the study cost", raw, columns, note=note)
@@ -246,5 +267,9 @@ def findings_table(analysis: NamedFrames) -> PaperTable:
         Column("effect", lambda row: true_minus(text(row["effect"])), "effect"),
         *plain(text, "evidence"),
     ]
-    note = "The findings of arXiv 2603.18123, tested on this study. evidence: result frames the numbers come from."
+    note = (
+        "The findings of arXiv 2603.18123, tested on this study. A part is tested at 5 % by itself, and p is not "
+        "corrected for the number of parts; a finding is supported where all its parts are, contradicted where one "
+        "part is after Holm's correction over its parts. evidence: result frames the numbers come from."
+    )
     return build("findings", "The paper's findings on these data", rows, columns, note=note, raw=raw)

@@ -39,6 +39,5 @@ def _mean(row: Row, mean: str, sd: str) -> str:
 
 def difference(row: Row) -> str:
     """TS minus the plain network with its interval, and its unit where it has one."""
-    unit_free = row["difference_unit"] == "1"
-    shown = limits(row, "difference", digits=3 if unit_free else 1)
-    return shown if unit_free else f"{shown} {row['difference_unit']}"
+    shown = limits(row, "difference", digits=decimals(row["difference_unit"]))
+    return shown if row["difference_unit"] == "1" else f"{shown} {row['difference_unit']}"

@@ -22,6 +22,7 @@ from analysis.tables.cells import (
     arrow,
     change,
     count,
+    data_share,
     decimals,
     limits,
     number,
@@ -30,7 +31,7 @@ from analysis.tables.cells import (
     percent,
     text,
 )
-from analysis.tables.order import at_full, by_task, records, with_unit
+from analysis.tables.order import at_full, by_task, records
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
 MARKS_NOTE = ", ".join(f"{mark} {verdict}" for verdict, mark in VERDICT_MARKS.items())
@@ -50,7 +51,7 @@ def data_table(analysis: NamedFrames) -> PaperTable:
     shares = sorted(set(raw["fraction"]))
     # pivot_table drops a fraction of which no task has a size
     sizes = raw.pivot_table(index="task", columns="fraction", values="n_train", aggfunc="first").reindex(columns=shares)
-    titles = {share: f"train {percent(share)}" for share in shares}
+    titles = {share: f"train {data_share(share)}" for share in shares}
     rows = by_task(full.join(sizes.rename(columns=titles), on="task"))
     columns = [*plain(str, "task", "type", "group"), *plain(text, "metric")]
     columns += [
@@ -61,9 +62,21 @@ def data_table(analysis: NamedFrames) -> PaperTable:
         Column("test", lambda row: count(row["n_test"] or math.nan), "n_test"),
         Column("subjects", lambda row: count(row["subjects"] or math.nan), "subjects"),
         *plain(number, "margin"),
+        Column("in the metric", _raw_margin, "margin_raw"),
     ]
-    note = f"train and test: cases. margin: largest loss of unit-free score that counts as none. {MISSING} not known."
+    note = (
+        "train and test: cases. margin: largest loss of unit-free score that counts as none; in the metric: the same "
+        "in the primary metric, and its share of what the base's mean score lies above the floor's. "
+        f"{MISSING} not known, or the base is not above the floor."
+    )
     return build("data", "Tasks and their data", rows, columns, note=note, raw=raw)
+
+
+def _raw_margin(row: Row) -> str:
+    unit = METRICS[row["metric"]].unit if row["metric"] in METRICS else "1"
+    shown, share = number(row["margin_raw"], decimals(unit)), percent(row["margin_share"])
+    raw = shown if unit == "1" or pd.isna(row["margin_raw"]) else f"{shown} {unit}"
+    return raw if raw == share == MISSING else f"{raw} ({share})"
 
 
 def scores_table(analysis: NamedFrames) -> PaperTable:
@@ -96,7 +109,8 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
         )
     note = (
         f"Primary metric on test, mean ± sd over seeds, all training data. Against TS: {MARKS_NOTE}. "
-        f"† not better than the floor, a trivial predictor. {IMPROVING} this model was still improving at the end "
+        "† this mean is not better than that of the floor, a trivial predictor; where neither compared mean is, the "
+        f"verdict is undecided. {IMPROVING} this model was still improving at the end "
         f"({SHARE_NOTE})."
     )
     return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw)
@@ -130,7 +144,7 @@ def _is(value: Any, wanted: bool) -> bool:
 def gains_table(analysis: NamedFrames) -> PaperTable:
     """Gains at full data by task and contrast: raw metrics, adjusted interval, p values, margin, verdict."""
     raw = analysis.frames["gains"]
-    rows = by_task(at_full(with_unit(analysis.frames["gains"], analysis.settings.scale)))
+    rows = by_task(at_full(raw))
     columns = [
         *plain(str, "task", "contrast"),
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
@@ -141,9 +155,7 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         Column("p loss", lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"),
         *plain(number, "margin"),
         *plain(text, "verdict"),
-        Column(
-            "supports", lambda row: number(row["supported_margin"], 3 if row["unit_free"] else 1), "supported_margin"
-        ),
+        Column("supports", lambda row: number(row["supported_margin"], decimals(row["gain_unit"])), "supported_margin"),
         *_compute(rows),
         Column("what would decide it", lambda row: row["would_decide"], "would_decide", on_screen=True),
     ]
@@ -173,12 +185,12 @@ def _times(ratio: float) -> str:
 
 
 def _gain(row: Row) -> str:
-    digits = 3 if row["unit_free"] else 1
+    digits = decimals(row["gain_unit"])
     if row["basis"] == CASES:  # one seed: an interval of test cases alone, and no verdict
         gain = f"{limits(row, 'gain', digits=digits)} cases only"
     else:
         gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits)
-    return gain if row["unit_free"] else f"{gain} {row['unit']}".rstrip()
+    return gain if row["gain_unit"] == "1" else f"{gain} {row['gain_unit']}"
 
 
 def fractions_table(analysis: NamedFrames) -> PaperTable | None:
@@ -189,12 +201,9 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
         return None
     keys = ["contrast", "task"]
     wide = raw.pivot_table(index=keys, columns="fraction", values="gain", aggfunc="first")
-    titles = {share: f"gain at {percent(share)}" for share in shares}
+    titles = {share: f"gain at {data_share(share)}" for share in shares}
     rows = raw.drop_duplicates(keys).drop(columns="gain").join(wide.rename(columns=titles), on=keys)
-    cells = {
-        (row["contrast"], row["task"], row["fraction"]): row
-        for row in records(with_unit(analysis.frames["gains"], analysis.settings.scale))
-    }
+    cells = {(row["contrast"], row["task"], row["fraction"]): row for row in records(raw)}
 
     def cell(share: float, row: Row) -> str:
         gain = cells.get((row["contrast"], row["task"], share))
@@ -250,7 +259,7 @@ def multiverse_table(analysis: NamedFrames) -> PaperTable:
     raw = analysis.frames["multiverse"]
     columns = [
         *plain(str, "task", "contrast"),
-        *plain(percent, "fraction"),
+        *plain(data_share, "fraction"),
         *plain(text, "verdict"),
         Column("analyses", lambda row: count(row["choices"]), "choices"),
         Column("same", lambda row: percent(row["share"]), "share"),

@@ -3,8 +3,9 @@
 import numpy as np
 from scipy import stats
 
-from analysis.gains import contrasts, pair_all
-from analysis.questions.guidelines import ANY_GROUP, UNDECIDED, Rule, fit_rule, rule_rows
+from analysis.contrasts import contrasts
+from analysis.pairing import pair_all
+from analysis.questions.advice.guidelines import ANY_GROUP, UNDECIDED, Rule, fit_rule, rule_rows
 from analysis.validation.design import Design
 from analysis.validation.scenario import Scenario, simulate_thinned
 from analysis.validation.simulate import Simulated

@@ -15,7 +15,7 @@ from analysis.arms.comparisons import EFFECT, ArmContrast, Arms, changes, effect
 from analysis.gains import PairedGain
 from analysis.questions.families import family, moderated, testable
 from analysis.questions.means import poolable, tasks_of_this_kind, these_tasks
-from analysis.questions.scale_within_tasks import pooled_line
+from analysis.questions.scale.within_tasks import pooled_line
 from analysis.statistics.verdicts import LARGER, NO_CHANGE, SMALLER, judge_changes
 from analysis.validation.fold_learner import train_folds
 from analysis.validation.folds import STUDY

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from aggregation_lab.files import write_text
 from analysis.validation import advice, arms, crossover, deciding, folds, headline, looks, means, scale, verdicts
@@ -78,23 +79,25 @@ HEADINGS = {
 
 
 def bounds_table(scenarios: Sequence[Scenario], results: Mapping[str, pd.DataFrame]) -> str:
-    """A row for every figure that has a bound: measured, bound, and whether it holds within Monte Carlo error."""
+    """A row for every figure that has a bound: measured, bound, and whether it lies inside."""
     lines = ["| scenario | studies | figure | measured | wanted | |", "|---|---|---|---|---|---|"]
     for scenario in scenarios:
         if scenario.name not in results:
             continue
         for name, (low, high) in scenario.bounds.items():
             values = results[scenario.name].get(name, pd.Series(dtype=float)).dropna()
-            state = "inside" if holds(values, low, high) else "OUTSIDE"
-            studies = str(len(results[scenario.name]))
-            cells = (scenario.name, studies, heading(name), _cell(name, values), f"{low:g} to {high:g}", state)
+            studies, wanted = str(len(results[scenario.name])), f"{low:g} to {high:g}"
+            cells = (scenario.name, studies, heading(name), _cell(name, values), wanted, state(values, low, high))
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def holds(values: pd.Series, low: float, high: float) -> bool:
-    """Whether the mean lies inside; a figure that no study has, such as errors of verdicts never given, does."""
-    return values.empty or bool(low <= round(values.mean(), 3) <= high)
+def state(values: pd.Series, low: float, high: float) -> str:
+    """Whether the mean lies inside; a figure that no study has, such as errors of verdicts never given, is not
+    measured."""
+    if values.empty:
+        return "not measured"
+    return "inside" if low <= round(values.mean(), 3) <= high else "OUTSIDE"
 
 
 def heading(name: str) -> str:
@@ -103,16 +106,23 @@ def heading(name: str) -> str:
 
 
 def _cell(name: str, values: pd.Series) -> str:
-    """Mean over studies with the Monte Carlo error of two standard errors."""
+    """Mean over studies with the Monte Carlo error of two standard errors.
+
+    Of a share of studies, whose values are 0 or 1, it is the exact 95 % interval (Clopper and Pearson 1934): none of
+    100 studies does not mean never.
+    """
     if values.empty:
         return "-"
+    if values.isin([0, 1]).all():
+        low, high = proportion_confint(int(values.sum()), len(values), method="beta")
+        return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
     error = 2 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
     digits = 4 if name.startswith("slope") else 3
     return f"{values.mean():.{digits}f} ± {error:.{digits}f}"
 
 
 def as_markdown(results: Mapping[str, pd.DataFrame]) -> str:
-    """All figures of scenarios that count the same: means over studies, two Monte Carlo standard errors."""
+    """All figures of scenarios that count the same: means over studies, with their Monte Carlo error."""
     names = list(dict.fromkeys(str(name) for table in results.values() for name in table))
     lines = ["| scenario | studies | " + " | ".join(map(heading, names)) + " |", "|" + "---|" * (len(names) + 2)]
     for label, table in results.items():

@@ -58,7 +58,9 @@ _AUC_PARTS = 8.0
 
 def auc_cases(design, task, type_name, arms, score, parts, random) -> CaseArrays:
     """Two classes whose latent scores lie so far apart that the expected AUC is `score`."""
-    labels = np.repeat(random.permutation(design.subjects) % 2, design.cases_per_subject)
+    order = random.permutation(design.subjects)
+    positive = order < design.positives if design.positives else order % 2 == 1
+    labels = np.repeat(positive.astype(int), design.cases_per_subject)
     latent = parts * _AUC_PARTS + _distance(design, score)[:, None] * labels
     second = stats.logistic.cdf(latent)
     quantities = {

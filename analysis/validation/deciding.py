@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.gains import PairedGain, pair_all
+from analysis.gains import PairedGain
+from analysis.pairing import pair_all
 from analysis.questions.families import family
 from analysis.questions.power import plan
 from analysis.statistics.planning import BOTH, EITHER, REPLICATES, SUBJECTS

@@ -50,6 +50,8 @@ class Design:
     """Share of subjects whose cases a model misses altogether: their score falls by `FAILURE`, which skews the mean."""
     joint_seed_sd: float = 0.0
     """Of a joint run, common to all its tasks."""
+    group_seed_sd: float = 0.0
+    """Of a CG run, common to the tasks of its clinical group, each of which has a model of its own."""
     subject_sd: float = 0.12
     interaction_sd: float = 0.06
     noise_sd: float = 0.06
@@ -63,6 +65,8 @@ class Design:
     types: tuple[str, ...] = tuple(str(kind) for kind in TaskType)
     auc: bool = False
     """Score by AUC instead of a mean: cases then have a class and a probability."""
+    positives: int = 0
+    """Of these, the test subjects of the second class; 0 for half of them."""
 
     def with_(self, **changes: object) -> "Design":
         """The same design but for some fields."""

@@ -68,6 +68,7 @@ class FoldStudy(Simulated):
                     self.design.folds,
                     {seed: seed % self.design.folds for seed in range(self.design.seeds)},
                     {fold: part.n_subjects for fold, part in cases.parts.items()},
+                    {fold: part.classes("score") for fold, part in cases.parts.items()},
                 ),
             )
             for cases in self.folded

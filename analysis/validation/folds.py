@@ -8,7 +8,8 @@ test sets as large as a fold's; and the width of the default split, 70 : 15 : 15
 import numpy as np
 from scipy import stats
 
-from analysis.gains import PairedGain, pair_all
+from analysis.gains import PairedGain
+from analysis.pairing import pair_all
 from analysis.questions.families import moderated
 from analysis.questions.means import these_tasks
 from analysis.validation.design import Design

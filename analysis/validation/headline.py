@@ -2,14 +2,16 @@
 
 A report is wrong where any verdict of benefit or harm in its headline, all tasks under all contrasts at full data, has
 the wrong sign or no effect behind it. Conditions: one seed, missing runs, types whose seeds scatter unevenly, few
-subjects, missed structures, and three contrasts at three fractions.
+subjects, in all or of one class, missed structures, and three contrasts at three fractions.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.gains import Contrast, PairedGain, compare, contrasts
+from analysis.contrasts import Contrast, contrasts
+from analysis.gains import PairedGain
+from analysis.pairing import compare
 from analysis.questions.families import family, moderated, testable
 from analysis.statistics.verdicts import BENEFIT, HARM, UNDECIDED
 from analysis.validation.design import Design
@@ -24,6 +26,8 @@ UNEVEN = {"detection": 0.06, "classification": 0.02, "segmentation": 0.015, "reg
 """Scatter over seeds of each type: twelvefold between the extremes."""
 
 _FALSE = {"false_headline": (0.0, 0.05)}
+_NONE = {"decided": (0.0, 0.0)}
+_AUC = {"coverage_classification": (0.93, 1.0)}
 _BY_TYPE = {f"coverage_{name}": (0.93, 0.98) for name in UNEVEN}
 
 
@@ -83,9 +87,10 @@ def scenarios() -> list[Scenario]:
     few = NULL.with_(subjects=6, seed_sd=0.01)
     uneven = NULL.with_(seed_sd_of=UNEVEN, subjects=100)
     three = quiet.with_(levels={"CG": 0.0, "AU": 0.0}, fractions=(0.25, 0.5, 1.0))
+    unbalanced = quiet.with_(auc=True)
     trained = NULL.with_(subjects=20, cases_per_subject=2)
     return [
-        Scenario("one seed, no effect", NULL.with_(seeds=1), count_headline, {"decided": (0.0, 0.0)}),
+        Scenario("one seed, no effect", NULL.with_(seeds=1), count_headline, _NONE),
         Scenario("a quarter of runs missing, 3 seeds", NULL.with_(missing=0.25), count_headline, _FALSE),
         Scenario("a quarter of runs missing, seeds scatter little", quiet.with_(missing=0.25), count_headline, _FALSE),
         Scenario("a quarter missing, 2 seeds", NULL.with_(missing=0.25, seeds=2), count_headline, _FALSE),
@@ -99,6 +104,10 @@ def scenarios() -> list[Scenario]:
         Scenario("6 subjects, cases differ little", few.with_(interaction_sd=0.02), count_headline, _FALSE),
         Scenario("4 subjects, 3 seeds", few.with_(subjects=4), count_headline, _FALSE),
         Scenario("12 subjects, AUC", NULL.with_(subjects=12, auc=True), count_headline, _FALSE),
+        *(
+            Scenario(f"40 subjects, {n} of them positive, AUC", unbalanced.with_(positives=n), count_headline, bounds)
+            for n, bounds in ((3, _NONE), (5, _FALSE | _AUC), (8, _FALSE | _AUC))
+        ),
         Scenario("20 subjects, 5 % missed", quiet.with_(subjects=20, failures=0.05), count_headline, _FALSE),
         Scenario("joint seeds, 3 seeds", quiet.with_(joint_seed_sd=0.02), count_headline, _FALSE),
         *(

@@ -17,7 +17,8 @@ import numpy as np
 from analysis.deciding.open_verdicts import chances_of
 from analysis.deciding.plan import planned_looks
 from analysis.deciding.stopping import NO_PROSPECT, comparisons
-from analysis.gains import PairedGain, pair_all
+from analysis.gains import PairedGain
+from analysis.pairing import pair_all
 from analysis.questions.families import family, testable
 from analysis.questions.means import these_tasks
 from analysis.settings import Settings

@@ -1,10 +1,17 @@
-"""Means over tasks and the typical task: coverage where tasks collapse, seeds and subjects are shared, runs missing."""
+"""Means over tasks and the typical task: coverage where tasks collapse, seeds and subjects are shared, runs missing.
+
+And claims on spreads and on means of groups, where there is nothing but chance.
+"""
 
 import numpy as np
 from scipy import stats
 
-from analysis.gains import pair_all
+from analysis.contrasts import Contrast
+from analysis.pairing import pair_all
+from analysis.questions.finding_parts import CONTRADICTED, SUPPORTED, Part
+from analysis.questions.findings import of_whole
 from analysis.questions.means import tasks_of_this_kind, these_tasks
+from analysis.questions.stability import spread_difference
 from analysis.validation.design import Design
 from analysis.validation.scenario import CONTRAST, Scenario, simulate_thinned
 from analysis.validation.simulate import Simulated
@@ -37,11 +44,36 @@ def count_means(simulated: Simulated, seed: int) -> dict[str, float]:
     }
 
 
+_CLAIMED = (("CG", "TS"), ("AU", "TS"), ("AU", "CG"))
+_GROUPS = 3
+
+
+def count_claims(simulated: Simulated, seed: int) -> dict[str, float]:
+    """Whether AU is called steadier than CG, or less steady, and a finding on three groups contradicted."""
+    scores = simulated.scores(DRAWS, seed)
+    of_cg, of_au, between = (pair_all(scores, Contrast(*sides), 1.0) for sides in _CLAIMED)
+    steadier = Part("", *spread_difference(of_cg, of_au), "gains").verdict
+    names, sizes = np.unique([pair.group for pair in of_cg], return_counts=True)
+    parts = [
+        Part("", *these_tasks([pair for pair in pairs if pair.group == name]), "pooled")
+        for name in names[np.argsort(-sizes)[:_GROUPS]]
+        for pairs in (of_cg, of_au, between)
+    ]
+    return {
+        "steadier_supported": float(steadier == SUPPORTED),
+        "steadier_contradicted": float(steadier == CONTRADICTED),
+        "finding_contradicted": float(of_whole(parts) == CONTRADICTED),
+        "part_contradicted": float(any(part.verdict == CONTRADICTED for part in parts)),
+    }
+
+
 def scenarios() -> list[Scenario]:
-    """Plain tasks, alike groups, collapses, shared seeds and subjects, missing runs, one seed."""
+    """Plain tasks, alike groups, collapses, shared seeds and subjects, missing runs, claims by chance, one seed."""
     base = Design(levels={"AU": 0.0}, task_sd=0.02, seeds=3, subjects=50)
     both = {"coverage_these": _HOLDS, "coverage_typical": _HOLDS}
     joint = base.with_(joint_seed_sd=0.015, shared_cases=0.8)
+    chance = Design(tasks=24, seed_sd=0.005, joint_seed_sd=0.02, group_seed_sd=0.02, interaction_sd=0.02)
+    by_chance = dict.fromkeys(("steadier_supported", "steadier_contradicted", "finding_contradicted"), (0.0, 0.05))
     thin = base.with_(joint_seed_sd=0.01, seeds=4)
     six, nine, four = (base.with_(tasks=n, groups=n, collapse_share=1 / n) for n in (6, 9, 4))
     return [
@@ -55,5 +87,9 @@ def scenarios() -> list[Scenario]:
             for n in (2, 3, 5)
         ),
         Scenario("means: a quarter of the runs missing", thin, count_means, both, draw=simulate_thinned),
+        *(
+            Scenario(f"claims: no effect, joint seeds, {n} seeds", chance.with_(seeds=n), count_claims, by_chance)
+            for n in (3, 5)
+        ),
         Scenario("means: one seed", base.with_(seeds=1), count_means, {"mean_claimed": (0.0, 0.0)}),
     ]

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from analysis.gains import pair_all
-from analysis.questions.scale_across_tasks import across_tasks
-from analysis.questions.scale_within_tasks import within_tasks
+from analysis.pairing import pair_all
+from analysis.questions.scale.across_tasks import across_tasks
+from analysis.questions.scale.within_tasks import within_tasks
 from analysis.validation.design import Design
 from analysis.validation.scenario import BASE, CONTRAST, DRAWS, Scenario, mean_of_known, share
 from analysis.validation.simulate import Simulated

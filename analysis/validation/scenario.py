@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.gains import Contrast, PairedGain
+from analysis.contrasts import Contrast
+from analysis.gains import PairedGain
 from analysis.validation.design import Design
 from analysis.validation.simulate import Simulated, simulate
 

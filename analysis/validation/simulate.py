@@ -11,6 +11,7 @@ from aggregation_lab.manifest import Manifest
 from aggregation_lab.results import ONLY_ARM
 from aggregation_lab.tasks import TaskType
 from analysis.gains import TaskScores
+from analysis.statistics.rare_classes import rarest
 from analysis.statistics.resampling import ARM, CaseArrays, draw_weights
 from analysis.study import StudyTables
 from analysis.validation.cases import auc_cases, mean_cases, score_parts, thinned, without_missing
@@ -46,6 +47,8 @@ class Simulated:
                     values=cases.scores()["score"],
                     draws=None if weights is None else cases.draws(weights, ["score"])["score"],
                     subjects=cases.n_subjects,
+                    subject_names=frozenset(cases.subjects),
+                    rarest_class=rarest(cases.classes("score")),
                 )
             )
         return scores
@@ -107,7 +110,10 @@ def simulate(design: Design, seed: int) -> Simulated:
     arms = pd.DataFrame(list(product(design.aggregations, design.fractions, range(design.seeds))), columns=ARM)
     effects = _effects(design, random)
     names, fractions = arms["aggregation"].to_numpy(object), arms["fraction"].to_numpy(float)
-    shared = random.normal(0, design.joint_seed_sd, len(arms)) * (names != "TS")
+    joint = random.normal(0, design.joint_seed_sd, len(arms)) * (names != "TS")
+    joint = np.tile(joint, (design.groups, 1))
+    if design.group_seed_sd:
+        joint += random.normal(0, design.group_seed_sd, joint.shape) * (names == "CG")
     model = pd.factorize(pd.MultiIndex.from_frame(arms[["aggregation", "fraction"]]))[0]
     common = random.normal(0, 1, (model.max() + 1, design.subjects)) if design.shared_cases else None
     draw = auc_cases if design.auc else mean_cases
@@ -119,7 +125,8 @@ def simulate(design: Design, seed: int) -> Simulated:
             gain = design.levels[name] + design.slopes.get(name, 0.0) * size + design.type_effects.get(row["type"], 0.0)
             gains = np.where(names == name, gain + of_group[row["group_index"]] + of_task[number], gains)
         level = random.uniform(0.6, 0.8)
-        run = shared + random.normal(0, design.seed_sd_of.get(row["type"], design.seed_sd), len(arms))
+        own = random.normal(0, design.seed_sd_of.get(row["type"], design.seed_sd), len(arms))
+        run = joint[row["group_index"]] + own
         parts = score_parts(design, model, random, common)
         tasks.append(draw(design, row["task"], row["type"], arms, level + gains + run, parts, random))
         gains_of[row["task"]] = gains

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.gains import pair_all
+from analysis.pairing import pair_all
 from analysis.questions.families import family
 from analysis.questions.means import tasks_of_this_kind, these_tasks
 from analysis.statistics.uncertainty import percentile_interval

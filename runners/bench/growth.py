@@ -192,7 +192,7 @@ def main(result: str, work: str, study_file: str, out: str) -> None:
     file, folder = Path(study_file), StudyFolder(Path(out))
     start = time.perf_counter()
     if work == "collect":
-        collect(folder, folder.read_plan())
+        collect(folder)
     else:
         prepare(read_study_file(file), file, folder, lambda what, done, total: None)
     write_json(Path(result), time.perf_counter() - start)

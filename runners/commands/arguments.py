@@ -74,9 +74,12 @@ SourceArgument = Annotated[
 ReportOption = Annotated[
     Path | None, typer.Option("--to", parser=as_path, metavar="PATH", help="Folder of the report.")
 ]
-BaselineOption = Annotated[
+MovedOption = Annotated[
+    Path | None, typer.Option("--data", parser=as_path, metavar="PATH", help="Where the images lie, if moved.")
+]
+BaseOption = Annotated[
     str | None,
-    typer.Option("--baseline", metavar="AGGREGATION", help="What gains are over; TS where not given."),
+    typer.Option("--base", metavar="AGGREGATION", help="What gains are over; TS where not given."),
 ]
 ArmOption = Annotated[
     str | None, typer.Option("--arm", metavar="NAME", help="The arm of the study; its base where not given.")

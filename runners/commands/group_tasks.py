@@ -1,6 +1,5 @@
 """`agglab group`: the partition of a study's tasks that is predicted to gain most, and the study that trains it."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from analysis.grouping.proposal import Proposal, unit_names
 from analysis.study import StudyTables
 from runners.commands.found_study import check_target, write_found
 from runners.commands.report_commands import open_scores, reading, say_plainly
+from runners.console.terminal import print_json
 from runners.planning.user_paths import absolute_path
 from runners.store.study_folder import StudyFolder
 
@@ -63,7 +63,7 @@ def group_tasks(out: Path, asked: Asked, console: Console) -> int:
         name = write_found(target, folder, unit_names(proposal.names), _provenance(proposal, found, out, study))
     said = [*_notes(study, proposal), *_to_do(proposal, name, asked, out)]
     if asked.as_json:
-        print(json.dumps(_as_json(proposal, found, study, said, name), indent=1, allow_nan=False))
+        print_json(_as_json(proposal, found, study, said, name))
         return 0
     for line in _lines(proposal, found, said):
         say_plainly(console, line)

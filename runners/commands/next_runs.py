@@ -82,7 +82,7 @@ def _lines(verdicts: OpenVerdicts, steps: Sequence[Step], asked: Asked) -> list[
     lines = [f"{verdicts.undecided} of {verdicts.verdicts} verdicts are undecided"]
     if verdicts.below_floor:
         lines.append(
-            f"{verdicts.below_floor} of them compare a model that does not beat its floor: none is planned for"
+            f"{verdicts.below_floor} of them are over a base whose mean is not above its floor: none is planned for"
         )
     if verdicts.unplanned:
         lines.append(

@@ -25,7 +25,9 @@ def validate(
 def phantoms(
     out: Annotated[Path, typer.Argument(parser=as_path, metavar="OUT", help="New folder for the phantoms.")],
     tasks: Annotated[str | None, typer.Option("--tasks", help="Task ids, joined by commas; else all.")] = None,
-    scale: Annotated[float, typer.Option("--scale", min=0.0, max=1.0, help="Share of the challenge's images.")] = 0.02,
+    scale: Annotated[
+        float, typer.Option("--scale", help="Share of the challenge's images, above 0 and at most 1.")
+    ] = 0.02,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     quiet: QuietOption = False,
 ) -> None:

@@ -2,18 +2,19 @@
 called."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from aggregation_lab.errors import StudyError
 from runners.commands.arguments import (
     ArmOption,
-    BaselineOption,
+    BaseOption,
     CorrectionOption,
     DrawsOption,
     JsonOption,
     MapOption,
+    MovedOption,
     OutArgument,
     QuietOption,
     ReportOption,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def report(
     out: OutArgument,
     to: ReportOption = None,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
@@ -38,14 +39,18 @@ def report(
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Show cases with their images, or leave these out.")
     ] = True,
+    data: MovedOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Analyse a study and write its report: answers, tables, figures, methods; OUT/report where --to is not given."""
     from runners.commands import report_commands
 
+    if data is not None and not images:
+        raise StudyError("--data: --no-images shows none; leave one of them out")
     folder = to or out / "report"
-    how, settings = report_commands.reading(baseline, (), arm), analysis_settings(scale, correction, draws)
-    raise typer.Exit(report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet), images=images))
+    how, settings = report_commands.reading(base, (), arm), analysis_settings(scale, correction, draws)
+    code = report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet), images=images, data=data)
+    raise typer.Exit(code)
 
 
 def gallery(
@@ -58,11 +63,9 @@ def gallery(
     ] = None,
     each: Annotated[int, typer.Option("--each", min=1, max=100, help="Cases at either end.")] = 3,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also a figure for a paper of each task and contrast.")] = False,
-    data: Annotated[
-        Path | None, typer.Option("--data", parser=as_path, metavar="PATH", help="Where the images lie, if moved.")
-    ] = None,
+    data: MovedOption = None,
     to: ReportOption = None,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     draws: DrawsOption = 2000,
     quiet: QuietOption = False,
@@ -71,7 +74,7 @@ def gallery(
     from runners.commands import report_commands
 
     folder = to or out / "gallery"
-    how, settings = report_commands.reading(baseline, (), arm), analysis_settings("absolute", "BH", draws)
+    how, settings = report_commands.reading(base, (), arm), analysis_settings("absolute", "BH", draws)
     chosen = report_commands.ChosenCases(tuple(task or ()), tuple(contrast or ()), each, pdf, data)
     raise typer.Exit(report_commands.write_gallery_folder(str(out), folder, chosen, how, settings, screen(quiet)))
 
@@ -79,7 +82,7 @@ def gallery(
 def analyze(
     scores: SourceArgument,
     to: ReportOption = None,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     mapped: MapOption = None,
     scale: ScaleOption = "absolute",
@@ -91,7 +94,7 @@ def analyze(
     from runners.commands import report_commands
 
     folder = to or Path(f"{Path(scores).stem}_report")
-    how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings(scale, correction, draws)
+    how, settings = report_commands.reading(base, mapped or (), arm), analysis_settings(scale, correction, draws)
     raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen(quiet)))
 
 
@@ -100,7 +103,7 @@ def recommend(
     n_train: Annotated[float, typer.Option("--n-train", help="Training cases of the new task.")],
     task_type: Annotated[str, typer.Option("--type", help="segmentation, classification, detection or regression.")],
     group: Annotated[str | None, typer.Option("--group", help="Clinical group; a new one where not given.")] = None,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     mapped: MapOption = None,
     draws: DrawsOption = 500,
@@ -108,13 +111,13 @@ def recommend(
     """Which aggregation for a new task, by the gains in these scores; it may abstain."""
     from runners.commands import report_commands
 
-    how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings("absolute", "BH", draws)
+    how, settings = report_commands.reading(base, mapped or (), arm), analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_recommendation(source, n_train, task_type, group, how, settings, screen()))
 
 
 def power(
     source: SourceArgument,
-    baseline: BaselineOption = None,
+    base: BaseOption = None,
     arm: ArmOption = None,
     mapped: MapOption = None,
     draws: DrawsOption = 2000,
@@ -122,7 +125,7 @@ def power(
     """What the seeds of a study can show, and how many the margins need."""
     from runners.commands import report_commands
 
-    how, settings = report_commands.reading(baseline, mapped or (), arm), analysis_settings("absolute", "BH", draws)
+    how, settings = report_commands.reading(base, mapped or (), arm), analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_power(source, how, settings, screen()))
 
 
@@ -145,7 +148,7 @@ def group(
     """Which tasks to train together: the partition with the largest predicted gain, from validation scores alone."""
     from runners.commands.group_tasks import Asked, group_tasks
 
-    raise typer.Exit(group_tasks(out, Asked(units, within, write, as_json, arm, seed), screen()))
+    raise typer.Exit(group_tasks(out, Asked(units, within, write, as_json, arm, seed), screen(as_json)))
 
 
 def next_(
@@ -165,12 +168,9 @@ def next_(
 
 
 def analysis_settings(scale: str, correction: str, draws: int) -> "Settings":
-    from analysis.settings import Settings
+    from analysis.settings import Correction, Scale, Settings
 
-    for option, value, allowed in (
-        ("--scale", scale, ("absolute", "relative", "standardised")),
-        ("--correction", correction, ("BH", "Holm", "none")),
-    ):
-        if value not in allowed:
-            raise StudyError(f"{option} {value}: is unknown; it takes {', '.join(allowed)}")
+    for option, value, allowed in (("--scale", scale, Scale), ("--correction", correction, Correction)):
+        if value not in get_args(allowed):
+            raise StudyError(f"{option} {value}: is unknown; it takes {', '.join(get_args(allowed))}")
     return Settings(scale=scale, correction=correction, draws=draws)  # type: ignore[arg-type]

@@ -57,7 +57,7 @@ def run_grid(
 
     Exit code 0: all chosen runs are finished; 1: some are not; 2: the study is at fault; 130: interrupted.
     """
-    from runners.commands.show_plan import show_plan
+    from runners.commands.show_plan import Looks, show_plan
     from runners.commands.study_commands import open_study, show_status
     from runners.execution.grid import run_study
     from runners.execution.slurm.submit import overridden
@@ -70,6 +70,10 @@ def run_grid(
         raise StudyError("--slurm: needs --engine slurm")
     if hours is not None and not until_decided:
         raise StudyError("--hours: needs --until-decided")
+    if jobs is not None and engine is EngineName.DEBUG:
+        raise StudyError("--jobs: --engine debug trains one run after the other; leave it out, or take --engine local")
+    if dry_run and quiet and not as_json:
+        raise StudyError("--quiet: a dry run does nothing but print; leave it out, or add --json")
     opened = overridden(opened, slurm or ())
     console = screen(quiet or as_json)
     with faults_in(file):
@@ -77,12 +81,14 @@ def run_grid(
             from runners.execution.until_decided import check_options, run_until_decided
 
             check_options(opened, options, hours)
+        else:
+            check_without(folder)
         if dry_run:
-            raise typer.Exit(show_plan(opened, folder, options, console, as_json=as_json))
+            looks = Looks(hours) if until_decided else None
+            raise typer.Exit(show_plan(opened, folder, options, console, looks=looks, as_json=as_json))
         if until_decided:
             code = run_until_decided(opened, file, folder, options, hours, console)
         else:
-            check_without(folder)
             code = run_study(opened, file, folder, options, console)
     if as_json or (quiet and code):
         show_status(folder.path, screen(as_json, errors=True), as_json=as_json)
@@ -110,7 +116,11 @@ def plan(
 
 
 def status(out: OutArgument, as_json: JsonOption = False) -> None:
-    """Show the state of every run that is not finished, with the reason."""
+    """Show the state of every run that is not finished, with the reason.
+
+    Exit code 0: nothing stands in the way, though runs may be pending or under way; 1: runs have failed, or wait for
+    one that has, or are stale; 2: OUT is not the output of a study, or is not planned yet.
+    """
     from runners.commands import study_commands
 
     raise typer.Exit(study_commands.show_status(out, screen(as_json), as_json=as_json))

@@ -1,6 +1,6 @@
 """The commands that read score tables: report, analyze, recommend, power."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from aggregation_lab.errors import ResultsError, StudyError
-from aggregation_lab.text import near_names, printable
+from aggregation_lab.text import near_names, printable, whole_per_cent
 from analysis.external import PAPER, read_scores
 from analysis.external.columns import NEEDED, OPTIONAL
 from analysis.pipeline import analyse
+from analysis.report.words import beside_counts
 from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.study import StudyTables, load_study
@@ -37,13 +38,13 @@ class Reading:
     """How score tables are read: the aggregation that gains are over, columns by this project's names, and the arm that
     is analysed."""
 
-    baseline: str | None = None
+    base: str | None = None
     mapped: Mapping[str, str] = field(default_factory=dict)
     arm: str | None = None
 
 
-def reading(baseline: str | None, mapped: Sequence[str], arm: str | None = None) -> Reading:
-    """From `--baseline`, `--map` and `--arm` as they were typed. Raises `StudyError` where one is invalid."""
+def reading(base: str | None, mapped: Sequence[str], arm: str | None = None) -> Reading:
+    """From `--base`, `--map` and `--arm` as they were typed. Raises `StudyError` where one is invalid."""
     columns: dict[str, str] = {}
     for pair in mapped:
         name, equals, theirs = pair.partition("=")
@@ -52,7 +53,7 @@ def reading(baseline: str | None, mapped: Sequence[str], arm: str | None = None)
             raise StudyError(f"--map {printable(pair)}: write COLUMN=NAME, NAME as in the file, COLUMN one of {known}")
         if columns.setdefault(name.strip(), theirs) != theirs:
             raise StudyError(f"--map {printable(pair)}: {name.strip()} is mapped twice; keep one")
-    return Reading(baseline, columns, arm)
+    return Reading(base, columns, arm)
 
 
 def open_scores(source: str, how: Reading) -> StudyTables:
@@ -64,9 +65,15 @@ def open_scores(source: str, how: Reading) -> StudyTables:
     if path.is_dir():
         folder = StudyFolder(path)
         if folder.plan_file.is_file():
-            collect(folder, folder.read_plan())
+            collect(folder)
         return rebased(of_arm(load_study(path), how), how)
-    return of_arm(read_scores(path if path.exists() else SHIPPED.get(source, path), how.baseline, how.mapped), how)
+    return of_arm(read_scores(path if path.exists() else SHIPPED.get(source, path), how.base, how.mapped), how)
+
+
+def named(source: str) -> Path | str:
+    """A source as a report names it: a path, or a shipped name."""
+    path = Path(source).expanduser()
+    return source if source in SHIPPED and not path.exists() else path
 
 
 def of_arm(study: StudyTables, how: Reading) -> StudyTables:
@@ -77,36 +84,48 @@ def of_arm(study: StudyTables, how: Reading) -> StudyTables:
 
 
 def rebased(study: StudyTables, how: Reading) -> StudyTables:
-    """A study with another baseline; its columns need no mapping."""
+    """A study with another base; its columns need no mapping."""
     if how.mapped:
         raise StudyError("--map: is for score tables, a study has its own columns")
-    if how.baseline is not None and how.baseline not in study.aggregations:
+    if how.base is not None and how.base not in study.aggregations:
         known = ", ".join(study.aggregations)
-        raise StudyError(f"--baseline {printable(how.baseline)}: the study has {known}")
-    return study if how.baseline is None else replace(study, baseline=how.baseline)
+        raise StudyError(f"--base {printable(how.base)}: the study has {known}")
+    return study if how.base is None else replace(study, base=how.base)
 
 
-def analysed(source: str, how: Reading, settings: Settings, console: Console) -> Analysis:
-    """The analysis of a source; its steps are shown while it runs."""
+def analysed(
+    source: str,
+    how: Reading,
+    settings: Settings,
+    console: Console,
+    check: Callable[[StudyTables], None] = lambda study: None,
+) -> Analysis:
+    """The analysis of a source that passes the `check`; its steps are shown while it runs."""
     study = open_scores(source, how)
+    check(study)
     note_reading(study)
     with console.status("reading the scores") as status:
         return analyse(study, settings, progress=lambda step: status.update(step))
 
 
 def write_report_folder(
-    source: str, folder: Path, how: Reading, settings: Settings, console: Console, *, images: bool = True
+    source: str,
+    folder: Path,
+    how: Reading,
+    settings: Settings,
+    console: Console,
+    *,
+    images: bool = True,
+    data: Path | None = None,
 ) -> int:
     """Analyse and write the report; print its path, the verdicts and the warnings."""
     from analysis.report import write_report
     from analysis.report.checks import alerts
-    from analysis.report.folder import check_folder
 
-    check_folder(folder)
-    analysis = analysed(source, how, settings, console)
+    analysis = analysed(source, how, settings, console, _writable(folder, "report", source))
     missing: list[str] = []
     with console.status("drawing tables, figures and the report"):
-        write_report(analysis, folder, images=images, say=missing.append)
+        write_report(analysis, folder, source=named(source), images=images, data=data, say=missing.append)
     if len(analysis.study.compared_arms) > 1:
         others = ", ".join(name for name in analysis.study.compared_arms if name != analysis.study.arm)
         say_plainly(console, f"arm: {analysis.study.arm}; --arm takes another one ({others})")
@@ -117,6 +136,14 @@ def write_report_folder(
         say_plainly(console, f"note: {line}")
     say_plainly(console, f"report: {folder / 'index.html'}")
     return 0
+
+
+def _writable(folder: Path, kind: str, source: str) -> Callable[[StudyTables], None]:
+    """A check that `folder` is free for a report or gallery of a study, made before the long work."""
+    from analysis.report.folder import check_folder, report_of
+
+    check_folder(folder)
+    return lambda study: check_folder(folder, report_of(study, kind, named(source), folder))
 
 
 @dataclass(frozen=True)
@@ -135,17 +162,16 @@ def write_gallery_folder(
     source: str, folder: Path, chosen: ChosenCases, how: Reading, settings: Settings, console: Console
 ) -> int:
     """Analyse and write the gallery; print what is missing, and its path."""
-    from analysis.report.folder import check_folder
     from analysis.report.gallery import write_gallery_page
 
-    check_folder(folder)
-    analysis = analysed(source, how, settings, console)
+    analysis = analysed(source, how, settings, console, _writable(folder, "gallery", source))
     with console.status("drawing pictures") as status:
         page, missing = write_gallery_page(
             analysis,
             folder,
             chosen.tasks,
             chosen.contrasts,
+            source=named(source),
             data=chosen.data,
             each=chosen.each,
             pdf=chosen.pdf,
@@ -164,8 +190,8 @@ def _say_verdicts(analysis: Analysis, console: Console) -> None:
     full = gains[gains["fraction"] == max(analysis.study.fractions)]
     several = list(full.groupby("contrast", sort=False))
     for contrast, rows in several[:_SHOWN]:
-        counts = rows["verdict"].value_counts()
-        text = ", ".join(f"{name} {count}" for name, count in counts.items())
+        counts, more = rows["verdict"].value_counts(), beside_counts(rows)
+        text = ", ".join(f"{name} {count}{more.get(str(name), '')}" for name, count in counts.items())
         say_plainly(console, f"{contrast}: {text}")
     if len(several) > _SHOWN:
         say(console, f"and {len(several) - _SHOWN} more contrasts, in the report's tables")
@@ -195,10 +221,10 @@ def show_recommendation(
         )
     say_plainly(console, f"{advice.advice}: {advice.reason}")
     for arm in advice.expected:
-        harm = "" if arm.harm != arm.harm else f", loses more than the margin with {100 * arm.harm:.0f} %"
+        harm = "" if arm.harm != arm.harm else f", loses more than the margin with {whole_per_cent(arm.harm)}"
         say_plainly(
             console,
-            f"  {arm.aggregation}: a new task gains with a chance of {100 * arm.chance:.0f} %{harm}; "
+            f"  {arm.aggregation}: a new task gains with a chance of {whole_per_cent(arm.chance)}{harm}; "
             f"expected gain {arm.gain:+.3f}, 95 % interval [{arm.low:+.3f}, {arm.high:+.3f}], "
             f"one such task [{arm.task_low:+.3f}, {arm.task_high:+.3f}]",
         )

@@ -14,7 +14,8 @@ def scoreboard(
     """One row per task and aggregation, the floor included, of each task's primary metric (or `metric`) on test.
 
     Columns: task, type, group, metric, direction, aggregation, mean, sd (missing with one seed), seeds, floor,
-    beats_floor. Undefined values are left out of the mean; `seeds` counts the others.
+    beats_floor. Undefined values are left out of the mean; `seeds` counts the others. Tasks of which no row is left,
+    because they lack the metric, are left out.
     """
     primary = scores["type"].map(lambda name: metric or TaskType.of(name).primary.name)
     rows = scores[(scores["split"] == "test") & (scores["fraction"] == fraction) & (scores["metric"] == primary)]
@@ -23,18 +24,18 @@ def scoreboard(
     floor = table[table["aggregation"] == FLOOR].set_index("task")["mean"]
     table["floor"] = table["task"].map(floor)
     sign = table["metric"].map(lambda name: 1 if METRICS[name].higher_is_better else -1)
-    table["beats_floor"] = sign * (table["mean"] - table["floor"]) > 0
+    table["beats_floor"] = sign.astype(float) * (table["mean"] - table["floor"].astype(float)) > 0
     order = {name: index for index, name in enumerate([*aggregations, FLOOR])}
     table = table[table["aggregation"].isin(order)].assign(order=table["aggregation"].map(order))
     return table.sort_values(["group", "task", "order"], ignore_index=True).drop(columns="order")
 
 
 def on_screen(board: pd.DataFrame, aggregations: list[str], title: str) -> Table:
-    """The table as people read it: a row per task, a column per aggregation; `*` marks what beats the floor.
+    """The table as people read it: a row per task, a column per aggregation; `*` marks a mean better than the floor.
 
     Where the aggregations of a task have different numbers of seeds, each cell says its own.
     """
-    screen = Table(title=title, title_justify="left", caption="* beats the floor", caption_justify="left")
+    screen = Table(title=title, title_justify="left", caption="* mean better than the floor", caption_justify="left")
     screen.box, screen.pad_edge = SIMPLE_HEAD, False
     screen.add_column("group")
     screen.add_column("task", no_wrap=True)
@@ -63,7 +64,7 @@ def _cell(row: dict | None, with_seeds: bool) -> str:
 
 
 def summary(board: pd.DataFrame, aggregations: list[str], reference: str | None = None) -> str:
-    """One line: how many tasks beat their floor under each aggregation, and under any but the reference."""
+    """One line: in how many tasks the mean is better than the floor, by aggregation and under any but the reference."""
     counts = []
     for name in [*aggregations, *([reference] if reference else [])]:
         rows = board[board["aggregation"] == name]
@@ -71,6 +72,6 @@ def summary(board: pd.DataFrame, aggregations: list[str], reference: str | None 
             counts.append(f"{name} {int(rows['beats_floor'].sum())}/{len(rows)}")
     trained = board[board["aggregation"].isin(aggregations)]
     if trained.empty:
-        return "no run has finished yet"
+        return "none of the runs of this table has finished yet"
     anywhere = trained.groupby("task")["beats_floor"].any()
-    return f"tasks that beat their floor: {', '.join(counts)}, any {int(anywhere.sum())}/{len(anywhere)}"
+    return f"tasks with a mean better than the floor: {', '.join(counts)}, any {int(anywhere.sum())}/{len(anywhere)}"

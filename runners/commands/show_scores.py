@@ -16,7 +16,7 @@ from aggregation_lab.files import write_text
 from aggregation_lab.naming import encoder_title
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from aggregation_lab.tasks import METRICS
-from aggregation_lab.text import printable
+from aggregation_lab.text import exact_per_cent, printable
 from runners.commands.scoreboard import on_screen, scoreboard, summary
 from runners.execution.groups import outdated_lines, unfound
 from runners.execution.progress import say
@@ -32,6 +32,10 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
     study, runs = folder.read_study(), folder.read_plan()
     if metric is not None and metric not in METRICS:
         raise StudyError(f"--metric {printable(metric)}: is unknown; it takes {', '.join(METRICS)}")
+    own = {str(task.type): task.type for run in runs for task in run.spec.tasks}
+    known = list(dict.fromkeys(["score", *(each.name for kind in own.values() for each in kind.metrics)]))
+    if metric is not None and metric not in known:
+        raise StudyError(f"--metric {metric}: no task of the study has it; it takes {', '.join(known)}")
     if fraction is not None and fraction not in study.fractions:
         raise StudyError(
             f"--fraction {fraction:g}: the study has {', '.join(f'{share:g}' for share in study.fractions)}"
@@ -49,7 +53,7 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
         for share in study.fractions if fraction is None else [fraction]:
             shown = [*names, *([plain.column] if plain else [])]
             board = scoreboard(rows, shown, share, metric)
-            part = "" if share == 1 else f", {share:.0%} of the training data"
+            part = "" if share == 1 else f", {exact_per_cent(share, '')} of the training data"
             title = f"{study.name}{of_arm}: test scores, mean ± sd over seeds{part}"
             console.print(on_screen(board, shown, title))
             say(console, summary(board, names, plain.column if plain else None))
@@ -108,6 +112,7 @@ class _Reference:
         if study.reference is None:
             return None
         from analysis.arms.reference import reference, weak_baselines
+        from analysis.frames import frame
         from analysis.settings import Settings
         from analysis.study import StudyTables
 
@@ -117,7 +122,8 @@ class _Reference:
         whole = StudyTables(about, scores[scores["split"] == "test"], cases[cases["split"] == "test"])
         frames, notes = {}, {}
         for name in whole.compared_arms:
-            frames[name] = reference(whole.of_arm(name), Settings())
+            # without a finished run there is nothing to draw cases from
+            frames[name] = reference(whole.of_arm(name), Settings()) if single else frame("reference", [])
             notes[name] = weak_baselines(whole.of_arm(name), frames[name])
         own = scores[(scores["arm"] == study.reference) & (scores["aggregation"] == "TS")]
         return cls(study.reference, own, frames, notes)

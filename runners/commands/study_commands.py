@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from aggregation_lab.aggregation import FOUND
-from aggregation_lab.errors import AgglabError
+from aggregation_lab.errors import AgglabError, StudyError
 from runners.console.terminal import print_json
 from runners.execution.groups import outdated_lines, unfound
 from runners.execution.progress import preparation, say
@@ -48,13 +48,13 @@ def watch_study(out: Path, port: int, console: Console) -> int:
     return 0
 
 
-_BAD = {State.FAILED, State.BLOCKED}
+_BAD = {State.FAILED, State.BLOCKED, State.STALE}
 """States with which a study cannot be finished without a further command."""
 
 
 def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
     """Print the state of every run that is not finished, and how many are. Exit code 1 where a run has failed, or one
-    that it starts from."""
+    that it starts from, or is stale."""
     folder = StudyFolder(out)
     if as_json:
         from runners.watch.overview import overview
@@ -88,6 +88,8 @@ def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
 
 def write_phantom_folder(out: Path, tasks: str | None, scale: float, seed: int, console: Console) -> int:
     """Write phantoms into a new folder."""
+    if not 0 < scale <= 1:
+        raise StudyError(f"--scale {scale:g}: takes a share greater than 0 and at most 1")
     out = output_path(out, "OUT")
     names = None if tasks is None else [name.strip() for name in tasks.split(",") if name.strip()]
     asked = {"name": "phantoms", "data": {"phantoms": {"tasks": names, "scale": scale, "seed": seed}}}

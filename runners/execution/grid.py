@@ -53,8 +53,9 @@ def to_train(runs: Sequence[PlannedRun], states: dict[str, Status], rerun: Rerun
 class GridCall:
     """One call of `run-grid`: all `runs` of the study, those `chosen`, where they are trained and with what.
 
-    `repeated` counts by id how often a run was trained again because its tables were damaged. `seeks`: the groups are
-    to be found once the runs are finished that they are found from.
+    `device` is the type of device that they are trained on. `repeated` counts by id how often a run was trained again
+    because its tables were damaged. `seeks`: the groups are to be found once the runs are finished that they are found
+    from.
     """
 
     study: Study
@@ -64,6 +65,7 @@ class GridCall:
     devices: Sequence[str | None]
     options: GridOptions
     console: Console
+    device: str
     repeated: Counter[str] = field(default_factory=Counter)
     seeks: bool = False
 
@@ -75,8 +77,9 @@ class GridCall:
         """Train `todo`, the most expensive first, with progress on screen and tables kept up to date."""
         if not todo:
             return Outcome()
-        ordered = learn(self.folder.runs, self.runs).largest_first(todo)
-        with GridDisplay(ordered, self.console, lambda: collect(self.folder, self.runs)) as progress:
+        ordered = learn(self.folder.runs, self.runs, self.device).largest_first(todo)
+        begun = self.folder.runs.begun(todo)
+        with GridDisplay(ordered, self.console, lambda: collect(self.folder), begun) as progress:
             if self.options.engine is EngineName.DEBUG:
                 return run_here(ordered, self.config, progress)
             if self.options.engine is EngineName.SLURM:
@@ -93,7 +96,7 @@ class GridCall:
         damaged: list[PlannedRun] = []
         while True:
             try:
-                collect(self.folder, self.runs)
+                collect(self.folder)
                 return damaged
             except DamagedResult as error:
                 self.repeated[error.run.id] += 1
@@ -123,6 +126,8 @@ def run_study(study: Study, file: Path, folder: StudyFolder, options: GridOption
             break
     states = folder.runs.statuses(call.runs)
     finished = print_outcome(folder, call.chosen, states, failed, console)
+    for line in _replaced(call):
+        say(console, line)
     if call.seeks and (search := search_status(call.runs, states)):
         say(console, f"{search.state}  {FOUND}: {search.reason}")
         finished = False
@@ -136,6 +141,18 @@ def run_study(study: Study, file: Path, folder: StudyFolder, options: GridOption
     return INTERRUPTED
 
 
+def _replaced(call: GridCall) -> list[str]:
+    """One line where another grid has planned the folder for a changed study meanwhile; none otherwise."""
+    planned = {run.id for run in call.folder.read_plan()}
+    gone = sum(run.id not in planned for run in call.runs)
+    if not gone:
+        return []
+    return [
+        f"{call.folder}: another run-grid has changed the study meanwhile; the tables are those of its {len(planned)} "
+        f"runs and leave out {gone} of the {len(call.runs)} of this grid"
+    ]
+
+
 def _open(
     study: Study, file: Path, folder: StudyFolder, options: GridOptions, console: Console
 ) -> tuple[GridCall, list[PlannedRun]]:
@@ -144,7 +161,7 @@ def _open(
     if on_cluster:
         submit.check_folder(folder)
         submit.check_available()
-    device = None if on_cluster else device_type(options.device)
+    device = submit.device_of(study.slurm, options.device) if on_cluster else device_type(options.device)
 
     with folder.preparing(waiting(console, folder)):
         plan = prepare(study, file, folder, preparation(console))
@@ -159,7 +176,7 @@ def _open(
                 say(console, line)
             chosen = [*besides, *chosen]
         chosen, taken, elsewhere, states = _taken_up(chosen, runs, states, folder, options, console)
-        devices = worker_devices(study, device, options, console) if device is not None else []
+        devices = [] if on_cluster else worker_devices(study, device, options, console)
         threads = submit.threads_per_worker(study.slurm, options.jobs) if on_cluster else share_of_cores(len(devices))
         config = WorkerConfig(folder, folder.fixed_threads(threads), options.device, options.fail_fast)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0
@@ -169,7 +186,7 @@ def _open(
     if seeks:
         evidence = sum(run.is_evidence for run in runs)
         say(console, f"{FOUND}: its groups are sought once the {evidence} runs that they are found from are finished")
-    return GridCall(study, runs, chosen, config, devices, options, console, seeks=seeks), [*taken, *elsewhere]
+    return GridCall(study, runs, chosen, config, devices, options, console, device, seeks=seeks), [*taken, *elsewhere]
 
 
 def _taken_up(

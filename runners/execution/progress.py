@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from rich.console import Console, Group
@@ -29,10 +29,20 @@ WARNINGS_SHOWN = 5
 class GridDisplay:
     """A `Watcher`: prints, and calls `collect` after finished runs as often as it is cheap."""
 
-    def __init__(self, runs: Sequence[PlannedRun], console: Console, collect: Callable[[], None]):
+    def __init__(
+        self,
+        runs: Sequence[PlannedRun],
+        console: Console,
+        collect: Callable[[], object],
+        begun: Collection[str] = (),
+    ):
+        """`begun`: ids of the runs of which a part was trained before, or is being trained elsewhere."""
         self._console, self._collect = console, collect
         self._runs = runs
         self._count = len(runs)
+        self._begun = begun
+        self._before: dict[str, float] = {}
+        """Operations of these when they were first seen, which took none of this grid's time."""
         self._ended: dict[str, float] = {}
         """Operations that were left to each run when it ended, for which nobody waits any more: 0 but for those that
         stopped before their cap."""
@@ -64,6 +74,9 @@ class GridDisplay:
 
     def progressed(self, run: PlannedRun, progress: RunProgress) -> None:
         self._active[run.id] = run, progress
+        if run.id in self._begun and progress.step:  # step 0 while a frozen trunk is computed
+            done = _done(run, progress)  # fewer where it was set aside meanwhile, and began anew
+            self._before[run.id] = min(self._before.get(run.id, done), done)
 
     def paused(self, run: PlannedRun) -> None:
         self._active.pop(run.id, None)
@@ -110,17 +123,19 @@ class GridDisplay:
         return f"{len(self._ended)}/{self._count}"
 
     def _eta(self) -> str:
-        """Time left, were the rest to go at the pace so far; runs in hand count by the share of their steps. A run that
-        decides itself when it ends counts with the most it may take until it has decided."""
+        """Time left, were the rest to go at the pace so far; runs in hand count by the share of their steps, without
+        those that were made before this grid looked. A run that decides itself when it ends counts with the most it may
+        take until it has decided."""
         done = left = 0.0
         at_most = False
         for run in self._runs:
             at = self._active[run.id][1] if run.id in self._active else None
+            before = self._before.get(run.id, 0.0)
             if run.id in self._ended:
-                done += run.flops - self._ended[run.id]
+                done += max(0.0, run.flops - self._ended[run.id] - before)
             elif at:
-                whole = run.flops * (at.steps / run.steps if run.is_open else 1)
-                done, left = done + whole * at.step / at.steps, left + whole * (1 - at.step / at.steps)
+                done += max(0.0, _done(run, at) - before)
+                left += _whole(run, at) - _done(run, at)
                 at_most |= at.at_most
             else:
                 left += run.flops
@@ -136,6 +151,15 @@ class GridDisplay:
         for run, progress in self._active.values():
             lines.add_row("  ", Text(escaped(run.title)), _where(progress))
         return Group(self._bar, lines)
+
+
+def _whole(run: PlannedRun, at: RunProgress) -> float:
+    """Operations of a run under way, the most it may take where it has not decided yet when it ends."""
+    return run.flops * (at.steps / run.steps if run.is_open else 1)
+
+
+def _done(run: PlannedRun, at: RunProgress) -> float:
+    return _whole(run, at) * at.step / at.steps
 
 
 def _where(progress: RunProgress | None) -> str:

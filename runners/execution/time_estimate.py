@@ -1,12 +1,29 @@
-"""The time that the runs of a study will take, estimated from the finished ones."""
+"""The time that the runs of a study will take, estimated from those that have finished on the same type of device."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from runners.execution.device_slots import share_of_cores
 from runners.planning import cost as planning_cost
 from runners.planning.plan import PlannedRun
 from runners.store.run_store import RunStore
+
+
+@dataclass(frozen=True)
+class Place:
+    """`jobs` runs at a time on devices of the type `device`, `sharing` of them on each accelerator, 1 on CPUs, with
+    `threads` of their own.
+
+    `measured_on` is the type of device that this machine has: what is guessed before a run has finished is measured
+    there. `words` say all of it in a plan.
+    """
+
+    device: str
+    jobs: int
+    sharing: float
+    threads: int
+    measured_on: str
+    words: str
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,14 @@ class TimeEstimate:
             [(each(run), position.get(run.start, -1)) for run in runs if run.start],
         )
 
+    def fitting(self, runs: Iterable[PlannedRun], jobs: int, seconds: float) -> list[PlannedRun]:
+        """Those of the runs, the longest first, that `jobs` workers end within `seconds` if all are started now."""
+        found = list[PlannedRun]()
+        for run in self.largest_first(runs):
+            if self.makespan([*found, run], jobs) <= seconds:
+                found.append(run)
+        return found
+
     def by_model(
         self, runs: Iterable[PlannedRun], cost: Callable[[PlannedRun], float] | None = None
     ) -> dict[str, float]:
@@ -56,24 +81,29 @@ class TimeEstimate:
         return total
 
 
-def learn(store: RunStore, runs: Sequence[PlannedRun], guess: float = 1.0) -> TimeEstimate:
-    """Fit the finished runs' seconds; `guess` is the rate, in operations per second, while there are none."""
+def learn(store: RunStore, runs: Sequence[PlannedRun], device: str, guess: float = 1.0) -> TimeEstimate:
+    """Fit the seconds of the runs that have finished on `device`, a type such as cuda; `guess` is the rate, in
+    operations per second, while there are none.
+
+    The seconds of a run whose result does not name its device, as those of earlier versions, tell nothing.
+    """
     states = store.present(runs)
-    taken = [(run.flops_of(states[run.id].images), seconds) for run in runs if (seconds := states[run.id].seconds)]
-    if not taken:
+    done = [(run, states[run.id]) for run in runs if states[run.id].seconds and states[run.id].device == device]
+    if not done:
         return TimeEstimate(0.0, guess, 0)
-    overhead, slope = planning_cost.line(taken)
-    return TimeEstimate(overhead, 1.0 / slope, len(taken))
+    overhead, slope = planning_cost.line([(run.flops_of(status.images), status.seconds) for run, status in done])
+    return TimeEstimate(overhead, 1.0 / slope, len(done))
 
 
 def learn_or_guess(
-    store: RunStore, runs: Sequence[PlannedRun], device: str, jobs: int, precision: str
+    store: RunStore, runs: Sequence[PlannedRun], place: Place, precision: str
 ) -> tuple[TimeEstimate, str]:
-    """What runs take and how that is known: from those that are finished, else from this machine's matrix rate, which
-    `jobs` workers share."""
-    estimate = learn(store, runs)
+    """What runs take at a place and how that is known: from those that are finished, else from this machine's matrix
+    rate."""
+    estimate = learn(store, runs, place.device)
     if estimate.finished:
-        return estimate, f"by the pace of {estimate.finished} finished runs"
-    rate = planning_cost.training_rate(device, share_of_cores(jobs), precision)
-    guess = TimeEstimate(0.0, rate if device == "cpu" else rate / jobs, 0)
-    return guess, "a rough guess from this machine's matrix rate"
+        return estimate, f"by the pace of {estimate.finished} runs finished on {place.device}"
+    rate = planning_cost.training_rate(place.measured_on, place.threads, precision)
+    of = f"the matrix rate of this machine, on {place.measured_on}, not of the cluster's nodes"
+    of = of if place.is_elsewhere else "this machine's matrix rate"
+    return TimeEstimate(0.0, rate / place.sharing, 0), f"a rough guess from {of}"

@@ -18,22 +18,21 @@ from aggregation_lab.errors import StudyError
 from analysis.context import prepare as prepare_analysis
 from analysis.deciding.plan import planned_looks
 from analysis.deciding.stopping import comparisons
-from analysis.gains import contrasts
 from analysis.settings import Settings
-from analysis.study import aggregation_order, load_study
-from runners.execution.device_slots import device_type, worker_devices
+from analysis.study import load_study
 from runners.execution.grid import run_study, to_train
+from runners.execution.look_stages import looks_of, next_stage
+from runners.execution.places import place_of
 from runners.execution.progress import duration, preparation, say, waiting
-from runners.execution.time_estimate import TimeEstimate, learn_or_guess
+from runners.execution.time_estimate import Place, TimeEstimate, learn_or_guess
 from runners.options import INTERRUPTED, UNTIL_DECIDED, EngineName, GridOptions, Rerun
 from runners.planning.plan import PlannedRun
 from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
-from runners.store.look_record import LookRecord, check_plan, read_looks, wanted_runs, write_looks
+from runners.store.look_record import LookRecord, fixed_settings, read_looks, write_looks
 from runners.store.prepare import prepare
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
-from runners.store.verdicts_seen import read_seen
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,10 @@ class _Grid:
     console: Console
     until: float
     runs: Sequence[PlannedRun]
-    compared: Sequence[tuple[str, str]]
-    jobs: int
-    device: str
+    place: Place
 
     def estimate(self) -> TimeEstimate:
-        precision = self.study.training.precision
-        return learn_or_guess(self.folder.runs, self.runs, self.device, self.jobs, precision)[0]
+        return learn_or_guess(self.folder.runs, self.runs, self.place, self.study.training.precision)[0]
 
 
 def run_until_decided(
@@ -121,25 +117,17 @@ def _open(study: Study, file: Path, folder: StudyFolder, options: GridOptions, u
     """The grid with its plan of looks, which is made at the first call."""
 
     with folder.preparing(waiting(console, folder)):
-        known = read_looks(folder)
-        if known is not None:
-            check_plan(folder, study, known)
-        elif seen := read_seen(folder):
-            raise StudyError(
-                f"{folder}: its verdicts were read at {', '.join(map(str, seen))} seeds, so looks cannot be planned "
-                "before the first; choose another --out"
-            )
+        record = looks_of(study, folder)
         runs = prepare(study, file, folder, preparation(console)).runs
-        if known is None:
-            write_looks(folder, LookRecord(planned_looks(study.seeds)))
+        if read_looks(folder) is None:
+            write_looks(folder, record)
+        elif record.plan is None:
+            write_looks(folder, replace(record, plan=fixed_settings(study)))
+            say(console, f"{folder.looks_file}: did not hold the settings yet; they are fixed as they are now")
     record = _read(folder)
     counts = ", ".join(map(str, record.looks.planned))
     say(console, f"{folder}: looks after {counts} seeds, {len(record.looks.made)} of them made")
-    device = device_type(options.device)
-    names = aggregation_order(set(study.aggregations), study.compare.base.aggregation)
-    compared = [(contrast.joint, contrast.base) for contrast in contrasts(names)]
-    jobs = len(worker_devices(study, device, options, console))
-    return _Grid(study, file, folder, options, console, until, runs, compared, jobs, device)
+    return _Grid(study, file, folder, options, console, until, runs, place_of(study, options, console))
 
 
 def _read(folder: StudyFolder) -> LookRecord:
@@ -154,7 +142,7 @@ def _train(grid: _Grid, record: LookRecord) -> int | None:
     folder, number = grid.folder, len(record.looks.made) + 1
     stage = f"look {number} of {len(record.looks.planned)}, after {record.next_count} seeds"
     while True:
-        wanted = wanted_runs(grid.runs, record, grid.compared)
+        wanted = next_stage(grid.study, grid.runs, record)
         states = folder.runs.statuses(wanted)
         todo = to_train(wanted, states, grid.options.rerun)
         waited = [run for run in wanted if states[run.id].state is State.RUNNING]
@@ -192,20 +180,14 @@ def _train(grid: _Grid, record: LookRecord) -> int | None:
 def _fitting(grid: _Grid, todo: Sequence[PlannedRun]) -> list[PlannedRun]:
     """Those of the runs, the longest first, that end within the hours if all of them are started now."""
     left = grid.until - time.monotonic()
-    if left == float("inf"):
-        return list(todo)
-    estimate, found = grid.estimate(), list[PlannedRun]()
-    for run in estimate.largest_first(todo):
-        if estimate.makespan([*found, run], grid.jobs) <= left:
-            found.append(run)
-    return found
+    return list(todo) if left == float("inf") else grid.estimate().fitting(todo, grid.place.jobs, left)
 
 
 def _look(grid: _Grid) -> None:
     """Read the verdicts once all runs of a stage are there, and write down what that closes."""
     folder = grid.folder
     try:
-        collect(folder, grid.runs)
+        collect(folder)
     except DamagedResult as error:
         folder.runs.set_aside([error.run])
         say(grid.console, f"{error.path}: is damaged and set aside; its run is trained again")
@@ -222,7 +204,7 @@ def _look(grid: _Grid) -> None:
         found = {(each.contrast.joint, each.contrast.base, each.fraction, each.task): each.closed for each in read}
         record = record.with_look(found)
         write_looks(folder, record)
-    collect(folder, grid.runs)
+    collect(folder)
     say(grid.console, _said(record, len(found)))
 
 
@@ -230,7 +212,7 @@ def _is_due(grid: _Grid, record: LookRecord) -> bool:
     """Whether a look is to come, and all its runs are finished."""
     if record.finished:
         return False
-    wanted = wanted_runs(grid.runs, record, grid.compared)
+    wanted = next_stage(grid.study, grid.runs, record)
     return all(status.state is State.DONE for status in grid.folder.runs.present(wanted).values())
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from aggregation_lab.aggregation import ARROW, FLOOR, PARADIGMS
-from aggregation_lab.config import Config, ModelConfig, TrainingConfig, check_frozen
+from aggregation_lab.config import ModelConfig, TrainingConfig, check_frozen
+from aggregation_lab.config_fields import Config
 from aggregation_lab.results import ONLY_ARM
 from runners.planning.fields import AggregationName, Name
 from runners.planning.sequences import check_sequence

@@ -57,9 +57,11 @@ def encoder_fault(model: ModelConfig, training: TrainingConfig) -> str | None:
         named = f"; timm has {', '.join(close)}" if close else "; it takes the name of a network of timm"
         return f"model.encoder: unknown encoder {printable(model.encoder)!r}{named}"
     if not is_dinov3(name):
-        return _refusal(lambda: dry_model(model, training.image_size).backbone.check_batch(training.batch_size)) or (
-            _refusal(lambda: checkpoint_note(model, training))
-        )
+
+        def check() -> None:
+            dry_model(model, training.image_size).backbone.check_batch(training.batch_size, training.aggregator)
+
+        return _refusal(check) or _refusal(lambda: checkpoint_note(model, training))
     tags = dinov3_weights().get(name, ())
     if tag and tags and tag not in tags:
         return f"model.encoder: {name} has no weights {printable(tag)!r}; timm has {', '.join(tags)}"

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from aggregation_lab.aggregation import ARROW, FLOOR, FOUND, PARADIGMS, Aggregation, Unit
-from aggregation_lab.config import clean_keys
+from aggregation_lab.config_fields import TaskName, clean_keys
 from aggregation_lab.data.subjects.regular_expressions import Expression
 from aggregation_lab.errors import StudyError
 from aggregation_lab.naming import clean_name, name_fault
@@ -33,7 +33,7 @@ def unknown_tasks(names: Iterable[str], known: Iterable[str], owner: str) -> str
 # ---- one value ---------------------------------------------------------------------------------------------------
 
 
-def _label(text: str) -> str:
+def _plain_name(text: str) -> str:
     name = clean_name(text)
     fault = name_fault(name)
     if not fault and ("/" in name or "\\" in name or not name.strip(".")):
@@ -59,10 +59,8 @@ AggregationName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(>[A-Za-z0-9][A-Za-z0-9._-]*)*$", max_length=201)
 ]
 """The same, or two of them with an arrow between, as in AU>TS."""
-Label = Annotated[str, AfterValidator(_label)]
+PlainName = Annotated[str, AfterValidator(_plain_name)]
 """Name of a unit or a group."""
-TaskName = Annotated[str, AfterValidator(clean_name)]
-"""Name of a task in the form that the data's tasks have; only the data know which there are."""
 FilePath = Annotated[Path, BeforeValidator(_path)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Margin = Annotated[float, Field(ge=0, lt=1)]
@@ -124,7 +122,7 @@ ChosenTasks = Annotated[
     Discriminator(lambda value: "[names]" if isinstance(value, dict) else "[list]"),
 ]
 """A list of tasks, or their new names by those of the data. Brackets keep the tags out of the names of fields."""
-Groups = Annotated[dict[str, Label], BeforeValidator(clean_keys)]
+Groups = Annotated[dict[str, PlainName], BeforeValidator(clean_keys)]
 Margins = Annotated[dict[str, Margin], BeforeValidator(clean_keys)]
 Subjects = Annotated[dict[str, str], AfterValidator(_searchable)]
 Fractions = Annotated[
@@ -142,7 +140,7 @@ Seeds = Annotated[
 
 # ---- aggregations ------------------------------------------------------------------------------------------------
 
-Partition = Annotated[dict[Label, tuple[TaskName, ...]], BeforeValidator(clean_keys)]
+Partition = Annotated[dict[PlainName, tuple[TaskName, ...]], BeforeValidator(clean_keys)]
 
 
 def _by_name(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from aggregation_lab.aggregation import ARROW, FEWEST_GROUPED, FOUND, Aggregation, rests_on_found, stages
-from aggregation_lab.config import Config
+from aggregation_lab.config_fields import Config
 from aggregation_lab.errors import StudyError
 from aggregation_lab.training.affinity.settings import AffinitySettings
 

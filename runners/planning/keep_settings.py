@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from aggregation_lab.config import Config
+from aggregation_lab.config_fields import Config
 from aggregation_lab.training.keep import Keep
 
 

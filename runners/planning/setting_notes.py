@@ -4,8 +4,10 @@ them, or two fractions are the same data."""
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from aggregation_lab.config import Config, ModelConfig, TrainingConfig
+from aggregation_lab.config import ModelConfig, TrainingConfig
+from aggregation_lab.config_fields import Config
 from aggregation_lab.text import listed, printable
+from runners.planning.encoder_names import checkpoint_note
 from runners.planning.study_schema import BUDGETS, Study
 
 if TYPE_CHECKING:
@@ -67,6 +69,16 @@ def lost_lines(study: Study) -> tuple[str, ...]:
             what = f"arms.{name} has the default of what the study sets: {listed(lost, _NAMED)}"
             lines.append(f"{what}; a section in an arm is set as a whole, a path such as training.passes is one field")
     return tuple(lines)
+
+
+def checkpoint_lines(study: Study) -> tuple[str, ...]:
+    """A line for every arm of which a local checkpoint fits a part only; one for several arms of the same note."""
+    arms: dict[str, list[str]] = {}
+    for name, arm in study.variants.items():
+        if note := checkpoint_note(arm.model, arm.training):
+            arms.setdefault(note, []).append(name)
+    several = len(study.variants) > 1
+    return tuple(f"arm {listed(names, _NAMED)}: {note}" if several else note for note, names in arms.items())
 
 
 def _shown(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from aggregation_lab.config import Config
+from aggregation_lab.config_fields import Config
 from aggregation_lab.text import printable
 
 FIELD_OF = {

@@ -3,14 +3,14 @@
 import difflib
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from aggregation_lab.aggregation import ARROW
+from aggregation_lab.aggregation import ARROW, stages
 from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.errors import ModelError, StudyError
 from aggregation_lab.method_names import missing_packages
@@ -47,7 +47,8 @@ def read_study_file(path: Path, *, data: Path | None = None) -> Study:
     if not isinstance(raw, dict):
         raise StudyError(f"{path}: holds {_shown(raw)}; a study file holds fields such as name, data, aggregations")
     study = _with_paths(parse_study(raw, str(path)), path, data)
-    if fault := _fault_of(study.model, study.training) or _fault_of_arms(study) or _fault_of_second_stage(study):
+    fault = _fault_of(study.model, _used(study.training, study.aggregations))
+    if fault := fault or _fault_of_arms(study) or _fault_of_second_stage(study):
         raise StudyError(f"{path}: {fault}")
     return study
 
@@ -63,7 +64,7 @@ def _fault_of(model: ModelConfig, training: TrainingConfig) -> str | None:
 def _fault_of_arms(study: Study) -> str | None:
     """`_fault_of` of the arms."""
     for name, arm in study.variants.items():
-        fault = _fault_of(arm.model, arm.training)
+        fault = _fault_of(arm.model, _used(arm.training, filter(arm.holds, study.aggregations)))
         if fault and name in study.arms:
             return f"arms.{name}.{fault}"
         if fault:
@@ -75,7 +76,19 @@ def _fault_of_second_stage(study: Study) -> str | None:
     """What keeps a second stage from being trained here; its model is that of the first."""
     aggregator = study.specialise.get("aggregator")
     missing = missing_packages(aggregator) if aggregator else None
-    return f"specialise.aggregator: {missing}" if missing else None
+    if missing:
+        return f"specialise.aggregator: {missing}"
+    for arm in study.variants.values() if study.specialise else ():
+        last = [pair[1] for pair in map(stages, filter(arm.holds, study.aggregations)) if pair]
+        fault = encoder_fault(arm.model, _used(study.second_stage(arm), last)) if last else None
+        if fault:
+            return f"specialise.{fault.removeprefix('training.')}"
+    return None
+
+
+def _used(training: TrainingConfig, aggregations: Iterable[str]) -> TrainingConfig:
+    """What the runs of the aggregations take of the training: units of one task have no method."""
+    return training.one_task if all(name == "TS" for name in aggregations) else training
 
 
 @contextmanager

@@ -3,14 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationInfo,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from aggregation_lab.aggregation import (
     FOUND,
@@ -21,7 +14,8 @@ from aggregation_lab.aggregation import (
     stages,
     user_partition,
 )
-from aggregation_lab.config import Config, ModelConfig, TargetRules, TrainingConfig, check_frozen
+from aggregation_lab.config import ModelConfig, TargetRules, TrainingConfig, check_frozen
+from aggregation_lab.config_fields import Config, LastingConfig
 from aggregation_lab.errors import StudyError
 from aggregation_lab.folds import FEWEST_FOLDS, MOST_FOLDS, fold_of
 from aggregation_lab.manifest import DEFAULT_MARGIN
@@ -155,8 +149,12 @@ class DataConfig(TargetRules, FolderConfig):
     """The data of a study: where they are, and how their targets are written."""
 
 
-class Study(Config):
+class Study(LastingConfig):
     """A study file, checked. Everything that decides a result is in here, before anything is trained."""
+
+    always_written = (
+        *("name", "data", "aggregations", "fractions", "seeds", "budget", "model", "training", "margins", "slurm"),
+    )
 
     name: Name
     """Letters, digits, dot, dash, underscore."""
@@ -185,7 +183,7 @@ class Study(Config):
     """What a report compares with where nothing else is asked for."""
     margins: Margins = Field(default_factory=dict)
     """Largest loss of unit-free score that counts as no loss, by task or task type; `default` for the others (0.02).
-    Fixed here before the runs, used by the analysis."""
+    Name them before verdicts are read: a report says which are defaults, and which have changed since."""
     keep: KeepSettings = KeepSettings()
     """What finished runs keep beside their tables: predictions and models; no run's id depends on it."""
     found: FoundSettings | None = None
@@ -272,20 +270,6 @@ class Study(Config):
                 check_sought(filter(arms[base].holds, aggregations), f"the base arm, {base},")
         return found
 
-    @model_serializer(mode="wrap")
-    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A study without arms, second stages or anything kept is written as it was before there were any."""
-        unused = {
-            "arms": not self.arms,
-            "specialise": not self.specialise,
-            "reference": self.reference is None,
-            "compare": self.compare == Compare(),
-            "keep": self.keep == KeepSettings(),
-            "found": self.found is None,
-            "affinity": self.affinity is None,
-        }
-        return {name: value for name, value in dump(self).items() if not unused.get(name)}
-
     @property
     def variants(self) -> dict[str, Arm]:
         """Every arm by name, in the order of the study file and the reference last; one where the study names none."""
@@ -310,10 +294,11 @@ class Study(Config):
 
     def margin(self, task: Task) -> float:
         """Margin of a task: its own, else its type's, else the default."""
-        for key in (task.name, str(task.type), "default"):
-            if key in self.margins:
-                return self.margins[key]
-        return DEFAULT_MARGIN
+        return next((self.margins[key] for key in _margin_keys(task) if key in self.margins), DEFAULT_MARGIN)
+
+    def names_margin(self, task: Task) -> bool:
+        """Whether the study says anything of the margin of a task."""
+        return any(key in self.margins for key in _margin_keys(task))
 
     def fold(self, seed: int) -> int | None:
         """The fold that the runs of a seed test; None with one split."""
@@ -371,3 +356,8 @@ class Study(Config):
         if self.seeks_found:
             check_groupable(self.found or FoundSettings(), ordered, [part for part in known if is_evidence(part.name)])
         return known
+
+
+def _margin_keys(task: Task) -> tuple[str, str, str]:
+    """What `margins` may call a task, the nearest first."""
+    return task.name, str(task.type), "default"

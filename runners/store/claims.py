@@ -21,7 +21,7 @@ from pathlib import Path
 
 from aggregation_lab import files
 from aggregation_lab.files import cannot_be_written, open_regular, read_bytes
-from runners.store.process_identity import birth, machine, slurm_job
+from runners.store.process_identity import birth, boot, machine, slurm_job
 from runners.store.run_files import ClaimContent, RunProgress
 
 BEAT_EVERY = 2.0
@@ -66,7 +66,12 @@ def holder(folder: Path, number: int) -> int | None:
 
 
 def _is_of_this_machine(claim: ClaimContent) -> bool:
-    return (claim.host, claim.namespace) == machine()
+    """Machines of one network file system can have the same name, so the start of the system counts where both know
+    it; a claim from before a restart is judged by its heartbeat."""
+    if (claim.host, claim.namespace) != machine():
+        return False
+    here = boot()
+    return not claim.boot or not here or claim.boot == here
 
 
 class Claim:
@@ -192,7 +197,14 @@ def _about_us(progress: RunProgress | None, token: str) -> bytes:
     process = os.getpid()
     born, job = birth(process) or "", slurm_job()
     claim = ClaimContent(
-        host=host, namespace=namespace, process=process, birth=born, token=token, job=job, progress=progress
+        host=host,
+        namespace=namespace,
+        boot=boot(),
+        process=process,
+        birth=born,
+        token=token,
+        job=job,
+        progress=progress,
     )
     return claim.model_dump_json(exclude_none=True).encode()
 

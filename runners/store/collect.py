@@ -46,13 +46,15 @@ class FinishedRun:
     digests: Mapping[str, str]
 
 
-def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
+def collect(folder: StudyFolder) -> list[PlannedRun]:
     """Write the tables of `folder` from its finished runs and the floor, and the manifest of what they do not hold.
 
-    An optional table is there where a run has rows of it. Each file replaces its predecessor at once. Grids that share
-    the folder collect one after the other, so that the last one's tables hold the runs of all. Raises `DamagedResult`.
+    Returns the plan, which is read under the lock: another grid may have changed it together with the study, and rows
+    of an older plan would get the labels of the new study. An optional table is there where a run has rows of it. Each
+    file replaces its predecessor at once. Raises `DamagedResult`, and `StudyError` where there is no readable plan.
     """
     with folder.collecting():
+        runs = folder.read_plan()
         sweep(folder.path, ("*.parquet", "scores.csv", MANIFEST))
         finished = finished_runs(folder, runs)
         for name, table in results.TABLES.items():
@@ -67,6 +69,7 @@ def collect(folder: StudyFolder, runs: Sequence[PlannedRun]) -> None:
             else:
                 folder.table(name).unlink(missing_ok=True)
         manifest(folder, runs, finished=len(finished)).write(folder.path)
+    return runs
 
 
 def manifest(folder: StudyFolder, runs: Sequence[PlannedRun], *, finished: int) -> Manifest:
@@ -82,9 +85,10 @@ def manifest(folder: StudyFolder, runs: Sequence[PlannedRun], *, finished: int) 
     if study.arms or len(study.variants) > 1:  # a list, because their order is the reader's
         settings["arms"] = [{"name": name} | arm.model_dump(mode="json") for name, arm in study.variants.items()]
         settings["base_arm"] = study.base_arm
+    tasks, seen = read_tasks(folder), read_seen(folder)
     return Manifest(
         study=study.name,
-        margins={name: study.margin(task) for name, task in read_tasks(folder).items()},
+        margins={name: study.margin(task) for name, task in tasks.items()},
         settings=settings,
         version=__version__,
         dataset=identity.dataset,
@@ -94,7 +98,9 @@ def manifest(folder: StudyFolder, runs: Sequence[PlannedRun], *, finished: int) 
         finished=finished,
         found=found.for_manifest(outdated(found, study, runs, folder.runs)) if found else None,
         looks=looks.to_json() if looks is not None else None,
-        verdicts_seen=read_seen(folder),
+        verdicts_seen=seen.seeds,
+        margins_named=tuple(name for name, task in tasks.items() if study.names_margin(task)),
+        margins_seen=seen.margins,
     )
 
 

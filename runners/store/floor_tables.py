@@ -1,11 +1,12 @@
 """Scores of the trivial predictors, in the folder floor/: computed once, and again where a table is damaged."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aggregation_lab import results
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.run import RECIPE
 from runners.planning.data_digests import dataset_digest
@@ -26,7 +27,7 @@ def write_floor(
     dataset: "Dataset",
     folds: "Folds",
     caches: Mapping[int, "ImageCache"],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> None:
     """Score the trivial predictors at every size of images, fraction and tested fold of which a table is absent,
     damaged or of other data; `caches` are by size."""

@@ -4,12 +4,15 @@ The plan is written before anything is trained for it and never changes. A look 
 with the comparisons that it closed; the manifest holds the same, for the analysis.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from aggregation_lab.errors import StudyError
+from aggregation_lab.manifest import DEFAULT_MARGIN
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
+from aggregation_lab.text import listed, printable
 from analysis.statistics.looks import Looks
 from runners.options import UNTIL_DECIDED
 from runners.planning.plan import PlannedRun
@@ -19,6 +22,8 @@ from runners.store.study_folder import StudyFolder
 RULE = "Lan and DeMets 1983, O'Brien-Fleming type; BH over families; alpha 0.05"
 """How error is spent, and what verdicts are corrected for: a word for readers of the file."""
 
+_NAMED = 3
+"""Differences that a message names."""
 
 Key = tuple[str, str, float, str]
 """A comparison: joint aggregation, base, fraction, task."""
@@ -27,11 +32,13 @@ Key = tuple[str, str, float, str]
 @dataclass(frozen=True)
 class LookRecord:
     """`looks` with those that are made; `closed` what each of them closed, and why: a verdict, or that there is no
-    prospect of one; `open` comparisons after the last."""
+    prospect of one; `open` comparisons after the last. `plan`: what else is fixed, as `fixed_settings` gives it; None
+    in a record from before that was kept."""
 
     looks: Looks
     closed: tuple[tuple[tuple[Key, str], ...], ...] = ()
     open: int | None = None
+    plan: Mapping[str, Any] | None = None
 
     @property
     def finished(self) -> bool:
@@ -54,12 +61,14 @@ class LookRecord:
         fresh = tuple((key, why) for key, why in found.items() if why and key not in known)
         still = sum(not why and key not in known for key, why in found.items())
         looks = replace(self.looks, made=self.looks.planned[: len(self.looks.made) + 1])
-        return LookRecord(looks, (*self.closed, fresh), still)
+        return LookRecord(looks, (*self.closed, fresh), still, self.plan)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in looks.json and in the manifest."""
         rows = [[[*key, why] for key, why in look] for look in self.closed]
-        return {**asdict(self.looks), "rule": RULE, "closed": rows, "open": self.open, "finished": self.finished}
+        plan = {} if self.plan is None else {"plan": self.plan}
+        ends = {"closed": rows, "open": self.open, "finished": self.finished}
+        return {**asdict(self.looks), "rule": RULE, **ends, **plan}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "LookRecord":
@@ -69,7 +78,8 @@ class LookRecord:
             tuple(((joint, base, fraction, task), why) for joint, base, fraction, task, why in look)
             for look in value["closed"]
         )
-        return cls(looks, closed, value["open"])
+        plan = value.get("plan")
+        return cls(looks, closed, value["open"], None if plan is None else dict(plan))
 
 
 def read_looks(folder: StudyFolder) -> LookRecord | None:
@@ -107,14 +117,66 @@ def wanted_runs(
     return list(wanted.values())
 
 
+def fixed_settings(study: Study) -> dict[str, Any]:
+    """What verdicts and what they are of depend on, beside seeds, data and split: as it stands in looks.json.
+
+    A checkpoint of the user's counts as one wherever it lies; runs know it by its content.
+    """
+    arm = study.variants[study.base_arm]
+    model = arm.model.model_dump(mode="json")
+    if model["weights"] not in ("random", "hub"):
+        model["weights"] = "a checkpoint"
+    parts = {"model": model, "training": arm.training.model_dump(mode="json")}
+    partitions = {
+        name: {unit: sorted(of) for unit, of in units.items()} if units else None
+        for name, units in study.aggregations.items()
+    }
+    return {
+        "aggregations": partitions,
+        "compare.base": study.compare.base.aggregation,
+        "fractions": list(study.fractions),
+        "margins": {"default": DEFAULT_MARGIN, **study.margins},
+        "data.groups": dict(study.data.groups),
+        "data.laterality": sorted(study.data.laterality),
+        "specialise": study.model_dump(mode="json").get("specialise", {}),
+        **_by_path(parts),
+    }
+
+
+def _by_path(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
+    """Settings by their dotted paths; a mapping of the user's, by task, is one value."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        nested = isinstance(value, Mapping) and name != "loss_weights"
+        found |= _by_path(value, f"{start}{name}.") if nested else {f"{start}{name}": value}
+    return found
+
+
 def check_plan(folder: StudyFolder, study: Study, record: LookRecord) -> None:
-    """Raise `StudyError` where the study has other seeds than the plan of looks."""
+    """Raise `StudyError`, one line, where the study differs from the plan of looks in seeds or anything else that is
+    fixed with them."""
     if record.looks.seeds != study.seeds:
         raise StudyError(
             f"{folder.looks_file}: its looks are planned for {len(record.looks.seeds)} seeds "
             f"({_ends(record.looks.seeds)}), the study has {len(study.seeds)} ({_ends(study.seeds)}); the plan is "
             "fixed, so put the seeds back, or choose another --out"
         )
+    planned, now = record.plan or {}, fixed_settings(study)
+    # A newer agglab may know more settings than the one that made the plan.
+    differing = [name for name, was in planned.items() if now.get(name) != was]
+    if differing:
+        said = [f"{name} {_shown(planned[name])} (now {_shown(now.get(name))})" for name in differing]
+        raise StudyError(
+            f"{folder.looks_file}: its looks are planned with {listed(said, _NAMED)}; the plan is fixed, so put the "
+            "old settings back, or choose another --out"
+        )
+
+
+def _shown(value: Any) -> str:
+    """A setting as one reads it: aggregations by their names, unless one has units of its own."""
+    if isinstance(value, Mapping) and not any(value.values()):
+        return ", ".join(sorted(value)) or "none"
+    return printable(json.dumps(value, ensure_ascii=False), 120)
 
 
 def check_without(folder: StudyFolder) -> None:

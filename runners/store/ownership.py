@@ -9,7 +9,8 @@ from runners.store.study_folder import StudyFolder
 def check_owner(folder: StudyFolder, study: Study) -> None:
     """Refuse the folder of another study, of other phantoms or another split, or of something else.
 
-    Raises `StudyError` naming what differs.
+    What a first preparation did not come to, since it failed or was stopped, binds nobody. Raises `StudyError` naming
+    what differs.
     """
     identity = folder.find_identity()
     if identity is None:
@@ -17,14 +18,15 @@ def check_owner(folder: StudyFolder, study: Study) -> None:
         if foreign := sorted(names.difference(LOCKS)):
             raise StudyError(f"{folder}: holds {foreign[0]} but no study; choose an empty or new folder as --out")
         return
-    if identity.study.name != study.name:
+    if identity.study.name != study.name and folder.plan_file.exists():
         raise StudyError(
             f"{folder}: belongs to the study {identity.study.name}, not {study.name}; choose another --out"
         )
     before, now = identity.study.data, study.data
-    fixed = ["phantoms"] if now.root is None and before.root is None else []
-    fixed += ["shares", "split_seed"] if now.split is None else []
-    fixed.append("folds")
+    fixed = ["phantoms"] if now.root is None and before.root is None and identity.dataset is not None else []
+    if identity.split is not None:
+        drawn = now.split is None and before.split is None
+        fixed += ["shares", "split_seed", "folds"] if drawn else ["folds"]
     for field in fixed:
         was, now_is = (data.model_dump(mode="json")[field] for data in (before, now))
         if was != now_is:

@@ -1,13 +1,14 @@
 """From a study to an output folder that workers can start from: data, split, cache, floor, plan."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import DataError, StudyError
 from aggregation_lab.files import read_bytes, sweep, write_bytes
 from aggregation_lab.text import printable
@@ -17,7 +18,7 @@ from runners.planning.disk import prediction_bytes
 from runners.planning.fold_words import fold_lines
 from runners.planning.found_settings import alone
 from runners.planning.plan import PlannedRun, plan_runs
-from runners.planning.setting_notes import equal_fraction_lines, lost_lines, unused_lines
+from runners.planning.setting_notes import checkpoint_lines, equal_fraction_lines, lost_lines, unused_lines
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
     from aggregation_lab.data.rows.problems import Problem
     from aggregation_lab.data.splits.folds import Folds
-
-ProgressCallback = Callable[[str, int, int], None]
-"""Takes what is done, how many of it are ready, and how many there are."""
 
 SCAN = "scan.parquet"
 _WRITTEN = {
@@ -57,13 +55,14 @@ class PlannedStudy:
     several tasks takes no more steps than its tasks do alone, so these are the runs of one task each."""
 
 
-def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
+def prepare(study: Study, source: Path, folder: StudyFolder, progress: Progress) -> PlannedStudy:
     """Bring `folder` to where runs can start and return the plan; what is there already is checked and kept.
 
     `source` is the study file, kept as a copy. The caller holds the lock `preparing`. Raises `StudyError` where
     `folder` belongs to another study, another data set or another split, and `DataError` where the data cannot be used.
     """
     from aggregation_lab.data.cache import open_cache
+    from aggregation_lab.data.lost_classes import lost_classes
 
     check_owner(folder, study)
     for name, patterns in _WRITTEN.items():
@@ -78,12 +77,14 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: ProgressC
     save_dataset(folder, dataset)
     write_floor(folder, study, dataset, folds, caches, progress)
     write_bytes(folder.path / "study.yaml", source.read_bytes())
-    folder.write_plan(plan.runs)
-    Identity(study, dataset_digest(dataset), folds.digest).write(folder.identity_file)
-    return plan
+    with folder.collecting():  # whoever writes tables sees the plan and the study that belong together
+        folder.write_plan(plan.runs)
+        Identity(study, dataset_digest(dataset), folds.digest).write(folder.identity_file)
+    lost = [line for cache in caches.values() for line in lost_classes(dataset, cache)]
+    return replace(plan, notes=(*plan.notes, *lost))
 
 
-def plan_only(study: Study, folder: StudyFolder, progress: ProgressCallback) -> PlannedStudy:
+def plan_only(study: Study, folder: StudyFolder, progress: Progress) -> PlannedStudy:
     """The plan that `prepare` would make, leaving no trace in `folder`. Raises as `prepare` does."""
     check_owner(folder, study)
     with tempfile.TemporaryDirectory(prefix="agglab-plan-") as scratch:
@@ -119,9 +120,17 @@ def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[Planne
     """The runs of the study on its data, and their splits. Raises `StudyError` where `folder` is of other ones."""
     known, notes = folder.find_identity() or Identity(study), tuple[str, ...]()
     check_same(folder, "data set", known.dataset, dataset_digest(dataset))
+    given = known.study.data.split
     if known.split is None or study.data.split is not None:
         folds = find_folds(study.data, dataset)
         check_same(folder, "split", known.split, folds.digest)
+    elif given is not None:  # the folder's split is kept only where the study now says how it came about
+        folds = find_folds(study.data, dataset)
+        if folds.digest != known.split:
+            raise StudyError(
+                f"{folder}: was made with the split of data.split {given}, and the study draws another one without it; "
+                "put data.split back, or choose another --out"
+            )
     else:
         folds, notes = _kept_folds(study.data, dataset, folder, known.split)
     found, warnings = folder.find_found(study), (*dataset.warnings, *folds.warnings)
@@ -131,6 +140,7 @@ def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[Planne
         *equal_fraction_lines(study, folds, dataset),
         *unused_lines(study),
         *lost_lines(study),
+        *checkpoint_lines(study),
     )
     if study.seeks_found and found is None:
         at_most = [run for run in plan_runs(study, dataset, folds, alone(dataset.tasks)) if run.holds_found]
@@ -163,7 +173,7 @@ def _kept_folds(
     return again, (f"{file}: {fault}; drawn again, equal to the one that was there",)
 
 
-def read_data(study: Study, phantoms: Path, memory: Path, progress: ProgressCallback) -> "Dataset":
+def read_data(study: Study, phantoms: Path, memory: Path, progress: Progress) -> "Dataset":
     """The study's data set; its phantoms are written to the folder `phantoms` first where it has no data of its own.
 
     `memory` is the folder in which the scan of the files is remembered. Raises `DataError` where the data cannot be
@@ -175,9 +185,7 @@ def read_data(study: Study, phantoms: Path, memory: Path, progress: ProgressCall
         return read_folder(study.data.root or phantoms, study.data, progress, memory / SCAN)
 
 
-def read_folder(
-    root: Path, settings: DataConfig, progress: ProgressCallback, scan_file: Path | None = None
-) -> "Dataset":
+def read_folder(root: Path, settings: DataConfig, progress: Progress, scan_file: Path | None = None) -> "Dataset":
     """The data folder `root` as the settings say that it is to be read. Raises `DataError`."""
     from aggregation_lab.data.challenge import read_dataset
 
@@ -207,7 +215,7 @@ def _faults_of_the_study() -> Iterator[None]:
         raise StudyError("\n".join(lines)) from error
 
 
-def make_phantoms(folder: Path, settings: PhantomSettings, progress: ProgressCallback) -> None:
+def make_phantoms(folder: Path, settings: PhantomSettings, progress: Progress) -> None:
     """Write phantoms into `folder`, or leave it as it is where it holds them.
 
     Raises `DataError` where it holds something else.

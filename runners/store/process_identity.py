@@ -13,6 +13,15 @@ def machine() -> tuple[str, str]:
         return socket.gethostname(), ""
 
 
+def boot() -> str:
+    """What tells this machine, since its last start, from all others, whatever their names; "" where the system does
+    not say. The namespace of processes does not tell: outside of containers it has the same number everywhere."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
 def birth(process: int) -> str | None:
     """Start time of a process in clock ticks since boot, which tells it from a later one of the same number.
 

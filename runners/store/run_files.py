@@ -40,6 +40,7 @@ class RunProgress(_Content):
     score: float
     phase: str
     at_most: bool = False
+    device: str = ""
 
     @property
     def where(self) -> str:
@@ -52,6 +53,7 @@ class ClaimContent(_Content):
 
     host: str = ""
     namespace: str = ""
+    boot: str = ""
     process: int = Field(0, gt=0, lt=2**31)
     birth: str = ""
     token: str = ""
@@ -69,12 +71,13 @@ class Failure(_Content):
 
 
 class Done(_Content):
-    """done.json: the id of the run, what it took and has seen, and the SHA-256 of the tables that it wrote, and of the
-    files that it kept, by their names."""
+    """done.json: the id of the run, what it took and has seen, the type of its device, and the SHA-256 of the tables
+    that it wrote, and of the files that it kept, by their names."""
 
     run: str
     seconds: Annotated[float, Field(ge=0, lt=1e12), _or_else(0.0)] = 0.0
     images_seen: Annotated[int, Field(ge=0, lt=2**53), _or_else(0)] = 0
+    device: Annotated[str, _or_else("")] = ""
     digests: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
     kept: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
 

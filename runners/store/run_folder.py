@@ -54,8 +54,9 @@ class Status:
     """State of a run, and why; `progress` is the last one of a run under way.
 
     `job` is the Slurm job that has it, or in which it failed; `seconds` is what a finished run took, `images` what it
-    has seen, 0 where that is not known. `damaged`: it has a result that cannot be used. `kept`: names of the
-    files that a finished run has left, tables and others.
+    has seen, 0 where that is not known. `device` is the type of device that it was trained on, empty where its result
+    does not say. `damaged`: it has a result that cannot be used. `kept`: names of the files that a finished run has
+    left, tables and others. `begun`: a part of it is trained, by another process or before it was interrupted.
     """
 
     state: State
@@ -64,8 +65,10 @@ class Status:
     job: str = ""
     seconds: float = 0.0
     images: int = 0
+    device: str = ""
     damaged: bool = False
     kept: frozenset[str] = frozenset()
+    begun: bool = False
 
 
 def run_state(folder: Path, run_id: str) -> Status:
@@ -77,21 +80,21 @@ def run_state(folder: Path, run_id: str) -> Status:
     done, fault = _read_done(folder, run_id) if DONE in names else (None, "")
     if done:
         kept = frozenset(names & done.files)
-        return Status(State.DONE, seconds=done.seconds, images=done.images_seen, kept=kept)
+        return Status(State.DONE, seconds=done.seconds, images=done.images_seen, device=done.device, kept=kept)
     number = claims.latest(names)
     claim = claims.living(folder, number) if number else None
     if claim is not None:
         job = f", Slurm job {claim.job}" if claim.job else ""
         step = f"{claim.progress.where}, " if claim.progress else ""
         reason = f"{step}process {claim.process} on {claim.host or 'another machine'}{job}"
-        return Status(State.RUNNING, reason, claim.progress, claim.job)
+        return Status(State.RUNNING, reason, claim.progress, claim.job, begun=True)
     failure = _read_failure(folder)
     if failure:
         return Status(State.FAILED, failure.message, job=failure.job)
     if fault:
         return Status(State.PENDING, f"its {DONE} {fault}; it is trained again", damaged=True)
     if CHECKPOINT in names:
-        return Status(State.PENDING, "interrupted; continues from its checkpoint")
+        return Status(State.PENDING, "interrupted; continues from its checkpoint", begun=True)
     return Status(State.PENDING, "interrupted before its first checkpoint" if number else "")
 
 

@@ -48,6 +48,10 @@ class RunStore:
             states[run.id] = held_back(states[run.id], firsts[start], titles.get(start, f"run {start}"))
         return states
 
+    def begun(self, runs: Sequence[PlannedRun]) -> set[str]:
+        """The runs, by id, of which a part is trained."""
+        return {run_id for run_id, status in self.present(runs).items() if status.begun}
+
     def start_folder(self, run: PlannedRun) -> Path | None:
         """Folder of the run that this one starts from; None where it starts from none."""
         return run_folders(self.root).get(run.start, self.root / run.start) if run.start else None

@@ -113,10 +113,14 @@ class StudyFolder:
         return self.read_identity().study
 
     def read_plan(self) -> list[PlannedRun]:
-        """The runs of the study. Raises `StudyError` where there is no readable plan."""
+        """The runs of the study. Raises `StudyError` where there is no plan yet, or none that can be read."""
         self.read_identity()
         try:
             return [PlannedRun.from_json(value) for value in read_sealed(self.plan_file)["runs"]]
+        except FileNotFoundError as error:
+            raise StudyError(
+                f"{self}: is not planned yet; `agglab run-grid` is preparing it, or was stopped: run it again"
+            ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StudyError(f"{self.plan_file}: cannot be read; `agglab run-grid` writes it again") from error
 

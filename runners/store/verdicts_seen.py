@@ -1,10 +1,12 @@
-"""verdicts_seen.json: at how many seeds the plain verdicts of a folder were read.
+"""verdicts_seen.json: with which seeds the plain verdicts of a folder were read, and the margins at the first reading.
 
-Seeds that are added because verdicts are undecided make false ones more frequent; a report can say so only where it is
-known that somebody has looked before.
+Seeds that are added or exchanged because of verdicts, and margins that are chosen after them, make false ones more
+frequent; a report can say so only where it is known that somebody has looked before.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
@@ -14,12 +16,31 @@ if TYPE_CHECKING:
     from analysis.study import StudyTables
 
 
-def read_seen(folder: StudyFolder) -> tuple[int, ...]:
-    """Numbers of seeds, ascending; none where nobody has looked, or the file is not what was written."""
+@dataclass(frozen=True)
+class Seen:
+    """`seeds` of every reading that had others than those before, in that order: a list of them, or how many where an
+    older agglab noted no more. `margins` by task at the first reading; None where they were not noted."""
+
+    seeds: tuple[tuple[int, ...] | int, ...] = ()
+    margins: Mapping[str, float] | None = None
+
+    @property
+    def counts(self) -> list[int]:
+        """Numbers of seeds, ascending."""
+        return sorted({each if isinstance(each, int) else len(each) for each in self.seeds})
+
+
+def read_seen(folder: StudyFolder) -> Seen:
+    """What was noted; nothing where nobody has looked, or the file is not what was written."""
     try:
-        return tuple(sorted(int(count) for count in read_sealed(folder.seen_file)["seeds"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
+        value = read_sealed(folder.seen_file)
+        margins = value.get("margins")
+        return Seen(
+            tuple(_seeds(each) for each in value["seeds"]),
+            None if margins is None else {str(task): float(margin) for task, margin in margins.items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Seen()
 
 
 def note_reading(study: "StudyTables") -> None:
@@ -29,6 +50,14 @@ def note_reading(study: "StudyTables") -> None:
     folder = StudyFolder(study.folder)
     if not folder.plan_file.is_file():
         return
-    seen, now = read_seen(folder), int(study.scores.loc[study.scores["aggregation"] != FLOOR, "seed"].nunique())
-    if now not in seen and now > 1:  # one seed decides nothing
-        write_sealed(folder.seen_file, {"seeds": sorted({*seen, now})})
+    seen, trained = read_seen(folder), study.scores[study.scores["aggregation"] != FLOOR]
+    now = tuple(sorted(int(seed) for seed in trained["seed"].unique()))
+    if len(now) < 2 or (now in seen.seeds and seen.margins is not None):  # one seed decides nothing
+        return
+    seeds = seen.seeds if now in seen.seeds else (*seen.seeds, now)
+    margins = study.manifest.margins if seen.margins is None else seen.margins
+    write_sealed(folder.seen_file, {"seeds": seeds, "margins": dict(margins)})
+
+
+def _seeds(value: Any) -> tuple[int, ...] | int:
+    return tuple(int(seed) for seed in value) if isinstance(value, list) else int(value)

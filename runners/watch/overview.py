@@ -10,22 +10,29 @@ from aggregation_lab import results
 from aggregation_lab.aggregation import FOUND
 from aggregation_lab.errors import AgglabError
 from runners.execution.groups import outdated_lines, unfound
-from runners.execution.time_estimate import learn
+from runners.execution.look_stages import next_stage
+from runners.execution.time_estimate import TimeEstimate, learn
 from runners.planning.plan import PlannedRun
 from runners.store.look_record import looks_line, read_looks
 from runners.store.run_folder import State, Status
 from runners.store.run_store import unkept_line
 from runners.store.study_folder import StudyFolder
 
+ALL_TRAINED, NEXT_LOOK = "all planned runs are trained", "the next look at the verdicts"
+"""Until when `seconds_left` counts."""
+
 
 def overview(folder: StudyFolder) -> dict[str, Any]:
-    """The state of every run that is not finished, how many are, and about how many seconds are left. Groups that are
-    not found yet are one row, of which nobody knows how many runs it stands for; `seconds_left` is without them.
+    """The state of every run that is not finished, how many are, and about how many seconds are left: until the next
+    look where looks decide what is trained, else until all planned runs are trained, whatever a grid was asked for
+    (`left_until`). Groups that are not found yet are one row, of which nobody knows how many runs it stands for;
+    `seconds_left` is without them.
 
     Raises `StudyError` where `folder` is no study's output.
     """
     runs = folder.read_plan()
     states, study, record = folder.runs.statuses(runs), folder.read_study(), read_looks(folder)
+    wanted = runs if record is None else next_stage(study, runs, record)
     search = unfound(folder, study, runs, states)
     rows = [_row(run, states[run.id]) for run in runs if states[run.id].state is not State.DONE]
     notes = [*unkept_line(runs, states), *outdated_lines(folder, study, runs), *looks_line(record)]
@@ -37,24 +44,33 @@ def overview(folder: StudyFolder) -> dict[str, Any]:
         "folder": str(folder),
         "runs": len(runs),
         "states": dict(Counter(str(states[run.id].state) for run in runs)),
-        "seconds_left": seconds_left(folder, runs, states),
+        "seconds_left": seconds_left(folder, runs, states, wanted),
+        "left_until": ALL_TRAINED if record is None else NEXT_LOOK,
         "unfinished": rows,
         "notes": notes,
         "looks": None if record is None else record.to_json(),
     }
 
 
-def seconds_left(folder: StudyFolder, runs: Sequence[PlannedRun], states: Mapping[str, Status]) -> float | None:
-    """Time until the last run ends at the pace of those that have, with as many at a time as there are now; None while
-    none has ended or none is under way. The most, where runs decide themselves when they end."""
-    estimate = learn(folder.runs, runs)
+def seconds_left(
+    folder: StudyFolder, runs: Sequence[PlannedRun], states: Mapping[str, Status], wanted: Sequence[PlannedRun]
+) -> float | None:
+    """Time until the last of the `wanted` runs, and of those under way, ends at the pace of those that have on the same
+    type of device, with as many at a time as there are now; None while none has ended or none is under way. The most,
+    where runs decide themselves when they end, or are trained on devices of several types."""
     active = [run for run in runs if states[run.id].state is State.RUNNING]
-    waiting = [run for run in runs if states[run.id].state in (State.PENDING, State.WAITING)]
-    if not estimate.finished or not active:
+    waiting = [run for run in wanted if states[run.id].state in (State.PENDING, State.WAITING)]
+    at_work = [states[run.id].progress for run in active]
+    paces = [learn(folder.runs, runs, device) for device in {at.device for at in at_work if at is not None}]
+    if not paces or not all(pace.finished for pace in paces):
         return None
-    return estimate.makespan(
-        [*active, *waiting], len(active), lambda run: estimate.cost(run) * (1 - _share(states[run.id]))
-    )
+
+    def left(pace: TimeEstimate) -> float:
+        return pace.makespan(
+            [*active, *waiting], len(active), lambda run: pace.cost(run) * (1 - _share(states[run.id]))
+        )
+
+    return max(map(left, paces))
 
 
 def _share(status: Status) -> float:

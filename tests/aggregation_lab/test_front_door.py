@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,9 @@ def loaded_by(line: str, modules: tuple[str, ...]) -> list[str]:
 
 def test_every_name_is_offered_and_there():
     assert set(OFFERED) <= set(agg.__all__) <= set(dir(agg))
-    for name in agg.__all__:
-        assert getattr(agg, name) is getattr(agg, name)
     assert set(agg._MODULE_OF) == set(agg.__all__)
+    for name, module in agg._MODULE_OF.items():
+        assert getattr(agg, name) is getattr(import_module(module), name)
 
 
 def test_a_wrong_name_says_which_is_near():
@@ -114,7 +115,7 @@ def test_a_file_of_the_users_that_hides_the_analysis_is_one_line(tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_figure")
 def test_three_lines_from_a_study_to_a_figure_and_a_report(tmp_path, monkeypatch):
-    study = agg.load_study(agg.EXAMPLES / "us_mini")
+    study = agg.load_study(agg.EXAMPLES / "us_mini_scale")
     analysis = agg.analyse(study, agg.Settings(draws=50))
     forest = analysis.figure("gains_forest")
     assert set(analysis.gains["task"]) <= {text.get_text() for text in forest.axes[0].get_yticklabels()}

@@ -1,5 +1,7 @@
 """The contract of the score tables, aggregations, and the identity of a run."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -163,7 +165,7 @@ def test_convergence_flag(curve, expected):
 
 def test_a_table_of_before_there_were_arms_is_read_as_one_arm():
     """The shipped example has the schema 1."""
-    folder = ROOT / "analysis" / "examples" / "us_mini"
+    folder = ROOT / "analysis" / "examples" / "us_mini_scale"
     for name, table in results.TABLES.items():
         metadata = pq.read_schema(folder / f"{name}.parquet").metadata
         assert metadata[b"agglab_schema"] == b"1" and "arm" not in pq.read_schema(folder / f"{name}.parquet").names
@@ -171,3 +173,19 @@ def test_a_table_of_before_there_were_arms_is_read_as_one_arm():
         assert list(rows.columns) == [column.name for column in table.columns] and set(rows["arm"]) == {
             results.ONLY_ARM
         }
+
+
+def test_the_schema_is_that_of_the_latest_column():
+    """A column is added `since` a version that is the present one: without it, older tables would be refused."""
+    columns = [column for table in (*results.TABLES.values(), results.AFFINITY) for column in table.columns]
+    assert max(column.since for column in columns) == results.SCHEMA_VERSION
+    assert all(column.before is not None or column.nullable for column in columns if column.since > 1)
+
+
+@pytest.mark.parametrize(("type_", "before"), [(results.FLOAT, None), (results.INT, 0), (results.TEXT, "")])
+def test_a_column_of_a_later_schema_is_filled_where_a_table_lacks_it(type_, before, monkeypatch):
+    monkeypatch.setattr(results, "SCHEMA_VERSION", 4)
+    added = results.Column("entropy", type_, "", nullable=before is None, since=4, before=before)
+    table = replace(results.SCORES, columns=(*results.SCORES.columns, added))
+    rows = results.read_table(ROOT / "analysis" / "examples" / "us_mini" / "scores.parquet", table)["entropy"]
+    assert len(rows) and (rows.isna().all() and rows.dtype == float if before is None else (rows == before).all())

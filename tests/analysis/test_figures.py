@@ -14,7 +14,6 @@ from analysis.figures.axes import interval_axis
 from analysis.figures.marks import improving_marker
 from analysis.figures.style import AGGREGATION_COLOURS, COLUMN, SMALL, TYPE_LOOKS, VERDICT_LOOKS, WIDE
 from analysis.result import Analysis
-from analysis.settings import Settings
 from tests.fake_analysis import empty_analysis, fake_analysis, holey_analysis
 
 WHOLE = fake_analysis()
@@ -192,11 +191,10 @@ def test_heat_map_cells_say_gain_and_verdict():
 
 def test_gains_in_pixels_share_no_axis_with_unit_free_ones():
     gains = WHOLE.frames["gains"]
-    pixels = gains["metric"] == "MRE"
-    moved = gains.assign(**{name: gains[name].mask(pixels, -12.0) for name in ("base_score", "joint_score")})
-    frames = {**WHOLE.frames, "gains": moved}
+    in_pixels = gains.assign(gain_unit=gains["gain_unit"].mask(gains["metric"] == "MRE", "px"))
     absolute, relative = (
-        gains_heat_map(Analysis(WHOLE.study, settings, frames))[1] for settings in (Settings(), Settings("relative"))
+        gains_heat_map(Analysis(WHOLE.study, WHOLE.settings, {**WHOLE.frames, "gains": each}))[1]
+        for each in (in_pixels, gains)
     )
     assert "MRE" not in set(absolute["metric"]) and "MRE" in set(relative["metric"])
 

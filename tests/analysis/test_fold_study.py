@@ -1,42 +1,20 @@
 """Score tables of a study with rotating folds, analysed as a whole: every frame is made, and gains are by fold."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
-from aggregation_lab.manifest import Manifest
 from analysis.pipeline import analyse
 from analysis.report.methods import methods_markdown
 from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.study import StudyTables
-
-TASKS = [("lung", "detection"), *((f"task{number}", "segmentation") for number in range(5))]
-FOLDS, CASES = 5, 8
+from tests.fake_folds import CASES, FOLDS, folded
 
 
 @pytest.fixture(scope="module")
 def study() -> StudyTables:
-    """Six tasks, TS and AU at two fractions, six seeds in five folds; scores are means of case values."""
-    random, scores, cases = np.random.default_rng(0), [], []
-    for place, (task, kind) in enumerate(TASKS):
-        for seed in range(FOLDS + 1):
-            numbers = [f"{seed % FOLDS}-{number}" for number in range(CASES)]
-            for fraction in (0.5, 1.0):
-                for name, gain in (("TS", 0.0), ("AU", 0.01 * place)):
-                    values = 0.6 + gain * fraction + random.normal(0, 0.02) + random.normal(0, 0.05, CASES)
-                    common = {
-                        "run": f"{name}-{task}-{fraction:g}-{seed}", "aggregation": name, "unit": task, "task": task,
-                        "type": kind, "group": f"group{place % 3}", "fraction": fraction, "seed": seed, "split": "test",
-                    }  # fmt: skip
-                    about = {"n_train": round(100 * fraction * (place + 1)), "metric": "score", "direction": "higher"}
-                    value = {"value": values.mean(), "n_cases": CASES, "n_undefined": 0}
-                    scores.append(common | about | value)
-                    own = {"quantity": "value", "index": 0, "value": values, "case": numbers, "subject": numbers}
-                    cases.append(pd.DataFrame(common | own))
-    manifest = Manifest("folded", settings={"data": {"folds": FOLDS}})
-    return StudyTables(manifest, pd.DataFrame(scores), pd.concat(cases, ignore_index=True))
+    return folded()
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +41,19 @@ def test_every_frame_that_rests_on_gains_is_made(result):
     shares = frames["gains"]["seed_share"] + frames["gains"]["case_share"]
     np.testing.assert_allclose(shares, 1, rtol=1e-9, atol=0)
     assert (frames["data"]["subjects"] == FOLDS * CASES).all()
+
+
+def test_the_scores_of_a_gain_are_means_of_folds_as_it_is(result):
+    gains = result.frames["gains"]
+    for joint, base in (("joint_score", "base_score"), ("joint_raw", "base_raw")):
+        np.testing.assert_allclose(gains[joint] - gains[base], gains["gain"], rtol=0, atol=1e-6)
+
+
+def test_other_choices_of_analysis_know_the_folds(result):
+    """Without the folds' subjects every verdict under other choices would be undecided."""
+    decided = result.frames["gains"].query("fraction == 1 and verdict != 'undecided'")["task"]
+    shares = result.frames["multiverse"].set_index("task")["undecided"]
+    assert len(decided) and (shares.loc[decided] < 1).all()
 
 
 def test_the_report_says_what_folds_are(result):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.contrasts import Contrast, contrast_name
 from analysis.frames import FRAMES, frame, ordered
-from analysis.gains import Contrast, contrast_name
 
 REGRET = dict.fromkeys(FRAMES["regret"], 1.0)
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from aggregation_lab import results
-from analysis.gains import Contrast, TaskScores, contrasts, pair, pair_all
+from analysis.contrasts import Contrast, contrasts
+from analysis.gains import TaskScores
+from analysis.pairing import pair, pair_all
 from analysis.pipeline import analyse
 from analysis.questions.means import mean_over_tasks, these_tasks
 from analysis.questions.task_gains import task_gains
@@ -37,9 +39,10 @@ def analysed(study: StudyTables, **changes: pd.DataFrame) -> pd.DataFrame:
     """The frame `gains` of a study of which some tables are replaced, in the order of task and contrast."""
     tables = {name: changes.get(name, getattr(study, name)) for name in ("scores", "cases")}
     changed = StudyTables(study.manifest, **tables)
-    scores = task_scores(changed, resample(changed, QUICK.draws, QUICK.seed))
+    resampled = resample(changed, QUICK.draws, QUICK.seed)
+    scores = task_scores(changed, resampled)
     pairs = {(each, 1.0): pair_all(scores, each, 1.0) for each in contrasts(changed.aggregations)}
-    found = task_gains(changed, pairs, QUICK)
+    found = task_gains(changed, resampled, pairs, QUICK)
     return found.sort_values(["contrast", "task"], ignore_index=True)
 
 

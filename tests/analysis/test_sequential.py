@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aggregation_lab.manifest import Manifest
-from analysis.gains import contrasts, default_base
+from analysis.contrasts import contrasts, default_base
 from analysis.questions.caveats import trained_more
 from analysis.questions.study_quality import ledger, task_compute
 from analysis.report import words

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.context import prepare
-from analysis.gains import contrasts
+from analysis.contrasts import contrasts
 from analysis.pipeline import STEPS
 from analysis.questions import caveats
 from analysis.report.found import fair, found, sentence
@@ -61,8 +61,10 @@ def with_found(study: StudyTables, **changes) -> StudyTables:
 def told_of(study: StudyTables) -> Analysis:
     """As much of an analysis as these words need."""
     context = prepare(study, QUICK)
-    step = next(step for step in STEPS if step.frames == ("seed_gains",))
-    return Analysis(context.study, QUICK, context.frames | {"seed_gains": step.make(context)[0]}, (), None)
+    made = {
+        name: step.make(context)[0] for step in STEPS for name in step.frames if name in ("seed_gains", "found_means")
+    }
+    return Analysis(context.study, QUICK, context.frames | made, (), None)
 
 
 def test_the_partition_of_another_aggregation_is_left_out_and_said(study):
@@ -114,10 +116,19 @@ def test_a_report_says_what_of_the_comparison_is_blind(study):
     assert "task00" not in text and "Seeds that were added after the choice are free of that." in text
     gains = result.frames["seed_gains"]
     own = gains[gains["contrast"] == "found-AU"].groupby("seed")["gain"].mean()
-    expected = (
-        f"found-AU {own[:2].mean():+.3f} ± {own[:2].std(ddof=1) / 2**0.5:.3f} (2 seeds) with the seeds of the choice"
+    (chosen,), (later,) = (
+        rows.to_dict("records")
+        for _, rows in result.found_means[result.found_means["contrast"] == "found-AU"].groupby("which", sort=False)
     )
-    assert expected.replace("-0.", "\u22120.") in text and f"{own[2]:+.3f} (1 seed) with later ones" in text
+    reach = 12.706 * own[:2].std(ddof=1) / 2**0.5  # Student's quantile of one degree of freedom
+    assert (chosen["which"], chosen["seeds"], later["which"], later["seeds"]) == ("of the choice", 2, "later", 1)
+    assert chosen["gain"] == pytest.approx(own[:2].mean(), rel=1e-9, abs=1e-12)
+    assert chosen["high"] - chosen["gain"] == pytest.approx(reach, rel=1e-4, abs=0)
+    assert later["gain"] == pytest.approx(own[2], rel=1e-9, abs=1e-12) and pd.isna(later["low"])
+    numbers = f"{own[:2].mean():+.3f} [{chosen['low']:+.3f}, {chosen['high']:+.3f}]"
+    expected = f"found-AU {numbers} (2 seeds) with the seeds of the choice".replace("-0.", "\u22120.")
+    assert expected in text and f"{own[2]:+.3f} (1 seed) with later ones" in text
+    assert "with Student's 95 % interval over seeds, for these tasks and test cases" in text
     assert sentence(result).startswith(
         "The partition found was chosen by predicted gains on the validation cases, no test"
     )

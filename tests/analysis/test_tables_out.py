@@ -39,12 +39,18 @@ def test_the_made_up_frames_have_every_column_of_the_contract():
     assert all(len(rows) for rows in WHOLE.frames.values())
 
 
+@pytest.mark.parametrize("name", ["group_means", "types", "scale_across", "scale_within", "arm_means", "capacity"])
+def test_a_table_of_many_p_values_says_that_they_are_not_corrected(name):
+    assert "p" in table(name).frame and "p: not corrected for the number of rows." in table(name).note
+
+
 @pytest.mark.parametrize(
     ("value", "low", "high", "expected"),
     [
         (0.0312, 0.012, 0.0499, "0.031 [0.012, 0.050]"),
         (-0.0312, -0.05, 0.0, "−0.031 [−0.050, 0.000]"),
         (-0.0001, -0.01, 0.01, "0.000 [−0.010, 0.010]"),
+        (0.0004, 0.0001, 0.0004, "0.0004 [0.0001, 0.0004]"),
         (0.5, float("nan"), float("nan"), "0.500"),
         (float("nan"), 0.1, 0.2, "–"),
     ],
@@ -59,6 +65,23 @@ def test_an_interval_reads_as_papers_have_it(value, low, high, expected):
 )
 def test_p_has_two_significant_digits(value, expected):
     assert p_value(value) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0496, "0.0496"), (0.0504, "0.0504"), (0.0248, "0.0248")])
+def test_p_close_to_the_level_that_decides_has_a_third_digit(value, expected):
+    assert p_value(value) == expected
+
+
+def test_fractions_that_are_alike_in_whole_per_cent_have_columns_of_their_own():
+    shown = {each.name: each.frame for each in paper_tables(fake_analysis(4, fractions=(0.02, 0.025, 1.0)))}
+    assert {"train 2%", "train 2.5%", "train 100%"} <= set(shown["data"].columns)
+    assert {"gain at 2%", "gain at 2.5%"} <= set(shown["gains_by_fraction"].columns)
+    assert {"2%", "2.5%", "100%"} == set(shown["group_means"]["fraction"])
+
+
+def test_a_chance_that_is_not_certain_does_not_read_as_certain():
+    shown = table("guidelines", changed("guidelines", chance=0.997, harm=0.004)).frame
+    assert set(shown["gains"]) == {">99%"} and set(shown["harmed"]) == {"<1%"}
 
 
 def test_every_table_is_made_and_named_as_listed():
@@ -120,9 +143,9 @@ def test_every_mean_of_gains_says_how_many_bases_were_still_improving(name, titl
 def test_gains_in_pixels_have_one_decimal_and_their_unit():
     gains = WHOLE.frames["gains"]
     pixels = gains["metric"] == "MRE"
-    scores = {name: gains[name].mask(pixels, -12.0) for name in ("base_score", "joint_score")}
+    unit = gains["gain_unit"].mask(pixels, "px")
     analysis = changed(
-        "gains", gain=gains["gain"].mask(pixels, -1.26), low_adjusted=gains["low"].mask(pixels), **scores
+        "gains", gain=gains["gain"].mask(pixels, -1.26), low_adjusted=gains["low"].mask(pixels), gain_unit=unit
     )
     cells = table("gains", analysis).frame["gain [adjusted interval]"]
     assert (cells.str.removesuffix(" ↗ 2/3") == "−1.3 px").sum() == (pixels & (gains["fraction"] == 1)).sum()

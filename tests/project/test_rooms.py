@@ -5,6 +5,8 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 from tests import ROOT
 
 PACKAGES = ("aggregation_lab", "analysis", "runners")
@@ -98,6 +100,26 @@ def test_rooms_form_no_circle():
     between: dict[str, set[str]] = {}
     for module, targets in arrows().items():
         between.setdefault(room_of(module), set()).update({room_of(name) for name in targets} - {room_of(module)})
+    TopologicalSorter(between).prepare()
+
+
+FOR_TYPES = ("aggregation_lab.tasks.task_type", "aggregation_lab.model.heads.network")
+"""A task type names the class of its network half for type checkers alone."""
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_folders_of_a_package_form_no_circle(package):
+    """The folders that lie in a package, whole with all that is in them; its own modules stand for themselves."""
+
+    def folder(module: str) -> str:
+        return ".".join(module.split(".")[:2])
+
+    between: dict[str, set[str]] = {}
+    for module, targets in arrows().items():
+        if within(module, package) and module != package:
+            inside = {name for name in targets if within(name, package) and (module, name) != FOR_TYPES}
+            between.setdefault(folder(module), set()).update({folder(name) for name in inside} - {folder(module)})
+    assert len(between) > 5
     TopologicalSorter(between).prepare()
 
 

@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,17 @@ from aggregation_lab.data.images.decode import Picture, read_picture
 from aggregation_lab.data.images.deep_levels import scaled, strips, usual_levels
 from aggregation_lab.data.images.foreign_formats import foreign_fault, foreign_format, placeholder_fault
 from aggregation_lab.data.images.masks import MOST_VALUES, read_mask
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.files import read_bytes
 from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 
 THUMBNAIL = 32
 """Side of the thumbnails that near-duplicates are searched with, in pixels."""
 
-ProgressCallback = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and how much there is."""
+Note = Literal["frames", "turned", "transparent", "top_bytes", "undefined", "lossy", "photograph", "framed"]
+"""What `Scan.notes` holds, with commas: several pictures in a file, EXIF orientation applied, transparent pixels,
+only the top bytes of 16-bit colour are read, pixels that are no numbers; of a mask: lossy compression, the greys of a
+photograph, the greater of two values around the other."""
 
 VERSION = 3
 """Raised when a scan of the same file would give another result: scans of earlier versions are not used."""
@@ -44,7 +47,7 @@ class Scan:
     Of images: `grey`, `thumbnail` (THUMBNAIL x THUMBNAIL grey bytes), `depth` ("" for 8 bits, else "whole" or
     "float" numbers), the values `low` and `high` of the darkest and brightest pixel, and `dark` and `bright`, which
     1% of the pixels lie below and above. Of masks: `values`, the values in use, "0,255", and `palette`, the colour of
-    each of them in a palette file, "0:000000,1:ff0000". `notes` names what else a reader should know, see `NOTES`.
+    each of them in a palette file, "0:000000,1:ff0000". `notes` names what else a reader should know, see `Note`.
     """
 
     content: str = ""
@@ -62,15 +65,9 @@ class Scan:
     notes: str = ""
     fault: str = ""
 
-    def has(self, note: str) -> bool:
-        """Whether it has one of NOTES."""
+    def has(self, note: Note) -> bool:
+        """Whether it has this note."""
         return note in self.notes.split(",")
-
-
-NOTES = ("frames", "turned", "transparent", "top_bytes", "undefined", "lossy", "photograph", "framed")
-"""What `Scan.notes` holds, with commas: several pictures in a file, EXIF orientation applied, transparent pixels,
-only the top bytes of 16-bit colour are read, pixels that are no numbers; of a mask: lossy compression, the greys of a
-photograph, the greater of two values around the other."""
 
 
 def scan_files(
@@ -79,7 +76,7 @@ def scan_files(
     masks: Iterable[str],
     *,
     memory: Path | None = None,
-    progress: ProgressCallback | None = None,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, Scan], dict[str, Scan]]:
     """Scans of image and of mask files, by path relative to `root`; every file is decoded in full.
 
@@ -114,7 +111,7 @@ def _key(kind: str, path: Path) -> Key:
 
 
 def _scan_all(
-    root: Path, items: list[tuple[str, str]], what: str, progress: ProgressCallback | None
+    root: Path, items: list[tuple[str, str]], what: str, progress: Progress | None
 ) -> Iterator[tuple[tuple[str, str], Scan]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), _BATCH):

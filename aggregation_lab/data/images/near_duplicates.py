@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION, ProgressCallback
+from aggregation_lab.data.images.file_scan import THUMBNAIL, VERSION
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.storage.sealed_parquet import remembered_frame, write_frame
 
 HASH_BITS = 12
@@ -33,7 +34,7 @@ _ROWS = 512  # images compared with all others at a time: bounds memory
 
 
 def near_duplicates(
-    images: pd.DataFrame, *, memory: Path | None = None, progress: ProgressCallback | None = None
+    images: pd.DataFrame, *, memory: Path | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
     """Pairs of near-duplicate images, one row each, in the order of their content.
 
@@ -66,7 +67,7 @@ def near_duplicates(
     return pairs
 
 
-def _search(thumbnails: np.ndarray, progress: ProgressCallback | None) -> Iterator[list[tuple[int, int, bool, float]]]:
+def _search(thumbnails: np.ndarray, progress: Progress | None) -> Iterator[list[tuple[int, int, bool, float]]]:
     """Confirmed pairs (i < j), block by block. thumbnails: N x 32 x 32 uint8."""
     plain, mirrored = _hashes(thumbnails)
     fine = _fine_structure(thumbnails)

@@ -9,6 +9,7 @@ import numpy as np
 from aggregation_lab.data.importing.mask_values import FileMap, Held, MaskValues, held_by
 from aggregation_lab.data.importing.records import Picture
 from aggregation_lab.data.importing.source_files import PICTURES, without_ending
+from aggregation_lab.data.subjects.subject_ids import subject_key
 
 LoadMap = Callable[[int, int], np.ndarray]
 """The `load` of a `ClassMap`."""
@@ -20,6 +21,12 @@ class Opened:
 
     picture: Picture
     subject: str = ""
+
+
+def as_subject(name: str) -> str:
+    """A file's name as the subject of its pictures: one that tables take for no subject, such as `unknown`, would leave
+    each picture a subject of its own."""
+    return name if subject_key(name) else f"file {name}"
 
 
 class Opener:

@@ -8,10 +8,10 @@ from pkgutil import resolve_name
 
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Report
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import AgglabError
 from aggregation_lab.text import near_names, printable
 
-Progress = Callable[[str, int, int], None]
 Reader = Callable[[Path, ImportOptions, Report, Progress], list[ReadTask]]
 """From a source to its tasks. Raises `DataError` where nothing of the source can be used, and for wrong options."""
 

@@ -13,6 +13,7 @@ from aggregation_lab.data.images.decode import decoded_file
 from aggregation_lab.data.images.masks import MOST_VALUES, read_mask
 from aggregation_lab.data.images.palettes import indices_of, renumbered
 from aggregation_lab.data.importing.records import Report
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes
 from aggregation_lab.text import printable
@@ -25,8 +26,6 @@ _OUTLINE = 4
 """An outline and what it surrounds have at least so many times its pixels; the wall of a vessel has fewer."""
 _WHITE = {255: 1, 65535: 1}
 _PHOTOGRAPH = "shows greys of every kind, as an image does, and is no mask"
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,10 @@ def rectangle(one: Point, other: Point) -> tuple[Point, ...]:
     return one, (other[0], one[1]), other, (one[0], other[1])
 
 
-def circle(centre: Point, edge: Point, corners: int = 90) -> tuple[Point, ...]:
-    """The polygon of a circle by its centre and a point on it."""
+def circle(centre: Point, edge: Point) -> tuple[Point, ...]:
+    """The polygon of 90 corners of a circle, by its centre and a point on it."""
     radius = float(np.hypot(edge[0] - centre[0], edge[1] - centre[1]))
-    angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     return tuple((centre[0] + radius * float(np.cos(a)), centre[1] + radius * float(np.sin(a))) for a in angles)
 
 

@@ -1,7 +1,6 @@
 """One import: read the source, write its tasks, keep the receipts. Running it again is safe at any moment."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from aggregation_lab.data.importing.records import ReadTask, Report
 from aggregation_lab.data.importing.source_files import source_name
 from aggregation_lab.data.importing.subjects import Subjects
 from aggregation_lab.data.importing.writer import TaskWriter, csv_name
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.cases import task_name
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
 from aggregation_lab.data.rows.layout import find_train_folder
@@ -21,8 +21,6 @@ from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes, sweep, write_text
 from aggregation_lab.naming import clean_name, name_fault
 from aggregation_lab.tasks import CHALLENGE_TASKS
-
-Progress = Callable[[str, int, int], None]
 
 KEY = "subject.key"
 """The secret of OUT. Who has it can tell whether a known patient is in OUT; without it none can be added."""

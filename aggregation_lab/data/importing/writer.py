@@ -4,7 +4,6 @@ import csv
 import errno
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -18,6 +17,7 @@ from aggregation_lab.data.importing.records import Frame, Picture, ReadTask, Rec
 from aggregation_lab.data.importing.subjects import Subjects
 from aggregation_lab.data.importing.targets import MOST_CLASSES
 from aggregation_lab.data.interpretation.case_checks import SPLIT_PARTS
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import atomic_path, read_bytes, temporary_file, write_bytes, write_text
@@ -30,8 +30,6 @@ _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP,
 
 _LOOKED_AT = 20
 """Masks that are enough to tell outlines from areas."""
-
-Progress = Callable[[str, int, int], None]
 
 
 class TaskWriter:

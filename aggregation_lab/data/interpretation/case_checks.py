@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from aggregation_lab.data.images.file_scan import Scan
+from aggregation_lab.data.images.file_scan import Note, Scan
 from aggregation_lab.data.interpretation.mask_classes import TaskMasks
 from aggregation_lab.data.rows.cases import Case, Shape
 from aggregation_lab.data.rows.problems import Problems, rule
@@ -40,7 +40,7 @@ def check_files(
                     problems.row_warning(case.row, field, f"{path} {message}", f"{field} {note}")
 
 
-_NOTES = {
+_NOTES: dict[Note, str] = {
     "frames": "holds several pictures, of which the first is read; save the right one alone if that is another",
     "turned": "is turned as its EXIF orientation says; masks, boxes and points must fit the turned image",
     "transparent": "has transparent pixels; it is read as if on black",

@@ -76,7 +76,7 @@ def _read_values(
         if beyond:
             message = f"data.mask_values: gives class {beyond[0]}, but the task has classes 0 to {classes - 1}"
             problems.error("task", None, task, message)
-        _report(task, in_use - set(values), masks, f"which data.mask_values.{task} does not name; add it", problems)
+        _report(in_use - set(values), masks, f"which data.mask_values.{task} does not name; add it", problems)
         return values
     if classes == 2 and (in_use <= {0, 1} or in_use <= {0, *FULL}):
         _warn_inverted(task, in_use, masks, problems)
@@ -87,11 +87,11 @@ def _read_values(
     if classes == 2 and in_use <= {0, *FULL}:
         return {0: 0} | dict.fromkeys(FULL, 1)
     advice = f"task {task} takes class indices 0 to {classes - 1}; {_remedy(task, classes, in_use, masks)}"
-    _report(task, {value for value in in_use if not 0 <= value < classes}, masks, advice, problems)
+    _report({value for value in in_use if not 0 <= value < classes}, masks, advice, problems)
     return None
 
 
-def _report(task: str, wrong: set[int], masks: Sequence[_Used], advice: str, problems: Problems) -> None:
+def _report(wrong: set[int], masks: Sequence[_Used], advice: str, problems: Problems) -> None:
     bad = [mask for mask in masks if mask.values & wrong]
     if not bad:
         return

@@ -4,7 +4,6 @@ The components of all tasks are dealt out into K folds at once. Replicates with 
 one and train on the rest: K splits of the same data, in each of which what belongs together stays together.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +22,8 @@ from aggregation_lab.data.splits.split import (
     find_components,
     random_order,
     split_table,
+    table_digest,
+    table_text,
 )
 from aggregation_lab.data.splits.stratification import SPLITS, count_labels, nested_ranks, stratify
 from aggregation_lab.files import write_json, write_text
@@ -69,18 +70,15 @@ class Folds:
     @property
     def digest(self) -> str:
         """sha256 of the table."""
-        return hashlib.sha256(self._text().encode()).hexdigest()
+        return table_digest(self.table)
 
     def save(self, folder: Path) -> None:
         """Write folds.csv and, for other tools, nnU-Net's splits_final.json, an entry per fold with `test` added; a
         single split as `Split.save` does."""
         if len(self.splits) == 1:
             return self.splits[0].save(folder)
-        write_text(Path(folder) / FOLDS_FILE, self._text())
+        write_text(Path(folder) / FOLDS_FILE, table_text(self.table))
         write_json(Path(folder) / EXPORT_FILE, [{part: split.cases(part) for part in SPLITS} for split in self.splits])
-
-    def _text(self) -> str:
-        return self.table.to_csv(index=False, lineterminator="\n")
 
 
 def draw_folds(dataset: Dataset, folds: int, *, shares: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0) -> Folds:

@@ -56,11 +56,11 @@ class Split:
     @property
     def digest(self) -> str:
         """sha256 of the table."""
-        return hashlib.sha256(self._text().encode()).hexdigest()
+        return table_digest(self.table)
 
     def save(self, folder: Path) -> None:
         """Write split.csv and, for other tools, nnU-Net's splits_final.json (one fold, with `test` added)."""
-        write_text(Path(folder) / SPLIT_FILE, self._text())
+        write_text(Path(folder) / SPLIT_FILE, table_text(self.table))
         write_json(Path(folder) / EXPORT_FILE, [{split: self.cases(split) for split in SPLITS}])
 
     @staticmethod
@@ -81,8 +81,15 @@ class Split:
         advice = "give it some in the file, or draw the split again"
         return Split(table, check_parts(dataset, [table], file, advice))
 
-    def _text(self) -> str:
-        return self.table.to_csv(index=False, lineterminator="\n")
+
+def table_text(table: pd.DataFrame) -> str:
+    """A table of a split or of folds as CSV."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def table_digest(table: pd.DataFrame) -> str:
+    """sha256 of `table_text`."""
+    return hashlib.sha256(table_text(table).encode()).hexdigest()
 
 
 def draw_split(dataset: Dataset, *, shares: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0) -> Split:

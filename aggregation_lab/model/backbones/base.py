@@ -1,6 +1,8 @@
 """What the model asks of an encoder, whichever of timm's networks it is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -63,9 +65,33 @@ class Backbone(ABC):
         A batch that memory lets through only in pieces then gives other numbers than in one piece. Predictions do not
         depend on the batch: they are made with the running statistics, which are part of a checkpoint.
         """
-        return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.network.modules())
+        return any(True for _ in self._batch_norms())
 
-    def check_batch(self, batch_size: int) -> None:
-        """Raises `ModelError` where batches of that size have no statistics to normalise by."""
-        if batch_size == 1 and self.has_batch_norm:
+    def check_batch(self, batch_size: int, aggregator: str = "none") -> None:
+        """Raises `ModelError` where batch norm cannot be trained so: batches of one image have no statistics, and an
+        aggregator sends each task's images through by themselves, sometimes one of them."""
+        if not self.has_batch_norm:
+            return
+        if batch_size == 1:
             raise ModelError(f"training.batch_size: 1, but {self.name} normalises over the batch; take 2 or more")
+        if aggregator != "none":
+            raise ModelError(
+                f"training.aggregator: {aggregator}, but {self.name} normalises over the batch, and an aggregator "
+                "takes each task's images by themselves; take aggregator: none, or an encoder such as convnext_tiny"
+            )
+
+    @contextmanager
+    def still_statistics(self) -> Iterator[None]:
+        """Passes in here leave the running statistics of batch norm as they are; in training they normalise by their
+        own images, as ever. For passes of a step beside the one that trains."""
+        moving = [module for module in self._batch_norms() if module.track_running_stats]
+        for module in moving:
+            module.track_running_stats = False
+        try:
+            yield
+        finally:
+            for module in moving:
+                module.track_running_stats = True
+
+    def _batch_norms(self) -> Iterator[nn.modules.batchnorm._BatchNorm]:
+        return (each for each in self.network.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm))

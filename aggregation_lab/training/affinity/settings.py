@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from aggregation_lab.config import Config
+from aggregation_lab.config_fields import Config
 
 PROBE_IMAGES = 8
 """Images of the common probe batch, or as many as there are: unbiased CKA takes four."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.batches import Batch
-from aggregation_lab.training.methods.aggregation import Aggregation
+from aggregation_lab.training.methods.gradient_combination import GradientCombination
 from aggregation_lab.training.objective import Objective, mean_losses, pieces_of
 
 
@@ -29,12 +29,12 @@ class AggregatedObjective(Objective):
         model: M2DINO,
         to_input: Callable[[Tensor], Tensor],
         precision: torch.dtype,
-        aggregation: Aggregation,
+        combination: GradientCombination,
     ):
         super().__init__(spec, model, to_input, precision)
         heads = {id(parameter) for parameter in model.heads.parameters()}
         self.shared = [parameter for parameter in self.parameters if id(parameter) not in heads]
-        self.aggregation = aggregation
+        self.combination = combination
 
     def gradients(self, batch: Batch, what: str) -> Tensor:
         """As `Objective.gradients`; `what` also names a step in which the aggregator has failed."""
@@ -60,11 +60,11 @@ class AggregatedObjective(Objective):
             return pieces
 
         pieces = self.within_memory(accumulate, batch, what)
-        self.aggregation.apply(self.shared, jacobian, batch.names, what)
+        self.combination.apply(self.shared, jacobian, batch.names, what)
         return mean_losses(pieces, batch)
 
     def state(self) -> dict[str, Any]:
-        return self.aggregation.state()
+        return self.combination.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.aggregation.restore(state)
+        self.combination.restore(state)

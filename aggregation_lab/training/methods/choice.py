@@ -8,7 +8,7 @@ from torch import Tensor
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.run import RunSpec
 from aggregation_lab.training.methods.aggregated import AggregatedObjective
-from aggregation_lab.training.methods.aggregation import Aggregation
+from aggregation_lab.training.methods.gradient_combination import GradientCombination
 from aggregation_lab.training.methods.weighted import WeightedObjective
 from aggregation_lab.training.methods.weightings import open_weighting
 from aggregation_lab.training.objective import Objective
@@ -23,8 +23,8 @@ def open_objective(
     """
     names = [task.name for task in spec.tasks]
     if spec.training.aggregator != "none":
-        aggregation = Aggregation(spec.training.aggregator, names)
-        return AggregatedObjective(spec, model, to_input, precision, aggregation)
+        combination = GradientCombination(spec.training.aggregator, names)
+        return AggregatedObjective(spec, model, to_input, precision, combination)
     if spec.training.weighting != "fixed":
         weighting = open_weighting(spec.training.weighting, names, images, next(model.parameters()).device)
         return WeightedObjective(spec, model, to_input, precision, weighting)

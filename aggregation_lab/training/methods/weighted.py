@@ -84,10 +84,12 @@ class WeightedObjective(Objective):
 
     @torch.no_grad()
     def _forward(self, batch: Batch, size: int) -> Tensor:
-        """The mean loss of each task in the batch, by a pass that leaves no gradients."""
+        """The mean loss of each task in the batch, by a pass that leaves neither gradients nor running statistics."""
         count = len(batch.images)
         self._factors = {}
-        steps = [self.losses(batch.piece(rows), count, self._depth[rows]) for rows in pieces_of(slice(0, count), size)]
+        pieces = pieces_of(slice(0, count), size)
+        with self.model.backbone.still_statistics():
+            steps = [self.losses(batch.piece(rows), count, self._depth[rows]) for rows in pieces]
         return mean_losses([per_image for _, per_image in steps], batch)
 
     def _factors_of(self, names: list[str], means: Tensor | None) -> dict[str, Tensor]:

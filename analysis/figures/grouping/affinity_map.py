@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
+from aggregation_lab.results import SIGNALS
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette, colormap
 from analysis.figures.marks import heat_map_rows
@@ -15,18 +16,6 @@ from analysis.figures.style import DIVERGING, GREY, SMALL, WIDE
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 
 _JOINT = "AU"
-LABELS = {
-    "lookahead": "relative fall of the loss after a step",
-    "gradient_cosine": "cosine of gradients, each task on its own images",
-    "probe_gradient_cosine": "cosine of gradients on the same images, without labels",
-    "gradient_gramian": "inner product of gradients",
-    "feature_cka": "linear CKA of features",
-    "routing_similarity": "cosine of expert gates",
-    "image_divergence": "energy distance of images (small: alike)",
-}
-"""What the colours say, by signal; the first that a study has is drawn."""
-_SIGNED = ("lookahead", "gradient_cosine", "probe_gradient_cosine", "gradient_gramian")
-_DISTANCE = "image_divergence"
 
 
 def affinity_map(
@@ -41,7 +30,7 @@ def affinity_map(
     """Tasks by tasks: what a step on one does to the other in AU, ordered by average linkage (Sokal and Michener 1958).
 
     Args:
-        affinities: the frame `affinities`, or its rows of one signal: the first of `LABELS` that is there is drawn.
+        affinities: the frame `affinities`, or its rows of one signal: the first of `SIGNALS` that is there is drawn.
         gains: the frame `gains`, by which 60 tasks are chosen where there are more.
         ax: where to draw.
         tasks: the tasks to show.
@@ -58,7 +47,7 @@ def draw_affinities(view: View) -> pd.DataFrame:
     """The body of `affinity_map`."""
     rows = view["affinities"]
     rows = rows[rows["aggregation"] == (view.choices.labels or {}).get(_JOINT, _JOINT)]
-    signal = next((name for name in LABELS if (rows["signal"] == name).any()), None)
+    signal = next((name for name in SIGNALS if (rows["signal"] == name).any()), None)
     if signal is None:
         raise NothingToDraw("affinities of the tasks of AU")
     rows, line = view.fewer_tasks(rows[rows["signal"] == signal])
@@ -67,7 +56,7 @@ def draw_affinities(view: View) -> pd.DataFrame:
     if len(names) < 2:
         raise NothingToDraw("affinities of two tasks of AU")
     values = rows.pivot(index="task", columns="other", values="mean").reindex(index=names, columns=names)
-    tree = linkage(squareform(distances(values.to_numpy(float), far_is_high=signal == _DISTANCE)), "average")
+    tree = linkage(squareform(distances(values.to_numpy(float), far_is_high=SIGNALS[signal].is_distance)), "average")
     drawn = dendrogram(tree, no_plot=True)
     order = [names[leaf] for leaf in drawn["leaves"]]
     values = values.reindex(index=order, columns=order)
@@ -100,8 +89,9 @@ def distances(values: np.ndarray, *, far_is_high: bool = False) -> np.ndarray:
 def _cells(view: View, ax: Axes, values: pd.DataFrame, signal: str) -> None:
     shown = values.to_numpy(float)
     reach = float(np.nanmax(np.abs(shown))) or 1.0
-    low, high = (-reach, reach) if signal in _SIGNED else (None, None)
-    default = DIVERGING if signal in _SIGNED else "cividis_r" if signal == _DISTANCE else "cividis"
+    about = SIGNALS[signal]
+    low, high = (-reach, reach) if about.signed else (None, None)
+    default = DIVERGING if about.signed else "cividis_r" if about.is_distance else "cividis"
     ax.set_facecolor("#DDDDDD")
     image = ax.pcolormesh(shown, cmap=colormap(view.choices.palette, default), vmin=low, vmax=high, ec="white", lw=0.4)
     names = list(values.index)
@@ -111,7 +101,7 @@ def _cells(view: View, ax: Axes, values: pd.DataFrame, signal: str) -> None:
         ax.set_xlabel("loss of")
         ax.set_ylabel("step on")
     bar = view.canvas.figure.colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
-    bar.set_label(LABELS[signal], fontsize=SMALL)
+    bar.set_label(about.short, fontsize=SMALL)
     bar.outline.set_visible(False)
 
 

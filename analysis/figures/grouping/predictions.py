@@ -66,6 +66,10 @@ def draw_predictions(view: View) -> pd.DataFrame:
     return rows
 
 
+_RANK = {"predicted": "rank_correlation", "predicted_set": "rank_correlation_set"}
+"""Columns of the correlation over all rows, whichever are shown, by that of the prediction."""
+
+
 def _panel(ax: Axes, rows: pd.DataFrame, column: str, colours: Mapping[str, str]) -> None:
     """Points with the limits of the prediction where tasks are left out, and the line on which all would be right."""
     ax.axline((0, 0), slope=1, color=GREY, lw=0.8, ls="--", zorder=1)
@@ -76,9 +80,8 @@ def _panel(ax: Axes, rows: pd.DataFrame, column: str, colours: Mapping[str, str]
         if column == "predicted":
             error_bars(ax, row["low"], row["high"], row["gain"], colour, vertical=True, lw=0.6, alpha=0.5)
         ax.plot([row["gain"]], [row[column]], marker="o", ms=4, color=colour, ls="none", zorder=3)
-    known = rows[["gain", column]].astype(float).dropna()
-    if len(known) > 2 and known.nunique().min() > 1:
-        rank = float(known["gain"].corr(known[column], method="spearman"))
+    rank = float(rows[_RANK[column]].iloc[0])
+    if np.isfinite(rank):
         text = f"rank correlation {number(rank, 2)}"
         ax.annotate(text, (0.02, 0.98), xycoords="axes fraction", va="top", fontsize=SMALL)
     for axis in (ax.xaxis, ax.yaxis):

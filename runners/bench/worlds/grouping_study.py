@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from aggregation_lab.results import SIGNALS
 from analysis.grouping.affinities import affinities
 from analysis.grouping.gain_model import GainModel
 from analysis.grouping.local_search import Units, drawn_at_random, members_of
@@ -35,8 +36,6 @@ them is what no information gets."""
 GUESSED_UNITS = 4
 AFFINITY = {"moments": 8, "images": 16, "share": 5.0}
 """More than runs of a second could pay for: how much looking may cost is not what this is about."""
-DISTANCE = "image_divergence"
-"""The signal of which small values are alike."""
 
 
 def grouped(world: SharedStructures, seed: int, folder: Path) -> dict[str, Any]:
@@ -112,7 +111,7 @@ def _alike(signals: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     for name, matrix in signals.items():
         pairs = matrix[~np.eye(len(matrix), dtype=bool)]
         if pairs.std() > 1e-6:
-            scaled = (matrix - pairs.mean()) / pairs.std() * (-1 if name == DISTANCE else 1)
+            scaled = (matrix - pairs.mean()) / pairs.std() * (-1 if SIGNALS[name].is_distance else 1)
             found[name] = np.where(np.eye(len(matrix), dtype=bool), 0.0, scaled)
     return found
 

@@ -68,7 +68,7 @@ def train_world(world: World, seed: int, folder: Path, fields: Mapping[str, Any]
     if outcome.failed:
         run, message = next(iter(outcome.failed.items()))
         raise AgglabError(f"{out}: {len(outcome.failed)} runs failed, {run} among them: {message}")
-    collect(out, runs)
+    collect(out)
     return load_study(out.path)
 
 

@@ -94,7 +94,7 @@ class ArrayJob:
             if self.config.fail_fast and outcome.failed:
                 break
         try:
-            collect(self.folder, self.folder.read_plan())
+            collect(self.folder)
         except AgglabError as error:
             say(console, f"tables not updated: {error}")  # the next run-grid or scores writes them
         return False
@@ -107,7 +107,9 @@ class ArrayJob:
         failed, and before that also other claimed runs, to see them fail.
         """
         plan, ordered = self.folder.read_plan(), read_orders(self.folder) - given_up
-        runs = learn(store, plan).largest_first(run for run in plan if run.id in ordered)
+        runs = learn(store, plan, device_type(self.config.device)).largest_first(
+            run for run in plan if run.id in ordered
+        )
         states = {run: status.state for run, status in store.present(runs).items()}
         needed = {run.start for run in runs if states[run.id] is State.WAITING}
         if read_search(self.folder) is not None:
@@ -144,5 +146,6 @@ class ArrayJob:
         """Runs that others have claimed need no waiting for, but where groups are found from them: Slurm queues a job
         that dies with its node again."""
         waits = read_search(self.folder) is not None
-        with GridDisplay(todo, console, collect=lambda: None) as progress:
+        begun = self.folder.runs.begun(todo)
+        with GridDisplay(todo, console, lambda: None, begun) as progress:
             return run_pool(todo, self.config, progress, devices=devices, wait_for_others=waits)

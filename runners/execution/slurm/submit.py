@@ -96,6 +96,16 @@ def parameters(settings: SlurmSettings, name: str) -> dict[str, Any]:
     return {key: value for key, value in wanted.items() if value is not None}
 
 
+def device_of(settings: SlurmSettings, device: str | None) -> str:
+    """Type of the device that jobs train on: that of `device`, else CUDA where they ask for GPUs."""
+    return (device or ("cuda" if settings.gpus else "cpu")).partition(":")[0]
+
+
+def workers_per_job(settings: SlurmSettings, jobs: int | None) -> int:
+    """Workers of a job of the array: `jobs`; None is one per core, or at most as many as share each GPU."""
+    return jobs or min(settings.gpus * MOST_PER_DEVICE, max(settings.gpus, settings.cpus)) or settings.cpus
+
+
 def threads_per_worker(settings: SlurmSettings, jobs: int | None) -> int:
     """Threads of each worker of a job that has `jobs` workers; None is one per core, or several per GPU."""
     return max(1, settings.cpus // (jobs or settings.gpus * MOST_PER_DEVICE or settings.cpus))

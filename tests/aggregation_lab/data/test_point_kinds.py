@@ -7,7 +7,7 @@ import pytest
 
 from aggregation_lab.config import TargetRules
 from aggregation_lab.data.challenge import read_dataset
-from aggregation_lab.data.geometry import points_in_sides
+from aggregation_lab.tasks.geometry import points_in_sides
 from tests.kinds import (
     HEIGHT,
     SIDES,

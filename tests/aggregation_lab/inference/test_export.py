@@ -33,7 +33,13 @@ def test_a_file_gives_what_torch_gives_and_one_that_differs_is_refused(trained_r
         (found,) = session.run(None, {"images": np.repeat(square, count, axis=0)})
         assert found.shape == (count, 2, 2)
         np.testing.assert_allclose(found * sides, np.stack([points] * count), rtol=0, atol=5e-3)
+    # the run saw grey images only: colours become the grey that `predict` makes of them
+    colours = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
+    (points,) = model.predict(colours, "tiny_head_axis")
+    (found,) = session.run(None, {"images": colours.transpose(2, 0, 1)[None].astype(np.float32)})
+    np.testing.assert_allclose(found[0] * SIZE, points, rtol=0, atol=5e-3)
     properties = session.get_modelmeta().custom_metadata_map
+    assert (properties["channels"], properties["levels"]) == ("1", "")
     assert properties["run"] == model.description.spec.id and properties["image_size"] == str(SIZE)
     # the same program again, for a model that has got other weights since: new ones, since a program shares the old
     maps = model.network.heads["tiny_head_axis"].heat_maps

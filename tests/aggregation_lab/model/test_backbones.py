@@ -191,6 +191,31 @@ def test_tables_of_positions_are_spared_weight_decay():
         assert {rate[id(value)] for name, value in named.items() if name.startswith("fusion.")} == {1.0}
 
 
+def test_the_name_of_a_task_decides_no_weight_decay():
+    """What decays is what did when whole names were looked at, of tasks with ordinary names; others have the same."""
+
+    def decays(task: str) -> tuple[dict[str, bool], dict[str, bool]]:
+        config = ModelConfig(encoder="vit_tiny_patch16_dinov3_qkvb", head_width=16, moe=MoEConfig(kind="copy"))
+        tasks = [Task(task, TaskType.SEGMENTATION, 2, task), Task("other", TaskType.CLASSIFICATION, 2, "other")]
+        with torch.device("meta"):
+            model = build_m2dino(config, tasks, image_size=32)
+        groups = make_optimizer(model, TrainingConfig(), torch.device("cpu")).param_groups
+        decay = {id(value): group["weight_decay"] > 0 for group in groups for value in group["params"]}
+        spared = {f"encoder.{name}" for name in model.encoder.no_weight_decay()}
+        found, by_whole_name = {}, {}
+        for name, value in model.named_parameters():
+            plain = name.replace(f".{task}.", ".TASK.")
+            found[plain] = decay[id(value)]
+            by_whole_name[plain] = value.ndim >= 2 and name not in spared
+            by_whole_name[plain] &= not any(part in name for part in ("token", "embedding", "fc2_bias"))
+        return found, by_whole_name
+
+    found, by_whole_name = decays("nodule")
+    assert found == by_whole_name and any(found[name] for name in found if name.startswith("heads.TASK."))
+    for odd in ("embedding_site", "token", "fc2_bias_x"):
+        assert decays(odd)[0] == found != decays(odd)[1]
+
+
 def test_what_is_compiled_is_what_runs(monkeypatch):
     ran = []
 
@@ -305,3 +330,13 @@ def test_a_batch_of_one_image_has_no_statistics():
     backbone.check_batch(2)
     with pytest.raises(ModelError, match="training.batch_size: 1, but resnet18 normalises over the batch"):
         backbone.check_batch(1)
+
+
+def test_an_aggregator_does_not_go_with_batch_norm():
+    build_backbone("convnext_atto", image_size=32).check_batch(16, "upgrad")
+    backbone = build_backbone("resnet18", image_size=32)
+    backbone.check_batch(16, "none")
+    with pytest.raises(
+        ModelError, match="^training.aggregator: upgrad, but resnet18 .* or an encoder such as convnext"
+    ):
+        backbone.check_batch(16, "upgrad")

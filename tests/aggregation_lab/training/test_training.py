@@ -1,5 +1,6 @@
 """One run from start to tables: honest ledger, exact resume, determinism, and failures that name step and task."""
 
+import errno
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from aggregation_lab.config import ModelConfig, MoEConfig, TrainingConfig
 from aggregation_lab.data.cache import ImageCache, open_cache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split, draw_split
-from aggregation_lab.errors import ResultsError, TrainingError
+from aggregation_lab.errors import AgglabError, ResultsError, TrainingError
 from aggregation_lab.floor import floor_tables
 from aggregation_lab.metrics import task_scores
 from aggregation_lab.run import CHECKPOINT, DONE, RunSpec
@@ -22,7 +23,7 @@ from aggregation_lab.tasks import TaskType
 from aggregation_lab.training.checkpoint import read_checkpoint, write_checkpoint
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.optimizer import schedule
-from aggregation_lab.training.trainer import Progress, RunInterrupted
+from aggregation_lab.training.trainer import Progress, RunInterrupted, Trainer
 from tests.small_encoder import EXPERTS, MINI
 
 SIZE = 32
@@ -137,6 +138,23 @@ def test_an_unusable_checkpoint_is_set_aside_and_named(study, tmp_path, kind, ca
     assert (tmp_path / "checkpoint.damaged").is_file()
     assert "checkpoint.pt: cannot be continued" in capfd.readouterr().out
     assert tables(tmp_path)["runs"]["resumes"].iloc[0] == 0
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_not_thrown_away(study, tmp_path, monkeypatch):
+    spec = spec_for(study[0], "tiny_kind", min_steps=3)
+    Trainer(spec, *study, tmp_path, torch.device("cpu")).save()
+    whole = (tmp_path / CHECKPOINT).read_bytes()
+
+    def unreadable(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("aggregation_lab.training.checkpoint.read_bytes", unreadable)
+        with pytest.raises(AgglabError, match=r"checkpoint.pt: cannot be read \(Input/output error\); once it can be"):
+            train_run(spec, *study, tmp_path, threads=1)
+    assert (tmp_path / CHECKPOINT).read_bytes() == whole and not (tmp_path / "checkpoint.damaged").exists()
+    train_run(spec, *study, tmp_path, threads=1)
+    assert tables(tmp_path)["runs"]["resumes"].iloc[0] == 1
 
 
 def test_a_checkpoint_knows_that_a_bit_has_changed(tmp_path):

@@ -54,7 +54,7 @@ def study(alone) -> StudyTables:
 @pytest.fixture(scope="module")
 def gains(alone) -> pd.DataFrame:
     context = prepare(alone, QUICK)
-    return task_gains(alone, context.pairs, QUICK)
+    return task_gains(alone, context.resampled, context.pairs, QUICK)
 
 
 def test_it_is_the_difference_that_a_gain_would_be(study, gains):
@@ -72,7 +72,7 @@ def test_it_is_the_difference_that_a_gain_would_be(study, gains):
 def test_it_enters_no_gain(study, gains):
     own = study.of_arm()
     context = prepare(own, QUICK)
-    pd.testing.assert_frame_equal(task_gains(own, context.pairs, QUICK), gains, check_exact=True)
+    pd.testing.assert_frame_equal(task_gains(own, context.resampled, context.pairs, QUICK), gains, check_exact=True)
     assert "resnet18" not in own.aggregations and own.compared_arms == ["main"]
 
 

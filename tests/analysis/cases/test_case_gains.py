@@ -66,12 +66,12 @@ def test_without_cases_the_frame_is_empty():
 
 @pytest.fixture(scope="module")
 def example() -> pd.DataFrame:
-    return case_gains(prepare(load_study(EXAMPLES / "us_mini"), Settings(draws=10)))
+    return case_gains(prepare(load_study(EXAMPLES / "us_mini_scale"), Settings(draws=10)))
 
 
 @pytest.mark.slow
 def test_their_mean_is_the_gain_of_the_task_where_its_score_is_a_mean_of_cases(example):
-    context = prepare(load_study(EXAMPLES / "us_mini"), Settings(draws=10))
+    context = prepare(load_study(EXAMPLES / "us_mini_scale"), Settings(draws=10))
     compared = 0
     for (contrast, share), pairs in context.pairs.items():
         for pair in pairs:
@@ -84,7 +84,7 @@ def test_their_mean_is_the_gain_of_the_task_where_its_score_is_a_mean_of_cases(e
 
 @pytest.mark.slow
 def test_a_classification_takes_the_probability_of_the_true_class(example):
-    study = load_study(EXAMPLES / "us_mini")
+    study = load_study(EXAMPLES / "us_mini_scale")
     own = example[example["type"] == "classification"].iloc[0]
     rows = study.cases[(study.cases["case"] == own["case"]) & (study.cases["aggregation"] == own["base"])]
     rows = rows[(rows["fraction"] == 1.0) & (rows["task"] == own["task"])]

@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 
 from aggregation_lab.errors import ResultsError
+from analysis.contrasts import Contrast
 from analysis.deciding.next_runs import all_runs, next_steps
 from analysis.deciding.open_verdicts import MOST_ADDED, OpenVerdict, chances_of, open_verdicts
 from analysis.deciding.units import Unit, trained_units
-from analysis.gains import Contrast
 from analysis.questions.families import moderated
 from analysis.settings import Settings
 from analysis.statistics.verdicts import NextLevels
@@ -122,6 +122,22 @@ def test_a_study_gives_units_with_hours_and_verdicts_with_chances():
     found = open_verdicts(study, Settings())
     assert 0 < found.undecided < found.verdicts and len(found.planned) == found.undecided
     assert {verdict.seeds for verdict in found.planned} <= {frozenset(range(3))}
+
+
+def test_names_of_tasks_may_hold_the_sign_that_joins_them():
+    plain = group_tables()
+    first, second = sorted(set(plain.scores["task"]))[:2]
+    awkward = {first: f"{second}+x", second: f"{first}+{second}"}
+    ledger = plain.runs["tasks"].replace(
+        awkward
+    )  # TS alone: joint units keep the old spelling, which counts for nothing
+    study = replace(
+        plain,
+        scores=plain.scores.assign(task=plain.scores["task"].replace(awkward)),
+        runs=plain.runs.assign(tasks=ledger),
+    )
+    for before, after in zip(trained_units(plain), trained_units(study), strict=True):
+        assert after.tasks == {awkward.get(task, task) for task in before.tasks} and after.names == before.names
 
 
 def test_without_a_ledger_nothing_is_planned():

@@ -1,4 +1,4 @@
-"""What a report says of seeds whose number was not fixed, and that its intervals are those for all looks."""
+"""What a report says of seeds and margins that were not fixed, and that its intervals are those for all looks."""
 
 from dataclasses import replace
 
@@ -53,6 +53,28 @@ def test_gains_are_those_of_the_last_look_and_their_intervals_those_of_all(analy
     assert (looked["p"] > fixed["p"]).all() and (looked["power"] < fixed["power"]).all()
 
 
+def test_a_margin_is_said_to_be_chosen_only_where_it_was_named(analyses):
+    fixed, _ = analyses
+    tasks = sorted(fixed.gains["task"])
+    margins = dict.fromkeys(tasks, 0.02)
+
+    def said(**about: object) -> str:
+        manifest = replace(fixed.study.manifest, **about)
+        return " ".join(statistics(replace(fixed, study=replace(fixed.study, manifest=manifest))))
+
+    default = "a default, not chosen for these tasks"
+    assert f"the margin (0.02; {default})" in said()
+    assert f"the margin (0.02; {default})" in said(margins=margins, margins_named=())
+    assert "the margin (0.02; named in the study file)" in said(margins=margins, margins_named=tuple(tasks))
+    assert f"named in the study file for 1 of 6 tasks; for the others {default})" in said(
+        margins=margins, margins_named=tuple(tasks[:1])
+    )
+    assert "named in the study file, changed in 6 tasks after verdicts had been read)" in said(
+        margins=margins, margins_named=tuple(tasks), margins_seen=dict.fromkeys(tasks, 0.1)
+    )
+    assert "before the runs" not in said(margins=margins)
+
+
 def test_means_over_tasks_are_for_all_looks_too(analyses):
     fixed, looked = (analysis.pooled.iloc[0] for analysis in analyses)
     assert looked["gain"] == pytest.approx(fixed["gain"], rel=1e-12, abs=0) and looked["p"] > fixed["p"]
@@ -90,7 +112,15 @@ def test_one_look_at_all_seeds_changes_no_interval():
 
 
 def test_seeds_that_were_added_after_verdicts_had_been_read_are_said(tables):
-    seen = replace(tables, manifest=replace(tables.manifest, verdicts_seen=(3, 5)))
-    (said,) = replicates_by_looks(seen)
-    assert said.startswith("Verdicts had been read at 3 seeds before there were 5: where seeds were added because")
+    for seen in ((3, 5), ((0, 1, 2), (0, 1, 2, 3, 4))):
+        (said,) = replicates_by_looks(replace(tables, manifest=replace(tables.manifest, verdicts_seen=seen)))
+        assert said.startswith("Verdicts were read at 3 seeds, too, of the 5 here: where seeds were added because of")
     assert replicates_by_looks(tables) == []
+
+
+def test_seeds_that_were_left_out_or_exchanged_after_verdicts_had_been_read_are_said(tables):
+    for seen, named in (((6,), "6 seeds"), (((0, 1, 2, 3, 4, 5),), "seeds 0-5"), (((2, 7, 8, 9),), "seeds 2, 7-9")):
+        (said,) = replicates_by_looks(replace(tables, manifest=replace(tables.manifest, verdicts_seen=seen)))
+        assert f"Verdicts were also read with {named}, not all of which are among the seeds here, 0-4: where" in said
+    both = replace(tables.manifest, verdicts_seen=((0, 1), (7, 8), (0, 1, 2, 3, 4)))
+    assert len(replicates_by_looks(replace(tables, manifest=both))) == 2

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from aggregation_lab.errors import StudyError
+from analysis.contrasts import Contrast
 from analysis.deciding.plan import planned_looks
 from analysis.deciding.stopping import NO_PROSPECT, comparisons
-from analysis.gains import Contrast, PairedGain, pair
+from analysis.gains import PairedGain
+from analysis.pairing import pair
 from analysis.questions.families import family
 from analysis.settings import Settings
 from analysis.statistics.looks import Looks

@@ -183,7 +183,7 @@ def test_the_floor_of_rotating_folds_has_seeds(tmp_path):
 def test_the_base_is_asked_for_where_a_name_of_ones_own_may_be_it(tmp_path, names):
     own = ROWS.replace({"TS": names[0], "AU": names[1]})
     assert "no aggregation is called TS, so which are gains over?" in refusal(tmp_path, own)
-    assert table(tmp_path, own, baseline="single").aggregations == list(names)
+    assert table(tmp_path, own, base="single").aggregations == list(names)
 
 
 def test_the_floor_in_capitals_is_no_model(tmp_path):
@@ -220,5 +220,5 @@ def test_ways_of_the_project_itself_need_no_base_to_be_named(tmp_path):
     for other in ("found", "CG>AU"):
         own = ROWS.assign(aggregation=np.where(JOINT, other, "CG"))
         assert set(table(tmp_path, own).scores["aggregation"]) == {"CG", other}
-    with pytest.raises(AgglabError, match="Say it with --baseline"):
+    with pytest.raises(AgglabError, match="Say it with --base"):
         table(tmp_path, ROWS.assign(aggregation=np.where(JOINT, "mine", "CG")))

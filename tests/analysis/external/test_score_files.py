@@ -108,9 +108,9 @@ def test_arms_of_any_name_with_a_baseline_and_columns_of_any_name(tmp_path):
     with pytest.raises(AgglabError, match=r"misses column aggregation, value.*--map aggregation=arm --map value="):
         read(tmp_path, own.to_csv(index=False))
     mapped = {"aggregation": "arm", "value": "dice"}
-    with pytest.raises(AgglabError, match="Say it with --baseline, one of joint, single"):
+    with pytest.raises(AgglabError, match="Say it with --base, one of joint, single"):
         read(tmp_path, own.to_csv(index=False), mapped=mapped | {"value": "Dice (%)"})
-    study = read(tmp_path, own.to_csv(index=False), baseline="single", mapped=mapped)
+    study = read(tmp_path, own.to_csv(index=False), base="single", mapped=mapped)
     gains = analyse(study, Settings(draws=50)).frames["gains"]
     assert set(gains["base"]) == {"single"} and (gains["gain"] > 0.01).all()
     assert analyse(study, Settings(draws=50)).frames["scores"]["verdict"].ne("").any()

@@ -114,7 +114,7 @@ def test_a_wrong_name_is_one_line(shown, contrast, task, said):
 
 
 def test_score_tables_alone_give_rows_and_say_why_there_are_no_pictures():
-    found = cases(replace(load_study(EXAMPLES / "us_mini"), folder=None))
+    found = cases(replace(load_study(EXAMPLES / "us_mini_scale"), folder=None))
     worst = found.worst("AU-TS", "breast_lesion", 3)
     assert len(worst) == 3 and worst.strips == [] and NO_FOLDER in repr(worst) and NO_FOLDER in worst._repr_html_()
     with pytest.raises(ResultsError, match="^no pictures: the scores come from tables alone"):
@@ -122,7 +122,7 @@ def test_score_tables_alone_give_rows_and_say_why_there_are_no_pictures():
 
 
 def test_a_folder_of_score_tables_says_that_it_holds_no_runs():
-    found = cases(load_study(EXAMPLES / "us_mini"))
+    found = cases(load_study(EXAMPLES / "us_mini_scale"))
     assert found.images is None and found.why_no_images == NO_RUNS
 
 
@@ -191,6 +191,8 @@ def test_images_that_were_moved_are_found_where_the_caller_says(copied, analysed
     with pytest.raises(DataError, match=r"cannot be read \(No such file or directory\); .*--data"):
         cases(study).worst("AU-TS", "tiny_kind", 1)
     assert cases(study, tiny_data).worst("AU-TS", "tiny_kind", 1).strips
+    here = report_gallery(replace(analysed, study=study), tmp_path, images=True, data=tiny_data)
+    assert not here.faults and any("<img" in block and "webp" in block for block in here.blocks)
     (changed,) = (tiny_data / "train").rglob("kind 00.png")
     Image.new("L", (64, 48)).save(changed)
     with pytest.raises(DataError, match="has changed since the study was run"):

@@ -8,16 +8,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.contrasts import Contrast
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain, pair_all
+from analysis.gains import PairedGain
+from analysis.pairing import pair_all
 from analysis.pipeline import analyse
+from analysis.questions.advice.guidelines import UNDECIDED, _confidence, fit_rule, rule_rows
 from analysis.questions.finding_parts import NOT_TESTABLE
 from analysis.questions.findings import findings
-from analysis.questions.guidelines import UNDECIDED, _confidence, fit_rule, rule_rows
 from analysis.questions.means import pooled_row, tasks_of_this_kind, these_tasks
-from analysis.questions.scale_across_tasks import across_tasks
-from analysis.questions.scale_within_tasks import within_tasks
-from analysis.questions.shared_variance import case_draws, seed_covariance, shared_cases
+from analysis.questions.scale.across_tasks import across_tasks
+from analysis.questions.scale.within_tasks import within_tasks
+from analysis.questions.shared_variance import case_parts, seed_covariance
 from analysis.questions.typical_task import effective_tasks, typical_gain
 from analysis.settings import Settings
 from analysis.statistics.combined_variance import p_value, reach
@@ -140,7 +142,7 @@ def test_copies_of_one_run_tell_nothing_of_the_chance_of_training(rounding):
 
 def test_subjects_that_serve_all_tasks_are_noticed():
     alone, shared = (
-        shared_cases(case_draws(pairs_of(Design(levels={"AU": 0.0}, shared_cases=share, interaction_sd=0.1))))
+        case_parts(pairs_of(Design(levels={"AU": 0.0}, shared_cases=share, interaction_sd=0.1))).in_common[0]
         for share in (0.0, 1.0)
     )
     expected = 2 * 0.1**2 / 100  # of the joint model and of the base
@@ -203,6 +205,7 @@ def _gains(pairs: list[PairedGain]) -> pd.DataFrame:
             "fraction": 1.0,
             "seeds": 1,
             "basis": "cases only",
+            "learned_nothing": False,
             "base_improving": False,
             "margin": 0.02,
         }

@@ -1,6 +1,8 @@
 """Verdicts under other choices: each analysis is what judging it alone would give, and none counts twice."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,14 +11,18 @@ import pytest
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.metrics import task_scores as metric_scores
 from aggregation_lab.tasks import METRICS, TaskType
+from analysis.context import prepare
+from analysis.contrasts import Contrast
 from analysis.frames import FRAMES, frame
-from analysis.gains import Contrast, pair_all
+from analysis.pairing import pair_all
 from analysis.questions.families import moderated
 from analysis.questions.multiverse import CHOICES, COUNTED, LEFT_OUT, multiverse
+from analysis.questions.task_gains import task_gains
 from analysis.settings import Settings
 from analysis.statistics.verdicts import VERDICTS, judge
 from analysis.study import StudyTables, resample, task_scores
 from tests.fake_analysis import some_columns
+from tests.fake_folds import folded
 
 SETTINGS = Settings(draws=60)
 SHIFTS = {"TS": 0.0, "CG": 0.02, "AU": 0.1}
@@ -107,6 +113,19 @@ def test_an_analysis_is_what_judging_it_alone_gives(tables: StudyTables, long: p
     assert list(rows["verdict"]) == list(expected["verdict"])
     np.testing.assert_allclose(rows["low_adjusted"], expected["low_adjusted"], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(rows["margin"], margins, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("tested", [partial(study, tasks=4, cases=20), folded], ids=["one split", "rotating folds"])
+def test_the_choice_of_the_study_gives_the_verdicts_of_the_frame_gains(tested: Callable[[], StudyTables]):
+    context = prepare(tested(), SETTINGS)
+    gains = task_gains(context.study, context.resampled, context.pairs, context.settings)
+    _, every = multiverse(context.study, context.resampled, gains, context.settings)
+    main = (every["metric"] == "score") & (every["empty_masks"] == COUNTED) & (every["scale"] == "absolute")
+    rows = every[main & (every["margin_factor"] == 1.0) & (every["correction"] == "BH")].set_index(["contrast", "task"])
+    wanted = gains[gains["fraction"] == 1.0].set_index(["contrast", "task"]).loc[rows.index]
+    assert len(rows) == len(wanted) and set(wanted["verdict"]) - {"undecided"}
+    assert list(rows["verdict"]) == list(wanted["verdict"])
+    np.testing.assert_allclose(rows["low_adjusted"], wanted["low_adjusted"], rtol=1e-4, atol=1e-6)
 
 
 def test_another_metric_is_changed_for_its_type_alone(tables: StudyTables, long: pd.DataFrame):

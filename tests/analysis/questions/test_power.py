@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from aggregation_lab.manifest import Manifest
+from analysis.contrasts import Contrast
 from analysis.frames import FRAMES, stacked
-from analysis.gains import Contrast, PairedGain
+from analysis.gains import PairedGain
 from analysis.questions.families import moderated
 from analysis.questions.power import (
     MORE_CASES,

@@ -8,12 +8,13 @@ import pytest
 from scipy import stats
 
 from aggregation_lab.errors import ResultsError
-from analysis.gains import Contrast, contrasts, pair_all
+from analysis.contrasts import Contrast, contrasts
+from analysis.pairing import pair_all
 from analysis.pipeline import analyse
+from analysis.questions.advice.guidelines import UNDECIDED, fit_rule, guideline_table, rule_rows
+from analysis.questions.advice.regret import regret_table
 from analysis.questions.finding_parts import Part
 from analysis.questions.findings import CLAIMS, WHOLE
-from analysis.questions.guidelines import UNDECIDED, fit_rule, guideline_table, rule_rows
-from analysis.questions.regret import regret_table
 from analysis.questions.stability import _jackknife, spread_p
 from analysis.questions.type_sensitivity import type_sensitivity
 from analysis.settings import Settings
@@ -99,7 +100,8 @@ def test_the_steadier_aggregation_is_found(unstable):
     assert rows.loc["CG-TS minus AU-TS", "spread_low"] > 0
     assert rows.loc["CG-TS", "worst"] == pytest.approx(-0.15, abs=0.03)
     assert rows.loc["CG-TS", "harmed"] > 0.2 > rows.loc["AU-TS", "harmed"]
-    assert spread_p(unstable.frames["pooled"], "CG-TS", "AU-TS") < 0.001
+    assert spread_p(unstable.frames["pooled"], "CG-TS", "AU-TS", 0.1) < 0.001
+    assert spread_p(unstable.frames["pooled"], "CG-TS", "AU-TS", -0.1) == 1.0
 
 
 def test_the_finding_on_stability_is_supported_in_its_first_part(unstable):
@@ -121,10 +123,8 @@ def test_whole_is_supported_only_if_all_parts_are(unstable):
     for _, rows in unstable.frames["findings"].groupby("finding"):
         whole = rows.loc[rows["part"] == WHOLE, "verdict"].iloc[0]
         parts = set(rows.loc[rows["part"] != WHOLE, "verdict"])
-        if "contradicted" in parts:
-            assert whole == "contradicted"
-        else:
-            assert whole == (parts.pop() if len(parts) == 1 else "undecided")
+        agreed = parts.pop() if len(parts) == 1 else "undecided"
+        assert whole in ({"contradicted", "undecided"} if "contradicted" in parts else {agreed})
 
 
 def _parts(analysis, number: int) -> pd.Series:
@@ -153,7 +153,7 @@ def test_a_study_of_one_fraction_speaks_of_data_poor_tasks_not_of_a_small_fracti
     assert poor["estimate"] == pytest.approx(-expected, rel=1e-6, abs=1e-9)
     assert "AU gains more than CG on data-poor tasks" in second.index
     assert "AU gains over TS on data-poor tasks" in last.index
-    spread = last.loc["spread of gains over tasks is larger under CG than under AU"]
+    spread = last.loc["spread of gains over tasks, less that by seeds, is larger under CG than under AU"]
     assert spread["verdict"] == "supported" and spread["p"] < 0.01
     assert not any("%" in part for part in (*second.index, *last.index))
 
@@ -183,7 +183,7 @@ def test_the_named_groups_are_judged_on_loss_on_difference_and_on_what_they_keep
         assert verdicts[f"{group} does better under AU than under CG"] == "supported"
         assert verdicts[f"{group} loses less than the margin under AU"] == "supported"
         kept = found.loc[f"{group} loses less than the margin under AU"]
-        assert kept["estimate"] == pytest.approx(0.015, abs=0.005) and np.isnan(kept["p"])
+        assert kept["estimate"] == pytest.approx(0.015, abs=0.005) and 0 < kept["p"] < 0.05
 
 
 def test_a_finding_of_which_a_part_cannot_be_tested_is_undecided_at_best():

@@ -9,15 +9,16 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from analysis.gains import Contrast, pair_all
-from analysis.questions.scale_across_tasks import (
+from analysis.contrasts import Contrast
+from analysis.pairing import pair_all
+from analysis.questions.scale.across_tasks import (
     across_tasks,
     by_task_and_seed,
     clustered_line,
     leave_one_out,
     mixed_line,
 )
-from analysis.questions.scale_within_tasks import task_lines, within_tasks
+from analysis.questions.scale.within_tasks import task_lines, within_tasks
 from analysis.statistics.cluster_robust import clustered_fit
 from analysis.statistics.fitted_line import LIMITS_LEVEL, NO_CROSSING, STARTS, STOPS, UNDETERMINED, Line
 from analysis.statistics.mixed_model import fit_mixed

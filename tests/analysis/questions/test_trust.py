@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from aggregation_lab.manifest import Manifest
+from analysis.contrasts import contrasts
 from analysis.frames import FRAMES, frame
-from analysis.gains import contrasts
 from analysis.questions import study_quality
 from analysis.questions.caveats import caveats
 from analysis.study import StudyTables
@@ -112,6 +112,32 @@ def test_data(study: StudyTables):
     assert np.isnan(margins["axis"]).all() and (margins[["head", "kind"]] == 0.03).all()
 
 
+def test_a_margin_is_shown_in_pixels_and_as_a_share_of_what_was_learned(study: StudyTables):
+    """Scores 0.9 and 0.6 at the floor; an error of 12.005 px is 0.1 of a diagonal of 120.05 px."""
+    rows = study_quality.data(study)
+    full = rows[rows["fraction"] == 1.0].set_index("task")
+    np.testing.assert_allclose(full["margin_share"], 0.1, rtol=1e-6, atol=0)
+    assert full.at["axis", "margin_raw"] == pytest.approx(0.03 * 120.05, rel=1e-6, abs=0)
+    assert full.at["head", "margin_raw"] == 0.03
+    below = study.scores["value"].where(
+        (study.scores["metric"] != "score") | (study.scores["aggregation"] != "TS"), 0.5
+    )
+    assert study_quality.data(replace(study, scores=study.scores.assign(value=below)))["margin_share"].isna().all()
+
+
+def test_a_margin_that_is_a_large_part_of_what_was_learned_is_named(study: StudyTables):
+    assert not any("has learned over the floor" in line for line in warnings_of(study))
+    close = (study.scores["metric"] == "score") & (study.scores["aggregation"] == "floor")
+    close &= study.scores["task"] == "axis"
+    scores = study.scores.assign(value=study.scores["value"].where(~close, 0.85))
+    (said,) = [line for line in warnings_of(replace(study, scores=scores)) if "has learned over the floor" in line]
+    assert said == (
+        "axis: the margin 0.03 (3.6 px) is 60 % of what TS has learned over the floor, so no meaningful loss says "
+        "little; give the task a smaller margin of its own under `margins:` of the study file before the next "
+        "runs."
+    )
+
+
 def test_scores_are_means_over_seeds_beside_the_floor(study: StudyTables):
     found = study_quality.scores(study, NO_GAINS)
     assert list(found.columns) == list(FRAMES["scores"])
@@ -206,6 +232,17 @@ def test_runs_to_their_own_end_are_not_said_to_be_matched(study: StudyTables):
     ):
         assert said in found
     assert not any("operations" in said or "budget" in said for said in found)
+    renamed = {"head": "he+ad"}
+    awkward = replace(
+        study,
+        manifest=replace(study.manifest, settings=settings),
+        runs=runs.assign(tasks=runs["tasks"].str.replace("head", "he+ad")),
+        **{name: rows.assign(task=rows["task"].replace(renamed))
+           for name in ("scores", "cases", "curves") for rows in [getattr(study, name)]},
+    )  # fmt: skip
+    assert found[-1:] + [said for said in found if "passes over" in said] == warnings_of(awkward)[-1:] + [
+        said for said in warnings_of(awkward) if "passes over" in said
+    ]
     assert "TS models were still improving when their training ended in 1 of 3 tasks (kind in 1/4 runs)" in " ".join(
         found
     )
@@ -223,17 +260,27 @@ def test_every_doubt_is_one_sentence(study: StudyTables):
     for part in (
         "4 components of related images stand in two parts",
         "3 of 12 planned runs are not finished",
-        "No margin was fixed for 3 of 3 tasks (axis, head, kind): 0.02 stands in",
+        "No margin was named for 3 of 3 tasks (axis, head, kind): 0.02 stands in",
         "One seed only",
         "TS models were still improving when their budget ended in 1 of 3 tasks (kind in 1/4 runs): gains over them "
         "are flattered",
-        "No model beats the trivial predictor in 1 of 3 tasks (kind)",
+        "Neither model of a comparison has a mean above that of the trivial predictor in 1 of 3 tasks (kind)",
         "operations over those of TS: AU 1.20 at fraction 0.5, AU 1.20 at fraction 1.",
         "Runs differ in precision",
         "Fewer than 20 test subjects in 3 of 3 tasks",
     ):
         assert sum(part in each for each in found) == 1, part
     assert all(each.endswith(".") and each.count(". ") == 0 for each in found)
+
+
+def test_margins_that_are_defaults_or_were_changed_after_reading_are_said(study: StudyTables):
+    margins = {"axis": 0.02, "head": 0.3, "kind": 0.02}
+    about = replace(study.manifest, margins=margins, margins_named=("head",), margins_seen=margins | {"head": 0.02})
+    found = " ".join(warnings_of(replace(study, manifest=about)))
+    assert "No margin was named for 2 of 3 tasks (axis, kind): 0.02 stands in, a default that was not chosen" in found
+    assert "Margins were changed after verdicts had been read, in 1 of 3 tasks, head (0.02 to 0.3): where" in found
+    named = replace(about, margins_named=("axis", "head", "kind"), margins_seen=margins)
+    assert "argin" not in " ".join(warnings_of(replace(study, manifest=named)))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +324,7 @@ def test_power_that_is_enough_in_half_of_the_tasks_or_needed_nowhere_is_no_warni
 def test_a_baseline_below_the_floor_is_named(study: StudyTables):
     better = (study.scores["aggregation"] == "AU") & (study.scores["metric"] == "AUC")
     scores = study.scores.assign(value=study.scores["value"].where(~better, 0.8))
-    assert "TS does not beat the trivial predictor in 1 of 3 tasks (kind)" in " ".join(
+    assert "The mean of TS is not above that of the trivial predictor in 1 of 3 tasks (kind)" in " ".join(
         warnings_of(replace(study, scores=scores))
     )
 

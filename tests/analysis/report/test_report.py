@@ -22,7 +22,10 @@ from analysis.report.checks import checks
 from analysis.report.claims import claims
 from analysis.report.page import page as page_of
 from analysis.report.page import render
+from analysis.report.pictures import Picture
 from analysis.result import Analysis
+from analysis.tables import TABLES
+from analysis.tables.paper import build, plain
 from tests.fake_analysis import empty_analysis, fake_analysis, holey_analysis, some_columns
 from tests.once import made_once
 
@@ -341,3 +344,20 @@ def test_only_verdicts_that_decide_something_count_as_firm():
     rows = rows.assign(share=1.0)
     said = [each.text for each in checks(replace(whole, frames={**whole.frames, "multiverse": rows}))]
     assert "1 of 1 decided verdict holds in 90 % of the analyses tried" in said
+
+
+def test_what_is_listed_and_placed_nowhere_stands_at_the_end(monkeypatch, tmp_path):
+    """A new statistic with its frame, table and figure needs no line of the template."""
+
+    def table(analysis):
+        return build("median_gains", "Median gains", analysis.frames["median_gains"], plain(str, "task"))
+
+    monkeypatch.setitem(FRAMES, "median_gains", {"task": "task id"})
+    monkeypatch.setitem(TABLES, "median_gains", ("median_gains", table))
+    picture = Picture("Median gains, drawn", "What is seen.", "data:,", 100, ())
+    whole = traced()
+    for rows, shown in (([{"task": "lung"}], 1), ([], 0)):
+        analysis = replace(whole, frames={**whole.frames, "median_gains": frame("median_gains", rows)})
+        html = render(analysis, {"median_drawn": picture} if rows else {}, ())
+        assert html.count("<b>Median gains</b>") == html.count('id="figure-median_drawn"') == shown
+        assert html.count("More figures and tables") == shown

@@ -1,13 +1,14 @@
 """A report takes the place of nothing but a former report, and as a whole or not at all."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import analysis.report as report
 from aggregation_lab.errors import AgglabError, StudyError
-from analysis.report.folder import MARKER, check_folder, whole_folder
+from analysis.report.folder import MARKER, check_folder, report_of, whole_folder
 from tests.fake_analysis import fake_analysis
 
 
@@ -50,6 +51,29 @@ def test_anything_else_is_left_as_it_is(tmp_path, kind):
     with pytest.raises(StudyError):
         check_folder(folder)
     assert (contents(folder) if folder.is_dir() else folder.read_text()) == before
+
+
+def test_a_report_of_something_else_is_left_as_it_is(tmp_path):
+    table, other = tmp_path / "lab1" / "scores.csv", tmp_path / "lab2" / "scores.csv"
+    folder, study = tmp_path / "scores_report", fake_analysis(4).study
+    for file in (table, other):
+        file.parent.mkdir()
+        file.write_text("task")
+    of = report_of(study, "report", table, folder)
+    for page in ("one", "two"):
+        with whole_folder(folder, of) as new:
+            (new / "page").write_text(page)
+    assert json.loads((folder / MARKER).read_text())["of"]["source"] == "lab1/scores.csv"
+    with pytest.raises(StudyError, match=r"holds the report of \S+lab1/scores.csv, not the report of \S+lab2/.*--to"):
+        check_folder(folder, report_of(study, "report", other, folder))
+    for another in (replace(of, arm="b"), report_of(study, "report", table, folder)):
+        check_folder(folder, another)  # it was the only arm when the report was written
+    with whole_folder(folder, replace(of, arm="a")) as new:
+        (new / "page").write_text("of a")
+    for another in (replace(of, arm="b"), replace(of, kind="gallery")):
+        with pytest.raises(StudyError, match="holds the report of"), whole_folder(folder, another) as new:
+            (new / "page").write_text("of b")
+    assert contents(folder) == {"page": "of a"}
 
 
 def test_what_fails_half_way_leaves_the_old_report_and_no_rest(tmp_path):

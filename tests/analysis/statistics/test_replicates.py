@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.gains import PairedGain, pair_all
+from analysis.gains import PairedGain
+from analysis.pairing import pair_all
 from analysis.questions.families import moderated
 from analysis.questions.means import moved_together, these_tasks
-from analysis.questions.scale_within_tasks import task_lines
+from analysis.questions.scale.within_tasks import task_lines
 from analysis.statistics.replicates import FoldsTested, estimate_folds, fold_case_variance
 from analysis.statistics.resampling import draw_weights, folded_cases
 from analysis.statistics.uncertainty import CASES, NONE, SEEDS, SEEDS_AND_CASES

@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregation_lab.errors import ResultsError
+from aggregation_lab.manifest import Manifest
 from aggregation_lab.metrics import task_scores
 from aggregation_lab.tasks import TaskType
-from analysis.statistics.weighted_metrics import VALUE, weighted_scores
+from aggregation_lab.tasks.weighted_mean import weighted_mean
+from analysis.questions.left_out import excluded
+from analysis.statistics.resampling import case_arrays, draw_weights, folded_cases
+from analysis.statistics.weighted_metrics import VALUE, later_metrics, weighted_scores
+from analysis.study import Resampled, StudyTables
 
 MODELS = 2
 KINDS = [
@@ -163,11 +169,23 @@ def test_without_empty_images_only_those_with_the_structure_count(classes, cases
         for metric, name in (("DSC", "dice"), ("HD", "hd")):
             for model in range(MODELS):
                 drawn = [np.repeat(quantities[name][model, :, k], times * present[:, k]) for k in range(classes - 1)]
-                expected = np.mean([part.mean() for part in drawn]) if all(map(len, drawn)) else np.nan
+                expected = np.mean([part.mean() for part in drawn if len(part)]) if any(map(len, drawn)) else np.nan
                 assert found[metric][row, model] == pytest.approx(
                     expected, rel=1e-5, abs=rounding(quantities), nan_ok=True
                 )
     np.testing.assert_array_equal(found["missed"], counted["missed"])
+
+
+def test_a_structure_that_no_image_shows_is_left_out_of_the_mean():
+    quantities = {
+        "dice": np.array([[[0.8, 1.0], [0.6, 1.0]]]),
+        "hd": np.array([[[1.0, 0.0], [4.0, 0.0]]]),
+        "present": np.array([[[1.0, 0.0], [1.0, 0.0]]]),
+        "missed": np.zeros((1, 2, 2)),
+    }
+    found = weighted_scores(TaskType.SEGMENTATION, quantities, np.array([[1, 1], [2, 0], [0, 0]]), count_empty=False)
+    np.testing.assert_allclose(found["DSC"][:, 0], [0.7, 0.8, np.nan], rtol=1e-6, atol=0)
+    np.testing.assert_allclose(found["HD"][:, 0], [2.5, 1.0, np.nan], rtol=1e-6, atol=0)
 
 
 def test_a_resample_without_a_case_has_no_score():
@@ -197,3 +215,60 @@ def test_scores_of_another_trainer_are_means():
     found = weighted_scores(TaskType.SEGMENTATION, {VALUE: values}, np.array([[1, 1, 1], [2, 0, 1]]))
     np.testing.assert_allclose(found["score"], [[0.5, 0.5], [1.3 / 3, 1 / 3]], rtol=1e-6, atol=1e-6)
     assert list(found) == ["score", VALUE]
+
+
+# ---- a metric that came after some runs --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_centre(monkeypatch):
+    """Detection with one more quantity and a metric of it, as a newcomer adds them."""
+    detection = type(TaskType.DETECTION)
+    plain = detection.weighted_scores
+
+    def weighted(self, values, weights, count_empty):
+        return plain(self, values, weights, count_empty) | {"centre": weighted_mean(values["centre"][..., 0], weights)}
+
+    monkeypatch.setattr(detection, "quantities", {**detection.quantities, "centre": "distance of centres"})
+    monkeypatch.setattr(detection, "weighted_scores", weighted)
+
+
+def box_cases(centres: dict[int, float | None], subjects: str = "abcd") -> pd.DataFrame:
+    """Cases of one task under a seed each; those with a number have the later quantity, too."""
+    rows = []
+    for seed, centre in centres.items():
+        for case in subjects:
+            both = {"iou": 0.1 * seed + 0.5} | ({} if centre is None else {"centre": centre})
+            rows += [(seed, case, case, name, 0, value) for name, value in both.items()]
+    columns = ["seed", "case", "subject", "quantity", "index", "value"]
+    return pd.DataFrame(rows, columns=columns).assign(aggregation="TS", fraction=1.0, type="detection")
+
+
+def test_cases_of_before_a_metric_are_scored_without_it(with_centre):
+    cases = case_arrays(box_cases({0: None, 1: None}), "box")
+    weights = draw_weights(cases.subjects, 5, 0)
+    assert cases.later == {"centre"} and cases.unshared == {}
+    assert set(cases.scores()) == set(cases.draws(weights)) == {"score", "IoU"}
+    np.testing.assert_allclose(cases.draws(weights, ["score"])["score"].max(0), [0.5, 0.6], rtol=1e-6, atol=0)
+    with pytest.raises(ResultsError, match="task box: cases of some runs lack what centre needs; train these again"):
+        cases.draws(weights, ["centre"])
+    assert set(case_arrays(box_cases({0: 3.0}), "box").scores()) == {"score", "IoU", "centre"}
+
+
+def test_a_quantity_that_only_some_runs_have_is_left_out_of_all_and_counted(with_centre):
+    mixed = case_arrays(box_cases({0: None, 1: 3.0}), "box")
+    assert mixed.left_out == 0 and mixed.unshared == {"centre": 4} and set(mixed.scores()) == {"score", "IoU"}
+    resampled = Resampled({"box": mixed}, draw_weights(mixed.subjects, 1, 0))
+    (row,) = excluded(StudyTables(Manifest("s"), pd.DataFrame()), [], resampled, {}, "absolute").to_dict("records")
+    reason = "values of centre, which some runs of these tasks were scored without: box"
+    assert row == {"table": "cases", "rows": 4, "reason": reason}
+    fold_1 = box_cases({1: 3.0}, "efg")
+    folded = folded_cases(pd.concat([box_cases({0: None}), fold_1], ignore_index=True), "box", {0: 0, 1: 1})
+    assert folded.unshared == {"centre": 3} and set(folded.scores()) == {"score", "IoU"}
+
+
+def test_the_unit_free_score_is_not_replaced_by_another_metric():
+    """Cases that lack the quantity of the primary metric have no score, whatever else they have."""
+    segmentation = random_quantities(TaskType.SEGMENTATION, 2, 6, 0)
+    del segmentation["dice"]
+    assert later_metrics("segmentation", segmentation) == {"score", "DSC"}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.validation.calibrate import as_markdown
+from analysis.validation.calibrate import as_markdown, bounds_table
 from analysis.validation.deciding import scenarios as deciding
 from analysis.validation.scale import count_scale
 from analysis.validation.scenario import BASE, MARGIN, Scenario, run_scenario
@@ -82,3 +82,17 @@ def test_what_would_decide_a_task_mostly_does():
     found = run_scenario(scenario, 5)
     assert found["undecided"].mean() > 0.8 and found["carried_out_replicates"].mean() > 0.3
     assert found["decided_replicates"].mean() >= 0.65
+
+
+def test_a_figure_lies_inside_or_outside_or_was_not_measured():
+    bounds = {"any_false": (0.0, 0.05), "advice_wrong": (0.0, 0.01), "coverage": (0.93, 0.98), "claimed": (0.0, 0.0)}
+    scenario = Scenario("made up", BASE, count_verdicts, bounds)
+    figures = {"any_false": 0.0, "advice_wrong": np.nan, "coverage": [0.9, 1.0] * 50, "claimed": [0.0] * 99 + [1.0]}
+    rows = bounds_table([scenario], {"made up": pd.DataFrame(figures, index=range(100))}).splitlines()[2:]
+    assert [row.split(" | ")[-1].strip(" |") for row in rows] == ["inside", "not measured", "inside", "OUTSIDE"]
+
+
+def test_none_of_a_hundred_studies_is_not_never():
+    """Exact 95 % limits of 0, and of 1, of 100: 1 - 0.025^(1/100), and those of Clopper and Pearson's table."""
+    cells = as_markdown({"a": pd.DataFrame({"x": [0.0] * 100, "y": [0.0] * 99 + [1.0], "z": [0.5, 1.0] * 50})})
+    assert "| 0.000 [0.000, 0.036] | 0.010 [0.000, 0.054] | 0.750 ± 0.050 |" in cells

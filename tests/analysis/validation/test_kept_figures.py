@@ -58,7 +58,7 @@ def test_more_studies_are_added_to_those_that_are_there(asked, tmp_path):
     assert [0, 1, 2, 3, 4, 5, *range(6)] == COUNTED
     assert (tmp_path / "docs.md").read_text() == text
     assert "| the first, 2 seeds | 6 |" in text and "| another | 6 |" in text
-    assert "| 1.000 ± 0.000 |" in text  # studies without a figure do not count in it
+    assert "| 1.000 [0.292, 1.000] |" in text  # studies without a figure do not count in it
     asked(5)
     assert len(COUNTED) == 12
     assert text == asked(6, "another")  # the table has all that is kept
@@ -67,12 +67,12 @@ def test_more_studies_are_added_to_those_that_are_there(asked, tmp_path):
 def test_scenarios_of_one_kind_may_count_other_figures():
     text = calibrate.as_markdown({"one": pd.DataFrame({"fdr": [0.0]}), "other": pd.DataFrame({"gain_CG": [1.0, 2.0]})})
     assert text.splitlines()[0] == "| scenario | studies | false verdicts (FDR) | gain CG |"
-    assert "| one | 1 | 0.000 ± nan | - |" in text and "| other | 2 | - | 1.500 ± 1.000 |" in text
+    assert "| one | 1 | 0.000 [0.000, 0.975] | - |" in text and "| other | 2 | - | 1.500 ± 1.000 |" in text
 
 
-def test_a_figure_that_no_study_has_keeps_its_bound(asked):
+def test_a_figure_that_no_study_has_was_not_measured(asked):
     text = calibrate.bounds_table([FIRST], {FIRST.name: pd.DataFrame({"sometimes": [1.0]})})
-    assert "| the first, 2 seeds | 1 | coverage, task | - | 0.9 to 0.95 | inside |" in text
+    assert "| the first, 2 seeds | 1 | coverage, task | - | 0.9 to 0.95 | not measured |" in text
 
 
 def test_a_damaged_file_is_named_and_made_again(asked, tmp_path, capsys):

@@ -112,11 +112,11 @@ def test_status_scores_and_plan_of_a_finished_study(copy, tiny_original, capsys)
     assert agglab(capsys, "status", out)[:2] == (0, "tiny: 6 runs: 6 done\n")
     code, text, _ = agglab(capsys, "scores", out)
     assert code == 0 and re.search(r"task\s+metric\s+TS\s+CG\s+AU\s+floor", text)
-    assert "tasks that beat their floor: TS" in text
+    assert "tasks with a mean better than the floor: TS" in text
     board = pd.read_csv(out / "scoreboard.csv")
     assert len(board) == 4 * 4 and not board["mean"].isna().all()
     code, text, _ = agglab(capsys, "plan", copy / "study.yaml", "--data", tiny_original, "--out", out)
-    assert code == 0 and "0 to do" in text and "by the pace of 6 finished runs" in text
+    assert code == 0 and "0 to do" in text and "by the pace of 6 runs finished on cpu" in text
 
 
 @pytest.mark.slow

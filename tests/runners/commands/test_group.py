@@ -57,6 +57,17 @@ def test_json_holds_the_same(tables, capsys):
     assert agglab(capsys, "group", tables, "--units", 3, "--json")[1] == out, "the same tables give the same answer"
 
 
+@pytest.mark.parametrize("command", ["group", "next", "status", "plan", "run-grid"])
+def test_json_is_all_that_is_printed_where_colour_is_forced(
+    tables, finished, tiny_original, monkeypatch, capsys, command
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    study = [finished.parent / "study.yaml", "--data", tiny_original, "--out", finished, "--device", "cpu"]
+    given = {"group": [tables, "--units", 3], "next": [tables, "--draws", 100], "status": [finished]}
+    code, out, _ = agglab(capsys, command, *given.get(command, study), "--json")
+    assert code == 0 and json.loads(out)["study"]
+
+
 def test_the_study_it_writes_trains_only_what_is_missing(finished, tiny_original, tmp_path, capsys):
     file = tmp_path / "elsewhere" / "study2.yaml"
     code, out, err = agglab(capsys, "group", finished, "--units", 3, "--write", file)

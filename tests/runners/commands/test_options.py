@@ -71,6 +71,14 @@ ODD = [
     (("phantoms", "NEW", "--tasks", ","), "it takes at least one entry"),
     (("phantoms", "NEW", "--scale", "nan"), "scale"),
     (("phantoms", "NEW", "--scale", "0"), "scale"),
+    (("phantoms", "NEW", "--scale", "-1"), "--scale -1: takes a share greater than 0 and at most 1"),
+    (("phantoms", "NEW", "--scale", "1.1"), "--scale 1.1: takes"),
+    (
+        ("run-grid", "STUDY", "--engine", "debug", "--jobs", "3"),
+        "--jobs: --engine debug trains one run after the other",
+    ),
+    (("run-grid", "STUDY", "--dry-run", "--quiet"), "--quiet: a dry run does nothing but print"),
+    (("report", "OUT", "--no-images", "--data", "DATA"), "--data: --no-images shows none"),
     (("phantoms", "NEW", "--seed", "9999999999"), "seed"),
 ]
 
@@ -171,3 +179,11 @@ def test_the_version_is_shown_without_loading_torch(capsys):
     asked = "import sys; from runners.cli import versions; versions(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("option", ["--base", "--baseline"])
+def test_the_base_has_its_former_name_too_which_help_does_not_show(option, capsys):
+    code, _, errors = agglab(capsys, "analyze", "paper", option, "single")
+    assert code == 1 and "--base single: no such aggregation; there are " in errors
+    code, shown, _ = agglab(capsys, "analyze", "--help")
+    assert code == 0 and "--base " in shown and "--baseline" not in shown

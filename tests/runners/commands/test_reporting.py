@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aggregation_lab import results
+from aggregation_lab.files import write_json
 from aggregation_lab.manifest import Manifest
 from analysis.validation.simulate import Design, simulate
 from runners.cli import main
@@ -103,6 +104,17 @@ def test_a_table_of_another_schema_is_one_line(folder, tmp_path, capsys):
     output = capsys.readouterr().err
     assert "cases.parquet: has schema 0, this version reads 1, 2 and 3" in output and output.count("\n") == 1
     assert not (mixed / "report").exists()
+
+
+def test_the_report_of_another_table_of_the_same_name_is_not_replaced(scores, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lab2").mkdir()
+    shutil.copy(scores, tmp_path / "lab2" / "mine.csv")
+    about = {"kind": "report", "source": "lab1/mine.csv", "arm": ""}
+    write_json(tmp_path / "mine_report" / "report.json", {"agglab_report": 1, "of": about, "files": {}})
+    assert agglab("analyze", "lab2/mine.csv") == 2
+    output = capsys.readouterr().err
+    assert "mine_report: holds the report of lab1/mine.csv, not the report of " in output and output.count("\n") == 1
 
 
 FAULTS = {

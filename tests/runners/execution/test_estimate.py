@@ -8,22 +8,23 @@ import pytest
 import torch
 from rich.console import Console
 
+from aggregation_lab.run import CHECKPOINT
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution import device_slots
 from runners.execution.progress import GridDisplay
-from runners.execution.time_estimate import learn
+from runners.execution.time_estimate import Place, learn, learn_or_guess
 from runners.options import EngineName, GridOptions
 from runners.planning import cost
 from runners.planning.plan import Label
 from runners.planning.study_schema import Study
 from runners.store.run_files import RunProgress
-from runners.store.run_folder import State, Status
+from runners.store.run_folder import State, Status, claimed
 from runners.store.study_folder import StudyFolder
 from tests.tiny import planned
 
 
-def finish(store, run, seconds):
-    write_sealed(store.folder(run) / "done.json", {"run": run.id, "seconds": seconds})
+def finish(store, run, seconds, device="cpu"):
+    write_sealed(store.folder(run) / "done.json", {"run": run.id, "seconds": seconds, "device": device})
 
 
 def near(value: float):
@@ -34,33 +35,47 @@ def near(value: float):
 def test_finished_runs_teach_overhead_and_rate(tmp_path):
     store = StudyFolder(tmp_path).runs
     runs = [planned(name, steps=steps) for name, steps in zip("abcd", (10, 20, 40, 80), strict=True)]
-    assert learn(store, runs, guess=4.0).cost(runs[0]) == 2.5
+    assert learn(store, runs, "cpu", guess=4.0).cost(runs[0]) == 2.5
     for run in runs[:3]:
         finish(store, run, 3.0 + run.flops / 5)
-    estimate = learn(store, runs)
+    estimate = learn(store, runs, "cpu")
     assert (estimate.finished, estimate.overhead, estimate.rate) == (3, near(3.0), near(5.0))
     assert estimate.cost(runs[3]) == near(19.0)
+
+
+def test_runs_teach_the_time_on_the_device_that_they_ran_on(tmp_path):
+    store = StudyFolder(tmp_path).runs
+    runs = [planned(name, steps=100) for name in "abcd"]
+    for run, seconds, device in zip(runs, (100.0, 4.0, 4.0), ("cpu", "cuda", "cuda"), strict=False):
+        finish(store, run, seconds, device)
+    write_sealed(store.folder(runs[3]) / "done.json", {"run": runs[3].id, "seconds": 1.0})  # does not say on which
+    assert learn(store, runs, "cpu").cost(runs[0]) == near(100.0)
+    on_card = learn(store, runs, "cuda")
+    assert on_card.finished == 2 and on_card.cost(runs[0]) == near(4.0)
+    assert learn(store, runs, "mps").finished == 0
+    elsewhere = Place("cuda", 4, 4.0, 1, "cpu", "", is_elsewhere=True)
+    assert learn_or_guess(store, runs, elsewhere, "fp32")[1] == "by the pace of 2 runs finished on cuda"
 
 
 def test_a_run_that_ended_before_its_cap_teaches_what_it_did(tmp_path):
     store = StudyFolder(tmp_path).runs
     short, long = (planned(name, steps=100, until="converged") for name in "ab")
-    done = {"run": short.id, "seconds": 20.0, "images_seen": short.images // 5}
+    done = {"run": short.id, "seconds": 20.0, "images_seen": short.images // 5, "device": "cpu"}
     write_sealed(store.folder(short) / "done.json", done)
-    estimate = learn(store, [short, long])
+    estimate = learn(store, [short, long], "cpu")
     assert estimate.cost(long) == near(100.0) and estimate.least(long) == near(100.0 * long.least)
 
 
-def progress_of(runs):
-    display = GridDisplay(runs, Console(file=StringIO(), width=200), lambda: None)
+def progress_of(runs, begun=()):
+    display = GridDisplay(runs, Console(file=StringIO(), width=200), lambda: None, begun)
     display._start -= 100  # seconds ago
     return display
 
 
 def left(display) -> tuple[bool, float]:
     """Whether the time left is an upper bound, and its seconds."""
-    found = re.fullmatch(r"(at most )?(\d+) (s|min) left", display._eta())
-    return bool(found[1]), float(found[2]) * (60 if found[3] == "min" else 1)
+    found = re.fullmatch(r"(at most )?(?:(\d+) h )?(\d+) (s|min) left", display._eta())
+    return bool(found[1]), 3600 * float(found[2] or 0) + float(found[3]) * (60 if found[4] == "min" else 1)
 
 
 def test_the_time_left_is_a_bound_while_an_end_is_open():
@@ -87,6 +102,32 @@ def test_the_time_left_of_budgets_is_what_it_was():
     assert left(display) == (False, pytest.approx(33, rel=0.05, abs=0))
 
 
+def test_steps_from_before_this_grid_are_no_pace_of_it():
+    """Twenty equal runs, the first resumed at 900 of 1000 steps: 100 s for its last 100 are 1900 s for the others."""
+    runs = [planned(name, steps=1000) for name in "abcdefghijklmnopqrst"]
+    display = progress_of(runs, begun={runs[0].id})
+    at = {"steps": 1000, "loss": 1, "score": 1}
+    for step, phase in ((0, "frozen trunk, image 3/9"), (900, "training"), (950, "training")):
+        display.progressed(runs[0], RunProgress(step=step, phase=phase, **at))
+    assert left(display) == (False, pytest.approx(100 / 50 * 19_050, rel=0.05, abs=0))
+    display.progressed(runs[0], RunProgress(step=1000, phase="scoring", **at))
+    assert left(display) == (False, pytest.approx(19_000, rel=0.05, abs=0))
+    display.finished(runs[0], Status(State.DONE, seconds=1000, images=10_000))
+    assert left(display) == (False, pytest.approx(19_000, rel=0.05, abs=0))
+
+
+def test_a_run_with_a_checkpoint_or_a_worker_is_begun(tmp_path):
+    store, run = StudyFolder(tmp_path).runs, planned("a")
+    folder = store.folder(run)
+    folder.mkdir(parents=True)
+    assert store.begun([run]) == set()
+    (folder / CHECKPOINT).write_bytes(b"x")
+    assert store.begun([run]) == {run.id}
+    (folder / CHECKPOINT).unlink()
+    with claimed(folder, run):
+        assert store.begun([run]) == {run.id}
+
+
 def test_where_a_run_stands_says_what_is_a_bound():
     at = {"step": 7, "steps": 40, "loss": 0.5, "score": 0.5, "phase": "training"}
     assert RunProgress(**at).where == "step 7/40"
@@ -96,7 +137,7 @@ def test_where_a_run_stands_says_what_is_a_bound():
 def test_by_aggregation_counts_a_shared_run_for_both(tmp_path):
     store, run = StudyFolder(tmp_path).runs, planned("a", steps=10)
     shared = type(run)(run.spec, (Label("TS", "a"), Label("CG", "b")), *list(vars(run).values())[2:6])
-    assert learn(store, [], guess=1.0).by_model([run, shared]) == {"TS": 20.0, "CG": 10.0}
+    assert learn(store, [], "cpu", guess=1.0).by_model([run, shared]) == {"TS": 20.0, "CG": 10.0}
 
 
 @pytest.mark.parametrize("points", [[(4.0, 8.0)], [(4.0, 8.0), (4.0, 8.0)], [(1.0, 2.0), (2.0, 3.0), (10.0, 1.0)]])

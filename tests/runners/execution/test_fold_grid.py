@@ -43,7 +43,7 @@ def extended(made: Path, data: Path, **changes) -> StudyFolder:
     for run in out.read_plan():
         if not (out.runs.folder(run) / "done.json").is_file():
             finish(out.path, study, run)
-    collect(out, out.read_plan())
+    collect(out)
     return out
 
 

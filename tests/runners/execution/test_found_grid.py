@@ -353,7 +353,7 @@ def test_groups_that_another_aggregation_has_share_its_runs(grid):
     assert "found: 0 runs more, 0 to do" in grid.said and grid.found["about"]["same_as"] == "AU"
     (run,) = (run for run in grid.out.read_plan() if run.holds_found)
     assert run.title == "AU/all = found/unit_1 f1 s0" and not run.rests_on_found
-    collect(grid.out, grid.out.read_plan())
+    collect(grid.out)
     assert grid.states() == [State.DONE]
 
 

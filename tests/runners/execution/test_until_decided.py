@@ -13,6 +13,7 @@ from rich.console import Console
 
 from aggregation_lab.errors import StudyError
 from aggregation_lab.manifest import read_manifest
+from analysis.deciding.plan import planned_looks
 from analysis.deciding.stopping import NO_PROSPECT, Comparison
 from analysis.study import load_study
 from runners.commands.study_commands import show_status
@@ -22,12 +23,12 @@ from runners.execution.until_decided import run_until_decided
 from runners.options import INTERRUPTED, EngineName, GridOptions, Rerun
 from runners.planning.study_file import read_study_file
 from runners.store.collect import collect
-from runners.store.look_record import check_without, read_looks
+from runners.store.look_record import LookRecord, check_plan, check_without, fixed_settings, read_looks, write_looks
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
-from runners.store.verdicts_seen import note_reading, read_seen
+from runners.store.verdicts_seen import Seen, note_reading, read_seen
 from tests.made_study import finish, make_finished
-from tests.tiny import write_study
+from tests.tiny import STUDY, write_study
 
 OPTIONS = GridOptions(device="cpu")
 ENDS = {"tiny_kind": 1, "tiny_head": 1, "tiny_head_det": 2, "tiny_head_axis": 2}
@@ -56,7 +57,7 @@ class Grid:
         for run in chosen[: self.stop_after]:
             finish(folder.path, study, run)
             self.trained[-1].append(run.title)
-        collect(folder, folder.read_plan())
+        collect(folder)
         return 0 if self.stop_after is None else INTERRUPTED
 
     def read(self, pairs, looks, settings) -> list[Comparison]:
@@ -185,6 +186,40 @@ def test_the_plan_is_fixed_and_a_plain_grid_does_not_pass_it_by(grid):
         grid()
 
 
+def test_margins_aggregations_and_training_are_fixed_with_the_seeds(tmp_path):
+    def study(**changes: object):
+        return read_study_file(write_study(tmp_path / "study.yaml", **{"seeds": 4} | changes))
+
+    folder, planned = StudyFolder(tmp_path), study()
+    write_looks(folder, LookRecord(planned_looks(planned.seeds), plan=fixed_settings(planned)))
+    record = read_looks(folder)
+    check_plan(folder, planned, record)
+    check_plan(folder, study(margins={"default": 0.02}), record)
+    for changes, said in {
+        "margin": ({"margins": {"default": 0.4}}, 'margins {"default": 0.02} (now {"default": 0.4})'),
+        "rate": ({"training": STUDY["training"] | {"learning_rate": 1e-5}}, "training.learning_rate 0.0"),
+        "weights": ({"training": STUDY["training"] | {"loss_weights": {"a": 2.0}}}, "training.loss_weights none (now"),
+        "aggregations": ({"aggregations": ["TS", "AU"]}, "aggregations AU, CG, TS (now AU, TS)"),
+        "fractions": ({"fractions": [0.5, 1.0]}, "fractions [1.0] (now [0.5, 1.0])"),
+        "base": ({"compare": {"base": {"aggregation": "CG"}}}, 'compare.base null (now "CG")'),
+        "groups": ({"data": {}}, "data.groups {"),
+    }.values():
+        with pytest.raises(StudyError) as error:
+            check_plan(folder, study(**changes), record)
+        assert f"looks.json: its looks are planned with {said}" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_plan_from_before_settings_were_kept_takes_those_of_now_once(grid):
+    grid.stop_after = 0
+    grid()
+    write_looks(grid.folder, LookRecord(read_looks(grid.folder).looks))
+    grid()
+    assert grid.screen.getvalue().count("did not hold the settings yet; they are fixed as they are now") == 1
+    write_study(grid.file, aggregations=["TS", "AU"], seeds=4, margins={"default": 0.4})
+    with pytest.raises(StudyError, match="its looks are planned with margins"):
+        grid()
+
+
 REFUSED = {
     "slurm": ({}, GridOptions(engine=EngineName.SLURM), None, "a grid of Slurm jobs cannot wait for looks"),
     "only": ({}, GridOptions(only=("TS",)), None, "the looks choose the runs; leave --only out"),
@@ -210,11 +245,13 @@ def test_what_does_not_go_with_looks_is_one_line_and_leaves_nothing(case, tmp_pa
 def test_verdicts_that_were_read_before_are_known_and_no_plan_is_made_after_them(tmp_path, tiny_original, monkeypatch):
     out = make_finished(tmp_path, tiny_original, aggregations=["TS", "AU"], seeds=2)
     folder = StudyFolder(out)
-    assert read_seen(folder) == ()
+    assert read_seen(folder) == Seen()
     note_reading(load_study(out))
     note_reading(load_study(out))
-    collect(folder, folder.read_plan())
-    assert read_seen(folder) == (2,) and read_manifest(out).verdicts_seen == (2,)
+    collect(folder)
+    seen, manifest = read_seen(folder), read_manifest(out)
+    assert seen.seeds == manifest.verdicts_seen == ((0, 1),)
+    assert seen.margins == manifest.margins_seen == dict.fromkeys(ENDS, 0.02) and manifest.margins_named == ()
     later = Grid(tmp_path, tiny_original, monkeypatch)
     with pytest.raises(StudyError, match="its verdicts were read at 2 seeds, so looks cannot be planned"):
         later()

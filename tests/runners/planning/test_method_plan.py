@@ -79,6 +79,42 @@ def test_faults_are_one_line(training, message):
     assert str(caught.value).startswith(f"s.yaml: {message}") and "\n" not in str(caught.value)
 
 
+RESNET = {"encoder": "resnet18", "moe": {"experts": 0}, "head_width": 16}
+
+
+@pytest.mark.parametrize(
+    "changes, fault",
+    [
+        ({"model": RESNET, "training": {"aggregator": "mgda"}}, "training.aggregator: mgda, but resnet18 normalises"),
+        (
+            {"arms": {"one": {}, "two": {"model": RESNET, "training.aggregator": "mgda"}}},
+            "arms.two.training.aggregator",
+        ),
+        (
+            {"model": RESNET, "aggregations": ["AU", "AU>CG"], "specialise": {"aggregator": "mgda"}},
+            "specialise.aggregator: mgda, but resnet18",
+        ),
+        (
+            {"model": RESNET, "aggregations": ["AU", "AU>CG"], "specialise": {"batch_size": 1}},
+            "specialise.batch_size: 1, but resnet18 normalises",
+        ),
+        # what trains units of one task has no aggregator
+        ({"model": RESNET, "aggregations": ["TS"], "training": {"aggregator": "mgda"}}, None),
+        ({"model": RESNET, "aggregations": ["AU", "AU>TS"], "specialise": {"aggregator": "mgda"}}, None),
+        ({"reference": "resnet18", "training": {"aggregator": "mgda"}}, None),
+        ({"model": RESNET, "training": {"weighting": "famo"}}, None),
+    ],
+)
+def test_an_aggregator_over_batch_norm_is_refused_before_anything_is_trained(tmp_path, changes, fault):
+    file = write_study(Path(tmp_path) / "s.yaml", **changes)
+    if fault is None:
+        read_study_file(file)
+        return
+    with pytest.raises(StudyError) as caught:
+        read_study_file(file)
+    assert str(caught.value).startswith(f"{file}: {fault}") and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "aggregator, absent, message",
     [

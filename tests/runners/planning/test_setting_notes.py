@@ -4,7 +4,8 @@ import pytest
 
 from aggregation_lab.data.splits.folds import Folds, draw_folds
 from aggregation_lab.data.splits.split import Split
-from runners.planning.setting_notes import equal_fraction_lines, lost_lines, unused_lines
+from runners.planning import encoder_names, setting_notes
+from runners.planning.setting_notes import checkpoint_lines, equal_fraction_lines, lost_lines, unused_lines
 from runners.planning.study_file import parse_study
 from tests.aggregation_lab.data.test_folds import SMALL
 
@@ -37,6 +38,15 @@ COPY = {"moe": {"experts": 4, "kind": "copy"}}
 )
 def test_settings_that_are_not_used_are_named(fields, lines):
     assert unused_lines(parse_study({"name": "x"} | fields, "s")) == lines
+
+
+def test_a_checkpoint_that_fits_in_part_is_told_of_every_arm(monkeypatch):
+    monkeypatch.setattr(setting_notes, "checkpoint_note", lambda model, _: "x" if model.weights == "mine.pt" else "")
+    assert checkpoint_lines(parse_study({"name": "x", "model": {"weights": "random"}}, "s")) == ()
+    mine = {"model.weights": "mine.pt"}
+    arms = {"plain": {"model.weights": "random"}, "one": mine, "two": mine | {"training.passes": 2.0}}
+    monkeypatch.setattr(encoder_names, "encoder_fault", lambda *_: None)
+    assert checkpoint_lines(parse_study({"name": "x", "arms": arms}, "s")) == ("arm one, two: x",)
 
 
 @pytest.mark.parametrize(

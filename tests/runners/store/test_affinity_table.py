@@ -14,7 +14,7 @@ from aggregation_lab.run import DONE
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from aggregation_lab.training.affinity.settings import AffinitySettings
 from analysis.study import load_study
-from runners.commands.show_plan import print_recording
+from runners.commands.plan_lines import print_recording
 from runners.console.terminal import Terminal
 from runners.planning.plan import PlannedRun
 from runners.planning.study_file import parse_study
@@ -68,7 +68,7 @@ def test_an_older_output_has_no_such_table_and_is_read(out):
 def test_rows_are_collected_with_labels(out):
     run = of_aggregation(out, "AU")
     record(out, run)
-    collect(out, out.read_plan())
+    collect(out)
     rows = load_study(out.path).affinity
     assert len(rows) == 4 and set(rows["run"]) == {run.id}
     assert set(rows["arm"]) == {results.ONLY_ARM} and set(rows["aggregation"]) == {"AU"}
@@ -77,13 +77,13 @@ def test_rows_are_collected_with_labels(out):
 
 def test_a_table_that_no_run_has_any_more_is_taken_away(out):
     record(out, of_aggregation(out, "AU"))
-    collect(out, out.read_plan())
+    collect(out)
     assert out.table("affinity").exists()
     done = out.runs.folder(of_aggregation(out, "AU")) / DONE
     value = read_sealed(done)
     del value["digests"]["affinity"]
     write_sealed(done, value)
-    collect(out, out.read_plan())
+    collect(out)
     assert not out.table("affinity").exists()
 
 
@@ -92,12 +92,12 @@ def test_a_damaged_table_of_a_run_is_noticed(out):
     content = file.read_bytes()
     file.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
     with pytest.raises(DamagedResult, match=r"affinity\.parquet: is damaged"):
-        collect(out, out.read_plan())
+        collect(out)
 
 
 def test_a_damaged_table_of_the_study_is_refused(out):
     record(out, of_aggregation(out, "AU"))
-    collect(out, out.read_plan())
+    collect(out)
     out.table("affinity").write_bytes(b"no table")
     with pytest.raises(ResultsError, match=r"affinity\.parquet"):
         load_study(out.path)

@@ -49,7 +49,7 @@ def to_schema_1(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {path: results.read_table(path, results.RUN_TABLES[path.stem]) for path in out.glob("runs/*/*.parquet")}
     study = StudyFolder(out).read_identity()
     with monkeypatch.context() as patch:
-        patch.setattr(results, "SCHEMA_VERSION", "1")
+        patch.setattr(results, "SCHEMA_VERSION", 1)
         for path, frame in kept.items():
             later = [name for name in ("arm", "start", "passes_before", "flops_before") if name in frame]
             results.write_table(frame.drop(columns=later), results.TABLES[path.stem].without(*later), path)
@@ -76,7 +76,7 @@ def test_a_finished_study_continues_with_a_reference(tmp_path, tiny_original, mo
     assert {label for run in new for label in run.labels} == {("TS", name, REFERENCE) for name in _tasks(new)}
     for run in new:
         finish(out, study, run)
-    collect(folder, runs)
+    collect(folder)
     assert {path: path.read_bytes() for path in written} == written
     after = tables(out)
     for name, table in after.items():

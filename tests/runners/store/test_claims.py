@@ -13,7 +13,7 @@ import pytest
 
 from runners.store import claims
 from runners.store.claims import HEARTBEAT_LOST, Claim, latest, living, take
-from runners.store.process_identity import machine
+from runners.store.process_identity import boot, machine
 from runners.store.run_files import RunProgress
 from tests.waiting import wait_for
 
@@ -27,13 +27,14 @@ def progress(step):
     return RunProgress(step=step, steps=9, loss=0.5, score=0.5, phase="training")
 
 
-def claim_of(process, host=None, birth="1", namespace=None):
+def claim_of(process, host=None, birth="1", namespace=None, **more):
     return json.dumps(
         {
             "host": host or socket.gethostname(),
             "namespace": machine()[1] if namespace is None else namespace,
             "process": process,
             "birth": birth,
+            **more,
         }
     )
 
@@ -64,7 +65,9 @@ def test_a_claim_of_a_process_number_used_again_counts_for_nothing(tmp_path):
     assert state(tmp_path) is None
 
 
-@pytest.mark.parametrize("other", [{"host": "elsewhere"}, {"namespace": "pid:[1]"}])
+@pytest.mark.parametrize(
+    "other", [{"host": "elsewhere"}, {"namespace": "pid:[1]"}, {"boot": "of a machine with our name"}]
+)
 def test_a_claim_of_another_machine_or_container_lives_by_its_heartbeat(tmp_path, other):
     claim = tmp_path / "claim-1.json"
     claim.write_text(claim_of(1, **other))
@@ -72,6 +75,13 @@ def test_a_claim_of_another_machine_or_container_lives_by_its_heartbeat(tmp_path
     silent = time.time() - HEARTBEAT_LOST - 5
     os.utime(claim, (silent, silent))
     assert state(tmp_path) is None
+
+
+def test_a_claim_says_which_start_of_the_machine_it_is_of(tmp_path, monkeypatch):
+    with take(tmp_path):
+        assert json.loads((tmp_path / "claim-1.json").read_text())["boot"] == boot() != ""
+        monkeypatch.setattr(claims, "boot", lambda: "")  # a system that does not say
+        assert state(tmp_path).process == os.getpid()
 
 
 def test_the_clock_of_this_machine_does_not_matter(tmp_path, monkeypatch):

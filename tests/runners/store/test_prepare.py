@@ -45,6 +45,15 @@ def grid(prepared: Path, data: Path, *more: str, command: str = "run-grid") -> l
     return [command, prepared / "study.yaml", "--data", data, "--out", prepared / "out", "--device", "cpu", *more]
 
 
+def test_structures_that_are_too_small_for_the_image_size_are_said_with_the_plan(tiny_original, tmp_path, monkeypatch):
+    monkeypatch.setattr("aggregation_lab.data.lost_classes.MOST_LOST", -1)  # so that none lost is too many
+    file = write_study(tmp_path / "study.yaml")
+    study = read_study_file(file, data=tiny_original)
+    plan = prepare_study(study, file, StudyFolder(tmp_path / "out"), lambda *_: None)
+    (line,) = (note for note in plan.notes if "too small" in note)
+    assert line.startswith("task tiny_head: masks of 32 px have lost class 1 in 0 of ")
+
+
 def test_pending_runs_that_were_not_asked_for_give_exit_code_1(prepared, tiny_original, capsys):
     code, text, _ = agglab(capsys, *grid(prepared, tiny_original, "--rerun", "failed"))
     assert code == 1 and "0 to do" in text and "6 pending; tables in" in text
@@ -96,6 +105,37 @@ def test_planning_with_another_split_is_refused(prepared, tiny_dataset, tiny_ori
     draw_split(tiny_dataset, seed=7).save(prepared)
     write_study(prepared / "study.yaml", data=STUDY["data"] | {"split": "split.csv"})
     assert "was made from another split" in refused(capsys, *grid(prepared, tiny_original, command="plan"))[1]
+
+
+def test_a_given_split_that_is_taken_out_of_the_study_is_not_described_as_drawn(
+    tmp_path, tiny_dataset, tiny_original, capsys
+):
+    given = STUDY["data"] | {"split": "split.csv"}
+    for seed, refusal in ((7, True), (0, False)):
+        draw_split(tiny_dataset, seed=seed).save(tmp_path)
+        study, out = write_study(tmp_path / "study.yaml", data=given), tmp_path / f"out{seed}"
+        prepare(study, tiny_original, out)
+        write_study(study)
+        command = ["plan", study, "--data", tiny_original, "--out", out, "--device", "cpu"]
+        if refusal:
+            assert "was made with the split of data.split" in refused(capsys, *command)[1]
+        else:
+            assert agglab(capsys, *command)[0] == 0, "the study draws the very same one"
+
+
+def test_a_first_preparation_that_failed_binds_nobody(tmp_path, tiny_original, capsys):
+    study, out = (
+        write_study(tmp_path / "study.yaml", data=STUDY["data"] | {"shares": [0.98, 0.01, 0.01]}),
+        tmp_path / "out",
+    )
+    command = ["run-grid", study, "--data", tiny_original, "--out", out, "--device", "cpu", "--rerun", "failed"]
+    assert "split, tiny_head_det: has no case in test" in refused(capsys, *command)[1] and (out / "study.json").exists()
+    code, error = refused(capsys, "status", out)
+    assert code == 2 and "is not planned yet; `agglab run-grid` is preparing it, or was stopped" in error
+    write_study(study, name="other", data=STUDY["data"] | {"split_seed": 3})
+    assert "0 to do" in agglab(capsys, *command)[1]
+    write_study(study, name="third", data=STUDY["data"] | {"split_seed": 3})
+    assert "belongs to the study other, not third" in refused(capsys, *command)[1]
 
 
 def test_another_image_size_gets_its_own_floor_and_cache(prepared, tiny_original, capsys):

@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,10 @@ import pytest
 from aggregation_lab import results
 from aggregation_lab.errors import StudyError
 from aggregation_lab.storage.sealed_json import write_sealed
+from analysis.deciding.plan import planned_looks
 from runners.planning.study_schema import Study
 from runners.store.identity import Identity
+from runners.store.look_record import LookRecord, write_looks
 from runners.store.run_files import RunProgress
 from runners.store.run_folder import claimed, record_failure
 from runners.store.study_folder import StudyFolder
@@ -62,7 +65,23 @@ def test_runs_are_told_by_state_with_the_time_that_is_left(study):
     assert (at_work["step"], at_work["steps"], at_work["loss"], at_work["score"]) == (5, 10, None, 0.5)
     # 100 s a run by the finished one; half of one is left, and one waits; one worker
     assert found["seconds_left"] == pytest.approx(150, rel=1e-6, abs=0)
+    assert found["left_until"] == "all planned runs are trained"
     json.dumps(found, allow_nan=False)
+
+
+def test_the_time_left_is_until_the_next_look_where_looks_decide(study):
+    looks = planned_looks((0, 1, 2))
+    write_looks(study, LookRecord(replace(looks, made=looks.planned[:1]), open=0))
+    found = overview(study)
+    # nothing more is to be trained but what is under way
+    assert found["seconds_left"] == pytest.approx(50, rel=1e-6, abs=0)
+    assert found["left_until"] == "the next look at the verdicts"
+
+
+def test_runs_on_another_device_tell_nothing_of_the_time_left(study):
+    done = study.runs.folder(DONE) / "done.json"
+    write_sealed(done, {"run": DONE.id, "seconds": 100.0, "device": "cuda"})
+    assert overview(study)["seconds_left"] is None
 
 
 def test_curves_are_of_finished_runs_and_read_once(study, monkeypatch):

@@ -6,8 +6,10 @@
 - Sequence of Ultrasound Regions (0018,6011): the largest region of tissue is kept, which leaves out burned-in names;
   targets move along. Without the sequence the whole image is kept.
 - The subject is PatientID, hashed with a secret of OUT. Capitals and zeros before a number mean nothing, as in tables;
-  nor does who assigned the id, which only some files of a patient may say. Names of files in OUT are hashed too, for
-  paths of DICOM files often hold names and dates of birth.
+  nor does who assigned the id, which only some files of a patient may say. Where it is empty, as in files without
+  identity, the subject is the study (0020,000D), which is of one patient, and where that is empty, too, the clip:
+  frames of one clip show nearly the same. Names of files in OUT are hashed too, for paths of DICOM files often hold
+  names and dates of birth.
 """
 
 import hashlib
@@ -22,11 +24,11 @@ from PIL import Image
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 
 from aggregation_lab.data.importing.files import Opened, Opener
-from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.pixels import as_image
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Crop, Picture, ReadTask, Report
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.subjects.subject_ids import subject_key
 from aggregation_lab.files import open_file
 from aggregation_lab.text import printable
@@ -45,10 +47,11 @@ class _DicomOpener(Opener):
     endings = (".dcm", ".dicom", ".ima")
     what = "DICOM files (.dcm, .dicom, .ima, or others that begin as DICOM does)"
     or_labels = ", or a table with --labels"
-    subjects = "PatientID, hashed"
+    subjects = "PatientID, or the study or clip of files without one, hashed"
 
     def __init__(self, options: ImportOptions, report: Report):
         self._key, self._step, self._crop, self._report = options.key, options.step or 1, options.crop, report
+        self._given = options.subject is not None
 
     def takes(self, file: Path) -> bool:
         """By its ending, or by its beginning (PS3.10 7.1): scanners write files without an ending."""
@@ -78,7 +81,7 @@ class _DicomOpener(Opener):
             self._report.remark(where, "has burned-in text and no region tags, so the text stays in the image")
         if frame is not None and frame >= count:
             raise ValueError(f"has no frame {frame}; it has {count}, counted from 0")
-        subject = self._hashed(subject_key(str(header.get("PatientID") or "")))
+        subject = self._hashed(self._subject(header, where, count > 1))
         name = f"{subject or 'unknown'}/{self._hashed(where)}"
         frames = [frame] if frame is not None else range(0, count, self._step)
         opened = []
@@ -88,6 +91,18 @@ class _DicomOpener(Opener):
             load = partial(_image, file, number if count > 1 else None)
             opened.append(Opened(Picture(shown, f"{name}{part}", load=load, crop=crop), subject))
         return opened
+
+    def _subject(self, header: Any, where: str, is_clip: bool) -> str:
+        """The patient, or the largest part of their images that the file tells; "" for a still that tells none."""
+        patient = subject_key(str(header.get("PatientID") or ""))
+        if patient:
+            return patient
+        study = subject_key(str(header.get("StudyInstanceUID") or ""))
+        subject, what = (study, "study") if study else (where, "clip") if is_clip else ("", "")
+        if subject and not self._given:
+            advice = "where a patient has several, give --subject, or the same patient may leak"
+            self._report.remark(where, f"has no PatientID, so its {what} counts as the subject; {advice}")
+        return subject
 
     def _hashed(self, text: str) -> str:
         """Twelve hex digits that nobody finds the text for without the secret of OUT; "" for no text."""

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from aggregation_lab.data.importing.files import Opener
-from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.readers.folder import read_folders
 from aggregation_lab.data.importing.readers.table import read_table
 from aggregation_lab.data.importing.records import ReadTask, Report
 from aggregation_lab.data.importing.source_files import need_file, need_folder, source_name
+from aggregation_lab.data.progress import Progress
 
 
 def read_labelled(

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.image_lookup import MASK_FOLDER, MASK_NAME
 from aggregation_lab.data.importing.mask_values import FileMap, certain_values, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
@@ -20,6 +19,7 @@ from aggregation_lab.data.importing.source_files import (
     without_ending,
 )
 from aggregation_lab.data.importing.targets import ClassMap
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import folders_in, walk

@@ -15,14 +15,14 @@ import nibabel
 import numpy as np
 from PIL import Image
 
-from aggregation_lab.data.importing.files import LoadMap, Opened, Opener
-from aggregation_lab.data.importing.formats import Progress
+from aggregation_lab.data.importing.files import LoadMap, Opened, Opener, as_subject
 from aggregation_lab.data.importing.mask_values import Held, MaskValues
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.pixels import as_image
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Picture, ReadTask, Report
 from aggregation_lab.data.importing.source_files import without_ending
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.text import printable
 
 _ENDINGS = (".nii", ".nii.gz")
@@ -63,7 +63,7 @@ class VolumeOpener(Opener):
             part = f"_s{number:04d}" if many else ""
             shown = f"{where} slice {number}" if many else where
             picture = Picture(shown, f"{name}{part}", load=partial(_image, file, number))
-            yield number, Opened(picture, name if many else "")
+            yield number, Opened(picture, as_subject(name) if many else "")
 
     def with_mask(
         self, file: Path, where: str, frame: int | None, mask: Path, values: MaskValues

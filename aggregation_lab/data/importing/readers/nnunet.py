@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.data.importing.files import PLAIN, Opener
-from aggregation_lab.data.importing.formats import FORMATS, Progress
+from aggregation_lab.data.importing.files import PLAIN, Opener, as_subject
+from aggregation_lab.data.importing.formats import FORMATS
 from aggregation_lab.data.importing.mask_values import MaskValues
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import need_folder, need_some, read_json, relative, without_ending
 from aggregation_lab.data.importing.targets import ClassMap
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import walk
 from aggregation_lab.naming import clean_name
@@ -59,7 +60,9 @@ def _data_set(folder: Path, source: Path, options: ImportOptions, report: Report
             report.skip(where, str(error))
             continue
         # slices of one volume are of one patient
-        records += [Record(each.picture, ClassMap(load), each.subject and case) for each, load in pairs_of_file]
+        records += [
+            Record(each.picture, ClassMap(load), each.subject and as_subject(case)) for each, load in pairs_of_file
+        ]
     told = "the volumes" if any(record.subject for record in records) else ""
     return ReadTask(_task_name(folder), TaskType.SEGMENTATION, records, len(names), names, told)
 

@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 
 from aggregation_lab.data.importing.documents.table import Line, frame_number, read_lines, subject_of
 from aggregation_lab.data.importing.files import PLAIN, Opened, Opener
-from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.label_names import in_order, index_labels
 from aggregation_lab.data.importing.mask_values import certain_values, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
@@ -22,6 +21,7 @@ from aggregation_lab.data.importing.source_files import (
 )
 from aggregation_lab.data.importing.table_columns import BOX, Columns
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.point_text import finite_number, read_point
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name
@@ -63,6 +63,10 @@ def read_table(
             by_image[PurePosixPath(name.replace("\\", "/")).as_posix(), line.cell("frame")].append(line)
         else:
             report.skip(f"line {line.number}", "names no image")
+    # one patient in all frames of a file, also where the table names the patient beside some of them
+    named: dict[str, set[str]] = defaultdict(set)
+    for (name, _), members in by_image.items():
+        named[name] |= {line.cell("subject") for line in members} - {""}
     target = _TARGETS[columns.type](columns, table, folder, options, report, progress, opener, lines)
     records: list[Record] = []
     for (name, frame), members in by_image.items():
@@ -70,7 +74,7 @@ def read_table(
         try:
             file = _file(folder, name)
             number = frame_number(frame)
-            subject = subject_of(members)
+            subject = subject_of(members) or (min(named[name]) if len(named[name]) == 1 else "")
             for each, one in target.of(file, _shown(file, folder, name), number, members):
                 records.append(Record(each.picture, one, subject or each.subject))
         except ValueError as error:

@@ -7,12 +7,12 @@ import av
 import numpy as np
 from PIL import Image
 
-from aggregation_lab.data.importing.files import Opened, Opener
-from aggregation_lab.data.importing.formats import Progress
+from aggregation_lab.data.importing.files import Opened, Opener, as_subject
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Picture, ReadTask, Report
 from aggregation_lab.data.importing.source_files import without_ending
+from aggregation_lab.data.progress import Progress
 
 STEP = 10
 """Every how many-th frame is taken where nothing is said: neighbours show nearly the same."""
@@ -44,7 +44,8 @@ class _VideoOpener(Opener):
         numbers = [frame] if frame is not None else range(0, count, self._step)
         return [
             Opened(
-                Picture(f"{where} frame {number}", f"{name}_f{number:05d}", load=partial(_image, file, number)), name
+                Picture(f"{where} frame {number}", f"{name}_f{number:05d}", load=partial(_image, file, number)),
+                as_subject(name),
             )
             for number in numbers
         ]

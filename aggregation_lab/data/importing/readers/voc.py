@@ -9,7 +9,6 @@ from dataclasses import replace
 from itertools import dropwhile
 from pathlib import Path
 
-from aggregation_lab.data.importing.formats import Progress
 from aggregation_lab.data.importing.image_lookup import MASK_FOLDER, ImageLookup
 from aggregation_lab.data.importing.mask_values import FileMap, MaskValues, certain_values, held_by_all
 from aggregation_lab.data.importing.options import ImportOptions
@@ -26,6 +25,7 @@ from aggregation_lab.data.importing.source_files import (
     source_name,
 )
 from aggregation_lab.data.importing.targets import Boxes, ClassMap
+from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import walk

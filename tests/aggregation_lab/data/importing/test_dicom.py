@@ -123,6 +123,30 @@ def test_frames_of_a_clip_are_cases_of_one_subject(capsys, tmp_path):
     assert found == {sources.moving(n, 9)[index].tobytes() for n in range(12) for index in (0, 4, 8)}
 
 
+def test_without_a_patient_a_clip_or_its_study_stays_together(capsys, tmp_path):
+    """Files without identity: studies of two clips, of two stills, clips that name no study, stills that name none."""
+    for number in range(24):
+        kind, study = number % 4, number // 8
+        clip = np.stack(sources.moving(number, 3))
+        pixels = clip if kind in (0, 2) else clip[0]
+        more = {"StudyInstanceUID": f"1.2.{kind}.{study}"} if kind < 2 else {}
+        path = tmp_path / "s" / ("a", "b")[number // 4 % 2] / f"{number}.dcm"
+        write_dicom(path, pixels, patient="", number=number, **more)
+    text = imported(capsys, "dicom", tmp_path / "s", tmp_path / "out")
+    assert "has no PatientID, so its study counts as the subject; where a patient has several, give --subject" in text
+    assert "has no PatientID, so its clip counts as the subject" in text
+    dataset, cases = read(tmp_path / "out")
+    subject_of = {pixels_of(dataset, case).tobytes(): case.subject for case in cases.itertuples()}
+    groups = [{subject_of[frame.tobytes()] for frame in sources.moving(number, 3)[:1]} for number in range(24)]
+    for number in range(24):
+        kind, study = number % 4, number // 8
+        frames = sources.moving(number, 3) if kind in (0, 2) else sources.moving(number, 3)[:1]
+        own = {subject_of[frame.tobytes()] for frame in frames}
+        alike = [other for other in range(24) if groups[other] == own]
+        same_study = [other for other in range(24) if other % 4 == kind and other // 8 == study]
+        assert len(own) == 1 and alike == (same_study if kind < 2 else [number])
+
+
 def test_a_table_names_single_frames(capsys, tmp_path):
     rows = ["image,frame,label"]
     for number in range(16):

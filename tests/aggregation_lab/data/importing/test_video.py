@@ -43,6 +43,21 @@ def test_a_table_names_frames_in_any_order(capsys, tmp_path):
         assert shown[y_min + 2 : y_max - 2, x_min + 2 : x_max - 2].mean() > 190
 
 
+def test_frames_of_one_video_never_become_several_subjects(capsys, tmp_path):
+    """Nor where the video is called as tables call a missing value, or the table names its patient in one row only."""
+    rows = ["image,frame,label,subject"]
+    names = ["unknown", "na", "c", "d"]
+    for number, name in enumerate(names):
+        sources.write_video(tmp_path / "s" / f"{name}.avi", sources.moving(number, 12))
+        rows += [f"{name}.avi,{index},{index % 2},{'P1' if (name, index) == ('c', 2) else ''}" for index in (2, 9)]
+    sources.write(tmp_path / "t.csv", "\n".join(rows))
+    imported(capsys, "video", tmp_path / "s", tmp_path / "out", "--labels", tmp_path / "t.csv")
+    _, cases = read(tmp_path / "out")
+    assert len(cases) == 8 and cases["subject"].nunique() == 4
+    by_video = cases.groupby(cases["image"].str.extract(r"(\w+)_f\d+", expand=False))["subject"]
+    assert sorted(by_video.groups) == sorted(names) and (by_video.nunique() == 1).all()
+
+
 @pytest.mark.parametrize("name", ["cut.mp4", "text.mp4"])
 def test_a_video_that_cannot_be_decoded_is_left_out(capsys, tmp_path, name):
     sources.video(tmp_path / "s")

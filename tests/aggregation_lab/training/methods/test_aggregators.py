@@ -12,7 +12,7 @@ from aggregation_lab.model.backbones.build import build_backbone
 from aggregation_lab.results import RUN_TABLES, read_table
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.methods import aggregators
-from aggregation_lab.training.methods.aggregation import Aggregation
+from aggregation_lab.training.methods.gradient_combination import GradientCombination
 from tests.aggregation_lab.training.methods.trainers import (
     BATCH,
     LUNG,
@@ -61,7 +61,7 @@ def test_shared_parameters_get_what_the_library_makes_of_the_tasks_gradients(stu
     torch.manual_seed(SEEDED)
     expected = BY_HAND[name](rows)(rows / unit) * unit * (len(rows) if name in MEANS else 1)
     assert_near(shared_part(step_gradients(trainer, batch)), expected)
-    assert not trainer.objective.aggregation.failures
+    assert not trainer.objective.combination.failures
 
 
 def test_the_sum_of_the_gradients_is_the_plain_step(study: Study, tmp_path, monkeypatch):
@@ -92,11 +92,11 @@ def test_no_task_is_moved_against_its_gradient_where_the_sum_does(name):
     rows = torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])
     assert (rows @ rows.sum(0)).min() < 0
     weight, bias = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))
-    aggregation = Aggregation(name, ["a", "b"])
-    aggregation.apply([weight, bias], [rows[:, :2], rows[:, 2:]], ["a", "b"], "step 0")
+    combination = GradientCombination(name, ["a", "b"])
+    combination.apply([weight, bias], [rows[:, :2], rows[:, 2:]], ["a", "b"], "step 0")
     combined = torch.cat([weight.grad, bias.grad])
     assert (rows @ combined / combined.norm()).min() >= -1e-2  # solvers stop short of the exact answer
-    assert combined.norm() > 0 and not aggregation.failures
+    assert combined.norm() > 0 and not combination.failures
 
 
 @pytest.mark.parametrize("micro_batch", [2, 1])
@@ -140,7 +140,7 @@ def test_every_aggregator_trains_and_resumes_bit_by_bit(study: Study, tmp_path, 
 @pytest.mark.parametrize("name", ["nash_mtl", "gradvac"])
 def test_what_is_remembered_of_a_task_waits_for_it(study: Study, tmp_path, name):
     trainer = trainer_for(study, tmp_path, aggregator=name, batch_size=3)
-    aggregator = trainer.objective.aggregation.aggregator
+    aggregator = trainer.objective.combination.aggregator
     first = batch_with(trainer, lambda batch: len(batch.parts) == 3)
     step_gradients(trainer, first)
     before = aggregator.memory.clone()
@@ -166,7 +166,7 @@ def test_in_mixed_precision_and_above_frozen_blocks(study: Study, tmp_path, prec
         trainer.train_step()
     gradients = step_gradients(trainer, batch_with(trainer))
     assert {gradient.dtype for gradient in gradients.values()} == {torch.float32}
-    assert not torch.equal(before, weights_of(trainer)) and not trainer.objective.aggregation.failures
+    assert not torch.equal(before, weights_of(trainer)) and not trainer.objective.combination.failures
     assert any(name.startswith("encoder.blocks.0.") for name in gradients) == (not model)
 
 

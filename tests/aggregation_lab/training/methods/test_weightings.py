@@ -144,6 +144,23 @@ def test_pieces_give_the_gradients_of_the_whole_batch(study: Study, tmp_path, na
         )
 
 
+def test_a_pass_beside_the_one_that_trains_moves_no_running_statistics(study: Study, tmp_path):
+    """Those of FAMO after the step, and of GLS before it where a batch goes through in pieces."""
+    plain_resnet = {"encoder": "test_resnet", "moe": {"experts": 0}, "drop_path": 0.0}
+    statistics = {}
+    for name, half in (("fixed", True), ("gls", True), ("famo", True), ("fixed", False), ("famo", False)):
+        trainer = trainer_for(study, tmp_path / f"{name}{half}", model=plain_resnet, weighting=name)
+        trainer.objective.micro_batch = BATCH // 2 if half else BATCH
+        trainer.train_step()
+        norm = next(each for each in trainer.model.modules() if isinstance(each, nn.BatchNorm2d))
+        statistics[name, half] = norm
+        assert norm.num_batches_tracked == (2 if half else 1) and norm.track_running_stats
+    for name, half in statistics:
+        plain = statistics["fixed", half]
+        torch.testing.assert_close(statistics[name, half].running_mean, plain.running_mean, rtol=0, atol=1e-7)
+        torch.testing.assert_close(statistics[name, half].running_var, plain.running_var, rtol=0, atol=1e-7)
+
+
 def test_gradients_are_those_of_the_geometric_mean_of_the_losses(study: Study, tmp_path):
     """Two images of each task, so that tasks and images are weighed alike."""
     trainer = trainer_for(study, tmp_path, weighting="gls", model={"drop_path": 0.0}, loss_weights={LUNG[0]: 3.0})

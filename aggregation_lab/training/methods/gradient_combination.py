@@ -14,7 +14,7 @@ from aggregation_lab.method_names import missing_packages
 from aggregation_lab.text import printable
 
 
-class Aggregation:
+class GradientCombination:
     """Combines the gradients of the tasks `names`, or of those of them that a batch holds.
 
     Raises `ModelError` where a package that the aggregator needs is not installed.

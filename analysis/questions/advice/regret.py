@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis.frames import at_full, frame
 from analysis.gains import TaskScores
-from analysis.questions.guidelines import FEWEST_TASKS, UNDECIDED, Rule, fit_rule
+from analysis.questions.advice.guidelines import FEWEST_TASKS, UNDECIDED, Rule, fit_rule
 from analysis.questions.means import mean_over_tasks
 from analysis.statistics.uncertainty import t_interval
 

@@ -20,7 +20,7 @@ import pandas as pd
 from analysis.frames import part
 from analysis.gains import PairedGain, common_seeds
 from analysis.questions.means import mean_over_tasks, poolable
-from analysis.questions.shared_variance import seed_covariance, shared_cases
+from analysis.questions.shared_variance import cases_of_tasks, seed_covariance
 from analysis.statistics.fitted_line import Line
 from analysis.statistics.uncertainty import differ
 
@@ -28,8 +28,8 @@ from analysis.statistics.uncertainty import differ
 @dataclass(frozen=True, eq=False)
 class TaskLine:
     """A task's line over its fractions; `by_seed` are level and slope of each of its `seeds` (S x 2), `draws` the same
-    on resampled subjects, mean over seeds, about their means (B x 2). Where folds rotate, folds stand for seeds, and
-    there are no draws: the scatter over folds holds the cases."""
+    on resampled subjects, mean over seeds (B x 2, NaN where undefined), of so many `subjects`, who are `names`. Where
+    folds rotate, folds stand for seeds, and there are no draws: the scatter over folds holds the cases."""
 
     task: str
     type: str
@@ -40,6 +40,7 @@ class TaskLine:
     by_seed: np.ndarray
     draws: np.ndarray | None
     subjects: int
+    names: frozenset[str]
 
 
 def within_tasks(by_fraction: Sequence[tuple[float, Sequence[PairedGain]]]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -102,14 +103,17 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
         of_level = np.diag([by_seed[:, 0].var(ddof=1) / count, 0.0])
     more = [(of_level, max(1.0, count - 1.0))]
     drawn = [pair.draws[:, pick] for (_, pair), pick in zip(points, picks, strict=True) if pair.draws is not None]
-    both = None
-    if len(drawn) == sizes and first.subjects > 1 and folds is None:
+    both, subjects = None, first.effective_subjects
+    if len(drawn) == sizes and folds is None:
         both = np.stack(drawn, axis=2) @ hat.T
-        both = both[np.isfinite(both).all((1, 2))]
-        case, together = _case_covariance(both, first.subjects)
-        # Few seeds can agree by chance: they then add at least what seeds and cases do together.
-        lacking = np.maximum(0.0, together - np.diag(of_slope) - np.diag(of_level))
-        more.append((case + np.diag(np.nan_to_num(lacking)), first.subjects - 1.0))
+        defined = both[np.isfinite(both).all((1, 2))]
+        if subjects > 1 and len(defined) > 1 and not first.class_too_rare:
+            case, together = _case_covariance(defined, subjects)
+            # Few seeds can agree by chance: they then add at least what seeds and cases do together.
+            lacking = np.maximum(0.0, together - np.diag(of_slope) - np.diag(of_level))
+            more.append((case + np.diag(np.nan_to_num(lacking)), subjects - 1.0))
+        else:  # what other subjects would do is not known
+            more.append((np.full((2, 2), np.nan), 1.0))
     ends = float(x.min()), float(x.max())
     line = Line(float(level), float(slope), of_slope, slope_df, centre, *ends, more=tuple(more))
     return TaskLine(
@@ -120,14 +124,10 @@ def fit_task(points: Sequence[tuple[float, PairedGain]], seeds: Sequence[int]) -
         line,
         names,
         by_seed,
-        None if both is None else _scaled(both.mean(1), first.subjects),
-        first.subjects,
+        None if both is None else both.mean(1),
+        subjects,
+        first.telling_names,
     )
-
-
-def _scaled(draws: np.ndarray, subjects: int) -> np.ndarray:
-    """Draws about their means, with the variance of n and not n - 1 subjects."""
-    return (draws - draws.mean(0)) * np.sqrt(subjects / (subjects - 1))
 
 
 def _case_covariance(draws: np.ndarray, subjects: int) -> tuple[np.ndarray, np.ndarray]:
@@ -166,11 +166,14 @@ def pooled_line(members: Sequence[TaskLine]) -> Line | None:
 def _moved_together(members: Sequence[TaskLine]) -> tuple[tuple[np.ndarray, float], ...]:
     """Covariances of the mean level and slope that the scatter of tasks does not show: seeds, and cases in common."""
     seeds = seed_covariance([member.by_seed for member in members], [member.seeds for member in members])
-    draws = [member.draws for member in members if member.draws is not None]
-    if len(draws) < len(members) or len({len(task_draws) for task_draws in draws}) > 1:
+    about = [member.subjects for member in members], [member.names for member in members]
+    parts = [
+        cases_of_tasks([None if own.draws is None else own.draws[:, k] for own in members], *about) for k in (0, 1)
+    ]
+    shared = [part.in_common for part in parts if part is not None]
+    if len(shared) < len(parts):
         return (seeds,)
-    cases = np.diag([shared_cases(np.column_stack([task_draws[:, k] for task_draws in draws])) for k in (0, 1)])
-    return seeds, (cases, max(1.0, sum(member.subjects for member in members) - 1.0))
+    return seeds, (np.diag([variance for variance, _ in shared]), min(df for _, df in shared))
 
 
 def _row(about: dict[str, object], line: Line, improving: set[str]) -> dict[str, object]:

@@ -20,8 +20,10 @@ import pandas as pd
 from scipy import special
 
 from aggregation_lab.errors import ResultsError
+from aggregation_lab.text import whole_per_cent
+from analysis.contrasts import Contrast
 from analysis.frames import frame
-from analysis.gains import Contrast, PairedGain
+from analysis.gains import PairedGain
 from analysis.questions.means import poolable, seed_part
 from analysis.statistics.combined_variance import VariancePart
 from analysis.statistics.mixed_model import MixedFit, fit_mixed
@@ -32,7 +34,7 @@ ANY_GROUP = "any other"
 FEWEST_TASKS = 5
 """Tasks below which no rule is fitted."""
 
-MOST_ARMS = 24
+MOST_COMPARED = 24
 """Aggregations beside the base above which no rule is fitted: the best of many is mostly the luckiest."""
 
 FEWEST_OF_TYPE = 3
@@ -65,9 +67,9 @@ class Expectation:
     sure_loss: float
 
     def __str__(self) -> str:
-        harm = "" if np.isnan(self.harm) else f", harmed {100 * self.harm:.0f} %"
+        harm = "" if np.isnan(self.harm) else f", harmed {whole_per_cent(self.harm)}"
         limits = f"[{self.task_low:+.3f}, {self.task_high:+.3f}]"
-        return f"{self.aggregation} {self.gain:+.3f} {limits}, gains {100 * self.chance:.0f} %{harm}"
+        return f"{self.aggregation} {self.gain:+.3f} {limits}, gains {whole_per_cent(self.chance)}{harm}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Rule:
         gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE and outcome.aggregation not in few]
         if gaining:
             best = max(gaining, key=lambda outcome: outcome.gain)
-            reason = f"a new task gains under {best.aggregation} with a chance of {100 * best.chance:.0f} %"
+            reason = f"a new task gains under {best.aggregation} with a chance of {whole_per_cent(best.chance)}"
             return Recommendation(best.aggregation, expected, reason)
         if few:
             counts = ", ".join(f"{name} {count}" for name, count in few.items())
@@ -128,11 +130,11 @@ class Rule:
             return Recommendation(UNDECIDED, expected, reason)
         if all(outcome.sure_loss >= CONFIDENCE for outcome in expected):
             most = max(outcome.chance for outcome in expected)
-            reason = f"under every joint model a new task gains with a chance of {100 * most:.0f} % at most"
+            reason = f"under every joint model a new task gains with a chance of {whole_per_cent(most)} at most"
             return Recommendation(self.base, expected, reason)
         best = max(expected, key=lambda outcome: outcome.chance)
-        chances = f"gains with a chance of {100 * best.chance:.0f} %"
-        harm = "" if np.isnan(best.harm) else f", is harmed with {100 * best.harm:.0f} %"
+        chances = f"gains with a chance of {whole_per_cent(best.chance)}"
+        harm = "" if np.isnan(best.harm) else f", is harmed with {whole_per_cent(best.harm)}"
         reason = f"not sure enough to bet on: under {best.aggregation} a new task {chances}{harm}"
         return Recommendation(UNDECIDED, expected, reason)
 
@@ -182,14 +184,14 @@ def rule_rows(
 ) -> pd.DataFrame:
     """What rules are fitted to: joint, base, task, type, group, fraction, n_train, gain (mean over seeds), margin,
     base_improving, and v_seed with df_seed, the variance by seeds of the mean over the tasks of the aggregation and
-    fraction.
+    fraction. Tasks in which neither model's mean is above the floor are left out.
 
     `margins` by task, on the scale of the gains; a task may lack one.
     """
     rows = []
     for contrast, by_fraction in by_contrast.items():
         for share, pairs in by_fraction:
-            used = [pair for pair in poolable(pairs) if pair.n_train > 0]
+            used = [pair for pair in poolable(pairs) if pair.n_train > 0 and not pair.learned_nothing]
             if not used:
                 continue
             v_seed, df_seed = seed_part(used)
