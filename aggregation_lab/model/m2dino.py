@@ -18,7 +18,7 @@ from aggregation_lab.model.depth import DepthContext, draw, draw_outside
 from aggregation_lab.model.heads.by_task import TaskHeads
 from aggregation_lab.model.image_path import WIDTHS, ImagePath
 from aggregation_lab.model.moe import MoE, TaskContext, build_moe
-from aggregation_lab.model.shared_maps import Fusion, SharedMaps
+from aggregation_lab.model.shared_maps import Fusion, SharedMaps, View, joined
 from aggregation_lab.tasks import Task
 
 Parts = Sequence[tuple[str, slice]]
@@ -84,8 +84,19 @@ class M2DINO(nn.Module):
         self._context.embedding = self.task_embedding(task_index).unsqueeze(1)
 
     def read_out(self, maps: SharedMaps, parts: Parts, size: int) -> dict[str, Any]:
-        """What the heads make of the shared maps of a batch, by task; `size` is the side of its images."""
-        return {task: self.heads[task](self.fusion.read(maps.of(rows), self.views[task]), size) for task, rows in parts}
+        """What the heads make of the shared maps of a batch, by task; `size` is the side of its images.
+
+        Tasks that read the same view read it together: a block may be one image, and each reading has its price.
+        """
+        blocks = [maps] if len(parts) == 1 else maps.split([rows.stop - rows.start for _, rows in parts])
+        readers: dict[View, list[int]] = {}
+        for place, (task, _) in enumerate(parts):
+            readers.setdefault(self.views[task], []).append(place)
+        seen: dict[int, Tensor] = {}
+        for view, places in readers.items():
+            read = self.fusion.read(joined([blocks[place] for place in places]), view)
+            seen |= zip(places, read.split([len(blocks[place].coarse) for place in places]), strict=True)
+        return {task: self.heads[task](seen[place], size) for place, (task, _) in enumerate(parts)}
 
     def levels(self, images: Tensor, tokens: Tensor | None = None) -> Levels:
         """What the fusion reads: the encoder's maps, and those of the image path where the encoder has no fine ones."""

@@ -4,6 +4,7 @@ A head reads one of three views of them and nothing else: the fine map for outli
 boxes, and a summary of all levels for what an image is as a whole.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -32,9 +33,19 @@ class SharedMaps(NamedTuple):
     coarse: Tensor
     path: tuple[Tensor, ...]
 
-    def of(self, rows: slice) -> "SharedMaps":
-        """Those of some images of the batch."""
-        return SharedMaps(self.coarse[rows], tuple(level[rows] for level in self.path))
+    def split(self, sizes: Sequence[int]) -> list["SharedMaps"]:
+        """Those of successive blocks of the batch. The gradients of all blocks are put together in one step, where each
+        of as many slices would hand back one as large as the batch."""
+        blocks = zip(*(level.split(list(sizes)) for level in (self.coarse, *self.path)), strict=True)
+        return [SharedMaps(coarse, tuple(path)) for coarse, *path in blocks]
+
+
+def joined(blocks: Sequence[SharedMaps]) -> SharedMaps:
+    """The maps of several blocks as those of one batch."""
+    if len(blocks) == 1:
+        return blocks[0]
+    coarse, *path = (torch.cat(levels) for levels in zip(*((each.coarse, *each.path) for each in blocks), strict=True))
+    return SharedMaps(coarse, tuple(path))
 
 
 class Fusion(nn.Module):

@@ -128,13 +128,45 @@ def test_attention_is_plain_only_where_that_is_faster(monkeypatch):
 
 def test_mixed_batch_equals_one_task_at_a_time():
     model = build_m2dino(config(), TASKS).eval()
-    images = torch.randn(4, 3, 64, 64)
-    parts = [(task.name, slice(i, i + 1)) for i, task in enumerate(TASKS)]
-    mixed = model(images, torch.arange(4), parts)
-    for index, task in enumerate(TASKS):
-        alone = model.predict(images[index : index + 1], task)
+    stops = (2, 3, 5, 8)
+    images = torch.randn(stops[-1], 3, 64, 64)
+    blocks = [slice(start, stop) for start, stop in zip((0, *stops), stops, strict=False)]
+    index = torch.tensor([place for place, rows in enumerate(blocks) for _ in range(rows.start, rows.stop)])
+    mixed = model(images, index, [(task.name, rows) for task, rows in zip(TASKS, blocks, strict=True)])
+    assert list(mixed) == [task.name for task in TASKS]
+    for task, rows in zip(TASKS, blocks, strict=True):
+        alone = model.predict(images[rows], task)
         found = model.heads[task.name].predict(mixed[task.name])
+        assert found.shape == alone.shape
         assert (found.float() - alone.float()).abs().mean() <= 1e-3  # a mask may differ in a pixel
+
+
+def test_tasks_that_read_the_same_view_read_it_once_and_have_the_gradients_of_reading_it_alone(monkeypatch):
+    model = build_m2dino(config(experts=0), TASKS).eval()
+    images, index = torch.randn(7, 3, 64, 64), torch.tensor([0, 0, 1, 2, 2, 3, 3])
+    parts = [("seg", slice(0, 2)), ("cls", slice(2, 3)), ("det", slice(3, 5)), ("reg", slice(5, 7))]
+    looks, read = [], model.fusion.read
+    monkeypatch.setattr(model.fusion, "read", lambda maps, view: looks.append(view) or read(maps, view))
+
+    def gradients(batches) -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        for rows, task_parts in batches:
+            _squares(model(images[rows], index[rows], task_parts)).backward()
+        return {name: each.grad.clone() for name, each in model.named_parameters() if each.grad is not None}
+
+    together = gradients([(slice(0, 7), parts)])
+    assert sorted(looks) == sorted(View)
+    apart = gradients([(rows, [(name, slice(0, rows.stop - rows.start))]) for name, rows in parts])
+    assert together.keys() == apart.keys()
+    for name, gradient in together.items():
+        assert torch.allclose(gradient, apart[name], rtol=1e-3, atol=1e-4 * float(gradient.abs().max())), name
+
+
+def _squares(outputs) -> torch.Tensor:
+    """The sum of squares of whatever the heads gave."""
+    if isinstance(outputs, torch.Tensor):
+        return outputs.float().square().sum()
+    return torch.stack([_squares(each) for each in (outputs.values() if isinstance(outputs, dict) else outputs)]).sum()
 
 
 @pytest.mark.parametrize("frozen", [0, 6])
@@ -191,7 +223,7 @@ def test_views_have_the_stated_shapes_and_levels_the_stated_strides():
     }
     for view in View:
         assert model.fusion.read(maps, view).shape == shapes[view]
-        assert torch.equal(model.fusion.read(maps.of(slice(1, 2)), view)[0], model.fusion.read(maps, view)[1])
+        assert torch.equal(model.fusion.read(maps.split([1, 1])[1], view)[0], model.fusion.read(maps, view)[1])
         assert shapes[view][1] == model.fusion.size(view)
 
 
