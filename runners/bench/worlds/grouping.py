@@ -14,7 +14,7 @@ from runners.bench.worlds.grouping_study import CLUSTERS, PLANTED, RANDOM, SEARC
 from runners.bench.worlds.kept_worlds import kept_world
 from runners.bench.worlds.related import SharedStructures
 
-WORLD = SharedStructures(widths=(4,), pictures=(32, 64, 64), passes=18.0, margin=0.02, seeds=2, rate=0.007, decibel=4.0)
+WORLD = SharedStructures(widths=(4,), pictures=(32, 64, 64), passes=18.0, margin=0.02, seeds=5, rate=0.007, decibel=4.0)
 
 _ROWS = (
     ("found", SEARCHED, MODEL),
