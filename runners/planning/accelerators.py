@@ -14,6 +14,9 @@ from pathlib import Path
 DRIVER = "libcuda.so.1"
 """NVIDIA's driver library; without it, CUDA has no device."""
 
+GPU = "cuda"
+"""The type that torch gives the devices a cluster calls GPUs, those of AMD among them."""
+
 
 def accelerator_possible() -> bool:
     """False where torch is sure to find the CPU alone: built without accelerators, or for CUDA and without a device."""

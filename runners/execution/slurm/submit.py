@@ -15,6 +15,7 @@ from aggregation_lab.text import printable
 from runners.execution.device_slots import MOST_PER_DEVICE
 from runners.execution.slurm.job import ArrayJob
 from runners.execution.slurm.queue import Search, jobs_left, read_orders, read_search, write_orders
+from runners.planning.accelerators import GPU
 from runners.planning.plain_yaml import parse_yaml, plain_scalar
 from runners.planning.plan import PlannedRun
 from runners.planning.slurm_settings import SlurmSettings
@@ -97,8 +98,8 @@ def parameters(settings: SlurmSettings, name: str) -> dict[str, Any]:
 
 
 def device_of(settings: SlurmSettings, device: str | None) -> str:
-    """Type of the device that jobs train on: that of `device`, else CUDA where they ask for GPUs."""
-    return (device or ("cuda" if settings.gpus else "cpu")).partition(":")[0]
+    """Type of the device that jobs train on: that of `device`, else a GPU where they ask for any."""
+    return (device or (GPU if settings.gpus else "cpu")).partition(":")[0]
 
 
 def workers_per_job(settings: SlurmSettings, jobs: int | None) -> int:

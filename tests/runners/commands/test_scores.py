@@ -28,7 +28,7 @@ def test_a_table_without_a_finished_run_does_not_say_that_none_has_finished(out,
     assert code == 0 and "tiny_kind" in text and "tiny_head" not in text
     assert "none of the runs of this table has finished yet" in text and "no run has finished yet" not in text
     code, text, _ = agglab(capsys, "scores", out, "--metric", "DSC")
-    assert code == 0 and "tiny_head" in text and "tasks that beat their floor: TS 0/1" in text
+    assert code == 0 and "tiny_head" in text and "tasks with a mean better than the floor: TS 0/1" in text
 
 
 def test_a_study_with_a_reference_has_a_table_before_a_run_has_finished(tmp_path, tiny_original, capsys):

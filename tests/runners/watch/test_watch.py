@@ -126,7 +126,7 @@ def test_the_page_and_what_it_asks_for_are_served(server, study):
     assert list(json.loads(ask(server, "/curves.json")[2])) == ["done"]
     study.plan_file.unlink()
     code, _, body = ask(server, "/state.json")
-    assert code == 503 and "plan.json: cannot be read" in json.loads(body)["error"]
+    assert code == 503 and "is not planned yet" in json.loads(body)["error"]
 
 
 def test_only_this_machine_and_nothing_but_the_study(server):
