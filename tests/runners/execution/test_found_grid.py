@@ -194,7 +194,7 @@ def test_a_kill_in_the_search_leaves_it_as_it_was_or_done(grid, monkeypatch, mom
 def test_another_grid_may_have_found_the_groups_meanwhile(grid, no_search):
     study, runs = read_study_file(grid.folder / "study.yaml", data=grid.data), grid.out.read_plan()
     call = runners_grid.GridCall(
-        study, runs, runs, WorkerConfig(grid.out, 1), ["cpu"], GridOptions(1), Console(file=StringIO()),
+        study, runs, runs, WorkerConfig(grid.out, 1), ["cpu"], GridOptions(1), Console(file=StringIO()), "cpu",
         seeks=True,
     )  # fmt: skip
     assert grid() == 0
@@ -207,7 +207,15 @@ def test_another_grid_may_have_found_the_groups_meanwhile(grid, no_search):
 def test_a_folder_that_another_grid_has_given_another_study_is_left_to_it(grid, no_search, change):
     study, runs = read_study_file(grid.folder / "study.yaml", data=grid.data), grid.out.read_plan()
     call = runners_grid.GridCall(
-        study, runs, runs, WorkerConfig(grid.out, 1), ["cpu"], GridOptions(1), Console(file=StringIO()), seeks=True
+        study,
+        runs,
+        runs,
+        WorkerConfig(grid.out, 1),
+        ["cpu"],
+        "cpu",
+        GridOptions(1),
+        Console(file=StringIO()),
+        seeks=True,
     )
     other = read_study_file(write_study(grid.folder / "other.yaml", **SOUGHT | change), data=grid.data)
     grid._prepare(other)
