@@ -212,9 +212,9 @@ def test_a_folder_that_another_grid_has_given_another_study_is_left_to_it(grid, 
         runs,
         WorkerConfig(grid.out, 1),
         ["cpu"],
-        "cpu",
         GridOptions(1),
         Console(file=StringIO()),
+        "cpu",
         seeks=True,
     )
     other = read_study_file(write_study(grid.folder / "other.yaml", **SOUGHT | change), data=grid.data)
