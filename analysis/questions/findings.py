@@ -115,9 +115,8 @@ def findings(
     rows = []
     for number, claim in claims.items():
         parts = [part for make in claim.parts if (part := make(evidence)) is not None]
-        if (
-            not tested
-        ):  # one seed does not tell chance in training, nor do models that learned nothing tell what sharing does
+        # one seed does not tell chance in training, nor do models that learned nothing tell what sharing does
+        if not tested:
             parts = [replace(part, low=float("nan"), high=float("nan"), p=float("nan")) for part in parts]
         effects = [f"{part.text}: {part.effect}" for part in parts if part.verdict != NOT_TESTABLE]
         about = {"finding": number, "claim": claim.text}
