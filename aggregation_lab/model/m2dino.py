@@ -86,16 +86,21 @@ class M2DINO(nn.Module):
     def read_out(self, maps: SharedMaps, parts: Parts, size: int) -> dict[str, Any]:
         """What the heads make of the shared maps of a batch, by task; `size` is the side of its images.
 
-        Tasks that read the same view read it together: a block may be one image, and each reading has its price.
+        Tasks that read the same view read it together: a block may be one image, and each reading has its price. A task
+        alone is never cut, so that an exported model takes any number of images.
         """
-        blocks = [maps] if len(parts) == 1 else maps.split([rows.stop - rows.start for _, rows in parts])
+        if len(parts) == 1:
+            ((task, _),) = parts
+            return {task: self.heads[task](self.fusion.read(maps, self.views[task]), size)}
+        sizes = [rows.stop - rows.start for _, rows in parts]
+        blocks = maps.split(sizes)
         readers: dict[View, list[int]] = {}
         for place, (task, _) in enumerate(parts):
             readers.setdefault(self.views[task], []).append(place)
         seen: dict[int, Tensor] = {}
         for view, places in readers.items():
             read = self.fusion.read(joined([blocks[place] for place in places]), view)
-            seen |= zip(places, read.split([len(blocks[place].coarse) for place in places]), strict=True)
+            seen |= zip(places, read.split([sizes[place] for place in places]), strict=True)
         return {task: self.heads[task](seen[place], size) for place, (task, _) in enumerate(parts)}
 
     def levels(self, images: Tensor, tokens: Tensor | None = None) -> Levels:
