@@ -16,7 +16,7 @@ from analysis.report.trace import GainLinks, answered
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
-from analysis.tables.cells import count, decimals, number, of_base, p_value, text, true_minus
+from analysis.tables.cells import count, decimals, number, of_base, p_value, text, true_minus, with_unit
 from analysis.tables.paper import Column, build, plain
 
 PHRASES: Final = {
@@ -110,11 +110,11 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     else:
         limits = f"corrected interval {words.limits(row['low_adjusted'], row['high_adjusted']) or 'unknown'}"
     # A task without a unit-free score keeps the unit of its metric, and has no margin to speak of.
-    unit_free = row["gain_unit"] == "1"
-    gain = words.signed(row["gain"], decimals(row["gain_unit"]))
-    shown = of_base(f"{row['task']} {gain}{'' if unit_free else ' ' + row['gain_unit']}", row)
+    unit = row["gain_unit"]
+    gain = with_unit(words.signed(row["gain"], decimals(unit)), unit)
+    shown = of_base(f"{row['task']} {gain}", row)
     supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
-    title = f"{limits}{supported if unit_free else ''}. {runs}"
+    title = f"{limits}{supported if unit == '1' else ''}. {runs}"
     return Cell(shown, title=title, href=links.target(row["task"]), more=row["would_decide"])
 
 

@@ -15,6 +15,7 @@ from analysis.tables.cells import (
     share_gaining,
     significant,
     text,
+    with_unit,
 )
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 from analysis.tables.questions import NOT_CORRECTED, POOLED_SLOPE, nothing_note, tasks_in_mean
@@ -78,7 +79,7 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
 
 def _change(row: Row) -> str:
     value = limits(row, "change", "low_adjusted", "high_adjusted", decimals(row["unit"]))
-    return flagged(value if row["unit"] == "1" else f"{value} {row['unit']}".rstrip(), row["base_improving"])
+    return flagged(with_unit(value, row["unit"]), row["base_improving"])
 
 
 def capacity_table(analysis: NamedFrames) -> PaperTable | None:

@@ -80,6 +80,11 @@ def interval(value: float, low: float, high: float, digits: int = 3) -> str:
     return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
 
 
+def with_unit(shown: str, unit: str) -> str:
+    """A value and its unit behind it, where it has one."""
+    return shown if unit == "1" else f"{shown} {unit}".rstrip()
+
+
 def share_gaining(row: Mapping[str, Any]) -> str:
     """`7 of 9`: of how many tasks the gain, or change, is above 0."""
     return MISSING if pd.isna(row["gaining"]) else f"{count(row['gaining'])} of {count(row['tasks'])}"

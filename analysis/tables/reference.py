@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.named_frames import NamedFrames
-from analysis.tables.cells import MISSING, decimals, limits, number
+from analysis.tables.cells import MISSING, decimals, limits, number, with_unit
 from analysis.tables.order import at_full, by_task
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 from analysis.tables.tasks import metric_title
@@ -39,5 +39,5 @@ def _mean(row: Row, mean: str, sd: str) -> str:
 
 def difference(row: Row) -> str:
     """TS minus the plain network with its interval, and its unit where it has one."""
-    shown = limits(row, "difference", digits=decimals(row["difference_unit"]))
-    return shown if row["difference_unit"] == "1" else f"{shown} {row['difference_unit']}"
+    unit = row["difference_unit"]
+    return with_unit(limits(row, "difference", digits=decimals(unit)), unit)

@@ -30,6 +30,7 @@ from analysis.tables.cells import (
     p_value,
     percent,
     text,
+    with_unit,
 )
 from analysis.tables.order import at_full, by_task, records
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
@@ -75,8 +76,9 @@ def data_table(analysis: NamedFrames) -> PaperTable:
 def _raw_margin(row: Row) -> str:
     unit = METRICS[row["metric"]].unit if row["metric"] in METRICS else "1"
     shown, share = number(row["margin_raw"], decimals(unit)), percent(row["margin_share"])
-    raw = shown if unit == "1" or pd.isna(row["margin_raw"]) else f"{shown} {unit}"
-    return raw if raw == share == MISSING else f"{raw} ({share})"
+    if shown != MISSING:
+        shown = with_unit(shown, unit)
+    return shown if shown == share == MISSING else f"{shown} ({share})"
 
 
 def scores_table(analysis: NamedFrames) -> PaperTable:
@@ -190,7 +192,7 @@ def _gain(row: Row) -> str:
         gain = f"{limits(row, 'gain', digits=digits)} cases only"
     else:
         gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits)
-    return gain if row["gain_unit"] == "1" else f"{gain} {row['gain_unit']}"
+    return with_unit(gain, row["gain_unit"])
 
 
 def fractions_table(analysis: NamedFrames) -> PaperTable | None:
