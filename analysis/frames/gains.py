@@ -25,7 +25,7 @@ GAINS: Final = {
         "subjects": "test subjects resampled; 0 without cases",
         "rarest_class": "those of the class that has fewest, where the score compares classes; with fewer than five no "
         "verdict",
-        "metric": "primary metric of the task type",
+        "metric": "primary metric of the task type; in tables from elsewhere the one that the gain is of",
         "unit": "unit of the primary metric",
         "joint_raw": "primary metric of the joint model, mean over the paired seeds (of folds, where they rotate)",
         "base_raw": "primary metric of the base model, likewise",
