@@ -62,8 +62,8 @@ class StudyTables:
 
     @property
     def fractions(self) -> list[float]:
-        """Shares of the training components that have scores, ascending."""
-        return sorted(set(self.scores["fraction"]))
+        """Shares of the training components that models have scores of, ascending."""
+        return sorted(set(self.scores.loc[self.scores["aggregation"] != FLOOR, "fraction"]))
 
     @property
     def full(self) -> float:

@@ -3,7 +3,7 @@
 Needed: task, aggregation, seed, value. Used if there: metric, direction, fraction, n_train, type, group, case,
 subject, split, arm. With a column `case` each row is one test case's score and a task's score is their mean, so the
 metric must be one that averages over cases (Dice, IoU, point error; not AUC, F1 or MCC). Without, each row is a task's
-score.
+score. Rows whose aggregation is `floor` are of the trivial predictor (`floor_rows`).
 How a file is read stands in `score_file`, `columns`, `names` and `values`: what can mean one thing only is read, and
 reported in the notes.
 """

@@ -249,6 +249,11 @@ def _floors(trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     if known.empty:
         return ["There is no trivial predictor to compare with: whether the models learned anything is unknown."]
     total, full = known["task"].nunique(), at_full(known)
+    unknown = (
+        "There is no trivial predictor to compare with, or not at every fraction, in {}: whether the models learned "
+        "anything there is unknown."
+    )
+    lacking = trained.loc[trained["floor"].isna(), "task"]
     learned = set(full.loc[full["beats_floor"], "task"])
     weak = set(full.loc[~full["beats_floor"] & (full["aggregation"] == "TS"), "task"]) & learned
     nothing = (
@@ -261,7 +266,11 @@ def _floors(trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     )
     compared = at_full(gains)
     below = {*compared.loc[compared["learned_nothing"].eq(True), "task"], *(set(full["task"]) - learned)}
-    return _if_any(below, total, nothing) + _if_any(weak, total, base)
+    return [
+        *_if_any(lacking, trained["task"].nunique(), unknown),
+        *_if_any(below, total, nothing),
+        *_if_any(weak, total, base),
+    ]
 
 
 def _margins(study: StudyTables, data: pd.DataFrame) -> list[str]:
