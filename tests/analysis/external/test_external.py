@@ -73,7 +73,7 @@ def test_an_unknown_metric_between_0_and_1_keeps_its_decimals(tmp_path):
     scores = next(
         each for each in paper_tables(analyse(read_scores(tmp_path / "wide.csv"), QUICK)) if each.name == "scores"
     )
-    assert set(scores.frame["metric"]) == {"value"}
+    assert set(scores.frame["metric"]) == {"value ↑"}
 
 
 def test_one_seed_without_cases_is_said_once(tmp_path):
