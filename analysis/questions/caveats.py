@@ -102,10 +102,10 @@ def _margins_chosen(study: StudyTables, gains: pd.DataFrame, data: pd.DataFrame)
     unnamed = f"No margin was named for {{}}: {DEFAULT_MARGIN:g} stands in, a default that was not chosen for them."
     in_a_unit = set(data.loc[data["margin"].isna(), "task"]) - set(gains.loc[gains["margin"].notna(), "task"])
     none = (
-        "Gains of {} are in the unit of the metric, in which there is no margin: any loss that is shown to differ from 0 "
-        "is harm there, however small, and no meaningful loss cannot be shown. Give a unit-free metric of such a task "
-        "in place of this one, such as the error as a share of the image's size, or judge relative gains "
-        "(--scale relative), of which the margin is a share of the base."
+        "Gains of {} are in the unit of the metric, in which there is no margin: any loss that is shown to differ from "
+        "0 is harm there, however small, and no meaningful loss cannot be shown. Give a unit-free metric of such a "
+        "task, too, such as the error as a share of the image's size, or judge relative gains (--scale relative), of "
+        "which the margin is a share of the base."
     )
     changed = [
         f"{task} ({was:g} to {now:g})" for task, (was, now) in sorted(about.margins_changed.items()) if task in tasks
