@@ -82,7 +82,8 @@ def power(context: Context, contrast: Contrast, fraction: float) -> Frames:
     hours, gains = hours_per_seed(context.study, contrast, fraction), context.frames["gains"]
     own = gains[gains["family"] == HEADLINE]
     levels = next_levels(own, context.settings.correction, context.settings.alpha)
-    return (power_frame(context.pairs[contrast, fraction], hours, levels),)
+    verdicts = list(context.gains(contrast, fraction)["verdict"])
+    return (power_frame(context.pairs[contrast, fraction], verdicts, hours, levels),)
 
 
 def types(context: Context, contrast: Contrast, fraction: float) -> Frames:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
-from analysis.primary_metric import primary_of
+from analysis.primary_metric import primary_rows
 from analysis.statistics.resampling import ARM, CaseArrays, FoldedCases
 from analysis.statistics.weighted_metrics import VALUE
 from analysis.study import Resampled, StudyTables
@@ -35,9 +35,8 @@ def raw_metrics(study: StudyTables, resampled: Resampled | None) -> dict[str, Ra
     """
     found = {}
     trained = study.scores[study.scores["aggregation"] != FLOOR]
-    for task, rows in trained.groupby("task", sort=True):
-        name = primary_of(str(rows["type"].iloc[0]), list(rows["metric"].unique()))
-        own = rows[rows["metric"] == name]
+    for task, own in primary_rows(trained, study.primary).groupby("task", sort=True):
+        name = study.primary[str(task)]
         values = own.set_index(ARM)["value"]
         higher = bool(own["direction"].iloc[0] == "higher")
         cases = resampled.tasks.get(str(task)) if resampled else None

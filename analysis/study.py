@@ -1,7 +1,8 @@
 """The score tables of one study, read, checked and counted: what every analysis starts from."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import printable
 from analysis.frames import frame
 from analysis.gains import TaskScores
-from analysis.primary_metric import means_above_floor, primary_of
+from analysis.primary_metric import means_above_floor, primary_metrics
 from analysis.statistics.looks import Looks
 from analysis.statistics.rare_classes import rarest
 from analysis.statistics.replicates import FoldsTested
@@ -45,6 +46,8 @@ class StudyTables:
     unit_free: frozenset[str] = frozenset()
     """Metrics of another trainer that have no unit, so that gains of them may be averaged over tasks: decided once,
     where the table is read."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """The primary metric of tasks of another trainer: the one that gains are of, whatever the table has beside it."""
     arm: str | None = None
     """The arm that the rows are of; None where they are of every arm of the study."""
     every_arm: "StudyTables | None" = None
@@ -59,8 +62,8 @@ class StudyTables:
 
     @property
     def fractions(self) -> list[float]:
-        """Shares of the training components that have scores, ascending."""
-        return sorted(set(self.scores["fraction"]))
+        """Shares of the training components that models have scores of, ascending."""
+        return sorted(set(self.scores.loc[self.scores["aggregation"] != FLOOR, "fraction"]))
 
     @property
     def full(self) -> float:
@@ -72,6 +75,11 @@ class StudyTables:
         if metric in METRICS:
             return METRICS[metric].unit
         return "1" if metric in self.unit_free else metric
+
+    @cached_property
+    def primary(self) -> dict[str, str]:
+        """The primary metric of every task that a model has scores of."""
+        return primary_metrics(self.scores, self.chosen)
 
     @property
     def looks(self) -> Looks | None:
@@ -259,13 +267,11 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
     for name, task, fraction, known in flags.itertuples(index=False, name=None):
         improving.setdefault(task, {})[name, fraction] = known
     above_floor: dict[str, dict[tuple[str, float], bool]] = {}
-    for (name, fraction, task), above in means_above_floor(study.scores).items():
+    for (name, fraction, task), above in means_above_floor(study.scores, study.primary).items():
         above_floor.setdefault(task, {})[name, fraction] = above
     for task, rows in trained.groupby("task", sort=True):
-        available = list(rows["metric"].unique())
-        name = (
-            metric if metric in available else primary_of(rows["type"].iloc[0], available) if metric == "score" else ""
-        )
+        available = set(rows["metric"])
+        name = study.primary[str(task)] if metric == "score" and metric not in available else metric
         if name not in available:
             continue
         own = rows[rows["metric"] == name].sort_values(["aggregation", "fraction", "seed"], ignore_index=True)

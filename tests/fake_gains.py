@@ -125,6 +125,7 @@ def scores(about, aggregations, fractions, random) -> pd.DataFrame:
                 "n_test": 60 + place,
                 "metric": metric,
                 "unit": "px" if points else "1",
+                "direction": "lower" if points else "higher",
                 "mean": random.uniform(8, 14) if points else random.uniform(0.4, 0.9),
                 "sd": random.uniform(0.2, 1.2) if points else random.uniform(0.005, 0.05),
                 "seeds": 3,

@@ -64,7 +64,7 @@ def reference(study: StudyTables, settings: Settings) -> pd.DataFrame:
 def _metrics(row: Mapping[Any, Any], pair: PairedGain, plain: np.ndarray, base: np.ndarray) -> dict[str, Any]:
     """Both sides in the task's primary metric, on the seeds that both have; `row` is the plain network's of the frame
     `scores`."""
-    shared = ("task", "type", "group", "n_train", "metric", "unit", "floor", "beats_floor")
+    shared = ("task", "type", "group", "n_train", "metric", "unit", "direction", "floor", "beats_floor")
     means = {"mean": pair.mean(plain), "base_mean": pair.mean(base)}
     return {name: row[name] for name in shared} | means | {"sd": _sd(plain), "base_sd": _sd(base)}
 

@@ -44,4 +44,6 @@ def side_by_side(study: StudyTables, models: Mapping[str, Model]) -> StudyTables
         curves=chosen(whole.curves),
         routing=chosen(whole.routing),
         base=next(iter(models)),
+        unit_free=study.unit_free,
+        chosen=study.chosen,
     )

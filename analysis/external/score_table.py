@@ -3,7 +3,7 @@
 Needed: task, aggregation, seed, value. Used if there: metric, direction, fraction, n_train, type, group, case,
 subject, split, arm. With a column `case` each row is one test case's score and a task's score is their mean, so the
 metric must be one that averages over cases (Dice, IoU, point error; not AUC, F1 or MCC). Without, each row is a task's
-score.
+score. Rows whose aggregation is `floor` are of the trivial predictor (`floor_rows`).
 How a file is read stands in `score_file`, `columns`, `names` and `values`: what can mean one thing only is read, and
 reported in the notes.
 """
@@ -17,9 +17,10 @@ import pandas as pd
 from aggregation_lab.aggregation import ARROW, FLOOR, FOUND
 from aggregation_lab.manifest import Manifest
 from aggregation_lab.results import CASES
-from aggregation_lab.tasks import METRICS, find_type
+from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import printable
 from analysis.external.case_rows import check_common
+from analysis.external.chosen_metric import ChosenMetric, chosen_metrics, said
 from analysis.external.columns import is_known, named_columns
 from analysis.external.score_file import read_sheet
 from analysis.external.sheet import Sheet, shown
@@ -51,19 +52,16 @@ def read_scores(path: Path | str, base: str | None = None, mapped: Mapping[str, 
     _check_base(rows, base, sheet)
     cases = _cases(rows, sheet) if "case" in rows else None
     scores = _task_scores(rows)
-    chosen, several = _unit_free_metric(scores)
-    notes = [*sheet.notes, *_lacking(scores)]
-    if several:
-        named = shown([f"{chosen[task]} of {task}" for task in several])
-        notes.append(f"Gains are of one metric per task, where there are several unit-free ones: {named}.")
+    chosen = chosen_metrics(scores)
     return StudyTables(
         manifest=Manifest(sheet.path.stem),
         scores=_with_unit_free(scores, chosen),
         cases=cases,
         excluded=frame("excluded", []),
-        notes=tuple(notes),
+        notes=(*sheet.notes, *_lacking(scores), *said(chosen)),
         base=base,
         unit_free=frozenset(rows.loc[rows["unit_free"], "metric"]),
+        chosen={task: metric.primary for task, metric in chosen.items()},
     )
 
 
@@ -145,29 +143,12 @@ def _cases(rows: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     return cases[[column.name for column in CASES.columns]]
 
 
-def _unit_free_metric(scores: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
-    """The metric that a task's gains are of, and the tasks that had a choice of several.
-
-    It is the same one in every arm: of those with the most arms that of the task's type, else the first in the table.
-    """
-    chosen, several = {}, []
-    free = scores[scores["unit_free"] & (scores["aggregation"] != FLOOR)]
-    for task, rows in free.groupby("task", sort=True):
-        arms = rows.groupby("metric", sort=False).size()
-        fullest = list(arms[arms == arms.max()].index)
-        task_type = find_type(rows["type"].iloc[0])
-        usual = ("score", task_type.unit_free) if task_type else ("score",)
-        chosen[str(task)] = next((metric for metric in usual if metric in fullest), fullest[0])
-        if len(arms) > 1 and chosen[str(task)] != "score":
-            several.append(str(task))
-    return chosen, several
-
-
-def _with_unit_free(scores: pd.DataFrame, chosen: dict[str, str]) -> pd.DataFrame:
+def _with_unit_free(scores: pd.DataFrame, chosen: Mapping[str, ChosenMetric]) -> pd.DataFrame:
     """In the columns of the table `scores`; the oriented metric `score` is added where a task's metric is unit-free."""
     scores = scores.assign(run="", unit="", split="test", n_undefined=0)
-    best = scores[(scores["metric"] == scores["task"].map(chosen)) & (scores["metric"] != "score")]
+    of_gains = scores["task"].map({task: metric.gain for task, metric in chosen.items()})
+    best = scores[(scores["metric"] == of_gains) & (scores["metric"] != "score") & scores["unit_free"]]
     oriented = np.where(best["direction"] == "higher", best["value"], 1 - best["value"])
     added = best.assign(metric="score", direction="higher", value=oriented)
-    kept = scores[(scores["metric"] != "score") | (scores["task"].map(chosen) == "score")]
+    kept = scores[(scores["metric"] != "score") | (of_gains == "score")]
     return pd.concat([kept, added], ignore_index=True).drop(columns="unit_free")

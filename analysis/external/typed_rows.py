@@ -10,6 +10,7 @@ from aggregation_lab.results import ONLY_ARM, SEEDLESS
 from aggregation_lab.tasks import CHALLENGE_TASKS, METRICS
 from aggregation_lab.text import printable
 from analysis.external.case_rows import named_cases
+from analysis.external.floor_rows import floors_everywhere
 from analysis.external.names import clean_names, directions, metric_names, task_types
 from analysis.external.sheet import Sheet, shown
 from analysis.external.values import check_scales, numbers, seeds, shares_of_percent
@@ -30,6 +31,7 @@ def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     for name in ("task", "aggregation", "type", "group", "metric", "direction", "split", "arm"):
         if name in cells:
             rows[name] = clean_names(metric_names(cells[name]) if name == "metric" else cells[name], sheet)
+    unnamed = pd.DataFrame({"arm": rows["arm"] == "" if "arm" in rows else False}, index=rows.index)
     rows["arm"] = rows["arm"].replace("", ONLY_ARM) if "arm" in rows else ONLY_ARM
     for name in ("task", "aggregation"):
         sheet.check_filled(rows[name] == "", name)
@@ -42,7 +44,7 @@ def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     if seeded.any():
         rows.loc[seeded, "seed"] = seeds(cells.loc[seeded, "seed"], sheet.rows(seeded.to_numpy()))
     rows["value"] = numbers(cells["value"], sheet, gaps=False)
-    _fill_sizes(rows, cells, sheet)
+    unnamed["fraction"] = _fill_sizes(rows, cells, sheet)
     _fill_types_and_groups(rows, sheet)
     _fill_metrics(rows, sheet)
     _check_sizes(rows, sheet)
@@ -54,19 +56,21 @@ def typed_rows(cells: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     guessed = ~rows["metric"].isin(list(METRICS)) & bounded
     rows["unit_free"] = rows["metric"].isin([name for name in METRICS if METRICS[name].unit == "1"]) | guessed
     _note_errors(rows[guessed & (rows["direction"] == "lower")], sheet)
-    _check_repeats(rows, sheet)
+    key = [*KEY, *(name for name in ("case", "split") if name in rows)]
+    _check_repeats(rows, key, sheet)
     _check_tasks(rows, sheet)
-    return rows
+    return floors_everywhere(rows, unnamed, key)
 
 
-def _fill_sizes(rows: pd.DataFrame, cells: pd.DataFrame, sheet: Sheet) -> None:
+def _fill_sizes(rows: pd.DataFrame, cells: pd.DataFrame, sheet: Sheet) -> pd.Series:
     """Fractions with as many digits as names of runs have, 1 where the table has none; an empty n_train is what other
-    rows of the same model of the task say."""
+    rows of the same model of the task say. Returns whether a row names no fraction."""
     rows["fraction"], rows["n_train"] = 1.0, np.nan
+    unnamed = pd.Series(False, rows.index)
     if "fraction" in cells:
         fraction = numbers(cells["fraction"], sheet, gaps=True)
-        trained = rows["aggregation"] != FLOOR  # a trivial predictor needs no training data
-        empty = fraction.isna() & trained
+        trained, unnamed = rows["aggregation"] != FLOOR, fraction.isna()
+        empty = unnamed & trained
         if not fraction[trained].isna().all():
             sheet.check(empty, _in_some("fraction", empty, "write 1 where a model saw all training data"))
         rows["fraction"] = fraction.fillna(1.0).map(lambda share: float(f"{share:g}"))
@@ -78,6 +82,7 @@ def _fill_sizes(rows: pd.DataFrame, cells: pd.DataFrame, sheet: Sheet) -> None:
         same = rows.groupby(["task", "arm", "aggregation", "fraction"])["n_train"]
         one = same.transform("first").where(same.transform("nunique") == 1)
         rows["n_train"] = rows["n_train"].fillna(one)
+    return unnamed
 
 
 def _in_some(name: str, empty: pd.Series, advice: str) -> str:
@@ -179,9 +184,8 @@ def _note_errors(rows: pd.DataFrame, sheet: Sheet) -> None:
         )
 
 
-def _check_repeats(rows: pd.DataFrame, sheet: Sheet) -> None:
-    unsaid = {"arm"} if rows["arm"].nunique() == 1 else set()
-    key = [*(name for name in KEY if name not in unsaid), *(name for name in ("case", "split") if name in rows)]
+def _check_repeats(rows: pd.DataFrame, key: list[str], sheet: Sheet) -> None:
+    key = [name for name in key if name != "arm" or rows["arm"].nunique() > 1]
     repeated = rows.duplicated(key)
 
     def reason(row: int) -> str:

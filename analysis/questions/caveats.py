@@ -44,6 +44,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
     trained = frames["scores"][frames["scores"]["aggregation"] != FLOOR]
     return [
         *_design(study),
+        *_margins_chosen(study, frames["gains"], frames["data"]),
         *_missing_contrasts(study, frames["gains"]),
         *_missing_pairs(study, frames["gains"]),
         *_seeds(study, trained),
@@ -90,9 +91,22 @@ def _design(study: StudyTables) -> list[str]:
         found.append(more)
     if study.base is None and "TS" not in study.aggregations:
         found.append("There is no TS: gains compare joint models with each other, not with models of one task.")
-    tasks = set(study.scores["task"])
+    return found
+
+
+def _margins_chosen(study: StudyTables, gains: pd.DataFrame, data: pd.DataFrame) -> list[str]:
+    """Margins that nobody chose, that were changed, or that there are none of."""
+    about, tasks = study.manifest, set(study.scores["task"])
+    found: list[str] = []
     named = about.margins if about.margins_named is None else about.margins_named
     unnamed = f"No margin was named for {{}}: {DEFAULT_MARGIN:g} stands in, a default that was not chosen for them."
+    in_a_unit = set(data.loc[data["margin"].isna(), "task"]) - set(gains.loc[gains["margin"].notna(), "task"])
+    none = (
+        "Gains of {} are in the unit of the metric, in which there is no margin: any loss that is shown to differ from "
+        "0 is harm there, however small, and no meaningful loss cannot be shown. Give a unit-free metric of such a "
+        "task, too, such as the error as a share of the image's size, or judge relative gains (--scale relative), of "
+        "which the margin is a share of the base."
+    )
     changed = [
         f"{task} ({was:g} to {now:g})" for task, (was, now) in sorted(about.margins_changed.items()) if task in tasks
     ]
@@ -102,7 +116,8 @@ def _design(study: StudyTables) -> list[str]:
             f"{_named(changed)}: where that was because of them, verdicts of no meaningful loss or harm say less than "
             "stated."
         )
-    return [*found, *_if_any(tasks - set(named), len(tasks), unnamed)]
+    found += _if_any(tasks - set(named) - in_a_unit, len(tasks), unnamed)
+    return found + _if_any(in_a_unit & set(gains["task"]), len(tasks), none)
 
 
 def trained_more(aggregations: Sequence[str]) -> str:
@@ -249,6 +264,11 @@ def _floors(trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     if known.empty:
         return ["There is no trivial predictor to compare with: whether the models learned anything is unknown."]
     total, full = known["task"].nunique(), at_full(known)
+    unknown = (
+        "There is no trivial predictor to compare with, or not at every fraction, in {}: whether the models learned "
+        "anything there is unknown."
+    )
+    lacking = trained.loc[trained["floor"].isna(), "task"]
     learned = set(full.loc[full["beats_floor"], "task"])
     weak = set(full.loc[~full["beats_floor"] & (full["aggregation"] == "TS"), "task"]) & learned
     nothing = (
@@ -261,7 +281,11 @@ def _floors(trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     )
     compared = at_full(gains)
     below = {*compared.loc[compared["learned_nothing"].eq(True), "task"], *(set(full["task"]) - learned)}
-    return _if_any(below, total, nothing) + _if_any(weak, total, base)
+    return [
+        *_if_any(lacking, trained["task"].nunique(), unknown),
+        *_if_any(below, total, nothing),
+        *_if_any(weak, total, base),
+    ]
 
 
 def _margins(study: StudyTables, data: pd.DataFrame) -> list[str]:

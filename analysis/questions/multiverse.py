@@ -29,7 +29,6 @@ from analysis.contrasts import Contrast, contrasts
 from analysis.frames import LABELS, frame
 from analysis.gains import PairedGain, TaskScores
 from analysis.pairing import pair
-from analysis.primary_metric import primary_of
 from analysis.questions.families import family
 from analysis.settings import Correction, Scale, Settings
 from analysis.statistics.resampling import ARM, CaseArrays, FoldedCases, Weights
@@ -104,14 +103,14 @@ def task_variants(
     by_task: dict[str, dict[Variant, TaskScores]] = {scored.task: {MAIN: scored} for scored in task_scores(thin, None)}
     main, higher = {}, {}
     for task, task_rows in rows.groupby("task"):
-        metrics = list(task_rows["metric"].unique())
-        name = "score" if "score" in metrics else primary_of(str(task_rows["type"].iloc[0]), metrics)
+        name = "score" if (task_rows["metric"] == "score").any() else thin.primary[str(task)]
         main[str(task)] = name
         higher[str(task)] = bool((task_rows.loc[task_rows["metric"] == name, "direction"] == "higher").all())
     for metric in sorted({name for task_type in TaskType for name in task_type.alternatives}):
         for scored in task_scores(thin, None, metric):
             task_type = find_type(scored.type)
-            if task_type and metric in task_type.alternatives and metric != main[scored.task]:
+            known = task_type is not None and metric in task_type.alternatives and scored.task in by_task
+            if known and metric != main[scored.task]:
                 by_task[scored.task][metric, COUNTED] = scored
     if resampled is None:
         return by_task

@@ -23,7 +23,7 @@ from analysis.questions.families import moderated, testable
 from analysis.statistics.planning import BOTH, EITHER, MOST_SEEDS, MOST_TIMES, REPLICATES, SUBJECTS, WANTED, Scatter
 from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
-from analysis.statistics.verdicts import SAME_MODEL, NextLevels, power
+from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels, power
 from analysis.study import StudyTables
 
 MORE_CASES, MORE_SEEDS, ONE_SEED = "test cases", "seeds", "one seed: its scatter is unknown"
@@ -32,6 +32,9 @@ ONE_SUBJECT = "test subjects: fewer than two can be resampled"
 RARE_CLASS = f"test subjects of one class: fewer than {FEWEST_OF_CLASS}"
 LEARNED_NOTHING = "learned nothing"
 
+TO_ADD = ("more_replicates", "more_test_subjects", "decided_by")
+"""Columns that say what to add for a verdict."""
+
 _ENDLESS = 1e7
 """Seeds that leave nothing but the test cases."""
 
@@ -39,17 +42,23 @@ _FARTHEST = 1e5
 """Effect in standard errors within which the detectable one is sought."""
 
 
-def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, levels: NextLevels) -> pd.DataFrame:
+def power_frame(
+    pairs: Sequence[PairedGain], verdicts: Sequence[str], hours_per_seed: float, levels: NextLevels
+) -> pd.DataFrame:
     """The frame `power` of one contrast at one fraction.
 
-    `hours_per_seed` is what one more seed costs (NaN if unknown); `levels` are those of the family. Seed variances are
+    `verdicts` are those of the pairs: nothing is to be added for a verdict where there is one. `hours_per_seed` is what
+    one more seed costs (NaN if unknown); `levels` are those of the family. Seed variances are
     moderated over unit-free tasks, as verdicts have them; a task in another unit has no margin. `limit`: nothing where
     the seeds at hand will do, `seeds` where more would, `test cases` where no number of seeds would, `learned nothing`
     where neither model's mean is above the floor, else why nothing can be said. Without cases their part is unknown and
     left out.
     """
     rows = []
-    for pair, found in zip(pairs, moderated(pairs), strict=True):
+    for pair, verdict, found in zip(pairs, verdicts, moderated(pairs), strict=True):
+        planned = plan(pair, found, levels)
+        if not is_open(pair, verdict):
+            planned = {name: value for name, value in planned.items() if name not in TO_ADD}
         row = {
             "task": pair.task,
             "type": pair.type,
@@ -59,8 +68,14 @@ def power_frame(pairs: Sequence[PairedGain], hours_per_seed: float, levels: Next
             "subjects": pair.subjects,
             "hours_per_seed": hours_per_seed,
         }
-        rows.append(row | plan(pair, found, levels) | _seeds(pair, found, levels, hours_per_seed))
+        rows.append(row | planned | _seeds(pair, found, levels, hours_per_seed))
     return part("power", rows)
+
+
+def is_open(pair: PairedGain, verdict: str) -> bool:
+    """Whether a task waits for a verdict that more data may bring; over a base that learned nothing it would be of no
+    use."""
+    return verdict == UNDECIDED and (pair.base_above_floor is not False or pair.learned_nothing)
 
 
 def plan(pair: PairedGain, found: GainEstimate, levels: NextLevels) -> dict[str, object]:

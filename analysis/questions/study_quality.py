@@ -24,7 +24,7 @@ def data(study: StudyTables) -> pd.DataFrame:
 
     Margins are of unit-free scores: a task without one has none.
     """
-    rows = primary_rows(study.scores)
+    rows = primary_rows(study.scores, study.primary)
     keys = ["task", "type", "group", "metric", "fraction"]
     trained = rows[rows["aggregation"] != FLOOR]
     tasks = trained.groupby(keys, as_index=False).agg(n_train=("n_train", "mean"), n_test=("n_cases", "mean"))
@@ -62,7 +62,7 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["aggregation", "fraction", "task"]
     rows = (
-        primary_rows(study.scores)
+        primary_rows(study.scores, study.primary)
         .groupby([*keys, "type", "group", "metric", "direction"], as_index=False)
         .agg(
             n_train=("n_train", "mean"),
@@ -82,7 +82,7 @@ def scores(study: StudyTables, gains: pd.DataFrame) -> pd.DataFrame:
     rows["score"] = _at(free, rows, keys).astype(float).fillna(primary)
     floor = rows[is_floor].set_index(["task", "fraction"])["mean"]
     rows["floor"] = _at(floor, rows, ["task", "fraction"]).astype(float)
-    above = _at(pd.Series(means_above_floor(study.scores)), rows, keys).astype(object)
+    above = _at(pd.Series(means_above_floor(study.scores, study.primary)), rows, keys).astype(object)
     rows["beats_floor"] = _or_none(above.eq(True), above.notna())
     base = study.aggregations[0]
     default = gains["joint"].map(lambda joint: default_base(joint, base, study.aggregations)).astype(object)

@@ -10,7 +10,7 @@ from analysis.frames import frame
 from analysis.gains import PairedGain
 from analysis.primary_metric import ModelKey
 from analysis.questions.families import by_family, judge_family
-from analysis.questions.power import plan, would_decide
+from analysis.questions.power import TO_ADD, is_open, plan, would_decide
 from analysis.questions.study_quality import task_compute
 from analysis.raw_metric import RawMetric, raw_metrics
 from analysis.settings import Settings
@@ -95,14 +95,14 @@ def _undecided(
     """
     if verdict != UNDECIDED:
         return {"would_decide": ""}
-    if pair.base_above_floor is False and not pair.learned_nothing:
+    if not is_open(pair, verdict):
         return {"would_decide": f"the mean of {base} is not above its floor"}
     planned = plan(pair, estimate, levels)
     kept = {name: planned[name] for name in _PLANNED if name in planned}
     return kept | {"would_decide": would_decide(pair, planned)}
 
 
-_PLANNED = ("detectable", "more_replicates", "more_test_subjects", "decided_by")
+_PLANNED = ("detectable", *TO_ADD)
 
 
 def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) -> dict[str, object]:

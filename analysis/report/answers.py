@@ -109,12 +109,12 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
         limits = f"{words.limits(row['low'], row['high'])} of test cases alone (one seed)"
     else:
         limits = f"corrected interval {words.limits(row['low_adjusted'], row['high_adjusted']) or 'unknown'}"
-    # A task without a unit-free score keeps the unit of its metric, and has no margin to speak of.
+    # A task without a unit-free score keeps the unit of its metric.
     unit = row["gain_unit"]
     gain = with_unit(words.signed(row["gain"], decimals(unit)), unit)
     shown = of_base(f"{row['task']} {gain}", row)
     supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
-    title = f"{limits}{supported if unit == '1' else ''}. {runs}"
+    title = f"{limits}{supported}. {runs}"
     return Cell(shown, title=title, href=links.target(row["task"]), more=row["would_decide"])
 
 

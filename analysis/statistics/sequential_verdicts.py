@@ -106,7 +106,7 @@ def judge_looks(
             "p_loss": p_loss,
             "p_loss_adjusted": p_loss_adjusted,
             "verdict": verdict,
-            "supported_margin": np.maximum(0.0, -floor),
+            "supported_margin": np.where(np.isfinite(margin), np.maximum(0.0, -floor), np.nan),
             "power": power(margin, se, np.nan_to_num(df, nan=1.0), looked.last_levels(step)),
         }
     )

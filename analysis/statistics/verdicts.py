@@ -51,10 +51,10 @@ def judge(
     supported_margin, power.
 
     A task without a standard error, or with one of 0 (scores without any scatter tell nothing about chance), is
-    undecided and takes no part in the family; without a margin (NaN) it can be
-    harm, benefit or undecided. `supported_margin` is minus the lower adjusted limit of the no-loss test, at least 0.
-    `power` is the chance that a true gain or loss as large as the margin makes this family's adjusted interval
-    exclude 0.
+    undecided and takes no part in the family; without a margin (NaN) it can be harm, benefit or undecided.
+    `supported_margin` is minus the lower adjusted limit of the no-loss test, at least 0; NaN without a margin, as such
+    a task is not in the family of that test. `power` is the chance that a true gain or loss as large as the margin
+    makes this family's adjusted interval exclude 0.
     """
     gain, se, df, margin = (np.asarray(values, float) for values in (gain, se, df, margin))
     known = np.isfinite(se) & (se > 0) & np.isfinite(gain)
@@ -69,7 +69,9 @@ def judge(
             "p_loss": p_loss,
             "p_loss_adjusted": p_loss_adjusted,
             "verdict": verdict_of(rejected, gain > 0, no_loss),
-            "supported_margin": np.maximum(0.0, _reach(se, df, 2 * loss_step) - gain),
+            "supported_margin": np.where(
+                np.isfinite(margin), np.maximum(0.0, _reach(se, df, 2 * loss_step) - gain), np.nan
+            ),
             "power": power(margin, se, df, step),
         }
     )

@@ -120,8 +120,7 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
 
 def metric_title(row: Row) -> str:
     """The metric of a row with its unit, if it has one, and the direction that is better."""
-    metric = METRICS.get(row["metric"])
-    arrow = "" if metric is None else " ↑" if metric.higher_is_better else " ↓"
+    arrow = " ↑" if row["direction"] == "higher" else " ↓"
     unit = "" if row["unit"] in ("1", row["metric"]) else f", {row['unit']}"
     return f"{row['metric']}{unit}{arrow}"
 
@@ -250,8 +249,8 @@ def power_table(analysis: NamedFrames) -> PaperTable:
         "seeds to detect: to find a gain or loss of the margin with 80 % power; to exclude: to show no meaningful "
         "loss; both at the error rate at which the task would be the next to be decided, and averaged over what the "
         "scatter may be. more seeds, more subjects: to add for a verdict; by: which of them does by itself, or both "
-        f"together. {MISSING} out of reach, or unknown. limit: what stands in the way; none where the seeds at hand "
-        "will do."
+        f"together. {MISSING} out of reach, unknown, or decided. limit: what stands in the way; none where the seeds "
+        "at hand will do."
     )
     return build("power", "What more seeds would buy", by_task(raw), columns, note=note, raw=raw)
 

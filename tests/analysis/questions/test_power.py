@@ -27,7 +27,7 @@ from analysis.questions.power import (
 )
 from analysis.statistics.planning import BOTH, EITHER, REPLICATES, SUBJECTS
 from analysis.statistics.replicates import FoldsTested
-from analysis.statistics.verdicts import SAME_MODEL, NextLevels
+from analysis.statistics.verdicts import BENEFIT, NO_LOSS, SAME_MODEL, UNDECIDED, NextLevels
 from analysis.study import StudyTables
 
 AU_TS = Contrast("AU", "TS")
@@ -68,9 +68,9 @@ def case_draws(se: float, seeds: int, subjects: int) -> np.ndarray:
     return np.repeat((se * steps / steps.std(ddof=1) * np.sqrt(1 - 1 / subjects))[:, None], seeds, axis=1)
 
 
-def planned(pairs, margin=0.02, hours=2.0) -> pd.DataFrame:
+def planned(pairs, margin=0.02, hours=2.0, verdict=UNDECIDED) -> pd.DataFrame:
     pairs = [replace(pair, margin=margin if pair.unit == "1" else np.nan) for pair in pairs]
-    found = stacked("power", [(AU_TS.columns, power_frame(pairs, hours, LEVELS))])
+    found = stacked("power", [(AU_TS.columns, power_frame(pairs, [verdict] * len(pairs), hours, LEVELS))])
     assert list(found.columns) == list(FRAMES["power"])
     return found
 
@@ -181,6 +181,20 @@ def test_enough_seeds_need_no_more():
     found = planned([paired(scattered(0.0, 0.002, 5))])
     assert found["limit"].iloc[0] == "" and found["hours"].iloc[0] == 0.0
     assert "will do for 1 of 1 tasks" in plan_sentence(found)
+
+
+@pytest.mark.parametrize("verdict", [BENEFIT, NO_LOSS])
+def test_what_is_decided_needs_nothing_added(verdict):
+    """As in the frame `gains`. How many seeds the margin takes is still planned, for the next study."""
+    pairs = [paired(scattered(0.0, 0.014, 3), task="a"), paired(scattered(0.1, 0.002, 5), task="b")]
+    added = ["more_replicates", "more_test_subjects", "decided_by"]
+    still = planned(pairs)
+    assert still[["more_replicates", "decided_by"]].notna().all(axis=None)
+    found = planned(pairs, verdict=verdict)
+    assert found[added].isna().all(axis=None)
+    pd.testing.assert_frame_equal(found.drop(columns=added), still.drop(columns=added))
+    below = [replace(pair, base_above_floor=False, joint_above_floor=True) for pair in pairs]
+    assert planned(below)[added].isna().all(axis=None)
 
 
 def test_test_cases_of_one_subject_leave_nothing_to_plan():
