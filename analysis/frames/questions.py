@@ -102,7 +102,8 @@ QUESTIONS: Final = {
         "base": "aggregation it is compared with; AU of the difference",
         "scope": "cells: groups x fractions, or the groups at one fraction",
         "cells": "groups x fractions",
-        "spread": "standard deviation of mean gain over cells; of the difference without what seeds do to either",
+        "spread": "standard deviation of mean gain over cells; of the difference over tasks that both have in a cell, "
+        "without what seeds do to either",
         "spread_low": "lower 95 % limit",
         "spread_high": "upper 95 % limit",
         "worst": "lowest mean gain of a cell",

@@ -177,7 +177,8 @@ def stability_table(analysis: NamedFrames) -> PaperTable:
     ]
     note = (
         "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady. The difference "
-        "of two is without what seeds do to them: a seed moves all groups of AU together, those of CG one by one. "
+        "of two is over the tasks that both have in a cell, and without what seeds do to them: a seed moves all groups "
+        "of AU together, those of CG one by one. "
         f"{IMPROVING} and number: task x fraction whose base model was still improving when its budget ended."
     )
     return build("stability", "Stability over groups and amounts of data", raw, columns, note=note)
