@@ -122,7 +122,7 @@ QUESTIONS: Final = {
         "n_low": "smallest n_train of the row",
         "n_high": "largest n_train of the row",
         "advice": "TS, CG, AU, another partition, or undecided",
-        "expected": "expected gains over TS with limits for one new task and chances of gain and harm, in words",
+        "expected": "expected gains over the base with limits for one new task and chances of gain and harm, in words",
         "chance": "chance that a new task gains under the aggregation advised; the best chance, where none is",
         "harm": "chance that it loses more than the margin there; missing without margins",
         "tasks": "tasks of this type under the aggregation advised; under any, where none is",

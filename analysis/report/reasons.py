@@ -8,8 +8,8 @@ _WHY = {
     "scores": "The source holds no test scores.",
     "pooled": "There are no gains to average.",
     "findings": "There are no gains on which a finding could be tested.",
-    "guidelines": "No rule was fitted: every joint aggregation needs gains over TS of at least five tasks in which "
-    "something was learned, of the same task types throughout.",
+    "guidelines": "No rule was fitted: every joint aggregation needs gains over the base of at least five tasks in "
+    "which something was learned, of the same task types throughout.",
     "regret": "Without a rule, or with fewer than five tasks that have scores of every aggregation, nothing can be "
     "left out and tried.",
     "across": "Too few tasks with a unit-free gain and different sizes for a line.",

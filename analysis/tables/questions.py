@@ -239,7 +239,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
         *plain(significant, "steps"),
         Column("FLOPs", lambda row: significant(row["flops"], 2), "flops"),
         *([Column("first stage", lambda row: significant(row["flops_before"], 2), "flops_before")] if staged else []),
-        Column("× TS", lambda row: number(row["flops_ratio"], 2), "flops_ratio"),
+        Column(f"× {analysis.study.aggregations[0]}", lambda row: number(row["flops_ratio"], 2), "flops_ratio"),
         Column("hours", lambda row: significant(row["hours"], 2), "hours"),
         Column("passes", _passes, "passes_low"),
         Column("still improving", lambda row: percent(row["still_improving"]), "still_improving"),

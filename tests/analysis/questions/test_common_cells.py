@@ -21,10 +21,10 @@ from analysis.statistics.verdicts import UNDECIDED
 GROUPS, TASKS, SEEDS, SHARES = 8, 3, 4, (0.5, 1.0)
 
 
-def gains_of(rows: pd.DataFrame, folder: Path) -> Context:
+def gains_of(rows: pd.DataFrame, folder: Path, base: str | None = None) -> Context:
     """The frames `gains`, `pooled` and `stability` of a score table."""
     rows.to_csv(folder / "scores.csv", index=False)
-    context = prepare(read_scores(folder / "scores.csv"), Settings(draws=30))
+    context = prepare(read_scores(folder / "scores.csv", base), Settings(draws=30))
     for step in STEPS:
         if step.frames[0] in ("gains", "pooled", "stability"):
             context.frames.update(zip(step.frames, step.make(context), strict=True))
@@ -85,6 +85,16 @@ def test_what_cg_lacks_does_not_make_au_less_steady(tmp_path: Path, lacking: str
     assert found.verdict == UNDECIDED
     numbers = ([part.estimate, part.low, part.high, part.p] for part in (found, expected))
     np.testing.assert_allclose(*numbers, rtol=1e-9, atol=1e-12)
+
+
+def test_cg_and_au_are_compared_over_a_base_of_another_name(tmp_path: Path):
+    rows = scores()
+    rows = rows[rows["fraction"] == 1.0]
+    named = gains_of(rows.replace({"aggregation": {"TS": "single"}}), tmp_path, "single").frames["stability"]
+    usual = gains_of(rows, tmp_path).frames["stability"]
+    assert list(named["contrast"]) == ["CG-single", "AU-single", "CG-single minus AU-single"]
+    numbers = ["spread", "spread_low", "spread_high", "worst"]
+    np.testing.assert_allclose(named[numbers], usual[numbers], rtol=1e-9, atol=1e-12)
 
 
 def test_the_margin_of_a_mean_is_that_of_its_tasks():
