@@ -1,5 +1,7 @@
 """Why a part of the page is empty: one sentence instead of a section that vanishes."""
 
+from analysis.arms.across import NAMES as ARMS
+from analysis.arms.together import APART
 from analysis.result import Analysis
 
 _WHY = {
@@ -50,6 +52,11 @@ def why_empty(analysis: Analysis, name: str) -> str:
                 "The study has one fraction of the training data; what happens when a task's own data shrink needs two."
             )
         return "No task has unit-free gains at two fractions with a common seed."
+    if name in ARMS and len(study.compared_arms) > 1:
+        if analysis.frames["excluded"]["reason"].str.startswith(APART).any():
+            return f"{APART[0].upper()}{APART[1:]}."
+        if name == "arm_gains":
+            return "No arm has test scores of two aggregations with a common seed."
     if name in _TABLES:
         table = _TABLES[name]
         if getattr(study, table) is None:
