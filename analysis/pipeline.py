@@ -98,6 +98,12 @@ def claims(context: Context) -> Frames:
     return (findings(context.frames, context.pairs, asked),)
 
 
+def _excluded(context: Context) -> pd.DataFrame:
+    """The frame `excluded`, of which comparisons of arms have made their part."""
+    study, scale, of_arms = context.study, context.settings.scale, context.frames["excluded"]
+    return excluded(study, context.scores, context.resampled, context.pairs, scale, of_arms.to_dict("records"))
+
+
 GAINS, SCALE, TYPES, TRUST = "gains and verdicts", "data scale", "task types and stability", "trust, power and choices"
 CASES = "single cases"
 
@@ -138,7 +144,7 @@ STEPS = (
     of_contrasts(TRUST, ("power",), power, full=True),
     of_study(TRUST, "multiverse", lambda c: multiverse(c.study, c.resampled, c.frames["gains"], c.settings)[0]),
     Step(TRUST, ("findings",), claims),
-    of_study(TRUST, "excluded", lambda c: excluded(c.study, c.scores, c.resampled, c.pairs, c.settings.scale)),
+    of_study(TRUST, "excluded", _excluded),
     of_study(CASES, "case_gains", case_gains),
     of_study(CASES, "case_parts", lambda c: case_parts(c.frames["case_gains"])),
 )

@@ -204,15 +204,35 @@ class Resampled:
 
 
 def resample(study: StudyTables, draws: int, seed: int) -> Resampled | None:
-    """Arrays and resamples of the table `cases`; None where there is none."""
+    """Arrays and resamples of the table `cases`; None where there is none.
+
+    Raises `ResultsError` where the models of a task have no test case in common.
+    """
     if study.cases is None or study.cases.empty:
         return None
-    trained = study.cases[study.cases["aggregation"] != FLOOR]
-    try:
-        tasks = {str(task): _arrays(study, str(task), rows) for task, rows in trained.groupby("task", sort=True)}
-    except ResultsError as error:
+    tasks, faults = task_cases(study)
+    for error in faults.values():
         raise ResultsError(f"{study.manifest.study}: {error}") from error
-    subjects = np.concatenate([cases.subjects for cases in tasks.values()])
+    return resampled_of(tasks, draws, seed)
+
+
+def task_cases(study: StudyTables) -> tuple[dict[str, CaseArrays | FoldedCases], dict[str, ResultsError]]:
+    """The table `cases` as arrays by task; beside it, of the tasks whose models have no test case in common, the error
+    that says so."""
+    assert study.cases is not None
+    tasks: dict[str, CaseArrays | FoldedCases] = {}
+    faults: dict[str, ResultsError] = {}
+    for task, rows in study.cases[study.cases["aggregation"] != FLOOR].groupby("task", sort=True):
+        try:
+            tasks[str(task)] = _arrays(study, str(task), rows)
+        except ResultsError as error:
+            faults[str(task)] = error
+    return tasks, faults
+
+
+def resampled_of(tasks: dict[str, CaseArrays | FoldedCases], draws: int, seed: int) -> Resampled:
+    """These cases with resamples of their subjects."""
+    subjects = {str(subject) for cases in tasks.values() for subject in cases.subjects}
     return Resampled(tasks, draw_weights(subjects, draws, seed))
 
 

@@ -11,21 +11,22 @@ from analysis.frames import frame
 from analysis.settings import Settings
 from analysis.study import StudyTables, aggregation_order
 
-NAMES = ("arm_gains", "arm_changes", "arm_means", "capacity", "capacity_gains", "capacity_line")
-"""The frames that `across_arms` makes."""
+NAMES = ("arm_gains", "arm_changes", "arm_means", "capacity", "capacity_gains", "capacity_line", "excluded")
+"""The frames that `across_arms` makes; `excluded` of comparisons of arms alone."""
 
 
 def across_arms(study: StudyTables, settings: Settings) -> tuple[pd.DataFrame, ...]:
     """The frames `NAMES` of a study of which `study` is one arm, the one that others are compared with.
 
-    Empty where the study has one arm. Values are on the unit-free score, whatever the scale of the settings: gains over
-    other scores, or in other standard deviations, have no difference.
+    Empty where the study has one arm, but for `excluded` also where all arms have no test case in common. Values are on
+    the unit-free score, whatever the scale of the settings: gains over other scores, or in other standard deviations,
+    have no difference.
     """
     whole = study.every_arm or study
     arms = arms_of(study, whole)
     if not arms.others:
         return tuple(frame(name, []) for name in NAMES)
-    scores, fractions = cell_scores(whole, arms.cells, settings.draws, settings.seed), whole.fractions
+    (scores, left_out), fractions = cell_scores(whole, arms.cells, settings.draws, settings.seed), whole.fractions
     within = gains_within(scores, arms, fractions)
     gains = within if arms.base is None else gains_over(scores, arms, arms.base, fractions)
     changed = changes(within, arms) | effects(scores, arms, fractions)
@@ -35,6 +36,7 @@ def across_arms(study: StudyTables, settings: Settings) -> tuple[pd.DataFrame, .
         arm_changes(changed, settings),
         arm_means(gains, changed),
         *capacity(within, series, model_sizes(whole.runs)),
+        frame("excluded", left_out),
     )
 
 

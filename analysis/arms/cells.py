@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.arms.side_by_side import side_by_side
+from analysis.arms.together import together
 from analysis.contrasts import Contrast, contrast_name
 from analysis.gains import TaskScores
-from analysis.study import StudyTables, resample, task_scores
+from analysis.study import StudyTables, task_scores
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,13 @@ class Cell:
         return Contrast(self.label, base.label)
 
 
-def cell_scores(study: StudyTables, cells: Sequence[Cell], draws: int, seed: int) -> list[TaskScores]:
-    """One `TaskScores` per task, with every cell in the place of an aggregation (`Cell.label`).
+def cell_scores(
+    study: StudyTables, cells: Sequence[Cell], draws: int, seed: int
+) -> tuple[list[TaskScores], list[dict[str, object]]]:
+    """One `TaskScores` per task, with every cell in the place of an aggregation (`Cell.label`); and what is left out
+    for that, as rows of the frame `excluded`.
 
     All are resampled together, with the draws of test subjects that `analysis.study.resample` gives one arm.
     """
-    tables = side_by_side(study, {cell.label: (cell.arm, cell.aggregation) for cell in cells})
-    return task_scores(tables, resample(tables, draws, seed))
+    made = together(side_by_side(study, {cell.label: (cell.arm, cell.aggregation) for cell in cells}), draws, seed)
+    return task_scores(made.tables, made.resampled), made.excluded

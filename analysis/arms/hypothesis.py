@@ -9,10 +9,8 @@ makes a difference; and, where a study has fractions, so does the amount of data
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-
 from analysis.arms.capacity import PARAMETERS
-from analysis.questions.finding_parts import CONTRADICTED, Evidence, Part, from_row, slope, typical_gain
+from analysis.questions.finding_parts import CONTRADICTED, Evidence, Part, from_row, mean_margin, slope, typical_gain
 from analysis.questions.findings import Claim
 
 NUMBER = 6
@@ -42,7 +40,7 @@ def no_rise_with_capacity(name: str, evidence: Evidence) -> Part:
     row = evidence.row(
         "capacity", contrast=f"{name}-TS", fraction=evidence.full, measure=PARAMETERS, level="pooled", name="all"
     )
-    margin = _margin(evidence, f"{name}-TS")
+    margin = mean_margin(evidence.at(evidence.full, f"{name}-TS"))
     text = f"the gain under {name} rises by less than the margin ({margin:g}) per doubling of parameters"
     part = from_row(text, "capacity", row, ("slope", "low", "high"), sign=-1.0)
     shifted = {limit: getattr(part, limit) + margin for limit in ("estimate", "low", "high")}
@@ -55,19 +53,12 @@ def aggregation_matters(evidence: Evidence) -> Part:
     found = typical_gain(text, "AU-CG", list, evidence)
     if found.estimate < 0:
         found = replace(found, estimate=-found.estimate, low=-found.high, high=-found.low)
-    return Change(**vars(found), margin=_margin(evidence, "AU-CG"))
+    return Change(**vars(found), margin=mean_margin(evidence.at(evidence.full, "AU-CG")))
 
 
 def data_matter(name: str, evidence: Evidence) -> Part | None:
     """The slope of finding 1; None where a study has one fraction."""
     return slope(name, evidence) if evidence.least < evidence.full else None
-
-
-def _margin(evidence: Evidence, contrast: str) -> float:
-    """Mean margin of the tasks of a contrast."""
-    gains = evidence.frames["gains"]
-    margins = gains.loc[(gains["contrast"] == contrast) & (gains["fraction"] == evidence.full), "margin"]
-    return float(np.mean(margins)) if len(margins) else float("nan")
 
 
 HYPOTHESIS = Claim(

@@ -12,6 +12,7 @@ import pandas as pd
 from aggregation_lab.naming import encoder_title
 from aggregation_lab.text import listed
 from analysis.arms.side_by_side import side_by_side
+from analysis.arms.together import together
 from analysis.contrasts import Contrast
 from analysis.frames import at_full, frame
 from analysis.gains import PairedGain
@@ -21,7 +22,7 @@ from analysis.questions.study_quality import scores
 from analysis.raw_metric import raw_metrics
 from analysis.settings import Settings
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
-from analysis.study import StudyTables, resample, task_scores
+from analysis.study import StudyTables, task_scores
 
 BASE = "TS"
 """The aggregation that a reference is trained under, and compared with."""
@@ -44,12 +45,12 @@ def reference(study: StudyTables, settings: Settings) -> pd.DataFrame:
     name, rows = reference_arm(study), []
     if name is None or study.arm is None:
         return frame("reference", [])
-    both = side_by_side(study, {BASE: (study.arm, BASE), name: (name, BASE)})
+    made = together(side_by_side(study, {BASE: (study.arm, BASE), name: (name, BASE)}), settings.draws, settings.seed)
+    both, resampled = made.tables, made.resampled
     means = {
         (row["aggregation"], row["fraction"], row["task"]): row
         for row in scores(both, frame("gains", [])).to_dict("records")
     }
-    resampled = resample(both, settings.draws, settings.seed)
     of_tasks, raw = task_scores(both, resampled), raw_metrics(both, resampled)
     for share in both.fractions:
         members = family([pair_all(of_tasks, Contrast(BASE, name), share)])
@@ -105,8 +106,8 @@ def weak_baselines(study: StudyTables, rows: pd.DataFrame) -> list[str]:
         )
     if unknown:
         found.append(
-            f"{title} and TS have no seed in common in {_counted(unknown, tasks)}: whether TS is a weak baseline there "
-            "is not known."
+            f"{title} and TS have no seed, or no test case, in common in {_counted(unknown, tasks)}: whether TS is a "
+            "weak baseline there is not known."
         )
     return found
 

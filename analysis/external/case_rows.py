@@ -63,18 +63,21 @@ def _check_named(rows: pd.DataFrame, sheet: Sheet) -> None:
 
 
 def check_common(rows: pd.DataFrame, sheet: Sheet) -> None:
-    """Note the cases that some model of their task has no score of; gains leave them out.
+    """Note the cases that some model of their task has no score of: gains of an arm leave out what its own models
+    lack, comparisons of arms what any arm lacks.
 
     `rows` are test cases with the columns arm, task, aggregation, fraction, seed, case. Raises `ResultsError` where a
     task has no case that every model has a score of.
     """
     trained = rows[rows["aggregation"] != FLOOR]
     lacking, example = [], ""
-    for (_, task), own in trained.groupby(["arm", "task"], sort=False):
+    held_by: dict[str, dict[str, set[str]]] = {}
+    for (arm, task), own in trained.groupby(["arm", "task"], sort=False):
         held = pd.crosstab([own[name] for name in _MODEL], own["case"]).astype(bool)
         common = held.all()
         if not common.any():
             raise sheet.fail(f"task {printable(str(task), 60)}: {_nothing_common(own)}")
+        held_by.setdefault(str(task), {})[str(arm)] = set(common.index[common])
         if not common.all():
             lacking.append(f"{int((~common).sum())} of {len(common)} of {printable(str(task), 60)}")
             example = example or _first_gap(held)
@@ -83,6 +86,29 @@ def check_common(rows: pd.DataFrame, sheet: Sheet) -> None:
             f"Cases that some model has no score of are left out of every gain: {listed(lacking, _NAMED)} (first "
             f"{example}). A case on which a model failed has a score, such as 0, and no gap."
         )
+    sheet.notes.extend(_between_arms(held_by))
+
+
+def _between_arms(held_by: dict[str, dict[str, set[str]]]) -> list[str]:
+    """Notes on the cases of each task that not all arms have; `held_by` has those that an arm can use, by task and
+    arm."""
+    some, example, apart, notes = [], "", [], []
+    for task, of_arm in held_by.items():
+        shared, tested = set.intersection(*of_arm.values()), set.union(*of_arm.values())
+        if not shared:
+            apart.append(printable(task, 60))
+        elif lost := sorted(tested - shared):
+            some.append(f"{len(lost)} of {len(tested)} of {printable(task, 60)}")
+            without = next(arm for arm, cases in of_arm.items() if lost[0] not in cases)
+            example = example or f"{quoted(lost[0])}, not in arm {printable(without, 60)}"
+    if some:
+        notes.append(
+            "Cases that not all arms have are left out of comparisons of arms, whose gains so differ from those of one "
+            f"arm by itself: {listed(some, _NAMED)} (first {example})."
+        )
+    if apart:
+        notes.append(f"No case is in all arms in {listed(apart, _NAMED)}: arms are not compared there.")
+    return notes
 
 
 def _first_gap(held: pd.DataFrame) -> str:

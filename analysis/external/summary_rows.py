@@ -19,7 +19,8 @@ _SUMMARIES = {
 
 
 def without_summaries(cells: pd.DataFrame, sheet: Sheet) -> tuple[pd.DataFrame, Sheet]:
-    """The rows that are results, and the sheet of these; each column that names summaries is noted.
+    """The rows that are results, and the sheet of these; each column that names summaries is noted, and seeds too where
+    they name nothing else.
 
     A mean over seeds would count as one seed more, and its scatter as none.
     """
@@ -29,6 +30,11 @@ def without_summaries(cells: pd.DataFrame, sheet: Sheet) -> tuple[pd.DataFrame, 
             continue
         is_summary = {text: bool(words.fullmatch(squashed(text))) for text in cells[name].unique()}
         if all(summary for text, summary in is_summary.items() if text.strip()):
+            if name == "seed" and any(is_summary.values()):
+                sheet.notes.append(
+                    f"The seed is {shown([text for text in is_summary if text.strip()], 5)} in every row: values that "
+                    "sum up seeds have no scatter to judge by; give one row for each seed."
+                )
             continue
         summaries = cells[name].map(is_summary).to_numpy(bool)
         if summaries.any():

@@ -191,7 +191,10 @@ def _check_repeats(rows: pd.DataFrame, key: list[str], sheet: Sheet) -> None:
     def reason(row: int) -> str:
         first = int((rows[key] == rows[key].iloc[row]).all(axis=1).to_numpy().argmax())
         named = ", ".join(f"{name} {printable(str(rows[name].iloc[row]), 60)}" for name in key)
-        return f"repeats {named} of {sheet.row(first)}; {int(repeated.sum())} such row(s), each may stand once"
+        pair = sheet.cells.iloc[[first, row]].nunique()
+        apart = [name for name, found in zip(sheet.header, pair, strict=True) if found > 1]
+        told = f", which differs in {shown(apart, 4)}" if apart else ""
+        return f"repeats {named} of {sheet.row(first)}{told}; {int(repeated.sum())} such row(s), each may stand once"
 
     sheet.check(repeated, reason)
 

@@ -34,7 +34,7 @@ def guideline_map(
 ) -> Target:
     """A bar per type and group over the sizes that were seen, coloured by advice; undecided is hatched grey.
 
-    In a bar stands the chance that a new task gains, under the best joint model where TS is advised.
+    In a bar stands the chance that a new task gains, under the best joint model where the base is advised.
 
     Args:
         guidelines: the frame `guidelines`.

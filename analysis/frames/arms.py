@@ -10,7 +10,7 @@ _DATA: Final = {
     "unit": "unit of the values; 1 where they are unit-free",
     "n_train": "training cases of the task",
     "seeds": "seeds, or replicates, that all compared runs have",
-    "subjects": "test subjects resampled; 0 without cases",
+    "subjects": "test subjects resampled, of the cases that all arms have; 0 without cases",
 }
 _INTERVAL: Final = {
     "low": "lower 95 % limit",

@@ -35,7 +35,7 @@ GROUPING: Final = {
     "found_means": {
         **SIDES,
         "which": "seeds by which the partition was chosen, or later ones",
-        "seeds": "number of them",
+        "seeds": "number of them that all tasks have",
         "gain": "mean gain over tasks and these seeds at full data",
         "low": "lower 95 % limit, Student's over seeds: for these tasks and test cases; missing with one",
         "high": "upper 95 % limit",

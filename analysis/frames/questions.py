@@ -102,7 +102,8 @@ QUESTIONS: Final = {
         "base": "aggregation it is compared with; AU of the difference",
         "scope": "cells: groups x fractions, or the groups at one fraction",
         "cells": "groups x fractions",
-        "spread": "standard deviation of mean gain over cells; of the difference without what seeds do to either",
+        "spread": "standard deviation of mean gain over cells; of the difference over tasks that both have in a cell, "
+        "without what seeds do to either",
         "spread_low": "lower 95 % limit",
         "spread_high": "upper 95 % limit",
         "worst": "lowest mean gain of a cell",
@@ -121,7 +122,7 @@ QUESTIONS: Final = {
         "n_low": "smallest n_train of the row",
         "n_high": "largest n_train of the row",
         "advice": "TS, CG, AU, another partition, or undecided",
-        "expected": "expected gains over TS with limits for one new task and chances of gain and harm, in words",
+        "expected": "expected gains over the base with limits for one new task and chances of gain and harm, in words",
         "chance": "chance that a new task gains under the aggregation advised; the best chance, where none is",
         "harm": "chance that it loses more than the margin there; missing without margins",
         "tasks": "tasks of this type under the aggregation advised; under any, where none is",

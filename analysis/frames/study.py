@@ -71,7 +71,7 @@ STUDY: Final = {
         "hours": "worker hours per seed",
         "passes_low": "fewest passes of a unit over its data",
         "passes_high": "most passes of a unit over its data",
-        "flops_ratio": "operations of both stages over those of TS at the same fraction",
+        "flops_ratio": "operations of both stages over those of the base at the same fraction",
         "still_improving": "share of task x seed whose validation was still rising at the end",
         "beats_floor": "share of tasks whose mean is better than the trivial predictor's",
     },

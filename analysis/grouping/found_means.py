@@ -2,10 +2,9 @@
 later ones.
 
 A seed's value is the mean over the tasks of its gains, and the interval is Student's over these values: it covers
-other seeds, for these very tasks and test cases. With one seed there is none.
+other seeds, for these very tasks and test cases. With one seed there is none. Seeds that some task lacks are left out.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 from aggregation_lab.aggregation import FOUND
 from analysis.contrasts import Contrast
 from analysis.frames import frame
-from analysis.gains import PairedGain
+from analysis.gains import PairedGain, common_seeds
 from analysis.questions.means import poolable
 from analysis.statistics.uncertainty import t_interval
 from analysis.study import StudyTables
@@ -41,12 +40,11 @@ def found_means(study: StudyTables, pairs: Mapping[tuple[Contrast, float], Seque
 
 
 def _means(pairs: Sequence[PairedGain]) -> dict[int, float]:
-    """Mean over tasks, by seed."""
-    gains: dict[int, list[float]] = defaultdict(list)
-    for pair in poolable(pairs):
-        for seed, gain in zip(pair.seeds, pair.by_seed, strict=True):
-            gains[seed].append(float(gain))
-    return {seed: float(np.mean(values)) for seed, values in sorted(gains.items())}
+    """Mean over tasks, by seed: of seeds that all tasks have, since a seed that lacks some would be of other tasks."""
+    used = poolable(pairs)
+    return {
+        seed: float(np.mean([pair.by_seed[pair.seeds.index(seed)] for pair in used])) for seed in common_seeds(used)
+    }
 
 
 def _interval(values: np.ndarray) -> dict[str, float]:

@@ -17,7 +17,7 @@ from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED
 from analysis.study import StudyTables
 
 MATCHED = (0.9, 1.1)
-"""Operations over those of TS that still count as the same compute."""
+"""Operations over those of the base that still count as the same compute."""
 
 FEW_SUBJECTS = 20
 """Test subjects below which resampling them says little."""
@@ -51,7 +51,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
         *_folds(study),
         *_what_can_be_decided(study, frames["gains"]),
         *_training(study),
-        *_floors(trained, frames["gains"]),
+        *_floors(study.aggregations[0], trained, frames["gains"]),
         *_margins(study, frames["data"]),
         *_compute(study, frames["ledger"]),
         *_test_sets(study, trained, frames["gains"], frames["data"]),
@@ -86,7 +86,8 @@ def _design(study: StudyTables) -> list[str]:
             f"The groups of {FOUND} are not known yet: the runs that they are found from are not all finished."
         )
     if study.base is not None:
-        found.append(f"Gains are over {study.base}, which was named as their base.")
+        untested = "" if study.base == "TS" else "; what the findings say of gains over TS is not tested"
+        found.append(f"Gains are over {study.base}, which was named as their base{untested}.")
     if more := trained_more(study.aggregations):
         found.append(more)
     if study.base is None and "TS" not in study.aggregations:
@@ -243,9 +244,9 @@ def _training(study: StudyTables) -> list[str]:
     if study.curves is None:
         return ["There are no validation curves: whether the baselines were trained to the end is unknown."]
     found = []
-    end = "training" if _until_converged(study) else "budget"
+    base, end = study.aggregations[0], "training" if _until_converged(study) else "budget"
     for name, part in study.improving().groupby("aggregation"):
-        consequence = "gains over them are flattered" if name == "TS" else "more training may raise its gains"
+        consequence = "gains over them are flattered" if name == base else "more training may raise its gains"
         said = f"{name} models were still improving when their {end} ended in {{}}: {consequence}."
         runs = part.groupby("task")[["rising", "curves"]].sum()
         counted = runs[runs["rising"] > 0].itertuples(name=None)
@@ -258,7 +259,7 @@ def _until_converged(study: StudyTables) -> bool:
     return study.manifest.settings.get("training", {}).get("until") == "converged"
 
 
-def _floors(trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
+def _floors(base: str, trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """Tasks in which the models of a comparison, or the base alone, are no better than the trivial predictor."""
     known = trained[trained["beats_floor"].notna()].astype({"beats_floor": bool})
     if known.empty:
@@ -270,21 +271,21 @@ def _floors(trained: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     )
     lacking = trained.loc[trained["floor"].isna(), "task"]
     learned = set(full.loc[full["beats_floor"], "task"])
-    weak = set(full.loc[~full["beats_floor"] & (full["aggregation"] == "TS"), "task"]) & learned
+    weak = set(full.loc[~full["beats_floor"] & (full["aggregation"] == base), "task"]) & learned
     nothing = (
         "Neither model of a comparison has a mean above that of the trivial predictor in {}: the verdict there is "
         "undecided; means, lines and tests over tasks include such tasks, advice leaves them out."
     )
-    base = (
-        "The mean of TS is not above that of the trivial predictor in {}: gains there are over a baseline that learned "
-        "nothing."
+    below_base = (
+        f"The mean of {base} is not above that of the trivial predictor in {{}}: gains there are over a baseline that "
+        "learned nothing."
     )
     compared = at_full(gains)
     below = {*compared.loc[compared["learned_nothing"].eq(True), "task"], *(set(full["task"]) - learned)}
     return [
         *_if_any(lacking, trained["task"].nunique(), unknown),
         *_if_any(below, total, nothing),
-        *_if_any(weak, total, base),
+        *_if_any(weak, total, below_base),
     ]
 
 
@@ -313,7 +314,8 @@ def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
     away = ledger[(ratio < MATCHED[0]) | (ratio > MATCHED[1])]
     parts = [f"{row.aggregation} {row.flops_ratio:.2f} at fraction {row.fraction:g}" for row in away.itertuples()]
     said = "part of the gains, and of what less data does to them, may be a matter of training time"
-    found = [f"Compute is not matched, so {said}; operations over those of TS: {_named(parts)}."] if parts else []
+    over = f"operations over those of {study.aggregations[0]}"
+    found = [f"Compute is not matched, so {said}; {over}: {_named(parts)}."] if parts else []
     if _until_converged(study):
         found = [*_until_its_end(study.runs), *_own_ends(study, study.runs)]
     unlike = [name for name in ("device", "precision", "versions") if study.runs[name].nunique() > 1]
@@ -323,21 +325,22 @@ def _compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
 
 
 def _own_ends(study: StudyTables, runs: pd.DataFrame) -> list[str]:
-    """How much more, or less, was seen of each task than under TS, where every unit was trained to its own end. The
-    tasks of a run are those it has scores of."""
+    """How much more, or less, was seen of each task than under the base, where every unit was trained to its own end.
+    The tasks of a run are those it has scores of."""
+    base = study.aggregations[0]
     both = runs["passes"] + runs["passes_before"]
     tasks = study.scores[["run", "aggregation", "task"]].drop_duplicates()
     passes = runs.assign(passes=both).merge(tasks, on=["run", "aggregation"])
     keys = ["task", "fraction", "seed"]
-    base = passes[passes["aggregation"] == "TS"].set_index(keys)["passes"].rename("base")
-    ratio = passes.join(base, on=keys).assign(ratio=lambda rows: rows["passes"] / rows["base"])
+    of_base = passes[passes["aggregation"] == base].set_index(keys)["passes"].rename("base")
+    ratio = passes.join(of_base, on=keys).assign(ratio=lambda rows: rows["passes"] / rows["base"])
     parts = [
         f"{name} {of.median():.2f} ({of.min():.2f} to {of.max():.2f})"
-        for name, of in ratio[ratio["aggregation"] != "TS"].groupby("aggregation", sort=False)["ratio"]
+        for name, of in ratio[ratio["aggregation"] != base].groupby("aggregation", sort=False)["ratio"]
         if of.notna().any()
     ]
     said = "Compute is not matched: every unit was trained until it had converged, so gains compare ends of training"
-    seen = f"; passes over a task's images over those of TS, median and range: {_named(parts)}" if parts else ""
+    seen = f"; passes over a task's images over those of {base}, median and range: {_named(parts)}" if parts else ""
     return [f"{said}{seen}."]
 
 

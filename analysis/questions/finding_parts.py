@@ -13,8 +13,9 @@ import pandas as pd
 from aggregation_lab.text import decimals_of_limits, exact_per_cent
 from analysis.contrasts import Contrast
 from analysis.gains import PairedGain, learned_nothing, still_improving
+from analysis.questions.common_cells import common_cells
 from analysis.questions.means import poolable, tasks_of_this_kind, these_tasks
-from analysis.questions.stability import DIFFERENCE, spread_difference, spread_p
+from analysis.questions.stability import difference_label, spread_difference, spread_p
 from analysis.questions.study_quality import IMPROVING
 from analysis.statistics.verdicts import UNDECIDED
 
@@ -173,12 +174,13 @@ def with_little_data(text: str, contrast: str, evidence: Evidence) -> Part:
 def steadier_over_groups(evidence: Evidence) -> Part:
     """Spread of CG over clinical groups minus that of AU, from the frame `stability`."""
     text = "spread of gains over groups, less that by seeds, is larger under CG than under AU"
-    row = evidence.row("stability", contrast=DIFFERENCE)
+    row = evidence.row("stability", contrast=difference_label("CG-TS", "AU-TS"))
     if row is None:
         return _missing(text, "stability")
-    improving = bool(evidence.frames["gains"]["base_improving"].astype(bool).any())
+    common = common_cells(evidence.pairs, "CG-TS", "AU-TS")
+    improving = any(still_improving(both) for tasks in common.values() for both in tasks)
     estimate, low, high = (float(row[name]) for name in ("spread", "spread_low", "spread_high"))
-    p = spread_p(evidence.frames["pooled"], "CG-TS", "AU-TS", estimate)
+    p = spread_p(common, estimate)
     return Part(text, estimate, low, high, p, "stability", improving)
 
 
@@ -207,11 +209,14 @@ def group_gain(text: str, group: str, contrast: str, evidence: Evidence, *, sign
 
 def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence) -> Part:
     """How far the mean gain of exactly the group's tasks lies above a loss as large as the mean of their margins."""
-    gains = evidence.frames["gains"]
-    tasks = (gains["group"] == group) & (gains["contrast"] == contrast) & (gains["fraction"] == evidence.full)
-    margin = float(gains.loc[tasks, "margin"].mean())
+    members = [pair for pair in evidence.at(evidence.full, contrast) if pair.group == group]
+    margin = mean_margin(members)
     part = group_gain(text, group, contrast, evidence)
     shifted = {name: getattr(part, name) + margin for name in ("estimate", "low", "high")}
-    members = [pair for pair in evidence.at(evidence.full, contrast) if pair.group == group]
     p = these_tasks(members, against=-margin)[-1] if members else float("nan")
     return replace(part, **shifted, p=p)
+
+
+def mean_margin(pairs: Sequence[PairedGain]) -> float:
+    """Mean margin of the very tasks whose gains are averaged; NaN without any."""
+    return float(np.mean([pair.margin for pair in pairs] or [np.nan]))

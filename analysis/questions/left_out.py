@@ -1,6 +1,6 @@
 """What an analysis leaves out, counted: the frame `excluded`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,10 @@ def excluded(
     resampled: Resampled | None,
     pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]],
     scale: Scale,
+    of_arms: Sequence[Mapping[Hashable, object]] = (),
 ) -> pd.DataFrame:
-    """The frame `excluded`: what the source left out, undefined and unpaired scores, cases, tasks in other units."""
+    """The frame `excluded`: what the source left out, undefined and unpaired scores, cases, tasks in other units, and
+    last the rows of comparisons of arms."""
     rows = study.excluded.to_dict("records")
     lacking = "a seed under both aggregations"
     if scale != "absolute":
@@ -43,7 +45,7 @@ def excluded(
     other = [task.task for task in scores if task.unit != "1"]
     reason = f"tasks without a unit-free score, left out of every mean over tasks: {', '.join(other)}"
     rows.append({"table": "scores", "rows": len(other), "reason": reason})
-    return frame("excluded", [row for row in rows if row["rows"]])
+    return frame("excluded", [*(row for row in rows if row["rows"]), *of_arms])
 
 
 def _never_paired(

@@ -2,8 +2,8 @@
 
 A cell is a clinical group at a fraction; its gain is the mean over the group's tasks. Spread is the standard deviation
 over cells. The cells of one group go together, so intervals come from leaving out one group at a time (jackknife, t
-with groups - 1). CG and AU are compared on the same cells: difference of spreads by the jackknife, its p by the test of
-Pitman and Morgan (1939) for paired variances.
+with groups - 1). CG and AU are compared on the same cells, of the tasks that both have there: difference of spreads by
+the jackknife, its p by the test of Pitman and Morgan (1939) for paired variances.
 
 Chance in the gains adds to the spread of both, and not alike: a seed of AU, one model, moves all groups together, which
 is no spread, a seed of CG each group by itself. What seeds do is known from the scatter over them, with C their
@@ -24,14 +24,17 @@ from statsmodels.stats.proportion import proportion_confint
 from analysis.contrasts import Contrast
 from analysis.frames import frame
 from analysis.gains import PairedGain
+from analysis.questions.common_cells import Common, cell_means, common_cells
 from analysis.questions.means import poolable, these_tasks
 from analysis.statistics.verdicts import HARM, SAME_MODEL
 
 FEWEST_GROUPS = 3
 """Groups below which no spread is given."""
 
-DIFFERENCE = "CG-TS minus AU-TS"
-"""Label of the rows that compare the two."""
+
+def difference_label(first: str, second: str) -> str:
+    """`CG-TS minus AU-TS`: what rows are called that compare the spreads of two contrasts."""
+    return f"{first} minus {second}"
 
 
 def stability(
@@ -43,15 +46,17 @@ def stability(
     """The frame `stability` from the frames `pooled` (level group) and `gains`, and the pairs that they are of: over
     all cells, and per fraction.
 
-    `contrasts` are those against the common base. Rows named `CG-TS minus AU-TS` compare two of them on their common
-    cells: a positive spread means that AU is steadier.
+    `contrasts` are those against the common base. Rows named `CG-TS minus AU-TS` compare two of them on the tasks that
+    both have in a cell: a positive spread means that AU is steadier.
     """
     cells = pooled[(pooled["level"] == "group") & (pooled["tasks"] > 0)]
     scopes: list[tuple[str, list[float]]] = [("all fractions", sorted(set(cells["fraction"])))]
     if len(scopes[0][1]) > 1:
         scopes += [(f"fraction {share:g}", [share]) for share in scopes[0][1]]
-    names = [contrast.name for contrast in contrasts]
     members = _members(pairs)
+    of_joint = {contrast.joint: contrast.name for contrast in contrasts}
+    compared = [of_joint[name] for name in ("CG", "AU") if name in of_joint]
+    common = common_cells(pairs, *compared) if len(compared) == 2 else {}
     rows = []
     for scope, shares in scopes:
         chosen = cells[cells["fraction"].isin(shares)]
@@ -62,12 +67,10 @@ def stability(
                 tasks = gains[(gains["contrast"] == name) & gains["fraction"].isin(shares)]
                 tasks = tasks[tasks["verdict"] != SAME_MODEL]
                 rows.append({**contrast.columns, "scope": scope} | _one(of_contrast, tasks, members))
-        if {"CG-TS", "AU-TS"} <= set(names):
-            both = chosen.pivot_table(index=["name", "fraction"], columns="contrast", values="gain")
-            both = both.reindex(columns=["CG-TS", "AU-TS"]).dropna()
-            if both.index.get_level_values("name").nunique() >= FEWEST_GROUPS:
-                about = {"contrast": DIFFERENCE, "joint": "CG", "base": "AU", "scope": scope}
-                rows.append(about | _difference(both, members))
+        both = {cell: tasks for cell, tasks in common.items() if cell[1] in shares}
+        if len({group for group, _ in both}) >= FEWEST_GROUPS:
+            about = {"contrast": difference_label(*compared), "joint": "CG", "base": "AU", "scope": scope}
+            rows.append(about | _difference(both))
     return frame("stability", rows)
 
 
@@ -109,17 +112,17 @@ def _one(cells: pd.DataFrame, tasks: pd.DataFrame, members: Members) -> dict[str
     }
 
 
-def _difference(both: pd.DataFrame, members: Members) -> dict[str, object]:
-    first, second = both.iloc[:, 0].to_numpy(float), both.iloc[:, 1].to_numpy(float)
-    groups = both.index.get_level_values("name").to_numpy(str)
-    noise = (seed_noise([members[name, *cell] for cell in both.index]) for name in both.columns)
+def _difference(common: Common) -> dict[str, object]:
+    first, second = cell_means(common).T
+    groups = np.array([group for group, _ in common])
+    noise = (seed_noise([[tasks[side] for tasks in own] for own in common.values()]) for side in (0, 1))
     spread, low, high = _jackknife(_freed(first, second, *noise), groups)
     worst, worst_low, worst_high = _jackknife(lambda keep: float(first[keep].min() - second[keep].min()), groups)
     negative, negative_low, negative_high = _jackknife(
         lambda keep: float((first[keep] < 0).mean() - (second[keep] < 0).mean()), groups
     )
     return {
-        "cells": len(both),
+        "cells": len(common),
         "spread": spread,
         "spread_low": low,
         "spread_high": high,
@@ -177,17 +180,17 @@ def _spread_of(covariance: np.ndarray) -> float:
     return float(np.trace(covariance) - covariance.sum() / count) / (count - 1)
 
 
-def spread_p(pooled: pd.DataFrame, first: str, second: str, estimate: float) -> float:
+def spread_p(common: Common, estimate: float) -> float:
     """Two-sided p that two contrasts spread equally over groups (mean of a group over its fractions).
 
     Pitman-Morgan: equal variances of pairs mean no correlation between sum and difference. NaN below four groups, 1
     where the difference is on the other side than the `estimate`.
     """
-    cells = pooled[(pooled["level"] == "group") & pooled["contrast"].isin([first, second])]
-    means = cells.pivot_table(index="name", columns="contrast", values="gain").dropna()
-    if {first, second} - set(means.columns):
+    if not common:
         return float("nan")
-    return _pitman_morgan(means[first].to_numpy(), means[second].to_numpy(), estimate)
+    groups = [group for group, _ in common]
+    first, second = pd.DataFrame(cell_means(common)).groupby(groups).mean().to_numpy().T
+    return _pitman_morgan(first, second, estimate)
 
 
 def spread_difference(first: Sequence[PairedGain], second: Sequence[PairedGain]) -> tuple[float, float, float, float]:

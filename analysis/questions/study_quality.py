@@ -133,8 +133,8 @@ def ledger(study: StudyTables) -> pd.DataFrame:
     """The frame `ledger`.
 
     Costs are summed over the runs of a seed, then averaged over seeds; a run that counts in two aggregations counts in
-    each. `flops_ratio` compares both stages with TS on the same tasks and seeds, so that neither an unfinished study
-    nor a partition of some tasks distorts it. Costs are missing without the table `runs`.
+    each. `flops_ratio` compares both stages with the base on the same tasks and seeds, so that neither an unfinished
+    study nor a partition of some tasks distorts it. Costs are missing without the table `runs`.
     """
     keys = ["aggregation", "fraction"]
     means = scores(study, frame("gains", []))
@@ -152,23 +152,30 @@ def ledger(study: StudyTables) -> pd.DataFrame:
         rows["runs"] = runs.groupby(keys)["run"].nunique()
         rows["passes_low"] = runs.groupby(keys)["passes"].min()
         rows["passes_high"] = runs.groupby(keys)["passes"].max()
-        rows["flops_ratio"] = _flops_ratio(runs, study.scores, keys)
+        rows["flops_ratio"] = _flops_ratio(runs, study.scores, keys, study.aggregations[0])
     if study.curves is not None:
         by_model = study.curves.groupby([*keys, "task", "seed"])["still_improving"].any()
         rows["still_improving"] = by_model.astype(float).groupby(keys).mean()
     return rows.reset_index()[list(FRAMES["ledger"])]
 
 
-def _flops_ratio(runs: pd.DataFrame, scores: pd.DataFrame, keys: list[str]) -> pd.Series:
-    """Operations over those of TS; the tasks of a run are those it has scores of."""
-    ts = runs[runs["aggregation"] == "TS"].set_index(["tasks", "fraction", "seed"])["flops"].to_dict()
-    members = scores[scores["run"] != ""].groupby("run")["task"].unique().to_dict()
-    base = [
-        sum(ts.get((task, share, seed), np.nan) for task in members.get(run, ())) or np.nan
+def _flops_ratio(runs: pd.DataFrame, scores: pd.DataFrame, keys: list[str], base: str) -> pd.Series:
+    """Operations over those of the base on the same tasks. The tasks of a run are those it has scores of; where a run
+    of the base has several, each has the share of the operations that it has of the training cases."""
+    tasks = scores.loc[scores["run"] != "", ["run", "task", "n_train"]].drop_duplicates(["run", "task"])
+    of_run = tasks.groupby("run")["n_train"]
+    share = tasks["n_train"] / of_run.transform("sum").where(of_run.transform("min") > 0)
+    tasks = tasks.assign(share=share.where(of_run.transform("size") > 1, 1.0))
+    runs = runs.assign(flops=runs["flops"] + runs["flops_before"])
+    spent = runs[runs["aggregation"] == base].merge(tasks, on="run")
+    cells = zip(spent["task"], spent["fraction"], spent["seed"], strict=True)
+    of_base = dict(zip(cells, spent["flops"] * spent["share"], strict=True))
+    members = tasks.groupby("run")["task"].unique().to_dict()
+    expected = [
+        sum(of_base.get((task, share, seed), np.nan) for task in members.get(run, ())) or np.nan
         for run, share, seed in zip(runs["run"], runs["fraction"], runs["seed"], strict=True)
     ]
-    both = runs["flops"] + runs["flops_before"]
-    compared = runs.assign(base=base, flops=both).dropna(subset=["base", "flops"])
+    compared = runs.assign(base=expected).dropna(subset=["base", "flops"])
     sums = compared.groupby(keys)[["flops", "base"]].sum()
     return sums["flops"] / sums["base"].where(sums["base"] > 0)
 

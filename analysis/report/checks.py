@@ -84,22 +84,28 @@ def _compute(analysis: Analysis) -> Check:
         return Check(UNKNOWN, "compute unknown", "ledger")
     state = GOOD if ratio.between(*MATCHED).all() else CAUTION
     spread = " to ".join(dict.fromkeys((f"{ratio.min():.2f}", f"{ratio.max():.2f}")))
-    return Check(state, f"compute {spread} times that of TS", "ledger")
+    return Check(state, f"compute {spread} times that of {_base(analysis)}", "ledger")
+
+
+def _base(analysis: Analysis) -> str:
+    """What gains are over."""
+    return analysis.study.aggregations[0]
 
 
 def _of_baselines(analysis: Analysis, column: str, kind: type = bool) -> pd.Series:
-    """What is known of TS at full data, a value per task."""
+    """What is known of the base at full data, a value per task."""
     scores = analysis.frames["scores"]
-    return at_full(scores[scores["aggregation"] == "TS"])[column].dropna().astype(kind)
+    return at_full(scores[scores["aggregation"] == _base(analysis)])[column].dropna().astype(kind)
 
 
 def _convergence(analysis: Analysis) -> Check:
     improving = _of_baselines(analysis, "still_improving")
     if improving.empty:
-        return Check(UNKNOWN, "convergence of TS unknown", "convergence")
+        return Check(UNKNOWN, f"convergence of {_base(analysis)} unknown", "convergence")
     rising = int(improving.sum())
     several = _of_baselines(analysis, "curves", float).max() > 1
-    text = f"{rising} of {len(improving)} TS baselines still improving{' in a seed at least' * bool(several)}"
+    of_all = f"{rising} of {len(improving)} {_base(analysis)} baselines"
+    text = f"{of_all} still improving{' in a seed at least' * bool(several)}"
     return Check(CAUTION if rising else GOOD, f"{text} {IMPROVING}" if rising else text, "convergence")
 
 
@@ -108,7 +114,9 @@ def _floor(analysis: Analysis) -> Check:
     if beats.empty:
         return Check(UNKNOWN, "no trivial floor", "floor")
     state = GOOD if beats.all() else CAUTION
-    return Check(state, f"mean of TS above the floor in {int(beats.sum())} of {len(beats)} tasks", "floor")
+    return Check(
+        state, f"mean of {_base(analysis)} above the floor in {int(beats.sum())} of {len(beats)} tasks", "floor"
+    )
 
 
 def _reference(analysis: Analysis) -> Check | None:

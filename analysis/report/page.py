@@ -59,6 +59,7 @@ def page(
         "gallery_style": STYLE,
         "gallery_script": SCRIPT,
         "arms": _arms(analysis),
+        "arms_why": _arms_why(analysis),
         "found": found(analysis),
         "groups": groups(analysis),
         "still_improving": checks.still_improving(analysis),
@@ -101,6 +102,12 @@ def _arms(analysis: Analysis) -> str:
     if not compared:
         return text
     return f"{text} Here {enumerated(compared)} {'are' if len(compared) > 1 else 'is'} compared with it."
+
+
+def _arms_why(analysis: Analysis) -> str:
+    """Why arms are not compared; empty where they are, or the study has one."""
+    compared = len(analysis.frames["arm_gains"]) or len(analysis.study.compared_arms) < 2
+    return "" if compared else why_empty(analysis, "arm_gains")
 
 
 def about(analysis: Analysis) -> str:

@@ -1,5 +1,7 @@
 """Why a part of the page is empty: one sentence instead of a section that vanishes."""
 
+from analysis.arms.across import NAMES as ARMS
+from analysis.arms.together import APART
 from analysis.result import Analysis
 
 _WHY = {
@@ -8,8 +10,8 @@ _WHY = {
     "scores": "The source holds no test scores.",
     "pooled": "There are no gains to average.",
     "findings": "There are no gains on which a finding could be tested.",
-    "guidelines": "No rule was fitted: every joint aggregation needs gains over TS of at least five tasks in which "
-    "something was learned, of the same task types throughout.",
+    "guidelines": "No rule was fitted: every joint aggregation needs gains over the base of at least five tasks in "
+    "which something was learned, of the same task types throughout.",
     "regret": "Without a rule, or with fewer than five tasks that have scores of every aggregation, nothing can be "
     "left out and tried.",
     "across": "Too few tasks with a unit-free gain and different sizes for a line.",
@@ -50,6 +52,11 @@ def why_empty(analysis: Analysis, name: str) -> str:
                 "The study has one fraction of the training data; what happens when a task's own data shrink needs two."
             )
         return "No task has unit-free gains at two fractions with a common seed."
+    if name in ARMS and len(study.compared_arms) > 1:
+        if analysis.frames["excluded"]["reason"].str.startswith(APART).any():
+            return f"{APART[0].upper()}{APART[1:]}."
+        if name == "arm_gains":
+            return "No arm has test scores of two aggregations with a common seed."
     if name in _TABLES:
         table = _TABLES[name]
         if getattr(study, table) is None:

@@ -239,15 +239,17 @@ def _rest(analysis: Analysis) -> str:
     if len(frames["stability"]):
         sentences.append(
             "Stability is the standard deviation of mean gain over clinical groups and fractions, with jackknife "
-            "intervals over groups; CG and AU are compared on the same cells, without what seeds do to either spread "
-            "(a seed moves all groups of AU together, those of CG one by one; p value after Pitman 1939)."
+            "intervals over groups; CG and AU are compared on the same cells, of the tasks that both have there, "
+            "without what seeds do to either spread (a seed moves all groups of AU together, those of CG one by one; p "
+            "value after Pitman 1939)."
         )
     if len(frames["guidelines"]):
         sentences.append(
             "The guideline is a mixed model of gains on task type and log2 of training cases; it gives the chance that "
             "a new task gains or is harmed, and advises a joint aggregation where with 95 % confidence nine in ten "
-            "such tasks gain (Owen 1968), TS where nine in ten lose under each; else it abstains, as outside the sizes "
-            "seen and with one seed. Its worth is measured by leaving out each task, and each group, in turn."
+            f"such tasks gain (Owen 1968), {analysis.study.aggregations[0]} where nine in ten lose under each; else it "
+            "abstains, as outside the sizes seen and with one seed. Its worth is measured by leaving out each task, "
+            "and each group, in turn."
         )
     if len(frames["multiverse"]):
         sentences.append(

@@ -136,5 +136,5 @@ def arm_gains_table(analysis: NamedFrames) -> PaperTable:
             "verdicts of single tasks, corrected over all arms and contrasts",
         ),
     ]
-    note = "All training data. The gains of single tasks and their runs are in the CSV."
+    note = "All training data, test cases that all arms have. The gains of single tasks and their runs are in the CSV."
     return build("arm_gains", "Gains in every arm", rows, cells, note=note, raw=raw)

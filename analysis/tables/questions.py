@@ -177,7 +177,8 @@ def stability_table(analysis: NamedFrames) -> PaperTable:
     ]
     note = (
         "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady. The difference "
-        "of two is without what seeds do to them: a seed moves all groups of AU together, those of CG one by one. "
+        "of two is over the tasks that both have in a cell, and without what seeds do to them: a seed moves all groups "
+        "of AU together, those of CG one by one. "
         f"{IMPROVING} and number: task x fraction whose base model was still improving when its budget ended."
     )
     return build("stability", "Stability over groups and amounts of data", raw, columns, note=note)
@@ -238,7 +239,7 @@ def ledger_table(analysis: NamedFrames) -> PaperTable | None:
         *plain(significant, "steps"),
         Column("FLOPs", lambda row: significant(row["flops"], 2), "flops"),
         *([Column("first stage", lambda row: significant(row["flops_before"], 2), "flops_before")] if staged else []),
-        Column("× TS", lambda row: number(row["flops_ratio"], 2), "flops_ratio"),
+        Column(f"× {analysis.study.aggregations[0]}", lambda row: number(row["flops_ratio"], 2), "flops_ratio"),
         Column("hours", lambda row: significant(row["hours"], 2), "hours"),
         Column("passes", _passes, "passes_low"),
         Column("still improving", lambda row: percent(row["still_improving"]), "still_improving"),

@@ -110,7 +110,8 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
             Column(title, lambda row: _score(plain_cells.get(row["task"])), title, FRAMES["reference"]["mean"])
         )
     note = (
-        f"Primary metric on test, mean ± sd over seeds, all training data. Against TS: {MARKS_NOTE}. "
+        "Primary metric on test, mean ± sd over seeds, all training data. "
+        f"Against {analysis.study.aggregations[0]}: {MARKS_NOTE}. "
         "† this mean is not better than that of the floor, a trivial predictor; where neither compared mean is, the "
         f"verdict is undecided. {IMPROVING} this model was still improving at the end "
         f"({SHARE_NOTE})."

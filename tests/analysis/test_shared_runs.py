@@ -153,3 +153,14 @@ def test_groups_that_are_not_known_yet_are_a_caveat(study):
     sought = replace(study, manifest=replace(study.manifest, settings={"aggregations": {"TS": None, "found": None}}))
     said = "The groups of found are not known yet: the runs that they are found from are not all finished."
     assert said in caveats._design(sought) and said not in caveats._design(with_found(sought))
+
+
+def test_seeds_that_a_task_lacks_are_in_no_mean_of_the_partition(study):
+    """Else the later seeds would be compared with those of the choice on other tasks."""
+    mixed = with_found(retrained(named(study, "found", "CG"), "found", {"task00", "task01"}, 0.1))
+    rows = mixed.scores
+    lost = (rows["aggregation"] == "found") & (rows["task"] == "task00") & (rows["seed"] == 2)
+    means = told_of(replace(mixed, scores=rows[~lost])).found_means
+    whole = told_of(mixed).found_means
+    pd.testing.assert_frame_equal(means, whole[whole["which"] == "of the choice"].reset_index(drop=True))
+    assert set(whole["which"]) == {"of the choice", "later"} and len(means)

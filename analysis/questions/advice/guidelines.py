@@ -1,14 +1,15 @@
 """RQ5: which aggregation for a task of this type, group and size? A rule fitted to the gains.
 
-For each joint aggregation: gain over TS = type + slope log2(n) + group + task + rest, the mixed model of
+For each joint aggregation: gain over the base = type + slope log2(n) + group + task + rest, the mixed model of
 `mixed_model` (Henderson 1975; normal effects, one slope for all types) over all tasks and fractions, seeds averaged.
 
 Advice is a bet on one new task, so it rests on how tasks scatter and not on how well their mean is known. The model
 gives the chance that such a task gains, and that it is harmed: loses more than the margin. A joint aggregation is
 advised where, at 95 % confidence, at least nine in ten such tasks gain (a one-sided tolerance limit; Wilks 1941, Owen
 1968): among many questions some chances of gain come out at 0.9 by luck, and the confidence keeps these out. Of several
-the one with the largest expected gain; TS where nine in ten tasks lose under every joint aggregation. The rule abstains
-otherwise, outside the sizes seen, where fewer than three tasks of the type support an aggregation, and with one seed.
+the one with the largest expected gain; the base where nine in ten tasks lose under every joint aggregation. The rule
+abstains otherwise, outside the sizes seen, where fewer than three tasks of the type support an aggregation, and with
+one seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,9 +52,9 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Expectation:
-    """What one joint aggregation does to a task like the one asked about: mean gain over TS with its 95 % interval,
-    limits that hold one such task in 95 %, the chance that it gains and that it is harmed (loses more than the margin),
-    and the confidence that at least `SHARE` of such tasks gain, or lose."""
+    """What one joint aggregation does to a task like the one asked about: mean gain over the base with its 95 %
+    interval, limits that hold one such task in 95 %, the chance that it gains and that it is harmed (loses more than
+    the margin), and the confidence that at least `SHARE` of such tasks gain, or lose."""
 
     aggregation: str
     gain: float

@@ -28,7 +28,7 @@ _SETS = 100
 def regret_table(rows: pd.DataFrame, scores: Sequence[TaskScores], aggregations: Sequence[str]) -> pd.DataFrame:
     """The frame `regret`: the rule left-one-out, and always one aggregation, against the best in hindsight.
 
-    Where the rule abstains, TS is taken. Tasks that lack an aggregation are left out.
+    Where the rule abstains, the base is taken. Tasks that lack an aggregation are left out.
     """
     truth = _full_scores(scores, aggregations)
     rows, truth = rows.copy(), truth[truth.index.isin(rows["task"])]

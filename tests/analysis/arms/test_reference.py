@@ -91,7 +91,18 @@ def test_tasks_without_a_pair_are_named(alone):
     own = with_reference(alone, part["scores"], part["cases"]).of_arm()
     found = reference(own, QUICK)
     assert "task00" not in set(found["task"])
-    assert any("no seed in common in 1 of 6 tasks (task00)" in line for line in weak_baselines(own, found))
+    assert any(
+        "no seed, or no test case, in common in 1 of 6 tasks (task00)" in line for line in weak_baselines(own, found)
+    )
+
+
+def test_a_task_of_which_both_have_no_test_case_in_common_has_no_row(study):
+    other = (study.cases["arm"] == "resnet18") & (study.cases["task"] == "task01")
+    cases = study.cases.assign(case=study.cases["case"].where(~other, study.cases["case"] + " again"))
+    own = replace(study, cases=cases).of_arm()
+    found = reference(own, QUICK)
+    assert len(found) == DESIGN.tasks - 1 and "task01" not in set(found["task"])
+    assert any("no test case, in common in 1 of 6 tasks (task01)" in line for line in weak_baselines(own, found))
 
 
 def test_one_seed_gives_a_difference_and_no_interval(study):

@@ -93,6 +93,19 @@ def test_large_values_without_a_metric_are_left_and_the_remedy_is_said(tmp_path)
     assert max(values(study)) > 50 and any("If such values are per cent" in note for note in study.notes)
 
 
+def test_a_table_of_nothing_but_means_over_seeds_is_told_so(tmp_path):
+    averaged = ROWS.drop_duplicates(["task", "aggregation"]).assign(seed="mean").to_csv(index=False)
+    notes = read(tmp_path, averaged).notes
+    assert any(note.startswith("The seed is mean in every row") for note in notes)
+    assert not any(note.startswith("The seed is") for note in read(tmp_path, CSV).notes)
+
+
+def test_rows_that_repeat_one_another_are_told_by_the_column_they_differ_in(tmp_path):
+    epochs = pd.concat([ROWS.assign(epoch=1), ROWS.assign(epoch=2)]).to_csv(index=False)
+    with pytest.raises(AgglabError, match=r"repeats task .* of row 2, which differs in epoch; \d+ such row"):
+        read(tmp_path, epochs)
+
+
 def test_what_is_not_certain_is_said(tmp_path):
     notes = read(tmp_path, SAME["seeds with names"]).notes
     assert "Seeds are names, which count as numbers: Fold-1 is 1, Fold-2 is 2." in notes

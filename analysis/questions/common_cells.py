@@ -1,0 +1,34 @@
+"""Cells that two contrasts are compared on: a clinical group at a fraction, of the tasks that both contrasts have."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from analysis.contrasts import Contrast
+from analysis.gains import PairedGain
+from analysis.questions.means import poolable
+
+Common = Mapping[tuple[str, float], Sequence[tuple[PairedGain, PairedGain]]]
+"""By clinical group and fraction, the gains of the tasks there under two contrasts."""
+
+
+def common_cells(
+    pairs: Mapping[tuple[Contrast, float], Sequence[PairedGain]], first: str, second: str
+) -> dict[tuple[str, float], list[tuple[PairedGain, PairedGain]]]:
+    """The tasks that two contrasts, given by name, both have in a clinical group at a fraction: a task that one of them
+    lacks would move the mean of the other alone."""
+    by_name = {(contrast.name, share): poolable(own) for (contrast, share), own in pairs.items()}
+    cells: dict[tuple[str, float], list[tuple[PairedGain, PairedGain]]] = {}
+    for (name, share), own in by_name.items():
+        others = {pair.task: pair for pair in by_name.get((second, share), ())} if name == first else {}
+        for pair in own:
+            if pair.task in others:
+                cells.setdefault((pair.group, share), []).append((pair, others[pair.task]))
+    return dict(sorted(cells.items()))
+
+
+def cell_means(common: Common) -> np.ndarray:
+    """Mean gain of the tasks of each cell under both contrasts (K x 2)."""
+    return np.array(
+        [[np.mean([pair.gain for pair in side]) for side in zip(*own, strict=True)] for own in common.values()]
+    )
