@@ -22,7 +22,7 @@ from analysis.pairing import seed_gains
 from analysis.questions import expert_routing, study_quality
 from analysis.questions.advice import guidelines
 from analysis.questions.advice.regret import regret_table
-from analysis.questions.caveats import caveats
+from analysis.questions.caveats.every import caveats
 from analysis.questions.families import HEADLINE
 from analysis.questions.findings import CLAIMS, findings
 from analysis.questions.left_out import excluded

@@ -7,7 +7,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from analysis.frames import at_full
-from analysis.questions.caveats import MATCHED
+from analysis.questions.caveats.training import MATCHED
 from analysis.report import words
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import DECIDES

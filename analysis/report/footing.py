@@ -4,7 +4,8 @@ from aggregation_lab.aggregation import ARROW
 from aggregation_lab.text import enumerated
 from analysis.contrasts import trained_twice
 from analysis.frames import at_full
-from analysis.questions.caveats import MATCHED, trained_more
+from analysis.questions.caveats.design import trained_more
+from analysis.questions.caveats.training import MATCHED
 from analysis.report import words
 from analysis.result import Analysis
 

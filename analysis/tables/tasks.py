@@ -11,7 +11,7 @@ from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.tasks import METRICS
 from analysis.frames import FRAMES
 from analysis.named_frames import NamedFrames
-from analysis.questions.caveats import MATCHED
+from analysis.questions.caveats.training import MATCHED
 from analysis.settings import SCALES
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import VERDICTS

@@ -6,7 +6,7 @@ import pytest
 
 from aggregation_lab.manifest import Manifest
 from analysis.contrasts import contrasts, default_base
-from analysis.questions.caveats import trained_more
+from analysis.questions.caveats.design import trained_more
 from analysis.questions.study_quality import ledger, task_compute
 from analysis.report import words
 from analysis.study import StudyTables, aggregation_order

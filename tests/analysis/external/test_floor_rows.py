@@ -9,7 +9,7 @@ import pytest
 from aggregation_lab.errors import ResultsError
 from analysis.context import prepare
 from analysis.external import read_scores
-from analysis.questions.caveats import caveats
+from analysis.questions.caveats.every import caveats
 from analysis.questions.study_quality import data, ledger, scores
 from analysis.questions.task_gains import task_gains
 from analysis.settings import Settings

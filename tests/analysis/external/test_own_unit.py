@@ -9,7 +9,7 @@ from analysis.context import prepare
 from analysis.external import read_scores
 from analysis.frames import frame
 from analysis.questions import study_quality
-from analysis.questions.caveats import caveats
+from analysis.questions.caveats.every import caveats
 from analysis.questions.task_gains import task_gains
 from analysis.result import Analysis
 from analysis.settings import Scale, Settings

@@ -10,7 +10,7 @@ import pytest
 from analysis.context import prepare
 from analysis.external import read_scores
 from analysis.questions import study_quality
-from analysis.questions.caveats import caveats
+from analysis.questions.caveats.every import caveats
 from analysis.questions.families import HEADLINE, SMALLER
 from analysis.questions.means import pooled
 from analysis.questions.task_gains import task_gains

@@ -11,7 +11,7 @@ from aggregation_lab.manifest import Manifest
 from analysis.contrasts import contrasts
 from analysis.frames import FRAMES, frame
 from analysis.questions import study_quality
-from analysis.questions.caveats import caveats
+from analysis.questions.caveats.every import caveats
 from analysis.study import StudyTables
 from analysis.validation.simulate import Design, simulate
 from tests.fake_analysis import some_columns

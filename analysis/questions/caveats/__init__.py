@@ -1,0 +1,1 @@
+"""What a sceptical reader of a study must be told: a file for each subject, `every.py` lists all sentences."""

@@ -1,0 +1,76 @@
+"""Caveats of what is compared: runs without a counterpart, and gains that cannot be decided."""
+
+from typing import cast
+
+import pandas as pd
+
+from analysis.contrasts import contrasts
+from analysis.questions.caveats.sentences import if_any
+from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
+from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED
+from analysis.study import StudyTables
+
+ENOUGH_POWER = 0.8
+
+
+def of_missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Runs that are in no gain, and tasks that a contrast lacks, or has with fewer seeds, at the largest fraction."""
+    full, found = gains[gains["fraction"] == study.full], _unpaired(study, gains)
+    tasks = set(study.scores.loc[study.scores["fraction"] == study.full, "task"])
+    for name, rows in full.groupby("contrast", sort=False):
+        lacking = f"{name}: no seed under both aggregations in {{}}, so it says nothing of these tasks."
+        found += if_any(tasks - set(rows["task"]), len(tasks), lacking)
+        fewer = rows.loc[(rows["seeds"] < rows["seeds"].max()) & (rows["unpaired"] == 0), "task"]
+        if study.looks is None:  # else tasks are meant to have fewer
+            found += if_any(fewer, len(tasks), f"{name}: fewer pairs of seeds than in other tasks in {{}}.")
+    return found
+
+
+def _unpaired(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Runs without a counterpart of their seed, at every fraction."""
+    found, tasks = [], study.scores["task"].nunique()
+    for key, rows in gains[gains["unpaired"] > 0].groupby(["contrast", "fraction"], sort=False):
+        name, share = cast("tuple[str, float]", key)
+        where = name if share == study.full else f"{name} at fraction {share:g}"
+        said = "some seeds have a score under one of both aggregations alone in {}: in means of scores, in no gain."
+        found += if_any(rows["task"], tasks, f"{where}: {said}")
+    return found
+
+
+def of_missing_contrasts(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Contrasts of which no gain could be made at the largest fraction."""
+    full = gains[gains["fraction"] == study.full]
+    names = [contrast.name for contrast in contrasts(study.aggregations) if contrast.name not in set(full["contrast"])]
+    said = "{} cannot be compared at fraction {:g}: no task has a seed under both aggregations."
+    return [said.format(name, study.full) for name in names]
+
+
+def of_what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Intervals that cover less than both sources of chance, and power for the margin, at the largest fraction."""
+    full = gains[(gains["fraction"] == study.full) & (gains["verdict"] != SAME_MODEL)]
+    total = full["task"].nunique()
+    found = []
+    if study.cases is not None:
+        alone = full.loc[full["basis"].isin([SEEDS, BORROWED]), "task"]
+        said = (
+            "Test cases cannot be resampled in {} (one subject, of all or of a class, or no metric): intervals there "
+            "cover seeds alone, and the verdict is undecided."
+        )
+        if study.manifest.folds == 1 and not full["basis"].isin([SEEDS, BORROWED]).all():
+            said += " In means their test cases count as the noisiest of the other tasks'."
+        found += if_any(alone, total, said)
+    borrowed = full.loc[full["basis"].isin([BORROWED, BORROWED_AND_CASES]), "task"]
+    said = "One pair of seeds, or gains that do not vary, in {}: the scatter over seeds is that of tasks of the type."
+    found += if_any(borrowed, total, said)
+    if study.scores["seed"].nunique() > 1:
+        said = "One pair of seeds, or gains that do not vary, in {}, and no task of the type with more: undecided."
+        found += if_any(full.loc[full["basis"].isin([CASES, NONE]), "task"], total, said)
+    for name, rows in full[full["power"].notna()].groupby("contrast", sort=False):
+        able = int((rows["power"] >= ENOUGH_POWER).sum())
+        if able < len(rows) / 2 and (rows["verdict"] == UNDECIDED).any():
+            found.append(
+                f"{name}: corrected for the number of tasks, a true gain or loss of the size of the margin would be "
+                f"noticed with {100 * ENOUGH_POWER:g} % power in {able} of {len(rows)} tasks only: undecided means too "
+                "little data."
+            )
+    return found

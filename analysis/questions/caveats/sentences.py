@@ -1,0 +1,17 @@
+"""How caveats name tasks."""
+
+from collections.abc import Iterable
+
+from aggregation_lab.text import listed
+
+_NAMED = 5
+
+
+def named(names: Iterable[str]) -> str:
+    return listed(list(dict.fromkeys(names)), _NAMED)
+
+
+def if_any(tasks: Iterable[str], total: int, said: str) -> list[str]:
+    """The sentence, its `{}` replaced by how many and which tasks; nothing without tasks."""
+    chosen = sorted(set(tasks))
+    return [said.format(f"{len(chosen)} of {total} tasks ({named(chosen)})")] if chosen else []
