@@ -17,6 +17,7 @@ from aggregation_lab.data.importing.records import Frame, Picture, ReadTask, Rec
 from aggregation_lab.data.importing.subjects import Subjects
 from aggregation_lab.data.importing.targets import MOST_CLASSES
 from aggregation_lab.data.interpretation.case_checks import SPLIT_PARTS
+from aggregation_lab.data.interpretation.edges import check_scale
 from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.errors import DataError
@@ -67,6 +68,7 @@ class TaskWriter:
                 self._report.skip(record.picture.where, str(error))
             progress(f"importing {task.name}", done, len(task.records))
         self.counts["read"] = len(task.records)
+        check_scale(self._report.skipped, len(task.records), self._receipt.source)
         if not self._rows:
             raise DataError(self._nothing(task))
         classes = task.classes if task.classes is not None else shown + 1

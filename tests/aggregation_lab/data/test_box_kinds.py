@@ -112,3 +112,12 @@ def test_boxes_without_an_object_are_one_line(tmp_path: Path) -> None:
     root = boxed(tmp_path / "data", boxes)
     (line,) = problems(root, "error")
     assert "take the row out" in line and "1 more such row" in line and not problems(root, "warning")
+
+
+def test_boxes_of_a_larger_image_are_told_with_their_cause(tmp_path: Path) -> None:
+    lines = problems(boxed(tmp_path / "data", corners() * 8), "error")
+    assert lines and all("as what was drawn on a larger image does; scale it to this image" in line for line in lines)
+    boxes = corners()
+    boxes[4, 2] = WIDTH + 2
+    (line,) = problems(boxed(tmp_path / "more", boxes), "error")
+    assert "correct the box" in line

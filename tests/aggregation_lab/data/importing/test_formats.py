@@ -155,7 +155,7 @@ def test_or_each_box_is_a_case(capsys, tmp_path):
 
 
 def test_boxes_over_the_edge_are_cut_and_said(capsys, tmp_path):
-    file = sources.table(tmp_path / "s", lambda case: dict(x_min=-3, y_min=2, x_max=500, y_max=20.5))
+    file = sources.table(tmp_path / "s", lambda case: dict(x_min=-3, y_min=2, x_max=case.size[0] + 4, y_max=20.5))
     text = imported(capsys, "csv", file, tmp_path / "out", "--task", "t")
     assert "a box reaches beyond the image, and is cut at its edge" in text
     _, cases = read(tmp_path / "out")
