@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from aggregation_lab.data.importing.label_names import own_classes
 from aggregation_lab.data.importing.mask_values import encoded, is_outline
 from aggregation_lab.data.importing.names_in_out import Places, safe_folder, safe_path
 from aggregation_lab.data.importing.pixels import decoded, encoded_image, within
@@ -71,6 +72,8 @@ class TaskWriter:
         check_scale(self._report.skipped, len(task.records), self._receipt.source)
         if not self._rows:
             raise DataError(self._nothing(task))
+        if task.type is TaskType.CLASSIFICATION and (said := own_classes([row["mask"] for row in self._rows])):
+            self._report.remark("classes", said)
         classes = task.classes if task.classes is not None else shown + 1
         if classes < task.type.fewest_classes:
             what = "mask shows an object" if task.type.masked else "case is of another class"
