@@ -5,6 +5,7 @@ blank. `NA`, `null`, `keys` or `..` are ordinary names.
 """
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -56,12 +57,21 @@ def closest(name: str, written: Iterable[str], others: Iterable[str] = ()) -> st
     return by_form[form] if form else None
 
 
+_DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
+_COUNTING = re.compile(r"(?:^|(?<=\s))-(?=\.?\d)|(?<=\w)-$")  # before a number, and behind a name as in `HER2-`
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[\s_-]+(?=\d)")
+
+
 def alike(names: Iterable[str]) -> list[list[str]]:
-    """Sets of different names that differ only in case, blanks, dashes or Unicode form; each set sorted."""
+    """Sets of different names that differ only in case, blanks, dashes or Unicode form; each set sorted.
+
+    What changes the value counts: a minus sign, and what stands between digits, of which `1-2` and `12` differ.
+    """
     sets: dict[str, set[str]] = {}
     for name in names:
-        folded = unicodedata.normalize("NFKC", name).casefold()
-        bare = "".join(char for char in folded if not char.isspace() and char not in "_-")
+        folded = unicodedata.normalize("NFKC", name).casefold().translate(_DASHES).strip()
+        kept = _BETWEEN_DIGITS.sub("\0", _COUNTING.sub("\1", folded))
+        bare = "".join(char for char in kept if char in "\0\1" or not char.isspace() and char not in "_-")
         sets.setdefault(bare, set()).add(name)
     return [sorted(members) for _, members in sorted(sets.items()) if len(members) > 1]
 

@@ -36,6 +36,14 @@ Known = Callable[[str], bool]
 """Whether a header cell names a known column."""
 
 
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?", re.ASCII)
+
+
+def with_decimal_point(text: str, delimiter: str) -> str:
+    """`12,5` as 12.5 where the delimiter of the table is no comma; any other text as it is."""
+    return text.replace(",", ".") if delimiter != DELIMITERS[0] and _DECIMAL_COMMA.fullmatch(text) else text
+
+
 class Unreadable(Exception):
     """What is wrong with a file, without its name, and in which line, where that is known."""
 

@@ -1,6 +1,7 @@
 """The columns of a score table from elsewhere: capitals, blanks and dashes mean nothing, other names are mapped."""
 
 import re
+import shlex
 from collections.abc import Mapping
 
 import pandas as pd
@@ -77,7 +78,7 @@ def _missing(sheet: Sheet, missing: list[str], free: list[str]) -> str:
     if spread:
         return spread
     meant = {name: closest(name, free, _OTHER_NAMES.get(name, ())) for name in missing}
-    how = [f"--map {name}={shown([like]) if like else 'COLUMN'}" for name, like in meant.items()]
+    how = [f"--map {name}={shlex.quote(shown([like])) if like else 'COLUMN'}" for name, like in meant.items()]
     return (
         f"misses column {', '.join(missing)}; needed are {', '.join(NEEDED)}, used if there {', '.join(OPTIONAL)}; "
         f"it has {shown(sheet.header)}; if one of these is meant, say so: {' '.join(how)}"

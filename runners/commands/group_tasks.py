@@ -1,6 +1,7 @@
 """`agglab group`: the partition of a study's tasks that is predicted to gain most, and the study that trains it."""
 
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ def _to_do(proposal: Proposal, name: str | None, asked: Asked, out: Path) -> lis
     )
     if name is None:
         return [f"to train what is missing of it: {cost}; --write FILE makes the study"]
-    return [f"{asked.write}: the study with the partition {name}", f"agglab run-grid {asked.write} --out {out}: {cost}"]
+    written, there = (shlex.quote(str(path)) for path in (asked.write, out))
+    return [f"{asked.write}: the study with the partition {name}", f"agglab run-grid {written} --out {there}: {cost}"]
 
 
 def _provenance(proposal: Proposal, found: pd.DataFrame, out: Path, study: StudyTables) -> list[str]:

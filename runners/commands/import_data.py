@@ -1,5 +1,6 @@
 """`agglab import`: options as they were written -> one import, and what is shown of it."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def import_data(form: str, source: Path, out: Path, written: Written, *, dry: bo
     for one in imported:
         _show(one, out, dry, console)
     if not dry:
-        say(console, f"next     agglab validate {out}")
+        say(console, f"next     agglab validate {shlex.quote(str(out))}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """`agglab next`: the runs that are expected to decide most undecided verdicts per hour."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +116,12 @@ def _how(steps: Sequence[Step], known: Sequence[int], out: Path) -> list[str]:
     runs = all_runs(steps)
     wanted = sorted({seed for seeds in runs.values() for seed in seeds})
     names = dict.fromkeys(f"{name}/f{step.fraction:g}/s*" for step in steps for name, _ in step.units)
-    only = " ".join(f"--only '{name}'" for name in names)
+    only = " ".join(f"--only {shlex.quote(name)}" for name in names)
     first = ""
     if new := [seed for seed in wanted if seed not in known]:
         first = f"add the seeds {_ranges(new)} to `seeds` of the study file, then "
     return [
-        f"to train them: {first}agglab run-grid STUDY --out {out} {only}",
+        f"to train them: {first}agglab run-grid STUDY --out {shlex.quote(str(out))} {only}",
         "note: seeds that are added because verdicts are undecided raise the chance of a false one; `agglab run-grid "
         "STUDY --until-decided` plans its looks beforehand and keeps it",
     ]

@@ -1,5 +1,6 @@
 """What the commands on trained models do, once their options are read."""
 
+import shlex
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from aggregation_lab.errors import ResultsError
-from aggregation_lab.text import printable
+from aggregation_lab.text import near_names, printable
 from runners.console.terminal import print_json, screen
 from runners.execution.progress import preparation, say
 from runners.planning.user_paths import absolute_path, output_path
 from runners.store.folder_lock import locked
+from runners.store.kept_models import TRAIN, runs_with_model
 
 if TYPE_CHECKING:
     from aggregation_lab.inference.model import TrainedModel
@@ -26,11 +28,16 @@ def heard(console: Console) -> Console:
     return screen(errors=True) if console.quiet else console
 
 
-def open_model(run: Path, weights: str | None, device: str | None, console: Console) -> "TrainedModel":
+def open_model(
+    run: Path, task: str | None, weights: str | None, device: str | None, console: Console
+) -> "TrainedModel":
     """The model of a run on a device, and as many threads as the run had, so that it predicts what the run predicted.
 
-    Says where the run's scores are of other weights. Raises as `load_model` does.
+    Says where the run's scores are of other weights. Raises as `load_model` does, and `ResultsError` for the folder of
+    a study, with the runs that have a model of `task`.
     """
+    folder = absolute_path(run, "RUN")
+    _refuse_study(folder, task)
     import torch
 
     from aggregation_lab.inference.load import load_model
@@ -38,12 +45,27 @@ def open_model(run: Path, weights: str | None, device: str | None, console: Cons
 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        model = load_model(absolute_path(run, "RUN"), weights=weights, device=str(pick_device(device)))
+        model = load_model(folder, weights=weights, device=str(pick_device(device)))
     for warning in told:
         say(heard(console), f"warning  {warning.message}")
     if model.description.threads:
         torch.set_num_threads(model.description.threads)
     return model
+
+
+def _refuse_study(folder: Path, task: str | None) -> None:
+    if not (folder / "runs").is_dir():
+        return
+    said = f"{printable(str(folder), 400)}: is the folder of a study, and a model is in the folder of a run"
+    kept = runs_with_model(folder)
+    if not kept:
+        raise ResultsError(f"{said}; none of its runs has kept one: {TRAIN}")
+    found = [run for run, tasks in kept.items() if task is None or task in tasks]
+    if not found:
+        there = {name for tasks in kept.values() for name in tasks}
+        raise ResultsError(f"{said}; none of them is of {printable(task or '', 60)}{near_names(task, there)}")
+    what = "one" if task is None else f"one of {printable(task, 60)}"
+    raise ResultsError(f"{said}; {len(found)} of its runs have {what}, the first is {shlex.quote(str(found[0]))}")
 
 
 def predict_images(
@@ -63,7 +85,7 @@ def predict_images(
 
     folder = output_path(out)
     images = list_images([absolute_path(source, "IMAGES") for source in sources])
-    model = open_model(run, weights, device, console)
+    model = open_model(run, task, weights, device, console)
     chosen = model.task(_only_task(model, task))
     described = model.description
     say(
@@ -93,7 +115,7 @@ def export_model(
     from aggregation_lab.inference.export import export_onnx
 
     file = absolute_path(out, "--out")
-    model = open_model(run, weights, "cpu", console)
+    model = open_model(run, task, weights, "cpu", console)
     chosen = model.task(_only_task(model, task))
     say(console, f"exporting {chosen.name}; this takes half a minute")
     worst = export_onnx(model, chosen, file)

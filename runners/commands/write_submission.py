@@ -51,7 +51,7 @@ def submit_to_challenge(
     used = {task: choices[task] for task in tasks if task in choices}
     counts = {task: sum(row.task == task for row in answered) for task in used}
     console.print(_table(used, counts))
-    models = {task: partial(open_model, choice.folder, None, device, console) for task, choice in used.items()}
+    models = {task: partial(open_model, choice.folder, task, None, device, console) for task, choice in used.items()}
     digests = write_submission(answered, models, folder, preparation(console))
     receipt: dict[str, Any] = {
         "models": {task: {**asdict(choice), "folder": choice.folder.name} for task, choice in used.items()},

@@ -1,7 +1,7 @@
 """The time that the runs of a study will take, estimated from those that have finished on the same type of device."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runners.planning import cost as planning_cost
 from runners.planning.plan import PlannedRun
@@ -28,11 +28,15 @@ class Place:
 
 @dataclass(frozen=True)
 class TimeEstimate:
-    """Seconds of a run on one worker: `overhead` + operations / `rate`, fitted to `finished` runs; 0 is a guess."""
+    """Seconds of a run on one worker: `overhead` + operations / `rate`, fitted to `finished` runs; 0 is a guess.
+
+    Each worker takes `start` seconds before its first run.
+    """
 
     overhead: float
     rate: float
     finished: int
+    start: float = 0.0
 
     def cost(self, run: PlannedRun) -> float:
         """The most it takes, where the run decides itself when it ends."""
@@ -52,10 +56,12 @@ class TimeEstimate:
     def makespan(
         self, runs: Iterable[PlannedRun], jobs: int, cost: Callable[[PlannedRun], float] | None = None
     ) -> float:
-        """Seconds until `jobs` workers have trained the runs, each by `cost`."""
+        """Seconds until `jobs` workers have started and trained the runs, each by `cost`; 0 without a run."""
         each, runs = cost or self.cost, list(runs)
+        if not runs:
+            return 0.0
         position = {run.id: index for index, run in enumerate(run for run in runs if not run.start)}
-        return planning_cost.makespan(
+        return self.start + planning_cost.makespan(
             (each(run) for run in runs if not run.start),
             jobs,
             [(each(run), position.get(run.start, -1)) for run in runs if run.start],
@@ -99,11 +105,11 @@ def learn_or_guess(
     store: RunStore, runs: Sequence[PlannedRun], place: Place, precision: str
 ) -> tuple[TimeEstimate, str]:
     """What runs take at a place and how that is known: from those that are finished, else from this machine's matrix
-    rate."""
-    estimate = learn(store, runs, place.device)
+    rate. A worker's start, and of a guess what does not grow with a run's images, are as they were measured once."""
+    estimate = replace(learn(store, runs, place.device), start=planning_cost.START_SECONDS)
     if estimate.finished:
         return estimate, f"by the pace of {estimate.finished} runs finished on {place.device}"
     rate = planning_cost.training_rate(place.measured_on, place.threads, precision)
     of = f"the matrix rate of this machine, on {place.measured_on}, not of the cluster's nodes"
     of = of if place.is_elsewhere else "this machine's matrix rate"
-    return TimeEstimate(0.0, rate / place.sharing, 0), f"a rough guess from {of}"
+    return replace(estimate, overhead=planning_cost.RUN_SECONDS, rate=rate / place.sharing), f"a rough guess from {of}"

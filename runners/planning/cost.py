@@ -27,6 +27,12 @@ CPU_EFFICIENCY = {"fp32": 0.57, "bf16": 0.85}
 has finished. docs/benchmarks.md has the steps that it was measured by."""
 ACCELERATOR_EFFICIENCY = 0.35
 """The same of a matrix product in the precision of training; not measured since there is an image path."""
+START_SECONDS = 12.0
+"""Until a worker trains: processor time to import torch and load the data (10 s), and what its first run takes more
+than others. Measured on one thread of an AMD EPYC (torch 2.15.0, bytecode cached, a study of two tasks at 32 px)."""
+RUN_SECONDS = 1.4
+"""What a run takes besides its steps: to build the model, validate, score and write. Measured in the same study (1.1 to
+1.8 s in five runs of a tiny ViT and few test cases); larger ones take more, which finished runs tell."""
 PROCESS_BYTES = 0.7e9
 """Memory of a worker with its libraries, before any model."""
 ACTIVATION_BYTES = 80

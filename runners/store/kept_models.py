@@ -10,7 +10,7 @@ from statistics import fmean
 from aggregation_lab import results
 from aggregation_lab.errors import ResultsError, StudyError
 from aggregation_lab.kept.model_files import kept_kinds, read_description, scored_kind
-from aggregation_lab.run import DONE, SPEC
+from aggregation_lab.run import DONE, MODEL, SPEC, run_folders
 from aggregation_lab.text import near_names, printable
 from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
@@ -48,6 +48,12 @@ def choose_models(sources: Sequence[Path], tasks: Iterable[str], aggregation: st
                 both = f"both {other.folder} and {choice.folder} have a model"
                 raise ResultsError(f"task {choice.task}: {both}; give one of them")
     return chosen
+
+
+def runs_with_model(study: Path) -> dict[Path, tuple[str, ...]]:
+    """The run folders of a study that have kept a model, in the order of their names, and the tasks of each."""
+    kept = [folder for folder in run_folders(study / "runs").values() if (folder / MODEL).is_file()]
+    return {folder: tuple(read_description(folder)["tasks"]) for folder in kept}
 
 
 def _of_run(folder: Path) -> list[Choice]:

@@ -151,6 +151,15 @@ def test_alike() -> None:
     assert alike(["é", "e\u0301", "\u00c9"]) == [["e\u0301", "\u00c9", "é"]]
 
 
+def test_names_whose_numbers_have_other_values_are_not_alike() -> None:
+    assert alike(["-1", "1", "1-2", "12", "1 2 3", "123", "grade -1", "grade 1", "HER2-", "HER2"]) == []
+    assert alike(["BI-RADS 2", "birads2", "-1", "\u22121", "3-4", "3 4"]) == [
+        ["-1", "\u22121"],
+        ["3 4", "3-4"],
+        ["BI-RADS 2", "birads2"],
+    ]
+
+
 def shown(terminal: Terminal) -> str:
     assert isinstance(terminal.file, io.StringIO)
     return terminal.file.getvalue()

@@ -5,7 +5,12 @@ from pathlib import Path
 
 from aggregation_lab.data.importing.records import Report
 from aggregation_lab.data.importing.source_files import Classes
+from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
+
+_FEW = 4
+"""So many classes are never too many for their cases: a first try may have hardly more cases."""
+_LARGEST = 1e6
 
 
 def index_labels(
@@ -18,43 +23,50 @@ def index_labels(
     `DataError` where fewer than two classes are left.
     """
     found = in_order(dict.fromkeys(labels))
-    numbers = [_whole(text) for text in found]
-    whole = [number for number in numbers if number is not None]
+    numbers = {text: number for text in found if (number := _number(text)) is not None}
+    order = sorted(set(numbers.values()))
     if asked:
         names = Classes(found, asked, source).names
         index = {text: number for number, text in enumerate(names)}
-    elif found and len(whole) == len(found) and whole[0] == 0 and whole[-1] < 2 * len(found):
-        names = tuple(str(number) for number in range(whole[-1] + 1))
-        index = dict(zip(found, whole, strict=True))
-        absent = sorted(set(range(whole[-1] + 1)) - set(whole))
-        if absent:
-            report.remark("labels", f"no image has the label {', '.join(map(str, absent))}, which counts as a class")
-    elif found and len(whole) == len(found):  # 1, 01 and 1.0 are one class
-        order = sorted(set(whole))
-        names = tuple(map(str, order))
-        index = {text: order.index(number) for text, number in zip(found, whole, strict=True)}
-        report.remark("labels", "the numbers do not count from 0, and are numbered in their order")
-    else:
+    elif not found or len(numbers) < len(found):
         names = tuple(found)
         index = {text: number for number, text in enumerate(names)}
+    elif order[0] == 0 and order[-1] < 2 * len(found) and all(number.is_integer() for number in order):
+        index = {text: int(number) for text, number in numbers.items()}
+        names = tuple(map(str, range(int(order[-1]) + 1)))
+        absent = sorted({*range(len(names))} - {*index.values()})
+        if absent:
+            report.remark("labels", f"no image has the label {', '.join(map(str, absent))}, which counts as a class")
+    else:  # 1, 01 and 1.0 are one class
+        names = tuple(repr(number).removesuffix(".0") for number in order)
+        index = {text: order.index(number) for text, number in numbers.items()}
+        report.remark("labels", "the numbers do not count from 0, and are numbered in their order")
     if len(names) < 2:
         shown = f" ({names[0]})" if names else ""
         raise DataError(f"{source}: has {len(names)} class{shown}, a classification task takes two or more")
     if len(names) > 256:
-        advice = "name the right column with --columns label=NAME"
+        advice = "name the right column with --columns label=NAME, or make few classes of a measurement"
         raise DataError(f"{source}: has {len(names)} labels, so they are no classes; {advice}")
     return index, names
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of classes in their order: whole numbers by their value, 2 before 10, then texts by the alphabet."""
-    return sorted(names, key=lambda text: (_whole(text) is None, _whole(text) or 0, text))
+    """Names of classes in their order: numbers by their value, 2 before 10, then texts by the alphabet."""
+    return sorted(names, key=lambda text: (_number(text) is None, _number(text) or 0, text))
 
 
-def _whole(text: str) -> int | None:
-    """The whole number that a label is: 1, 01 and 1.0 are one."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return int(number) if number.is_integer() and abs(number) < 1e6 else None
+def own_classes(indices: Sequence[int]) -> str:
+    """What to say of the class of each case where most have one of their own, and nothing can be learned; else ""."""
+    classes = len(set(indices))
+    if classes <= max(_FEW, len(indices) / 2):
+        return ""
+    return (
+        f"{classes} classes in {len(indices)} cases, so most are a class of their own: if it is a measurement, agglab "
+        "has no such task, so make few classes of its values; if these are names or ids, take what holds the labels"
+    )
+
+
+def _number(text: str) -> float | None:
+    """The number that a label is: 1, 01 and 1.0 are one. Long ones are names, of which two could be read as one."""
+    number = finite_number(text)
+    return number if number is not None and abs(number) < _LARGEST else None

@@ -30,11 +30,15 @@ _PHOTOGRAPH = "shows greys of every kind, as an image does, and is no mask"
 
 @dataclass(frozen=True)
 class MaskValues:
-    """Class by value of a mask file, or by colour (0xRRGGBB) where `colours`; None for classes as they are."""
+    """Class by value of a mask file, or by colour (0xRRGGBB) where `colours`; None for classes as they are.
+
+    `text` is what --mask-values gave; `ignored` is a value that the source names as one without a class.
+    """
 
     classes: dict[int, int] | None = None
     colours: bool = False
     text: str = ""
+    ignored: int | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -55,10 +59,19 @@ class MaskValues:
         values, inverse = np.unique(pixels, return_inverse=True)
         unknown = [int(value) for value in values if int(value) not in self.classes]
         if unknown:
-            shown = ", ".join(self.written(value) for value in unknown[:_SHOWN])
-            raise ValueError(f"its mask holds {shown}, to which --mask-values gives no class")
+            raise ValueError(self._without_class(unknown))
         table = np.array([self.classes[int(value)] for value in values], np.int64)
         return table[inverse].reshape(pixels.shape)
+
+    def _without_class(self, unknown: Sequence[int]) -> str:
+        if self.ignored in unknown and self.classes is not None:
+            pairs = [*self.classes.items(), (self.ignored, 0)]
+            mapping = ",".join(f"{value}={index}" for value, index in pairs)
+            said = f"its mask holds {self.ignored}, which is the label `ignore` and no class"
+            return f"{said}; to take such areas as background, give --mask-values '{mapping}'"
+        shown = ", ".join(self.written(value) for value in unknown[:_SHOWN])
+        why = "to which --mask-values gives no class" if self.text else "which is no class of the source"
+        return f"its mask holds {shown}, {why}"
 
     def written(self, value: int) -> str:
         return f"#{value:06x}" if self.colours else str(value)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.path import Path as Outline
 
+from aggregation_lab.data.interpretation.edges import check_reach
 from aggregation_lab.data.rows.point_text import finite_number
 
 Point = tuple[float, float]
@@ -40,7 +41,8 @@ def circle(centre: Point, edge: Point) -> tuple[Point, ...]:
 class Drawing:
     """The `load` of a `ClassMap` that draws the shapes in their order on the background 0; equal where they are.
 
-    It raises `ValueError` where there are shapes and none covers a pixel: that is no image without a finding.
+    It raises `ValueError` where there are shapes and none covers a pixel: that is no image without a finding; and
+    where a polygon reaches far beyond the image.
     """
 
     shapes: tuple[Shape, ...]
@@ -48,6 +50,8 @@ class Drawing:
     def __call__(self, width: int, height: int) -> np.ndarray:
         classes = np.zeros((height, width), np.uint8)
         for shape in self.shapes:
+            if shape.polygon:
+                check_reach("a polygon", shape.polygon, width, height)
             inside = shape.area(width, height) if shape.area else _inside(shape.polygon, width, height)
             classes[inside] = shape.index
         if self.shapes and not classes.any():

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import unicodedata
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection
@@ -172,7 +173,8 @@ def one_object(names: tuple[str, ...], asked: tuple[str, ...], source: Path) -> 
     """Raise `DataError` where boxes or points are of several classes and --classes does not say which count."""
     if len(names) > 1 and not asked:
         shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
-        choice = f"--classes {names[0]} for one of them, --classes {','.join(names[:8])} to take them as one"
+        one, several = shlex.quote(names[0]), shlex.quote(",".join(names[:8]))
+        choice = f"--classes {one} for one of them, --classes {several} to take them as one"
         raise DataError(f"{source}: marks {len(names)} kinds of objects ({shown}), a task has one; give {choice}")
 
 

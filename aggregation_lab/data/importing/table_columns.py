@@ -1,6 +1,7 @@
 """Which column of a plain table is the image, the subject and the target."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ _MEANT = {
     "y_min": ("ymin", "y1", "top"),
     "x_max": ("xmax", "x2", "right"),
     "y_max": ("ymax", "y2", "bottom"),
+    "width": ("width", "w", "boxwidth", "bboxwidth"),
+    "height": ("height", "h", "boxheight", "bboxheight"),
 }
 """Names, squashed, that a column of this meaning has; --columns names others."""
 
@@ -34,6 +37,7 @@ _CELLS_OF = {
 """Meanings, besides the subject, of which a table may have several columns and only one is meant."""
 
 BOX = ("x_min", "y_min", "x_max", "y_max")
+_SIZED = ("x_min", "y_min", "width", "height")
 _POINT = re.compile(r"point(\d{1,3})(xy|x|y)", re.ASCII)
 
 
@@ -50,6 +54,16 @@ class Columns:
     points: int = 0
     maybe_subject: tuple[str, ...] = ()
     others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def box(self) -> tuple[str, ...]:
+        """The meanings of a box's four numbers: two corners, or the upper left one with width and height."""
+        return _SIZED if "width" in self.name else BOX
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The meanings of columns that hold one number."""
+        return tuple(each for each in self.name if each in {*BOX, *_SIZED} or re.fullmatch(r"point_\d+_[xy]", each))
 
 
 def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> Columns:
@@ -71,6 +85,9 @@ def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> 
         found = next((forms[form] for form in usual if form in forms), None)
         if found is not None and meaning not in name and found not in name.values():
             name[meaning] = found
+    if not all(meaning in name for meaning in _SIZED) or any(meaning in name for meaning in ("x_max", "y_max")):
+        for meaning in ("width", "height"):  # of the image, then
+            name.pop(meaning, None)
     points, odd_points = _points(forms, name)
     if "image" not in name:
         advice = "name it with --columns image=NAME"
@@ -78,20 +95,23 @@ def find_columns(header: Sequence[str], options: ImportOptions, table: Path) -> 
     possible = {
         TaskType.CLASSIFICATION: "label" in name,
         TaskType.SEGMENTATION: "mask" in name,
-        TaskType.DETECTION: all(column in name for column in BOX),
+        TaskType.DETECTION: all(column in name for column in BOX) or "width" in name,
         TaskType.REGRESSION: points > 0,
     }
     types = [task_type for task_type, there in possible.items() if there]
     if options.type is not None:
         if options.type not in types:
-            raise DataError(f"{table}: has no columns of a {options.type} target ({_needed(options.type)})")
+            hint = _box_hint(forms) if options.type is TaskType.DETECTION else ""
+            raise DataError(f"{table}: has no columns of a {options.type} target ({_needed(options.type)}){hint}")
         types = [options.type]
     if odd_points and types in ([], [TaskType.REGRESSION]):
         advice = "number points from 1 without a gap, each with x and y"
         raise DataError(f"{table}: has the column {odd_points[0]}, of a point that is not taken; {advice}")
     if not types:
         advice = "; ".join(_needed(task_type) for task_type in possible)
-        raise DataError(f"{table}: has no target among {', '.join(header)[:200]}; a target is one of: {advice}")
+        raise DataError(
+            f"{table}: has no target among {', '.join(header)[:200]}; a target is one of: {advice}{_box_hint(forms)}"
+        )
     if len(types) > 1:
         raise DataError(f"{table}: has targets of {' and '.join(types)}; say which with --type")
     several = {
@@ -121,11 +141,21 @@ def _points(forms: dict[str, str], name: dict[str, str]) -> tuple[int, list[str]
     return count, [cell for column, cell in cells.items() if column not in taken]
 
 
+def _box_hint(forms: Mapping[str, str]) -> str:
+    """What to do where x, y, width and height may be a box: x, y is its corner, or with some programs its centre."""
+    sides = [next((forms[form] for form in _MEANT[side] if form in forms), "") for side in ("width", "height")]
+    if "x" not in forms or "y" not in forms or not all(sides):
+        return ""
+    columns = f"x_min={forms['x']},y_min={forms['y']}"
+    what = f"where {forms['x']}, {forms['y']} is the upper left corner of a box"
+    return f"; {what} of {' and '.join(sides)}, give --columns {shlex.quote(columns)}"
+
+
 def _needed(task_type: TaskType) -> str:
     columns = {
         TaskType.CLASSIFICATION: "label",
         TaskType.SEGMENTATION: "mask",
-        TaskType.DETECTION: ", ".join(BOX),
+        TaskType.DETECTION: f"{', '.join(BOX)} (or width, height)",
         TaskType.REGRESSION: "point_1_xy, point_2_xy, ...",
     }
     return f"{task_type}: {columns[task_type]}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregation_lab.data.importing.records import Frame, Written
+from aggregation_lab.data.interpretation.edges import check_reach
 from aggregation_lab.tasks.targets import Box, Points
 
 Remark = Callable[[str], None]
@@ -54,7 +55,7 @@ class Boxes:
     each: bool = False
 
     def write(self, frame: Frame, remark: Remark) -> Written:
-        """Raises `ValueError` where no box lies in the image."""
+        """Raises `ValueError` where no box lies in the image, or one reaches far beyond it."""
         inside = [box for box in (_clipped(box, frame, remark) for box in self.boxes) if box]
         if not inside:
             raise ValueError("its box is empty or lies outside the image" if self.boxes else "has no box")
@@ -85,6 +86,7 @@ class Landmarks:
         if len(marked) < len(self.points):
             raise ValueError(f"lacks {len(self.points) - len(marked)} of {len(self.points)} points")
         x_min, y_min, x_max, y_max = frame.crop
+        check_reach("a point", marked, frame.width, frame.height)
         moved: Points = tuple((x - x_min, y - y_min) for x, y in marked)
         if not all(0 <= x <= x_max - x_min and 0 <= y <= y_max - y_min for x, y in moved):
             raise ValueError("a point lies outside the image")
@@ -98,6 +100,7 @@ def _clipped(box: Box, frame: Frame, remark: Remark) -> Box | None:
     x_min, y_min, x_max, y_max = box
     if not all(map(np.isfinite, box)) or x_max <= x_min or y_max <= y_min:
         return None
+    check_reach("a box", ((x_min, y_min), (x_max, y_max)), frame.width, frame.height)
     cut = (max(x_min, left), max(y_min, top), min(x_max, right), min(y_max, bottom))
     if cut[2] <= cut[0] or cut[3] <= cut[1]:
         return None

@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from aggregation_lab.data.importing.label_names import own_classes
 from aggregation_lab.data.importing.mask_values import encoded, is_outline
 from aggregation_lab.data.importing.names_in_out import Places, safe_folder, safe_path
 from aggregation_lab.data.importing.pixels import decoded, encoded_image, within
@@ -17,6 +18,7 @@ from aggregation_lab.data.importing.records import Frame, Picture, ReadTask, Rec
 from aggregation_lab.data.importing.subjects import Subjects
 from aggregation_lab.data.importing.targets import MOST_CLASSES
 from aggregation_lab.data.interpretation.case_checks import SPLIT_PARTS
+from aggregation_lab.data.interpretation.edges import check_scale
 from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.errors import DataError
@@ -67,8 +69,11 @@ class TaskWriter:
                 self._report.skip(record.picture.where, str(error))
             progress(f"importing {task.name}", done, len(task.records))
         self.counts["read"] = len(task.records)
+        check_scale(self._report.skipped, len(task.records), self._receipt.source)
         if not self._rows:
             raise DataError(self._nothing(task))
+        if task.type is TaskType.CLASSIFICATION and (said := own_classes([row["mask"] for row in self._rows])):
+            self._report.remark("classes", said)
         classes = task.classes if task.classes is not None else shown + 1
         if classes < task.type.fewest_classes:
             what = "mask shows an object" if task.type.masked else "case is of another class"

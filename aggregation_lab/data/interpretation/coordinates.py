@@ -8,6 +8,7 @@ import numpy as np
 
 from aggregation_lab.config import TargetRules, yaml_key
 from aggregation_lab.data.images.file_scan import Scan
+from aggregation_lab.data.interpretation.edges import LARGER, is_for_larger
 from aggregation_lab.data.rows.cases import Case
 from aggregation_lab.data.rows.problems import Problems, rule
 
@@ -191,7 +192,7 @@ def check_bounds(cases: Sequence[Case], images: Mapping[str, Scan], problems: Pr
                 turned = "; the image is turned by its EXIF orientation" if image.has("turned") else ""
                 size = f"outside {case.image} of {image.width} x {image.height} pixels{turned}"
                 kind = f"outside {case.task} {field} {value if _marks_missing(value) else ''}"
-                problems.row_error(case.row, field, f"is {value}, {size}; {_advice(case, value)}", kind)
+                problems.row_error(case.row, field, f"is {value}, {size}; {_advice(case, value, image)}", kind)
 
 
 def _marks_missing(value: str) -> bool:
@@ -199,7 +200,10 @@ def _marks_missing(value: str) -> bool:
     return re.fullmatch(r"\((-\d+), \1\)", value) is not None
 
 
-def _advice(case: Case, value: str) -> str:
+def _advice(case: Case, value: str, image: Scan) -> str:
+    corners = (case.box[:2], case.box[2:]) if case.box else case.points or ()
+    if is_for_larger(corners, image.width, image.height):
+        return f"it reaches far beyond, {LARGER}"
     if not _marks_missing(value):
         return "correct the box" if case.box else "correct the point"
     marker = f"data.missing_point: [{value.strip('()')}]"

@@ -8,7 +8,7 @@ from aggregation_lab.config import TargetRules
 from aggregation_lab.data.rows.columns import BOX_COLUMNS, missing_hint
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.labels import Labels
-from aggregation_lab.data.rows.point_text import finite_number, is_empty_point, read_point
+from aggregation_lab.data.rows.point_text import decimal_comma, finite_number, is_empty_point, read_point
 from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.data.rows.row import Row
 from aggregation_lab.naming import name_fault
@@ -175,7 +175,9 @@ def _box(row: Row, task_type: TaskType, problems: Problems) -> Box | None:
     numbers = [finite_number(text) for text in texts]
     for column, text, number in zip(BOX_COLUMNS, texts, numbers, strict=True):
         if text and number is None:
-            problems.row_error(row, column, f"is {text!r}; write a number in pixels", f"number {column}")
+            problems.row_error(
+                row, column, f"is {text!r}; write a number in pixels{decimal_comma(text)}", f"number {column}"
+            )
     if any(number is None for number in numbers):
         return None
     x_min, y_min, x_max, y_max = (number for number in numbers if number is not None)
@@ -203,7 +205,9 @@ def _points(row: Row, shape: Shape, rules: TargetRules, left_out: list[Row], pro
             advice = "if the point is missing, write data.missing_point: empty in the study file"
             problems.row_error(row, column, f"is empty; Regression rows need a value, or {advice}", "empty point")
         else:
-            problems.row_error(row, column, f'is {text!r}; write JSON text "[x, y]" in pixels', "point")
+            problems.row_error(
+                row, column, f'is {text!r}; write JSON text "[x, y]" in pixels{decimal_comma(text)}', "point"
+            )
     beyond = f"point_{count + 1}_xy"
     if row.cell(beyond) and not is_empty_point(row.cell(beyond) or ""):
         message = f"is filled, but num_classes is {count}, so only {count} point(s) of task {task_name(row)} are used"

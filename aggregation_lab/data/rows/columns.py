@@ -16,6 +16,7 @@ BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 
 _COLUMNS = (*COMMON_COLUMNS, "num_classes", "mask_path", "mask", *BOX_COLUMNS, SUBJECT_COLUMN, GROUP_COLUMN)
 _BOXES = ("bbox", "box", "boundingbox", "bboxes", "xyxy", "xywh")  # four numbers in one column
+_SIDES = {"x_max": ("x_min", ("width", "w")), "y_max": ("y_min", ("height", "h"))}
 _IGNORED = frozenset({"height", "width", "filepath", ""})  # of the challenge, and a table's index: never needed
 _PATIENT = ("patientid", "patient", "subject", "participantid", "participant")  # these surely name the patient
 _PATIENT_WORDS = ("patient", "subject", "participant", "患者", "病人", "受试者")
@@ -92,6 +93,10 @@ def missing_hint(column: str, others: Iterable[str]) -> str:
         return f' (write {pair[0]!r} and {pair[1]!r} as one column of "[x, y]")'
     if box and column in BOX_COLUMNS:
         return f" (write the four numbers of {box!r} as {', '.join(BOX_COLUMNS)})"
+    low, sides = _SIDES.get(column, ("", ()))
+    side = next((by_form[form] for form in sides if form in by_form), None)
+    if side:
+        return f" (it is {low} + {side!r}, where that is the side of the box)"
     meant = closest(column, others, _OTHER_NAMES.get(column, ()))
     return f" (did you mean {meant!r}?)" if meant else ""
 

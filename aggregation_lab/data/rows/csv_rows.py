@@ -1,6 +1,5 @@
 """The CSV files of a data folder in the challenge's layout, as rows of text that know their line."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from aggregation_lab.data.rows.problems import Problems
 from aggregation_lab.data.rows.row import Row
 from aggregation_lab.files import read_bytes
 from aggregation_lab.naming import clean_name
-from aggregation_lab.storage.delimited_text import DELIMITERS, Unreadable, decode, read_records
+from aggregation_lab.storage.delimited_text import Unreadable, decode, read_records, with_decimal_point
 
 CSV_FOLDER = "csv_files"
 
@@ -107,11 +106,7 @@ def _read_rows(text: str, name: str, problems: Problems) -> Iterator[Row]:
 
 
 def _cells(header: Header, cells: Sequence[str], delimiter: str) -> dict[str, str]:
-    """The cells by column. Where the delimiter is no comma, a comma between digits is a decimal one."""
+    """The cells by column, numbers with a decimal point."""
     named = {column: cells[index] for column, index in header.index_of.items()}
     kept = {column: text if column in _PATHS and text.strip() else clean_name(text) for column, text in named.items()}
-    if delimiter == DELIMITERS[0]:
-        return kept
-    comma = re.compile(r"[+-]?\d+,\d+", re.ASCII)
-    decimal = {column for column in kept if column in _NUMBERS and comma.fullmatch(kept[column])}
-    return {column: text.replace(",", ".") if column in decimal else text for column, text in kept.items()}
+    return kept | {column: with_decimal_point(kept[column], delimiter) for column in _NUMBERS & kept.keys()}

@@ -45,6 +45,11 @@ def read_point(text: str) -> tuple[float, float] | None:
     return None if x is None or y is None else (x, y)
 
 
+def decimal_comma(text: str) -> str:
+    """What to do about a decimal comma that `text` may hold, behind a semicolon; "" where it holds none."""
+    return "; write a decimal point, as in 12.5, where 12,5 is meant" if re.search(r"\d,\d", text) else ""
+
+
 def _is_balanced(opened: list[str], closed: list[str]) -> bool:
     return [_CLOSING[bracket] for bracket in reversed("".join(opened))] == list("".join(closed))
 

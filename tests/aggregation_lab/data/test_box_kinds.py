@@ -112,3 +112,32 @@ def test_boxes_without_an_object_are_one_line(tmp_path: Path) -> None:
     root = boxed(tmp_path / "data", boxes)
     (line,) = problems(root, "error")
     assert "take the row out" in line and "1 more such row" in line and not problems(root, "warning")
+
+
+def test_boxes_of_a_larger_image_are_told_with_their_cause(tmp_path: Path) -> None:
+    lines = problems(boxed(tmp_path / "data", corners() * 8), "error")
+    assert lines and all("as what was drawn on a larger image does; scale it to this image" in line for line in lines)
+    boxes = corners()
+    boxes[4, 2] = WIDTH + 2
+    (line,) = problems(boxed(tmp_path / "more", boxes), "error")
+    assert "correct the box" in line
+
+
+def test_a_box_by_width_and_height_is_told_how_to_become_one_of_corners(tmp_path: Path) -> None:
+    root = boxed(tmp_path / "data", as_size(corners()))
+    table = root / "train/csv_files/tiny.csv"
+    table.write_text(table.read_text().replace("x_max,y_max", "width,height"))
+    lines = problems(root, "error")
+    assert any("is missing (it is x_min + 'width', where that is the side of the box)" in line for line in lines)
+    assert any("is missing (it is y_min + 'height'" in line for line in lines)
+
+
+def test_a_decimal_comma_in_a_table_of_commas_is_named(tmp_path: Path) -> None:
+    root = boxed(tmp_path / "data", corners())
+    table = root / "train/csv_files/tiny.csv"
+    head, first, *rows = table.read_text().splitlines()
+    cells = first.split(",")
+    cells[-1] = '"12,5"'
+    table.write_text("\n".join([head, ",".join(cells), *rows]))
+    (line,) = problems(root, "error")
+    assert "is '12,5'; write a number in pixels; write a decimal point, as in 12.5, where 12,5 is meant" in line

@@ -213,6 +213,29 @@ def test_faults_of_a_val_folder_are_a_line_each_and_leave_nothing(study, val, tm
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_the_folder_of_a_study_is_refused_with_its_runs_that_have_a_model(study, val, tmp_path, capsys):
+    """It was said to hold no spec.json."""
+    arguments = (
+        "predict",
+        study.path,
+        next((val / "val").rglob("images")),
+        "--out",
+        tmp_path / "out",
+        "--device",
+        "cpu",
+    )
+    assert agglab(*arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{study.path}: is the folder of a study" in line and "5 of its runs have one, the first is " in line
+    assert agglab(*arguments, "--task", "tiny_kind") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert " of its runs have one of tiny_kind, the first is " in line
+    run = Path(line.rpartition("the first is ")[2])
+    assert agglab("predict", run, *arguments[2:], "--task", "tiny_kind") == 0
+    assert agglab(*arguments, "--task", "tiny_kinds") == 1
+    assert "none of them is of tiny_kinds; did you mean tiny_kind" in capsys.readouterr().err
+
+
 # ---- predict, export, status ----------------------------------------------------------------------------------------
 
 

@@ -57,6 +57,29 @@ def test_runs_teach_the_time_on_the_device_that_they_ran_on(tmp_path):
     assert learn_or_guess(store, runs, elsewhere, "fp32")[1] == "by the pace of 2 runs finished on cuda"
 
 
+def test_a_guess_holds_what_every_worker_and_run_takes(tmp_path, monkeypatch):
+    """A smoke study of six runs was said to take a second, which was that of its steps alone."""
+    monkeypatch.setattr(cost, "training_rate", lambda *_: 1e30)
+    store, place = StudyFolder(tmp_path).runs, Place("cpu", 2, 1.0, 1, "cpu", "")
+    runs = [planned(name, steps=10) for name in "abcdef"]
+    estimate, basis = learn_or_guess(store, runs, place, "fp32")
+    assert basis.startswith("a rough guess")
+    assert estimate.makespan(runs, 2) == near(cost.START_SECONDS + 3 * cost.RUN_SECONDS)
+    assert estimate.makespan([], 2) == 0
+    fitting = estimate.fitting(runs, 2, cost.START_SECONDS + 1.5 * cost.RUN_SECONDS)
+    assert len(fitting) == 2 and not estimate.fitting(runs, 2, cost.START_SECONDS)
+
+
+def test_finished_runs_tell_all_but_the_start_of_a_worker(tmp_path):
+    store, place = StudyFolder(tmp_path).runs, Place("cpu", 1, 1.0, 1, "cpu", "")
+    runs = [planned(name, steps=steps) for name, steps in zip("abc", (10, 20, 40), strict=True)]
+    for run in runs[:2]:
+        finish(store, run, 3.0 + run.flops / 5)
+    estimate, _ = learn_or_guess(store, runs, place, "fp32")
+    assert estimate.cost(runs[2]) == near(3.0 + runs[2].flops / 5)
+    assert estimate.makespan(runs[2:], 1) == near(cost.START_SECONDS + estimate.cost(runs[2]))
+
+
 def test_a_run_that_ended_before_its_cap_teaches_what_it_did(tmp_path):
     store = StudyFolder(tmp_path).runs
     short, long = (planned(name, steps=100, until="converged") for name in "ab")

@@ -1,5 +1,6 @@
 """A plain table of images and targets: its rows, with cells by what they mean."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ from aggregation_lab.data.importing.records import Report
 from aggregation_lab.data.importing.source_files import content
 from aggregation_lab.data.importing.table_columns import Columns, find_columns
 from aggregation_lab.data.rows.csv_rows import UNKNOWN
-from aggregation_lab.data.rows.point_text import finite_number
+from aggregation_lab.data.rows.point_text import decimal_comma, finite_number
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name, squashed
-from aggregation_lab.storage.delimited_text import Unreadable, decode, read_records
+from aggregation_lab.storage.delimited_text import Unreadable, decode, read_records, with_decimal_point
+from aggregation_lab.tasks.targets import Box
 from aggregation_lab.text import printable
 
 
@@ -36,7 +38,7 @@ def read_lines(table: Path, options: ImportOptions, report: Report) -> tuple[Col
     """The columns of a table and its rows. Raises `DataError` where it cannot be read, or its columns are not clear."""
     try:
         text = decode(content(table))
-        _, rows = read_records(text, lambda cell: squashed(cell) in ("image", "imagepath", "label", "filename"))
+        delimiter, rows = read_records(text, lambda cell: squashed(cell) in ("image", "imagepath", "label", "filename"))
         records = list(rows)
     except Unreadable as fault:
         line = f"line {fault.line} " if fault.line else ""
@@ -52,15 +54,31 @@ def read_lines(table: Path, options: ImportOptions, report: Report) -> tuple[Col
         if len(cells) < len(header) or any(cell.strip() for cell in surplus):
             advice = "put quotes around text that holds a comma" if surplus else "complete the row"
             raise DataError(f"{table}: line {number} has {len(cells)} cells, the header {len(header)}; {advice}")
-        lines.append(Line(number, {meaning: cells[index] for meaning, index in position.items()}))
+        named = {meaning: cells[index] for meaning, index in position.items()}
+        numbers = {meaning: with_decimal_point(_known(named[meaning]), delimiter) for meaning in columns.numbers}
+        lines.append(Line(number, named | numbers))
+    lines = _measured(lines, delimiter, report)
     for meaning, others in columns.others.items():
         taken = columns.name[meaning]
         shown = " and ".join((taken, *others))
         if not all(_same_groups(taken, other, header, records[1:]) for other in others):
-            advice = f"say which counts, as in --columns {meaning}={taken}"
+            advice = f"say which counts, as in --columns {meaning}={shlex.quote(taken)}"
             raise DataError(f"{table}: has the columns {shown}, which differ; {advice}")
         report.remark("columns", f"{shown} part the rows alike, and {taken} is taken")
     return columns, lines
+
+
+def _measured(lines: list[Line], delimiter: str, report: Report) -> list[Line]:
+    """The lines, labels with a decimal point where they are numbers all, and some have a decimal comma."""
+    texts = {line.cell("label") for line in lines} - {""}
+    read = {text: with_decimal_point(text, delimiter) for text in texts}
+    changed = sorted(text for text in texts if read[text] != text)
+    if not changed or any(finite_number(text) is None for text in read.values()):
+        return lines
+    report.remark("labels", f"decimal commas are read, {changed[0]} as {read[changed[0]]}")
+    return [
+        Line(line.number, {**line.cells, "label": read.get(line.cell("label"), line.cells["label"])}) for line in lines
+    ]
 
 
 def _same_groups(one: str, other: str, header: Sequence[str], records: Sequence[tuple[int, Sequence[str]]]) -> bool:
@@ -68,6 +86,23 @@ def _same_groups(one: str, other: str, header: Sequence[str], records: Sequence[
     first, second = header.index(one), header.index(other)
     pairs = {(_known(cells[first]), _known(cells[second])) for _, cells in records}
     return len({text for text, _ in pairs}) == len({text for _, text in pairs}) == len(pairs)
+
+
+def box_of(line: Line, meanings: Sequence[str]) -> Box | None:
+    """The box (x_min, y_min, x_max, y_max) of a row, whose numbers are two corners, or a corner with width and height.
+
+    None where its cells are empty. Raises `ValueError` where one is no number.
+    """
+    texts = [line.cell(name) for name in meanings]
+    if not any(texts):
+        return None
+    numbers = [finite_number(text) for text in texts]
+    if None in numbers:
+        wrong = texts[numbers.index(None)]
+        shown = f"{printable(wrong, 40)!r}{decimal_comma(wrong)}"
+        raise ValueError(f"line {line.number} holds a box that is no four numbers, but {shown}")
+    x, y, third, fourth = (number for number in numbers if number is not None)
+    return (x, y, x + third, y + fourth) if "width" in meanings else (x, y, third, fourth)
 
 
 def frame_number(text: str) -> int | None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aggregation_lab.data.importing.documents.nnunet import read_labels
 from aggregation_lab.data.importing.files import PLAIN, Opener, as_subject
 from aggregation_lab.data.importing.formats import FORMATS
-from aggregation_lab.data.importing.mask_values import MaskValues
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import ReadTask, Record, Report
 from aggregation_lab.data.importing.source_files import need_folder, need_some, read_json, relative, without_ending
@@ -40,15 +40,15 @@ def _data_set(folder: Path, source: Path, options: ImportOptions, report: Report
     description = read_json(folder / _JSON)
     if not isinstance(description, dict):
         raise DataError(f"{folder / _JSON}: holds no object; restore the file")
-    names, ignore = _labels(folder / _JSON, description.get("labels"))
+    labels = read_labels(folder / _JSON, description.get("labels"))
     ending = str(description.get("file_ending", ""))
     if not ending.startswith("."):
         raise DataError(f"{folder / _JSON}: file_ending is {ending!r}; write one as in '.png'")
     channel = _channel(folder / _JSON, description, options)
     opener = _opener(ending, folder, options)
-    values = options.mask_values or MaskValues()
-    if ignore is not None and options.mask_values is None:
-        values = MaskValues({number: number for number in range(len(names))})
+    values, names = options.mask_values or labels.values(), labels.classes(options.mask_values)
+    if options.mask_values is None:
+        labels.tell(relative(folder / _JSON, source), report)
     pairs = _pairs(folder, description, ending, channel, report)
     need_some(pairs, folder, "image of imagesTr with its labels in labelsTr", "check dataset.json's file_ending")
     records: list[Record] = []
@@ -70,29 +70,6 @@ def _data_set(folder: Path, source: Path, options: ImportOptions, report: Report
 def _task_name(folder: Path) -> str:
     head, _, rest = folder.name.partition("_")
     return clean_name(rest if head.startswith("Dataset") and rest else folder.name)
-
-
-def _labels(file: Path, labels: Any) -> tuple[tuple[str, ...], int | None]:
-    """Class names by index, and the value that is to be ignored. Regions are read as the values they are made of."""
-    if not isinstance(labels, dict) or not labels:
-        raise DataError(f"{file}: holds no labels; a data set has 'labels': {{'background': 0, 'name': 1}}")
-    by_value: dict[int, str] = {}
-    ignore = None
-    for name, value in labels.items():
-        numbers = value if isinstance(value, list) else [value]
-        if not numbers or not all(isinstance(each, int) and 0 <= each <= 255 for each in numbers):
-            raise DataError(f"{file}: label {name!r} is {value!r}; it takes a whole number, or a list of them")
-        if name == "ignore":
-            ignore = numbers[0]
-            continue
-        for each in numbers:
-            if each not in by_value or len(numbers) == 1:
-                by_value[each] = str(name)
-    absent = next((number for number in range(1, max(by_value, default=0)) if number not in by_value), None)
-    if absent is not None:  # each would be a class that no image shows
-        advice = "number the labels without a gap, and say with --mask-values what the files hold, as in 0=0,255=1"
-        raise DataError(f"{file}: names no label {absent}, but {max(by_value)}; {advice}")
-    return tuple(by_value.get(number, str(number)) for number in range(max(by_value, default=0) + 1)), ignore
 
 
 def _channels(description: Mapping[str, Any]) -> Mapping[str, Any]:

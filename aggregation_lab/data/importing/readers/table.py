@@ -1,10 +1,11 @@
 """A plain table: one row per image with a label, a mask, a box or points, and the subject where it is known."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from aggregation_lab.data.importing.documents.table import Line, frame_number, read_lines, subject_of
+from aggregation_lab.data.importing.documents.table import Line, box_of, frame_number, read_lines, subject_of
 from aggregation_lab.data.importing.files import PLAIN, Opened, Opener
 from aggregation_lab.data.importing.label_names import in_order, index_labels
 from aggregation_lab.data.importing.mask_values import certain_values, held_by_all
@@ -19,14 +20,13 @@ from aggregation_lab.data.importing.source_files import (
     relative,
     source_name,
 )
-from aggregation_lab.data.importing.table_columns import BOX, Columns
+from aggregation_lab.data.importing.table_columns import Columns
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
 from aggregation_lab.data.progress import Progress
-from aggregation_lab.data.rows.point_text import finite_number, read_point
+from aggregation_lab.data.rows.point_text import decimal_comma, is_empty_point, read_point
 from aggregation_lab.errors import DataError
 from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
-from aggregation_lab.tasks.targets import Box
 from aggregation_lab.text import printable
 
 
@@ -54,7 +54,9 @@ def read_table(
         advice = "leave it out, or choose another --type"
         raise DataError(f"{table}: --classes names nothing where the target is of {columns.type}; {advice}")
     if columns.maybe_subject and options.subject is None and not opener.subjects:
-        advice = f"give --columns subject={columns.maybe_subject[0]} if it does, or the same patient may leak"
+        advice = (
+            f"give --columns subject={shlex.quote(columns.maybe_subject[0])} if it does, or the same patient may leak"
+        )
         report.remark("columns", f"{', '.join(columns.maybe_subject)} may tell the patient, and is not used; {advice}")
     by_image: dict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
@@ -200,23 +202,17 @@ class _Boxes(_Targets):
             self.names = self._kinds.names
 
     def _one(self, lines: Sequence[Line]) -> Target:
-        boxes: list[Box] = []
         if self._kinds is not None:
-            bare = next((line for line in lines if not line.cell("label") and any(map(line.cell, BOX))), None)
+            bare = next(
+                (line for line in lines if not line.cell("label") and any(map(line.cell, self._columns.box))), None
+            )
             if bare is not None:
                 raise ValueError(f"line {bare.number} holds a box without a label; write what it marks")
             lines = [line for line in lines if self._kinds.index(line.cell("label")) is not None]
             if not lines:
                 raise ValueError("marks nothing of the classes that count")
-        for line in lines:
-            texts = [line.cell(name) for name in BOX]
-            numbers = [finite_number(text) for text in texts]
-            if any(texts) and None in numbers:
-                raise ValueError(f"line {line.number} holds a box that is no four numbers")
-            if any(texts):
-                x_min, y_min, x_max, y_max = (number for number in numbers if number is not None)
-                boxes.append((x_min, y_min, x_max, y_max))
-        return Boxes(tuple(boxes), self._options.each_box)
+        boxes = [box_of(line, self._columns.box) for line in lines]
+        return Boxes(tuple(box for box in boxes if box is not None), self._options.each_box)
 
 
 class _Points(_Targets):
@@ -227,11 +223,14 @@ class _Points(_Targets):
         line = _single(lines)
         points: list[tuple[float, float] | None] = []
         for number in range(1, self._columns.points + 1):
-            text = (
-                line.cell(f"point_{number}_xy")
-                or f"[{line.cell(f'point_{number}_x')}, {line.cell(f'point_{number}_y')}]"
-            )
+            pair = [line.cell(f"point_{number}_{axis}") for axis in "xy"]
+            text = line.cell(f"point_{number}_xy") or (f"[{', '.join(pair)}]" if all(pair) else "")
             points.append(read_point(text))
+            if points[-1] is None and not is_empty_point(text):
+                advice = decimal_comma(text) or "; write [x, y]"
+                raise ValueError(
+                    f"line {line.number}: point {number} is {printable(text, 40)!r}, no two numbers{advice}"
+                )
         return Landmarks(tuple(points))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aggregation_lab.data.importing.documents.nnunet import read_labels
 from aggregation_lab.data.importing.receipt import read_receipts
 from tests.aggregation_lab.data.importing import sources
 from tests.aggregation_lab.data.importing.kit import imported, read, refused
@@ -146,3 +147,51 @@ def test_channels_that_are_no_colours_need_a_choice_and_others_are_said(capsys, 
     assert "images have 3 channels (0: Raw, 1: Gain, 2: B-mode); choose one with --channel" in line
     text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "more", "--channel", "1", *SUBJECT)
     assert "does not list" not in text
+
+
+def regions(root: Path) -> None:
+    """Files of the values 1 and 2, of which the lesion is both."""
+    sources.nnunet(root)
+    change(root / "dataset.json", '"lesion": 1', '"lesion": [1, 2], "cyst": 2')
+    for case in CASES:
+        mask = case.mask.copy()
+        mask[case.box[1]] *= 2
+        save(root / "labelsTr" / f"{case.name}.png", mask)
+
+
+def test_regions_of_nnunet_are_said_to_be_values_with_names_that_are_true(capsys, tmp_path):
+    """The value 1 was called lesion, and is lesion without cyst."""
+    regions(tmp_path / "s")
+    text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "out", "--task", "t", *SUBJECT)
+    assert "classes  0 background, 1 lesion without cyst, 2 cyst" in text
+    assert "note     dataset.json: names regions, which overlap; the values of the files are taken as classes" in text
+    assert "for the region lesion alone, give --mask-values '0=0,1=1,2=1'" in text
+
+
+def test_and_one_region_becomes_a_task_by_what_the_note_advises(capsys, tmp_path):
+    regions(tmp_path / "s")
+    options = ("--task", "t", "--mask-values", "0=0,1=1,2=1", *SUBJECT)
+    text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "out", *options)
+    assert "num_classes 2" in text and "classes  0 background, 1 lesion\n" in text and "regions" not in text
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ({"whole": [1, 2, 3], "core": [2, 3], "edge": 3}, ("whole without core", "core without edge", "edge")),
+        ({"a": [1, 2], "b": [2, 3]}, ("a without b", "a and b", "b without a")),
+        ({"lesion": [1, 2]}, ("lesion (value 1)", "lesion (value 2)")),
+        ({"cyst": 2, "tumour": 1}, ("tumour", "cyst")),
+    ],
+)
+def test_what_a_value_of_regions_is_called(labels, names):
+    found = read_labels(Path("dataset.json"), {"background": 0, **labels})
+    assert found.names == ("background", *names)
+
+
+def test_values_that_are_put_together_are_no_class_that_no_image_shows(capsys, tmp_path):
+    sources.nnunet(tmp_path / "s")
+    change(tmp_path / "s/dataset.json", '"lesion": 1', '"lesion": 1, "cyst": 2')
+    options = ("--task", "t", "--mask-values", "0=0,1=1,2=1", *SUBJECT)
+    text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "out", *options)
+    assert "num_classes 2" in text and "classes  0 background, 1 lesion or cyst" in text

@@ -102,9 +102,13 @@ def test_nnunet_ignores_what_is_to_be_ignored_in_words(capsys, tmp_path):
     mask[0, 0] = 2
     sources.save(source / "labelsTr" / f"{CASES[0].name}.png", mask)
     text = imported(capsys, "nnunet", source, tmp_path / "out", "--task", "t")
-    assert "its mask holds 2, to which --mask-values gives no class" in text
+    assert "its mask holds 2, which is the label `ignore` and no class; to take such areas as background" in text
     again = imported(capsys, "nnunet", source, tmp_path / "more", "--task", "t", "--mask-values", "0=0,1=1,2=0")
-    assert "10 cases" in again
+    assert (
+        "give --mask-values '0=0,1=1,2=0'" in text
+        and "10 cases" in again
+        and "classes  0 background, 1 lesion" in again
+    )
 
 
 @pytest.mark.parametrize("values", ["#000000=0,#ff0000=1", "0=0,128-255=1"])
@@ -155,7 +159,7 @@ def test_or_each_box_is_a_case(capsys, tmp_path):
 
 
 def test_boxes_over_the_edge_are_cut_and_said(capsys, tmp_path):
-    file = sources.table(tmp_path / "s", lambda case: dict(x_min=-3, y_min=2, x_max=500, y_max=20.5))
+    file = sources.table(tmp_path / "s", lambda case: dict(x_min=-3, y_min=2, x_max=case.size[0] + 4, y_max=20.5))
     text = imported(capsys, "csv", file, tmp_path / "out", "--task", "t")
     assert "a box reaches beyond the image, and is cut at its edge" in text
     _, cases = read(tmp_path / "out")
