@@ -46,15 +46,15 @@ def of_floors(base: str, trained: pd.DataFrame, gains: pd.DataFrame) -> list[str
     ]
 
 
-def _rare_classes(gains: pd.DataFrame, named: Collection[str], total: int) -> list[str]:
-    """Tasks whose score compares classes of which one has few test subjects; `named` have few of all classes."""
+def _rare_classes(gains: pd.DataFrame, few_of_all: Collection[str], total: int) -> list[str]:
+    """Tasks whose score compares classes of which one has few test subjects; `few_of_all` have few of all classes."""
     fewest = gains.groupby("task")["rarest_class"].min()
     none = f"Fewer than {FEWEST_OF_CLASS} test subjects of one class in {{}}: no verdict there."
     rough = f"Fewer than {FEW_SUBJECTS} test subjects of one class in {{}}: intervals there are rough."
     few = fewest.index[(fewest >= FEWEST_OF_CLASS) & (fewest < FEW_SUBJECTS)]
     return [
         *if_any(fewest.index[fewest < FEWEST_OF_CLASS], total, none),
-        *if_any(set(few) - set(named), total, rough),
+        *if_any(set(few) - set(few_of_all), total, rough),
     ]
 
 

@@ -19,8 +19,8 @@ def of_training(study: StudyTables) -> list[str]:
         said = f"{name} models were still improving when their {end} ended in {{}}: {consequence}."
         runs = part.groupby("task")[["rising", "curves"]].sum()
         counted = runs[runs["rising"] > 0].itertuples(name=None)
-        named = [f"{task} in {up:.0f}/{of:.0f} runs" if of > 1 else str(task) for task, up, of in counted]
-        found += if_any(named, part["task"].nunique(), said)
+        risen = [f"{task} in {up:.0f}/{of:.0f} runs" if of > 1 else str(task) for task, up, of in counted]
+        found += if_any(risen, part["task"].nunique(), said)
     return found
 
 
