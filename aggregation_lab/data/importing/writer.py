@@ -72,7 +72,7 @@ class TaskWriter:
         check_scale(self._report.skipped, len(task.records), self._receipt.source)
         if not self._rows:
             raise DataError(self._nothing(task))
-        if task.type is TaskType.CLASSIFICATION and (said := own_classes([row["mask"] for row in self._rows])):
+        if task.type.needs_two_classes and (said := own_classes([row["mask"] for row in self._rows])):
             self._report.remark("classes", said)
         classes = task.classes if task.classes is not None else shown + 1
         if classes < task.type.fewest_classes:

@@ -15,6 +15,7 @@ ENOUGH_SEEDS = 6
 
 
 def of_design(study: StudyTables) -> list[str]:
+    """What was left out, and what gains are over."""
     about, found = study.manifest, []
     if about.leakage is None:
         found.append("Whether images leak from training to test was not counted.")
@@ -56,6 +57,7 @@ def trained_more(aggregations: Sequence[str]) -> str:
 
 
 def of_seeds(study: StudyTables, trained: pd.DataFrame) -> list[str]:
+    """Seeds that are too few to judge by, and tasks whose aggregations saw different numbers of training cases."""
     full = at_full(trained)
     fewest = full.groupby("aggregation")["seeds"].max().min()
     found = []

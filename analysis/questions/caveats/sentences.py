@@ -8,6 +8,7 @@ _NAMED = 5
 
 
 def named(names: Iterable[str]) -> str:
+    """The first of the names, each once."""
     return listed(list(dict.fromkeys(names)), _NAMED)
 
 

@@ -59,6 +59,7 @@ def _rare_classes(gains: pd.DataFrame, few_of_all: Collection[str], total: int) 
 
 
 def of_test_cases(study: StudyTables, trained: pd.DataFrame, gains: pd.DataFrame, data: pd.DataFrame) -> list[str]:
+    """Test cases, or tasks, that are too few."""
     full = at_full(data)
     found: list[str] = []
     if study.cases is None and trained["seeds"].max() > 1:

@@ -10,6 +10,7 @@ MATCHED = (0.9, 1.1)
 
 
 def of_training(study: StudyTables) -> list[str]:
+    """Models that were still improving when their training ended, by aggregation."""
     if study.curves is None:
         return ["There are no validation curves: whether the baselines were trained to the end is unknown."]
     found = []
@@ -29,6 +30,7 @@ def _until_converged(study: StudyTables) -> bool:
 
 
 def of_compute(study: StudyTables, ledger: pd.DataFrame) -> list[str]:
+    """Compute that was not matched or not counted, and runs under different conditions."""
     if study.runs is None:
         return ["There is no ledger of runs: whether compute was matched is unknown."]
     ratio = ledger["flops_ratio"].astype(float)
