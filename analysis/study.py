@@ -62,8 +62,10 @@ class StudyTables:
 
     @property
     def fractions(self) -> list[float]:
-        """Shares of the training components that models have scores of, ascending."""
-        return sorted(set(self.scores.loc[self.scores["aggregation"] != FLOOR, "fraction"]))
+        """Shares of the training components that models have scores of, ascending; those of the floor where no model
+        has any yet."""
+        trained = self.scores[self.scores["aggregation"] != FLOOR]
+        return sorted(set((self.scores if trained.empty else trained)["fraction"]))
 
     @property
     def full(self) -> float:
