@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from aggregation_lab.naming import encoder_title
-from aggregation_lab.text import listed
 from analysis.arms.side_by_side import side_by_side
 from analysis.arms.together import together
 from analysis.contrasts import Contrast
 from analysis.frames import at_full, frame
 from analysis.gains import PairedGain
 from analysis.pairing import pair_all
+from analysis.questions.caveats.sentences import if_any
 from analysis.questions.families import family
 from analysis.questions.study_quality import scores
 from analysis.raw_metric import raw_metrics
@@ -26,7 +26,6 @@ from analysis.study import StudyTables, task_scores
 
 BASE = "TS"
 """The aggregation that a reference is trained under, and compared with."""
-_NAMED = 5
 
 
 def reference_arm(study: StudyTables) -> str | None:
@@ -98,19 +97,12 @@ def weak_baselines(study: StudyTables, rows: pd.DataFrame) -> list[str]:
     title, full = encoder_title(name), at_full(rows)
     tasks = set(study.scores.loc[study.scores["fraction"] == study.full, "task"])
     weak, unknown = set(full.loc[full["weak_base"].astype(bool), "task"]), tasks - set(full["task"])
-    found = []
-    if weak:
-        found.append(
-            f"{title}, a plain network trained TS, is better than TS by more than the margin in "
-            f"{_counted(weak, tasks)}: gains of joint models there are gains over a weak baseline."
-        )
-    if unknown:
-        found.append(
-            f"{title} and TS have no seed, or no test case, in common in {_counted(unknown, tasks)}: whether TS is a "
-            "weak baseline there is not known."
-        )
-    return found
-
-
-def _counted(some: set[str], tasks: set[str]) -> str:
-    return f"{len(some)} of {len(tasks)} tasks ({listed(sorted(some), _NAMED)})"
+    better = (
+        f"{title}, a plain network trained TS, is better than TS by more than the margin in {{}}: gains of joint "
+        "models there are gains over a weak baseline."
+    )
+    apart = (
+        f"{title} and TS have no seed, or no test case, in common in {{}}: whether TS is a weak baseline there is not "
+        "known."
+    )
+    return if_any(weak, len(tasks), better) + if_any(unknown, len(tasks), apart)

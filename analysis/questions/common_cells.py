@@ -17,13 +17,17 @@ def common_cells(
 ) -> dict[tuple[str, float], list[tuple[PairedGain, PairedGain]]]:
     """The tasks that two contrasts, given by name, both have in a clinical group at a fraction: a task that one of them
     lacks would move the mean of the other alone."""
-    by_name = {(contrast.name, share): poolable(own) for (contrast, share), own in pairs.items()}
+    of_second = {
+        (pair.task, share): pair
+        for (contrast, share), own in pairs.items()
+        if contrast.name == second
+        for pair in poolable(own)
+    }
     cells: dict[tuple[str, float], list[tuple[PairedGain, PairedGain]]] = {}
-    for (name, share), own in by_name.items():
-        others = {pair.task: pair for pair in by_name.get((second, share), ())} if name == first else {}
-        for pair in own:
-            if pair.task in others:
-                cells.setdefault((pair.group, share), []).append((pair, others[pair.task]))
+    for (contrast, share), own in pairs.items():
+        for pair in poolable(own) if contrast.name == first else ():
+            if (pair.task, share) in of_second:
+                cells.setdefault((pair.group, share), []).append((pair, of_second[pair.task, share]))
     return dict(sorted(cells.items()))
 
 

@@ -48,11 +48,10 @@ def power_frame(
     """The frame `power` of one contrast at one fraction.
 
     `verdicts` are those of the pairs: nothing is to be added for a verdict where there is one. `hours_per_seed` is what
-    one more seed costs (NaN if unknown); `levels` are those of the family. Seed variances are
-    moderated over unit-free tasks, as verdicts have them; a task in another unit has no margin. `limit`: nothing where
-    the seeds at hand will do, `seeds` where more would, `test cases` where no number of seeds would, `learned nothing`
-    where neither model's mean is above the floor, else why nothing can be said. Without cases their part is unknown and
-    left out.
+    one more seed costs (NaN if unknown); `levels` are those of the family. Seed variances are moderated over unit-free
+    tasks, as verdicts have them; a task in another unit has no margin. `limit`: nothing where the seeds at hand will
+    do, `seeds` where more would, `test cases` where no number of seeds would, `learned nothing` where neither model's
+    mean is above the floor, else why nothing can be said. Without cases their part is unknown and left out.
     """
     rows = []
     for pair, verdict, found in zip(pairs, verdicts, moderated(pairs), strict=True):

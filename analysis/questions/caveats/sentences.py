@@ -15,4 +15,5 @@ def named(names: Iterable[str]) -> str:
 def if_any(tasks: Iterable[str], total: int, said: str) -> list[str]:
     """The sentence, its `{}` replaced by how many and which tasks; nothing without tasks."""
     chosen = sorted(set(tasks))
-    return [said.format(f"{len(chosen)} of {total} tasks ({named(chosen)})")] if chosen else []
+    # no format string: a name in the sentence may hold a brace
+    return [said.replace("{}", f"{len(chosen)} of {total} tasks ({named(chosen)})")] if chosen else []

@@ -10,6 +10,7 @@ import pytest
 from aggregation_lab.manifest import Manifest
 from analysis.frames import FRAMES, frame
 from analysis.questions import study_quality
+from analysis.questions.caveats.sentences import if_any
 from analysis.report.checks import checks
 from analysis.report.reasons import why_empty
 from analysis.report.statistics import statistics
@@ -101,6 +102,11 @@ def test_what_tables_and_methods_say():
         ]
     assert statistics(named) == [other(text) for text in statistics(whole)]
     assert "TS" not in why_empty(named, "guidelines")
+
+
+def test_a_name_with_braces_stands_in_a_caveat_as_it_is():
+    said = if_any(["plane", "axis"], 3, "The mean of A{0} is low in {}.")
+    assert said == ["The mean of A{0} is low in 2 of 3 tasks (axis, plane)."]
 
 
 def test_operations_over_a_base_of_several_tasks(doubtful: StudyTables):
