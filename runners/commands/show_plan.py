@@ -69,7 +69,7 @@ def show_plan(
     if record is not None:
         needed = {run.id for run in next_stage(study, plan.runs, record)}
         chosen = [run for run in chosen if run.id in needed or states[run.id].state is State.DONE]
-    place = place_of(study, options, console)
+    place = place_of(study, options, console, folder.known_threads())
     estimate, basis = learn_or_guess(folder.runs, plan.runs, place, study.training.precision)
     for run in chosen:
         say(console, run_line(run, states[run.id], estimate))

@@ -176,7 +176,7 @@ def _open(
                 say(console, line)
             chosen = [*besides, *chosen]
         chosen, taken, elsewhere, states = _taken_up(chosen, runs, states, folder, options, console)
-        devices = [] if on_cluster else worker_devices(study, device, options, console)
+        devices = [] if on_cluster else worker_devices(study, device, options, console, folder.known_threads())
         threads = submit.threads_per_worker(study.slurm, options.jobs) if on_cluster else share_of_cores(len(devices))
         config = WorkerConfig(folder, folder.fixed_threads(threads), options.device, options.fail_fast)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0

@@ -11,20 +11,21 @@ from runners.options import EngineName, GridOptions
 from runners.planning.study_schema import Study
 
 
-def place_of(study: Study, options: GridOptions, console: Console) -> Place:
-    """Where a grid with these options trains. Raises `ModelError` where they name a device that does not exist here."""
+def place_of(study: Study, options: GridOptions, console: Console, threads: int | None) -> Place:
+    """Where a grid with these options trains; `threads` are those of each run where the folder has fixed them. Raises
+    `ModelError` where they name a device that does not exist here."""
     if options.engine is EngineName.SLURM:
         return _on_cluster(study, options)
     device = device_type(options.device)
-    slots = worker_devices(study, device, options, console)
-    return here(device, slots)
+    slots = worker_devices(study, device, options, console, threads)
+    return here(device, slots, threads)
 
 
-def here(device: str, slots: Sequence[str | None]) -> Place:
-    """This machine, with a worker on each of the `slots`."""
+def here(device: str, slots: Sequence[str | None], threads: int | None = None) -> Place:
+    """This machine, with a worker on each of the `slots`, each with its share of the cores or with `threads`."""
     jobs = len(slots)
     sharing = 1.0 if device == "cpu" else jobs / len(set(slots))
-    return Place(device, jobs, sharing, share_of_cores(jobs), device, f"{jobs} at a time on {device}")
+    return Place(device, jobs, sharing, threads or share_of_cores(jobs), device, f"{jobs} at a time on {device}")
 
 
 def _on_cluster(study: Study, options: GridOptions) -> Place:

@@ -127,7 +127,8 @@ def _open(study: Study, file: Path, folder: StudyFolder, options: GridOptions, u
     record = _read(folder)
     counts = ", ".join(map(str, record.looks.planned))
     say(console, f"{folder}: looks after {counts} seeds, {len(record.looks.made)} of them made")
-    return _Grid(study, file, folder, options, console, until, runs, place_of(study, options, console))
+    place = place_of(study, options, console, folder.known_threads())
+    return _Grid(study, file, folder, options, console, until, runs, place)
 
 
 def _read(folder: StudyFolder) -> LookRecord:

@@ -66,6 +66,10 @@ class StudyFolder:
         return self.path / "slurm"
 
     @property
+    def _threads_file(self) -> Path:
+        return self.path / "threads.json"
+
+    @property
     def plan_file(self) -> Path:
         return self.path / "plan.json"
 
@@ -151,12 +155,18 @@ class StudyFolder:
         The number of threads changes the order of sums and so the last bits of a score, which must not depend on how
         many runs were left when a run was resumed.
         """
-        file = self.path / "threads.json"
+        known = self.known_threads()
+        if known is None:
+            write_sealed(self._threads_file, {"threads": threads})
+        return known or threads
+
+    def known_threads(self) -> int | None:
+        """Threads of each run of this folder; None before the first call of `fixed_threads`."""
+        file = self._threads_file
         try:
             fixed = read_sealed(file, required=False).get("threads")
         except FileNotFoundError:
-            write_sealed(file, {"threads": threads})
-            return threads
+            return None
         except (OSError, ValueError):
             fixed = None
         if not isinstance(fixed, int) or not 1 <= fixed <= MOST_THREADS:

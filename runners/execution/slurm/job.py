@@ -80,7 +80,8 @@ class ArrayJob:
         """Train until no run is left. Returns whether a signal came before the end."""
         console, store, given_up = Terminal(width=140), self.folder.runs, set[str]()
         study, options = self.folder.read_study(), GridOptions(self.jobs, device=self.config.device)
-        devices = worker_devices(study, device_type(self.config.device), options, console)
+        device, threads = device_type(self.config.device), self.config.threads
+        devices = worker_devices(study, device, options, console, threads)
         while (todo := self._open_runs(store, given_up)) or self._find_groups(store, console):
             if signals:
                 return True

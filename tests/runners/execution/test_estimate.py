@@ -174,10 +174,10 @@ def test_largest_first_keeps_the_last_worker_short():
     assert cost.makespan([1, 1, 1, 1, 4], jobs=2) == 4
 
 
-def where(options, device="cpu", **study):
-    screen = StringIO()
-    found = device_slots.worker_devices(Study(name="x", **study), device, options, Console(file=screen, width=200))
-    return found, screen.getvalue()
+def where(options, device="cpu", threads=None, **study):
+    console = Console(file=StringIO(), width=400)
+    found = device_slots.worker_devices(Study(name="x", **study), device, options, console, threads)
+    return found, console.file.getvalue()
 
 
 def test_one_worker_per_core_as_memory_allows(monkeypatch):
@@ -188,6 +188,27 @@ def test_one_worker_per_core_as_memory_allows(monkeypatch):
     assert where(GridOptions(engine=EngineName.DEBUG))[0] == [None]
     monkeypatch.setattr(cost, "available_bytes", lambda: 1.0)
     assert where(GridOptions()) == ([None], "memory is enough for 1 runs at a time, not 8\n")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "threads", "workers", "line"),
+    [
+        (None, 1, 8, ""),
+        (None, 2, 4, ""),
+        (None, 3, 2, ""),
+        (4, 2, 4, ""),
+        (8, 1, 8, ""),
+        (16, 1, 16, ""),
+        (5, 2, 5, "each run has 2 threads, .* so 5 at a time want more than the 8 cores: --jobs 4 is faster\n"),
+        (None, 16, 1, "each run has 16 threads, .* so 1 at a time want more .* 8 cores: a new folder is faster\n"),
+    ],
+)
+def test_workers_leave_room_for_the_threads_that_a_folder_has_fixed(monkeypatch, jobs, threads, workers, line):
+    monkeypatch.setattr(cost, "cores", lambda: 8)
+    monkeypatch.setattr(cost, "available_bytes", lambda: 1e15)
+    found, text = where(GridOptions(jobs=jobs), threads=threads)
+    assert len(found) == workers
+    assert re.fullmatch(line, text)
 
 
 def test_accelerators_are_shared_as_their_memory_allows(monkeypatch):
