@@ -53,7 +53,7 @@ def aggregation(name: str) -> str:
         first, second = both
         what = _AGGREGATIONS.get(second, f"one model per unit of {second}")
         return f"{what}, {'trained twice' if first == second else f'started from the models of {first}'}"
-    return _AGGREGATIONS.get(name, f"the partition {name}")
+    return _AGGREGATIONS.get(name, f"the aggregation {name}")
 
 
 def percent(share: float) -> str:
