@@ -7,12 +7,10 @@ predictions.json   what was predicted, by which weights, what was left out and w
 """
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -22,8 +20,20 @@ import pandas as pd
 from PIL import Image
 
 from aggregation_lab.data.progress import Progress
-from aggregation_lab.errors import AgglabError, DataError
-from aggregation_lab.files import file_digest, read_bytes, write_bytes, write_text
+from aggregation_lab.errors import DataError
+from aggregation_lab.files import file_digest, write_bytes, write_text
+from aggregation_lab.inference.earlier_predictions import (
+    MASKS,
+    PARTS,
+    RECEIPT,
+    REQUEST,
+    TABLE,
+    Predicted,
+    content_of,
+    digest_of,
+    earlier_predictions,
+    masks_named,
+)
 from aggregation_lab.inference.image_list import ListedImage, mask_names
 from aggregation_lab.inference.images import ImageInput
 from aggregation_lab.inference.model import TrainedModel
@@ -33,20 +43,6 @@ from aggregation_lab.tasks import Task
 from aggregation_lab.training.evaluation import EVALUATION_BATCH
 from aggregation_lab.version import __version__
 
-TABLE, RECEIPT, MASKS, PARTS = "predictions.csv", "predictions.json", "masks", ".parts"
-REQUEST = "request.json"
-"""In PARTS: what the batches there are predictions of."""
-OWN = (TABLE, RECEIPT, MASKS, PARTS)
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """How many images have a prediction, which were left out and why, and whether all of it was there before."""
-
-    images: int
-    left_out: dict[str, str]
-    was_there: bool = False
-
 
 def predict_folder(
     model: TrainedModel, images: Sequence[ListedImage], task: Task, out: Path, progress: Progress
@@ -54,12 +50,12 @@ def predict_folder(
     """Predict one task for all images into the folder `out`, continuing what a killed process has left there.
 
     Batches are those of the list, so that predictions do not depend on where a process was killed. An image that cannot
-    be read is left out, and said why. A folder that has just these predictions stays as it is. Raises `AgglabError`
-    where `out` holds something else, or cannot be written.
+    be read is left out, and said why. A folder that has just these predictions stays as it is, and one that has some of
+    them is made anew. Raises `AgglabError` where `out` holds something else, such as predictions of other images, or
+    cannot be written.
     """
     request = _request(model, task)
-    _check_folder(out, request)
-    if there := _finished(out, images):
+    if there := earlier_predictions(out, request, images):
         return there
     write_sealed(out / PARTS / REQUEST, request)
     (out / RECEIPT).unlink(missing_ok=True)  # from here on the folder is not finished
@@ -70,7 +66,7 @@ def predict_folder(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for number, start in enumerate(range(0, len(images), EVALUATION_BATCH)):
             batch = slice(start, start + EVALUATION_BATCH)
-            contents = list(pool.map(_content, images[batch]))
+            contents = list(pool.map(content_of, images[batch]))
             names = [[image.name, digest] for image, (_, digest) in zip(images[batch], contents, strict=True)]
             part = out / PARTS / f"{number:06d}.json"
             done = _done(part, names, out)
@@ -81,7 +77,7 @@ def predict_folder(
             rows += done["rows"]
             left_out |= done["left_out"]
             progress(f"predicting {task.name}", min(batch.stop, len(images)), len(images))
-    _finish(out, request | {"images_sha256": _digest(named)}, rows, left_out)
+    _finish(out, request | {"images_sha256": digest_of(named)}, rows, left_out)
     return Predicted(len(rows), left_out)
 
 
@@ -95,56 +91,6 @@ def _request(model: TrainedModel, task: Task) -> dict[str, Any]:
         "type": str(task.type),
         "prediction": task.type.prediction,
     }
-
-
-def _check_folder(out: Path, request: dict[str, Any]) -> None:
-    """Raise `AgglabError` where the folder holds what this request would mix with, or write over."""
-    if not out.is_dir():
-        return
-    foreign = sorted(name for name in os.listdir(out) if name not in OWN and not name.startswith("."))
-    if foreign:
-        raise AgglabError(f"{out}: holds {foreign[0]}, which is no prediction; choose an empty or new folder as --out")
-    for file in (out / RECEIPT, out / PARTS / REQUEST):
-        try:
-            found = read_sealed(file)
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError) as error:
-            reason = f"cannot be used ({error}); choose another --out, or delete the folder"
-            raise AgglabError(f"{file}: {reason}") from error
-        for field, value in request.items():
-            if found.get(field) != value:
-                was = f"{field} {found.get(field)}, not {value}"
-                raise AgglabError(f"{out}: holds predictions of another kind ({was}); choose another --out")
-
-
-def _finished(out: Path, images: Sequence[ListedImage]) -> Predicted | None:
-    """What the folder says it holds, where that is of these very images and its files are whole; None else."""
-    try:
-        receipt = read_sealed(out / RECEIPT)
-        named = [[image.name, _content(image)[1]] for image in images]
-        if receipt["images_sha256"] != _digest(named) or receipt["table_sha256"] != file_digest(out / TABLE):
-            return None
-        table = pd.read_csv(out / TABLE, dtype=str, keep_default_na=False) if receipt["images"] else pd.DataFrame()
-        for file, digest in zip(table.get("mask", ()), table.get("mask_sha256", ()), strict=True):
-            if file_digest(out / file) != digest:
-                return None
-    except (OSError, ValueError, KeyError):
-        return None
-    return Predicted(receipt["images"], receipt["left_out"], was_there=True)
-
-
-def _digest(named: list[list[str]]) -> str:
-    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
-
-
-def _content(image: ListedImage) -> tuple[bytes | str, str]:
-    """The bytes of an image and their SHA-256, or why they cannot be read and ""."""
-    try:
-        data = read_bytes(image.file)
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error})", ""
-    return data, hashlib.sha256(data).hexdigest()
 
 
 def _done(part: Path, names: list[list[str]], out: Path) -> dict[str, Any] | None:
@@ -211,13 +157,11 @@ def png_bytes(mask: Any) -> bytes:
 
 
 def _finish(out: Path, request: dict[str, Any], pairs: list[list[tuple[str, Any]]], left_out: dict[str, str]) -> None:
-    """The table, the receipt, and no masks or parts of images that are not asked for any more."""
+    """The table, the receipt, and no masks that an earlier table or batch names and this table does not."""
     rows = [dict(row) for row in pairs]
+    for mask in masks_named(out) - {row["mask"] for row in rows if "mask" in row}:
+        (out / mask).unlink(missing_ok=True)
     write_text(out / TABLE, csv_text(pd.DataFrame(rows)))
-    wanted = {row["mask"] for row in rows if "mask" in row}
-    for file in (out / MASKS).rglob("*"):
-        if file.is_file() and file.relative_to(out).as_posix() not in wanted:
-            file.unlink()
     receipt = {**request, "images": len(rows), "left_out": left_out, "table_sha256": file_digest(out / TABLE)}
     write_sealed(out / RECEIPT, {**receipt, "agglab": __version__})
     shutil.rmtree(out / PARTS)

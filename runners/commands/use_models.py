@@ -80,8 +80,9 @@ def predict_images(
     as_json: bool,
 ) -> int:
     """Predict a task for all images of the sources into the folder `out`. Exit code 1 where some were left out."""
+    from aggregation_lab.inference.earlier_predictions import RECEIPT, TABLE
     from aggregation_lab.inference.image_list import list_images
-    from aggregation_lab.inference.prediction_folder import RECEIPT, TABLE, predict_folder
+    from aggregation_lab.inference.prediction_folder import predict_folder
 
     folder = output_path(out)
     images = list_images([absolute_path(source, "IMAGES") for source in sources])

@@ -14,9 +14,10 @@ from PIL import Image
 import aggregation_lab as agg
 from aggregation_lab.errors import AgglabError, DataError
 from aggregation_lab.inference import prediction_folder
+from aggregation_lab.inference.earlier_predictions import RECEIPT, TABLE, Predicted
 from aggregation_lab.inference.image_list import ListedImage, list_images, mask_names
 from aggregation_lab.inference.model import TrainedModel
-from aggregation_lab.inference.prediction_folder import RECEIPT, TABLE, Predicted, predict_folder
+from aggregation_lab.inference.prediction_folder import predict_folder
 from aggregation_lab.storage.sealed_json import read_sealed
 from aggregation_lab.storage.spreadsheet_csv import unguarded
 from tests.aggregation_lab.inference.trained import Trained
@@ -147,9 +148,48 @@ def test_what_is_there_already_stays_and_is_told(model, images, tmp_path, monkey
         again = predicted(model, images, out, "tiny_head")
     assert again.was_there and (again.images, again.left_out) == (first.images, first.left_out)
     (out / "masks" / "2.png").unlink()
-    (images / "1.png").unlink()
     assert not predicted(model, images, out, "tiny_head").was_there
-    assert content(out).keys() == before.keys() - {"masks/1.png"}
+    assert content(out) == before
+
+
+def test_more_images_are_predicted_beside_those_that_are_there(model, images, tmp_path):
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    predicted(model, images, out, "tiny_head")
+    (out / "masks" / "notes.md").write_text("mine")
+    shutil.copy(images / "1.png", images / "1.jpg")  # masks of one stem keep their endings: the name 1.png is no more
+    predicted(model, images, out, "tiny_head")
+    predicted(model, images, fresh, "tiny_head")
+    mine = content(out)
+    assert mine.pop("masks/notes.md") == b"mine"
+    assert mine == content(fresh) and "masks/1.png.png" in mine and "masks/1.png" not in mine
+
+
+@pytest.mark.parametrize("change", ["gone", "changed", "half"])
+def test_predictions_of_other_images_are_never_replaced(model, images, tmp_path, change):
+    out = tmp_path / "out"
+    if change == "half":
+        with pytest.raises(Kill):
+            predicted(model, images, out, "tiny_head", kill_after(4))
+    else:
+        predicted(model, images, out, "tiny_head")
+    before = content(out)
+    if change == "changed":
+        Image.new("L", (5, 4)).save(images / "1.png")
+    else:
+        (images / "1.png").rename(tmp_path / "1.png")
+    with pytest.raises(AgglabError, match="out: holds predictions of an image that is not among these, .*: 1.png; cho"):
+        predicted(model, images, out, "tiny_head")
+    assert content(out) == before
+
+
+@pytest.mark.parametrize("name", ["masks/a.png", "predictions.csv", ".parts/000000.json"])
+def test_files_that_only_bear_the_names_of_predictions_are_kept(model, images, tmp_path, name):
+    file = tmp_path / "out" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    with pytest.raises(AgglabError, match="out: holds .*, which is no prediction of agglab; choose an empty or new"):
+        predicted(model, images, tmp_path / "out", "tiny_kind")
+    assert content(tmp_path / "out") == {name: b"mine"}
 
 
 def test_a_folder_with_other_things_is_refused(model, images, tmp_path):
@@ -160,7 +200,7 @@ def test_a_folder_with_other_things_is_refused(model, images, tmp_path):
     (out / RECEIPT).write_text("{}")
     with pytest.raises(AgglabError, match="predictions.json: cannot be used .it lacks its digest."):
         predicted(model, images, out, "tiny_kind")
-    with pytest.raises(AgglabError, match="images: holds 0.png, which is no prediction; choose an empty or new folder"):
+    with pytest.raises(AgglabError, match="images: holds 0.png, which is no prediction of agglab; choose"):
         predicted(model, images, images, "tiny_kind")
 
 
