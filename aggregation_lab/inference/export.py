@@ -1,6 +1,7 @@
 """A unit's encoder and one head as ONNX, for programs without torch; checked against torch before the file is there."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from aggregation_lab.errors import ModelError
-from aggregation_lab.files import atomic_path
+from aggregation_lab.files import atomic_path, read_bytes
 from aggregation_lab.inference.model import TrainedModel
 from aggregation_lab.tasks import Task
 
@@ -69,12 +70,15 @@ def export_onnx(model: TrainedModel, task: str | Task, file: Path) -> float:
     shares of the sides; masks are S x S class indices. It computes in float32, whatever the run did, and takes any
     number of images. `model` is moved to the CPU.
 
-    Raises `ModelError` where a package is missing, or the exported model differs from torch by more than `TOLERANCE`.
+    Raises `ModelError` where a package is missing, the file is there and is no export of this run and task, or the
+    exported model differs from torch by more than `TOLERANCE`.
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise ModelError(f"export needs {', '.join(missing)}; pip install -e '.[onnx]' brings it")
     chosen = model.task(task)
+    if os.path.lexists(file) and not _of_same_task(file, _properties(model, chosen)):
+        raise ModelError(f"{file}: is there already, and is no export of this run and task; choose another --out")
     alone = _OneTask(model, chosen).cpu().eval()
     model.cpu()
     example = torch.zeros(2, 3, model.image_size, model.image_size)
@@ -111,6 +115,17 @@ def _properties(model: TrainedModel, task: Task) -> dict[str, str]:
         "channels": str(described.channels),
         "levels": ";".join(described.levels.get(task.name, ())),
     }
+
+
+def _of_same_task(file: Path, properties: dict[str, str]) -> bool:
+    """Whether the file is an earlier export of the same run and task, which may be replaced."""
+    import onnx
+
+    try:
+        found = {each.key: each.value for each in onnx.load_model_from_string(read_bytes(file)).metadata_props}
+    except Exception:  # whatever a parser raises: it is no export
+        return False
+    return all(found.get(key) == properties[key] for key in ("run", "task"))
 
 
 def _difference(model: TrainedModel, task: Task, file: Path) -> float:

@@ -34,12 +34,17 @@ Answers = dict[str, list[dict[str, Any]]]
 
 
 def write_submission(
-    rows: Sequence[ValRow], models: Mapping[str, Callable[[], TrainedModel]], out: Path, progress: Progress
-) -> dict[str, str]:
-    """Answer every row by the model of its task into the new folder `out`; returns the SHA-256 of each file in it.
+    rows: Sequence[ValRow],
+    models: Mapping[str, Callable[[], TrainedModel]],
+    out: Path,
+    progress: Progress,
+    whole: Callable[[dict[str, str]], None],
+) -> None:
+    """Answer every row by the model of its task into the new folder `out`.
 
-    `models` give the model of a task when its turn comes. Raises `DataError` with a line for each image that cannot be
-    read, and `AgglabError` where `out` holds something, cannot be written, or does not answer every row once.
+    `models` give the model of a task when its turn comes; `whole` is told the SHA-256 of each file once all are there,
+    just before the folder gets its name. Raises `DataError` with a line for each image that cannot be read, and
+    `AgglabError` where `out` holds something, cannot be written, or does not answer every row once.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AgglabError(f"{out}: is there already; choose a new or empty folder as --out")
@@ -51,6 +56,8 @@ def write_submission(
         for name, listed in answers.items():
             write_text(draft / name, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
         check_submission(rows, draft)
+        files = sorted(file for file in draft.rglob("*") if file.is_file())
+        whole({file.relative_to(draft).as_posix(): file_digest(file) for file in files})
         with suppress(FileNotFoundError):
             out.rmdir()
         draft.rename(out)
@@ -58,8 +65,6 @@ def write_submission(
         raise cannot_be_written(out, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    files = sorted(file for file in out.rglob("*") if file.is_file())
-    return {file.relative_to(out).as_posix(): file_digest(file) for file in files}
 
 
 def _predict(

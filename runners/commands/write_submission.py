@@ -1,5 +1,7 @@
 """What `agglab submit` does: whose model answers which task, the files, and a receipt beside them."""
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -9,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from aggregation_lab.errors import ResultsError
-from aggregation_lab.storage.sealed_json import write_sealed
+from aggregation_lab.errors import AgglabError, ResultsError
+from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from aggregation_lab.text import printable
 from aggregation_lab.version import __version__
 from runners.commands.use_models import heard, open_model
@@ -52,19 +54,38 @@ def submit_to_challenge(
     counts = {task: sum(row.task == task for row in answered) for task in used}
     console.print(_table(used, counts))
     models = {task: partial(open_model, choice.folder, task, None, device, console) for task, choice in used.items()}
-    digests = write_submission(answered, models, folder, preparation(console))
     receipt: dict[str, Any] = {
         "models": {task: {**asdict(choice), "folder": choice.folder.name} for task, choice in used.items()},
         "rows": len(answered),
         "left_out": {task: sum(row.task == task for row in rows) for task in missing},
-        "files": digests,
         "agglab": __version__,
     }
-    write_sealed(folder.with_name(f"{folder.name}.json"), receipt)
-    say(console, f"{folder}: {len(answered)} rows of {len(used)} tasks, each answered once, in {len(digests)} files")
+    file = folder.with_name(f"{folder.name}.json")
+    _check_receipt(file, receipt)
+
+    def whole(files: dict[str, str]) -> None:
+        receipt["files"] = files
+        write_sealed(file, receipt)
+
+    write_submission(answered, models, folder, preparation(console), whole)
+    count = len(receipt["files"])
+    say(console, f"{folder}: {len(answered)} rows of {len(used)} tasks, each answered once, in {count} files")
     if as_json:
         print_json({"folder": str(folder), **receipt})
     return 0
+
+
+def _check_receipt(file: Path, receipt: dict[str, Any]) -> None:
+    """Raise `AgglabError` where the receipt would replace another file than that of the same submission, whose writing
+    was stopped before its folder got its name."""
+    if not os.path.lexists(file):
+        return
+    try:
+        found = read_sealed(file)
+    except (OSError, ValueError):
+        found = {}
+    if {**found, "files": None} != {**json.loads(json.dumps(receipt)), "files": None}:
+        raise AgglabError(f"{file}: is there already, and the receipt goes there; choose another --out, or move it")
 
 
 def _table(used: dict[str, Choice], counts: dict[str, int]) -> Table:

@@ -41,6 +41,15 @@ def test_a_file_gives_what_torch_gives_and_one_that_differs_is_refused(trained_r
     properties = session.get_modelmeta().custom_metadata_map
     assert (properties["channels"], properties["levels"]) == ("1", "")
     assert properties["run"] == model.description.spec.id and properties["image_size"] == str(SIZE)
+    before = file.read_bytes()
+    with pytest.raises(ModelError, match="axis.onnx: is there already, and is no export of this run and task; choose"):
+        export_onnx(model, "tiny_kind", file)
+    (tmp_path / "data.csv").write_text("mine")
+    with pytest.raises(ModelError, match="data.csv: is there already"):
+        export_onnx(model, "tiny_head_axis", tmp_path / "data.csv")
+    (tmp_path / "data.csv").unlink()
+    assert file.read_bytes() == before
+    assert export_onnx(model, "tiny_head_axis", file) <= 1e-4  # its own earlier export is replaced
     # the same program again, for a model that has got other weights since: new ones, since a program shares the old
     maps = model.network.heads["tiny_head_axis"].heat_maps
     maps.weight = torch.nn.Parameter(-3 * maps.weight.detach())

@@ -136,6 +136,15 @@ def test_a_submission_of_a_study_passes_the_challenges_description(study, val, t
         assert task in TASKS and chosen["label"] in ("TS", "AU") and f"{chosen['score']:.3f}" in shown
     assert agglab("submit", study, val, "--out", out) == 1
     assert "is there already; choose a new or empty folder" in capsys.readouterr().err
+    # stopped before the folder got its name, the same command goes on; a file of somebody else's is no receipt
+    shutil.rmtree(out)
+    assert agglab("submit", study, val, "--out", out, "--device", "cpu") == 0
+    assert read_sealed(tmp_path / "submission.json") == receipt and faults(val, out) == []
+    shutil.rmtree(out)
+    (tmp_path / "submission.json").write_text("[]")
+    assert agglab("submit", study, val, "--out", out, "--device", "cpu") == 1
+    assert "submission.json: is there already, and the receipt goes there" in capsys.readouterr().err
+    assert (tmp_path / "submission.json").read_text() == "[]" and not out.exists()
 
 
 def test_the_checker_sees_what_is_wrong(val, tmp_path):
