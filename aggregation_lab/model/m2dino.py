@@ -154,15 +154,24 @@ class M2DINO(nn.Module):
         return torch.stack(terms).mean() if terms else 0.0
 
 
-def build_m2dino(config: ModelConfig, tasks: Sequence[Task], seed: int = 0, image_size: int = 224) -> M2DINO:
+def build_m2dino(
+    config: ModelConfig, tasks: Sequence[Task], seed: int = 0, image_size: int = 224, weights_digest: str = ""
+) -> M2DINO:
     """A fresh model for square images of `image_size` pixels. Its start depends on the seed only: a task's head, and
     all that is shared but the task embedding, start alike in every unit. The embedding is drawn as one table of all
     `tasks`, so a task's row (standard deviation 0.02) depends on the others; before the first step the output does not.
 
-    Raises `ModelError` for an encoder, checkpoint, number of experts or of frozen blocks that cannot be used.
+    `weights_digest` is how the SHA-256 of a local checkpoint has to begin. Raises `ModelError` for an encoder,
+    checkpoint, number of experts or of frozen blocks that cannot be used.
     """
     torch.manual_seed(seed)
-    backbone = build_backbone(config.encoder, weights=config.weights, drop_path=config.drop_path, image_size=image_size)
+    backbone = build_backbone(
+        config.encoder,
+        weights=config.weights,
+        digest=weights_digest,
+        drop_path=config.drop_path,
+        image_size=image_size,
+    )
     context = TaskContext()
     moe: dict[int, MoE] = {}
     blocks: Any = backbone.blocks

@@ -107,9 +107,8 @@ class Trainer:
         self.test_cases = cases_of("test")
         self.sampler = Sampler(tuple(len(cases) for cases in self.train_cases), self.config, spec.draws)
         self.course = open_course(self.config, sum(self.sampler.sizes))
-        self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed, image_size=self.config.image_size).to(
-            device
-        )
+        size = self.config.image_size
+        self.model: M2DINO = build_m2dino(spec.model, spec.tasks, spec.seed, size, spec.weights).to(device)
         if spec.start is not None:
             take_start(self.model, spec.start, start)
         self.model.backbone.check_batch(self.config.batch_size, self.config.aggregator)

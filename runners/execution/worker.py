@@ -100,7 +100,7 @@ class Worker:
         try:
             with ExitStack() as stack:
                 try:
-                    stack.enter_context(output_to(folder / LOG))
+                    stack.enter_context(output_to(folder / LOG, (self._interruption,)))
                 except OSError as error:
                     raise cannot_be_written(folder / LOG, error) from error
                 self._train(

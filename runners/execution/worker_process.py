@@ -18,12 +18,14 @@ _REMEDIES = {
     errno.EDQUOT: "; free space",
     errno.EMFILE: "; raise the limit on open files (ulimit -n)",
     errno.ENFILE: "; raise the limit on open files (ulimit -n)",
+    errno.EFBIG: "; raise the limit on the size of files (ulimit -f)",
 }
 
 
 @contextmanager
-def output_to(log: Path) -> Iterator[None]:
-    """Everything this process prints, native libraries and crash reports included, goes to the end of `log`.
+def output_to(log: Path, planned: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Everything this process prints, native libraries and crash reports included, goes to the end of `log`, and so
+    does the traceback of every exception but `planned` ones, which end a run that is interrupted.
 
     Raises `OSError` where `log` cannot be opened.
     """
@@ -38,6 +40,8 @@ def output_to(log: Path) -> Iterator[None]:
     faulthandler.enable(file=2)
     try:
         yield
+    except planned:
+        raise
     except Exception:
         with suppress(OSError):  # a full disk must not hide the error
             traceback.print_exc(file=sys.__stderr__)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aggregation_lab.data.prepared_files import TASKS, read_prepared_table, read_root_and_tasks, table_label
+from aggregation_lab.errors import StudyError
 from aggregation_lab.storage.sealed_json import write_sealed
 from aggregation_lab.tasks import Task
 from runners.planning.data_digests import dataset_digest
@@ -34,8 +35,15 @@ class Prepared:
     """By size, of arms whose images have another one."""
 
     def cache_of(self, image_size: int) -> "ImageCache":
-        """The images of the runs that see them at a size."""
-        return self.cache if self.cache.images.shape[1] == image_size else self.other_caches[image_size]
+        """The images of the runs that see them at a size. Raises `StudyError` where no arm of the study does so."""
+        if self.cache.images.shape[1] == image_size:
+            return self.cache
+        if image_size not in self.other_caches:
+            raise StudyError(
+                f"training.image_size: {image_size} is that of no arm any more; another run-grid has changed the study "
+                "in this folder meanwhile"
+            )
+        return self.other_caches[image_size]
 
     def split(self, fold: int | None = None) -> "Split":
         """The split of the runs that test a fold."""

@@ -44,11 +44,14 @@ class Description:
         return options | ({"drop_path_rate": drop_path} if "drop_path_rate" in self.takes else {})
 
 
-def build_backbone(name: str, *, weights: str = "random", drop_path: float = 0.0, image_size: int = 224) -> Backbone:
+def build_backbone(
+    name: str, *, weights: str = "random", digest: str = "", drop_path: float = 0.0, image_size: int = 224
+) -> Backbone:
     """A network of timm without its classifier, for square images of `image_size` pixels.
 
-    `weights` is `random`, `hub`, or the path of a local checkpoint. Raises `ModelError` for an unknown name, a network
-    whose maps do not fit, a failed download, or a checkpoint that does not fit.
+    `weights` is `random`, `hub`, or the path of a local checkpoint, whose SHA-256 begins with `digest`. Raises
+    `ModelError` for an unknown name, a network whose maps do not fit, a failed download, or a checkpoint that does not
+    fit or is not of that digest.
     """
     known = _described(name)
     options = known.options(image_size, drop_path)
@@ -58,7 +61,7 @@ def build_backbone(name: str, *, weights: str = "random", drop_path: float = 0.0
     if weights == "random":
         _unit_layer_scale(network)
     elif weights != "hub":
-        load_checkpoint(name, network, Path(weights))
+        load_checkpoint(name, network, Path(weights), digest)
     backbone = (
         Pyramid(name, network, known.stages) if known.patch is None else PlainViT(name, network, patch=known.patch)
     )

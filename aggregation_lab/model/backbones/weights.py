@@ -8,6 +8,7 @@ from typing import Any
 import timm
 
 from aggregation_lab.errors import ModelError
+from aggregation_lab.files import file_digest
 from aggregation_lab.model.backbones.checkpoint_file import read_tensors
 from aggregation_lab.model.backbones.matching import Match, best_match, fill
 from aggregation_lab.text import listed, printable
@@ -54,16 +55,31 @@ def _hub_file(name: str) -> str | None:
     return f"{str(known.url).rsplit('/', 1)[-1]} from {known.url}"
 
 
-def load_checkpoint(name: str, network: Any, path: Path) -> None:
+def load_checkpoint(name: str, network: Any, path: Path, digest: str = "") -> None:
     """Fill the network from a local checkpoint, and say in one line what keeps its random start and what is not used.
 
-    Raises `ModelError` where the file cannot be read, or brings less than `LEAST_SHARE` of the parameters.
+    `digest`, if there is one, is how the SHA-256 of the file begins. Raises `ModelError` where the file cannot be read,
+    has another digest, or brings less than `LEAST_SHARE` of the parameters.
     """
     match = _checked(name, network, path)
+    if digest:
+        _check_digest(path, digest)  # after the reading: what was written into the file meanwhile is seen, too
     fill(network, match)
     note = shortfall(name, path, match)
     if note:
         print(note, flush=True)
+
+
+def _check_digest(path: Path, digest: str) -> None:
+    try:
+        found = file_digest(path)
+    except OSError as error:
+        raise ModelError(f"model.weights: {path} cannot be read ({error.strerror or error})") from error
+    if not found.startswith(digest):
+        raise ModelError(
+            f"model.weights: {path} has changed since the study was planned; put the file back, or give the run-grid "
+            "command again, which trains anew what starts from it"
+        )
 
 
 def check_checkpoint(name: str, network: Any, path: Path) -> str:

@@ -1,6 +1,8 @@
 """The jobs of an output folder: those in the cluster's queue, their logs, and the runs that they are to train."""
 
 import os
+import re
+import shlex
 import subprocess
 from collections import Counter
 from collections.abc import Set
@@ -8,11 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aggregation_lab.errors import StudyError
+from aggregation_lab.files import read_bytes
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from runners.store.study_folder import StudyFolder
 
 WAITING = ("PD", "RD", "RF", "RH", "RQ", "SE")
 """States of `squeue` in which a job waits, be it for resources, a hold to end or its next start."""
+
+
+_OUTPUT = re.compile(r"^#SBATCH --output=(.+)$", re.MULTILINE)
+"""Where a job of a script prints: a file in the folder `slurm` that the job works for."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,7 @@ class Queue:
 
 def jobs_left(folder: StudyFolder) -> Queue | None:
     """What the cluster still has of the arrays of `folder`; None where `squeue` does not answer."""
-    names = {file.name.removesuffix("_submission.sh") for file in folder.slurm.glob("[0-9]*_submission.sh")}
-    known = {name for name in names if name.isdecimal()}
+    known = _arrays(folder)
     if not known:
         return Queue()
     command = ["squeue", "--noheader", "--array", "--user", str(os.getuid()), "--format", "%F|%t|%r"]
@@ -61,6 +67,26 @@ def jobs_left(folder: StudyFolder) -> Queue | None:
         elif array in known:
             running[array] += 1
     return Queue(dict(running), dict(waiting), tuple(reasons))
+
+
+def _arrays(folder: StudyFolder) -> set[str]:
+    """Numbers of the arrays that were ever submitted for the folder; not those whose jobs work in another one that is
+    still there, of which this one is a copy."""
+    found = set[str]()
+    for script in folder.slurm.glob("[0-9]*_submission.sh"):
+        array, output = script.name.removesuffix("_submission.sh"), re.search(_OUTPUT, _text(script))
+        place = Path("".join(shlex.split(output[1]))).parent if output else folder.slurm
+        # a folder that is gone was renamed, or is mounted elsewhere
+        if array.isdecimal() and (not place.is_dir() or place.samefile(folder.slurm)):
+            found.add(array)
+    return found
+
+
+def _text(file: Path) -> str:
+    try:
+        return read_bytes(file).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def log_file(folder: StudyFolder, job: str) -> Path:

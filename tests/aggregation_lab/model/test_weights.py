@@ -16,6 +16,7 @@ from torch import Tensor
 from aggregation_lab.errors import ModelError
 from aggregation_lab.model.backbones.build import build_backbone, weights_note
 from aggregation_lab.model.backbones.weights import load_checkpoint
+from runners.planning.data_digests import weights_digest
 
 State = dict[str, Tensor]
 VIT = "vit_tiny_patch16_224"
@@ -202,6 +203,16 @@ def test_foreign_objects_are_not_opened_and_the_remedy_is_named(tmp_path):
     torch.save({"model": small(VIT, 1).state_dict(), "config": Path("x")}, tmp_path / "w.pth")
     with pytest.raises(ModelError, match="alone: it holds a pathlib.*save its weights alone"):
         load_checkpoint(VIT, small(VIT, 2), tmp_path / "w.pth")
+
+
+def test_a_file_that_has_changed_since_it_was_planned_is_refused(tmp_path):
+    file = tmp_path / "w.pth"
+    torch.save(small(VIT, 1).state_dict(), file)
+    digest = weights_digest(str(file))
+    load_checkpoint(VIT, small(VIT, 2), file, digest)
+    torch.save(small(VIT, 3).state_dict(), file)
+    with pytest.raises(ModelError, match="w.pth has changed since the study was planned; put the file back, or give"):
+        load_checkpoint(VIT, small(VIT, 2), file, digest)
 
 
 def test_a_plan_knows_what_a_run_will_say(tmp_path):

@@ -2,8 +2,10 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.token_cache import BATCH, SHARD, open_tokens
 from aggregation_lab.training.trainer import Progress, RunInterrupted, Trainer
 from runners.planning.cost import flops_per_image, worker_bytes
+from runners.planning.data_digests import weights_digest
 from tests.waiting import PATIENCE, wait_for
 
 SIZE = 32
@@ -101,6 +104,17 @@ def test_the_trunk_hands_on_float32_and_does_not_depend_on_the_batch(weights, pr
 
 def spec_for_model(weights: str, **changes) -> ModelConfig:
     return ModelConfig(encoder=ENCODER, weights=weights, frozen_blocks=6).model_copy(update=changes)
+
+
+def test_a_run_starts_from_the_weights_that_it_is_named_after_only(study, weights, tmp_path):
+    file = shutil.copy(weights, tmp_path / "w.pt")
+    spec = replace(spec_for(study[0], str(file), "tiny_kind"), weights=weights_digest(str(file)))
+    Trainer(spec, *study, tmp_path / "run", torch.device("cpu"))
+    state = torch.load(file)
+    state["norm.weight"] += 1
+    torch.save(state, file)
+    with pytest.raises(ModelError, match="w.pt has changed since the study was planned"):
+        Trainer(spec, *study, tmp_path / "run", torch.device("cpu"))
 
 
 def test_frozen_blocks_stay_in_evaluation_mode_and_only_the_rest_learns(weights):

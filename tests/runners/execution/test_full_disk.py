@@ -112,10 +112,11 @@ def test_a_limit_on_the_size_of_files(tmp_path, name):
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [
-        (errno.EDQUOT, "free space"),
-        (errno.EROFS, "make it writable"),
-        (errno.EACCES, "make it writable"),
-        (errno.EMFILE, "raise the limit on open files (ulimit -n)"),
+        (errno.EDQUOT, "free space or choose another --out"),
+        (errno.EROFS, "make it writable or choose another --out"),
+        (errno.EACCES, "make it writable or choose another --out"),
+        (errno.EMFILE, "raise the limit on open files (ulimit -n) or choose another --out"),
+        (errno.EFBIG, "raise the limit on the size of files (ulimit -f)"),
     ],
 )
 def test_a_folder_that_refuses_new_files(tmp_path, monkeypatch, number, remedy):
@@ -126,7 +127,7 @@ def test_a_folder_that_refuses_new_files(tmp_path, monkeypatch, number, remedy):
     with pytest.raises(AgglabError) as caught:
         write_text(tmp_path / "a", "x")
     reason = os.strerror(number)
-    assert str(caught.value) == f"{tmp_path / 'a'}: cannot be written ({reason}); {remedy} or choose another --out"
+    assert str(caught.value) == f"{tmp_path / 'a'}: cannot be written ({reason}); {remedy}"
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling", "circle", "folder"])

@@ -1,6 +1,7 @@
 """`--engine slurm`: a grid on a real cluster that is disturbed in every way Slurm has, and what the engine asks for."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -167,6 +168,23 @@ def test_the_queue_counts_our_jobs_only(tmp_path, monkeypatch):
     assert queue.last_message(StudyFolder(out)) == (
         "no longer watching; the jobs go on: `scancel 9 12` stops them, the same command watches again"
     )
+
+
+@pytest.mark.parametrize(("folder", "jobs"), [("out", 1), ("copy", 0), ("gone", 1)])
+def test_a_copied_folder_leaves_the_jobs_to_the_original(tmp_path, monkeypatch, folder, jobs):
+    """A folder that is gone was renamed, or is mounted elsewhere: the jobs are those of the one that is here."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    fake_squeue(tmp_path, "echo '12|R|None'")
+    slurm = tmp_path / "my out" / "slurm"
+    slurm.mkdir(parents=True)
+    log = shlex.quote(f"{slurm}/%A_%a_0_log.out")
+    (slurm / "12_submission.sh").write_text(f"#!/bin/bash\n\n#SBATCH --array=0-1%2\n#SBATCH --output={log}\n")
+    here = tmp_path / "my out"
+    if folder == "copy":
+        here = Path(shutil.copytree(here, tmp_path / "copy"))
+    elif folder == "gone":
+        here = here.rename(tmp_path / "renamed")
+    assert queue.jobs_left(StudyFolder(here)) == Queue({"12": 1} if jobs else {})
 
 
 def test_watching_ends_when_no_job_is_left(tmp_path, monkeypatch):

@@ -310,6 +310,15 @@ def test_a_log_that_is_a_pipe_is_told(tmp_path):
         raise AssertionError("the log was opened")
 
 
+def test_a_log_has_no_traceback_of_an_interruption(tmp_path):
+    with pytest.raises(LookupError), output_to(tmp_path / "planned.txt", (LookupError,)):
+        raise LookupError
+    with pytest.raises(ValueError), output_to(tmp_path / "failed.txt", (LookupError,)):
+        raise ValueError("no number")
+    assert (tmp_path / "planned.txt").read_text() == ""
+    assert "ValueError: no number" in (tmp_path / "failed.txt").read_text()
+
+
 def test_the_scoreboard_says_that_runs_are_missing(out, capsys):
     assert "have a result" not in agglab(capsys, "scores", out)[1]
     min(out.glob("runs/*/done.json")).write_text("{")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from rich.console import Console
 
 from aggregation_lab.data.splits.split import draw_split
+from aggregation_lab.errors import StudyError
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.commands.scoreboard import on_screen
 from runners.execution import grid as grids
@@ -17,6 +19,7 @@ from runners.execution.progress import say_warnings
 from runners.execution.run_watch import Outcome
 from runners.planning.study_file import read_study_file
 from runners.store.prepare import prepare as prepare_study
+from runners.store.prepared_data import load_prepared
 from runners.store.study_folder import StudyFolder
 from tests.runners.commands.test_cli import agglab, refused
 from tests.tiny import STUDY, write_study
@@ -43,6 +46,21 @@ def prepared(made, tmp_path) -> Path:
 
 def grid(prepared: Path, data: Path, *more: str, command: str = "run-grid") -> list[object]:
     return [command, prepared / "study.yaml", "--data", data, "--out", prepared / "out", "--device", "cpu", *more]
+
+
+def test_a_worker_of_a_study_that_another_grid_has_changed_says_so(prepared, tiny_original):
+    study = prepared / "study.yaml"
+    (run, *_) = StudyFolder(prepared / "out").read_plan()
+    size = run.spec.training.image_size
+    assert load_prepared(StudyFolder(prepared / "out")).cache_of(size).images.shape[1] == size
+    fields = yaml.safe_load(study.read_text())
+    fields["training"]["image_size"] = 2 * size
+    study.write_text(yaml.safe_dump(fields))
+    prepare(study, tiny_original, prepared / "out")
+    with pytest.raises(
+        StudyError, match=f"training.image_size: {size} is that of no arm any more; another run-grid has"
+    ):
+        load_prepared(StudyFolder(prepared / "out")).cache_of(size)
 
 
 def test_structures_that_are_too_small_for_the_image_size_are_said_with_the_plan(tiny_original, tmp_path, monkeypatch):
