@@ -116,7 +116,7 @@ def plan(
 
 
 def status(out: OutArgument, as_json: JsonOption = False) -> None:
-    """Show the state of every run that is not finished, with the reason.
+    """Show the state of every run that is not finished, with the reason; `scores` checks what the finished ones hold.
 
     Exit code 0: nothing stands in the way, though runs may be pending or under way; 1: runs have failed, or wait for
     one that has, or are stale; 2: OUT is not the output of a study, or is not planned yet.
