@@ -64,6 +64,9 @@ def run_import(
         _check_name(task, train, receipts)
     rows = read_rows(train, Problems()) if options.key and (train / CSV_FOLDER).is_dir() else ()
     there = frozenset(row.cells.get(SUBJECT_COLUMN, "") for row in rows)
+    before = Subjects(options, Report(), there, always=form.hashes)
+    for record in (record for task in tasks for record in task.records if there):
+        before.of(record)  # refuses before anything is written
     return [_one_task(task, form, source, out, train, options, report, there, progress, dry) for task in tasks]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aggregation_lab.data.importing.receipt import receipt_file
+from aggregation_lab.data.importing.receipt import read_receipts, receipt_file
 from tests.aggregation_lab.data.importing import sources
 from tests.aggregation_lab.data.importing.kit import agglab, imported, read, refused
 from tests.aggregation_lab.data.importing.sources import CASES, save, write, write_dicom, write_nifti, write_video
@@ -49,6 +49,7 @@ def test_and_where_the_table_came_first_dicom_files_of_its_patients_are_refused(
     line = refused(capsys, "import", "dicom", tmp_path / "dcm", out, "--task", "d", *options)
     assert "OUT holds the patient p0 by this plain id, and would by a hashed one, too" in line
     assert "import DICOM files first, then the others, into a new OUT" in line
+    assert set(read_receipts(out)) == {"c"} and not (out / "train" / "dcm").exists()
     imported(capsys, "dicom", tmp_path / "dcm", out, "--task", "d", *options, "--subject-prefix", "b-")
     imported(capsys, "csv", file, out, "--task", "again", "--columns", "label=label")  # plain ids meet plain ones
     _, cases = read(out)
