@@ -104,9 +104,7 @@ class TaskWriter:
             raise ValueError(f"its image has {one} pixels, its annotation is for {other}{why}")
         whole = (0, 0, image.width, image.height)
         crop = within(picture.crop, whole) if picture.crop else whole
-        remarks: list[str] = []
-        if decoded_picture.frames > 1:
-            remarks.append(_FIRST)
+        remarks = [_FIRST] if decoded_picture.frames > 1 else []
         written = record.target.write(Frame(image.width, image.height, crop, turned), remarks.append)
         shown = -1 if written.class_map is None else int(written.class_map.max())
         if written.class_map is not None and classes is not None and shown >= classes:
