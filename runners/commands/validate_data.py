@@ -1,5 +1,6 @@
 """`agglab validate`: all problems of a data folder, and what a split must keep together."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,10 +116,13 @@ def _task_table(dataset: "Dataset", folds: "Folds") -> Table:
     return table
 
 
-def _known_patients(dataset: "Dataset") -> str:
-    """Of which images the patient is known: only those are kept together by patient."""
+def _known_patients(dataset: "Dataset", of_units: Collection[str]) -> str:
+    """Of which images the patient is known: only those are kept together by patient.
+
+    `of_units` are images of which an import knew the volume, video or the like, and no patient.
+    """
     cases = dataset.cases.drop_duplicates(["task", "image"])
-    unknown = cases["subject"] == cases["image"]
+    unknown = (cases["subject"] == cases["image"]) | cases["image"].isin(of_units)
     counts = unknown.groupby(cases["task"]).sum()
     if not unknown.any():
         return "the patient (subject) of every image is known"
@@ -130,6 +134,20 @@ def _known_patients(dataset: "Dataset") -> str:
     return f"no patient (subject) is known of {whose}: leakage by patient cannot be excluded there; {remedy}"
 
 
+def _units(dataset: "Dataset", console: Console) -> dict[str, str]:
+    """The images, by path, of which `agglab import` knew no patient but a part of their images, and what that is."""
+    from aggregation_lab.data.importing.receipt import read_receipts
+
+    images = set(dataset.cases["image"])
+    try:
+        receipts = read_receipts(dataset.root.parent).values()
+    except DataError as error:  # a study needs no receipt
+        say(console, f"note     {error}")
+        return {}
+    entries = (entry for each in receipts for entry in each.images.items())
+    return {path: entry.unit for path, entry in entries if entry.unit and path in images}
+
+
 def _say_sharing(dataset: "Dataset", shares: tuple[float, float, float], console: Console) -> None:
     """Shared images, near-duplicates, components, and the leaks of independent splits."""
     from aggregation_lab.data.splits.leakage import leakage
@@ -138,7 +156,12 @@ def _say_sharing(dataset: "Dataset", shares: tuple[float, float, float], console
     say(console, f"{counts.images} different images, {counts.shared_images} of them shared by two or more tasks")
     say(console, f"{counts.near_duplicates} pairs of near-duplicates, {counts.mirrored} of them mirrored")
     say(console, f"{counts.components} components, the largest of {counts.largest_component} images")
-    say(console, _known_patients(dataset))
+    units = _units(dataset, console)
+    say(console, _known_patients(dataset, units))
+    if units:
+        kinds = " or ".join(sorted(set(units.values())))
+        advice = "import them again, into a new folder, with --subject where a patient has several"
+        say(console, f"the {kinds} stands for the patient of {len(units)} images, as their import says; {advice}")
     leaking = counts.table[(counts.table["copies"] > 0) | (counts.table["related"] > 0)]
     if leaking.empty:
         say(console, "independent splits per task would leak none of what is known to belong together")

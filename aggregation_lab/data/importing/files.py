@@ -11,16 +11,25 @@ from aggregation_lab.data.importing.records import Picture
 from aggregation_lab.data.importing.source_files import PICTURES, without_ending
 from aggregation_lab.data.subjects.subject_ids import subject_key
 
+_MEDICAL = {"nifti": (".nii", ".nii.gz"), "dicom": (".dcm", ".dicom", ".ima")}
+"""Formats that a table may name files of by mistake, with their endings; each is the name of its import."""
+
 LoadMap = Callable[[int, int], np.ndarray]
 """The `load` of a `ClassMap`."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A picture of a file; `subject` where the file tells it."""
+    """A picture of a file; `subject` where the file tells it, `unit` as of `Record`."""
 
     picture: Picture
     subject: str = ""
+    unit: str = ""
+
+
+def _medical(file: Path) -> str:
+    """The import that reads a file of this name, where it is one of a medical format; else ""."""
+    return next((form for form, endings in _MEDICAL.items() if file.name.lower().endswith(endings)), "")
 
 
 def as_subject(name: str) -> str:
@@ -47,6 +56,9 @@ class Opener:
         """The pictures of a file, or the one numbered `frame`, from 0. Raises `ValueError` with a reason."""
         if frame not in (None, 0):
             raise ValueError(f"has no frame {frame}; it is one image")
+        form = _medical(file)
+        if form:
+            raise ValueError(f"is a file of {form}; import the table with agglab import {form} --labels")
         return [Opened(Picture(where, without_ending(where), file=file))]
 
     def with_mask(
@@ -54,6 +66,9 @@ class Opener:
     ) -> list[tuple[Opened, LoadMap]]:
         """The pictures of a file with the `load` of their class maps. Raises `ValueError` with a reason."""
         opened = self.open(file, where, frame)
+        form = _medical(mask)
+        if form:
+            raise ValueError(f"its mask is a file of {form}, which is not read as a mask here; save it as PNG")
         if len(opened) != 1:
             raise ValueError(f"has {len(opened)} frames, its mask is one image; name the frame in a column `frame`")
         return [(opened[0], FileMap(mask, values))]

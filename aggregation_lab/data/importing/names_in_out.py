@@ -75,9 +75,9 @@ class Places:
             return best, False
         return "", bool(paths)
 
-    def subject(self, path: str) -> str:
-        """The subject that an earlier import gave to an image."""
-        return self._entries[path].subject
+    def entry(self, path: str) -> ImageEntry:
+        """What an earlier import wrote of an image."""
+        return self._entries[path]
 
     def free(self, path: str, ending: str, content: str) -> str:
         """The path, with the content's digest, or a number too, behind it where another file has it."""

@@ -5,6 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from aggregation_lab.data.images.decode import Picture as Decoded
 from aggregation_lab.data.images.decode import read_picture
 from aggregation_lab.data.importing.records import Crop, Picture
 from aggregation_lab.files import read_bytes
@@ -47,19 +48,15 @@ def within(crop: Crop, whole: Crop) -> Crop:
     return inside
 
 
-def decoded(picture: Picture) -> tuple[Image.Image, bytes]:
+def decoded(picture: Picture) -> tuple[Decoded, bytes]:
     """The pixels of a picture, and the bytes of its file where it is one. Raises `ValueError` with the reason."""
-    data = b""
-    if picture.load is not None:
-        image = picture.load()
-    else:
-        image, data = _of_file(picture)
-    if not all(image.size):
+    shown, data = (Decoded(picture.load()), b"") if picture.load is not None else _of_file(picture)
+    if not all(shown.image.size):
         raise ValueError("is an image without a pixel")
-    return image, data
+    return shown, data
 
 
-def _of_file(picture: Picture) -> tuple[Image.Image, bytes]:
+def _of_file(picture: Picture) -> tuple[Decoded, bytes]:
     assert picture.file is not None
     try:
         data = read_bytes(picture.file)
@@ -67,7 +64,7 @@ def _of_file(picture: Picture) -> tuple[Image.Image, bytes]:
         raise ValueError("its image file does not exist") from None
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error
-    return read_picture(data).image, data
+    return read_picture(data), data
 
 
 def encoded_image(image: Image.Image) -> tuple[Image.Image, bytes, str]:

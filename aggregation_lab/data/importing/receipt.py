@@ -21,10 +21,14 @@ HASHING = 2
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """An image file in OUT: SHA-256 of its bytes, and the subject of its rows ("" where none is known)."""
+    """An image file in OUT: SHA-256 of its bytes, and the subject of its rows ("" where none is known).
+
+    `unit` is what the subject is where it is no patient that the source names, as of `Record`.
+    """
 
     content: str
     subject: str = ""
+    unit: str = ""
 
 
 @dataclass

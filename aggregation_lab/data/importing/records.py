@@ -36,11 +36,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a target needs to know of its image: width and height before cropping, and the part that is kept."""
+    """What a target needs to know of its image: width and height before cropping, the part that is kept, and whether
+    its EXIF orientation turned it."""
 
     width: int
     height: int
     crop: Crop
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,16 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Record:
-    """One image with its target. `subject` is "" where the format does not tell it."""
+    """One image with its target. `subject` is "" where the format does not tell it.
+
+    `unit` is what the subject is where the source names no patient and a part of their images stands for one: `volume`,
+    `video`, `study`, `clip`.
+    """
 
     picture: Picture
     target: Target
     subject: str = ""
+    unit: str = ""
 
 
 def repeated(records: Sequence[Record]) -> dict[int, str]:

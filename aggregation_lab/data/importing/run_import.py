@@ -14,6 +14,7 @@ from aggregation_lab.data.importing.subjects import Subjects
 from aggregation_lab.data.importing.writer import TaskWriter, csv_name
 from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.cases import task_name
+from aggregation_lab.data.rows.columns import SUBJECT_COLUMN
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER, read_rows
 from aggregation_lab.data.rows.layout import find_train_folder
 from aggregation_lab.data.rows.problems import Problems
@@ -47,8 +48,7 @@ def run_import(
         raise DataError(f"--images {options.images}: is no folder; give the one that the names of images start from")
     report = Report()
     receipts = read_receipts(out)
-    if form.hashes:
-        options = replace(options, key=_secret(out, receipts, dry))
+    options = replace(options, key=_secret(form, out, receipts, report, dry))
     tasks = form.read(source, options, report, progress)
     if options.task is not None and len(tasks) > 1:
         shown = ", ".join(task.name for task in tasks[:8])
@@ -62,7 +62,12 @@ def run_import(
     train = find_train_folder(out) or out / "train"
     for task in tasks:
         _check_name(task, train, receipts)
-    return [_one_task(task, form, source, out, train, options, report, progress, dry) for task in tasks]
+    rows = read_rows(train, Problems()) if options.key and (train / CSV_FOLDER).is_dir() else ()
+    there = frozenset(row.cells.get(SUBJECT_COLUMN, "") for row in rows)
+    before = Subjects(options, Report(), there, always=form.hashes)
+    for record in (record for task in tasks for record in task.records if there):
+        before.of(record)  # refuses before anything is written
+    return [_one_task(task, form, source, out, train, options, report, there, progress, dry) for task in tasks]
 
 
 def _one_task(
@@ -73,6 +78,7 @@ def _one_task(
     train: Path,
     options: ImportOptions,
     common: Report,
+    subjects: frozenset[str],
     progress: Progress,
     dry: bool,
 ) -> Imported:
@@ -90,7 +96,8 @@ def _one_task(
             begun.write(out)
         writer = TaskWriter(train, Places(train, receipts), begun, report, copy=options.copy, dry=dry)
         folder = source_name(source)
-        return writer.write(task, folder, Subjects(options, report), progress), writer
+        namer = Subjects(options, report, subjects, always=form.hashes)
+        return writer.write(task, folder, namer, progress), writer
 
     if finished and there is not None:
         receipt, _ = attempt(dry=True)
@@ -106,17 +113,25 @@ def _one_task(
     return Imported(receipt)
 
 
-def _secret(out: Path, receipts: dict[str, Receipt], dry: bool) -> bytes:
-    """The secret that identities are hashed with, a new one where OUT has none.
+def _secret(form: Format, out: Path, receipts: dict[str, Receipt], report: Report, dry: bool) -> bytes:
+    """The secret that identities are hashed with; a new one where OUT has none and the format hashes them, else "".
 
-    Raises `DataError` where it is lost, and where OUT holds identities that were hashed in another way.
+    Raises `DataError` where the format hashes them and the secret is lost, or OUT holds identities that were hashed in
+    another way; other formats say so.
     """
     file = out / FOLDER / KEY
     hashed = [each for each in receipts.values() if each.format in FORMATS and FORMATS[each.format].hashes]
     other = next((each for each in hashed if each.hashing != HASHING), None)
-    if other is not None:
+    if other is not None and form.hashes:
         said = f"{receipt_file(out, other.task)}: its patients were hashed in another way, by agglab {other.agglab}"
         raise DataError(f"{said}, so one could become two; import it, and this, into a new OUT")
+    if not form.hashes and (other is not None or (hashed and not file.exists())):
+        task = (other or hashed[0]).task
+        said = "its patients were hashed in a way that is lost, so they cannot meet those of other tasks"
+        report.remark(f"task {task}", f"{said}; import all into a new OUT where they may be the same")
+        return b""
+    if not form.hashes and not file.exists():
+        return b""
     try:
         return bytes.fromhex(read_bytes(file).decode().strip())
     except FileNotFoundError:

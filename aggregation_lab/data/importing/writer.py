@@ -30,6 +30,7 @@ from aggregation_lab.text import printable
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 """The file system has no hard links, the files lie on two of them, or one has as many as it can."""
 
+_FIRST = "holds several pictures, of which the first is taken; agglab import video takes the frames of a GIF"
 _LOOKED_AT = 20
 """Masks that are enough to tell outlines from areas."""
 
@@ -94,14 +95,17 @@ class TaskWriter:
         Raises `ValueError` with the reason where the record cannot be used.
         """
         picture = record.picture
-        image, data = decoded(picture)
+        decoded_picture, data = decoded(picture)
+        image, turned = decoded_picture.image, decoded_picture.turned
         if picture.size and picture.size != image.size:
             one, other = (f"{width} x {height}" for width, height in (image.size, picture.size))
-            raise ValueError(f"its image has {one} pixels, its annotation is for {other}")
+            unturned = turned and picture.size == image.size[::-1]
+            why = ", which is not turned as the image's EXIF orientation says; turn the annotation" if unturned else ""
+            raise ValueError(f"its image has {one} pixels, its annotation is for {other}{why}")
         whole = (0, 0, image.width, image.height)
         crop = within(picture.crop, whole) if picture.crop else whole
-        remarks: list[str] = []
-        written = record.target.write(Frame(image.width, image.height, crop), remarks.append)
+        remarks = [_FIRST] if decoded_picture.frames > 1 else []
+        written = record.target.write(Frame(image.width, image.height, crop, turned), remarks.append)
         shown = -1 if written.class_map is None else int(written.class_map.max())
         if written.class_map is not None and classes is not None and shown >= classes:
             raise ValueError(f"its mask holds the value {shown}; the source names classes up to {classes - 1}")
@@ -112,8 +116,8 @@ class TaskWriter:
             link = None
         else:
             ending, link = os.path.splitext(picture.file.name)[1] if picture.file else "", picture.file
-        own = subjects.of(record)
-        path, subject = self._place_image(picture, data, ending, link, own)
+        own, unit = subjects.of(record)
+        path, subject = self._place_image(picture, data, ending, link, own, unit)
         cells: dict[str, Any] = {"image_path": f"../{path}", "subject_id": subject}
         pixels = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()
         mask = ""
@@ -133,7 +137,7 @@ class TaskWriter:
     # ---- files -------------------------------------------------------------------------------------------------------
 
     def _place_image(
-        self, picture: Picture, data: bytes, ending: str, link: Path | None, subject: str
+        self, picture: Picture, data: bytes, ending: str, link: Path | None, subject: str, unit: str
     ) -> tuple[str, str]:
         """Path of the image in the train folder, and its subject, which an earlier import may know."""
         digest = hashlib.sha256(data).hexdigest()
@@ -141,14 +145,14 @@ class TaskWriter:
         known, other_subject = self._places.known(digest, subject, safe_path(picture.name))
         if known:
             self.counts["shared"] += 1
-            subject = subject or self._places.subject(known)
-            self._receipt.images[known] = ImageEntry(digest, subject)
-            return known, subject
+            entry = ImageEntry(digest, subject, unit) if subject else self._places.entry(known)
+            self._receipt.images[known] = entry
+            return known, entry.subject
         if other_subject:
             message = "is in OUT already with another subject, and becomes a file of its own; copies stay in one split"
             self._report.remark(picture.where, message)
         path = self._places.free(f"{self._folder}/images/{safe_path(picture.name)}", ending.lower(), digest)
-        self._receipt.images[path] = ImageEntry(digest, subject)
+        self._receipt.images[path] = ImageEntry(digest, subject, unit)
         linked = link is not None and not self._copy and self._link(link, self._train / path, digest)
         self.counts["linked" if linked else "copied" if link else "made"] += 1
         if not linked and not self._dry:
@@ -194,6 +198,8 @@ class TaskWriter:
         known = {row["subject_id"] for row in self._rows} - {""}
         without = [path for path, entry in self._receipt.images.items() if not entry.subject]
         subjects.note_versions(task.name, without)
+        subjects.note_patients(task.name, without)
+        units = {entry.subject for entry in self._receipt.images.values() if entry.unit}
         self.counts["subjects"] = len(known) + len(without)
         if self.counts["subjects"] < SPLIT_PARTS:
             message = (
@@ -208,7 +214,7 @@ class TaskWriter:
             type=str(task.type),
             classes=classes,
             class_names=list(task.class_names),
-            subjects=subjects.words(task, len(known), len(without), len(self._receipt.images)),
+            subjects=subjects.words(task, len(known), len(without), len(self._receipt.images), len(units)),
             counts=self.counts,
             skipped=self._report.skipped,
             remarks=self._report.remarks,

@@ -1,8 +1,7 @@
-"""DICOM images and clips (DICOM PS3.3): windowed, right way round in grey, cut to the ultrasound region.
+"""DICOM images and clips (DICOM PS3.3): which files are images, their ultrasound region, and their patient.
 
-- Grey images are shown through their own VOI LUT or window (C.11.2), in 8 bits; without one the values stay, in 16
-  bits. MONOCHROME1, which has white at 0, is inverted. Palettes and YBR become RGB.
-- Pixels are taken in the order in which they are stored; nothing is turned or mirrored.
+- What pixels show: `documents.dicom`. They are taken in the order in which they are stored; nothing is turned.
+- Files that hold no image but what belongs to one (segmentations, presentation states, doses) are left out.
 - Sequence of Ultrasound Regions (0018,6011): the largest region of tissue is kept, which leaves out burned-in names;
   targets move along. Without the sequence the whole image is kept.
 - The subject is PatientID, hashed with a secret of OUT. Capitals and zeros before a number mean nothing, as in tables;
@@ -12,22 +11,20 @@
   names and dates of birth.
 """
 
-import hashlib
-import hmac
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
-from PIL import Image
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 
-from aggregation_lab.data.importing.files import Opened, Opener
+from aggregation_lab.data.importing.documents.dicom import quietly, shown_image, window_fault
+from aggregation_lab.data.importing.files import LoadMap, Opened, Opener, as_subject
+from aggregation_lab.data.importing.mask_values import MaskValues
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.pixels import as_image
 from aggregation_lab.data.importing.readers.labelled import read_labelled
 from aggregation_lab.data.importing.records import Crop, Picture, ReadTask, Report
+from aggregation_lab.data.importing.subjects import hashed
 from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.subjects.subject_ids import subject_key
 from aggregation_lab.files import open_file
@@ -36,6 +33,10 @@ from aggregation_lab.text import printable
 _TISSUE, _TWO_DIMENSIONAL = 1, 1
 """Region Data Type (0018,6014) and Region Spatial Format (0018,6012) of a B-mode image (C.8.5.5)."""
 _MOST_FRAMES = 100_000
+_NO_IMAGES = {"SEG": "a segmentation", "PR": "a presentation state", "RTDOSE": "a dose distribution"}
+"""By Modality (0008,0060): objects with pixels, or a reference to some, that belong to an image and are none."""
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""SOP classes (0008,0016) of segmentations and label maps, whatever their Modality says."""
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
@@ -47,11 +48,10 @@ class _DicomOpener(Opener):
     endings = (".dcm", ".dicom", ".ima")
     what = "DICOM files (.dcm, .dicom, .ima, or others that begin as DICOM does)"
     or_labels = ", or a table with --labels"
-    subjects = "PatientID, or the study or clip of files without one, hashed"
+    subjects = "PatientID, or the study or clip of files without one"
 
     def __init__(self, options: ImportOptions, report: Report):
         self._key, self._step, self._crop, self._report = options.key, options.step or 1, options.crop, report
-        self._given = options.subject is not None
 
     def takes(self, file: Path) -> bool:
         """By its ending, or by its beginning (PS3.10 7.1): scanners write files without an ending."""
@@ -67,50 +67,67 @@ class _DicomOpener(Opener):
 
     def open(self, file: Path, where: str, frame: int | None) -> list[Opened]:
         try:
-            header = pydicom.dcmread(file, stop_before_pixels=True)
-            count = int(header.get("NumberOfFrames") or 1)
-            has_pixels = "Rows" in header and "Columns" in header
-            crop = _region(header) if self._crop else None
+            with quietly():
+                header = pydicom.dcmread(file, stop_before_pixels=True)
+                count = int(header.get("NumberOfFrames") or 1)
+                size = int(header.get("Columns") or 0), int(header.get("Rows") or 0)
+                regions, kind, odd_window = _regions(header), _no_image(header), window_fault(header)
+                burned = str(header.get("BurnedInAnnotation", "")).upper() == "YES"
+                subject, unit = _subject(header, where, count > 1)
         except Exception as error:  # pydicom raises many types for broken bytes
             raise ValueError(f"is no DICOM file ({printable(str(error), 80)})") from error
-        if not has_pixels:
+        if kind:
+            raise ValueError(f"is {kind}, and no image")
+        if not all(size):
             raise ValueError("holds no image")
         if not 1 <= count <= _MOST_FRAMES:
             raise ValueError(f"names {count} frames")
-        if crop is None and self._crop and str(header.get("BurnedInAnnotation", "")).upper() == "YES":
-            self._report.remark(where, "has burned-in text and no region tags, so the text stays in the image")
         if frame is not None and frame >= count:
             raise ValueError(f"has no frame {frame}; it has {count}, counted from 0")
-        subject = self._hashed(self._subject(header, where, count > 1))
-        name = f"{subject or 'unknown'}/{self._hashed(where)}"
+        crop = max(regions, key=_area, default=None) if self._crop else None
+        if burned and (crop is None or _area(crop) >= size[0] * size[1]):
+            self._report.remark(where, "has burned-in text and no region that leaves it out, so it stays in the image")
+        if crop is not None and (others := _apart(regions, crop)):
+            message = f"shows {others} more region(s) of tissue beside the largest, to which it is cut"
+            self._report.remark(where, f"{message}; --no-crop keeps the whole image")
+        if odd_window:
+            self._report.remark(where, odd_window)
+        name = f"{hashed(self._key, subject) or 'unknown'}/{hashed(self._key, where)}"
         frames = [frame] if frame is not None else range(0, count, self._step)
         opened = []
         for number in frames:
             part = f"_f{number:04d}" if count > 1 else ""
             shown = f"{where} frame {number}" if count > 1 else where
-            load = partial(_image, file, number if count > 1 else None)
-            opened.append(Opened(Picture(shown, f"{name}{part}", load=load, crop=crop), subject))
+            load = partial(shown_image, file, number if count > 1 else None)
+            opened.append(Opened(Picture(shown, f"{name}{part}", load=load, crop=crop), subject, unit))
         return opened
 
-    def _subject(self, header: Any, where: str, is_clip: bool) -> str:
-        """The patient, or the largest part of their images that the file tells; "" for a still that tells none."""
-        patient = subject_key(str(header.get("PatientID") or ""))
-        if patient:
-            return patient
-        study = subject_key(str(header.get("StudyInstanceUID") or ""))
-        subject, what = (study, "study") if study else (where, "clip") if is_clip else ("", "")
-        if subject and not self._given:
-            advice = "where a patient has several, give --subject, or the same patient may leak"
-            self._report.remark(where, f"has no PatientID, so its {what} counts as the subject; {advice}")
-        return subject
-
-    def _hashed(self, text: str) -> str:
-        """Twelve hex digits that nobody finds the text for without the secret of OUT; "" for no text."""
-        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:12] if text else ""
+    def with_mask(
+        self, file: Path, where: str, frame: int | None, mask: Path, values: MaskValues
+    ) -> list[tuple[Opened, LoadMap]]:
+        if self.takes(mask):
+            raise ValueError("its mask is a DICOM file, which is not read as a mask; save it as PNG")
+        return super().with_mask(file, where, frame, mask, values)
 
 
-def _region(header: Any) -> Crop | None:
-    """The largest two-dimensional region of tissue; None where there is none."""
+def _no_image(header: Any) -> str:
+    """What the file is where it is no image; "" where it may be one."""
+    segmentation = str(header.get("SOPClassUID", "")) in _SEGMENTATIONS
+    return _NO_IMAGES.get("SEG" if segmentation else str(header.get("Modality", "")).upper(), "")
+
+
+def _subject(header: Any, where: str, is_clip: bool) -> tuple[str, str]:
+    """The patient, or the largest part of their images that the file tells, with its unit; "" for a still that tells
+    none."""
+    patient = subject_key(str(header.get("PatientID") or ""))
+    study = subject_key(str(header.get("StudyInstanceUID") or ""))
+    if patient:
+        return patient, ""
+    return (study, "study") if study else (as_subject(where), "clip") if is_clip else ("", "")
+
+
+def _regions(header: Any) -> list[Crop]:
+    """The two-dimensional regions of tissue."""
     regions = []
     for item in header.get("SequenceOfUltrasoundRegions") or ():
         if item.get("RegionDataType") != _TISSUE or item.get("RegionSpatialFormat", 1) != _TWO_DIMENSIONAL:
@@ -119,57 +136,15 @@ def _region(header: Any) -> Crop | None:
         left, top, right, bottom = (int(item.get(name, -1)) for name in names)
         if 0 <= left < right and 0 <= top < bottom:
             regions.append((left, top, right + 1, bottom + 1))  # the maxima are inside
-    return max(regions, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), default=None)
+    return regions
 
 
-def _image(file: Path, frame: int | None) -> Image.Image:
-    """The picture as a viewer shows it. Raises `ValueError` where its pixels cannot be decoded."""
-    try:
-        data = pydicom.dcmread(file)
-        pixels = pixel_array(data, index=frame)
-        return as_image(_shown(data, pixels))
-    except ValueError as error:
-        raise ValueError(printable(str(error), 200)) from error
-    except Exception as error:  # pydicom and its decoders raise many types
-        raise ValueError(f"its pixels cannot be decoded ({printable(str(error).splitlines()[0], 150)})") from error
+def _area(box: Crop) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _shown(data: Any, pixels: np.ndarray) -> np.ndarray:
-    form = str(data.get("PhotometricInterpretation", ""))
-    if form == "PALETTE COLOR":
-        colours = apply_color_lut(pixels, data)
-        bits = int(data.RedPaletteColorLookupTableDescriptor[2])
-        return (colours >> (bits - 8)).astype(np.uint8) if bits > 8 else colours.astype(np.uint8)
-    if pixels.ndim == 3:
-        bits = int(data.get("BitsStored", 8))
-        return (pixels >> (bits - 8)).astype(np.uint8) if bits > 8 else pixels.astype(np.uint8)
-    inverted = form == "MONOCHROME1"
-    if data.get("VOILUTSequence") or all(_is_filled(data.get(name)) for name in ("WindowCenter", "WindowWidth")):
-        shown = _windowed(data, pixels)
-        return 255 - shown if inverted else shown
-    if inverted:  # in stored values: 0 is white
-        bits = int(data.get("BitsStored", 8))
-        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if data.get("PixelRepresentation") else (0, 2**bits - 1)
-        pixels = low + high - pixels.astype(np.int64)
-        pixels = pixels.astype(np.uint8) if not low and high == 255 else pixels
-    return apply_modality_lut(pixels, data)
-
-
-def _is_filled(value: Any) -> bool:
-    """Whether an element is there and has a value: programs that take out identities leave some empty."""
-    return value is not None and str(value).strip() not in ("", "[]")
-
-
-def _windowed(data: Any, pixels: np.ndarray) -> np.ndarray:
-    """Through the VOI LUT, or the window, on 0..255; the first of several."""
-    values = apply_modality_lut(pixels, data)
-    if data.get("VOILUTSequence"):
-        highest = 2 ** int(data.VOILUTSequence[0].LUTDescriptor[2]) - 1
-        return (
-            np.clip(apply_voi_lut(values, data, prefer_lut=True) * (255.0 / highest), 0, 255).round().astype(np.uint8)
-        )
-    flat = np.append(values.astype(np.float64).ravel(), (-1e9, 1e9))  # what lies below, and above, the window
-    with np.errstate(over="ignore"):  # so far outside, a sigmoid is 0 or 1
-        shown = apply_voi_lut(flat, data)
-    low, high = shown[-2], shown[-1]
-    return ((shown[:-2] - low) * (255 / (high - low))).round().astype(np.uint8).reshape(pixels.shape)
+def _apart(regions: Sequence[Crop], crop: Crop) -> int:
+    """How many regions do not lie within the one that is kept."""
+    return sum(
+        not (crop[0] <= box[0] and crop[1] <= box[1] and box[2] <= crop[2] and box[3] <= crop[3]) for box in regions
+    )

@@ -83,7 +83,7 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
             except ValueError as error:
                 report.skip(where, str(error))
                 continue
-            records += [Record(each.picture, Label(index), each.subject) for each in opened]
+            records += [Record(each.picture, Label(index), each.subject, each.unit) for each in opened]
     task = source_name(source)
     return ReadTask(task, TaskType.CLASSIFICATION, records, len(classes.names), classes.names, opener.subjects)
 

@@ -1,13 +1,15 @@
 """NIfTI images and volumes: an image of one slice is a case, of a volume --slices says which slices are.
 
 A slice lies in the plane of the first two axes, the first from left to right and the second from top to bottom, as the
-array is stored (nnU-Net writes 2D images so); slices count along the third. Nothing is turned or resampled. Values are
-those of the file with its scale; of 8 or 16 bits where they fit, else floating point.
+array is stored (nnU-Net writes 2D images so); slices count along the third. Nothing is turned or resampled, so a mask
+that lies elsewhere than its image, by the affines of both, is left out. Values are those of the file with its scale; of
+8 or 16 bits where they fit, else floating point.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ _ENDINGS = (".nii", ".nii.gz")
 
 def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
     """One task, labelled by a table (its masks may be NIfTI too) or by a folder per class."""
-    return read_labelled(source, options, report, progress, VolumeOpener(options))
+    return read_labelled(source, options, report, progress, VolumeOpener(options, report))
 
 
 class VolumeOpener(Opener):
@@ -44,8 +46,8 @@ class VolumeOpener(Opener):
     or_labels = ", or a table with --labels"
     subjects = "the volumes"
 
-    def __init__(self, options: ImportOptions):
-        self._slices, self._step = options.slices, options.step or 1
+    def __init__(self, options: ImportOptions, report: Report):
+        self._slices, self._step, self._report = options.slices, options.step or 1, report
 
     def held_by_mask(self, file: Path) -> Held:
         if not self.takes(file):
@@ -63,7 +65,7 @@ class VolumeOpener(Opener):
             part = f"_s{number:04d}" if many else ""
             shown = f"{where} slice {number}" if many else where
             picture = Picture(shown, f"{name}{part}", load=partial(_image, file, number))
-            yield number, Opened(picture, as_subject(name) if many else "")
+            yield number, Opened(picture, *((as_subject(name), "volume") if many else ()))
 
     def with_mask(
         self, file: Path, where: str, frame: int | None, mask: Path, values: MaskValues
@@ -77,8 +79,27 @@ class VolumeOpener(Opener):
         codes = ["".join(map(str, nibabel.aff2axcodes(_opened(each).affine))) for each in (file, mask)]
         if codes[0] != codes[1]:
             raise ValueError(f"has the orientation {codes[0]}, its mask {codes[1]}; save both in one orientation")
+        self._check_place(file, where, mask)
         chosen = self._chosen(mask, values, frame)
         return [(each, _SliceMap(mask, number, values)) for number, each in self._pictures(file, where, chosen)]
+
+    def _check_place(self, file: Path, where: str, mask: Path) -> None:
+        """Raise `ValueError` where image and mask say that they lie in two places; say where one of them says nothing.
+
+        They differ where a corner of the volume lies more than half a voxel away from its place in the other.
+        """
+        one, other = (_opened(each).affine for each in (file, mask))
+        sizes = (*_opened(file).shape, 1)[:3]
+        corners = np.array([[*corner, 1] for corner in product(*((0, size - 1) for size in sizes))]).T
+        apart = np.linalg.norm(((one - other) @ corners)[:3], axis=0).max()
+        if apart <= 0.5 * min(nibabel.affines.voxel_sizes(one)[:2]):
+            return
+        said = f"{_place(one)}, its mask {_place(other)}"
+        if any(map(_says_nothing, (file, mask))):
+            advice = "which may be a header that was lost; see that the voxels of both show the same places"
+            self._report.remark(where, f"has {said}, {advice}")
+        else:
+            raise ValueError(f"has {said}; resample the mask to its image")
 
     def _chosen(self, mask: Path, values: MaskValues, frame: int | None) -> Sequence[int]:
         """The slices that --slices takes of a volume with a mask."""
@@ -106,6 +127,19 @@ class VolumeOpener(Opener):
         return [count // 2] if self._slices == "middle" else range(0, count, self._step)
 
 
+def _says_nothing(file: Path) -> bool:
+    """Whether a header tells no place: it names no space, or holds what a program writes that knows none."""
+    image = _opened(file)
+    named = any(int(image.header.get(code, 1)) for code in ("qform_code", "sform_code"))
+    return not named or np.array_equal(np.abs(image.affine), np.eye(4))
+
+
+def _place(affine: np.ndarray) -> str:
+    """Where a header puts its voxels, in mm."""
+    spacing = " x ".join(f"{size:.4g}" for size in nibabel.affines.voxel_sizes(affine))
+    return f"voxels of {spacing} mm and the origin {', '.join(f'{each:.4g}' for each in affine[:3, 3])}"
+
+
 def _opened(file: Path) -> Any:
     try:
         return nibabel.load(file)
@@ -118,7 +152,8 @@ def _opened(file: Path) -> Any:
 def _slice_count(file: Path) -> int:
     shape = [size for size in _opened(file).shape[3:] if size != 1]
     if shape:
-        raise ValueError(f"has more than three dimensions ({' x '.join(map(str, _opened(file).shape))})")
+        sizes = " x ".join(map(str, _opened(file).shape))
+        raise ValueError(f"has more than three dimensions ({sizes}); save each of its volumes as a file of its own")
     shape = _opened(file).shape
     if len(shape) < 2 or min(shape) < 1:
         raise ValueError("is no image")

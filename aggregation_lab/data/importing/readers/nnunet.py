@@ -45,7 +45,7 @@ def _data_set(folder: Path, source: Path, options: ImportOptions, report: Report
     if not ending.startswith("."):
         raise DataError(f"{folder / _JSON}: file_ending is {ending!r}; write one as in '.png'")
     channel = _channel(folder / _JSON, description, options)
-    opener = _opener(ending, folder, options)
+    opener = _opener(ending, folder, options, report)
     values, names = options.mask_values or labels.values(), labels.classes(options.mask_values)
     if options.mask_values is None:
         labels.tell(relative(folder / _JSON, source), report)
@@ -61,7 +61,8 @@ def _data_set(folder: Path, source: Path, options: ImportOptions, report: Report
             continue
         # slices of one volume are of one patient
         records += [
-            Record(each.picture, ClassMap(load), each.subject and as_subject(case)) for each, load in pairs_of_file
+            Record(each.picture, ClassMap(load), each.subject and as_subject(case), each.unit)
+            for each, load in pairs_of_file
         ]
     told = "the volumes" if any(record.subject for record in records) else ""
     return ReadTask(_task_name(folder), TaskType.SEGMENTATION, records, len(names), names, told)
@@ -90,12 +91,12 @@ def _channel(file: Path, description: Mapping[str, Any], options: ImportOptions)
     return options.channel or 0
 
 
-def _opener(ending: str, folder: Path, options: ImportOptions) -> Opener:
+def _opener(ending: str, folder: Path, options: ImportOptions, report: Report) -> Opener:
     if ending.lower() in _NIFTI:
         FORMATS["nifti"].read  # noqa: B018  raises where nibabel is missing
         from aggregation_lab.data.importing.readers.nifti import VolumeOpener
 
-        return VolumeOpener(options)
+        return VolumeOpener(options, report)
     if ending.lower() not in PLAIN.endings:
         raise DataError(
             f"{folder / _JSON}: file_ending {ending} is not read; there are {', '.join((*_NIFTI, *PLAIN.endings))}"

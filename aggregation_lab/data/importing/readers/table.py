@@ -20,6 +20,7 @@ from aggregation_lab.data.importing.source_files import (
     relative,
     source_name,
 )
+from aggregation_lab.data.importing.subjects import with_files
 from aggregation_lab.data.importing.table_columns import Columns
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
 from aggregation_lab.data.progress import Progress
@@ -71,6 +72,7 @@ def read_table(
         named[name] |= {line.cell("subject") for line in members} - {""}
     target = _TARGETS[columns.type](columns, table, folder, options, report, progress, opener, lines)
     records: list[Record] = []
+    of_file: list[str] = []
     for (name, frame), members in by_image.items():
         where = name + (f" frame {frame}" if frame else "")
         try:
@@ -78,10 +80,12 @@ def read_table(
             number = frame_number(frame)
             subject = subject_of(members) or (min(named[name]) if len(named[name]) == 1 else "")
             for each, one in target.of(file, _shown(file, folder, name), number, members):
-                records.append(Record(each.picture, one, subject or each.subject))
+                records.append(Record(each.picture, one, subject, "" if subject else each.unit))
+                of_file.append(each.subject)
         except ValueError as error:
             report.skip(where, str(error))
     told = f"the column {columns.name['subject']}" if "subject" in columns.name else opener.subjects
+    records = with_files(records, of_file)
     return ReadTask(source_name(table), columns.type, records, target.classes, target.names, told)
 
 

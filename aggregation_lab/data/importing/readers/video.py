@@ -28,7 +28,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
 
 
 class _VideoOpener(Opener):
-    endings = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".m4v")
+    endings = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".m4v", ".gif")
     what = "videos (.mp4, .avi, .mov, ...)"
     or_labels = ", or a table with --labels"
     subjects = "the videos"
@@ -46,6 +46,7 @@ class _VideoOpener(Opener):
             Opened(
                 Picture(f"{where} frame {number}", f"{name}_f{number:05d}", load=partial(_image, file, number)),
                 as_subject(name),
+                "video",
             )
             for number in numbers
         ]

@@ -108,7 +108,7 @@ def test_or_the_whole_image_if_asked(capsys, tmp_path):
 def test_burned_in_text_that_stays_is_said(capsys, tmp_path):
     sources.dicom(tmp_path / "s", BurnedInAnnotation="YES")
     text = imported(capsys, "dicom", tmp_path / "s", tmp_path / "out")
-    assert "has burned-in text and no region tags, so the text stays in the image" in text
+    assert "has burned-in text and no region that leaves it out, so it stays in the image" in text
 
 
 def test_frames_of_a_clip_are_cases_of_one_subject(capsys, tmp_path):
@@ -133,8 +133,9 @@ def test_without_a_patient_a_clip_or_its_study_stays_together(capsys, tmp_path):
         path = tmp_path / "s" / ("a", "b")[number // 4 % 2] / f"{number}.dcm"
         write_dicom(path, pixels, patient="", number=number, **more)
     text = imported(capsys, "dicom", tmp_path / "s", tmp_path / "out")
-    assert "has no PatientID, so its study counts as the subject; where a patient has several, give --subject" in text
-    assert "has no PatientID, so its clip counts as the subject" in text
+    assert "names no patient, so its study counts as the subject; where a patient has several, give --subject" in text
+    assert "names no patient, so its clip counts as the subject" in text
+    assert "no patient (subject) is known of any image" in agglab(capsys, "validate", tmp_path / "out")[1]
     dataset, cases = read(tmp_path / "out")
     subject_of = {pixels_of(dataset, case).tobytes(): case.subject for case in cases.itertuples()}
     groups = [{subject_of[frame.tobytes()] for frame in sources.moving(number, 3)[:1]} for number in range(24)]
@@ -193,7 +194,8 @@ def test_patients_that_an_earlier_version_hashed_are_not_mixed_with_others(capsy
     line = refused(capsys, "import", "dicom", tmp_path / "a", tmp_path / "out", "--task", "two")
     assert "one.json: its patients were hashed in another way" in line and "import it, and this, into a new OUT" in line
     sources.folder(tmp_path / "b")
-    imported(capsys, "folder", tmp_path / "b", tmp_path / "out", "--task", "three")  # which hashes nothing
+    text = imported(capsys, "folder", tmp_path / "b", tmp_path / "out", "--task", "three")  # of plain names
+    assert "task one: its patients were hashed in a way that is lost, so they cannot meet those of other tasks" in text
 
 
 def test_the_files_that_pydicom_ships_are_shown_or_refused_in_words(capsys, tmp_path):

@@ -1,5 +1,6 @@
 """Areas that are not read, labels with a gap, masks whose values are no classes: refused, left out, or said."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -195,3 +196,62 @@ def test_values_that_are_put_together_are_no_class_that_no_image_shows(capsys, t
     options = ("--task", "t", "--mask-values", "0=0,1=1,2=1", *SUBJECT)
     text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "out", *options)
     assert "num_classes 2" in text and "classes  0 background, 1 lesion or cyst" in text
+
+
+def turned(source: Path, orientation: int, *, with_mask: bool) -> None:
+    """The images of `sources.masks` as JPEG whose EXIF orientation turns them; the masks turned with them, or not."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for file in sorted((source / "images").rglob("*.png")):
+        with Image.open(file) as image:
+            image.save(file.with_suffix(".jpg"), exif=exif)
+        file.unlink()
+    for file in sorted((source / "masks").rglob("*.png")) if with_mask else ():
+        with Image.open(file) as mask:
+            upright = mask.transpose(Image.Transpose.ROTATE_270)
+        upright.save(file)
+
+
+def test_a_mask_that_is_not_turned_as_its_image_is_named_so(capsys, tmp_path):
+    options = sources.masks(tmp_path / "s")
+    turned(tmp_path / "s", 6, with_mask=False)
+    line = refused(capsys, "import", "masks", tmp_path / "s", tmp_path / "out", *options)
+    assert "turn the mask as the image's EXIF orientation says" in line
+
+
+@pytest.mark.parametrize(("orientation", "with_mask"), [(6, True), (3, False)])
+def test_images_that_exif_turns_are_said(capsys, tmp_path, orientation, with_mask):
+    """Where the sizes agree nobody sees whether the masks were drawn on the turned image."""
+    options = sources.masks(tmp_path / "s")
+    turned(tmp_path / "s", orientation, with_mask=with_mask)
+    text = imported(capsys, "masks", tmp_path / "s", tmp_path / "out", *options)
+    assert "is turned as its EXIF orientation says; masks, boxes and points must fit the turned image" in text
+
+
+def test_an_annotation_for_the_image_before_it_was_turned_is_named_so(capsys, tmp_path):
+    sources.masks(tmp_path / "m")
+    turned(tmp_path / "m", 6, with_mask=False)
+    shapes = []
+    for number, file in enumerate(sorted((tmp_path / "m" / "images").rglob("*.jpg"))):
+        save(tmp_path / "s" / f"{number}.jpg", file.read_bytes())
+        with Image.open(file) as image:
+            size = {"width": image.width, "height": image.height}  # as it is stored
+        shapes.append({"id": number, "file_name": f"{number}.jpg"} | size)
+    boxes = [{"id": each["id"], "image_id": each["id"], "category_id": 1, "bbox": [2, 2, 9, 9]} for each in shapes]
+    value = {"images": shapes, "annotations": boxes, "categories": [{"id": 1, "name": "a"}]}
+    write(tmp_path / "s" / "a.json", json.dumps(value))
+    line = refused(capsys, "import", "coco", tmp_path / "s", tmp_path / "out")
+    assert "which is not turned as the image's EXIF orientation says; turn the annotation" in line
+
+
+@pytest.mark.parametrize(("ending", "form"), [(".nii.gz", "nifti"), (".dcm", "dicom")])
+def test_a_file_of_a_medical_format_in_a_table_is_named(capsys, tmp_path, ending, form):
+    file = sources.table(tmp_path / "s", lambda case: {"mask": f"{case.name}{ending}"})
+    for case in CASES:
+        save(tmp_path / "s" / f"{case.name}{ending}", b"as if it were one")
+    line = refused(capsys, "import", "csv", file, tmp_path / "out")
+    assert f"its mask is a file of {form}, which is not read as a mask here; save it as PNG" in line
+    rows = ["image,label", *(f"{case.name}{ending},{case.label}" for case in CASES)]
+    write(tmp_path / "s" / "labels.csv", "\n".join(rows))
+    line = refused(capsys, "import", "csv", tmp_path / "s" / "labels.csv", tmp_path / "out")
+    assert f"{CASES[0].name}{ending}: is a file of {form}; import the table with agglab import {form} --labels" in line

@@ -185,7 +185,7 @@ def test_a_patient_is_one_subject_however_the_id_is_written(capsys, tmp_path):
         write_dicom(path, case.pixels, patient=written[case.patient][not first], **issuer)
     text = imported(capsys, "dicom", tmp_path / "s", tmp_path / "out", "--task", "t")
     assert "3 subjects from PatientID" in text
-    assert "hashed, and 2 images without one count as subjects of their own" in text
+    assert ", and 2 images without one count as subjects of their own; hashed with" in text
 
 
 # ---- YOLO, COCO ------------------------------------------------------------------------------------------------------

@@ -32,6 +32,13 @@ def nnunet(root: Path, count: int = 5) -> None:
     sources.write(root / "dataset.json", text)
 
 
+def moved(distance: float) -> np.ndarray:
+    """Voxels of 0.5 x 0.5 x 2 mm, of which the first lies so many mm beside 10, 10, 10."""
+    affine = np.diag([0.5, 0.5, 2, 1])
+    affine[:3, 3] = 10 + distance, 10, 10
+    return affine
+
+
 SLICES = {
     "all": ((), range(7)),
     "labelled": ((), range(2, 6)),
@@ -80,6 +87,27 @@ def test_a_mask_of_another_orientation_is_left_out(capsys, tmp_path):
     assert "c0_0000.nii.gz: has the orientation RAS, its mask LAS" in text
 
 
+@pytest.mark.parametrize(
+    ("image", "mask", "left_out"),
+    [
+        (np.diag([3.0, 3, 1, 1]), np.eye(4), False),  # what writes arrays alone writes the second
+        (np.diag([3.0, 3, 1, 1]), np.diag([0.3, 0.3, 1, 1]), True),
+        (moved(0), moved(20), True),
+        (moved(0), moved(0.1), None),
+    ],
+)
+def test_a_mask_that_lies_elsewhere_is_left_out_or_noted(capsys, tmp_path, image, mask, left_out):
+    nnunet(tmp_path / "s")
+    values, classes = volume(0)
+    write_nifti(tmp_path / "s" / "imagesTr" / "c0_0000.nii.gz", values, image)
+    write_nifti(tmp_path / "s" / "labelsTr" / "c0.nii.gz", classes, mask)
+    text = imported(capsys, "nnunet", tmp_path / "s", tmp_path / "out", "--slices", "middle", "--task", "x")
+    assert len(read(tmp_path / "out")[1]) == (4 if left_out else 5)
+    assert ("c0_0000.nii.gz: has voxels of" in text) == (left_out is not None)
+    assert ("resample the mask to its image" in text) == bool(left_out)
+    assert ("see that the voxels of both show the same places" in text) == (left_out is False)
+
+
 @pytest.mark.parametrize(("kind", "mode"), [(np.uint8, "L"), (np.int16, "I;16"), (np.float32, "F")])
 def test_values_stay_as_they_are(capsys, tmp_path, kind, mode):
     for number in range(12):
@@ -100,7 +128,8 @@ def test_the_files_that_nibabel_ships(capsys, tmp_path):
     code, text = agglab(capsys, "import", "nifti", tmp_path / "s", tmp_path / "out", "--slices", "all", "--task", "t")
     assert code == 0
     receipt = read_receipts(tmp_path / "out")["t"]
-    assert "example4d.nii.gz: has more than three dimensions" in text
+    assert "example4d.nii.gz: has more than three dimensions (" in text
+    assert "); save each of its volumes as a file of its own" in text
     slices = nibabel.load(SHIPPED / "anatomical.nii").shape[2]
     assert slices > 5 and receipt.counts["cases"] > slices
 

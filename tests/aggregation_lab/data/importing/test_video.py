@@ -1,7 +1,10 @@
 """Videos: frames at a step, labels by folder or table, the video as subject."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.aggregation_lab.data.importing import sources
 from tests.aggregation_lab.data.importing.kit import imported, pixels_of, read
@@ -66,3 +69,20 @@ def test_a_video_that_cannot_be_decoded_is_left_out(capsys, tmp_path, name):
     text = imported(capsys, "video", tmp_path / "s", tmp_path / "out")
     assert f"small/{name}: is no video that can be decoded" in text
     assert "every 10th frame is taken (--step says otherwise)" in text
+
+
+def gifs(root: Path) -> None:
+    for number in range(12):
+        frames = [Image.fromarray(frame) for frame in sources.moving(number, 6)]
+        path = root / ("a", "b")[number % 2] / f"{number}.gif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+def test_frames_of_a_gif_are_cases_of_a_video_and_its_first_one_an_image(capsys, tmp_path):
+    gifs(tmp_path / "s")
+    imported(capsys, "video", tmp_path / "s", tmp_path / "video", "--step", "3")
+    _, cases = read(tmp_path / "video")
+    assert len(cases) == 24 and cases["subject"].nunique() == 12
+    text = imported(capsys, "folder", tmp_path / "s", tmp_path / "folder")
+    assert "holds several pictures, of which the first is taken; agglab import video takes the frames" in text
