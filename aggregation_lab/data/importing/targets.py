@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregation_lab.data.importing.records import Frame, Written
+from aggregation_lab.data.interpretation.box_forms import INVERTED
 from aggregation_lab.data.interpretation.edges import check_reach
 from aggregation_lab.tasks.targets import Box, Points
 
@@ -55,7 +56,9 @@ class Boxes:
     each: bool = False
 
     def write(self, frame: Frame, remark: Remark) -> Written:
-        """Raises `ValueError` where no box lies in the image, or one reaches far beyond it."""
+        """Raises `ValueError` where no box lies in the image, or one is inverted or reaches far beyond it."""
+        if any(x_max < x_min or y_max < y_min for x_min, y_min, x_max, y_max in self.boxes):
+            raise ValueError(INVERTED)
         inside = [box for box in (_clipped(box, frame, remark) for box in self.boxes) if box]
         if not inside:
             raise ValueError("its box is empty or lies outside the image" if self.boxes else "has no box")

@@ -17,6 +17,7 @@ from aggregation_lab.data.importing.receipt import COMPLETE, ContentDigest, Imag
 from aggregation_lab.data.importing.records import Frame, Picture, ReadTask, Record, Report, repeated
 from aggregation_lab.data.importing.subjects import Subjects
 from aggregation_lab.data.importing.targets import MOST_CLASSES
+from aggregation_lab.data.interpretation.box_forms import check_inverted
 from aggregation_lab.data.interpretation.case_checks import SPLIT_PARTS
 from aggregation_lab.data.interpretation.edges import check_scale
 from aggregation_lab.data.progress import Progress
@@ -70,6 +71,7 @@ class TaskWriter:
             progress(f"importing {task.name}", done, len(task.records))
         self.counts["read"] = len(task.records)
         check_scale(self._report.skipped, len(task.records), self._receipt.source)
+        check_inverted(self._report.skipped, len(task.records), self._receipt.source)
         if not self._rows:
             raise DataError(self._nothing(task))
         if task.type.needs_two_classes and (said := own_classes([row["mask"] for row in self._rows])):

@@ -24,6 +24,7 @@ from aggregation_lab.data.importing.documents.coco import (
     read_document,
     used_names,
 )
+from aggregation_lab.data.importing.documents.coco_forms import check_boxes, numbers, point_count
 from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.polygons import Drawing, Shape, from_counts
@@ -36,9 +37,9 @@ from aggregation_lab.data.importing.source_files import (
     source_name,
 )
 from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks
-from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType
+from aggregation_lab.tasks.targets import Box
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
@@ -57,7 +58,10 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         raise DataError(f"--type {task_type}: COCO files hold detection, regression (keypoints) or segmentation")
     if task_type is not TaskType.SEGMENTATION:
         one_object(marked, options.classes, source)
-    points = _point_count(documents, classes) if task_type is TaskType.REGRESSION else 1
+    if task_type is TaskType.DETECTION:
+        for file, document in documents.items():
+            check_boxes(file, document)
+    points = point_count(documents, classes) if task_type is TaskType.REGRESSION else 1
     records: list[Record] = []
     top = source if source.is_dir() else source.parent
     lookup = ImageLookup(options.images, top, IMAGES_TOO)
@@ -70,29 +74,6 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     if task_type is TaskType.REGRESSION:
         names = point_names(documents.values(), classes, points)
     return [ReadTask(source_name(source), task_type, records, number, names)]
-
-
-def _point_count(documents: Mapping[Path, Mapping[str, Any]], classes: Classes) -> int:
-    """How many keypoints an object has. Raises `DataError` where it is not one number."""
-    counts = set()
-    for document in documents.values():
-        names = category_names(document)
-        for entry in document["annotations"]:
-            points = entry.get("keypoints") if isinstance(entry, dict) else None
-            if (
-                isinstance(points, list)
-                and points
-                and classes.index(names.get(id_of(entry, "category_id"), "")) is not None
-            ):
-                counts.add(len(points) / 3)
-    file = next(iter(documents))
-    if not counts:
-        raise DataError(f"{file}: no annotation holds keypoints; choose --type detection or segmentation")
-    if len(counts) > 1 or not next(iter(counts)).is_integer():
-        raise DataError(
-            f"{file}: objects have unlike numbers of keypoints; a task has one (--classes chooses a category)"
-        )
-    return int(counts.pop())
 
 
 def _records(
@@ -158,15 +139,8 @@ def _area(entry: Mapping[str, Any]) -> float:
     return (x_max - x_min) * (y_max - y_min)
 
 
-def _numbers(value: Any, what: str) -> list[float]:
-    numbers = [finite_number(each) for each in value] if isinstance(value, list) else [None]
-    if None in numbers:
-        raise ValueError(f"its {what} is no list of numbers")
-    return [number for number in numbers if number is not None]
-
-
-def _box(entry: Mapping[str, Any]) -> tuple[float, float, float, float]:
-    values = _numbers(entry.get("bbox"), "bbox")
+def _box(entry: Mapping[str, Any]) -> Box:
+    values = numbers(entry.get("bbox"), "bbox")
     if len(values) != 4:
         raise ValueError("its bbox is no four numbers")
     x, y, width, height = values
@@ -174,7 +148,7 @@ def _box(entry: Mapping[str, Any]) -> tuple[float, float, float, float]:
 
 
 def _keypoints(entry: Mapping[str, Any], count: int) -> tuple[tuple[float, float] | None, ...]:
-    values = _numbers(entry.get("keypoints"), "keypoints")
+    values = numbers(entry.get("keypoints"), "keypoints")
     if len(values) != 3 * count:
         raise ValueError(f"has {len(values) / 3:g} keypoints, the task {count}")
     triples = [values[start : start + 3] for start in range(0, len(values), 3)]
@@ -195,7 +169,7 @@ def _shapes(index: int, entry: Mapping[str, Any]) -> list[Shape]:
         raise ValueError("an annotation has no segmentation")
     shapes = []
     for polygon in area:
-        values = _numbers(polygon, "segmentation")
+        values = numbers(polygon, "segmentation")
         if len(values) < 6 or len(values) % 2:
             raise ValueError("a polygon has fewer than three points")
         shapes.append(Shape(index, tuple(zip(values[::2], values[1::2], strict=True))))
