@@ -25,9 +25,9 @@ from aggregation_lab.data.importing.documents.coco import (
     used_names,
 )
 from aggregation_lab.data.importing.documents.coco_forms import check_boxes, numbers, point_count
+from aggregation_lab.data.importing.drawing.polygons import Drawing, Shape, from_counts
 from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Drawing, Shape, from_counts
 from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Report, Target
 from aggregation_lab.data.importing.source_files import (
     Classes,
@@ -36,7 +36,7 @@ from aggregation_lab.data.importing.source_files import (
     relative,
     source_name,
 )
-from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks
+from aggregation_lab.data.importing.targets import Boxes, Landmarks
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType
 from aggregation_lab.tasks.targets import Box
@@ -121,7 +121,7 @@ def _records(
 
 def _target(entries: Sequence[tuple[int, dict[str, Any]]], task_type: TaskType, points: int, each: bool) -> Target:
     if task_type is TaskType.SEGMENTATION:
-        return ClassMap(Drawing(tuple(shape for index, entry in entries for shape in _shapes(index + 1, entry))))
+        return Drawing(tuple(shape for index, entry in entries for shape in _shapes(index + 1, entry)))
     if task_type is TaskType.DETECTION:
         return Boxes(tuple(_box(entry) for _, entry in entries), each)
     marked = [entry for _, entry in entries if entry.get("keypoints")]

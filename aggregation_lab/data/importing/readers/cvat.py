@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from aggregation_lab.data.importing.drawn_shapes import DrawnShape, Marked, task_of
+from aggregation_lab.data.importing.drawing.drawn_shapes import DrawnShape, Marked, task_of
+from aggregation_lab.data.importing.drawing.polygons import Point, from_counts, rectangle
 from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Point, from_counts, rectangle
 from aggregation_lab.data.importing.records import ReadTask, Report
 from aggregation_lab.data.importing.source_files import annotated_size, need_some, read_xml, relative, source_name
 from aggregation_lab.data.rows.point_text import finite_number
@@ -42,8 +42,9 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
             try:
                 size = annotated_size(image.get("width"), image.get("height"))
                 picture = replace(lookup.find(name, file.parent, relative(file, top)), size=size)
-                elements = sorted(image, key=lambda each: finite_number(each.get("z_order", "0")) or 0)
-                marked.append(Marked(name, picture, tuple(map(_shape, elements))))
+                elements = sorted(image, key=_layer)
+                shapes = tuple(replace(_shape(each), layer=_layer(each)) for each in elements)
+                marked.append(Marked(name, picture, shapes))
             except ValueError as error:
                 report.skip(name or "image without a name", str(error))
     reason = next(iter(report.skipped), "it lists none")
@@ -74,6 +75,10 @@ def _shape(element: ElementTree.Element) -> DrawnShape:
             raise ValueError(f"a {kind} has {len(points)} points")
         return DrawnShape(label, "area" if kind == "polygon" else "point", points)
     return DrawnShape(label, "other")
+
+
+def _layer(element: ElementTree.Element) -> float:
+    return finite_number(element.get("z_order", "0")) or 0
 
 
 def _number(element: ElementTree.Element, name: str) -> float:

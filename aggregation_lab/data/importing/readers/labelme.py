@@ -13,10 +13,10 @@ from typing import Any
 from PIL import Image
 
 from aggregation_lab.data.images.decode import read_picture
-from aggregation_lab.data.importing.drawn_shapes import DrawnShape, Marked, task_of
+from aggregation_lab.data.importing.drawing.drawn_shapes import DrawnShape, Marked, task_of
+from aggregation_lab.data.importing.drawing.polygons import Point, circle, rectangle
 from aggregation_lab.data.importing.image_lookup import ImageLookup
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Point, circle, rectangle
 from aggregation_lab.data.importing.records import Picture, ReadTask, Report
 from aggregation_lab.data.importing.source_files import (
     annotated_size,

@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
+from aggregation_lab.data.importing.drawing.polygons import Drawing, Point, Shape
 from aggregation_lab.data.importing.label_names import in_order
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Drawing, Point, Shape
 from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Report, Target
 from aggregation_lab.data.importing.source_files import Classes, one_object
-from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
+from aggregation_lab.data.importing.targets import Boxes, Label, Landmarks
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType
 
@@ -33,6 +33,7 @@ class DrawnShape:
     points: tuple[Point, ...] = ()
     area: Callable[[int, int], np.ndarray] | None = None
     reason: str = ""
+    layer: float = 0
 
     def __post_init__(self) -> None:
         if not self.label:
@@ -120,7 +121,7 @@ def _target(
 ) -> Target:
     if task_type is TaskType.SEGMENTATION:
         order = [(classes.index(shape.label) or 0, shape) for shape in shapes]
-        return ClassMap(Drawing(tuple(Shape(index + 1, shape.points, shape.area) for index, shape in order)))
+        return Drawing(tuple(Shape(index + 1, shape.points, shape.area, shape.layer) for index, shape in order))
     if task_type is TaskType.DETECTION:
         return Boxes(tuple(_bounds(shape) for shape in shapes), each_box)
     if task_type is TaskType.CLASSIFICATION:
