@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.data.importing.label_names import own_classes
+from aggregation_lab.data.importing.label_names import joined_labels, own_classes
 from aggregation_lab.data.importing.mask_values import encoded, is_outline
 from aggregation_lab.data.importing.names_in_out import Places, safe_folder, safe_path
 from aggregation_lab.data.importing.pixels import decoded, encoded_image, within
@@ -60,6 +60,8 @@ class TaskWriter:
         for group in alike(task.class_names):
             names = " and ".join(printable(name, 60) for name in group)
             self._report.remark("classes", f"{names} are written nearly alike; if they are one, give them one name")
+        if task.type.needs_two_classes and (said := joined_labels(task.class_names)):
+            self._report.remark("classes", said)
         shown, left_out = -1, repeated(task.records)
         for done, record in enumerate(task.records, start=1):
             try:
