@@ -169,6 +169,7 @@ NAMING_TYPES = {
     "aggregation_lab/data/importing/drawing/drawn_shapes.py": "shapes drawn on images, and the types that they make",
     "aggregation_lab/data/importing/documents/coco_forms.py": "the name of a field of COCO",
     "aggregation_lab/data/importing/table_columns.py": "the columns by which a table shows its type",
+    "aggregation_lab/data/importing/table_targets.py": "the target of each type in the rows of a table",
     "runners/bench": "data of given types",
     "analysis/validation": "studies of given types",
     "analysis/figures": "the colours of the types that are known",
