@@ -9,6 +9,7 @@ from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import Report
 from aggregation_lab.data.importing.source_files import content
 from aggregation_lab.data.importing.table_columns import Columns, find_columns
+from aggregation_lab.data.rows.columns import split_columns
 from aggregation_lab.data.rows.csv_rows import UNKNOWN
 from aggregation_lab.data.rows.point_text import decimal_comma, finite_number
 from aggregation_lab.errors import DataError
@@ -47,6 +48,9 @@ def read_lines(table: Path, options: ImportOptions, report: Report) -> tuple[Col
         raise DataError(f"{table}: is empty; fill it")
     header = [clean_name(cell) for cell in records[0][1]]
     columns = find_columns(header, options, table, _one_hot(header, [cells for _, cells in records[1:]]))
+    splits = split_columns(name for name in header if name not in columns.name.values())
+    if splits:
+        report.note_parts([f"column {name}" for name in splits])
     if columns.unread_box:
         report.remark("columns", columns.unread_box)
     position = {meaning: header.index(name) for meaning, name in columns.name.items()}
@@ -63,7 +67,7 @@ def read_lines(table: Path, options: ImportOptions, report: Report) -> tuple[Col
     for meaning, others in columns.others.items():
         taken = columns.name[meaning]
         shown = " and ".join((taken, *others))
-        if not all(_same_groups(taken, other, header, records[1:]) for other in others):
+        if not all(_same_groups(taken, other, header, records[1:], meaning in columns.numbers) for other in others):
             advice = f"say which counts, as in --columns {meaning}={shlex.quote(taken)}"
             raise DataError(f"{table}: has the columns {shown}, which differ; {advice}")
         report.remark("columns", f"{shown} part the rows alike, and {taken} is taken")
@@ -92,10 +96,14 @@ def _measured(lines: list[Line], delimiter: str, report: Report) -> list[Line]:
     ]
 
 
-def _same_groups(one: str, other: str, header: Sequence[str], records: Sequence[tuple[int, Sequence[str]]]) -> bool:
-    """Whether two columns part the rows alike: each text of one goes with one text of the other."""
+def _same_groups(
+    one: str, other: str, header: Sequence[str], records: Sequence[tuple[int, Sequence[str]]], numbers: bool
+) -> bool:
+    """Whether two columns part the rows alike: each text of one goes with one of the other, of `numbers` itself."""
     first, second = header.index(one), header.index(other)
     pairs = {(_known(cells[first]), _known(cells[second])) for _, cells in records}
+    if numbers:
+        return all(text == same for text, same in pairs)
     return len({text for text, _ in pairs}) == len({text for _, text in pairs}) == len(pairs)
 
 

@@ -26,7 +26,7 @@ from aggregation_lab.data.importing.documents.coco import (
 )
 from aggregation_lab.data.importing.documents.coco_forms import check_boxes, numbers, point_count
 from aggregation_lab.data.importing.drawing.polygons import Drawing, Shape, from_counts
-from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup
+from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup, parts_of_words
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Report, Target
 from aggregation_lab.data.importing.source_files import (
@@ -46,6 +46,9 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     """One task. The type is regression where the annotations hold keypoints, else detection; --type says otherwise."""
     files = annotation_files(source)
     documents = {file: read_document(file) for file in files}
+    named = {file.name: parts_of_words(file.stem) for file in files}
+    if len(set().union(*named.values())) > 1:
+        report.note_parts([name for name, parts in named.items() if parts])
     entries = [entry for document in documents.values() for entry in document["annotations"]]
     categories = {name for document in documents.values() for name in category_names(document).values()}
     order = sorted(categories, key=lambda name: first_id(name, list(documents.values())))

@@ -29,6 +29,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         raise DataError(f"{source}: does not exist; give CVAT's XML file, or the folder that holds it")
     need_some(files, source, "XML file", "give CVAT's annotations.xml, or the folder that holds it")
     marked: list[Marked] = []
+    subsets: set[str] = set()
     top = source if source.is_dir() else source.parent
     lookup = ImageLookup(options.images, top, IMAGES_TOO)
     for file in files:
@@ -39,6 +40,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
             raise DataError(f"{file}: holds tracks of a video; export it as `CVAT for images`")
         for image in root.iter("image"):
             name = image.get("name") or ""
+            subsets.add(image.get("subset") or "")
             try:
                 size = annotated_size(image.get("width"), image.get("height"))
                 picture = replace(lookup.find(name, file.parent, relative(file, top)), size=size)
@@ -47,6 +49,8 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
                 marked.append(Marked(name, picture, shapes))
             except ValueError as error:
                 report.skip(name or "image without a name", str(error))
+    if len(subsets - {""}) > 1:
+        report.note_parts(sorted(subsets - {""}))
     reason = next(iter(report.skipped), "it lists none")
     need_some(marked, source, "image that can be used", f"first reason: {reason}")
     return [task_of(marked, source_name(source), source, options, report)]
@@ -74,7 +78,7 @@ def _shape(element: ElementTree.Element) -> DrawnShape:
         if len(points) < (3 if kind == "polygon" else 1):
             raise ValueError(f"a {kind} has {len(points)} points")
         return DrawnShape(label, "area" if kind == "polygon" else "point", points)
-    return DrawnShape(label, "other")
+    return DrawnShape(label, "other", reason=f"{kind}s")
 
 
 def _layer(element: ElementTree.Element) -> float:

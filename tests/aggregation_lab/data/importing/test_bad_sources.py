@@ -217,7 +217,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], Change, str]] = {
         "labelme",
         sources.labelme,
         lambda s: [change(file, '"polygon"', '"line"') for file in s.rglob("*.json")],
-        "of which a task cannot be made",
+        "what is drawn is lines, of which a task cannot be made; draw polygons, rectangles or points, which are read",
     ),
     "one class": (
         "folder",
@@ -278,7 +278,14 @@ ARCHIVES = {
     "no labels": (npz(train_images=PIXELS), "holds train_images without train_labels"),
     "several labels": (npz(train_images=PIXELS, train_labels=np.zeros((4, 14), int)), "has 14 labels per image"),
     "volumes": (npz(train_images=np.zeros((4, 28, 28, 28), np.uint8), train_labels=np.zeros((4, 1), int)), "volumes"),
-    "counts": (npz(train_images=PIXELS, train_labels=np.zeros((3, 1), int)), "for 4 images"),
+    "counts": (
+        npz(train_images=PIXELS, train_labels=np.zeros((3, 1), int)),
+        "has 4 train_images and 3 labels; give each",
+    ),
+    "fractions": (
+        npz(train_images=PIXELS, train_labels=np.zeros((4, 1))),
+        "train_labels are float64, and classes count from 0; save them as whole numbers from 0",
+    ),
     "one class": (npz(train_images=PIXELS, train_labels=np.zeros((4, 1), int)), "has one class"),
     "a million": (
         npz(train_images=PIXELS, train_labels=np.full((4, 1), 10**6)),
