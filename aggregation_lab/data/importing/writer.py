@@ -109,7 +109,7 @@ class TaskWriter:
         shown = -1 if written.class_map is None else int(written.class_map.max())
         if written.class_map is not None and classes is not None and shown >= classes:
             raise ValueError(f"its mask holds the value {shown}; the source names classes up to {classes - 1}")
-        for message in remarks:
+        for message in dict.fromkeys(remarks):
             self._report.remark(picture.where, message)
         if crop != whole or not data:
             image, data, ending = (*encoded_image(image.crop(crop) if crop != whole else image),)

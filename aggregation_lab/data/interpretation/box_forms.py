@@ -51,6 +51,16 @@ def mean_corners(
     return corners >= max(2, _NEARLY_ALL * len(told))
 
 
+def beyond_as_sides(boxes: Sequence[Sequence[float]], images: Sequence[tuple[int, int]]) -> list[int]:
+    """The places of boxes that reach beyond their images (width, height) as x, y, width, height, where all of them lie
+    in these as x_min, y_min, x_max, y_max: nothing else tells which they are. Empty where some do not."""
+    values, sides = np.reshape(boxes, (-1, 2, 2)), np.reshape(images, (-1, 2)) + 1  # a pixel's rounding
+    first, second = values[:, 0], values[:, 1]
+    if not ((second > first) & (first >= 0) & (second <= sides)).all():
+        return []
+    return np.flatnonzero((first + second > sides).any(1)).tolist()
+
+
 def _fits(box: Sequence[float], area: float | None, bounds: Sequence[float] | None, *, sized: bool) -> bool:
     """Whether a box with sides, or with a second corner, has this area or these bounds."""
     x, y, third, fourth = box

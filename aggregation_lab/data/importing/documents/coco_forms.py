@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 
 from aggregation_lab.data.importing.documents.coco import category_names, id_of
-from aggregation_lab.data.importing.source_files import Classes
-from aggregation_lab.data.interpretation.box_forms import mean_corners
+from aggregation_lab.data.importing.records import Report
+from aggregation_lab.data.importing.source_files import Classes, annotated_size
+from aggregation_lab.data.interpretation.box_forms import beyond_as_sides, mean_corners
+from aggregation_lab.data.interpretation.edges import is_for_larger
 from aggregation_lab.data.rows.point_text import finite_number
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks.targets import Box
+
+_SIDES = "COCO's are x, y, width, height, so write these"
+_FAR = 0.1
+"""Where so many boxes reach far beyond their images, none is taken in any case."""
 
 
 def numbers(value: Any, what: str) -> list[float]:
@@ -22,9 +28,15 @@ def numbers(value: Any, what: str) -> list[float]:
     return [number for number in found if number is not None]
 
 
-def check_boxes(file: Path, document: Mapping[str, Any]) -> None:
-    """Raise `DataError` where the boxes of a file are two corners by the areas and polygons beside them."""
-    boxes, areas, bounds = [], [], []
+def check_boxes(file: Path, document: Mapping[str, Any], report: Report) -> None:
+    """Raise `DataError` where the boxes of a file are two corners by the areas and polygons beside them, or by the
+    sizes of their images; where these do not make it sure, it is remarked."""
+    sizes = {
+        id_of(image, "id"): annotated_size(image.get("width"), image.get("height"))
+        for image in document["images"]
+        if isinstance(image, dict)
+    }
+    boxes, areas, bounds, images = [], [], [], []
     for entry in document["annotations"]:
         try:
             box = numbers(entry.get("bbox"), "bbox") if isinstance(entry, dict) else []
@@ -34,9 +46,22 @@ def check_boxes(file: Path, document: Mapping[str, Any]) -> None:
             boxes.append(box)
             areas.append(finite_number(entry.get("area")) or None)
             bounds.append(_bounds(entry.get("segmentation")))
+            images.append(sizes.get(id_of(entry, "image_id")))
     if mean_corners(boxes, areas, bounds):
         said = "the boxes are x_min, y_min, x_max, y_max by the areas or polygons beside them"
-        raise DataError(f"{file}: {said}; COCO's are x, y, width, height, so write these")
+        raise DataError(f"{file}: {said}; {_SIDES}")
+    known = [(box, size) for box, size in zip(boxes, images, strict=True) if size]
+    beyond = beyond_as_sides([box for box, _ in known], [size for _, size in known])
+    if len(beyond) < 2:
+        return
+    said = (
+        f"{len(beyond)} of {len(known)} boxes reach beyond their images as x, y, width, height, and none as two corners"
+    )
+    corners = [(box[0] + box[2], box[1] + box[3]) for box, _ in known]
+    far = sum(is_for_larger([corners[place]], *known[place][1]) for place in beyond)
+    if far > _FAR * len(known):
+        raise DataError(f"{file}: {said}, so they seem to be x_min, y_min, x_max, y_max; {_SIDES}")
+    report.remark(file.name, f"{said}; if they are x_min, y_min, x_max, y_max, {_SIDES}")
 
 
 def _bounds(polygons: Any) -> Box | None:

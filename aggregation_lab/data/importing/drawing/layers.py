@@ -13,25 +13,22 @@ _MOST = 0.5
 
 @dataclass(frozen=True)
 class Patch:
-    """An area of one class: H x W truth values `inside`, of which only the smallest rectangle around it is kept."""
+    """An area of one class: truth values `inside` the smallest `window` (rows, columns) around it; `size` are true."""
 
     index: int
     layer: float
     window: tuple[slice, slice]
     inside: np.ndarray
+    size: int
 
     @classmethod
     def of(cls, index: int, layer: float, inside: np.ndarray) -> "Patch":
+        """The patch of H x W truth values."""
         rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-        if not len(rows):
-            return cls(index, layer, (slice(0, 0), slice(0, 0)), inside[:0, :0])
-        window = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-        return cls(index, layer, window, inside[window].copy())
-
-    @property
-    def size(self) -> int:
-        """How many pixels it covers."""
-        return int(self.inside.sum())
+        top, bottom = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        left, right = (int(columns[0]), int(columns[-1]) + 1) if len(columns) else (0, 0)
+        window = slice(top, bottom), slice(left, right)
+        return cls(index, layer, window, inside[window].copy(), int(inside.sum()))
 
     def holds(self, other: "Patch") -> bool:
         """Whether another one, of fewer pixels, lies in it wholly."""

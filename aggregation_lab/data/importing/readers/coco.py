@@ -63,7 +63,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         one_object(marked, options.classes, source)
     if task_type is TaskType.DETECTION:
         for file, document in documents.items():
-            check_boxes(file, document)
+            check_boxes(file, document, report)
     points = point_count(documents, classes) if task_type is TaskType.REGRESSION else 1
     records: list[Record] = []
     top = source if source.is_dir() else source.parent

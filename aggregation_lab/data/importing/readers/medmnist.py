@@ -69,9 +69,7 @@ def _checked(source: Path, part: str, arrays: np.lib.npyio.NpzFile) -> tuple[np.
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise DataError(f"{source}: has {labels.shape[1]} labels per image; a classification task takes one")
     if len(labels) != len(images):
-        raise DataError(
-            f"{source}: has {len(images)} {part}_images and {len(labels)} {part}_labels; give each its label"
-        )
+        raise DataError(f"{source}: has {len(images)} {part}_images and {len(labels)} labels; give each its own")
     if labels.dtype.kind not in "iu":
         advice = "save them as whole numbers from 0, as np.int64"
         raise DataError(f"{source}: {part}_labels are {labels.dtype}, and classes count from 0; {advice}")

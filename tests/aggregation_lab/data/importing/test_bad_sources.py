@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], Change, str]] = {
         "coco",
         sources.coco,
         lambda s: change(s / "annotations/instances.json", '"keypoints": [', '"keypoints": [1, 1, '),
-        "unlike numbers of keypoints",
+        "keypoints are x, y, visibility (0, 1 or 2)",
     ),
     "nnunet no labels": (
         "nnunet",
@@ -251,7 +251,7 @@ TABLES = {
     "one class": ("image,label\na.png,1\nb.png,1\n", "has 1 class (1)"),
     "not there": (
         "image,label\na.png,0\nb.png,1\n",
-        "2 are left out, as a.png: the file does not exist; paths",
+        "2 are left out, as a.png: the file does not exist, nor another of its name; paths",
     ),
     "latin": (b"image,label\n\xe9.png,0\n", "is not UTF-8"),
     "workbook": (b"PK\x03\x04aaaa", "is a workbook of Excel"),

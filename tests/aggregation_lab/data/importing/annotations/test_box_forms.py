@@ -92,6 +92,23 @@ def test_sides_in_a_coco_file_are_taken_whatever_is_said_of_areas(capsys, tmp_pa
     assert sorted(read(tmp_path / "out")[1]["box"]) == sorted(case.box for case in CASES)
 
 
+NO_MORE = {"segmentation": lambda case: []}
+
+
+def test_corners_that_nothing_tells_are_refused_where_they_lie_far_beyond_as_sides(capsys, tmp_path):
+    """As annotations of larger images: scaling them was the advice."""
+    coco_boxes(tmp_path / "s", lambda case: [18, 15, 30, 28], **NO_MORE)
+    line = refused(capsys, "import", "coco", tmp_path / "s", tmp_path / "out", "--task", "t")
+    said = "10 of 10 boxes reach beyond their images as x, y, width, height, and none as two corners"
+    assert f"{said}, so they seem to be x_min, y_min, x_max, y_max; COCO's are x, y, width, height" in line
+
+
+def test_and_are_said_where_they_lie_a_little_beyond(capsys, tmp_path):
+    options = coco_boxes(tmp_path / "s", lambda case: [18, 10, 25, 22], **NO_MORE)
+    text = imported(capsys, "coco", tmp_path / "s", tmp_path / "out", "--task", "t", *options)
+    assert "instances.json: 5 of 10 boxes reach beyond their images as x, y, width, height, and none as two" in text
+
+
 # ---- keypoints of COCO -----------------------------------------------------------------------------------------------
 
 
