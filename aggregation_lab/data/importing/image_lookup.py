@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from aggregation_lab.data.importing.receipt import FOLDER as IMPORTED
 from aggregation_lab.data.importing.records import Picture
 from aggregation_lab.data.importing.source_files import PICTURES, existing, part_of, relative, without_ending
+from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.data.rows.file_paths import fold
 from aggregation_lab.files import walk
 
@@ -21,6 +23,10 @@ _REMEDY = "write the folder into the name, or keep one"
 IMAGES_TOO = "write the folder into the name, keep one, or say with --images which folder counts"
 """What to do where several files have a name, in formats that take --images."""
 _USUAL = ("images", "JPEGImages", "train", "val", "test", "data")
+
+
+class NoSuchImage(ValueError):
+    """No file has the name of an image."""
 
 
 class ImageLookup:
@@ -42,6 +48,7 @@ class ImageLookup:
         self._parts: set[str] = set()
         self._parts_around: dict[Path, set[str]] = {}
         self._stems: dict[Path, set[str]] = {}
+        self._imported: dict[Path, bool] = {}
 
     def find(self, name: str, beside: Path, title: str, own: str = "") -> Picture:
         """The picture of this name. `beside` is the folder that it is looked for first, `title` the path of the
@@ -55,13 +62,13 @@ class ImageLookup:
             raise ValueError("names no file")
         folders, _, last = title.rpartition("/")
         of_name, of_folders = (_part_of_folders(path) for path in (plain.rpartition("/")[0], folders))
-        parts = of_name or (set() if own else _parts_of_words(without_ending(last))) or of_folders
+        parts = of_name or (set() if own else parts_of_words(without_ending(last))) or of_folders
         files = self._around(plain, beside, parts) or self._anywhere(plain, beside, parts)
         if len(files) > 1:
             shown = " and ".join(os.path.relpath(file, self._top) for file in files[:2])
             raise ValueError(f"several files have its name, as {shown}; {self._remedy}")
         if not files:
-            raise ValueError("its image file does not exist")
+            raise NoSuchImage("its image file does not exist")
         stem = fold(without_ending(files[0].name))
         if own and stem != fold(own) and fold(own) in self._stems_in(files[0].parent):
             raise ValueError(f"names the image {name}, beside which lies one of its own name; correct the wrong name")
@@ -130,13 +137,20 @@ class ImageLookup:
             self._names = {}
             for file in walk(self._top, PICTURES):
                 folders = relative(file, self._top).split("/")[:-1]
-                if any(map(MASK_FOLDER.fullmatch, folders)):
+                if any(map(MASK_FOLDER.fullmatch, folders)) or self._is_imported(file.parent):
                     continue
                 self._parts |= set(map(part_of, folders)) - {""}
                 self._parents.add(fold(file.parent.name))
                 for name in (fold(file.name), fold(without_ending(file.name))):
                     self._names.setdefault(name, []).append(file)
         return self._names
+
+    def _is_imported(self, folder: Path) -> bool:
+        """Whether a folder lies in the OUT of an import, which holds its images, not those of a source."""
+        if folder not in self._imported:
+            above = folder != self._top and folder != folder.parent and self._is_imported(folder.parent)
+            self._imported[folder] = above or all(map(Path.is_dir, (folder / IMPORTED, folder / "train" / CSV_FOLDER)))
+        return self._imported[folder]
 
     def _stems_in(self, folder: Path) -> set[str]:
         """The folded names, without ending, of the pictures in a folder."""
@@ -156,7 +170,7 @@ def _part_of_folders(path: str) -> set[str]:
     return set(list(filter(None, map(part_of, path.split("/"))))[-1:])
 
 
-def _parts_of_words(name: str) -> set[str]:
+def parts_of_words(name: str) -> set[str]:
     """The parts of a data set that the words of a file's name tell: `instances_train2017` is of train."""
     return set(map(part_of, re.findall(r"[a-z]+\d*", name.lower()))) - {""}
 

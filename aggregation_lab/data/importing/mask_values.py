@@ -1,7 +1,7 @@
 """What the values or colours of mask files mean: `--mask-values`, or what is certain without it."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from aggregation_lab.data.images.decode import decoded_file
 from aggregation_lab.data.images.masks import MOST_VALUES, read_mask
 from aggregation_lab.data.images.palettes import indices_of, renumbered
 from aggregation_lab.data.importing.records import Report
+from aggregation_lab.data.interpretation.mask_classes import FULL, white_meaning
 from aggregation_lab.data.progress import Progress
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import read_bytes
@@ -24,7 +25,6 @@ _MOST_CLEAR = 64
 """More values than these are greys, not classes, unless --mask-values says otherwise."""
 _OUTLINE = 4
 """An outline and what it surrounds have at least so many times its pixels; the wall of a vessel has fewer."""
-_WHITE = {255: 1, 65535: 1}
 _PHOTOGRAPH = "shows greys of every kind, as an image does, and is no mask"
 
 
@@ -64,9 +64,8 @@ class MaskValues:
         return table[inverse].reshape(pixels.shape)
 
     def _without_class(self, unknown: Sequence[int]) -> str:
-        if self.ignored in unknown and self.classes is not None:
-            pairs = [*self.classes.items(), (self.ignored, 0)]
-            mapping = ",".join(f"{value}={index}" for value, index in pairs)
+        if self.ignored is not None and self.ignored in unknown and self.classes is not None:
+            mapping = _written({**self.classes, self.ignored: 0})
             said = f"its mask holds {self.ignored}, which is the label `ignore` and no class"
             return f"{said}; to take such areas as background, give --mask-values '{mapping}'"
         shown = ", ".join(self.written(value) for value in unknown[:_SHOWN])
@@ -106,11 +105,13 @@ def _colours(data: bytes) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Held:
-    """What mask files hold: their values, the colour of each in a palette ("1:ff0000,..."), whether they are lossy."""
+    """What mask files hold: their values, the colour of each in a palette ("1:ff0000,..."), whether they are lossy, and
+    whether one of several holds both 1 and white."""
 
     values: Iterable[int]
     palette: str = ""
     lossy: bool = False
+    one_and_white: bool = False
 
 
 def held_by(file: Path) -> Held:
@@ -129,6 +130,7 @@ def held_by_all(
     used: set[int] = set()
     palettes: dict[Path, str] = {}
     lossy: list[Path] = []
+    one_and_white = False
     for done, file in enumerate(files, start=1):
         try:
             held = look(file)
@@ -137,8 +139,10 @@ def held_by_all(
                 advice = _advice(np.unique(_colours(read_bytes(file))).tolist())
                 raise DataError(f"{file}: is a mask in colours; {advice}") from error
             continue
-        used.update(held.values)
-        lossy += [file] if held.lossy and held.values else []
+        values = set(held.values)
+        used |= values
+        one_and_white |= 1 in values and not values.isdisjoint(FULL)
+        lossy += [file] if held.lossy and values else []
         palettes[file] = held.palette
         progress("reading masks", done, len(files))
     clash = renumbered(palettes)
@@ -148,7 +152,7 @@ def held_by_all(
         raise DataError(f"{clash.file}: {said}; {_advice(sorted(colours))}")
     for file in lossy:
         report.remark(file.name, "is a mask compressed with loss, which changes classes at borders")
-    return Held(sorted(used), lossy=bool(lossy))
+    return Held(sorted(used), lossy=bool(lossy), one_and_white=one_and_white)
 
 
 def _advice(
@@ -169,21 +173,35 @@ def certain_values(files: Sequence[Path], held: Held, report: Report, background
     smoothed or compressed with loss do.
     """
     values = [value for value in held.values if value != background]
-    if background is None and len(values) == 2 and values[0] == 0 and values[1] in _WHITE:
-        report.remark("masks", f"the values 0 and {values[1]} are read as the classes 0 and 1")
-        return MaskValues({0: 0, values[1]: 1})
-    if background is None and len(values) == 1 and values[0] in _WHITE:
-        return MaskValues({values[0]: 1})
-    if values and (values[-1] > 2 * len(values) + 8 or len(values) > _MOST_CLEAR or held.lossy):
+    white = [value for value in values if value in FULL] if background is None else []
+    if white and set(values) <= {0, *FULL}:
+        if 0 in values:
+            shown = ", ".join(map(str, [0, *white[:-1]])) + f" and {white[-1]}"
+            report.remark("masks", f"the values {shown} are read as the classes 0 and 1")
+        return MaskValues(dict.fromkeys(values[: -len(white)], 0) | dict.fromkeys(white, 1))
+    if values and (_unlike_classes(values) or held.lossy):
         shown = ", ".join(map(str, values[:_SHOWN])) + (" ..." if len(values) > _SHOWN else "")
-        greys = len(values) > _SHOWN and 127 < values[-1] < 256
-        halves = "say what they mean, as in --mask-values '0-127=0,128-255=1'"
-        advice = halves if greys else _advice(values, str, background)
+        advice = _advice(values, str, background)
+        if len(values) > _SHOWN and 127 < values[-1] < 256:
+            advice = "say what they mean, as in --mask-values '0-127=0,128-255=1'"
+        if white and not held.lossy and not _unlike_classes(classes := values[: -len(white)]):
+            meaning = white_meaning(classes, white, apart=not held.one_and_white)
+            advice = f"{meaning[1]} --mask-values '{_written(meaning[0])}'" if meaning else advice
         raise DataError(f"{files[0].parent}: the masks hold the values {shown}; {advice}")
     if background is not None:
         report.remark("masks", f"the value {background} (void) is read as background")
         return MaskValues({number: number for number in range(background)} | {background: 0})
     return MaskValues()
+
+
+def _written(classes: Mapping[int, int]) -> str:
+    """Classes by value as --mask-values takes them."""
+    return ",".join(f"{value}={index}" for value, index in classes.items())
+
+
+def _unlike_classes(values: Sequence[int]) -> bool:
+    """Whether values, in their order, are too large or too many to be classes."""
+    return bool(values) and (values[-1] > 2 * len(values) + 8 or len(values) > _MOST_CLEAR)
 
 
 def is_outline(classes: np.ndarray) -> bool:

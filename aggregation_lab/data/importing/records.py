@@ -12,6 +12,8 @@ from PIL import Image
 from aggregation_lab.tasks import TaskType
 from aggregation_lab.text import printable
 
+_TOGETHER = "the parts are taken together; one split is drawn anew"
+
 Crop = tuple[int, int, int, int]
 """x_min, y_min, x_max, y_max in whole pixels of the image as the source has it; the maxima are not inside."""
 
@@ -122,6 +124,11 @@ class Report:
     def skip(self, where: str, reason: str) -> None:
         """`where` is not imported, because ..."""
         self.skipped.setdefault(printable(reason, 400), []).append(where)
+
+    def note_parts(self, parts: Sequence[str]) -> None:
+        """The source is divided into these parts, as train and test are, and that is not kept; said once."""
+        if _TOGETHER not in self.remarks:
+            self.remark(", ".join(parts), _TOGETHER)
 
     def remark(self, where: str, message: str) -> None:
         """`where` is imported, but ..."""

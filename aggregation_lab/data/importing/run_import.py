@@ -1,6 +1,7 @@
 """One import: read the source, write its tasks, keep the receipts. Running it again is safe at any moment."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from aggregation_lab.data.importing.names_in_out import Places
 from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.receipt import COMPLETE, FOLDER, HASHING, Receipt, read_receipts, receipt_file
 from aggregation_lab.data.importing.records import ReadTask, Report
-from aggregation_lab.data.importing.source_files import source_name
+from aggregation_lab.data.importing.source_files import part_of, source_name
 from aggregation_lab.data.importing.subjects import Subjects
 from aggregation_lab.data.importing.writer import TaskWriter, csv_name
 from aggregation_lab.data.progress import Progress
@@ -50,6 +51,7 @@ def run_import(
     receipts = read_receipts(out)
     options = replace(options, key=_secret(form, out, receipts, report, dry))
     tasks = form.read(source, options, report, progress)
+    _note_parts(tasks, report)
     if options.task is not None and len(tasks) > 1:
         shown = ", ".join(task.name for task in tasks[:8])
         raise DataError(f"{source}: holds {len(tasks)} tasks ({shown}), --task names one; import them one by one")
@@ -68,6 +70,14 @@ def run_import(
     for record in (record for task in tasks for record in task.records if there):
         before.of(record)  # refuses before anything is written
     return [_one_task(task, form, source, out, train, options, report, there, progress, dry) for task in tasks]
+
+
+def _note_parts(tasks: Sequence[ReadTask], report: Report) -> None:
+    """Say where images lie in folders of parts, as train and test are: one split is drawn over all tasks."""
+    paths = (record.picture.where for task in tasks for record in task.records)
+    folders = {folder for path in paths for folder in path.split("/")[:-1] if part_of(folder)}
+    if len(set(map(part_of, folders))) > 1:
+        report.note_parts(sorted(folders))
 
 
 def _one_task(

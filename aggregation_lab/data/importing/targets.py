@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregation_lab.data.importing.records import Frame, Written
+from aggregation_lab.data.interpretation.box_forms import INVERTED
 from aggregation_lab.data.interpretation.edges import FAR, check_reach
 from aggregation_lab.tasks.targets import Box, Points
 
@@ -64,8 +65,10 @@ class Boxes:
     each: bool = False
 
     def write(self, frame: Frame, remark: Remark) -> Written:
-        """Raises `ValueError` where no box lies in the image, where one reaches far beyond it, and where more than a
-        tenth of one is not in the part of the image that is kept."""
+        """Raises `ValueError` where no box lies in the image, where one is inverted or reaches far beyond it, and where
+        more than a tenth of one is not in the part of the image that is kept."""
+        if any(x_max < x_min or y_max < y_min for x_min, y_min, x_max, y_max in self.boxes):
+            raise ValueError(INVERTED)
         _note_turned(frame, remark)
         inside = [box for box in (_clipped(box, frame, remark) for box in self.boxes) if box]
         if not inside:

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.data.importing.label_names import own_classes
+from aggregation_lab.data.importing.label_names import joined_labels, own_classes
 from aggregation_lab.data.importing.mask_values import encoded, is_outline
 from aggregation_lab.data.importing.names_in_out import Places, safe_folder, safe_path
 from aggregation_lab.data.importing.pixels import decoded, encoded_image, within
@@ -17,6 +17,7 @@ from aggregation_lab.data.importing.receipt import COMPLETE, ContentDigest, Imag
 from aggregation_lab.data.importing.records import Frame, Picture, ReadTask, Record, Report, repeated
 from aggregation_lab.data.importing.subjects import Subjects
 from aggregation_lab.data.importing.targets import MOST_CLASSES
+from aggregation_lab.data.interpretation.box_forms import check_inverted
 from aggregation_lab.data.interpretation.case_checks import SPLIT_PARTS
 from aggregation_lab.data.interpretation.edges import check_scale
 from aggregation_lab.data.progress import Progress
@@ -60,6 +61,8 @@ class TaskWriter:
         for group in alike(task.class_names):
             names = " and ".join(printable(name, 60) for name in group)
             self._report.remark("classes", f"{names} are written nearly alike; if they are one, give them one name")
+        if task.type.needs_two_classes and (said := joined_labels(task.class_names)):
+            self._report.remark("classes", said)
         shown, left_out = -1, repeated(task.records)
         for done, record in enumerate(task.records, start=1):
             try:
@@ -71,6 +74,7 @@ class TaskWriter:
             progress(f"importing {task.name}", done, len(task.records))
         self.counts["read"] = len(task.records)
         check_scale(self._report.skipped, len(task.records), self._receipt.source)
+        check_inverted(self._report.skipped, len(task.records), self._receipt.source)
         if not self._rows:
             raise DataError(self._nothing(task))
         if task.type.needs_two_classes and (said := own_classes([row["mask"] for row in self._rows])):
@@ -109,7 +113,7 @@ class TaskWriter:
         shown = -1 if written.class_map is None else int(written.class_map.max())
         if written.class_map is not None and classes is not None and shown >= classes:
             raise ValueError(f"its mask holds the value {shown}; the source names classes up to {classes - 1}")
-        for message in remarks:
+        for message in dict.fromkeys(remarks):
             self._report.remark(picture.where, message)
         if crop != whole or not data:
             image, data, ending = (*encoded_image(image.crop(crop) if crop != whole else image),)

@@ -8,6 +8,7 @@ import numpy as np
 
 from aggregation_lab.config import TargetRules, yaml_key
 from aggregation_lab.data.images.file_scan import Scan
+from aggregation_lab.data.interpretation.box_forms import are_inverted
 from aggregation_lab.data.interpretation.edges import LARGER, is_for_larger
 from aggregation_lab.data.rows.cases import Case
 from aggregation_lab.data.rows.problems import Problems, rule
@@ -146,7 +147,7 @@ def _suspect_boxes(group: _Group, values: np.ndarray, inverted: np.ndarray, prob
         "cxcywh": positive & (first + second / 2 <= slack).all(1) & (first - second / 2 >= -1).all(1),
     }
     forms = [form for form, fit in fits.items() if fit.mean() >= 0.95]
-    several = inverted.sum() >= max(2, 0.05 * len(values))
+    several = are_inverted(int(inverted.sum()), len(values))
     if not forms or not (several or (fits["xywh"].all() and len(values) >= ENOUGH)):
         return False
     write = " or ".join(f"{{{yaml_key(group.task)}: {form}}}" for form in forms)
@@ -161,7 +162,7 @@ def _suspect_boxes(group: _Group, values: np.ndarray, inverted: np.ndarray, prob
             problems.row_warning(
                 case.row, group.field, f"{message}; {advice}, and xyxy if all is well", f"format {group.task}"
             )
-    return bool(several)
+    return several
 
 
 def _suspect_points(group: _Group, values: np.ndarray, unit: str | None, problems: Problems) -> None:

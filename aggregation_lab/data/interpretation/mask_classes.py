@@ -1,6 +1,6 @@
 """What the values of a task's masks mean: class indices, 0 and white, or what the study file says."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aggregation_lab.config import TargetRules, value_span
@@ -112,12 +112,9 @@ def _remedy(task: str, classes: int, in_use: set[int], masks: Sequence[_Used]) -
     """A line for the study file that reads these values, as far as they let it be guessed."""
     inside = {value: value for value in in_use if 0 <= value < classes}
     beyond = sorted(in_use - set(inside))
-    if classes == 2 and in_use <= {0, 1, *FULL} and not any({1, *beyond} <= mask.values for mask in masks):
-        pairs = inside | dict.fromkeys(beyond, 1)
-        why = f"some masks hold 1 and others {beyond[0]}; if both are the structure, write"
-    elif len(beyond) == 1 and beyond[0] in FULL and any(inside):
-        pairs = {**inside, beyond[0]: 0}
-        why = f"if {beyond[0]} marks pixels without a label, count them as background by"
+    apart = classes == 2 and not any({1, *beyond} <= mask.values for mask in masks)
+    if set(beyond) <= set(FULL) and (meaning := white_meaning(inside, beyond, apart=apart)):
+        pairs, why = meaning
     elif len(in_use) <= classes:
         pairs, why = {value: index for index, value in enumerate(sorted(in_use))}, "say what the values mean by"
     elif any(mask.scan.has("photograph") for mask in masks):
@@ -132,6 +129,19 @@ def _remedy(task: str, classes: int, in_use: set[int], masks: Sequence[_Used]) -
         example = rule("mask_values", task, {0: 0, 255: 1})
         return f"say in the study file what every value means, as in {example}"
     return f"{why} {rule('mask_values', task, dict(sorted(pairs.items())))} in the study file"
+
+
+def white_meaning(classes: Collection[int], white: Sequence[int], *, apart: bool) -> tuple[dict[int, int], str] | None:
+    """What `white` values may mean in masks that also hold `classes`: the class of each value, and when, in words that
+    a rule follows. `apart` says that the task has one class beside the background, and no mask holds it and white.
+    """
+    inside = {value: value for value in classes}
+    if apart and set(inside) <= {0, 1}:
+        said = f"some masks hold 1 and others {white[0]}; if both are the structure, write"
+        return inside | dict.fromkeys(white, 1), said
+    if len(white) == 1 and any(inside):
+        return {**inside, white[0]: 0}, f"if {white[0]} marks pixels without a label, count them as background by"
+    return None
 
 
 def _warn_inverted(task: str, in_use: set[int], masks: Sequence[_Used], problems: Problems) -> None:

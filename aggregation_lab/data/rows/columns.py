@@ -140,11 +140,16 @@ def _read_patient(index_of: dict[str, int], others: dict[str, int], name: str, l
             del others[other]
 
 
+def split_columns(names: Iterable[str]) -> list[str]:
+    """The columns, by their names, that say which part of the data a row is of."""
+    return [name for name in names if _SPLITS.fullmatch(squashed(name))]
+
+
 def _report_others(
     index_of: Mapping[str, int], others: dict[str, int], name: str, line: int, problems: Problems
 ) -> None:
     """Name the columns that are not used: what looks like a split or a misspelt column as a warning."""
-    splits = [other for other in others if _SPLITS.fullmatch(squashed(other))]
+    splits = split_columns(others)
     if splits:
         how = "one split is drawn over all tasks; data.split of a study takes one of yours"
         problems.warning(name, line, ", ".join(splits), f"is not used: {how}")

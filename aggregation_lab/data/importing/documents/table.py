@@ -9,6 +9,7 @@ from aggregation_lab.data.importing.options import ImportOptions
 from aggregation_lab.data.importing.records import Report
 from aggregation_lab.data.importing.source_files import content
 from aggregation_lab.data.importing.table_columns import Columns, find_columns
+from aggregation_lab.data.rows.columns import split_columns
 from aggregation_lab.data.rows.csv_rows import UNKNOWN
 from aggregation_lab.data.rows.point_text import decimal_comma, finite_number
 from aggregation_lab.errors import DataError
@@ -46,7 +47,12 @@ def read_lines(table: Path, options: ImportOptions, report: Report) -> tuple[Col
     if not records:
         raise DataError(f"{table}: is empty; fill it")
     header = [clean_name(cell) for cell in records[0][1]]
-    columns = find_columns(header, options, table)
+    columns = find_columns(header, options, table, _one_hot(header, [cells for _, cells in records[1:]]))
+    splits = split_columns(name for name in header if name not in columns.name.values())
+    if splits:
+        report.note_parts([f"column {name}" for name in splits])
+    if columns.unread_box:
+        report.remark("columns", columns.unread_box)
     position = {meaning: header.index(name) for meaning, name in columns.name.items()}
     lines = []
     for number, cells in records[1:]:
@@ -61,11 +67,20 @@ def read_lines(table: Path, options: ImportOptions, report: Report) -> tuple[Col
     for meaning, others in columns.others.items():
         taken = columns.name[meaning]
         shown = " and ".join((taken, *others))
-        if not all(_same_groups(taken, other, header, records[1:]) for other in others):
+        if not all(_same_groups(taken, other, header, records[1:], meaning in columns.numbers) for other in others):
             advice = f"say which counts, as in --columns {meaning}={shlex.quote(taken)}"
             raise DataError(f"{table}: has the columns {shown}, which differ; {advice}")
         report.remark("columns", f"{shown} part the rows alike, and {taken} is taken")
     return columns, lines
+
+
+def _one_hot(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The columns of 0 and 1 of which each row has a single 1: a class each; empty where they are no such."""
+    whole = [cells for cells in rows if len(cells) >= len(header)]
+    texts = [{cells[place].strip() for cells in whole} for place in range(len(header))]
+    places = [place for place, found in enumerate(texts) if found == {"0", "1"}]
+    single = all(sum(cells[place].strip() == "1" for place in places) == 1 for cells in whole)
+    return [header[place] for place in places] if len(places) > 1 and single else []
 
 
 def _measured(lines: list[Line], delimiter: str, report: Report) -> list[Line]:
@@ -81,15 +96,19 @@ def _measured(lines: list[Line], delimiter: str, report: Report) -> list[Line]:
     ]
 
 
-def _same_groups(one: str, other: str, header: Sequence[str], records: Sequence[tuple[int, Sequence[str]]]) -> bool:
-    """Whether two columns part the rows alike: each text of one goes with one text of the other."""
+def _same_groups(
+    one: str, other: str, header: Sequence[str], records: Sequence[tuple[int, Sequence[str]]], numbers: bool
+) -> bool:
+    """Whether two columns part the rows alike: each text of one goes with one of the other, of `numbers` itself."""
     first, second = header.index(one), header.index(other)
     pairs = {(_known(cells[first]), _known(cells[second])) for _, cells in records}
+    if numbers:
+        return all(text == same for text, same in pairs)
     return len({text for text, _ in pairs}) == len({text for _, text in pairs}) == len(pairs)
 
 
 def box_of(line: Line, meanings: Sequence[str]) -> Box | None:
-    """The box (x_min, y_min, x_max, y_max) of a row, whose numbers are two corners, or a corner with width and height.
+    """The box (x_min, y_min, x_max, y_max) of a row, of two corners, or of a corner or centre with its sides.
 
     None where its cells are empty. Raises `ValueError` where one is no number.
     """
@@ -102,6 +121,8 @@ def box_of(line: Line, meanings: Sequence[str]) -> Box | None:
         shown = f"{printable(wrong, 40)!r}{decimal_comma(wrong)}"
         raise ValueError(f"line {line.number} holds a box that is no four numbers, but {shown}")
     x, y, third, fourth = (number for number in numbers if number is not None)
+    if "x_center" in meanings:
+        return x - third / 2, y - fourth / 2, x + third / 2, y + fourth / 2
     return (x, y, x + third, y + fourth) if "width" in meanings else (x, y, third, fourth)
 
 

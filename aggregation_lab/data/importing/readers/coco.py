@@ -24,9 +24,10 @@ from aggregation_lab.data.importing.documents.coco import (
     read_document,
     used_names,
 )
-from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup
+from aggregation_lab.data.importing.documents.coco_forms import check_boxes, numbers, point_count
+from aggregation_lab.data.importing.drawing.polygons import Drawing, Shape, from_counts
+from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup, parts_of_words
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Drawing, Shape, from_counts
 from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Report, Target
 from aggregation_lab.data.importing.source_files import (
     Classes,
@@ -35,16 +36,19 @@ from aggregation_lab.data.importing.source_files import (
     relative,
     source_name,
 )
-from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks
-from aggregation_lab.data.rows.point_text import finite_number
+from aggregation_lab.data.importing.targets import Boxes, Landmarks
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType
+from aggregation_lab.tasks.targets import Box
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
     """One task. The type is regression where the annotations hold keypoints, else detection; --type says otherwise."""
     files = annotation_files(source)
     documents = {file: read_document(file) for file in files}
+    named = {file.name: parts_of_words(file.stem) for file in files}
+    if len(set().union(*named.values())) > 1:
+        report.note_parts([name for name, parts in named.items() if parts])
     entries = [entry for document in documents.values() for entry in document["annotations"]]
     categories = {name for document in documents.values() for name in category_names(document).values()}
     order = sorted(categories, key=lambda name: first_id(name, list(documents.values())))
@@ -57,7 +61,10 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         raise DataError(f"--type {task_type}: COCO files hold detection, regression (keypoints) or segmentation")
     if task_type is not TaskType.SEGMENTATION:
         one_object(marked, options.classes, source)
-    points = _point_count(documents, classes) if task_type is TaskType.REGRESSION else 1
+    if task_type is TaskType.DETECTION:
+        for file, document in documents.items():
+            check_boxes(file, document, report)
+    points = point_count(documents, classes) if task_type is TaskType.REGRESSION else 1
     records: list[Record] = []
     top = source if source.is_dir() else source.parent
     lookup = ImageLookup(options.images, top, IMAGES_TOO)
@@ -70,29 +77,6 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     if task_type is TaskType.REGRESSION:
         names = point_names(documents.values(), classes, points)
     return [ReadTask(source_name(source), task_type, records, number, names)]
-
-
-def _point_count(documents: Mapping[Path, Mapping[str, Any]], classes: Classes) -> int:
-    """How many keypoints an object has. Raises `DataError` where it is not one number."""
-    counts = set()
-    for document in documents.values():
-        names = category_names(document)
-        for entry in document["annotations"]:
-            points = entry.get("keypoints") if isinstance(entry, dict) else None
-            if (
-                isinstance(points, list)
-                and points
-                and classes.index(names.get(id_of(entry, "category_id"), "")) is not None
-            ):
-                counts.add(len(points) / 3)
-    file = next(iter(documents))
-    if not counts:
-        raise DataError(f"{file}: no annotation holds keypoints; choose --type detection or segmentation")
-    if len(counts) > 1 or not next(iter(counts)).is_integer():
-        raise DataError(
-            f"{file}: objects have unlike numbers of keypoints; a task has one (--classes chooses a category)"
-        )
-    return int(counts.pop())
 
 
 def _records(
@@ -140,7 +124,7 @@ def _records(
 
 def _target(entries: Sequence[tuple[int, dict[str, Any]]], task_type: TaskType, points: int, each: bool) -> Target:
     if task_type is TaskType.SEGMENTATION:
-        return ClassMap(Drawing(tuple(shape for index, entry in entries for shape in _shapes(index + 1, entry))))
+        return Drawing(tuple(shape for index, entry in entries for shape in _shapes(index + 1, entry)))
     if task_type is TaskType.DETECTION:
         return Boxes(tuple(_box(entry) for _, entry in entries), each)
     marked = [entry for _, entry in entries if entry.get("keypoints")]
@@ -158,15 +142,8 @@ def _area(entry: Mapping[str, Any]) -> float:
     return (x_max - x_min) * (y_max - y_min)
 
 
-def _numbers(value: Any, what: str) -> list[float]:
-    numbers = [finite_number(each) for each in value] if isinstance(value, list) else [None]
-    if None in numbers:
-        raise ValueError(f"its {what} is no list of numbers")
-    return [number for number in numbers if number is not None]
-
-
-def _box(entry: Mapping[str, Any]) -> tuple[float, float, float, float]:
-    values = _numbers(entry.get("bbox"), "bbox")
+def _box(entry: Mapping[str, Any]) -> Box:
+    values = numbers(entry.get("bbox"), "bbox")
     if len(values) != 4:
         raise ValueError("its bbox is no four numbers")
     x, y, width, height = values
@@ -174,7 +151,7 @@ def _box(entry: Mapping[str, Any]) -> tuple[float, float, float, float]:
 
 
 def _keypoints(entry: Mapping[str, Any], count: int) -> tuple[tuple[float, float] | None, ...]:
-    values = _numbers(entry.get("keypoints"), "keypoints")
+    values = numbers(entry.get("keypoints"), "keypoints")
     if len(values) != 3 * count:
         raise ValueError(f"has {len(values) / 3:g} keypoints, the task {count}")
     triples = [values[start : start + 3] for start in range(0, len(values), 3)]
@@ -195,7 +172,7 @@ def _shapes(index: int, entry: Mapping[str, Any]) -> list[Shape]:
         raise ValueError("an annotation has no segmentation")
     shapes = []
     for polygon in area:
-        values = _numbers(polygon, "segmentation")
+        values = numbers(polygon, "segmentation")
         if len(values) < 6 or len(values) % 2:
             raise ValueError("a polygon has fewer than three points")
         shapes.append(Shape(index, tuple(zip(values[::2], values[1::2], strict=True))))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from aggregation_lab.data.importing.drawn_shapes import DrawnShape, Marked, task_of
+from aggregation_lab.data.importing.drawing.drawn_shapes import DrawnShape, Marked, task_of
+from aggregation_lab.data.importing.drawing.polygons import Point, from_counts, rectangle
 from aggregation_lab.data.importing.image_lookup import IMAGES_TOO, ImageLookup
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Point, from_counts, rectangle
 from aggregation_lab.data.importing.records import ReadTask, Report
 from aggregation_lab.data.importing.source_files import annotated_size, need_some, read_xml, relative, source_name
 from aggregation_lab.data.rows.point_text import finite_number
@@ -29,6 +29,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
         raise DataError(f"{source}: does not exist; give CVAT's XML file, or the folder that holds it")
     need_some(files, source, "XML file", "give CVAT's annotations.xml, or the folder that holds it")
     marked: list[Marked] = []
+    subsets: set[str] = set()
     top = source if source.is_dir() else source.parent
     lookup = ImageLookup(options.images, top, IMAGES_TOO)
     for file in files:
@@ -39,13 +40,17 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
             raise DataError(f"{file}: holds tracks of a video; export it as `CVAT for images`")
         for image in root.iter("image"):
             name = image.get("name") or ""
+            subsets.add(image.get("subset") or "")
             try:
                 size = annotated_size(image.get("width"), image.get("height"))
                 picture = replace(lookup.find(name, file.parent, relative(file, top)), size=size)
-                elements = sorted(image, key=lambda each: finite_number(each.get("z_order", "0")) or 0)
-                marked.append(Marked(name, picture, tuple(map(_shape, elements))))
+                elements = sorted(image, key=_layer)
+                shapes = tuple(replace(_shape(each), layer=_layer(each)) for each in elements)
+                marked.append(Marked(name, picture, shapes))
             except ValueError as error:
                 report.skip(name or "image without a name", str(error))
+    if len(subsets - {""}) > 1:
+        report.note_parts(sorted(subsets - {""}))
     reason = next(iter(report.skipped), "it lists none")
     need_some(marked, source, "image that can be used", f"first reason: {reason}")
     return [task_of(marked, source_name(source), source, options, report)]
@@ -73,7 +78,11 @@ def _shape(element: ElementTree.Element) -> DrawnShape:
         if len(points) < (3 if kind == "polygon" else 1):
             raise ValueError(f"a {kind} has {len(points)} points")
         return DrawnShape(label, "area" if kind == "polygon" else "point", points)
-    return DrawnShape(label, "other")
+    return DrawnShape(label, "other", reason=f"{kind}s")
+
+
+def _layer(element: ElementTree.Element) -> float:
+    return finite_number(element.get("z_order", "0")) or 0
 
 
 def _number(element: ElementTree.Element, name: str) -> float:

@@ -42,9 +42,7 @@ def read_folders(source: Path, options: ImportOptions, report: Report, opener: O
     tops = folders_in(source)
     parts = _parts(tops, source, opener)
     if parts:
-        report.remark(
-            ", ".join(folder.name for folder in parts), "the parts are taken together; one split is drawn anew"
-        )
+        report.note_parts([folder.name for folder in parts])
         for folder in tops:
             if folder not in parts:
                 report.skip(relative(folder, source), f"is a folder without {opener.what}")

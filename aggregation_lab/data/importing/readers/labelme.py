@@ -13,10 +13,10 @@ from typing import Any
 from PIL import Image
 
 from aggregation_lab.data.images.decode import read_picture
-from aggregation_lab.data.importing.drawn_shapes import DrawnShape, Marked, task_of
+from aggregation_lab.data.importing.drawing.drawn_shapes import DrawnShape, Marked, task_of
+from aggregation_lab.data.importing.drawing.polygons import Point, circle, rectangle
 from aggregation_lab.data.importing.image_lookup import ImageLookup
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Point, circle, rectangle
 from aggregation_lab.data.importing.records import Picture, ReadTask, Report
 from aggregation_lab.data.importing.source_files import (
     annotated_size,
@@ -33,6 +33,8 @@ from aggregation_lab.files import walk
 from aggregation_lab.naming import clean_name
 from aggregation_lab.text import printable
 
+_FLAGS = "flags of an image are not read; write them into the column `label` of a table, and import it as csv"
+
 
 def read(source: Path, options: ImportOptions, report: Report, progress: object) -> list[ReadTask]:
     """One task: segmentation where polygons or circles are drawn, else detection of rectangles, else regression of
@@ -40,7 +42,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     need_folder(source, "that holds LabelMe's JSON files")
     files = list(walk(source, (".json",)))
     need_some(files, source, "JSON file", "give the folder that holds LabelMe's JSON files")
-    marked = []
+    marked, flagged = [], False
     lookup = ImageLookup(None, source)
     for file in files:
         where = relative(file, source)
@@ -48,13 +50,15 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
             value = read_json(file)
             if not isinstance(value, dict) or not isinstance(value.get("shapes"), list):
                 raise ValueError("is no JSON file of LabelMe")
+            flagged |= isinstance(value.get("flags"), dict) and any(value["flags"].values())
             shapes = tuple(_shape(each) for each in value["shapes"])
             marked.append(Marked(where, _picture(value, file, where, lookup), shapes))
         except (ValueError, DataError) as error:
             report.skip(where, str(error).removeprefix(f"{file}: "))
     reason = next(iter(report.skipped), "none is there")
     need_some(marked, source, "JSON file of LabelMe that can be used", f"first reason: {reason}")
-    return [task_of(marked, source_name(source), source, options, report)]
+    no_shape = _FLAGS if flagged else ""
+    return [task_of(marked, source_name(source), source, options, report, no_shape)]
 
 
 def _picture(value: dict[str, Any], file: Path, where: str, lookup: ImageLookup) -> Picture:
@@ -95,7 +99,7 @@ def _shape(value: Any) -> DrawnShape:
         return DrawnShape(label, "area", circle(points[0], points[1]))
     if kind in ("polygon", "point"):
         return DrawnShape(label, "area" if kind == "polygon" else "point", tuple(points))
-    return DrawnShape(label, "other", tuple(points))
+    return DrawnShape(label, "other", tuple(points), reason=f"{printable(kind, 40)}s")
 
 
 def _point(value: Any) -> Point:

@@ -37,7 +37,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
             highest = max(highest, int(label))
             records.append(Record(picture, Label(int(label))))
     if len(parts) > 1:
-        report.remark(", ".join(parts), "the parts are taken together; one split is drawn anew")
+        report.note_parts(list(parts))
     if highest < 1:
         raise DataError(f"{source}: has one class, a classification task takes two or more")
     return [ReadTask(source_name(source), TaskType.CLASSIFICATION, records, highest + 1)]
@@ -68,8 +68,11 @@ def _checked(source: Path, part: str, arrays: np.lib.npyio.NpzFile) -> tuple[np.
         raise DataError(f"{source}: {part}_images is {images.dtype} {images.shape}; it takes N x H x W (x 3) of 8 bits")
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise DataError(f"{source}: has {labels.shape[1]} labels per image; a classification task takes one")
-    if len(labels) != len(images) or labels.dtype.kind not in "iu":
-        raise DataError(f"{source}: {part}_labels is {labels.dtype} {labels.shape} for {len(images)} images")
+    if len(labels) != len(images):
+        raise DataError(f"{source}: has {len(images)} {part}_images and {len(labels)} labels; give each its own")
+    if labels.dtype.kind not in "iu":
+        advice = "save them as whole numbers from 0, as np.int64"
+        raise DataError(f"{source}: {part}_labels are {labels.dtype}, and classes count from 0; {advice}")
     return images, labels.reshape(-1)
 
 

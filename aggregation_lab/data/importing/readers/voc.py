@@ -20,6 +20,7 @@ from aggregation_lab.data.importing.source_files import (
     need_folder,
     need_some,
     one_object,
+    part_of,
     read_xml,
     relative,
     source_name,
@@ -39,6 +40,9 @@ _VOID = 255
 def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
     """One task: detection from the XML files, or segmentation from SegmentationClass with --type segmentation."""
     need_folder(source, "that holds Annotations and JPEGImages")
+    lists = sorted({file.name for file in walk(source / "ImageSets", (".txt",)) if part_of(file.stem)})
+    if len(set(map(part_of, (name.removesuffix(".txt") for name in lists)))) > 1:
+        report.note_parts([f"ImageSets/{name}" for name in lists])
     if options.type is TaskType.SEGMENTATION:
         return [_segmentation(source, options, report, progress)]
     if options.type not in (None, TaskType.DETECTION):

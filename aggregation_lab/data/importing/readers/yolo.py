@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aggregation_lab.data.importing.documents.yolo import HIGHEST, class_names, keypoint_shape, read_description
+from aggregation_lab.data.importing.documents.yolo import class_names, keypoint_shape, read_description
+from aggregation_lab.data.importing.documents.yolo_lines import Line, pose_shape, read_lines
+from aggregation_lab.data.importing.drawing.polygons import Drawing, Shape
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Drawing, Shape
 from aggregation_lab.data.importing.records import Frame, ReadTask, Record, Report, Target, Written
 from aggregation_lab.data.importing.source_files import (
     PICTURES,
     Classes,
-    content,
     need_folder,
     need_some,
     one_object,
@@ -27,17 +27,13 @@ from aggregation_lab.data.importing.source_files import (
     source_name,
     without_ending,
 )
-from aggregation_lab.data.importing.targets import Boxes, ClassMap, Landmarks, Remark
-from aggregation_lab.data.rows.point_text import finite_number
+from aggregation_lab.data.importing.targets import Boxes, Landmarks, Remark
 from aggregation_lab.errors import DataError
 from aggregation_lab.files import walk
 from aggregation_lab.tasks import TaskType
 
 _BEYOND = 1.5
 """Shares of a side reach a little beyond 1 where a box is cut by the edge; larger numbers are pixels."""
-
-Line = tuple[int, tuple[float, ...]]
-"""Class and numbers of one line."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +56,16 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     description = read_description(source, report)
     files = [file for file in walk(source, (".txt",)) if _is_label(file, source)]
     need_some(files, source, "labels of YOLO (.txt below a folder labels)", "give the folder of images and labels")
-    by_file = {file: _lines(file, source, report) for file in files}
+    by_file = {file: read_lines(file, source, report) for file in files}
     numbers = sorted({index for lines in by_file.values() for index, _ in lines or ()})
     names = class_names(description, source, numbers)
     points, per_point = keypoint_shape(description, source)
+    if not points:
+        _check_pose([line for lines in by_file.values() for line in lines or ()], options.type, source, report)
     task_type = options.type or _guess(by_file.values(), points, source)
+    if points and task_type is TaskType.SEGMENTATION:
+        said = "data.yaml gives kpt_shape, so lines are boxes with keypoints"
+        raise DataError(f"{source}: {said}; choose --type regression or detection, or take kpt_shape out")
     if task_type is TaskType.REGRESSION and not points:
         raise DataError(f"{source}: data.yaml gives no kpt_shape, so there are no keypoints; choose another --type")
     if task_type is TaskType.CLASSIFICATION:
@@ -77,7 +78,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: object)
     build = {
         TaskType.SEGMENTATION: _class_map,
         TaskType.REGRESSION: partial(_landmarks, points, per_point),
-        TaskType.DETECTION: partial(_boxes, options.each_box),
+        TaskType.DETECTION: partial(_boxes, options.each_box, bool(points)),
     }[task_type]
     labels: dict[str, list[Path]] = defaultdict(list)
     for file in files:
@@ -130,6 +131,19 @@ def _key(where: str) -> str:
     return "/".join(part for part in without_ending(where).split("/") if part not in ("images", "labels"))
 
 
+def _check_pose(lines: Sequence[Line], asked: TaskType | None, source: Path, report: Report) -> None:
+    """Raise `DataError` where lines may be poses without a kpt_shape, which would be polygons; remark it where boxes
+    were asked for, which polygons have, too."""
+    points, each = pose_shape(lines)
+    if not points or asked in (TaskType.SEGMENTATION, TaskType.REGRESSION):
+        return
+    said = "the lines are boxes with keypoints in them by their numbers, and data.yaml gives no kpt_shape"
+    remedy = f"write kpt_shape: [{points}, {each}] into it"
+    if asked is None or each == 3:
+        raise DataError(f"{source}: {said}; {remedy}, or give --type segmentation where they are polygons")
+    report.remark("labels", f"{said}, so they are taken as polygons; {remedy} where they are poses")
+
+
 def _guess(files: Iterable[list[Line] | None], points: int, source: Path) -> TaskType:
     if points:
         return TaskType.REGRESSION
@@ -140,21 +154,6 @@ def _guess(files: Iterable[list[Line] | None], points: int, source: Path) -> Tas
             f"{source}: the labels hold {counts}; choose --type detection, which takes both, or segmentation"
         )
     return TaskType.SEGMENTATION if any(polygons) else TaskType.DETECTION
-
-
-def _lines(file: Path, source: Path, report: Report) -> list[Line] | None:
-    """The lines of a file; None, reported, where one of them is none of YOLO's."""
-    lines: list[Line] = []
-    for number, text in enumerate(content(file).decode(errors="replace").splitlines(), start=1):
-        words = text.split()
-        if not words:
-            continue
-        values = [value for value in map(finite_number, words) if value is not None]
-        if len(words) < 5 or len(values) < len(words) or values[0] not in range(HIGHEST + 1):
-            report.skip(relative(file, source), f"line {number} is no class with four numbers or more")
-            return None
-        lines.append((int(values[0]), tuple(values[1:])))
-    return lines
 
 
 def _kept(lines: list[Line], names: tuple[str, ...], classes: Classes, per_point: int) -> tuple[Line, ...]:
@@ -179,10 +178,10 @@ def _corners(numbers: Sequence[float], width: int, height: int) -> tuple[float, 
     return (x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height
 
 
-def _boxes(each: bool, lines: Sequence[Line], width: int, height: int) -> Target:
+def _boxes(each: bool, pose: bool, lines: Sequence[Line], width: int, height: int) -> Target:
     boxes = []
     for _, numbers in lines:
-        if len(numbers) > 5 and len(numbers) % 2 == 0:  # a polygon: its bounding box
+        if len(numbers) > 5 and len(numbers) % 2 == 0 and not pose:  # a polygon: its bounding box
             x, y = numbers[::2], numbers[1::2]
             boxes.append((min(x) * width, min(y) * height, max(x) * width, max(y) * height))
         else:
@@ -199,7 +198,7 @@ def _class_map(lines: Sequence[Line], width: int, height: int) -> Target:
             )
         polygon = tuple((x * width, y * height) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
         shapes.append(Shape(index + 1, polygon))
-    return ClassMap(Drawing(tuple(shapes)))
+    return Drawing(tuple(shapes))
 
 
 def _landmarks(points: int, per_point: int, lines: Sequence[Line], width: int, height: int) -> Target:

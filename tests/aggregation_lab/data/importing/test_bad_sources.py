@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], Change, str]] = {
         "coco",
         sources.coco,
         lambda s: change(s / "annotations/instances.json", '"keypoints": [', '"keypoints": [1, 1, '),
-        "unlike numbers of keypoints",
+        "keypoints are x, y, visibility (0, 1 or 2)",
     ),
     "nnunet no labels": (
         "nnunet",
@@ -217,7 +217,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], Change, str]] = {
         "labelme",
         sources.labelme,
         lambda s: [change(file, '"polygon"', '"line"') for file in s.rglob("*.json")],
-        "of which a task cannot be made",
+        "what is drawn is lines, of which a task cannot be made; draw polygons, rectangles or points, which are read",
     ),
     "one class": (
         "folder",
@@ -251,7 +251,7 @@ TABLES = {
     "one class": ("image,label\na.png,1\nb.png,1\n", "has 1 class (1)"),
     "not there": (
         "image,label\na.png,0\nb.png,1\n",
-        "2 are left out, as a.png: the file does not exist; paths",
+        "2 are left out, as a.png: the file does not exist, nor another of its name; paths",
     ),
     "latin": (b"image,label\n\xe9.png,0\n", "is not UTF-8"),
     "workbook": (b"PK\x03\x04aaaa", "is a workbook of Excel"),
@@ -278,7 +278,14 @@ ARCHIVES = {
     "no labels": (npz(train_images=PIXELS), "holds train_images without train_labels"),
     "several labels": (npz(train_images=PIXELS, train_labels=np.zeros((4, 14), int)), "has 14 labels per image"),
     "volumes": (npz(train_images=np.zeros((4, 28, 28, 28), np.uint8), train_labels=np.zeros((4, 1), int)), "volumes"),
-    "counts": (npz(train_images=PIXELS, train_labels=np.zeros((3, 1), int)), "for 4 images"),
+    "counts": (
+        npz(train_images=PIXELS, train_labels=np.zeros((3, 1), int)),
+        "has 4 train_images and 3 labels; give each",
+    ),
+    "fractions": (
+        npz(train_images=PIXELS, train_labels=np.zeros((4, 1))),
+        "train_labels are float64, and classes count from 0; save them as whole numbers from 0",
+    ),
     "one class": (npz(train_images=PIXELS, train_labels=np.zeros((4, 1), int)), "has one class"),
     "a million": (
         npz(train_images=PIXELS, train_labels=np.full((4, 1), 10**6)),

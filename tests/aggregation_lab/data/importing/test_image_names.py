@@ -9,7 +9,7 @@ import pytest
 from aggregation_lab.data.importing.receipt import read_receipts
 from aggregation_lab.data.importing.source_files import part_of, source_name
 from tests.aggregation_lab.data.importing import sources
-from tests.aggregation_lab.data.importing.kit import imported, read
+from tests.aggregation_lab.data.importing.kit import imported, read, refused
 from tests.aggregation_lab.data.importing.sources import CASES, Drawn, save, write
 
 LOST = "its image file does not exist"
@@ -159,3 +159,51 @@ def test_several_files_of_a_name_bring_the_option_that_chooses(capsys, tmp_path,
     assert ("--images says" in reason or "with --images" in reason) == advised
     if advised:
         assert len(taken(capsys, form, tmp_path / "s", tmp_path / "more", "--images", str(tmp_path / "s/a"))) == 10
+
+
+# ---- names in tables -------------------------------------------------------------------------------------------------
+
+FOUND = "is read from the one file that has its name"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda case: rf"D:\study\images\{case.name}.png",
+        lambda case: f"images/{case.name}.PNG",
+        lambda case: f"images/{case.name}.jpg",
+        lambda case: f"{case.name}.png",
+        lambda case: case.name,
+    ],
+)
+def test_a_table_finds_images_by_their_names(capsys, tmp_path, written):
+    """All but the exact path from the table on were refused, where other formats found the file."""
+    for case in CASES:
+        save(tmp_path / "s/images" / f"{case.name}.png", case.pixels)
+    lines = [f"{written(case)},{case.label},{case.patient}" for case in CASES]
+    write(tmp_path / "s/table.csv", "\n".join(["image,label,subject", *lines]))
+    table, out = tmp_path / "s/table.csv", tmp_path / "s/out"  # OUT may lie beside the table
+    assert FOUND in imported(capsys, "csv", table, out, "--task", "t")
+    labels = [(case.image.split("/")[-1].split(".")[0], case.label) for case in read(out)[1].itertuples()]
+    assert sorted(labels) == sorted((case.name, case.label) for case in CASES)
+    again = imported(capsys, "csv", table, out, "--task", "t")
+    assert "already" in again, again  # the images in OUT are none of the source
+
+
+def test_a_name_in_a_table_that_two_files_have_is_none_of_theirs(capsys, tmp_path):
+    """Nor is that of an image the name of a mask."""
+    for case in CASES:
+        for folder in ("a", "b"):
+            save(tmp_path / "s" / folder / f"{case.name}.png", case.pixels)
+    write(tmp_path / "s/table.csv", "\n".join(["image,label", *(f"{case.name}.png,{case.label}" for case in CASES)]))
+    line = refused(capsys, "import", "csv", tmp_path / "s/table.csv", tmp_path / "out")
+    assert "several files have its name, as a/p0_0.png and b/p0_0.png" in line and "say with --images" in line
+    sources.table(tmp_path / "m", lambda case: {"mask": f"{case.name}.png"})
+    line = refused(capsys, "import", "csv", tmp_path / "m/table.csv", tmp_path / "out")
+    assert f"its mask file does not exist; paths of the table start at {tmp_path / 'm'}" in line
+
+
+def test_a_lost_image_of_a_table_is_said_with_the_way_to_name_its_folder(capsys, tmp_path):
+    write(tmp_path / "s/table.csv", "image,label\nx.png,0\ny.png,1\n")
+    line = refused(capsys, "import", "csv", tmp_path / "s/table.csv", tmp_path / "out")
+    assert f"paths of the table start at {tmp_path / 's'}, or at --images FOLDER" in line

@@ -80,15 +80,78 @@ def test_a_corner_with_width_and_height_is_a_box(capsys, tmp_path, names):
 def test_x_and_y_may_be_the_centre_so_the_line_says_what_works(capsys, tmp_path):
     file = sources.table(tmp_path / "s", sized("x", "y", "w", "h"))
     line = refused(capsys, "import", "csv", file, tmp_path / "out", "--task", "t")
-    assert line.endswith("where x, y is the upper left corner of a box of w and h, give --columns x_min=x,y_min=y")
+    assert "; where x, y is the upper left corner of a box of w and h, give --columns x_min=x,y_min=y;" in line
+    assert line.endswith("; where it is the centre, --columns x_center=x,y_center=y")
     imported(capsys, "csv", file, tmp_path / "out", "--task", "t", "--columns", "x_min=x,y_min=y")
     assert sorted(read(tmp_path / "out")[1]["box"]) == sorted(case.box for case in CASES)
+
+
+def centred(*names: str):
+    def columns(case: sources.Drawn) -> dict[str, object]:
+        x_min, y_min, x_max, y_max = case.box
+        numbers = ((x_min + x_max) / 2, (y_min + y_max) / 2, x_max - x_min, y_max - y_min)
+        return dict(zip(names, numbers, strict=True))
+
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [
+        (("cx", "cy", "w", "h"), ()),
+        (("x_center", "y_center", "width", "height"), ()),
+        (("x", "y", "w", "h"), ("--columns", "x_center=x,y_center=y")),
+    ],
+)
+def test_a_centre_with_width_and_height_is_a_box(capsys, tmp_path, names, options):
+    """It was refused without a remedy, and taken for a corner where --columns called it x_min."""
+    file = sources.table(tmp_path / "s", centred(*names))
+    imported(capsys, "csv", file, tmp_path / "out", "--task", "t", *options)
+    assert sorted(read(tmp_path / "out")[1]["box"]) == sorted(case.box for case in CASES)
+
+
+def test_a_centre_by_its_name_is_no_corner(capsys, tmp_path):
+    file = sources.table(tmp_path / "s", centred("cx", "cy", "w", "h"))
+    line = refused(capsys, "import", "csv", file, tmp_path / "out", "--columns", "x_min=cx,y_min=cy")
+    assert "the column cx is a centre by its name, and x_min a corner; give --columns x_center=cx, or rename" in line
+
+
+def test_sides_of_the_box_and_of_the_image_are_not_mixed_up(capsys, tmp_path):
+    columns = lambda case: {**sized("left", "top", "w", "h")(case), "width": case.size[0], "height": case.size[1]}  # noqa: E731
+    file = sources.table(tmp_path / "s", columns)
+    line = refused(capsys, "import", "csv", file, tmp_path / "out", "--task", "t")
+    assert "has the columns width and w, which differ; say which counts, as in --columns width=width" in line
+    imported(capsys, "csv", file, tmp_path / "out", "--task", "t", "--columns", "width=w,height=h")
+    assert sorted(read(tmp_path / "out")[1]["box"]) == sorted(case.box for case in CASES)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            ("x", "y", "w", "h"),
+            "x, y, w, h look like a box, and are not read; where x, y is the upper left corner of a",
+        ),
+        (("bbox", "a", "b", "c"), "bbox looks like a box, and is not read; write x_min, y_min, x_max and y_max"),
+    ],
+)
+def test_boxes_beside_labels_are_said_to_be_unread(capsys, tmp_path, names, said):
+    file = sources.table(tmp_path / "s", lambda case: {"label": case.label, **sized(*names)(case)})
+    assert f"columns: {said}" in imported(capsys, "csv", file, tmp_path / "out", "--task", "t")
+    chosen = imported(capsys, "csv", file, tmp_path / "more", "--task", "t", "--type", "classification")
+    assert "like a box" not in chosen
 
 
 def test_width_and_height_beside_two_corners_are_of_the_image(capsys, tmp_path):
     columns = lambda case: {**dict(zip(BOX, case.box, strict=True)), "width": case.size[0], "height": case.size[1]}  # noqa: E731
     imported(capsys, "csv", sources.table(tmp_path / "s", columns), tmp_path / "out", "--task", "t")
     assert sorted(read(tmp_path / "out")[1]["box"]) == sorted(case.box for case in CASES)
+
+
+def test_a_column_for_each_class_is_named_with_what_to_write(capsys, tmp_path):
+    file = sources.table(tmp_path / "s", lambda case: {"benign": case.label, "malignant": 1 - case.label})
+    line = refused(capsys, "import", "csv", file, tmp_path / "out", "--task", "t")
+    assert "benign, malignant mark one class each; write one column `label` that holds the name of the marked" in line
 
 
 # ---- labels ----------------------------------------------------------------------------------------------------------

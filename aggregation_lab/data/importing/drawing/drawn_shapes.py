@@ -1,5 +1,6 @@
 """What annotation programs draw on an image -> the target of one task: areas, boxes, points, or tags of the image."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 
+from aggregation_lab.data.importing.drawing.polygons import Drawing, Point, Shape
 from aggregation_lab.data.importing.label_names import in_order
 from aggregation_lab.data.importing.options import ImportOptions
-from aggregation_lab.data.importing.polygons import Drawing, Point, Shape
 from aggregation_lab.data.importing.records import Picture, ReadTask, Record, Report, Target
 from aggregation_lab.data.importing.source_files import Classes, one_object
-from aggregation_lab.data.importing.targets import Boxes, ClassMap, Label, Landmarks
+from aggregation_lab.data.importing.targets import Boxes, Label, Landmarks
 from aggregation_lab.errors import DataError
 from aggregation_lab.tasks import TaskType
 
@@ -23,7 +24,8 @@ Kind = Literal["area", "box", "point", "tag", "unread", "other"]
 class DrawnShape:
     """A shape with its label: polygon of an `area` or `box`, the points of a `point`, none of a `tag`.
 
-    An `unread` one is an area, and `reason` says why it cannot be read.
+    An `unread` one is an area, and `reason` says why it cannot be read; of an `other`, which no task takes, it says$
+    what it is.
 
     Raises `ValueError` for a shape without a label, which would be a class of its own.
     """
@@ -33,6 +35,7 @@ class DrawnShape:
     points: tuple[Point, ...] = ()
     area: Callable[[int, int], np.ndarray] | None = None
     reason: str = ""
+    layer: float = 0
 
     def __post_init__(self) -> None:
         if not self.label:
@@ -57,8 +60,11 @@ _KINDS: dict[TaskType, tuple[Kind, ...]] = {
 """Shapes that a task of each type takes; that of a task is the first type of which the first kind was drawn."""
 
 
-def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOptions, report: Report) -> ReadTask:
-    """The task of the images. Labels are in the order of their names, or of --classes.
+def task_of(
+    images: Sequence[Marked], name: str, source: Path, options: ImportOptions, report: Report, no_shape: str = ""
+) -> ReadTask:
+    """The task of the images. Labels are in the order of their names, or of --classes; `no_shape` says what to do where
+    no shape is drawn that a task takes.
 
     In segmentation they are classes behind the background, later shapes over earlier ones; in regression they are the
     points, so every label is marked once in an image. Raises `DataError` where nothing of the type is drawn.
@@ -66,18 +72,26 @@ def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOp
     kinds = {shape.kind for image in images for shape in image.shapes}
     task_type = options.type or next((each for each, kind in _KINDS.items() if kind[0] in kinds), None)
     if task_type is None or not kinds & set(_KINDS[task_type]):
-        what = " and ".join(sorted(kinds - {"other", "unread"})) or "nothing that is read"
         unread = [(image.where, shape.reason) for image in images for shape in image.shapes if shape.kind == "unread"]
         if unread and (task_type is None or "area" in _KINDS[task_type]):
             raise DataError(f"{source}: {' '.join(unread[0])}")
+        others = sorted({shape.reason for image in images for shape in image.shapes if shape.kind == "other"})
+        what = " and ".join(sorted(kinds - {"other", "unread"}) or others) or "nothing"
         wanted = f"a {task_type} task" if task_type else "a task"
-        raise DataError(f"{source}: what is drawn is {what}, of which {wanted} cannot be made; choose another --type")
+        remedy = "choose another --type"
+        if not kinds & {kind for takes in _KINDS.values() for kind in takes}:
+            remedy = no_shape or "draw polygons, rectangles or points, which are read"
+        raise DataError(f"{source}: what is drawn is {what}, of which {wanted} cannot be made; {remedy}")
     takes = _KINDS[task_type]
     used = [shape for image in images for shape in image.shapes if shape.kind in takes]
     classes = Classes(in_order({shape.label for shape in used}), options.classes, source)
     if task_type is TaskType.DETECTION:
         one_object(classes.names, options.classes, source)
     single = len(classes.names) == 1
+    usual = _usual_points(images, classes) if task_type is TaskType.REGRESSION and single else 0
+    if usual > 1:
+        said = f"{usual} points have one label, so their order is that in which they were set"
+        report.remark("points", f"{said}; see that it is the same in all images, or give each point its own label")
     records = []
     for image in images:
         kept = [s for s in image.shapes if s.kind in takes and classes.index(s.label) is not None]
@@ -90,7 +104,7 @@ def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOp
             if not kept:
                 which = "of the classes that --classes names" if options.classes else f"that a {task_type} task takes"
                 raise ValueError(f"marks nothing {which}" if image.shapes else "marks nothing")
-            target = _target(kept, task_type, classes, single, _most_points(used), options.each_box)
+            target = _target(kept, task_type, classes, usual, options.each_box)
         except ValueError as error:
             report.skip(image.where, str(error))
             continue
@@ -101,7 +115,7 @@ def task_of(images: Sequence[Marked], name: str, source: Path, options: ImportOp
     if task_type is TaskType.DETECTION:
         count = 1
     if task_type is TaskType.REGRESSION and single:
-        count, names = _most_points(used), ()
+        count, names = usual, ()
     return ReadTask(name, task_type, records, count, names)
 
 
@@ -111,16 +125,20 @@ def _unread(image: Marked, takes: Sequence[Kind], asked: Sequence[str]) -> str:
     return next((shape.reason for shape in shapes), "") if "area" in takes else ""
 
 
-def _most_points(shapes: Sequence[DrawnShape]) -> int:
-    return max((len(shape.points) for shape in shapes if shape.kind == "point"), default=0)
+def _usual_points(images: Sequence[Marked], classes: Classes) -> int:
+    """How many points of the one class most of the images have that have some; the larger number where two are even."""
+    counts = Counter(
+        sum(len(s.points) for s in image.shapes if s.kind == "point" and classes.index(s.label) is not None)
+        for image in images
+    )
+    del counts[0]
+    return max(counts, key=lambda number: (counts[number], number), default=0)
 
 
-def _target(
-    shapes: Sequence[DrawnShape], task_type: TaskType, classes: Classes, single: bool, most: int, each_box: bool
-) -> Target:
+def _target(shapes: Sequence[DrawnShape], task_type: TaskType, classes: Classes, usual: int, each_box: bool) -> Target:
     if task_type is TaskType.SEGMENTATION:
         order = [(classes.index(shape.label) or 0, shape) for shape in shapes]
-        return ClassMap(Drawing(tuple(Shape(index + 1, shape.points, shape.area) for index, shape in order)))
+        return Drawing(tuple(Shape(index + 1, shape.points, shape.area, shape.layer) for index, shape in order))
     if task_type is TaskType.DETECTION:
         return Boxes(tuple(_bounds(shape) for shape in shapes), each_box)
     if task_type is TaskType.CLASSIFICATION:
@@ -128,10 +146,10 @@ def _target(
         if len(tags) > 1:
             raise ValueError(f"has {len(tags)} tags ({', '.join(sorted(tags)[:4])}); a case has one class")
         return Label(classes.index(tags.pop()) or 0)
-    if single:  # one label with several points: in the order in which they were set
+    if len(classes.names) == 1:  # one label with several points: in the order in which they were set
         points = [point for shape in shapes for point in shape.points]
-        if len(points) != most:
-            raise ValueError(f"has {len(points)} points, others {most}")
+        if len(points) != usual:
+            raise ValueError(f"has {len(points)} points, most images {usual}")
         return Landmarks(tuple(points))
     by_label: dict[str, list[Point]] = {name: [] for name in classes.names}
     for shape in shapes:

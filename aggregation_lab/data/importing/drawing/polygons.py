@@ -1,6 +1,7 @@
 """Polygons, rectangles, circles and run lengths -> class maps.
 
-A pixel belongs to a polygon where its centre does; later shapes lie over earlier ones.
+A pixel belongs to a polygon where its centre does. Later shapes lie over earlier ones, but a shape inside a larger one
+of another class lies over that: a list that hides it wholly has no order that is meant.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,10 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.path import Path as Outline
 
+from aggregation_lab.data.importing.drawing.layers import Patch, painted
+from aggregation_lab.data.importing.records import Frame, Written
+from aggregation_lab.data.importing.targets import ClassMap, Remark
 from aggregation_lab.data.interpretation.edges import check_reach
 from aggregation_lab.data.rows.point_text import finite_number
 
 Point = tuple[float, float]
+
+_ROUNDING = 1e-3
+"""Pixels by which a corner may lie beyond the edge and still be on it."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,8 @@ class Shape:
     polygon: tuple[Point, ...] = ()
     area: Callable[[int, int], np.ndarray] | None = None
     """For areas that are no polygon: width, height -> H x W truth values. Of equal areas, the two are equal."""
+    layer: float = 0
+    """Shapes of a higher layer, where the source has such, lie over those of a lower one, whatever their areas."""
 
 
 def rectangle(one: Point, other: Point) -> tuple[Point, ...]:
@@ -39,24 +48,36 @@ def circle(centre: Point, edge: Point) -> tuple[Point, ...]:
 
 @dataclass(frozen=True)
 class Drawing:
-    """The `load` of a `ClassMap` that draws the shapes in their order on the background 0; equal where they are.
-
-    It raises `ValueError` where there are shapes and none covers a pixel: that is no image without a finding; and
-    where a polygon reaches far beyond the image.
-    """
+    """The target of an image on whose background 0 shapes are drawn; equal where they are."""
 
     shapes: tuple[Shape, ...]
 
-    def __call__(self, width: int, height: int) -> np.ndarray:
-        classes = np.zeros((height, width), np.uint8)
+    def write(self, frame: Frame, remark: Remark) -> Written:
+        """The class map of the shapes; `remark` takes which of them are cut, or are not seen in it.
+
+        Raises `ValueError` where there are shapes and none covers a pixel: that is no image without a finding; and
+        where a polygon reaches far beyond the image.
+        """
+        classes = self._drawn(frame.width, frame.height, remark)
+        return ClassMap(lambda width, height: classes).write(frame, remark)
+
+    def _drawn(self, width: int, height: int, remark: Remark) -> np.ndarray:
+        patches = []
         for shape in self.shapes:
             if shape.polygon:
                 check_reach("a polygon", shape.polygon, width, height)
+                if _is_cut(shape.polygon, width, height):
+                    remark("a polygon reaches beyond the image, and is cut at its edge")
             inside = shape.area(width, height) if shape.area else _inside(shape.polygon, width, height)
-            classes[inside] = shape.index
-        if self.shapes and not classes.any():
+            patches.append(Patch.of(shape.index, shape.layer, inside))
+        if patches and not any(patch.size for patch in patches):
             raise ValueError("what is drawn covers no pixel: it is too small, or lies outside the image")
-        return classes
+        return painted(patches, height, width, remark)
+
+
+def _is_cut(polygon: Sequence[Point], width: int, height: int) -> bool:
+    corners = np.asarray(polygon, float)
+    return bool((corners < -_ROUNDING).any() or (corners > np.array([width, height]) + _ROUNDING).any())
 
 
 def _inside(polygon: Sequence[Point], width: int, height: int) -> np.ndarray:
