@@ -19,7 +19,7 @@ from aggregation_lab.manifest import Manifest
 from aggregation_lab.results import CASES
 from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import printable
-from analysis.external.case_rows import check_common
+from analysis.external.case_rows import check_common, note_namesakes
 from analysis.external.chosen_metric import ChosenMetric, chosen_metrics, said
 from analysis.external.columns import is_known, named_columns
 from analysis.external.score_file import read_sheet
@@ -135,6 +135,7 @@ def _cases(rows: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
         name = rows["metric"][wrong].iloc[0]
         raise sheet.fail(f"{name} is no mean over cases; give {name} per task, without the column case")
     check_common(rows, sheet)
+    note_namesakes(rows, sheet)
     # as in _with_unit_free: a unit-free score is oriented
     turned = rows["unit_free"] & (rows["direction"] == "lower")
     values = (1 - rows["value"]).where(turned, rows["value"])

@@ -10,6 +10,7 @@ from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
+from analysis.study import StudyTables
 
 _WITH_CASES = {SEEDS_AND_CASES, BORROWED_AND_CASES}
 
@@ -45,7 +46,7 @@ def _gains(analysis: Analysis) -> str:
         text += (
             " Its variance has two crossed parts, seeds and test subjects (Cameron, Gelbach and Miller 2011; Owen "
             f"2007); the part of subjects comes from {settings.draws:,} Poisson resamples of subjects (Chamandy et "
-            "al. 2012), the same for all models, so that images of one patient or video come and go together."
+            f"al. 2012), the same for all models{_together(analysis.study)}."
         )
     elif CASES in bases:
         return text + (
@@ -65,6 +66,16 @@ def _gains(analysis: Analysis) -> str:
     if CASES in bases:
         text += " Where that is not possible, intervals cover test subjects alone and there is no verdict."
     return text
+
+
+def _together(study: StudyTables) -> str:
+    """What resampling subjects does to their cases: nothing, where none has two of a task."""
+    if study.cases is None:
+        return ""
+    pairs = study.cases[["task", "case", "subject"]].drop_duplicates(["task", "case"])
+    if pairs.duplicated(["task", "subject"]).any():
+        return ", so that images of one patient or video come and go together"
+    return "; each test case of a task counts as a subject of its own"
 
 
 def _rare_classes(analysis: Analysis) -> str:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from aggregation_lab import __version__
@@ -94,6 +95,18 @@ def test_methods_name_the_multi_task_method(field, method, fact):
     training = {**MANIFEST.settings["training"], field: method}
     manifest = replace(MANIFEST, settings={**MANIFEST.settings, "training": training})
     assert fact in " ".join(methods(replace(analysis, study=replace(analysis.study, manifest=manifest))))
+
+
+def test_cases_come_and_go_together_only_where_a_subject_has_several():
+    analysis = traced()
+    cases = pd.DataFrame({"task": "a", "case": ["1", "1", "2"]})  # case 1 under two models
+    one, several = (
+        " ".join(methods(replace(analysis, study=replace(analysis.study, cases=cases.assign(subject=subject)))))
+        for subject in (cases["case"], "p")
+    )
+    together, alone = "images of one patient or video come and go together.", "counts as a subject of its own."
+    assert together in several and alone not in several
+    assert alone in one and together not in one
 
 
 def test_methods_say_nothing_of_models_that_another_trainer_made():
