@@ -233,7 +233,8 @@ def _arms() -> str:
         "of subjects, from four models of the same task, fraction, seed and test cases, so that what they have in "
         "common cancels; runs that two arms share cancel exactly, and where nothing is left of a task it is not "
         "compared. Variances, intervals and means are those of gains. No meaningful change: a rise and a fall as large "
-        "as the margin are both rejected (Schuirmann 1987), corrected as above over all tasks and comparisons of arms. "
+        "as the margin are both rejected (Schuirmann 1987), corrected as above over all tasks and comparisons of arms; "
+        "intervals are of the difference from 0, and may reach beyond the margin there. "
         "Over arms that differ in capacity alone each task has a line of its gain on log2 of the joint model's size; "
         "the pooled line is the mean of the tasks' lines, the tasks being a sample."
     )

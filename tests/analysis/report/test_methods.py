@@ -1,8 +1,10 @@
-"""The methods paragraph and what it cites: exact settings, every source, nothing of models of another trainer."""
+"""The methods paragraph and what it cites: exact settings, every source, nothing of models of another trainer; and why
+what is not there is not."""
 
 import re
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +13,7 @@ from analysis.external import PAPER, read_scores
 from analysis.pipeline import analyse
 from analysis.report.citation import BIBTEX, SOURCES, cited
 from analysis.report.methods import methods
+from analysis.report.reasons import why_empty
 from analysis.result import Analysis
 from analysis.settings import Settings
 from tests.analysis.report.test_report import MANIFEST, traced
@@ -132,3 +135,12 @@ def test_methods_name_the_correction_and_every_source_they_cite(correction):
 def test_bibtex_names_the_study_and_this_version():
     assert BIBTEX.count("{") == BIBTEX.count("}")
     assert "arXiv:2603.18123" in BIBTEX and f"version = {{{__version__}}}" in BIBTEX
+
+
+@pytest.mark.parametrize("name", ["within", "across", "influence", "guidelines", "regret"])
+def test_lines_that_need_training_cases_say_so_where_none_are_known(name):
+    analysis = traced()
+    gains = analysis.frames["gains"]
+    unsized = replace(analysis, frames={**analysis.frames, "gains": gains.assign(n_train=np.nan)})
+    assert why_empty(unsized, name).endswith("no task says how many it has (n_train).")
+    assert "n_train" not in why_empty(analysis, name)
