@@ -143,10 +143,11 @@ def _verdicts(settings: Settings, analysis: Analysis) -> str:
 
 
 def _origin(analysis: Analysis) -> str:
-    """Where the margins come from, as far as that is known: the study file, before verdicts were read or after, or a
-    default."""
+    """Where the margins come from, as far as that is known: the study file, before verdicts were read or after, who
+    read a table of scores, or a default."""
     about, default = analysis.study.manifest, "a default, not chosen for these tasks"
     tasks = set(analysis.frames["gains"]["task"])
+    by = "by the reader of the scores" if analysis.study.chosen else "in the study file"
     if about.margins_named is None:
         return "from the study file, where it names one" if about.margins else default
     named = tasks & set(about.margins_named)
@@ -155,8 +156,8 @@ def _origin(analysis: Analysis) -> str:
     changed = named & about.margins_changed.keys()
     since = f", changed in {words.count(len(changed), 'task')} after verdicts had been read" if changed else ""
     if named == tasks:
-        return f"named in the study file{since}"
-    return f"named in the study file for {len(named)} of {len(tasks)} tasks{since}; for the others {default}"
+        return f"named {by}{since}"
+    return f"named {by} for {len(named)} of {len(tasks)} tasks{since}; for the others {default}"
 
 
 def _looks(analysis: Analysis) -> str:

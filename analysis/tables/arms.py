@@ -81,8 +81,8 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
         f"trained {of_data(rows['fraction'].iloc[0])}; interval and p corrected over all tasks and comparisons of this "
         "table: they decide between larger and smaller. No meaningful change: a rise and a fall as large as the margin "
         "are both ruled out, by p within margin, at the level in brackets or below and corrected by itself; so the "
-        f"interval, which is of the difference from 0, may reach beyond the margin. {IMPROVING} a base model was still improving when its budget "
-        "ended."
+        "interval, which is of the difference from 0, may reach beyond the margin. "
+        f"{IMPROVING} a base model was still improving when its budget ended."
     )
     return build("arm_changes", "Differences between arms by task", rows, columns, note=note, raw=raw)
 

@@ -26,8 +26,8 @@ def reference_table(analysis: NamedFrames) -> PaperTable:
     note = (
         f"{name} is trained TS as a reference and enters no gain, finding or advice. Metrics: mean ± sd over seeds, "
         f"{of_data(rows['fraction'].iloc[0])}. TS minus: unit-free score over the seeds of both, positive where TS is "
-        f"better; no interval where nothing repeats it. weak: {name} is better by more than the margin, so gains of joint models are gains "
-        "over a weak baseline."
+        f"better; no interval where nothing repeats it. weak: {name} is better by more than the margin, so gains of "
+        "joint models are gains over a weak baseline."
     )
     return build("reference", f"TS beside {name}", rows, columns, note=note, raw=raw)
 
