@@ -154,6 +154,29 @@ def test_one_wide_interval_does_not_squeeze_the_others():
     assert heads == [["<", ">"], ["<", ">"]]
 
 
+def heads(ax) -> set:
+    """Arrow heads at the edges of an axis: marker and place."""
+    return {(mark.get_marker(), mark.get_ydata()[0]) for mark in ax.lines if mark.get_marker() in ("v", "^")}
+
+
+def with_band(name: str, reach: float) -> Analysis:
+    return Analysis(
+        WHOLE.study, WHOLE.settings, {**WHOLE.frames, name: WHOLE.frames[name].assign(low=-reach, high=reach)}
+    )
+
+
+def test_the_band_of_a_trend_over_arms_is_inside_its_axis():
+    for ax in by_name("capacity_trend").draw(with_band("capacity_line", 0.06))[0].axes:
+        low, high = ax.get_ylim()
+        assert low < -0.06 and high > 0.06 and not heads(ax)
+
+
+def test_a_band_that_leaves_the_axis_has_arrow_heads():
+    for ax in scale_across(with_band("across_line", 9.0))[0].axes:
+        low, high = ax.get_ylim()
+        assert low > -9 and high < 9 and {("v", low), ("^", high)} <= heads(ax)
+
+
 def test_a_type_or_group_that_only_joint_models_have_so_far_is_no_row():
     """An unfinished grid: AU and CG of detection in the abdomen are there, TS is not."""
 
