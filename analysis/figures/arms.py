@@ -14,14 +14,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from analysis.figures.axes import interval_axis
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
-from analysis.figures.heat_map import draw_cells
+from analysis.figures.heat_map import columns_that_fit, draw_cells
 from analysis.figures.marks import error_bars, fitted_band
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.tables.order import against_base, at_full, records
 
 _MOST_COLUMNS = 12
-"""Arms and contrasts that a page has room for."""
+"""Arms and contrasts that a page has room for, with names that are short."""
 
 
 def arms_heat_map(
@@ -60,9 +60,10 @@ def draw_arms(view: View) -> pd.DataFrame:
     contrasts, arms = list(dict.fromkeys(rows["contrast"])), list(dict.fromkeys(rows["arm"]))
     present = set(column)
     names = [name for name in map("\n".join, product(contrasts, arms)) if name in present]
-    if len(names) > _MOST_COLUMNS:
-        line = "; ".join(filter(None, [line, f"{_MOST_COLUMNS} of {len(names)} columns"]))
-        names = names[:_MOST_COLUMNS]
+    most = min(_MOST_COLUMNS, columns_that_fit(gains))
+    if len(names) > most:
+        line = "; ".join(filter(None, [line, f"{most} of {len(names)} columns"]))
+        names = names[:most]
     shown = column.isin(names)
     width = max(9, 56 // len(names))
     draw_cells(view, gains[shown], column[shown], {name: "\n".join(_lines(name, width)) for name in names})

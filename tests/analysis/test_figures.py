@@ -212,6 +212,51 @@ def test_heat_map_cells_say_gain_and_verdict():
     assert sum("↗" in cell for cell in cells) == data["base_improving"].sum()
 
 
+def long_names(length: int = 36) -> Analysis:
+    """The made-up analysis with names of tasks and groups that are as long as labels may be."""
+    frames = dict(WHOLE.frames)
+    for column in ("task", "other", "group"):
+        for name, rows in frames.items():
+            if column in rows:
+                frames[name] = rows.assign(**{column: rows[column].str.ljust(length, "e")})
+    return Analysis(WHOLE.study, WHOLE.settings, frames)
+
+
+@pytest.mark.parametrize("name", ["gains_heat_map", "arms_heat_map", "guideline_map"])
+def test_texts_inside_a_figure_do_not_meet_whatever_names_stand_beside_it(name):
+    figure = by_name(name).draw(long_names())[0]
+    figure.draw_without_rendering()
+    rows: dict[int, list] = {}
+    for text in figure.axes[0].texts:
+        extent = text.get_window_extent()
+        rows.setdefault(round(extent.y0), []).append((extent.x0, extent.x1))
+    apart = [right[0] - left[1] for row in rows.values() for left, right in pairwise(sorted(row))]
+    assert len(apart) and min(apart) > 0
+
+
+def test_a_map_of_more_arms_than_fit_says_how_many_it_shows():
+    gains = WHOLE.frames["arm_gains"]
+    many = pd.concat([gains.assign(arm=gains["arm"] + str(place)) for place in range(5)])
+    analysis = long_names()
+    analysis.frames["arm_gains"] = many.assign(task=many["task"].str.ljust(36, "e"))
+    figure = by_name("arms_heat_map").draw(analysis)[0]
+    assert figure.get_suptitle() == "8 of 30 columns"
+
+
+def test_panels_of_the_forest_have_room_for_their_ticks():
+    assert gains_forest(WHOLE)[0].get_figwidth() == COLUMN
+    figure = gains_forest(long_names())[0]
+    figure.draw_without_rendering()
+    assert min(ax.get_window_extent().width for ax in figure.axes) / figure.dpi > 0.85
+
+
+def test_names_beside_an_affinity_map_do_not_meet():
+    figure = by_name("affinity_map").draw(long_names())[0]
+    figure.draw_without_rendering()
+    extents = sorted(label.get_window_extent().extents[[1, 3]].tolist() for label in figure.axes[0].get_yticklabels())
+    assert all(upper[0] > lower[1] - 1 for lower, upper in pairwise(extents))
+
+
 def test_gains_in_pixels_share_no_axis_with_unit_free_ones():
     gains = WHOLE.frames["gains"]
     in_pixels = gains.assign(gain_unit=gains["gain_unit"].mask(gains["metric"] == "MRE", "px"))
