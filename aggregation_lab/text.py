@@ -58,8 +58,16 @@ _MOST_DECIMALS = 9
 
 
 def decimals_of_limits(low: float, high: float, digits: int = 3) -> int:
-    """`digits`, or as many more as it takes that limits on one side of 0 do not read as if one of them were 0."""
-    nearest = min(abs(low), abs(high))
-    while low * high > 0 and digits < _MOST_DECIMALS and float(f"{nearest:.{digits}f}") == 0:
+    """`digits`, or as many more as it takes that no limit reads as if it were 0, unless it is, but for rounding."""
+    nearest = min((abs(limit) for limit in (low, high) if abs(limit) >= 10.0**-_MOST_DECIMALS), default=1.0)
+    while float(f"{nearest:.{digits}f}") == 0:
         digits += 1
+    return digits
+
+
+def decimals_apart(value: float, other: float, digits: int = 3) -> int:
+    """`digits`, or as many more as it takes that two numbers which differ by more than rounding do not read alike."""
+    if abs(value - other) >= 10.0**-_MOST_DECIMALS:
+        while digits < _MOST_DECIMALS and f"{value:.{digits}f}" == f"{other:.{digits}f}":
+            digits += 1
     return digits

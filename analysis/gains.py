@@ -24,7 +24,7 @@ class TaskScores:
 
     `arms` has columns aggregation, fraction, seed, run, n_train, one row per arm; `values` one score per arm (A);
     `draws` the scores on resampled subjects (B x A), if there are cases. `unit` is "1" for a unit-free score.
-    `margin` is the loss of unit-free score that counts as none; `improving` tells by (aggregation, fraction) whether
+    `margin` is the loss that counts as none, of unit-free score; `improving` tells by (aggregation, fraction) whether
     validation was still rising when a model's budget ended, and `above_floor` whether its mean is better than the
     trivial predictor's, where that is known.
     """
@@ -42,6 +42,8 @@ class TaskScores:
     rarest_class: frozenset[str] | None = None
     """Of a score that compares classes, the test subjects of the class that has fewest; None of a mean over cases."""
     margin: float = float("nan")
+    margin_unit: str = "1"
+    """Unit of the margin: that of the metric, where one was named in it."""
     improving: Mapping[tuple[str, float], bool] = field(default_factory=dict)
     above_floor: Mapping[tuple[str, float], bool] = field(default_factory=dict)
     folds: FoldsTested | None = None

@@ -99,11 +99,12 @@ def _scaled(joint: np.ndarray, base: np.ndarray, scale: Scale, sd: float) -> np.
 def _margin(scores: TaskScores, joint: np.ndarray, base: np.ndarray, scale: Scale) -> float:
     """A task's margin on the scale of its gains.
 
-    Relative gains of unit-free scores take the margin over the base score, those of pixel errors the margin itself.
-    NaN where the margin says nothing about the scale: absolute pixels, or a standardised gain without scatter.
+    Relative gains of scores in the margin's unit take the margin over the base score, those of pixel errors a
+    unit-free margin itself. NaN where the margin says nothing about the scale: absolute pixels, or a standardised gain
+    without scatter.
     """
-    if scores.unit != "1":
-        return scores.margin if scale == "relative" else float("nan")
+    if scores.unit != scores.margin_unit:
+        return scores.margin if scale == "relative" and scores.margin_unit == "1" else float("nan")
     if scale == "absolute":
         return scores.margin
     size = abs(float(base.mean())) if scale == "relative" and len(base) else pooled_sd(joint, base)

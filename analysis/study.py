@@ -48,6 +48,8 @@ class StudyTables:
     where the table is read."""
     chosen: Mapping[str, str] = field(default_factory=dict)
     """The primary metric of tasks of another trainer: the one that gains are of, whatever the table has beside it."""
+    margin_units: Mapping[str, str] = field(default_factory=dict)
+    """Units of the margins that were named for tasks of another trainer, by task; others are of unit-free scores."""
     arm: str | None = None
     """The arm that the rows are of; None where they are of every arm of the study."""
     every_arm: "StudyTables | None" = None
@@ -320,6 +322,7 @@ def task_scores(study: StudyTables, resampled: Resampled | None, metric: str = "
                 values=sign * values,
                 draws=None if draws is None else sign * draws,
                 margin=study.manifest.margin(str(task)),
+                margin_unit=study.margin_units.get(str(task), "1"),
                 improving=improving.get(str(task), {}),
                 above_floor=above_floor.get(str(task), {}),
                 looks=study.looks,

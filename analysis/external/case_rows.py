@@ -10,13 +10,14 @@ from analysis.external.sheet import Sheet, quoted, shown
 
 _MODEL = ["aggregation", "fraction", "seed"]
 _NAMED = 5
+_TOO_SHORT = "intervals are too short where patients have several"
 
 
 def named_cases(cells: pd.DataFrame, task: pd.Series, sheet: Sheet) -> pd.DataFrame | None:
     """Columns case and subject of every row; None where rows are scores of tasks.
 
-    A case without a subject is a subject of its own, which is noted where others have one. Raises `ResultsError` where
-    a case has no name, or two subjects.
+    A case without a subject is a subject of its own, which is noted. Raises `ResultsError` where a case has no name, or
+    two subjects.
     """
     if "case" not in cells:
         return None
@@ -25,9 +26,13 @@ def named_cases(cells: pd.DataFrame, task: pd.Series, sheet: Sheet) -> pd.DataFr
         sheet.notes.append("The column case is empty: each row counts as a task's score.")
         return None
     _check_named(rows, sheet)
-    if "subject" not in cells:
+    given = _ids(cells["subject"]) if "subject" in cells else pd.Series("", cells.index)
+    if (given == "").all():
+        sheet.notes.append(
+            f"No column subject: each test case counts as a patient of its own, and {_TOO_SHORT}. Add the column, or "
+            "name it with --map subject=NAME."
+        )
         return rows.assign(subject=rows["case"])[["case", "subject"]]
-    given = _ids(cells["subject"])
     known = rows.assign(subject=given)[given != ""].drop_duplicates(["task", "case"])
     first = rows.merge(known, on=["task", "case"], how="left")["subject"].set_axis(rows.index).fillna("")
 
@@ -37,10 +42,14 @@ def named_cases(cells: pd.DataFrame, task: pd.Series, sheet: Sheet) -> pd.DataFr
 
     sheet.check((given != "") & (given != first), several)
     alone = first == ""
-    if alone.any() and not alone.all():
+    if alone.any():
         where = f"{int(alone.sum())} of {len(rows)} rows (first {sheet.row(int(alone.argmax()))})"
-        sheet.notes.append(f"subject is empty in {where}: each case there counts as a subject of its own.")
-    return rows.assign(subject=first.where(~alone, rows["case"]))[["case", "subject"]]
+        sheet.notes.append(
+            f"subject is empty in {where}: each case there counts as a subject of its own, and {_TOO_SHORT}."
+        )
+    # a case 3 without a subject is not the patient 3
+    own = rows["case"].where(~rows["case"].isin(set(given)), "case " + rows["case"])
+    return rows.assign(subject=first.where(~alone, own))[["case", "subject"]]
 
 
 def _ids(column: pd.Series) -> pd.Series:
@@ -60,6 +69,23 @@ def _check_named(rows: pd.DataFrame, sheet: Sheet) -> None:
             f"case is empty in {len(lines)} of {len(rows)} rows (rows {shown(lines, 5)}; tasks {tasks}); name every "
             "test case, or take the column out where rows are scores of tasks"
         )
+
+
+def note_namesakes(rows: pd.DataFrame, sheet: Sheet) -> None:
+    """Note the subjects that have one name in several tasks, and so count as one person: their resamples go together.
+
+    `rows` are test cases with the columns task and subject.
+    """
+    tasks = rows.drop_duplicates(["subject", "task"]).groupby("subject", sort=True)["task"].agg(list)
+    several = tasks[tasks.map(len) > 1]
+    if several.empty:
+        return
+    name, where = str(several.index[0]), [printable(str(task), 60) for task in several.iloc[0]]
+    sheet.notes.append(
+        f"{len(several)} of {len(tasks)} subjects have the same name in several tasks and count as one person there "
+        f"(first {quoted(name)}, in {listed(where, _NAMED)}), which enters the intervals of means; put task or source "
+        "into the name where it is not so."
+    )
 
 
 def check_common(rows: pd.DataFrame, sheet: Sheet) -> None:

@@ -19,9 +19,10 @@ from aggregation_lab.manifest import Manifest
 from aggregation_lab.results import CASES
 from aggregation_lab.tasks import METRICS
 from aggregation_lab.text import printable
-from analysis.external.case_rows import check_common
+from analysis.external.case_rows import check_common, note_namesakes
 from analysis.external.chosen_metric import ChosenMetric, chosen_metrics, said
 from analysis.external.columns import is_known, named_columns
+from analysis.external.margins import named_margins
 from analysis.external.score_file import read_sheet
 from analysis.external.sheet import Sheet, shown
 from analysis.external.summary_rows import without_summaries
@@ -37,11 +38,18 @@ PAPER = EXAMPLES / "paper_public_numbers.csv"
 _NOT_MEANS = ("AUC", "F1_macro", "F1_weighted", "MCC", "missed")
 
 
-def read_scores(path: Path | str, base: str | None = None, mapped: Mapping[str, str] | None = None) -> StudyTables:
+def read_scores(
+    path: Path | str,
+    base: str | None = None,
+    mapped: Mapping[str, str] | None = None,
+    margins: Mapping[str, float] | None = None,
+) -> StudyTables:
     """A study from a score table, and in its `notes` how it was read and what cannot be computed from it.
 
     `base` is the aggregation that gains are over, TS where not given; `mapped` names columns of the file that this
-    project calls otherwise. Raises `ResultsError` with one line naming the file and the row or column at fault.
+    project calls otherwise; `margins` are losses that count as none, by task, metric or task type, in the unit of the
+    gains, `default` for other unit-free scores (0.02). Raises `ResultsError` with one line naming the file and the row
+    or column at fault.
     """
     sheet = read_sheet(Path(path), is_known)
     cells = named_columns(sheet, mapped or {})
@@ -53,8 +61,9 @@ def read_scores(path: Path | str, base: str | None = None, mapped: Mapping[str, 
     cases = _cases(rows, sheet) if "case" in rows else None
     scores = _task_scores(rows)
     chosen = chosen_metrics(scores)
+    losses = named_margins(margins or {}, rows, chosen, sheet)
     return StudyTables(
-        manifest=Manifest(sheet.path.stem),
+        manifest=Manifest(sheet.path.stem, losses.margins, margins_named=tuple(losses.margins) if margins else None),
         scores=_with_unit_free(scores, chosen),
         cases=cases,
         excluded=frame("excluded", []),
@@ -62,6 +71,7 @@ def read_scores(path: Path | str, base: str | None = None, mapped: Mapping[str, 
         base=base,
         unit_free=frozenset(rows.loc[rows["unit_free"], "metric"]),
         chosen={task: metric.primary for task, metric in chosen.items()},
+        margin_units=losses.units,
     )
 
 
@@ -135,6 +145,7 @@ def _cases(rows: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
         name = rows["metric"][wrong].iloc[0]
         raise sheet.fail(f"{name} is no mean over cases; give {name} per task, without the column case")
     check_common(rows, sheet)
+    note_namesakes(rows, sheet)
     # as in _with_unit_free: a unit-free score is oriented
     turned = rows["unit_free"] & (rows["direction"] == "lower")
     values = (1 - rows["value"]).where(turned, rows["value"])

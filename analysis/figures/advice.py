@@ -3,25 +3,26 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.patches import Patch
 
 from aggregation_lab.text import whole_per_cent
-from analysis.figures.axes import log_n_axis
+from analysis.figures.axes import log_n_axis, text_inches, width_beside
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.marks import improving_handle, margin_arrow
 from analysis.figures.selection import fewer_groups
-from analysis.figures.style import COLUMN, GREY, SMALL
+from analysis.figures.style import GREY, SMALL
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.statistics.verdicts import UNDECIDED
 from analysis.tables.order import records
 
 _NEUTRAL: dict[str, Any] = {"facecolor": "#F2F2F2", "edgecolor": "#B5B5B5", "hatch": "//////", "linewidth": 0.0}
 
-_ROOM = 1.5
-"""Ratio of sizes from which a chance fits into a bar."""
+_BARS, _EDGE = 2.0, 0.3
+"""Inches of the axis at least, and of what stands beside it and its labels."""
 
 
 def guideline_map(
@@ -56,7 +57,10 @@ def draw_guidelines(view: View) -> pd.DataFrame:
         raise NothingToDraw("guideline: too few tasks, or no n_train")
     rows, line = fewer_groups(rows, "group")
     lines = _lines(rows, view.ordered(list(rows["type"].unique())))
-    (ax,) = view.canvas.panels((1, 1), (COLUMN, 0.8 + 0.15 * len(lines)))
+    names = [group or kind for kind, group in lines]
+    width = width_beside(names, 1, _BARS)
+    inches = (width - text_inches(names) - _EDGE) / np.log(1.25 * rows["n_high"].max() / rows["n_low"].min())
+    (ax,) = view.canvas.panels((1, 1), (width, 0.8 + 0.15 * len(lines)))
     advised = [name for name in view.aggregations if name in set(rows["advice"])]
     colours = view.colours_of_aggregations(advised)
     for row in records(rows):
@@ -67,12 +71,12 @@ def draw_guidelines(view: View) -> pd.DataFrame:
         undecided = row["advice"] == UNDECIDED
         look = _NEUTRAL if undecided else {"fc": colours.get(row["advice"], GREY), "ec": "white", "lw": 0.4}
         ax.barh([at], [high - low], left=low, height=0.78, **look)
-        if not undecided and high > low * _ROOM:
-            chance = whole_per_cent(row["chance"])
+        chance = whole_per_cent(row["chance"])
+        if not undecided and np.log(high / low) * inches > text_inches([chance]):
             ax.text((low * high) ** 0.5, at, chance, ha="center", va="center", fontsize=SMALL, color="white")
     for task_type, group in rows.loc[rows["base_improving"] > 0, ["type", "group"]].drop_duplicates().to_numpy():
         margin_arrow(ax, lines.index((task_type, group)))
-    ax.set_yticks(range(len(lines)), [group or kind for kind, group in lines])
+    ax.set_yticks(range(len(lines)), names)
     for label, (_, group) in zip(ax.get_yticklabels(), lines, strict=True):
         label.set_fontweight("normal" if group else "bold")
     ax.set_ylim(len(lines) - 0.4, -0.6)

@@ -14,14 +14,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from analysis.figures.axes import interval_axis
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
-from analysis.figures.heat_map import draw_cells
-from analysis.figures.marks import error_bars
+from analysis.figures.heat_map import columns_that_fit, draw_cells
+from analysis.figures.marks import error_bars, fitted_band
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.tables.order import against_base, at_full, records
 
 _MOST_COLUMNS = 12
-"""Arms and contrasts that a page has room for."""
+"""Arms and contrasts that a page has room for, with names that are short."""
 
 
 def arms_heat_map(
@@ -60,9 +60,10 @@ def draw_arms(view: View) -> pd.DataFrame:
     contrasts, arms = list(dict.fromkeys(rows["contrast"])), list(dict.fromkeys(rows["arm"]))
     present = set(column)
     names = [name for name in map("\n".join, product(contrasts, arms)) if name in present]
-    if len(names) > _MOST_COLUMNS:
-        line = "; ".join(filter(None, [line, f"{_MOST_COLUMNS} of {len(names)} columns"]))
-        names = names[:_MOST_COLUMNS]
+    most = min(_MOST_COLUMNS, columns_that_fit(gains))
+    if len(names) > most:
+        line = "; ".join(filter(None, [line, f"{most} of {len(names)} columns"]))
+        names = names[:most]
     shown = column.isin(names)
     width = max(9, 56 // len(names))
     draw_cells(view, gains[shown], column[shown], {name: "\n".join(_lines(name, width)) for name in names})
@@ -110,7 +111,9 @@ def draw_capacity(view: View) -> pd.DataFrame:
     measures = list(dict.fromkeys(gains["measure"]))
     axes = view.canvas.panels((len(measures), 1), (COLUMN, 0.7 + 1.75 * len(measures)), sharey=True)
     colours = view.colours_of_contrasts(gains)
-    interval_axis(axes, gains["gain"], gains["low"], gains["high"], vertical=True)
+    bands = lines.groupby(["contrast", "measure", "series"]).agg(low=("low", "min"), high=("high", "max"))
+    limits = pd.concat([gains[["low", "high"]], bands])
+    interval_axis(axes, gains["gain"], limits["low"], limits["high"], vertical=True)
     for ax, measure in zip(axes, measures, strict=True):
         of_measure = gains[gains["measure"] == measure]
         _panel(ax, of_measure, lines[lines["measure"] == measure], colours)
@@ -141,9 +144,7 @@ def _panel(ax: Axes, gains: pd.DataFrame, lines: pd.DataFrame, colours: Mapping[
             marker = _MARKERS[place % len(_MARKERS)]
             ax.plot([at], [row["gain"]], marker=marker, ms=4, color=colour, mec="white", mew=0.4, ls="none", zorder=3)
         for _, line in lines[lines["contrast"] == contrast].groupby("series", sort=False):
-            band = line[["low", "high"]].astype(float)
-            ax.fill_between(line["size"], band["low"], band["high"], color=colour, alpha=0.13, lw=0)
-            ax.plot(line["size"], line["fit"], color=colour, lw=1.2, zorder=2.5)
+            fitted_band(ax, line, "size", colour, lw=1.2, zorder=2.5)
     ax.axhline(0, color=INK, lw=0.6, zorder=1)
     ax.yaxis.set_major_locator(MaxNLocator(5))
     _name_arms(ax, gains.groupby("arm", sort=False)["size"].agg(lambda size: float(np.exp(np.log(size).mean()))))

@@ -1,12 +1,30 @@
 """Limits, ticks and titles of axes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from textwrap import fill
+from unicodedata import east_asian_width
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from analysis.figures.style import COLUMN, SMALL, WIDE
+
+_LETTER = 0.64
+"""Width of a letter of usual text over its size, about; those of East Asian scripts are as wide as they are high."""
+
+
+def text_inches(texts: Iterable[str]) -> float:
+    """About how wide the widest of the texts is in the smallest size, before a figure is made."""
+    letters = (sum(1.0 if east_asian_width(letter) in "WF" else _LETTER for letter in text) for text in texts)
+    return max(letters, default=0.0) * SMALL / 72
+
+
+def width_beside(labels: Iterable[str], columns: int, each: float) -> float:
+    """Inches of a figure whose `columns` of at least `each` inches stand beside labels: one column of a paper where
+    they fit it, else both."""
+    return COLUMN if text_inches(labels) + columns * each <= COLUMN else WIDE
 
 
 def interval_axis(

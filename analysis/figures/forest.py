@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.axes import interval_axis, stacked
+from analysis.figures.axes import interval_axis, stacked, width_beside
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.marks import Looks, error_bars, improving_handle, margin_arrow, verdict_handles, verdict_mark
@@ -23,6 +23,9 @@ from analysis.tables.order import against_base, at_full, records, unit_free
 
 _ROW = 0.148
 """Inches per row."""
+
+_PANEL = 0.85
+"""Inches of a panel in which three ticks stand apart."""
 
 
 def gains_forest(
@@ -68,7 +71,7 @@ def draw_forest(view: View) -> pd.DataFrame:
     pooled = pooled[pooled["contrast"].isin(names)]
     rows = _forest_rows(gains, pooled)
     shown = [index for index, (kind, _, _) in enumerate(rows) if kind != "space"]
-    width = COLUMN if len(names) <= 2 else WIDE
+    width = width_beside((label for _, label, _ in rows), len(names), _PANEL) if len(names) <= 2 else WIDE
     axes = view.canvas.panels((1, len(names)), (width, 0.95 + _ROW * len(rows)), sharex=True, sharey=True)
     overall = pooled[pooled["level"] == "overall"]
     by_cases = gains[gains["basis"] == CASES]

@@ -1,20 +1,24 @@
 """Gains by task and contrast as a heat map."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.colors import Colormap
 
-from analysis.figures.axes import stacked
+from analysis.figures.axes import stacked, text_inches, width_beside
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette, colormap
 from analysis.figures.marks import heat_map_rows
-from analysis.figures.style import COLUMN, DIVERGING, GAIN_LABELS, INK, SMALL, WIDE
+from analysis.figures.style import DIVERGING, GAIN_LABELS, INK, SMALL, WIDE
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.settings import Scale
 from analysis.tables.cells import IMPROVING, VERDICT_MARKS, number
 from analysis.tables.order import at_full, records, unit_free
+
+_GAP = 0.05
+"""Inches between the texts of two cells."""
 
 
 def gains_heat_map(
@@ -62,14 +66,13 @@ def draw_cells(view: View, gains: pd.DataFrame, column: pd.Series, titles: Mappi
     values = gains.assign(column=column).pivot(index="task", columns="column", values="gain")
     values = values.reindex(index=tasks, columns=names)
     reach = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
-    size = (COLUMN if len(names) <= 3 else WIDE, 0.75 + 0.155 * len(tasks))
-    (ax,) = view.canvas.panels((1, 1), size)
+    texts = [_cell(row) for row in records(gains)]
+    width = width_beside(tasks, len(names), _column(texts)) if len(names) <= 3 else WIDE
+    (ax,) = view.canvas.panels((1, 1), (width, 0.75 + 0.155 * len(tasks)))
     colours = colormap(view.choices.palette, DIVERGING)
     image = ax.pcolormesh(values.to_numpy(float), cmap=colours, vmin=-reach, vmax=reach, ec="white", lw=0.6)
-    for row, name in zip(records(gains), column, strict=True):
+    for row, name, text in zip(records(gains), column, texts, strict=True):
         x, y = names.index(name) + 0.5, tasks.index(row["task"]) + 0.5
-        arrow = IMPROVING if bool(row["base_improving"]) else " "
-        text = f"{number(row['gain'], signed=True)} {VERDICT_MARKS.get(row['verdict'], '')}{arrow}"
         ax.text(x, y, text, ha="center", va="center", fontsize=SMALL, color=_ink(row["gain"], reach, colours))
     heat_map_rows(ax, tasks, gains.drop_duplicates("task")["group"].tolist(), len(names), INK, 0.8)
     ax.set_xticks(np.arange(len(names)) + 0.5, list(titles.values()))
@@ -77,6 +80,23 @@ def draw_cells(view: View, gains: pd.DataFrame, column: pd.Series, titles: Mappi
     bar = view.canvas.figure.colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
     bar.set_label(GAIN_LABELS[view.scale])
     bar.outline.set_visible(False)
+
+
+def _cell(row: Mapping[str, Any]) -> str:
+    """What stands in a cell."""
+    arrow = IMPROVING if bool(row["base_improving"]) else " "
+    return f"{number(row['gain'], signed=True)} {VERDICT_MARKS.get(row['verdict'], '')}{arrow}"
+
+
+def _column(texts: Iterable[str]) -> float:
+    """Inches of a column whose cells hold these texts."""
+    return text_inches(texts) + _GAP
+
+
+def columns_that_fit(gains: pd.DataFrame) -> int:
+    """How many columns of cells a page has room for beside the names of the tasks."""
+    room = WIDE - text_inches(gains["task"].unique())
+    return max(1, int(room / _column(_cell(row) for row in records(gains))))
 
 
 def _ink(gain: float, reach: float, colours: Colormap | str) -> str:

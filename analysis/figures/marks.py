@@ -41,6 +41,19 @@ def error_bars(
             draw([edge], marker=marker, ms=3, clip_on=False, ls="none")
 
 
+def fitted_band(ax: Axes, line: pd.DataFrame, along: str, colour: str, **look: Any) -> None:
+    """A line `fit` over the column `along` with its band from `low` to `high`, if there is one; arrow heads where the
+    band leaves the axis, as those of `error_bars`. Set the axis first."""
+    band, at = line[["low", "high"]].astype(float), line[along].astype(float)
+    ax.fill_between(at, band["low"], band["high"], color=colour, alpha=0.14, lw=0)
+    ax.plot(at, line["fit"], color=colour, **look)
+    first, last = ax.get_ylim()
+    for beyond, edge, marker in ((first - band["low"], first, "v"), (band["high"] - last, last, "^")):
+        ends = beyond.iloc[[0, -1]] if len(beyond) else beyond
+        for index in ends.index[ends > 0]:  # a band is widest at its ends
+            ax.plot([at[index]], [edge], marker=marker, ms=3, color=colour, clip_on=False, ls="none")
+
+
 def verdict_mark(ax: Axes, x: float, y: float, colour: str, marker: str, *, hollow: bool) -> None:
     """The marker of a verdict; `hollow` where it is undecided."""
     face = "white" if hollow else colour

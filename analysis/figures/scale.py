@@ -13,7 +13,7 @@ from matplotlib.transforms import offset_copy
 from analysis.figures.axes import interval_axis, log_n_axis
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
-from analysis.figures.marks import Looks, error_bars, improving_handle, improving_marker
+from analysis.figures.marks import Looks, error_bars, fitted_band, improving_handle, improving_marker
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL, TYPE_LOOKS
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.settings import Scale
@@ -142,9 +142,7 @@ def _panels(
         points, line = gains[gains["contrast"] == contrast], lines[lines["contrast"] == contrast]
         draw(ax, points, looks)
         if len(line):
-            band = line[["low", "high"]].astype(float)
-            ax.fill_between(line["n"], band["low"], band["high"], color=INK, alpha=0.15, lw=0)
-            ax.plot(line["n"], line["fit"], color=INK, lw=1.4, zorder=4)
+            fitted_band(ax, line, "n", INK, lw=1.4, zorder=4)
         if contrast in by_contrast and len(line):
             _crossover(ax, by_contrast[contrast], (line["n"].min(), line["n"].max()))
         ax.axhline(0, color=INK, lw=0.6, zorder=1)

@@ -6,16 +6,19 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from analysis.figures.axes import interval_axis
+from analysis.figures.axes import interval_axis, width_beside
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.marks import contrast_handles, dodge, error_bars, improving_handle, margin_arrow
 from analysis.figures.selection import fewer_groups
-from analysis.figures.style import COLUMN, GAIN_LABELS, INK
+from analysis.figures.style import GAIN_LABELS, INK
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
 from analysis.settings import Scale
 from analysis.tables.cells import p_value
 from analysis.tables.order import against_base, at_full, records
+
+_PANEL = 1.1
+"""Inches of a panel at least."""
 
 
 def type_sensitivity(
@@ -58,7 +61,7 @@ def draw_types(view: View) -> pd.DataFrame:
     rows = rows[rows["contrast"].isin(names)]
     rows, line = fewer_groups(rows, "type")
     types, colours = view.ordered(sorted(rows["type"].unique())), view.colours_of_contrasts(rows)
-    size = (COLUMN, 0.95 + 0.17 * len(types) * (len(names) + 0.4))
+    size = (width_beside(types, 2, _PANEL), 0.95 + 0.17 * len(types) * (len(names) + 0.4))
     left, right = view.canvas.panels((1, 2), size, wspace=0.1, sharey=True, width_ratios=(1.6, 1))
     interval_axis([left], rows["gain"], rows["low"], rows["high"])
     for row in records(rows):

@@ -19,7 +19,7 @@ _INTERVAL: Final = {
     "df": "degrees of freedom of the t with the same tails (`analysis.statistics.matched_t`)",
     "basis": "what the interval covers, as in `gains`",
     "family": "verdicts that are corrected together: full data, or smaller fractions",
-    "margin": "largest loss, or change, that counts as none, from the study file",
+    "margin": "largest loss, or change, that counts as none, in the unit of the values",
     "p": "two-sided p of no difference",
     "p_adjusted": "the same, corrected over the family",
     "low_adjusted": "lower limit of the interval that decides",

@@ -42,7 +42,7 @@ GAINS: Final = {
         "from other tasks, cases only (one seed: no verdict), or none",
         "family": "verdicts that are corrected together: full data, or smaller fractions",
         "undefined_draws": "resamples in which the metric was undefined and left out",
-        "margin": "largest loss that counts as none, from the study file",
+        "margin": "largest loss that counts as none, on the scale of the gain",
         "p": "two-sided p of no difference",
         "p_adjusted": "the same, corrected over the family",
         "low_adjusted": "lower limit of the interval that decides",
@@ -90,7 +90,7 @@ GAINS: Final = {
     "power": {
         **SIDES,
         **TASK,
-        "margin": "margin of the study file",
+        "margin": "largest loss that counts as none",
         "seeds": "seeds at hand",
         "subjects": "test subjects at hand; 0 without cases",
         "sd_seed": "standard deviation of the paired gain over seeds",

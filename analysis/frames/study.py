@@ -13,7 +13,7 @@ STUDY: Final = {
         "n_test": "test cases",
         "subjects": "test subjects",
         "margin": "largest loss that counts as none",
-        "margin_raw": "the same in the primary metric; in pixels by the mean diagonal that the base's scores give",
+        "margin_raw": "the same in the primary metric, or named in it; in pixels by the base's mean diagonal",
         "margin_share": "the margin over what the base's mean score lies above the floor's; missing where it does not",
     },
     "scores": {

@@ -22,7 +22,7 @@ IMPROVING = "↗"
 def data(study: StudyTables) -> pd.DataFrame:
     """The frame `data`; numbers of cases are means over runs, `subjects` is 0 without the table `cases`.
 
-    Margins are of unit-free scores: a task without one has none.
+    Margins are of unit-free scores: a task without one has none, or one in the unit of its metric that was named.
     """
     rows = primary_rows(study.scores, study.primary)
     keys = ["task", "type", "group", "metric", "fraction"]
@@ -33,7 +33,11 @@ def data(study: StudyTables) -> pd.DataFrame:
     comparable = set(study.scores.loc[study.scores["metric"] == "score", "task"])
     known = tasks["task"].isin(comparable) | (tasks["metric"].map(study.unit_of) == "1")
     tasks["margin"] = np.where(known, [study.manifest.margin(task) for task in tasks["task"]], np.nan)
-    return ordered("data", _with_margins(tasks, scores(study, frame("gains", [])), study.aggregations[0]))
+    own = {task: unit for task, unit in study.margin_units.items() if unit != "1"}
+    tasks["margin"] = tasks["margin"].mask(tasks["task"].isin(own))
+    tasks = _with_margins(tasks, scores(study, frame("gains", [])), study.aggregations[0])
+    in_its_unit = tasks["task"].map({task: study.manifest.margin(task) for task in own})
+    return ordered("data", tasks.assign(margin_raw=tasks["margin_raw"].fillna(in_its_unit.astype(float))))
 
 
 def _with_margins(tasks: pd.DataFrame, means: pd.DataFrame, base: str) -> pd.DataFrame:

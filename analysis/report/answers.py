@@ -16,7 +16,18 @@ from analysis.report.trace import GainLinks, answered
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
-from analysis.tables.cells import count, decimals, number, of_base, p_value, text, true_minus, with_unit
+from analysis.tables.cells import (
+    count,
+    decimals,
+    margin_decimals,
+    number,
+    of_base,
+    of_data,
+    p_value,
+    text,
+    true_minus,
+    with_unit,
+)
 from analysis.tables.paper import Column, build, plain
 
 PHRASES: Final = {
@@ -113,7 +124,8 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     unit = row["gain_unit"]
     gain = with_unit(words.signed(row["gain"], decimals(unit)), unit)
     shown = of_base(f"{row['task']} {gain}", row)
-    supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {number(row['supported_margin'])}"
+    margin = number(row["supported_margin"], margin_decimals(row))
+    supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {margin}"
     title = f"{limits}{supported}. {runs}"
     return Cell(shown, title=title, href=links.target(row["task"]), more=row["would_decide"])
 
@@ -128,7 +140,7 @@ def _counted(rows: pd.DataFrame) -> str:
         if name in counts
     ]
     fraction = float(rows["fraction"].iloc[0])
-    return f"Of {words.count(len(rows), 'task')} {words.of_data(fraction)}, {enumerated(parts)}."
+    return f"Of {words.count(len(rows), 'task')} {of_data(fraction)}, {enumerated(parts)}."
 
 
 def _mean(analysis: Analysis, contrast: str) -> str:

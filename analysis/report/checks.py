@@ -12,7 +12,7 @@ from analysis.report import words
 from analysis.result import Analysis
 from analysis.statistics.uncertainty import DECIDES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL
-from analysis.tables.cells import IMPROVING
+from analysis.tables.cells import IMPROVING, of_data
 
 GOOD, CAUTION, UNKNOWN = "good", "caution", "unknown"
 
@@ -177,7 +177,7 @@ def _named(analysis: Analysis, column: str, *, wanted: bool) -> Named:
             tasks = [f"{task} {up:.0f}/{of:.0f}" if of > 1 else task for task, up, of in counted]
         named = f": {', '.join(tasks)}" if tasks else ""
         full = bool(fraction == rows["fraction"].max())
-        data = "" if full else f" {words.of_data(fraction)}"
+        data = "" if full else f" {of_data(fraction)}"
         sentences[full].append(f"{name}{data}, {len(tasks)} of {words.count(len(part), 'task')}{named}")
     return Named(tuple(sentences[True]), tuple(sentences[False]))
 

@@ -3,6 +3,7 @@
 from analysis.arms.across import NAMES as ARMS
 from analysis.arms.together import APART
 from analysis.result import Analysis
+from analysis.tables.order import unit_free
 
 _WHY = {
     "gains": "No task has test scores of two aggregations with a common seed, so there is no gain.",
@@ -39,6 +40,9 @@ _WHY = {
     "data": "The source holds no test scores.",
 }
 
+_UNSIZED = "no task says how many it has (n_train)."
+_BY_SIZE = ("across", "influence", "guidelines", "regret")
+
 _TABLES = {"ledger": "runs", "learning_curves": "curves", "usage": "routing", "similarity": "routing"}
 """Frames that come from one table of the study alone."""
 
@@ -51,7 +55,13 @@ def why_empty(analysis: Analysis, name: str) -> str:
             return (
                 "The study has one fraction of the training data; what happens when a task's own data shrink needs two."
             )
-        return "No task has unit-free gains at two fractions with a common seed."
+        gains = unit_free(analysis.frames["gains"])
+        several = gains.groupby(["contrast", "task"])["fraction"].nunique() > 1
+        if several.any() and not (gains["n_train"] > 0).any():
+            return f"The line is drawn over training cases, and {_UNSIZED}"
+        return "No task has unit-free gains at two fractions with a common seed and known, different sizes."
+    if name in _BY_SIZE and len(analysis.frames["gains"]) and not (analysis.frames["gains"]["n_train"] > 0).any():
+        return f"It goes by training cases, and {_UNSIZED}"
     if name in ARMS and len(study.compared_arms) > 1:
         if analysis.frames["excluded"]["reason"].str.startswith(APART).any():
             return f"{APART[0].upper()}{APART[1:]}."

@@ -10,6 +10,7 @@ from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
+from analysis.study import StudyTables
 
 _WITH_CASES = {SEEDS_AND_CASES, BORROWED_AND_CASES}
 
@@ -45,7 +46,7 @@ def _gains(analysis: Analysis) -> str:
         text += (
             " Its variance has two crossed parts, seeds and test subjects (Cameron, Gelbach and Miller 2011; Owen "
             f"2007); the part of subjects comes from {settings.draws:,} Poisson resamples of subjects (Chamandy et "
-            "al. 2012), the same for all models, so that images of one patient or video come and go together."
+            f"al. 2012), the same for all models{_together(analysis.study)}."
         )
     elif CASES in bases:
         return text + (
@@ -65,6 +66,16 @@ def _gains(analysis: Analysis) -> str:
     if CASES in bases:
         text += " Where that is not possible, intervals cover test subjects alone and there is no verdict."
     return text
+
+
+def _together(study: StudyTables) -> str:
+    """What resampling subjects does to their cases: nothing, where none has two of a task."""
+    if study.cases is None:
+        return ""
+    pairs = study.cases[["task", "case", "subject"]].drop_duplicates(["task", "case"])
+    if pairs.duplicated(["task", "subject"]).any():
+        return ", so that images of one patient or video come and go together"
+    return "; each test case of a task counts as a subject of its own"
 
 
 def _rare_classes(analysis: Analysis) -> str:
@@ -132,10 +143,11 @@ def _verdicts(settings: Settings, analysis: Analysis) -> str:
 
 
 def _origin(analysis: Analysis) -> str:
-    """Where the margins come from, as far as that is known: the study file, before verdicts were read or after, or a
-    default."""
+    """Where the margins come from, as far as that is known: the study file, before verdicts were read or after, who
+    read a table of scores, or a default."""
     about, default = analysis.study.manifest, "a default, not chosen for these tasks"
     tasks = set(analysis.frames["gains"]["task"])
+    by = "by the reader of the scores" if analysis.study.chosen else "in the study file"
     if about.margins_named is None:
         return "from the study file, where it names one" if about.margins else default
     named = tasks & set(about.margins_named)
@@ -144,8 +156,8 @@ def _origin(analysis: Analysis) -> str:
     changed = named & about.margins_changed.keys()
     since = f", changed in {words.count(len(changed), 'task')} after verdicts had been read" if changed else ""
     if named == tasks:
-        return f"named in the study file{since}"
-    return f"named in the study file for {len(named)} of {len(tasks)} tasks{since}; for the others {default}"
+        return f"named {by}{since}"
+    return f"named {by} for {len(named)} of {len(tasks)} tasks{since}; for the others {default}"
 
 
 def _looks(analysis: Analysis) -> str:
@@ -222,7 +234,8 @@ def _arms() -> str:
         "of subjects, from four models of the same task, fraction, seed and test cases, so that what they have in "
         "common cancels; runs that two arms share cancel exactly, and where nothing is left of a task it is not "
         "compared. Variances, intervals and means are those of gains. No meaningful change: a rise and a fall as large "
-        "as the margin are both rejected (Schuirmann 1987), corrected as above over all tasks and comparisons of arms. "
+        "as the margin are both rejected (Schuirmann 1987), corrected as above over all tasks and comparisons of arms; "
+        "intervals are of the difference from 0, and may reach beyond the margin there. "
         "Over arms that differ in capacity alone each task has a line of its gain on log2 of the joint model's size; "
         "the pooled line is the mean of the tasks' lines, the tasks being a sample."
     )

@@ -61,11 +61,6 @@ def percent(share: float) -> str:
     return exact_per_cent(share)
 
 
-def of_data(fraction: float) -> str:
-    """`with all training data`, `with 25 % of the training data`."""
-    return "with all training data" if fraction == 1 else f"with {percent(fraction)} of the training data"
-
-
 def slug(name: str) -> str:
     """A name as a CSS class."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -7,10 +7,12 @@ from analysis.tables.cells import (
     IMPROVING,
     count,
     data_share,
+    decides_at,
     decimals,
     flagged,
     limits,
     number,
+    of_data,
     p_value,
     share_gaining,
     significant,
@@ -66,13 +68,21 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
         Column("in arm", lambda row: number(row["in_arm"], decimals(row["unit"])), "in_arm"),
         Column("change [adjusted interval]", _change, "change"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
+        *plain(number, "margin"),
+        Column(
+            decides_at("p within margin", analysis.settings.alpha / 2),
+            lambda row: p_value(row["p_equivalent_adjusted"]),
+            "p_equivalent_adjusted",
+        ),
         *plain(text, "verdict"),
     ]
     note = (
-        f"All against the arm {rows['base_arm'].iloc[0]}. gain: of the contrast; score: of one aggregation. All "
-        "training data; interval and p corrected over all tasks and comparisons of this table. No meaningful change: a "
-        f"rise and a fall as large as the margin are both ruled out. {IMPROVING} a base model was still improving when "
-        "its budget ended."
+        f"All against the arm {rows['base_arm'].iloc[0]}. gain: of the contrast; score: of one aggregation. Models "
+        f"trained {of_data(rows['fraction'].iloc[0])}; interval and p corrected over all tasks and comparisons of this "
+        "table: they decide between larger and smaller. No meaningful change: a rise and a fall as large as the margin "
+        "are both ruled out, by p within margin, at the level in brackets or below and corrected by itself; so the "
+        "interval, which is of the difference from 0, may reach beyond the margin. "
+        f"{IMPROVING} a base model was still improving when its budget ended."
     )
     return build("arm_changes", "Differences between arms by task", rows, columns, note=note, raw=raw)
 
@@ -136,5 +146,8 @@ def arm_gains_table(analysis: NamedFrames) -> PaperTable:
             "verdicts of single tasks, corrected over all arms and contrasts",
         ),
     ]
-    note = "All training data, test cases that all arms have. The gains of single tasks and their runs are in the CSV."
+    note = (
+        f"Models trained {of_data(full['fraction'].iloc[0])}, test cases that all arms have. The gains of single tasks "
+        "and their runs are in the CSV."
+    )
     return build("arm_gains", "Gains in every arm", rows, cells, note=note, raw=raw)

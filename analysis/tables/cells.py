@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from aggregation_lab.text import decimals_of_limits, exact_per_cent, whole_per_cent
+from aggregation_lab.text import decimals_apart, decimals_of_limits, exact_per_cent, whole_per_cent
 from analysis.questions.study_quality import IMPROVING
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
@@ -64,11 +64,15 @@ _LEVELS = (0.05, 0.025)
 
 
 def p_value(value: float) -> str:
-    """Two significant digits, `<0.001` below that; one more close to the level that decides: 0.0496, 0.0504."""
+    """Two significant digits, `<0.001` below that; close to the level that decides one more, or as many as it takes to
+    see the side on which it lies: 0.0496, 0.0504, 0.05002."""
     if pd.isna(value):
         return MISSING
-    close = any(abs(value / level - 1) < 0.1 for level in _LEVELS)
-    return "<0.001" if value < 0.001 else f"{value:#.{2 + close}g}" if value < 0.995 else "1.0"
+    digits = 2 + any(abs(value / level - 1) < 0.1 for level in _LEVELS)
+    for level in _LEVELS:
+        while float(f"{value:.{digits}g}") == level and not math.isclose(value, level, rel_tol=1e-6):
+            digits += 1
+    return "<0.001" if value < 0.001 else f"{value:#.{digits}g}" if value < 0.995 else "1.0"
 
 
 def interval(value: float, low: float, high: float, digits: int = 3) -> str:
@@ -78,6 +82,25 @@ def interval(value: float, low: float, high: float, digits: int = 3) -> str:
         return number(value, digits)
     digits = decimals_of_limits(low, high, digits)
     return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def of_data(fraction: float) -> str:
+    """`with all training data`, `with 25 % of the training data`."""
+    return "with all training data" if fraction == 1 else f"with {exact_per_cent(fraction)} of the training data"
+
+
+def margin_decimals(row: Mapping[Any, Any]) -> int:
+    """Decimals in which the margin of a row of the frame `gains` reads as it is, three at most, and apart from the
+    margin that its data support."""
+    margin, digits = row["margin"], decimals(row["gain_unit"])
+    while digits < 3 and not math.isclose(round(margin, digits), margin):
+        digits += 1
+    return decimals_apart(margin, row["supported_margin"], digits)
+
+
+def decides_at(title: str, level: float) -> str:
+    """The title of a column of p values with the level at or below which they decide: `p loss (0.025)`."""
+    return f"{title} ({level:g})"
 
 
 def with_unit(shown: str, unit: str) -> str:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.named_frames import NamedFrames
-from analysis.tables.cells import MISSING, decimals, limits, number, with_unit
+from analysis.tables.cells import MISSING, decimals, limits, number, of_data, with_unit
 from analysis.tables.order import at_full, by_task
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 from analysis.tables.tasks import metric_title
@@ -25,9 +25,9 @@ def reference_table(analysis: NamedFrames) -> PaperTable:
     ]
     note = (
         f"{name} is trained TS as a reference and enters no gain, finding or advice. Metrics: mean ± sd over seeds, "
-        "all training data. TS minus: unit-free score over the seeds of both, positive where TS is better; no interval "
-        f"where nothing repeats it. weak: {name} is better by more than the margin, so gains of joint models are gains "
-        "over a weak baseline."
+        f"{of_data(rows['fraction'].iloc[0])}. TS minus: unit-free score over the seeds of both, positive where TS is "
+        f"better; no interval where nothing repeats it. weak: {name} is better by more than the margin, so gains of "
+        "joint models are gains over a weak baseline."
     )
     return build("reference", f"TS beside {name}", rows, columns, note=note, raw=raw)
 

@@ -14,7 +14,7 @@ from analysis.named_frames import NamedFrames
 from analysis.questions.caveats.training import MATCHED
 from analysis.settings import SCALES
 from analysis.statistics.uncertainty import CASES
-from analysis.statistics.verdicts import VERDICTS
+from analysis.statistics.verdicts import NO_LOSS, VERDICTS
 from analysis.tables.cells import (
     IMPROVING,
     MISSING,
@@ -23,10 +23,13 @@ from analysis.tables.cells import (
     change,
     count,
     data_share,
+    decides_at,
     decimals,
     limits,
+    margin_decimals,
     number,
     of_base,
+    of_data,
     p_value,
     percent,
     text,
@@ -110,7 +113,7 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
             Column(title, lambda row: _score(plain_cells.get(row["task"])), title, FRAMES["reference"]["mean"])
         )
     note = (
-        "Primary metric on test, mean ± sd over seeds, all training data. "
+        f"Primary metric on test, mean ± sd over seeds, {of_data(full['fraction'].iloc[0])}. "
         f"Against {analysis.study.aggregations[0]}: {MARKS_NOTE}. "
         "† this mean is not better than that of the floor, a trivial predictor; where neither compared mean is, the "
         f"verdict is undecided. {IMPROVING} this model was still improving at the end "
@@ -146,7 +149,7 @@ def _is(value: Any, wanted: bool) -> bool:
 def gains_table(analysis: NamedFrames) -> PaperTable:
     """Gains at full data by task and contrast: raw metrics, adjusted interval, p values, margin, verdict."""
     raw = analysis.frames["gains"]
-    rows = by_task(at_full(raw))
+    rows, settings = by_task(at_full(raw)), analysis.settings
     columns = [
         *plain(str, "task", "contrast"),
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
@@ -154,19 +157,22 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         Column("change", lambda row: change(row["relative"]), "relative"),
         Column("gain [adjusted interval]", lambda row: of_base(_gain(row), row), "gain"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
-        Column("p loss", lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"),
-        *plain(number, "margin"),
+        Column(
+            decides_at("p loss", settings.alpha / 2), lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"
+        ),
+        Column("margin", lambda row: number(row["margin"], margin_decimals(row)), "margin"),
         *plain(text, "verdict"),
-        Column("supports", lambda row: number(row["supported_margin"], decimals(row["gain_unit"])), "supported_margin"),
+        Column("supports", lambda row: number(row["supported_margin"], margin_decimals(row)), "supported_margin"),
         *_compute(rows),
         Column("what would decide it", lambda row: row["would_decide"], "would_decide", on_screen=True),
     ]
     note = (
         "base, joint and change: primary metric, positive change is better. Gain "
-        f"{SCALES[analysis.settings.scale]}, all training data, positive favours the joint aggregation; interval and p "
-        "corrected over all tasks and contrasts at full data: they decide between benefit and harm. cases only: one "
-        "seed, so the 95 % interval covers test cases alone and decides nothing. p loss: of a loss as large as the "
-        "margin, corrected; it decides on no meaningful loss. "
+        f"{SCALES[settings.scale]}, {of_data(rows['fraction'].iloc[0])}, positive favours the joint aggregation; "
+        "interval and p corrected over all tasks and contrasts at full data: they decide between benefit and harm. "
+        "cases only: one seed, so the 95 % interval covers test cases alone and decides nothing. p loss: of a loss as "
+        "large as the margin, one-sided and corrected by itself; at the level in brackets or below it shows no "
+        "meaningful loss, so the interval, which is of the difference from 0, may reach beyond a loss of the margin. "
         f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
         + (f" {DECIDE_NOTE}." if rows["would_decide"].ne("").any() else "")
         + (" compute: operations spent on images of the task, joint over base." if _compute(rows) else "")
@@ -219,8 +225,9 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
         Column(title, partial(cell, share), title, f"gain at fraction {share:g}") for share, title in titles.items()
     ]
     note = (
-        f"Gain {SCALES[analysis.settings.scale]}, with adjusted interval. {MARKS_NOTE}. {IMPROVING_NOTE}. What would "
-        "decide each ? stands in the column would_decide of gains.csv."
+        f"Gain {SCALES[analysis.settings.scale]}, with adjusted interval of the difference from 0. {MARKS_NOTE}; "
+        f"{VERDICT_MARKS[NO_LOSS]} rests on p_loss_adjusted of gains.csv. {IMPROVING_NOTE}. What would decide each ? "
+        "stands in the column would_decide of gains.csv."
     )
     return build(
         "gains_by_fraction", "Gains by amount of training data", by_task(rows), columns, note=note, raw=raw, of="gains"

@@ -88,6 +88,15 @@ MapOption = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="COLUMN=NAME", help="What a table calls a column, such as aggregation=arm."),
 ]
+MarginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--margin",
+        metavar="[NAME=]LOSS",
+        help="Largest loss that counts as none, of a task, metric or type of a table, in its unit; without a name that "
+        "of other unit-free scores, 0.02 where not given.",
+    ),
+]
 ScaleOption = Annotated[str, typer.Option("--scale", help="Scale of gains: absolute, relative or standardised.")]
 CorrectionOption = Annotated[str, typer.Option("--correction", help="Multiplicity: BH, Holm or none.")]
 DrawsOption = Annotated[int, typer.Option("--draws", min=100, max=1_000_000, help="Resamples of test subjects.")]

@@ -14,6 +14,7 @@ from runners.commands.arguments import (
     DrawsOption,
     JsonOption,
     MapOption,
+    MarginOption,
     MovedOption,
     OutArgument,
     QuietOption,
@@ -85,6 +86,7 @@ def analyze(
     base: BaseOption = None,
     arm: ArmOption = None,
     mapped: MapOption = None,
+    margin: MarginOption = None,
     scale: ScaleOption = "absolute",
     correction: CorrectionOption = "BH",
     draws: DrawsOption = 2000,
@@ -94,7 +96,8 @@ def analyze(
     from runners.commands import report_commands
 
     folder = to or Path(f"{Path(scores).stem}_report")
-    how, settings = report_commands.reading(base, mapped or (), arm), analysis_settings(scale, correction, draws)
+    how = report_commands.reading(base, mapped or (), arm, margin or ())
+    settings = analysis_settings(scale, correction, draws)
     raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen(quiet)))
 
 
@@ -106,12 +109,14 @@ def recommend(
     base: BaseOption = None,
     arm: ArmOption = None,
     mapped: MapOption = None,
+    margin: MarginOption = None,
     draws: DrawsOption = 500,
 ) -> None:
     """Which aggregation for a new task, by the gains in these scores; it may abstain."""
     from runners.commands import report_commands
 
-    how, settings = report_commands.reading(base, mapped or (), arm), analysis_settings("absolute", "BH", draws)
+    how = report_commands.reading(base, mapped or (), arm, margin or ())
+    settings = analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_recommendation(source, n_train, task_type, group, how, settings, screen()))
 
 
@@ -120,12 +125,14 @@ def power(
     base: BaseOption = None,
     arm: ArmOption = None,
     mapped: MapOption = None,
+    margin: MarginOption = None,
     draws: DrawsOption = 2000,
 ) -> None:
     """What the seeds of a study can show, and how many the margins need."""
     from runners.commands import report_commands
 
-    how, settings = report_commands.reading(base, mapped or (), arm), analysis_settings("absolute", "BH", draws)
+    how = report_commands.reading(base, mapped or (), arm, margin or ())
+    settings = analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_power(source, how, settings, screen()))
 
 

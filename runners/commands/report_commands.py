@@ -13,6 +13,7 @@ from aggregation_lab.errors import ResultsError, StudyError
 from aggregation_lab.text import near_names, printable, whole_per_cent
 from analysis.external import PAPER, read_scores
 from analysis.external.columns import NEEDED, OPTIONAL
+from analysis.external.margins import DEFAULT
 from analysis.pipeline import analyse
 from analysis.report.words import beside_counts
 from analysis.result import Analysis
@@ -35,16 +36,17 @@ SHIPPED = {"paper": PAPER}
 
 @dataclass(frozen=True)
 class Reading:
-    """How score tables are read: the aggregation that gains are over, columns by this project's names, and the arm that
-    is analysed."""
+    """How score tables are read: the aggregation that gains are over, columns by this project's names, the arm that is
+    analysed, and losses that count as none, by task, metric, type or `default`."""
 
     base: str | None = None
     mapped: Mapping[str, str] = field(default_factory=dict)
     arm: str | None = None
+    margins: Mapping[str, float] = field(default_factory=dict)
 
 
-def reading(base: str | None, mapped: Sequence[str], arm: str | None = None) -> Reading:
-    """From `--base`, `--map` and `--arm` as they were typed. Raises `StudyError` where one is invalid."""
+def reading(base: str | None, mapped: Sequence[str], arm: str | None = None, margins: Sequence[str] = ()) -> Reading:
+    """From `--base`, `--map`, `--arm` and `--margin` as they were typed. Raises `StudyError` where one is invalid."""
     columns: dict[str, str] = {}
     for pair in mapped:
         name, equals, theirs = pair.partition("=")
@@ -53,7 +55,18 @@ def reading(base: str | None, mapped: Sequence[str], arm: str | None = None) -> 
             raise StudyError(f"--map {printable(pair)}: write COLUMN=NAME, NAME as in the file, COLUMN one of {known}")
         if columns.setdefault(name.strip(), theirs) != theirs:
             raise StudyError(f"--map {printable(pair)}: {name.strip()} is mapped twice; keep one")
-    return Reading(base, columns, arm)
+    losses: dict[str, float] = {}
+    for text in margins:
+        name, equals, loss = text.rpartition("=")
+        try:
+            value = float(loss)
+        except ValueError:
+            value = float("nan")
+        if value != value or (equals and not name.strip()):
+            raise StudyError(f"--margin {printable(text)}: write LOSS or NAME=LOSS, such as 0.02 or lesion=0.05")
+        if losses.setdefault(name.strip() or DEFAULT, value) != value:
+            raise StudyError(f"--margin {printable(text)}: is a second margin of that; keep one")
+    return Reading(base, columns, arm, losses)
 
 
 def open_scores(source: str, how: Reading) -> StudyTables:
@@ -67,7 +80,8 @@ def open_scores(source: str, how: Reading) -> StudyTables:
         if folder.plan_file.is_file():
             collect(folder)
         return rebased(of_arm(load_study(path), how), how)
-    return of_arm(read_scores(path if path.exists() else SHIPPED.get(source, path), how.base, how.mapped), how)
+    table = path if path.exists() else SHIPPED.get(source, path)
+    return of_arm(read_scores(table, how.base, how.mapped, how.margins), how)
 
 
 def named(source: str) -> Path | str:
@@ -87,6 +101,8 @@ def rebased(study: StudyTables, how: Reading) -> StudyTables:
     """A study with another base; its columns need no mapping."""
     if how.mapped:
         raise StudyError("--map: is for score tables, a study has its own columns")
+    if how.margins:
+        raise StudyError("--margin: is for score tables, a study names its margins in its file (margins)")
     if how.base is not None and how.base not in study.aggregations:
         known = ", ".join(study.aggregations)
         raise StudyError(f"--base {printable(how.base)}: the study has {known}")

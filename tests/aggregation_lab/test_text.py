@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregation_lab.text import decimals_of_limits, exact_per_cent, whole_per_cent
+from aggregation_lab.text import decimals_apart, decimals_of_limits, exact_per_cent, whole_per_cent
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,15 @@ def test_a_chance_is_certain_only_where_it_is(chance, shown):
 
 @pytest.mark.parametrize(
     ("low", "high", "digits"),
-    [(0.0003, 0.02, 4), (-0.02, -0.00004, 5), (-0.0003, 0.02, 3), (0.0, 0.02, 3), (0.0006, 0.02, 3)],
+    [(0.0003, 0.02, 4), (-0.02, -0.00004, 5), (-0.0003, 0.02, 4), (-1e-12, 0.02, 3), (0.0, 0.02, 3), (0.0006, 0.02, 3)],
 )
-def test_limits_on_one_side_of_zero_do_not_read_as_zero(low, high, digits):
+def test_limits_do_not_read_as_zero_unless_they_are(low, high, digits):
     assert decimals_of_limits(low, high) == digits
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "digits"),
+    [(0.02004, 0.02, 5), (0.03, 0.02, 3), (0.02, 0.02, 3), (0.02 + 1e-12, 0.02, 3), (float("nan"), 0.02, 3)],
+)
+def test_numbers_that_differ_do_not_read_alike(value, other, digits):
+    assert decimals_apart(value, other) == digits

@@ -154,6 +154,29 @@ def test_one_wide_interval_does_not_squeeze_the_others():
     assert heads == [["<", ">"], ["<", ">"]]
 
 
+def heads(ax) -> set:
+    """Arrow heads at the edges of an axis: marker and place."""
+    return {(mark.get_marker(), mark.get_ydata()[0]) for mark in ax.lines if mark.get_marker() in ("v", "^")}
+
+
+def with_band(name: str, reach: float) -> Analysis:
+    return Analysis(
+        WHOLE.study, WHOLE.settings, {**WHOLE.frames, name: WHOLE.frames[name].assign(low=-reach, high=reach)}
+    )
+
+
+def test_the_band_of_a_trend_over_arms_is_inside_its_axis():
+    for ax in by_name("capacity_trend").draw(with_band("capacity_line", 0.06))[0].axes:
+        low, high = ax.get_ylim()
+        assert low < -0.06 and high > 0.06 and not heads(ax)
+
+
+def test_a_band_that_leaves_the_axis_has_arrow_heads():
+    for ax in scale_across(with_band("across_line", 9.0))[0].axes:
+        low, high = ax.get_ylim()
+        assert low > -9 and high < 9 and {("v", low), ("^", high)} <= heads(ax)
+
+
 def test_a_type_or_group_that_only_joint_models_have_so_far_is_no_row():
     """An unfinished grid: AU and CG of detection in the abdomen are there, TS is not."""
 
@@ -187,6 +210,51 @@ def test_heat_map_cells_say_gain_and_verdict():
     harmed = data[data["verdict"] == "harm"]
     assert sum("▼" in cell for cell in cells) == len(harmed) > 0
     assert sum("↗" in cell for cell in cells) == data["base_improving"].sum()
+
+
+def long_names(length: int = 36) -> Analysis:
+    """The made-up analysis with names of tasks and groups that are as long as labels may be."""
+    frames = dict(WHOLE.frames)
+    for column in ("task", "other", "group"):
+        for name, rows in frames.items():
+            if column in rows:
+                frames[name] = rows.assign(**{column: rows[column].str.ljust(length, "e")})
+    return Analysis(WHOLE.study, WHOLE.settings, frames)
+
+
+@pytest.mark.parametrize("name", ["gains_heat_map", "arms_heat_map", "guideline_map"])
+def test_texts_inside_a_figure_do_not_meet_whatever_names_stand_beside_it(name):
+    figure = by_name(name).draw(long_names())[0]
+    figure.draw_without_rendering()
+    rows: dict[int, list] = {}
+    for text in figure.axes[0].texts:
+        extent = text.get_window_extent()
+        rows.setdefault(round(extent.y0), []).append((extent.x0, extent.x1))
+    apart = [right[0] - left[1] for row in rows.values() for left, right in pairwise(sorted(row))]
+    assert len(apart) and min(apart) > 0
+
+
+def test_a_map_of_more_arms_than_fit_says_how_many_it_shows():
+    gains = WHOLE.frames["arm_gains"]
+    many = pd.concat([gains.assign(arm=gains["arm"] + str(place)) for place in range(5)])
+    analysis = long_names()
+    analysis.frames["arm_gains"] = many.assign(task=many["task"].str.ljust(36, "e"))
+    figure = by_name("arms_heat_map").draw(analysis)[0]
+    assert figure.get_suptitle() == "8 of 30 columns"
+
+
+def test_panels_of_the_forest_have_room_for_their_ticks():
+    assert gains_forest(WHOLE)[0].get_figwidth() == COLUMN
+    figure = gains_forest(long_names())[0]
+    figure.draw_without_rendering()
+    assert min(ax.get_window_extent().width for ax in figure.axes) / figure.dpi > 0.85
+
+
+def test_names_beside_an_affinity_map_do_not_meet():
+    figure = by_name("affinity_map").draw(long_names())[0]
+    figure.draw_without_rendering()
+    extents = sorted(label.get_window_extent().extents[[1, 3]].tolist() for label in figure.axes[0].get_yticklabels())
+    assert all(upper[0] > lower[1] - 1 for lower, upper in pairwise(extents))
 
 
 def test_gains_in_pixels_share_no_axis_with_unit_free_ones():

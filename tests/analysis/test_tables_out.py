@@ -50,6 +50,9 @@ def test_a_table_of_many_p_values_says_that_they_are_not_corrected(name):
         (0.0312, 0.012, 0.0499, "0.031 [0.012, 0.050]"),
         (-0.0312, -0.05, 0.0, "−0.031 [−0.050, 0.000]"),
         (-0.0001, -0.01, 0.01, "0.000 [−0.010, 0.010]"),
+        (0.016, -0.000002, 0.031, "0.016000 [−0.000002, 0.031000]"),
+        (0.016, -1e-17, 0.031, "0.016 [0.000, 0.031]"),
+        (0.0, 0.0, 0.0, "0.000 [0.000, 0.000]"),
         (0.0004, 0.0001, 0.0004, "0.0004 [0.0001, 0.0004]"),
         (0.5, float("nan"), float("nan"), "0.500"),
         (float("nan"), 0.1, 0.2, "–"),
@@ -67,9 +70,60 @@ def test_p_has_two_significant_digits(value, expected):
     assert p_value(value) == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0.0496, "0.0496"), (0.0504, "0.0504"), (0.0248, "0.0248")])
-def test_p_close_to_the_level_that_decides_has_a_third_digit(value, expected):
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.0496, "0.0496"),
+        (0.0504, "0.0504"),
+        (0.0248, "0.0248"),
+        (0.05002, "0.05002"),
+        (0.024998, "0.024998"),
+        (0.05, "0.0500"),
+        (0.05 + 1e-15, "0.0500"),
+    ],
+)
+def test_p_close_to_the_level_that_decides_shows_on_which_side_it_lies(value, expected):
     assert p_value(value) == expected
+
+
+def test_a_change_within_the_margin_stands_beside_margin_and_p_of_that_test():
+    shown = table("arm_changes", changed("arm_changes", p_equivalent_adjusted=0.0123, margin=0.02))
+    assert set(shown.frame["margin"]) == {"0.020"}
+    assert set(shown.frame["p within margin (0.025)"]) == {"0.012"}
+    assert "may reach beyond the margin" in shown.note and "may reach beyond" in table("gains").note
+
+
+def test_the_level_of_one_sided_p_values_is_in_their_title():
+    halved = Analysis(WHOLE.study, Settings(alpha=0.1), WHOLE.frames)
+    assert "p loss (0.025)" in table("gains").frame
+    assert "p loss (0.05)" in table("gains", halved).frame
+
+
+@pytest.mark.parametrize(
+    ("margin", "supported", "unit", "shown"),
+    [
+        (0.02, 0.02004, "1", ("0.02000", "0.02004")),
+        (0.02, 0.03, "1", ("0.020", "0.030")),
+        (0.0125, 0.0128, "1", ("0.0125", "0.0128")),
+        (0.02, 0.02, "1", ("0.020", "0.020")),
+        (0.5, 0.46, "mm", ("0.50", "0.46")),
+        (0.25, 1.0, "mm", ("0.25", "1.00")),
+    ],
+)
+def test_a_margin_reads_apart_from_the_one_that_the_data_support(margin, supported, unit, shown):
+    rows = table("gains", changed("gains", margin=margin, supported_margin=supported, gain_unit=unit)).frame
+    assert set(zip(rows["margin"], rows["supports"], strict=True)) == {shown}
+
+
+def test_a_table_without_models_of_all_training_data_does_not_speak_of_them():
+    for frame in ("gains", "scores", "reference", "arm_changes", "arm_gains"):
+        rows = WHOLE.frames[frame]
+        half = Analysis(
+            WHOLE.study, WHOLE.settings, {**WHOLE.frames, frame: rows[rows["fraction"] == 1].assign(fraction=0.5)}
+        )
+        assert "with all training data" in table(frame).note
+        assert "with 50\u00a0% of the training data" in table(frame, half).note
+        assert "all training data" not in table(frame, half).note
 
 
 def test_fractions_that_are_alike_in_whole_per_cent_have_columns_of_their_own():

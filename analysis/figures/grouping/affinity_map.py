@@ -9,6 +9,7 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
 from aggregation_lab.results import SIGNALS
+from analysis.figures.axes import text_inches
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette, colormap
 from analysis.figures.marks import heat_map_rows
@@ -62,7 +63,9 @@ def draw_affinities(view: View) -> pd.DataFrame:
     values = values.reindex(index=order, columns=order)
     group_of = rows.drop_duplicates("task").set_index("task")["group"]
     shape: dict[str, object] = {"width_ratios": [5, 1]}
-    heat, branches = view.canvas.panels((1, 2), (WIDE, 1.9 + 0.145 * len(names)), gridspec_kw=shape)
+    above_and_below = max(1.9, 0.8 + text_inches(names))
+    size = (WIDE, above_and_below + 0.145 * len(names))
+    heat, branches = view.canvas.panels((1, 2), size, gridspec_kw=shape)
     _cells(view, heat, values, signal)
     beside = heat.secondary_yaxis("right")
     beside.set_yticks(np.arange(len(order)) + 0.5, [group_of[name] for name in order])

@@ -22,8 +22,8 @@ def of_chosen_margins(study: StudyTables, gains: pd.DataFrame, data: pd.DataFram
     none = (
         "Gains of {} are in the unit of the metric, in which there is no margin: any loss that is shown to differ from "
         "0 is harm there, however small, and no meaningful loss cannot be shown. Give a unit-free metric of such a "
-        "task, too, such as the error as a share of the image's size, or judge relative gains (--scale relative), of "
-        "which the margin is a share of the base."
+        "task, too, such as the error as a share of the image's size, name a margin in the unit (--margin TASK=LOSS), "
+        "or judge relative gains (--scale relative), of which the margin is a share of the base."
     )
     changed = [
         f"{task} ({was:g} to {now:g})" for task, (was, now) in sorted(about.margins_changed.items()) if task in tasks
@@ -41,12 +41,12 @@ def of_chosen_margins(study: StudyTables, gains: pd.DataFrame, data: pd.DataFram
 def of_large_margins(study: StudyTables, data: pd.DataFrame) -> list[str]:
     """Tasks whose margin is a large part of what there is to lose, one sentence each."""
     full = at_full(data)
+    where = " (--margin TASK=LOSS)" if study.chosen else " under `margins:` of the study file"
     large = full[full["margin_share"].astype(float) > LARGE_MARGIN]
     return [
         f"{row['task']}: the margin {row['margin']:g}{_in_metric(row['metric'], row['margin_raw'])} is "
         f"{100 * row['margin_share']:.0f} % of what {study.aggregations[0]} has learned over the floor, so no "
-        "meaningful loss says little; give the task a smaller margin of its own under `margins:` of the "
-        "study file before the next runs."
+        f"meaningful loss says little; give the task a smaller margin of its own{where} before the next runs."
         for row in large.to_dict("records")
     ]
 

@@ -133,6 +133,30 @@ def test_subjects_are_those_of_the_case_elsewhere_and_gaps_are_said(tmp_path):
     assert any("subject is empty in 12 of 72 rows (first row 38)" in note for note in some.notes)
 
 
+def test_cases_without_subjects_are_said_to_count_as_patients(tmp_path):
+    said = "No column subject: each test case counts as a patient of its own, and intervals are too short"
+    for unknown in (CASES.drop(columns="subject"), CASES.assign(subject="")):
+        assert sum(note.startswith(said) for note in table(tmp_path, unknown).notes) == 1
+    assert not any(note.startswith(said) for note in table(tmp_path, CASES).notes)
+
+
+def test_a_case_without_a_subject_is_not_the_subject_of_its_name(tmp_path):
+    some = table(tmp_path, CASES.assign(subject=CASES["subject"].where(CASES["case"] != "2", ""))).cases
+    assert set(some.loc[some["case"] == "2", "subject"]) == {"case 2"}
+    assert set(some.loc[some["case"] != "2", "subject"]) == {"0", "1", "2"}
+
+
+def test_subjects_of_one_name_in_several_tasks_are_said_to_be_one_person(tmp_path):
+    said = "have the same name in several tasks and count as one person there"
+    (note,) = (note for note in table(tmp_path, CASES).notes if said in note)
+    assert note.startswith("3 of 3 subjects ") and "(first '0', in nodule, plane, femur)" in note
+    own = CASES.assign(subject=CASES["task"] + CASES["subject"])
+    assert not any(said in note for note in table(tmp_path, own).notes)
+    other = own.assign(split=np.where(CASES["task"] == "femur", "val", "test"), subject=CASES["subject"])
+    (note,) = (note for note in table(tmp_path, other).notes if said in note)
+    assert "in nodule, plane)" in note
+
+
 def test_whole_numbers_are_the_same_names_with_and_without_a_point(tmp_path):
     floats = {name: CASES[name].where(~JOINT_CASE, CASES[name] + ".0") for name in ("case", "subject")}
     pd.testing.assert_frame_equal(

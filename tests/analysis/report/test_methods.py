@@ -1,8 +1,11 @@
-"""The methods paragraph and what it cites: exact settings, every source, nothing of models of another trainer."""
+"""The methods paragraph and what it cites: exact settings, every source, nothing of models of another trainer; and why
+what is not there is not."""
 
 import re
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from aggregation_lab import __version__
@@ -10,6 +13,7 @@ from analysis.external import PAPER, read_scores
 from analysis.pipeline import analyse
 from analysis.report.citation import BIBTEX, SOURCES, cited
 from analysis.report.methods import methods
+from analysis.report.reasons import why_empty
 from analysis.result import Analysis
 from analysis.settings import Settings
 from tests.analysis.report.test_report import MANIFEST, traced
@@ -96,6 +100,18 @@ def test_methods_name_the_multi_task_method(field, method, fact):
     assert fact in " ".join(methods(replace(analysis, study=replace(analysis.study, manifest=manifest))))
 
 
+def test_cases_come_and_go_together_only_where_a_subject_has_several():
+    analysis = traced()
+    cases = pd.DataFrame({"task": "a", "case": ["1", "1", "2"]})  # case 1 under two models
+    one, several = (
+        " ".join(methods(replace(analysis, study=replace(analysis.study, cases=cases.assign(subject=subject)))))
+        for subject in (cases["case"], "p")
+    )
+    together, alone = "images of one patient or video come and go together.", "counts as a subject of its own."
+    assert together in several and alone not in several
+    assert alone in one and together not in one
+
+
 def test_methods_say_nothing_of_models_that_another_trainer_made():
     analysis = analyse(read_scores(PAPER))
     text = " ".join(methods(analysis))
@@ -119,3 +135,12 @@ def test_methods_name_the_correction_and_every_source_they_cite(correction):
 def test_bibtex_names_the_study_and_this_version():
     assert BIBTEX.count("{") == BIBTEX.count("}")
     assert "arXiv:2603.18123" in BIBTEX and f"version = {{{__version__}}}" in BIBTEX
+
+
+@pytest.mark.parametrize("name", ["within", "across", "influence", "guidelines", "regret"])
+def test_lines_that_need_training_cases_say_so_where_none_are_known(name):
+    analysis = traced()
+    gains = analysis.frames["gains"]
+    unsized = replace(analysis, frames={**analysis.frames, "gains": gains.assign(n_train=np.nan)})
+    assert why_empty(unsized, name).endswith("no task says how many it has (n_train).")
+    assert "n_train" not in why_empty(analysis, name)
