@@ -41,6 +41,8 @@ GAINS: Final = {
         "basis": "what the interval covers: seeds and cases, seeds only, the same with the scatter over seeds borrowed "
         "from other tasks, cases only (one seed: no verdict), or none",
         "family": "verdicts that are corrected together: full data, or smaller fractions",
+        "repeats": "the contrast above whose test this is, as both compare the same runs of the task (with a minus "
+        "before it the other way round): one estimate, counted once in the family; else empty",
         "undefined_draws": "resamples in which the metric was undefined and left out",
         "margin": "largest loss that counts as none, from the study file",
         "p": "two-sided p of no difference",

@@ -80,8 +80,9 @@ def _family_rows(
         | {str(column): value for column, value in columns.items()}
         | models.columns(contrast, share, pair.task)
         | _undecided(pair, estimate, judged.levels, verdict, contrast.base)
-        for ((contrast, share), pair, estimate, verdict), columns, limits in zip(
-            judged.rows, verdicts, limits_of, strict=True
+        | {"repeats": repeats}
+        for ((contrast, share), pair, estimate, verdict), columns, limits, repeats in zip(
+            judged.rows, verdicts, limits_of, judged.repeats, strict=True
         )
     ]
 

@@ -16,7 +16,7 @@ from scipy import stats
 
 from analysis.settings import Correction
 from analysis.statistics.group_sequential import Look, nominal_level, sequential_p
-from analysis.statistics.verdicts import adjust, power, verdict_of
+from analysis.statistics.verdicts import Tests, adjust_once, each_its_own, power, verdict_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,16 +83,24 @@ class Looked:
 
 
 def judge_looks(
-    looked: Looked, margin: np.ndarray, *, correction: Correction = "BH", alpha: float = 0.05
+    looked: Looked,
+    margin: np.ndarray,
+    *,
+    correction: Correction = "BH",
+    alpha: float = 0.05,
+    tests: Tests | None = None,
 ) -> pd.DataFrame:
-    """One family, the columns of `verdicts.judge`. With one look, after all of the plan, it is that function."""
+    """One family, the columns of `verdicts.judge`, whose `tests` it takes.
+
+    With one look, after all of the plan, it is that function.
+    """
     margin = np.asarray(margin, float)
-    nothing = np.zeros(len(margin))
+    tests, nothing = tests or each_its_own(len(margin)), np.zeros(len(margin))
     up, down = looked.one_sided(nothing), looked.mirrored().one_sided(nothing)
     p = np.minimum(1.0, 2 * np.minimum(up, down))
-    p_adjusted, step = adjust(p, correction, alpha)
+    p_adjusted, step = adjust_once(p, tests.difference, correction, alpha)
     p_loss = looked.one_sided(-margin)
-    p_loss_adjusted, loss_step = adjust(p_loss, correction, alpha / 2)
+    p_loss_adjusted, loss_step = adjust_once(p_loss, tests.loss, correction, alpha / 2)
     low, high = looked.intervals(step)
     floor, _ = looked.intervals(2 * loss_step)
     verdict = verdict_of(p_adjusted <= alpha, up < down, p_loss_adjusted <= alpha / 2)

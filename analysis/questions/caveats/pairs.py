@@ -37,6 +37,19 @@ def _unpaired(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     return found
 
 
+def of_repeated_tests(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Contrasts that compare the same runs as another one in some tasks, at the largest fraction."""
+    all_full = gains[gains["fraction"] == study.full]
+    full = all_full[all_full["repeats"] != ""]
+    found = []
+    for key, rows in full.groupby(["contrast", "repeats"], sort=False):
+        name, before = cast("tuple[str, str]", key)
+        turned = ", the other way round" if before.startswith("-") else ""
+        said = f"{name}: the same runs as {before.removeprefix('-')}{turned}, in {{}}: one test there, counted once."
+        found += if_any(rows["task"], int((all_full["contrast"] == name).sum()), said)
+    return found
+
+
 def of_missing_contrasts(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     """Contrasts of which no gain could be made at the largest fraction."""
     full = gains[gains["fraction"] == study.full]
