@@ -42,6 +42,7 @@ def gains(about, contrasts, fractions, random) -> pd.DataFrame:
                 "unpaired": 0,
                 "family": HEADLINE if share == 1.0 else SMALLER,
                 "repeats": "",
+                "own_scatter": False,
                 "subjects": 60 + place,
                 "metric": metric,
                 "unit": "px" if metric == "MRE" else "1",

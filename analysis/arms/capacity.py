@@ -182,6 +182,8 @@ def task_slope(points: Sequence[PairedGain]) -> PairedGain | None:
     return replace(
         points[0],
         seeds=tuple(seeds),
+        joint_scores=np.asarray(by_seed),
+        base_scores=np.zeros(len(seeds)),
         by_seed=np.asarray(by_seed),
         draws=np.sum(drawn, axis=0) if len(drawn) == len(points) else None,
         subjects=min(pair.subjects for pair in points),

@@ -45,7 +45,8 @@ def by_family(
 def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
     """Estimates of one contrast and fraction; tasks lend scatter over seeds to tasks of their type.
 
-    A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself.
+    A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself. One
+    whose seeds scatter more than those of its type keeps its own t where that is wider.
     """
     types = [_scatters_as(pair) for pair in pairs]
     return moderate(
@@ -53,6 +54,7 @@ def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
         [len(pair.replicates.names) for pair in pairs],
         [pair.effective_subjects for pair in pairs],
         types,
+        [pair.scatter for pair in pairs],
     )
 
 

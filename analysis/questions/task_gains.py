@@ -134,6 +134,7 @@ def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) 
         "seed_share": of_seeds / variance if known else unknown,
         "case_share": of_cases / variance if known else unknown,
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
+        "own_scatter": estimate.own_scatter and not pair.same_model,
         "undefined_draws": pair.undefined_draws,
         "margin": pair.margin,
         "learned_nothing": pair.learned_nothing,

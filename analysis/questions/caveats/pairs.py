@@ -75,6 +75,8 @@ def of_what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]
     borrowed = full.loc[full["basis"].isin([BORROWED, BORROWED_AND_CASES]), "task"]
     said = "One pair of seeds, or gains that do not vary, in {}: the scatter over seeds is that of tasks of the type."
     found += if_any(borrowed, total, said)
+    said = "Seeds scatter more in {} than in the other tasks of the type: each has an interval by its own few seeds."
+    found += if_any(full.loc[full["own_scatter"].eq(True), "task"], total, said)
     if study.scores["seed"].nunique() > 1:
         said = "One pair of seeds, or gains that do not vary, in {}, and no task of the type with more: undecided."
         found += if_any(full.loc[full["basis"].isin([CASES, NONE]), "task"], total, said)
