@@ -337,7 +337,7 @@ def test_no_share_is_taken_of_scores_near_zero(base):
 
 def test_scores_that_are_all_on_one_side_have_a_share():
     found = pair(near_zero([0.4, 0.5, 0.45]), AU_TS, 1.0, "relative")
-    np.testing.assert_allclose(found.by_seed, [0.05 / 0.4, 0.05 / 0.5, 0.05 / 0.45], rtol=1e-12)
-    assert found.margin == pytest.approx(0.02 / 0.45, rel=1e-12)
+    np.testing.assert_allclose(found.by_seed, [0.05 / 0.4, 0.05 / 0.5, 0.05 / 0.45], rtol=1e-12, atol=1e-15)
+    assert found.margin == pytest.approx(0.02 / 0.45, rel=1e-12, abs=0)
     pixels = pair(near_zero([-8.0, -9.0, -7.5], "px"), AU_TS, 1.0, "relative")
     assert np.isfinite(pixels.by_seed).all(), "errors in pixels are negative scores"

@@ -65,7 +65,9 @@ READ = ["low", "high", "p", "p_adjusted", "low_adjusted", "high_adjusted", "p_lo
 
 def test_the_same_runs_under_two_contrasts_read_the_same():
     rows = rows_of(compared())
-    pd.testing.assert_series_equal(rows.loc["AU-CG", READ], rows.loc["AU-TS", READ], check_names=False)
+    pd.testing.assert_series_equal(
+        rows.loc["AU-CG", READ], rows.loc["AU-TS", READ], check_names=False, check_exact=True
+    )
     assert rows["repeats"].to_dict() == {
         "CG-TS": "", f"{FOUND}-TS": "", "AU-TS": "", "AU-CG": "AU-TS", f"{FOUND}-AU": "", f"{FOUND}-CG": f"{FOUND}-TS"
     }  # fmt: skip
@@ -77,10 +79,10 @@ def test_one_comparison_counts_once_in_its_family():
     once = judged.judged[[not name for name in judged.repeats]]
     assert len(judged.judged) == 24 and once["p"].notna().sum() == 24 - 1 - 2, "one same model, two tests twice"
     known = once[once["p"].notna()]
-    np.testing.assert_allclose(known["p_adjusted"], stats.false_discovery_control(known["p"]), rtol=1e-12)
+    np.testing.assert_allclose(known["p_adjusted"], stats.false_discovery_control(known["p"]), rtol=1e-12, atol=1e-15)
     # The levels at which the next one is decided count it once, too.
     rejected = int((known["p_adjusted"] <= 0.05).sum())
-    assert judged.levels.difference == pytest.approx(0.05 * (rejected + 1) / len(known), rel=1e-12)
+    assert judged.levels.difference == pytest.approx(0.05 * (rejected + 1) / len(known), rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize(("gain", "one_way", "other_way"), [(0.08, BENEFIT, HARM), (-0.08, HARM, BENEFIT)])
@@ -116,7 +118,9 @@ def test_looks_show_one_comparison_once():
         for key, of_key in compared().items()
     }
     rows = rows_of(pairs)
-    pd.testing.assert_series_equal(rows.loc["AU-CG", READ], rows.loc["AU-TS", READ], check_names=False)
+    pd.testing.assert_series_equal(
+        rows.loc["AU-CG", READ], rows.loc["AU-TS", READ], check_names=False, check_exact=True
+    )
     looked = family(pairs.values()).looked
     assert looked is not None and len(looked.shares) == 2
 
@@ -176,7 +180,9 @@ def test_every_frame_of_a_study_reads_it_once(study):
     planned = {key[0].name: power(context, *key)[0].set_index("task") for key in context.pairs}
     for row in twice.itertuples():
         before = planned[row.repeats.removeprefix("-")].loc[row.task]
-        assert planned[row.contrast].loc[row.task, "detectable"] == pytest.approx(before["detectable"], rel=1e-12)
+        assert planned[row.contrast].loc[row.task, "detectable"] == pytest.approx(
+            before["detectable"], rel=1e-12, abs=0
+        )
 
 
 def test_a_pair_is_known_by_its_seeds_too():
