@@ -107,7 +107,7 @@ def _far_from_zero(scores: TaskScores, base: np.ndarray) -> bool:
     """
     least = scores.margin if scores.unit == "1" and np.isfinite(scores.margin) else 0.0
     spread = float(base.std(ddof=1)) if len(base) > 1 else 0.0
-    one_side = bool((base > least).all() or (base < -least).all())
+    one_side = len(base) > 0 and bool((base > least).all() or (base < -least).all())
     return one_side and abs(float(base.mean())) > spread
 
 

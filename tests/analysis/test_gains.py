@@ -335,6 +335,11 @@ def test_no_share_is_taken_of_scores_near_zero(base):
     assert pair(near_zero(base), AU_TS, 1.0).margin == 0.02, "in its own unit it is judged as ever"
 
 
+def test_without_a_defined_seed_there_is_no_share_either():
+    found = pair(near_zero([np.nan, np.nan]), AU_TS, 1.0, "relative")
+    assert found.seeds == () and np.isnan(found.margin)
+
+
 def test_scores_that_are_all_on_one_side_have_a_share():
     found = pair(near_zero([0.4, 0.5, 0.45]), AU_TS, 1.0, "relative")
     np.testing.assert_allclose(found.by_seed, [0.05 / 0.4, 0.05 / 0.5, 0.05 / 0.45], rtol=1e-12, atol=1e-15)
