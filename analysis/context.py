@@ -11,6 +11,7 @@ from analysis.frames import FRAMES, frame
 from analysis.gains import PairedGain, TaskScores
 from analysis.pairing import compare
 from analysis.questions.advice import guidelines
+from analysis.questions.families import HEADLINE, JudgedFamily, by_family, judge_family
 from analysis.settings import Settings
 from analysis.shared_runs import without_copies
 from analysis.study import Resampled, StudyTables, check_two, resample, task_scores
@@ -45,6 +46,11 @@ class Context:
         """Rows of the frame `gains` of one contrast and fraction, by task."""
         rows = self.frames["gains"]
         return rows[(rows["contrast"] == contrast.name) & (rows["fraction"] == fraction)].set_index("task")
+
+    @cached_property
+    def headline(self) -> JudgedFamily:
+        """The verdicts at full data."""
+        return judge_family(by_family(self.pairs)[HEADLINE], self.settings)
 
     @cached_property
     def rule_rows(self) -> pd.DataFrame:

@@ -167,6 +167,23 @@ class PairedGain:
         draws = None if self.draws is None else self.folds.means(self.draws, self.seeds, axis=1)
         return Replicates(self.folds.names(self.seeds), means, draws)
 
+    @property
+    def scatter(self) -> tuple[float, float]:
+        """Variance over seeds of both sides together, on the scale of the gains, and its degrees of freedom; (0, 0)
+        with one seed.
+
+        As the seeds of both sides are independent it is that of a gain, known twice as well. Where folds rotate both
+        sides share the cases of a fold, and it is that of the gains over folds.
+        """
+        values, sides = self.replicates.values, (self.joint_scores, self.base_scores)
+        if len(values) < 2:
+            return 0.0, 0.0
+        apart = float(((sides[0] - sides[1]) ** 2).sum()) if self.folds is None else 0.0
+        varying = [float(side.var(ddof=1)) for side in sides if differ(side)]
+        if not apart or not varying:
+            return float(values.var(ddof=1)), len(values) - 1.0
+        return sum(varying) * float((self.by_seed**2).sum()) / apart, len(varying) * (len(values) - 1.0)
+
     def mean(self, by_seed: np.ndarray) -> float:
         """The mean of values of the seeds over replicates, as the gain is one: over seeds, or over test folds."""
         return float((by_seed if self.folds is None else self.folds.means(by_seed, self.seeds)).mean())

@@ -29,6 +29,9 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
     draws = None
     if scores.draws is not None:
         draws = _scaled(scores.draws[:, at_joint], scores.draws[:, at_base], scale, pooled_sd(joint, base))
+    by_seed = _scaled(joint, base, scale, pooled_sd(joint, base))
+    if scale == "relative" and not _far_from_zero(scores, base):
+        by_seed = np.full(len(both), np.nan)
     runs, n_train = scores.arms["run"].to_numpy(object), scores.arms["n_train"].to_numpy(float)
     joint_improving, base_improving = (
         scores.improving.get((name, fraction)) for name in (contrast.joint, contrast.base)
@@ -45,7 +48,7 @@ def pair(scores: TaskScores, contrast: Contrast, fraction: float, scale: Scale =
         base_scores=base,
         joint_runs=runs[at_joint],
         base_runs=runs[at_base],
-        by_seed=_scaled(joint, base, scale, pooled_sd(joint, base)),
+        by_seed=by_seed,
         draws=draws,
         subjects=_subjects(scores, [match[0] for match in both]),
         subject_names=scores.subject_names,
@@ -96,18 +99,32 @@ def _scaled(joint: np.ndarray, base: np.ndarray, scale: Scale, sd: float) -> np.
         return np.where(base != 0, (joint - base) / np.abs(base), np.nan)
 
 
+def _far_from_zero(scores: TaskScores, base: np.ndarray) -> bool:
+    """Whether base scores are such that a gain is a share of them: of one sign, each farther from 0 than the margin of
+    a unit-free score, and their mean farther than their standard deviation over seeds.
+
+    An MCC near 0 has no share: divided by it, any margin covers any loss.
+    """
+    least = scores.margin if scores.unit == "1" and np.isfinite(scores.margin) else 0.0
+    spread = float(base.std(ddof=1)) if len(base) > 1 else 0.0
+    one_side = len(base) > 0 and bool((base > least).all() or (base < -least).all())
+    return one_side and abs(float(base.mean())) > spread
+
+
 def _margin(scores: TaskScores, joint: np.ndarray, base: np.ndarray, scale: Scale) -> float:
     """A task's margin on the scale of its gains.
 
     Relative gains of scores in the margin's unit take the margin over the base score, those of pixel errors a
-    unit-free margin itself. NaN where the margin says nothing about the scale: absolute pixels, or a standardised gain
-    without scatter.
+    unit-free margin itself. NaN where the margin says nothing about the scale: absolute pixels, a standardised gain
+    without scatter, or a relative one over scores near 0.
     """
+    if scale == "relative" and not _far_from_zero(scores, base):
+        return float("nan")
     if scores.unit != scores.margin_unit:
         return scores.margin if scale == "relative" and scores.margin_unit == "1" else float("nan")
     if scale == "absolute":
         return scores.margin
-    size = abs(float(base.mean())) if scale == "relative" and len(base) else pooled_sd(joint, base)
+    size = abs(float(base.mean())) if scale == "relative" else pooled_sd(joint, base)
     return scores.margin / size if size else float("nan")
 
 
@@ -116,7 +133,7 @@ def pair_all(
 ) -> list[PairedGain]:
     """`pair` for every task that has both aggregations with at least one defined seed, and gains on the scale.
 
-    A relative gain over a score of 0, or a standardised one where no seed differs, is undefined; a mean over the other
+    A relative gain over scores near 0, or a standardised one where no seed differs, is undefined; a mean over the other
     seeds alone would be of chosen seeds, so the task has no gain then.
     """
     gains = (pair(task_scores, contrast, fraction, scale) for task_scores in scores)

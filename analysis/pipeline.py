@@ -14,7 +14,7 @@ from analysis.cases.parts import case_parts
 from analysis.context import Context, prepare
 from analysis.contrasts import Contrast
 from analysis.deciding.said import replicates_by_looks
-from analysis.frames import stacked
+from analysis.frames import part, stacked
 from analysis.grouping import grouping_frames
 from analysis.grouping.affinities import affinities
 from analysis.grouping.found_means import found_means
@@ -23,7 +23,6 @@ from analysis.questions import expert_routing, study_quality
 from analysis.questions.advice import guidelines
 from analysis.questions.advice.regret import regret_table
 from analysis.questions.caveats.every import caveats
-from analysis.questions.families import HEADLINE
 from analysis.questions.findings import CLAIMS, findings
 from analysis.questions.left_out import excluded
 from analysis.questions.means import pooled
@@ -36,7 +35,6 @@ from analysis.questions.task_gains import task_gains
 from analysis.questions.type_sensitivity import type_sensitivity
 from analysis.result import Analysis
 from analysis.settings import Settings
-from analysis.statistics.verdicts import next_levels
 from analysis.study import StudyTables
 
 Frames = tuple[pd.DataFrame, ...]
@@ -79,11 +77,13 @@ def advice(context: Context) -> Frames:
 
 def power(context: Context, contrast: Contrast, fraction: float) -> Frames:
     """The frame `power` of one contrast."""
-    hours, gains = hours_per_seed(context.study, contrast, fraction), context.frames["gains"]
-    own = gains[gains["family"] == HEADLINE]
-    levels = next_levels(own, context.settings.correction, context.settings.alpha)
-    verdicts = list(context.gains(contrast, fraction)["verdict"])
-    return (power_frame(context.pairs[contrast, fraction], verdicts, hours, levels),)
+    pairs = context.pairs[contrast, fraction]
+    if not pairs:
+        return (part("power", []),)
+    hours, rows = hours_per_seed(context.study, contrast, fraction), context.headline.rows
+    own = [(estimate, verdict) for key, _, estimate, verdict in rows if key == (contrast, fraction)]
+    estimates, verdicts = zip(*own, strict=True)
+    return (power_frame(pairs, estimates, verdicts, hours, context.headline.levels),)
 
 
 def types(context: Context, contrast: Contrast, fraction: float) -> Frames:

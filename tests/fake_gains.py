@@ -41,6 +41,8 @@ def gains(about, contrasts, fractions, random) -> pd.DataFrame:
                 "seeds": 3,
                 "unpaired": 0,
                 "family": HEADLINE if share == 1.0 else SMALLER,
+                "repeats": "",
+                "own_scatter": False,
                 "subjects": 60 + place,
                 "metric": metric,
                 "unit": "px" if metric == "MRE" else "1",

@@ -14,7 +14,7 @@ together. Size is counted in two ways: trainable parameters, and operations of t
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from analysis.frames import frame
 from analysis.gains import PairedGain, common_seeds, rarest_class_of
 from analysis.questions.families import moderated, testable
 from analysis.questions.means import these_tasks
+from analysis.questions.same_test import same_tests
 from analysis.questions.scale.within_tasks import TaskLine, pooled_line, task_lines
 from analysis.statistics.fitted_line import Line
 from analysis.statistics.uncertainty import GainEstimate
@@ -70,6 +71,10 @@ def _flat(fields: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, str
             yield f"{above}{name}", repr(value)
 
 
+Slopes = list[tuple[PairedGain, list[PairedGain]]]
+"""Slopes of tasks, each with the gains that it is fitted to."""
+
+
 @dataclass(frozen=True)
 class Trend:
     """One contrast over the arms of a series at one fraction, its pairs by arm, sized in one way (`n_train` has the
@@ -95,7 +100,7 @@ class Trend:
         return [line for line in differing if len(line.fractions) == len(self.arms)]
 
     @property
-    def slopes(self) -> list[tuple[PairedGain, list[PairedGain]]]:
+    def slopes(self) -> Slopes:
         """The slope of every task that the arms have in two sizes or more, as a `PairedGain`, and its gains."""
         by_task: dict[str, list[PairedGain]] = {}
         for pair in chain.from_iterable(self.pairs[arm] for arm in self.arms):
@@ -110,9 +115,8 @@ def capacity(
     """The frames `capacity`, `capacity_gains` and `capacity_line`: slopes per doubling, the mean gain in every arm, and
     the lines to draw. `within` are the pairs of `gains_within`."""
     rows, gains, drawn = [], [], []
-    for trend in trends(within, series, sizes):
-        slopes = trend.slopes
-        for estimate, (slope, points) in zip(moderated([slope for slope, _ in slopes]), slopes, strict=True):
+    for trend, slopes, estimates in _estimated(list(trends(within, series, sizes))):
+        for estimate, (slope, points) in zip(estimates, slopes, strict=True):
             about = {"level": "task", "name": slope.task, "type": slope.type, "group": slope.group, "tasks": 1}
             rows.append(trend.columns | about | _task_slope(slope, estimate, points))
         improving = {slope.task for slope, _ in slopes if slope.base_improving}
@@ -132,6 +136,16 @@ def capacity(
                 gains += _means(trend, {line.task for line in members})
     lines_frame = pd.concat(drawn, ignore_index=True) if drawn else frame("capacity_line", [])
     return frame("capacity", rows), frame("capacity_gains", gains), lines_frame
+
+
+def _estimated(found: Sequence[Trend]) -> Iterable[tuple[Trend, Slopes, list[GainEstimate]]]:
+    """Every trend with the slopes of its tasks and their estimates: one of the same runs under two contrasts."""
+    slopes = [trend.slopes for trend in found]
+    of_trend = [[slope for slope, _ in of] for of in slopes]
+    same = same_tests(list(chain.from_iterable(of_trend)))
+    estimates = iter(same.estimates(list(chain.from_iterable(map(moderated, of_trend)))))
+    for trend, of in zip(found, slopes, strict=True):
+        yield trend, of, list(islice(estimates, len(of)))
 
 
 def trends(within: Compared, series: Sequence[tuple[str, ...]], sizes: Sizes) -> Iterable[Trend]:
@@ -168,6 +182,8 @@ def task_slope(points: Sequence[PairedGain]) -> PairedGain | None:
     return replace(
         points[0],
         seeds=tuple(seeds),
+        joint_scores=np.asarray(by_seed),
+        base_scores=np.zeros(len(seeds)),
         by_seed=np.asarray(by_seed),
         draws=np.sum(drawn, axis=0) if len(drawn) == len(points) else None,
         subjects=min(pair.subjects for pair in points),

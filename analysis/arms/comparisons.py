@@ -30,6 +30,12 @@ class ArmContrast:
         named = self.contrast.columns | ({"contrast": self.contrast.joint} if same else {})
         return {"kind": self.kind, **named, "arm": self.arm, "base_arm": self.base_arm}
 
+    @property
+    def title(self) -> str:
+        """`AU-TS, wide against plain`: how another row names it."""
+        apart = "" if self.arm == self.base_arm else f" against {self.base_arm}"
+        return f"{self.columns['contrast']}, {self.arm}{apart}"
+
 
 Compared = dict[tuple[ArmContrast, float], list[PairedGain]]
 """Pairs of every comparison at every fraction of the study."""

@@ -39,8 +39,9 @@ def arm_changes(compared: Compared, settings: Settings) -> pd.DataFrame:
 
     def judged(members: Family, margins: np.ndarray) -> pd.DataFrame:
         change, df = (np.array([getattr(estimate, name) for estimate in members.estimates]) for name in ("value", "df"))
-        rows = judge_changes(change, members.se, df, margins, correction=settings.correction, alpha=settings.alpha)
-        rows.loc[[pair.learned_nothing for pair in members.pairs], "verdict"] = UNDECIDED
+        own = change, members.se, df, margins
+        rows = judge_changes(*own, correction=settings.correction, alpha=settings.alpha, tests=members.same.tests)
+        rows.loc[members.learned_nothing, "verdict"] = UNDECIDED
         rows.loc[[pair.same_model for pair in members.pairs], "verdict"] = SAME_MODEL
         return rows
 
@@ -66,12 +67,14 @@ def _rows(compared: Compared, settings: Settings, judged: Judged, names: Mapping
     for name, chosen in by_family(compared).items():
         members = family(chosen.values())
         verdicts = judged(members, np.array([pair.margin for pair in members.pairs])).to_dict("records")
-        about = chain.from_iterable([key] * len(pairs) for key, pairs in chosen.items())
-        for (contrast, fraction), pair, estimate, verdict in zip(
-            about, members.pairs, members.estimates, verdicts, strict=True
+        about = list(chain.from_iterable([key] * len(pairs) for key, pairs in chosen.items()))
+        repeats = members.same.names([contrast.title for contrast, _ in about])
+        for place, ((contrast, fraction), pair, estimate, verdict) in enumerate(
+            zip(about, members.pairs, members.estimates, verdicts, strict=True)
         ):
-            labels = {**contrast.columns, "fraction": fraction, "family": name}
+            labels = {**contrast.columns, "fraction": fraction, "family": name, "repeats": repeats[place]}
             known = {str(column): value for column, value in verdict.items() if column not in _NOT_SHOWN}
+            known["learned_nothing"] = bool(members.learned_nothing[place])
             rows.append(labels | _row(pair, estimate, settings, names) | known)
     return rows
 
@@ -98,7 +101,6 @@ def _row(pair: PairedGain, estimate: GainEstimate, settings: Settings, names: Ma
         "df": estimate.df,
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
         "margin": pair.margin,
-        "learned_nothing": pair.learned_nothing,
         "base_improving": pair.base_improving,
         "runs": _runs([pair]),
     }

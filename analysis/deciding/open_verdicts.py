@@ -68,11 +68,11 @@ def open_verdicts(study: StudyTables, settings: Settings) -> OpenVerdicts:
 def _undecided(
     compared: Compared, settings: Settings, counts: dict[str, int]
 ) -> list[tuple[tuple[Contrast, float], PairedGain, GainEstimate, NextLevels]]:
-    """The undecided members of a family with its levels; all that have two models are counted."""
+    """The undecided members of a family with its levels; all that have two models are counted, one comparison once."""
     judged = judge_family(compared, settings)
-    counts["all"] += sum(not pair.same_model for pair in judged.members.pairs)
-    open_rows = (row for row in judged.rows if row[-1] == UNDECIDED)
-    return [(key, pair, estimate, judged.levels) for key, pair, estimate, _ in open_rows]
+    once = [row for row, repeats in zip(judged.rows, judged.repeats, strict=True) if not repeats]
+    counts["all"] += sum(not pair.same_model for _, pair, _, _ in once)
+    return [(key, pair, estimate, judged.levels) for key, pair, estimate, verdict in once if verdict == UNDECIDED]
 
 
 def chances_of(pair: PairedGain, estimate: GainEstimate, levels: NextLevels, most: int = MOST_ADDED) -> np.ndarray:

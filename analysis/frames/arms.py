@@ -19,6 +19,8 @@ _INTERVAL: Final = {
     "df": "degrees of freedom of the t with the same tails (`analysis.statistics.matched_t`)",
     "basis": "what the interval covers, as in `gains`",
     "family": "verdicts that are corrected together: full data, or smaller fractions",
+    "repeats": "the row above whose test this is, as both compare the same runs of the task (contrast, arm and base "
+    "arm; with a minus before it the other way round): one estimate, counted once in the family; else empty",
     "margin": "largest loss, or change, that counts as none, in the unit of the values",
     "p": "two-sided p of no difference",
     "p_adjusted": "the same, corrected over the family",

@@ -40,7 +40,11 @@ GAINS: Final = {
         "case_share": "share of the variance that comes from test cases",
         "basis": "what the interval covers: seeds and cases, seeds only, the same with the scatter over seeds borrowed "
         "from other tasks, cases only (one seed: no verdict), or none",
+        "own_scatter": "its seeds scatter more than those of the other tasks of its type, so that the interval is that "
+        "of its own t",
         "family": "verdicts that are corrected together: full data, or smaller fractions",
+        "repeats": "the contrast above whose test this is, as both compare the same runs of the task (with a minus "
+        "before it the other way round): one estimate, counted once in the family; else empty",
         "undefined_draws": "resamples in which the metric was undefined and left out",
         "margin": "largest loss that counts as none, on the scale of the gain",
         "p": "two-sided p of no difference",

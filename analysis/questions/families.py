@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.contrasts import Contrast
 from analysis.gains import PairedGain
+from analysis.questions.same_test import SameTests, same_tests
 from analysis.settings import Correction, Settings
 from analysis.statistics.looks import Looks
 from analysis.statistics.moderated_variance import moderate
@@ -44,7 +45,8 @@ def by_family(
 def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
     """Estimates of one contrast and fraction; tasks lend scatter over seeds to tasks of their type.
 
-    A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself.
+    A task in another unit than the score, or whose two models are one, has another scatter: it is a type by itself. One
+    whose seeds scatter more than those of its type keeps its own t where that is wider.
     """
     types = [_scatters_as(pair) for pair in pairs]
     return moderate(
@@ -52,6 +54,7 @@ def moderated(pairs: Sequence[PairedGain]) -> list[GainEstimate]:
         [len(pair.replicates.names) for pair in pairs],
         [pair.effective_subjects for pair in pairs],
         types,
+        [pair.scatter for pair in pairs],
     )
 
 
@@ -74,16 +77,25 @@ def testable(pair: PairedGain, estimate: GainEstimate) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """Pairs that are judged together, with their moderated estimates; `looked` where looks decided their number."""
+    """Pairs that are judged together, with their moderated estimates; `looked` where looks decided their number.
+
+    `same` tells which of them compare the same runs: these are one test, with one estimate (`same_test`).
+    """
 
     pairs: tuple[PairedGain, ...]
     estimates: tuple[GainEstimate, ...]
+    same: SameTests
     looked: Looked | None = None
 
     @cached_property
     def se(self) -> np.ndarray:
         """Standard error of each pair that a verdict may rest on, NaN where there is none."""
         return np.array(list(map(testable, self.pairs, self.estimates)), float)
+
+    @cached_property
+    def learned_nothing(self) -> np.ndarray:
+        """Where neither model's mean is above the floor, by any of the contrasts that compare them."""
+        return self.same.any_of_test([pair.learned_nothing for pair in self.pairs])
 
     def judge(self, margin: np.ndarray, correction: Correction = "BH", alpha: float = 0.05) -> pd.DataFrame:
         """A row per pair, see `analysis.statistics.verdicts.judge`; `margin` has one value per pair.
@@ -92,12 +104,13 @@ class Family:
         `exceeds_margin`, whether a benefit is shown to be larger than the margin, by its adjusted interval.
         """
         if self.looked is not None:
-            rows = judge_looks(self.looked, margin, correction=correction, alpha=alpha)
+            rows = judge_looks(self.looked, margin, correction=correction, alpha=alpha, tests=self.same.tests)
         else:
             gain, df = ([getattr(estimate, name) for estimate in self.estimates] for name in ("value", "df"))
-            rows = judge(np.array(gain), self.se, np.array(df), margin, correction=correction, alpha=alpha)
+            own = np.array(gain), self.se, np.array(df), margin
+            rows = judge(*own, correction=correction, alpha=alpha, tests=self.same.tests)
         # The tests stay in the family: which tasks are tested must not depend on how their scores came out.
-        rows.loc[[pair.learned_nothing for pair in self.pairs], "verdict"] = UNDECIDED
+        rows.loc[self.learned_nothing, "verdict"] = UNDECIDED
         rows["exceeds_margin"] = (rows["verdict"] == BENEFIT) & (rows["low_adjusted"] > margin)
         rows.loc[[pair.same_model for pair in self.pairs], "verdict"] = SAME_MODEL
         return rows
@@ -118,9 +131,10 @@ def family(comparisons: Iterable[Sequence[PairedGain]], before: Looked | None = 
     Where replicates came by looks, `before` may hold what the same pairs showed at the earlier ones.
     """
     compared = list(comparisons)
-    pairs, estimates = tuple(chain(*compared)), tuple(chain.from_iterable(map(moderated, compared)))
-    looks = next((pair.looks for pair in pairs if pair.looks is not None), None)
-    return Family(pairs, estimates, None if looks is None else _looked(compared, estimates, looks, before))
+    pairs, own = tuple(chain(*compared)), tuple(chain.from_iterable(map(moderated, compared)))
+    same, looks = same_tests(pairs), next((pair.looks for pair in pairs if pair.looks is not None), None)
+    looked = None if looks is None else same.looked(_looked(compared, own, looks, before))
+    return Family(pairs, same.estimates(own), same, looked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +145,11 @@ class JudgedFamily:
     members: Family
     judged: pd.DataFrame
     levels: NextLevels
+
+    @property
+    def repeats(self) -> list[str]:
+        """Of each member the contrast whose test it repeats, see `SameTests.names`."""
+        return self.members.same.names([contrast.name for contrast, _ in self.keys])
 
     @property
     def rows(self) -> Iterator[tuple[tuple[Contrast, float], PairedGain, GainEstimate, str]]:
@@ -144,7 +163,8 @@ def judge_family(compared: Compared, settings: Settings, before: Looked | None =
     margins = np.array([pair.margin for pair in members.pairs])
     judged = members.judge(margins, settings.correction, settings.alpha)
     keys = [key for key, of_key in compared.items() for _ in of_key]
-    return JudgedFamily(keys, members, judged, next_levels(judged, settings.correction, settings.alpha))
+    levels = next_levels(judged, settings.correction, settings.alpha, members.same.tests)
+    return JudgedFamily(keys, members, judged, levels)
 
 
 def _looked(

@@ -25,7 +25,8 @@ def excluded(
     rows = study.excluded.to_dict("records")
     lacking = "a seed under both aggregations"
     if scale != "absolute":
-        lacking += f", or with an undefined {scale} gain"
+        near = " (as over base scores near 0)" if scale == "relative" else ""
+        lacking += f", or{near} with an undefined {scale} gain"
     undefined = sum(int(np.isnan(task.values).sum()) for task in scores)
     rows.append({"table": "scores", "rows": undefined, "reason": "undefined score (no pair made of it)"})
     for (contrast, fraction), members in pairs.items():

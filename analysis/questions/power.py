@@ -19,7 +19,7 @@ from scipy import optimize
 from analysis.contrasts import Contrast
 from analysis.frames import part
 from analysis.gains import PairedGain
-from analysis.questions.families import moderated, testable
+from analysis.questions.families import testable
 from analysis.statistics.planning import BOTH, EITHER, MOST_SEEDS, MOST_TIMES, REPLICATES, SUBJECTS, WANTED, Scatter
 from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import DECIDES, GainEstimate
@@ -43,18 +43,22 @@ _FARTHEST = 1e5
 
 
 def power_frame(
-    pairs: Sequence[PairedGain], verdicts: Sequence[str], hours_per_seed: float, levels: NextLevels
+    pairs: Sequence[PairedGain],
+    estimates: Sequence[GainEstimate],
+    verdicts: Sequence[str],
+    hours_per_seed: float,
+    levels: NextLevels,
 ) -> pd.DataFrame:
     """The frame `power` of one contrast at one fraction.
 
-    `verdicts` are those of the pairs: nothing is to be added for a verdict where there is one. `hours_per_seed` is what
-    one more seed costs (NaN if unknown); `levels` are those of the family. Seed variances are moderated over unit-free
-    tasks, as verdicts have them; a task in another unit has no margin. `limit`: nothing where the seeds at hand will
+    `estimates` and `verdicts` are those of the pairs in their family: nothing is to be added for a verdict where there
+    is one. `hours_per_seed` is what one more seed costs (NaN if unknown); `levels` are those of the family. A task in
+    another unit than the score has no margin. `limit`: nothing where the seeds at hand will
     do, `seeds` where more would, `test cases` where no number of seeds would, `learned nothing` where neither model's
     mean is above the floor, else why nothing can be said. Without cases their part is unknown and left out.
     """
     rows = []
-    for pair, verdict, found in zip(pairs, verdicts, moderated(pairs), strict=True):
+    for pair, verdict, found in zip(pairs, verdicts, estimates, strict=True):
         planned = plan(pair, found, levels)
         if not is_open(pair, verdict):
             planned = {name: value for name, value in planned.items() if name not in TO_ADD}

@@ -80,8 +80,9 @@ def _family_rows(
         | {str(column): value for column, value in columns.items()}
         | models.columns(contrast, share, pair.task)
         | _undecided(pair, estimate, judged.levels, verdict, contrast.base)
-        for ((contrast, share), pair, estimate, verdict), columns, limits in zip(
-            judged.rows, verdicts, limits_of, strict=True
+        | {"repeats": repeats}
+        for ((contrast, share), pair, estimate, verdict), columns, limits, repeats in zip(
+            judged.rows, verdicts, limits_of, judged.repeats, strict=True
         )
     ]
 
@@ -133,6 +134,7 @@ def _row(pair: PairedGain, estimate: GainEstimate, limits: tuple[float, float]) 
         "seed_share": of_seeds / variance if known else unknown,
         "case_share": of_cases / variance if known else unknown,
         "basis": SAME_MODEL if pair.same_model else estimate.basis,
+        "own_scatter": estimate.own_scatter and not pair.same_model,
         "undefined_draws": pair.undefined_draws,
         "margin": pair.margin,
         "learned_nothing": pair.learned_nothing,

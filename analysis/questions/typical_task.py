@@ -4,7 +4,7 @@ A mean over such tasks cannot be given an interval that holds. Where one task in
 six tasks see no collapse, and their mean is off by more than any scatter they saw. The median and the number of tasks
 that gain do not depend on how far one task falls. The interval of the median runs between two order statistics: that n
 tasks all lie above it is as likely as n heads (Thompson 1936), whatever the distribution; limits between two tasks are
-interpolated (Nyblom 1992). Fewer than six tasks have none.
+interpolated (Nyblom 1992). Fewer than six independent tasks have none.
 
 Tasks of one clinical group are alike, so they count as fewer: T / (1 + (m - 1) rho), with m the size of the group that
 a task stands in, and rho the correlation within groups of the normal scores of ranks, which no collapse can dominate.

@@ -8,6 +8,7 @@ from analysis.questions.type_sensitivity import SHUFFLES
 from analysis.report import words
 from analysis.result import Analysis
 from analysis.settings import Settings
+from analysis.statistics.moderated_variance import NOISY
 from analysis.statistics.rare_classes import FEWEST_OF_CLASS
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, SEEDS, SEEDS_AND_CASES
 from analysis.study import StudyTables
@@ -60,6 +61,7 @@ def _gains(analysis: Analysis) -> str:
     text += (
         " Variances over seeds are shared by tasks of one type within a contrast and fraction, by a hierarchical model "
         "whose parameters are integrated out (after Smyth 2004); a task with one pair of seeds borrows from its type."
+        f" {_NOISY_KEEP.format('seeds')}"
         " Intervals are Student's, with the tails that the uncertain variance gives (Behrens-Fisher; Fisher 1935)."
     )
     text += _rare_classes(analysis)
@@ -109,9 +111,15 @@ def _fold_gains(analysis: Analysis, bases: set[str]) -> str:
         return f"{text} With one fold the chance of training is not covered, so every verdict is undecided."
     return (
         f"{text} Variances over folds are shared by tasks of one type within a contrast and fraction, by a "
-        "hierarchical model whose parameters are integrated out (after Smyth 2004). Intervals are Student's, with the "
-        "tails that the uncertain variance gives (Behrens-Fisher; Fisher 1935)."
+        f"hierarchical model whose parameters are integrated out (after Smyth 2004). {_NOISY_KEEP.format('folds')} "
+        "Intervals are Student's, with the tails that the uncertain variance gives (Behrens-Fisher; Fisher 1935)."
     )
+
+
+_NOISY_KEEP = (
+    "A task whose {} scatter more than those of the other tasks of its type (one-sided F test, "
+    f"{NOISY:g}) has an interval no narrower than its own Student's t."
+)
 
 
 def _verdicts(settings: Settings, analysis: Analysis) -> str:
@@ -171,13 +179,14 @@ def _looks(analysis: Analysis) -> str:
         f"that were decided or that all replicates would decide with a chance below {100 * PROSPECT:g} %. At each "
         "look a test spends as the bounds of O'Brien and Fleming do (Lan and DeMets 1983; 1989); its p value is the "
         "smallest level at which one of its looks rejects (Liu and Anderson 2008), and intervals are repeated "
-        "confidence intervals (Jennison and Turnbull 1989), so both hold at whatever look a comparison stopped. "
+        "confidence intervals (Jennison and Turnbull 1989), widened to the estimate of the last look where that lies "
+        "outside, so both hold at whatever look a comparison stopped. "
     )
 
 
 def families(gains: pd.DataFrame) -> str:
     """Over how many tests verdicts are corrected: `the 27 tests at full data (AU-TS, CG-TS), and the 54 at ...`."""
-    tested = gains[gains["p"].notna()]
+    tested = gains[gains["p"].notna() & (gains["repeats"] == "")]
     parts = []
     for family in (HEADLINE, SMALLER):
         rows = tested[tested["family"] == family]
@@ -199,7 +208,7 @@ def _means(analysis: Analysis) -> str:
         f"test subjects.{noisiest} Tasks of this kind are described by the median, the tasks being a sample: its "
         "interval runs between order statistics (Thompson 1936), with fewer tasks where clinical groups are alike and "
         "with what seeds and test subjects do to all tasks at once, each with a t of its own (Banerjee 1960); "
-        "it is the one to generalise with, and needs six tasks. A "
+        "it is the one to generalise with, and needs six independent tasks. A "
         "mean of such tasks is not given an interval: one task in ten that collapses, unseen, would make it wrong. "
         "With one seed there is no interval, since chance in training is not known."
     )

@@ -5,7 +5,8 @@ valid whenever the task stopped, for whatever reason, so the tasks may stop each
 other. Intervals are repeated confidence intervals (Jennison and Turnbull 1989, J. R. Stat. Soc. B 51): that of each
 look at its nominal level, and of all looks what they have in common, so that an adjusted one excludes 0 where the
 corrected test rejects. The estimate is that of the last look; where a task stopped early it tends to lie too far from
-0.
+0, and where later looks took much of it back it lies outside what the looks have in common: the interval is then
+widened to it, which can only make it hold more often.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from scipy import stats
 
 from analysis.settings import Correction
 from analysis.statistics.group_sequential import Look, nominal_level, sequential_p
-from analysis.statistics.verdicts import adjust, power, verdict_of
+from analysis.statistics.verdicts import Tests, adjust_once, each_its_own, power, verdict_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,15 @@ class Looked:
     def intervals(self, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Limits of the repeated confidence intervals with two-sided error rate `level`, T each; NaN without a look.
 
-        Where those of the looks have nothing in common it is the one of the last.
+        Where what those of the looks have in common leaves out the estimate of the last look, it is widened to it.
         """
+        low, high = self.in_common(level)
+        estimate = _last(self.gain, self.known)
+        return np.minimum(low, estimate), np.maximum(high, estimate)
+
+    def in_common(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """What the intervals of all looks have in common; where that is nothing, the interval of the last, which holds
+        by itself at the same level."""
         low, high = np.full((2, self.gain.shape[1]), np.nan)
         for test, rows in self._tests():
             reach = self._reach(test, rows, level / 2)
@@ -83,18 +91,26 @@ class Looked:
 
 
 def judge_looks(
-    looked: Looked, margin: np.ndarray, *, correction: Correction = "BH", alpha: float = 0.05
+    looked: Looked,
+    margin: np.ndarray,
+    *,
+    correction: Correction = "BH",
+    alpha: float = 0.05,
+    tests: Tests | None = None,
 ) -> pd.DataFrame:
-    """One family, the columns of `verdicts.judge`. With one look, after all of the plan, it is that function."""
+    """One family, the columns of `verdicts.judge`, whose `tests` it takes.
+
+    With one look, after all of the plan, it is that function.
+    """
     margin = np.asarray(margin, float)
-    nothing = np.zeros(len(margin))
+    tests, nothing = tests or each_its_own(len(margin)), np.zeros(len(margin))
     up, down = looked.one_sided(nothing), looked.mirrored().one_sided(nothing)
     p = np.minimum(1.0, 2 * np.minimum(up, down))
-    p_adjusted, step = adjust(p, correction, alpha)
+    p_adjusted, step = adjust_once(p, tests.difference, correction, alpha)
     p_loss = looked.one_sided(-margin)
-    p_loss_adjusted, loss_step = adjust(p_loss, correction, alpha / 2)
+    p_loss_adjusted, loss_step = adjust_once(p_loss, tests.loss, correction, alpha / 2)
     low, high = looked.intervals(step)
-    floor, _ = looked.intervals(2 * loss_step)
+    floor, _ = looked.in_common(2 * loss_step)
     verdict = verdict_of(p_adjusted <= alpha, up < down, p_loss_adjusted <= alpha / 2)
     se, df = (_last(values, looked.known) for values in (looked.se, looked.df))
     return pd.DataFrame(

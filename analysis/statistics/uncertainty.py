@@ -52,6 +52,8 @@ class GainEstimate:
     rotating: bool = False
     seed_df: float = float("nan")
     """Degrees of freedom of `v_seed`, those that other tasks lend among them; NaN where it was not moderated."""
+    own_scatter: bool = False
+    """Its seeds scatter more than those of the other tasks of its type, so that it keeps its own t."""
 
     @property
     def se(self) -> float:

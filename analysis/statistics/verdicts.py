@@ -23,6 +23,7 @@ superiority against 0, and may be smaller than the margin; the absence of harm i
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,15 @@ LARGER, SMALLER, NO_CHANGE = "larger", "smaller", "no meaningful change"
 """Verdicts, beside UNDECIDED, on a change that has no good side, such as that of a gain from one arm to another."""
 
 
+class Tests(NamedTuple):
+    """Which members of a family are one test, as one comparison may stand under two contrasts: members with one number
+    are. `difference` of those that compare the same, on whichever side each stands; `loss` of those of one side too, as
+    a loss of the one side is none of the other."""
+
+    difference: np.ndarray
+    loss: np.ndarray
+
+
 def judge(
     gain: np.ndarray,
     se: np.ndarray,
@@ -46,9 +56,10 @@ def judge(
     *,
     correction: Correction = "BH",
     alpha: float = 0.05,
+    tests: Tests | None = None,
 ) -> pd.DataFrame:
     """One family: columns p, p_adjusted, low_adjusted, high_adjusted, p_loss, p_loss_adjusted, verdict,
-    supported_margin, power.
+    supported_margin, power. Members that are one test (`tests`; all differ without it) count once.
 
     A task without a standard error, or with one of 0 (scores without any scatter tell nothing about chance), is
     undecided and takes no part in the family; without a margin (NaN) it can be harm, benefit or undecided.
@@ -58,9 +69,10 @@ def judge(
     """
     gain, se, df, margin = (np.asarray(values, float) for values in (gain, se, df, margin))
     known = np.isfinite(se) & (se > 0) & np.isfinite(gain)
-    difference, step = _difference(gain, se, df, known, correction, alpha)
+    tests = tests or each_its_own(len(gain))
+    difference, step = _difference(gain, se, df, known, correction, alpha, tests)
     p_loss = _tail(gain + margin, se, df, known & np.isfinite(margin))
-    p_loss_adjusted, loss_step = adjust(p_loss, correction, alpha / 2)
+    p_loss_adjusted, loss_step = adjust_once(p_loss, tests.loss, correction, alpha / 2)
     rejected = difference["p_adjusted"] <= alpha
     no_loss = p_loss_adjusted <= alpha / 2
     return pd.DataFrame(
@@ -96,17 +108,21 @@ class NextLevels:
         return min(self.difference, self.no_loss)
 
 
-def next_levels(judged: pd.DataFrame, correction: Correction = "BH", alpha: float = 0.05) -> NextLevels:
-    """The levels of a family from its columns p_adjusted and p_loss_adjusted (`judge`).
+def next_levels(
+    judged: pd.DataFrame, correction: Correction = "BH", alpha: float = 0.05, tests: Tests | None = None
+) -> NextLevels:
+    """The levels of a family from its columns p_adjusted and p_loss_adjusted (`judge`, with the same `tests`).
 
     With R of m rejected, alpha (R + 1) / m under Benjamini-Hochberg, alpha / (m - R) under Holm.
     """
-    of_loss = _next_level(judged["p_loss_adjusted"], correction, alpha / 2)
-    return NextLevels(_next_level(judged["p_adjusted"], correction, alpha), 2 * of_loss)
+    tests = tests or each_its_own(len(judged))
+    of_loss = _next_level(judged["p_loss_adjusted"], tests.loss, correction, alpha / 2)
+    return NextLevels(_next_level(judged["p_adjusted"], tests.difference, correction, alpha), 2 * of_loss)
 
 
-def _next_level(p_adjusted: pd.Series, correction: Correction, alpha: float) -> float:
-    size, rejected = int(p_adjusted.notna().sum()), int((p_adjusted <= alpha).sum())
+def _next_level(of_members: pd.Series, tests: np.ndarray, correction: Correction, alpha: float) -> float:
+    p_adjusted = of_members.to_numpy(float)[np.unique(tests, return_index=True)[1]]
+    size, rejected = int(np.isfinite(p_adjusted).sum()), int((p_adjusted <= alpha).sum())
     if size == 0 or correction == "none":
         return alpha
     return alpha * min(1.0, (rejected + 1) / size) if correction == "BH" else alpha / max(1, size - rejected)
@@ -120,9 +136,10 @@ def judge_changes(
     *,
     correction: Correction = "BH",
     alpha: float = 0.05,
+    tests: Tests | None = None,
 ) -> pd.DataFrame:
     """One family of changes without a good side: columns p, p_adjusted, low_adjusted, high_adjusted, p_equivalent,
-    p_equivalent_adjusted, verdict.
+    p_equivalent_adjusted, verdict. `tests` as in `judge`.
 
     Both a rise and a fall as large as the margin are tested at alpha / 2 (two one-sided tests, Schuirmann 1987), and
     where both are rejected there is no meaningful change, even if the change differs from 0; else it is larger, smaller
@@ -130,9 +147,11 @@ def judge_changes(
     """
     change, se, df, margin = (np.asarray(values, float) for values in (change, se, df, margin))
     known = np.isfinite(se) & (se > 0) & np.isfinite(change)
-    difference, _ = _difference(change, se, df, known, correction, alpha)
+    tests = tests or each_its_own(len(change))
+    difference, _ = _difference(change, se, df, known, correction, alpha, tests)
     p_equivalent = _tail(margin - np.abs(change), se, df, known & np.isfinite(margin))
-    p_equivalent_adjusted, _ = adjust(p_equivalent, correction, alpha / 2)
+    # Both sides are tested, so the same comparison the other way round is the same test.
+    p_equivalent_adjusted, _ = adjust_once(p_equivalent, tests.difference, correction, alpha / 2)
     rejected, equivalent = difference["p_adjusted"] <= alpha, p_equivalent_adjusted <= alpha / 2
     verdict = np.select(
         [equivalent, rejected & (change > 0), rejected & (change < 0)], [NO_CHANGE, LARGER, SMALLER], default=UNDECIDED
@@ -148,14 +167,20 @@ def judge_changes(
 
 
 def _difference(
-    value: np.ndarray, se: np.ndarray, df: np.ndarray, known: np.ndarray, correction: Correction, alpha: float
+    value: np.ndarray,
+    se: np.ndarray,
+    df: np.ndarray,
+    known: np.ndarray,
+    correction: Correction,
+    alpha: float,
+    tests: Tests,
 ) -> tuple[dict[str, np.ndarray], float]:
     """The test of a family's differences from 0, with their adjusted intervals; and the level at which one is decided.
 
     Columns p, p_adjusted, low_adjusted, high_adjusted.
     """
     p = _tail(np.abs(value), se, df, known) * 2
-    p_adjusted, step = adjust(p, correction, alpha)
+    p_adjusted, step = adjust_once(p, tests.difference, correction, alpha)
     reach = _reach(se, df, step)
     return {"p": p, "p_adjusted": p_adjusted, "low_adjusted": value - reach, "high_adjusted": value + reach}, step
 
@@ -164,6 +189,18 @@ def _tail(value: np.ndarray, se: np.ndarray, df: np.ndarray, known: np.ndarray) 
     """P(T > value / se), NaN where that is not known."""
     ratio = np.divide(value, se, out=np.zeros(len(value)), where=known)
     return np.where(known, stats.t.sf(ratio, np.where(known, df, 1.0)), np.nan)
+
+
+def each_its_own(size: int) -> Tests:
+    """The tests of a family of which all members differ."""
+    return Tests(np.arange(size), np.arange(size))
+
+
+def adjust_once(p: np.ndarray, tests: np.ndarray, correction: Correction, alpha: float) -> tuple[np.ndarray, float]:
+    """`adjust` of each test once; its members (`tests`: the number of the test that each is) have its corrected p."""
+    _, first, of_member = np.unique(tests, return_index=True, return_inverse=True)
+    corrected, step = adjust(p[first], correction, alpha)
+    return corrected[of_member], step
 
 
 def adjust(p: np.ndarray, correction: Correction, alpha: float) -> tuple[np.ndarray, float]:

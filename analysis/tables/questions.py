@@ -59,7 +59,8 @@ def pooled_table(analysis: NamedFrames) -> PaperTable:
     ]
     note = (
         "Two intervals: of the mean gain of these very tasks, and of the median gain of tasks of this kind, these "
-        f"being a sample (six tasks or more). gaining: tasks whose gain is above 0. {NOT_CORRECTED} {_COUNTED_NOTE}"
+        "being a sample (six independent tasks or more; fewer where clinical groups are alike). gaining: tasks whose "
+        f"gain is above 0. {NOT_CORRECTED} {_COUNTED_NOTE}"
         f"{nothing_note(raw)}"
     )
     return build("group_means", "Mean gains over tasks", raw, columns, note=note, of="pooled")

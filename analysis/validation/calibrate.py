@@ -71,6 +71,8 @@ HEADINGS = {
     "share_of_runs": "runs over those of the fixed design",
     "share_of_cost": "the same of cost, AU as dear as all of TS",
     "coverage_plain": "coverage, task, plain interval",
+    "coverage_noisy": "coverage, the noisy task",
+    "coverage_others": "coverage, the other tasks of its type",
     "crossover_across": "coverage of reported n*, across",
     "crossover_found": "n* reported, across",
     "crossover_task": "coverage of reported n*, one task",

@@ -44,6 +44,8 @@ class Design:
     """Of each run; of a paired gain it is sqrt(2) times as much."""
     seed_sd_of: Mapping[str, float] = field(default_factory=dict)
     """The same for tasks of a type, instead of `seed_sd`."""
+    noisy: float = 1.0
+    """How many times as much the seeds of the last task scatter."""
     missing: float = 0.0
     """Share of runs that are missing at random: a run of TS lacks one task, a joint run lacks all."""
     failures: float = 0.0

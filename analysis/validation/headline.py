@@ -1,7 +1,8 @@
 """Verdicts of a whole report under conditions harsher than those they were made for.
 
 A report is wrong where any verdict of benefit or harm in its headline, all tasks under all contrasts at full data, has
-the wrong sign or no effect behind it. Conditions: one seed, missing runs, types whose seeds scatter unevenly, few
+the wrong sign or no effect behind it. Conditions: one seed, missing runs, types whose seeds scatter unevenly, one
+task of a type whose seeds scatter more than those of the others, few
 subjects, in all or of one class, missed structures, and three contrasts at three fractions.
 """
 
@@ -28,6 +29,7 @@ UNEVEN = {"detection": 0.06, "classification": 0.02, "segmentation": 0.015, "reg
 _FALSE = {"false_headline": (0.0, 0.05)}
 _NONE = {"decided": (0.0, 0.0)}
 _AUC = {"coverage_classification": (0.93, 1.0)}
+_NOISY = {"coverage_noisy": (0.9, 1.0), "coverage_others": (0.93, 1.0)}
 _BY_TYPE = {f"coverage_{name}": (0.93, 0.98) for name in UNEVEN}
 
 
@@ -81,6 +83,16 @@ def _coverage(simulated: Simulated, contrast: Contrast, pairs: list[PairedGain])
     return {f"coverage_{name}": float(np.mean(flags)) if flags else np.nan for name, flags in inside.items()}
 
 
+def count_noisy(simulated: Simulated, seed: int) -> dict[str, float]:
+    """Coverage of the task whose seeds scatter most, the last one, and of the others of its type; false verdicts."""
+    (contrast,) = contrasts(simulated.design.aggregations)
+    pairs = compare(simulated.scores(DRAWS, seed), [contrast], [1.0])
+    limits = [estimate.interval() for estimate in moderated(pairs[contrast, 1.0])]
+    *others, noisy = [low <= 0 <= high for low, high in limits]
+    false = any(wrong for wrong, _ in _family(simulated, pairs))
+    return {"coverage_noisy": float(noisy), "coverage_others": float(np.mean(others)), "false_headline": float(false)}
+
+
 def scenarios() -> list[Scenario]:
     """Each with the bounds that were asked for."""
     quiet = NULL.with_(seed_sd=0.01)
@@ -88,6 +100,7 @@ def scenarios() -> list[Scenario]:
     uneven = NULL.with_(seed_sd_of=UNEVEN, subjects=100)
     three = quiet.with_(levels={"CG": 0.0, "AU": 0.0}, fractions=(0.25, 0.5, 1.0))
     unbalanced = quiet.with_(auc=True)
+    alike = NULL.with_(tasks=8, groups=4, types=("segmentation",), seed_sd=0.005, interaction_sd=0.01, noise_sd=0.01)
     trained = NULL.with_(subjects=20, cases_per_subject=2)
     return [
         Scenario("one seed, no effect", NULL.with_(seeds=1), count_headline, _NONE),
@@ -99,6 +112,14 @@ def scenarios() -> list[Scenario]:
             Scenario(f"uneven types, {seeds} seeds", uneven.with_(seeds=seeds), count_headline, _FALSE | _BY_TYPE)
             for seeds in (2, 3, 5)
         ),
+        *(
+            Scenario(
+                f"one task of its type {times} times as noisy, {seeds} seeds", design, count_noisy, _NOISY | bounds
+            )
+            for times, seeds, bounds in ((4, 3, _FALSE), (8, 2, {}), (8, 5, _FALSE))
+            for design in [alike.with_(noisy=float(times), seeds=seeds)]
+        ),
+        Scenario("no task of its type noisy, 3 seeds", alike.with_(seeds=3), count_noisy, _NOISY | _FALSE),
         Scenario("uneven types, 8 tasks, 3 seeds", uneven.with_(tasks=8, groups=4), count_headline, _FALSE),
         Scenario("6 subjects, 3 seeds", few, count_headline, _FALSE),
         Scenario("6 subjects, cases differ little", few.with_(interaction_sd=0.02), count_headline, _FALSE),

@@ -125,7 +125,8 @@ def simulate(design: Design, seed: int) -> Simulated:
             gain = design.levels[name] + design.slopes.get(name, 0.0) * size + design.type_effects.get(row["type"], 0.0)
             gains = np.where(names == name, gain + of_group[row["group_index"]] + of_task[number], gains)
         level = random.uniform(0.6, 0.8)
-        own = random.normal(0, design.seed_sd_of.get(row["type"], design.seed_sd), len(arms))
+        times = design.noisy if number == design.tasks - 1 else 1.0
+        own = random.normal(0, times * design.seed_sd_of.get(row["type"], design.seed_sd), len(arms))
         run = joint[row["group_index"]] + own
         parts = score_parts(design, model, random, common)
         tasks.append(draw(design, row["task"], row["type"], arms, level + gains + run, parts, random))

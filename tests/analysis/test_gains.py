@@ -306,3 +306,43 @@ def test_resamples_come_with_the_subject_and_stay_when_a_task_goes(study):
     subjects = whole.tasks["task02"].subjects
     assert set(part.weights.column) == set(subjects)
     assert whole.weights.counts.mean() == pytest.approx(1.0, abs=0.05)
+
+
+# ---- gains relative to scores near 0 ---------------------------------------------------------------------------------
+
+
+def near_zero(base: list[float], unit: str = "1") -> TaskScores:
+    """One task whose TS has these scores, and AU 0.05 more."""
+    rows = [(name, 1.0, seed, f"{name}/{seed}", 100.0) for name in ("TS", "AU") for seed in range(len(base))]
+    arms = pd.DataFrame(rows, columns=["aggregation", "fraction", "seed", "run", "n_train"])
+    values = np.array([*base, *(score + 0.05 for score in base)])
+    return TaskScores("mcc", "classification", "one", unit, arms, values, margin=0.02 if unit == "1" else np.nan)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        [0.03, -0.02, 0.01, -0.03, 0.009],  # of both signs: a mean near 0 made the margin tens of thousands
+        [0.3, 0.01, 0.4, 0.35, 0.3],  # one seed within the margin of 0
+        [0.025, 0.4, 0.03, 0.025, 0.03],  # scatters more than it is
+        [0.0, 0.0, 0.0, 0.0, 0.0],
+    ],
+)
+def test_no_share_is_taken_of_scores_near_zero(base):
+    found = pair(near_zero(base), AU_TS, 1.0, "relative")
+    assert np.isnan(found.by_seed).all() and np.isnan(found.margin)
+    assert pair_all([near_zero(base)], AU_TS, 1.0, "relative") == []
+    assert pair(near_zero(base), AU_TS, 1.0).margin == 0.02, "in its own unit it is judged as ever"
+
+
+def test_without_a_defined_seed_there_is_no_share_either():
+    found = pair(near_zero([np.nan, np.nan]), AU_TS, 1.0, "relative")
+    assert found.seeds == () and np.isnan(found.margin)
+
+
+def test_scores_that_are_all_on_one_side_have_a_share():
+    found = pair(near_zero([0.4, 0.5, 0.45]), AU_TS, 1.0, "relative")
+    np.testing.assert_allclose(found.by_seed, [0.05 / 0.4, 0.05 / 0.5, 0.05 / 0.45], rtol=1e-12, atol=1e-15)
+    assert found.margin == pytest.approx(0.02 / 0.45, rel=1e-12, abs=0)
+    pixels = pair(near_zero([-8.0, -9.0, -7.5], "px"), AU_TS, 1.0, "relative")
+    assert np.isfinite(pixels.by_seed).all(), "errors in pixels are negative scores"

@@ -54,6 +54,7 @@ def test_import_without_torch(module):
 ANALYSIS = sorted(path for path in (ROOT / "analysis").rglob("*.py") if "validation" not in path.parts)
 WITHOUT_METHOD = {
     "caveats": "sentences on what the frames say",
+    "same_test": "which pairs compare the same runs",
     "common_cells": "which tasks two contrasts share, and their mean",
     "families": "which verdicts are judged together; the methods are in analysis/statistics/",
     "finding_parts": "the paper's claims, each a comparison of frames",

@@ -37,6 +37,19 @@ def _unpaired(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     return found
 
 
+def of_repeated_tests(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+    """Contrasts that compare the same runs as another one in some tasks, at the largest fraction."""
+    all_full = gains[gains["fraction"] == study.full]
+    full = all_full[all_full["repeats"] != ""]
+    found = []
+    for key, rows in full.groupby(["contrast", "repeats"], sort=False):
+        name, before = cast("tuple[str, str]", key)
+        turned = ", the other way round" if before.startswith("-") else ""
+        said = f"{name}: the same runs as {before.removeprefix('-')}{turned}, in {{}}: one test there, counted once."
+        found += if_any(rows["task"], int((all_full["contrast"] == name).sum()), said)
+    return found
+
+
 def of_missing_contrasts(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     """Contrasts of which no gain could be made at the largest fraction."""
     full = gains[gains["fraction"] == study.full]
@@ -62,6 +75,8 @@ def of_what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]
     borrowed = full.loc[full["basis"].isin([BORROWED, BORROWED_AND_CASES]), "task"]
     said = "One pair of seeds, or gains that do not vary, in {}: the scatter over seeds is that of tasks of the type."
     found += if_any(borrowed, total, said)
+    said = "Seeds scatter more in {} than in the other tasks of the type: each has an interval by its own few seeds."
+    found += if_any(full.loc[full["own_scatter"].eq(True), "task"], total, said)
     if study.scores["seed"].nunique() > 1:
         said = "One pair of seeds, or gains that do not vary, in {}, and no task of the type with more: undecided."
         found += if_any(full.loc[full["basis"].isin([CASES, NONE]), "task"], total, said)

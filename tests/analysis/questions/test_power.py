@@ -70,7 +70,9 @@ def case_draws(se: float, seeds: int, subjects: int) -> np.ndarray:
 
 def planned(pairs, margin=0.02, hours=2.0, verdict=UNDECIDED) -> pd.DataFrame:
     pairs = [replace(pair, margin=margin if pair.unit == "1" else np.nan) for pair in pairs]
-    found = stacked("power", [(AU_TS.columns, power_frame(pairs, [verdict] * len(pairs), hours, LEVELS))])
+    found = stacked(
+        "power", [(AU_TS.columns, power_frame(pairs, moderated(pairs), [verdict] * len(pairs), hours, LEVELS))]
+    )
     assert list(found.columns) == list(FRAMES["power"])
     return found
 

@@ -304,6 +304,10 @@ def test_margins_that_are_defaults_or_were_changed_after_reading_are_said(study:
             {"basis": "borrowed seeds"},
             "3 of 3 tasks (axis, head, kind): the scatter over seeds is that of tasks of the",
         ),
+        (
+            {"own_scatter": True},
+            "Seeds scatter more in 3 of 3 tasks (axis, head, kind) than in the other tasks of the type: each has an",
+        ),
         ({"fraction": 0.5}, "AU-TS cannot be compared at fraction 1: no task has a seed under both aggregations."),
     ],
 )

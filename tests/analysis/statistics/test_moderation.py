@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from analysis.statistics.matched_t import matched_t
-from analysis.statistics.moderated_variance import log_variance_posterior, moderate
+from analysis.statistics.moderated_variance import log_variance_posterior, moderate, noisy
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, estimate, two_part_test
 
 
@@ -53,9 +53,47 @@ def test_tasks_of_one_type_that_scatter_alike_lend_degrees_of_freedom():
     random = np.random.default_rng(0)
     found = [estimate(random.normal(0, 0.02, 3)) for _ in range(40)]
     lent = moderated(found, 3, ["a"] * 40)
-    assert min(each.df for each in lent) > 8
-    shares = [each.se / (0.02 / np.sqrt(3)) for each in lent]
+    sharing = [each for each in lent if not each.own_scatter]
+    assert min(each.df for each in sharing) > 8 and len(sharing) >= 32, "one in ten looks noisy by chance"
+    shares = [each.se / (0.02 / np.sqrt(3)) for each in sharing]
     assert min(shares) > 0.75 and max(shares) < 1.4
+
+
+@pytest.mark.parametrize(("seeds", "times"), [(3, 4.0), (2, 8.0), (5, 8.0)])
+def test_a_noisy_task_in_a_type_of_quiet_ones_is_covered(seeds: int, times: float):
+    """No effect; the last of eight tasks scatters more. Drawn to the others, its interval held in 0.75 to 0.87."""
+    random, draws = np.random.default_rng(1), 150
+    sd = np.array([0.005] * 7 + [0.005 * times])
+    held = []
+    for _ in range(draws):
+        sides = random.normal(size=(2, 8, seeds)) * sd[:, None] / np.sqrt(2)
+        scatter = [(float(of.var(axis=1, ddof=1).sum()), 2.0 * (seeds - 1)) for of in sides.swapaxes(0, 1)]
+        found = [estimate(gains) for gains in sides[0] - sides[1]]
+        for each in moderate(found, [seeds] * 8, [0] * 8, ["a"] * 8, scatter):
+            low, high = each.interval()
+            held.append(low <= 0 <= high)
+    covered = np.array(held).reshape(draws, 8)
+    assert covered[:, 7].mean() > 0.88 and covered[:, :7].mean() > 0.94
+
+
+def test_a_noisy_task_is_told_by_its_scatter_and_only_ever_widened():
+    found = seeds_only([0.01, 0.01, 0.01, 0.01, 0.08])
+    *quiet, loud = moderated(found, 3, ["a"] * 5)
+    assert loud.own_scatter and loud.interval() == pytest.approx(found[-1].interval(), rel=0.06, abs=1e-3)
+    assert not any(each.own_scatter for each in quiet)
+    # The same gains, whose sides scatter as those of the others do: chance, so it borrows.
+    alike = moderate(found, [3] * 5, [0] * 5, ["a"] * 5, [(1e-4, 4.0)] * 5)[-1]
+    assert not alike.own_scatter and alike.se < loud.se
+    # The sides scatter, but its gains happen to agree: an interval of the few seeds would be too narrow.
+    lucky = seeds_only([0.01, 0.01, 0.01, 0.01, 0.002])
+    kept = moderate(lucky, [3] * 5, [0] * 5, ["a"] * 5, [(1e-4, 4.0)] * 4 + [(1e-2, 4.0)])[-1]
+    assert not kept.own_scatter and kept.df > 2.0
+
+
+def test_alone_or_without_scatter_no_task_is_noisy():
+    variance, df = np.array([4.0, 1e-4, 1e-4, 9.0]), np.array([2.0, 2.0, 2.0, 0.0])
+    assert noisy(variance, df, np.array(["lone", "a", "a", "a"], object)).tolist() == [False] * 4
+    assert noisy(variance[:3], df[:3], np.array(["a"] * 3, object)).tolist() == [True, False, False]
 
 
 def test_a_type_that_scatters_more_neither_lends_to_another_nor_borrows_from_it():

@@ -112,6 +112,17 @@ def test_what_one_look_has_decided_stays_decided_and_its_interval_says_so():
     assert found["verdict"][0] == "benefit" and found["low_adjusted"][0] > 0
 
 
+@pytest.mark.parametrize("last", [0.05, -0.01])
+def test_an_interval_holds_the_estimate_it_stands_beside(last: float):
+    """The first look was lucky: what both looks allow lies above what the last one estimates."""
+    both = looked(([0.10], [0.01]), ([last], [0.01]))
+    low, high = (float(limit[0]) for limit in both.intervals(0.05))
+    found = judge_looks(both, np.full(1, 0.02))
+    assert low <= last <= high and found["low_adjusted"][0] <= last <= found["high_adjusted"][0]
+    inner, outer = (float(limit[0]) for limit in both.in_common(0.05))
+    assert low <= inner and outer <= high, "it is wider than what the looks have in common, never narrower"
+
+
 def test_without_a_look_nothing_is_decided():
     none = Looked(*np.empty((4, 0, 3)), np.empty(0))
     found = judge_looks(none, np.full(3, 0.02))
