@@ -34,7 +34,7 @@ def _remedy(path: Path, number: int | None) -> str:
     elif number in _TOO_MANY_OPEN:
         remedy = "raise the limit on open files (ulimit -n)"
     elif number == errno.EFBIG:
-        return "raise the limit on the size of files (ulimit -f)"
+        remedy = "raise the limit on the size of files (ulimit -f)"
     return f"{remedy} or choose another --out"
 
 

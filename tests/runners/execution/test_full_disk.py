@@ -85,14 +85,14 @@ READERS = {
 }
 
 
-def refuse(path: Path, reason: str) -> None:
+def refuse(path: Path, reason: str, remedy: str) -> None:
     """Writing too much to `path` is told, leaves no half-written file and what was there before."""
     write = WRITERS[path.name]
     write(path, 10)
     before = path.read_bytes()
     with pytest.raises(AgglabError) as caught:
         write(path, BIG)
-    assert str(caught.value) == f"{path}: cannot be written ({reason}); free space or choose another --out"
+    assert str(caught.value) == f"{path}: cannot be written ({reason}); {remedy} or choose another --out"
     assert os.listdir(path.parent) == [path.name] and path.read_bytes() == before
     if path.name in READERS:
         assert (READERS[path.name](path) == pixels(10)).all()
@@ -100,22 +100,22 @@ def refuse(path: Path, reason: str) -> None:
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_disk_that_is_full_while_a_file_is_written(small_disk, name):
-    refuse(small_disk / name, "No space left on device")
+    refuse(small_disk / name, "No space left on device", "free space")
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_limit_on_the_size_of_files(tmp_path, name):
     with files_up_to(100_000):
-        refuse(tmp_path / name, "File too large")
+        refuse(tmp_path / name, "File too large", "raise the limit on the size of files (ulimit -f)")
 
 
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [
-        (errno.EDQUOT, "free space or choose another --out"),
-        (errno.EROFS, "make it writable or choose another --out"),
-        (errno.EACCES, "make it writable or choose another --out"),
-        (errno.EMFILE, "raise the limit on open files (ulimit -n) or choose another --out"),
+        (errno.EDQUOT, "free space"),
+        (errno.EROFS, "make it writable"),
+        (errno.EACCES, "make it writable"),
+        (errno.EMFILE, "raise the limit on open files (ulimit -n)"),
         (errno.EFBIG, "raise the limit on the size of files (ulimit -f)"),
     ],
 )
@@ -127,7 +127,7 @@ def test_a_folder_that_refuses_new_files(tmp_path, monkeypatch, number, remedy):
     with pytest.raises(AgglabError) as caught:
         write_text(tmp_path / "a", "x")
     reason = os.strerror(number)
-    assert str(caught.value) == f"{tmp_path / 'a'}: cannot be written ({reason}); {remedy}"
+    assert str(caught.value) == f"{tmp_path / 'a'}: cannot be written ({reason}); {remedy} or choose another --out"
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling", "circle", "folder"])
