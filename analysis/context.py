@@ -1,11 +1,13 @@
 """What every statistic of an analysis may ask for: the study, its paired gains, and the frames made so far."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
 
+from aggregation_lab.errors import ResultsError
 from analysis.contrasts import Contrast, contrasts
 from analysis.frames import FRAMES, frame
 from analysis.gains import PairedGain, TaskScores
@@ -67,8 +69,11 @@ class Context:
 def prepare(study: StudyTables, settings: Settings) -> Context:
     """Resample the test subjects and pair the seeds of one arm; the tables of all are `study.every_arm`.
 
-    Raises `ResultsError` where there is nothing to compare.
+    Raises `ResultsError` where there is nothing to compare, and for the path of tables that are not read yet.
     """
+    if isinstance(study, (str, os.PathLike)):
+        how = "load_study(folder) reads an output folder, read_scores(file) an own table"
+        raise ResultsError(f"{study}: is a path, and tables are asked for; {how}")
     study = without_copies(study.of_arm())
     check_two(study)
     resampled = resample(study, settings.draws, settings.seed)

@@ -189,6 +189,14 @@ def test_what_a_run_folder_must_hold_is_said(run_folder, missing):
         agg.load_model(run_folder)
 
 
+def test_a_path_in_place_of_tables_names_what_reads_it(tmp_path):
+    asked = (agg.analyse, agg.cases, lambda path: agg.recommend(path, n_train=9, task_type="segmentation"))
+    for ask in asked:
+        for path in (tmp_path, str(tmp_path)):
+            with pytest.raises(ResultsError, match="is a path, and tables are asked for; load_study.folder. reads"):
+                ask(path)
+
+
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(ResultsError, match=r"there is no such folder; give one of the folders in runs/"):
         agg.load_model(tmp_path / "nothing")
