@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aggregation_lab.errors import StudyError
+from aggregation_lab.files import file_digest
 
 if TYPE_CHECKING:
     from aggregation_lab.data.challenge import Dataset
@@ -43,8 +44,7 @@ def weights_digest(weights: str) -> str:
     try:
         if Path(weights).exists() and not Path(weights).is_file():  # a pipe or a device would be read forever
             raise StudyError(f"model.weights: {weights} is no regular file; give the file of a checkpoint")
-        with open(weights, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+        return file_digest(Path(weights))[:16]
     except OSError as error:
         advice = "give `random`, `hub` or the path of a checkpoint"
         raise StudyError(f"model.weights: {weights} cannot be read ({error.strerror}); {advice}") from error

@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-_ENDINGS = {
+ENDINGS = {
     "DICOM": (".dcm", ".dicom", ".ima"),
     "NIfTI": (".nii", ".nii.gz"),
     "NRRD": (".nrrd",),
@@ -14,7 +14,8 @@ _ENDINGS = {
     "PDF": (".pdf",),
     "SVG": (".svg",),
 }
-_IMPORTS = {"DICOM": "dicom", "NIfTI": "nifti", "video": "video"}
+"""Of the files of a format, in small letters."""
+IMPORTS = {"DICOM": "dicom", "NIfTI": "nifti", "video": "video"}
 """How `agglab import` calls a format that it turns into images."""
 MEDICAL = ("DICOM", "NIfTI", "NRRD", "MetaImage")
 """Formats of medical images, which have to be converted."""
@@ -58,11 +59,11 @@ def foreign_format(path: str, data: bytes) -> str:
 def foreign_fault(name: str) -> str:
     """What is wrong with a file of such a format, and the way out."""
     advice = "export its pictures as PNG (8 or 16 bits) and name these in the CSV"
-    command = _IMPORTS.get(name)
+    command = IMPORTS.get(name)
     return f"is a {name} file, which is not read; {advice}{f', or use `agglab import {command}`' if command else ''}"
 
 
 def ending_format(path: str) -> str:
     """Name of the format that the path's ending stands for, "" where it is none of these."""
     name = PurePosixPath(path).name.lower()
-    return next((form for form, endings in _ENDINGS.items() if name.endswith(endings)), "")
+    return next((form for form, endings in ENDINGS.items() if name.endswith(endings)), "")

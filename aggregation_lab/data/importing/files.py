@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from aggregation_lab.data.images.foreign_formats import IMPORTS, MEDICAL, ending_format
 from aggregation_lab.data.importing.mask_values import FileMap, Held, MaskValues, held_by
 from aggregation_lab.data.importing.records import Picture
 from aggregation_lab.data.importing.source_files import PICTURES, without_ending
 from aggregation_lab.data.subjects.subject_ids import subject_key
-
-_MEDICAL = {"nifti": (".nii", ".nii.gz"), "dicom": (".dcm", ".dicom", ".ima")}
-"""Formats that a table may name files of by mistake, with their endings; each is the name of its import."""
 
 LoadMap = Callable[[int, int], np.ndarray]
 """The `load` of a `ClassMap`."""
@@ -29,7 +27,8 @@ class Opened:
 
 def _medical(file: Path) -> str:
     """The import that reads a file of this name, where it is one of a medical format; else ""."""
-    return next((form for form, endings in _MEDICAL.items() if file.name.lower().endswith(endings)), "")
+    form = ending_format(file.name)
+    return IMPORTS.get(form, "") if form in MEDICAL else ""
 
 
 def as_subject(name: str) -> str:

@@ -24,7 +24,7 @@ Kind = Literal["area", "box", "point", "tag", "unread", "other"]
 class DrawnShape:
     """A shape with its label: polygon of an `area` or `box`, the points of a `point`, none of a `tag`.
 
-    An `unread` one is an area, and `reason` says why it cannot be read; of an `other`, which no task takes, it says$
+    An `unread` one is an area, and `reason` says why it cannot be read; of an `other`, which no task takes, it says
     what it is.
 
     Raises `ValueError` for a shape without a label, which would be a class of its own.

@@ -18,6 +18,7 @@ from typing import Any
 
 import pydicom
 
+from aggregation_lab.data.images.foreign_formats import ENDINGS
 from aggregation_lab.data.importing.documents.dicom import quietly, shown_image, window_fault
 from aggregation_lab.data.importing.files import LoadMap, Opened, Opener, as_subject
 from aggregation_lab.data.importing.mask_values import MaskValues
@@ -45,7 +46,7 @@ def read(source: Path, options: ImportOptions, report: Report, progress: Progres
 
 
 class _DicomOpener(Opener):
-    endings = (".dcm", ".dicom", ".ima")
+    endings = ENDINGS["DICOM"]
     what = "DICOM files (.dcm, .dicom, .ima, or others that begin as DICOM does)"
     or_labels = ", or a table with --labels"
     subjects = "PatientID, or the study or clip of files without one"

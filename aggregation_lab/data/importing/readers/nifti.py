@@ -17,6 +17,7 @@ import nibabel
 import numpy as np
 from PIL import Image
 
+from aggregation_lab.data.images.foreign_formats import ENDINGS
 from aggregation_lab.data.importing.files import LoadMap, Opened, Opener, as_subject
 from aggregation_lab.data.importing.mask_values import Held, MaskValues
 from aggregation_lab.data.importing.options import ImportOptions
@@ -26,8 +27,6 @@ from aggregation_lab.data.importing.records import Picture, ReadTask, Report
 from aggregation_lab.data.importing.source_files import without_ending
 from aggregation_lab.data.progress import Progress
 from aggregation_lab.text import printable
-
-_ENDINGS = (".nii", ".nii.gz")
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
@@ -41,7 +40,7 @@ class VolumeOpener(Opener):
     `labelled` takes slices whose mask marks something, `largest` the one slice whose mask marks most.
     """
 
-    endings = _ENDINGS
+    endings = ENDINGS["NIfTI"]
     what = "NIfTI files (.nii, .nii.gz)"
     or_labels = ", or a table with --labels"
     subjects = "the volumes"
@@ -60,7 +59,7 @@ class VolumeOpener(Opener):
         return [each for _, each in self._pictures(file, where, numbers)]
 
     def _pictures(self, file: Path, where: str, numbers: Sequence[int]) -> Iterator[tuple[int, Opened]]:
-        many, name = _slice_count(file) > 1, without_ending(where, _ENDINGS)
+        many, name = _slice_count(file) > 1, without_ending(where, self.endings)
         for number in numbers:
             part = f"_s{number:04d}" if many else ""
             shown = f"{where} slice {number}" if many else where

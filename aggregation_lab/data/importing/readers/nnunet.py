@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aggregation_lab.data.images.foreign_formats import ENDINGS
 from aggregation_lab.data.importing.documents.nnunet import read_labels
 from aggregation_lab.data.importing.files import PLAIN, Opener, as_subject
 from aggregation_lab.data.importing.formats import FORMATS
@@ -22,7 +23,7 @@ from aggregation_lab.naming import clean_name
 from aggregation_lab.tasks import TaskType
 
 _JSON = "dataset.json"
-_NIFTI = (".nii", ".nii.gz")
+_NIFTI = ENDINGS["NIfTI"]
 
 
 def read(source: Path, options: ImportOptions, report: Report, progress: Progress) -> list[ReadTask]:
