@@ -133,6 +133,9 @@ COOLDOWN = 5
 """Steps of constant learning rate to one of the cooldown that ends a run of `until: converged`."""
 MOST_BUDGETS = 5
 """The cap of `until: converged` over `passes` where a study names none."""
+ALLOWED_NOISE = 0.6
+"""Rise, in standard deviations of a validation score, that `until: converged` allows to each of several tasks, times
+the logarithm of their number: by it a task of a joint unit ends as near its best as one alone (docs/convergence.md)."""
 _UNTIL_CONVERGED = ("rise", "patience", "most_passes")
 """Fields that `until: budget` has no use for."""
 
@@ -170,7 +173,8 @@ class TrainingConfig(LastingConfig):
     """`budget` ends every run after `passes`; `converged` goes on from there until the validation score of none of the
     unit's tasks rises any more, and then cools the learning rate down (aggregation_lab.training.course)."""
     rise: float = Field(0.01, ge=0, lt=1)
-    """Rise of the unit-free validation score up to which a task counts as converged; needs `until: converged`."""
+    """Rise of the unit-free validation score up to which a task counts as converged; needs `until: converged`. In units
+    of several tasks the noise of each one's scores is allowed for besides."""
     patience: float = Field(0.3, ge=0.05, le=0.9)
     """Share of the passes done over which the score must not have risen by more; needs `until: converged`."""
     most_passes: float | None = Field(None, gt=0, le=1e7)

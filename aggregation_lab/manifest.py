@@ -46,6 +46,8 @@ class Manifest:
     """The tasks of which the study file names the margin; None where that is not known."""
     margins_seen: Mapping[str, float] | None = None
     """The margins that were in force when verdicts were first read; None where nobody has, or it was not noted."""
+    recipe: int | None = None
+    """The newest way of training among the study's runs (`aggregation_lab.run`); None where it was not noted."""
 
     @property
     def folds(self) -> int:
@@ -94,7 +96,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         value = asdict(self)
-        for name in ("found", "margins_named", "margins_seen"):
+        for name in ("found", "margins_named", "margins_seen", "recipe"):
             if value[name] is None:  # written as it was before there was such a thing
                 del value[name]
         write_sealed(folder / MANIFEST, value)

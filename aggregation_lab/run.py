@@ -27,6 +27,8 @@ PREDICTIONS, MASKS = "predictions.parquet", "predictions.zip"
 
 RECIPE = 4
 """Raised whenever the code changes so that the same spec gives other scores: older results then become stale."""
+JOINT_CONVERGENCE_RECIPE = 5
+"""The least recipe of units of several tasks with `until: converged`, whose end allows for noise since then."""
 
 
 def weights_file(kind: str) -> str:
@@ -87,6 +89,12 @@ class RunSpec:
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
+    def recipe(self) -> int:
+        """Which way of training gave its scores, as far as that enters its id."""
+        ends_jointly = len(self.tasks) > 1 and self.training.until == "converged"
+        return max(RECIPE, JOINT_CONVERGENCE_RECIPE) if ends_jointly else RECIPE
+
+    @property
     def draws(self) -> int:
         """Seed of what training draws: the order of images, their augmentation, stochastic depth.
 
@@ -103,7 +111,7 @@ class RunSpec:
         training = self.training.model_dump()
         training["loss_weights"] = {task: weight for task, weight in training["loss_weights"].items() if task in names}
         return {
-            "recipe": RECIPE,
+            "recipe": self.recipe,
             "tasks": sorted(tasks, key=lambda task: task["name"]),
             "fraction": self.fraction,
             "seed": self.seed,

@@ -1,12 +1,16 @@
 """Does validation still improve? An under-trained TS baseline fakes positive transfer.
 
-`still_improving` judges a run that has ended at its budget, `rise` says whether one that can go on should.
+`still_improving` judges a run that has ended at its budget; `rise` and `allowance` say whether one that can go on
+should.
 """
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+
+from aggregation_lab.config import ALLOWED_NOISE
 
 TOLERANCE = 0.01
 """Rise of the unit-free score over the last third of the curve that counts as still improving."""
@@ -49,3 +53,24 @@ def rise(steps: Sequence[int], scores: Sequence[float], share: float) -> float:
     if not len(last):
         return float("nan")
     return float(last.max() - before.max()) if len(before) else float("inf")
+
+
+def noise(scores: Sequence[float]) -> float:
+    """Standard deviation of a single score about its smooth curve; 0 where fewer than three scores are defined.
+
+    From the median absolute second difference, which a steady rise leaves at zero and an early steep one hardly moves:
+    independent noise of standard deviation s gives second differences one of sqrt(6) s.
+    """
+    known = np.asarray(scores, float)
+    known = known[~np.isnan(known)]
+    if len(known) < 3:
+        return 0.0
+    return float(np.median(np.abs(np.diff(known, 2))) / NormalDist().inv_cdf(0.75) / np.sqrt(6))
+
+
+def allowance(scores: Sequence[float], tasks: int) -> float:
+    """How much the rise of one of `tasks` tasks may be noise: nothing for a task alone.
+
+    The task that rises most decides for its unit, and of ten flat and noisy curves one nearly always seems to rise.
+    """
+    return ALLOWED_NOISE * float(np.log(tasks)) * noise(scores)

@@ -9,8 +9,10 @@ begins is a function of the validation curve, which travels with the checkpoint:
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from aggregation_lab.config import TrainingConfig, before_cooldown, with_cooldown
-from aggregation_lab.training.convergence import rise, still_improving
+from aggregation_lab.training.convergence import allowance, rise, still_improving
 from aggregation_lab.training.optimizer import schedule, warmup_steps
 
 Curve = Sequence[Mapping[str, Any]]
@@ -60,6 +62,7 @@ class OpenCourse(Course):
     The cooldown begins after the first validation, from the budget's last step on, at which the best smoothed score of
     no task has risen by more than `rise` over the last `patience` of the steps, so the task that still rises most
     decides; at the latest where it ends at the cap. A task whose score is undefined throughout keeps nobody waiting.
+    Where several tasks decide, the noise of each one's curve is allowed for (`convergence.allowance`).
     """
 
     def __init__(self, config: TrainingConfig, n_train: int):
@@ -94,14 +97,19 @@ class OpenCourse(Course):
         """Which tasks had not converged when the cooldown began, whose own rise says nothing of the training; a task
         whose score is undefined throughout has not shown that it had."""
         at = max(step for step in _steps(curve) if step <= self.cooldown_start)
-        return {task: not risen <= self.config.rise for task, risen in self._rises(curve, at).items()}
+        return {task: not risen <= 0 for task, risen in self._rises(curve, at).items()}
 
     def _keeps_on(self, curve: Curve, step: int) -> bool:
-        return any(risen > self.config.rise for risen in self._rises(curve, step).values())
+        return any(risen > 0 for risen in self._rises(curve, step).values())
 
     def _rises(self, curve: Curve, step: int) -> dict[str, float]:
+        """By how much each task has risen beyond what is allowed to it; NaN for a task without a score."""
         seen = _by_task(row for row in curve if row["step"] <= step)
-        return {task: rise(steps, scores, self.config.patience) for task, (steps, scores) in seen.items()}
+        scored = sum(not np.isnan(scores).all() for _, scores in seen.values())
+        return {
+            task: rise(steps, scores, self.config.patience) - self.config.rise - allowance(scores, max(1, scored))
+            for task, (steps, scores) in seen.items()
+        }
 
 
 def open_course(config: TrainingConfig, n_train: int) -> Course:

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from aggregation_lab.aggregation import ARROW
-from aggregation_lab.config import COOLDOWN, MOST_BUDGETS
+from aggregation_lab.config import ALLOWED_NOISE, COOLDOWN, MOST_BUDGETS
 from aggregation_lab.naming import encoder_title
+from aggregation_lab.run import JOINT_CONVERGENCE_RECIPE
 from aggregation_lab.tasks import find_type
 from aggregation_lab.text import enumerated
 from analysis.arms.reference import reference_arm
@@ -55,7 +56,7 @@ def _models(analysis: Analysis) -> str:
         sentences += [
             _model(settings),
             sentence(settings, "Images are resized to {0} x {0} pixels.", "training.image_size"),
-            _length(settings),
+            _length(settings, analysis.study.manifest.recipe),
             sentence(
                 settings,
                 "AdamW with a peak learning rate of {:g}, weight decay {:g}, {} images per step; {} sampling of tasks.",
@@ -81,7 +82,7 @@ def _models(analysis: Analysis) -> str:
     return joined(sentences)
 
 
-def _length(settings: Mapping[str, Any]) -> str:
+def _length(settings: Mapping[str, Any], recipe: int | None) -> str:
     """Whether runs were trained to their budget or until they had converged, and by which rule."""
     if setting(settings, "training.until") != "converged":
         return sentence(
@@ -92,13 +93,16 @@ def _length(settings: Mapping[str, Any]) -> str:
             "training.min_steps",
         )
     cap = setting(settings, "training.most_passes") or MOST_BUDGETS * settings["training"]["passes"]
+    allowed = ""
+    if recipe is not None and recipe >= JOINT_CONVERGENCE_RECIPE:
+        allowed = f" (in units of k tasks: by {ALLOWED_NOISE:g} ln(k) standard deviations of its single scores more)"
     return sentence(
         settings,
         "Every unit is trained until it has converged, so compute is not matched: at a constant learning rate until "
         "every training image has been seen {:g} times, with at least {} steps, and on until the unit-free validation "
-        "score of none of its tasks (best running median of three) has risen by more than {:g} over the last {:.0%} of "
-        f"the passes done; then the learning rate falls linearly to zero over a further 1/{COOLDOWN} of the steps, "
-        f"{cap:g} passes in all at most.",
+        f"score of none of its tasks (best running median of three) has risen by more than {{:g}}{allowed} over the "
+        "last {:.0%} of the passes done; then the learning rate falls linearly to zero over a further "
+        f"1/{COOLDOWN} of the steps, {cap:g} passes in all at most.",
         "training.passes",
         "training.min_steps",
         "training.rise",

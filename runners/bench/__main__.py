@@ -24,7 +24,7 @@ from runners.bench.methods import methods
 from runners.bench.recipe.scores import recipe
 from runners.bench.recording import recording
 from runners.bench.setting import PASSES, SHARE, Setting
-from runners.bench.stopping import stopping
+from runners.bench.stopping import joint_stopping, stopping
 from runners.bench.training import bare, experts, frozen, loading, scoring, workers
 from runners.bench.worlds.grouping import grouping
 from runners.bench.worlds.hypothesis import hypothesis
@@ -48,6 +48,7 @@ PARTS: dict[str, Callable[[Setting], Table]] = {
         analysis,
         flag,
         stopping,
+        joint_stopping,
         methods,
         recipe,
         hypothesis,

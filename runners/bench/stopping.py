@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregation_lab.config import TrainingConfig
-from aggregation_lab.training.convergence import TOLERANCE, rise
+from aggregation_lab.training.convergence import TOLERANCE, allowance, rise
 from aggregation_lab.training.course import is_evaluated
 from runners.bench.longer import LONGER
 from runners.bench.measuring import Table
@@ -20,6 +20,9 @@ SLOWEST = 2.0
 NOISE = (0.0, 0.01, 0.02, 0.05)
 """Standard deviation of a validation score: 0.05 is the standard error of an AUC of 0.8 from some 80 cases."""
 CURVES = 1000
+QUICK = 0.7
+"""The slowest time constant in units of several tasks: most of them end before the cap, by the rule."""
+UNITS, TASKS = 200, (1, 3, 10)
 
 Rise = Callable[[Sequence[int], Sequence[float]], float]
 
@@ -67,9 +70,44 @@ def stopping(setting: Setting) -> Table:
     return Table("Rules of stopping on simulated curves", columns, tuple(rows), note)
 
 
-def _draw(random: np.random.Generator, noise: float) -> _Curve:
+def joint_stopping(setting: Setting) -> Table:
+    """Where units of one and of several tasks end, without and with the allowance for noise, and what that costs each
+    task: the same score should be given away under every aggregation."""
+    rows = []
+    for noise in NOISE[1:]:
+        for tasks in TASKS:
+            drawn = [np.random.default_rng([seed, tasks, round(1000 * noise)]) for seed in range(UNITS)]
+            units = [[_draw(random, noise, QUICK) for _ in range(tasks)] for random in drawn]
+            for allows in (False, True)[: min(tasks, 2)]:
+                ends = np.array([_end_of(unit, allows) for unit in units])
+                given = [
+                    [curve.truth[-1] - curve.truth[end] for curve in unit]
+                    for unit, end in zip(units, ends, strict=True)
+                ]
+                budgets, at_cap = float(np.median(ends)) / BUDGET, float(np.mean(ends == CAP * BUDGET))
+                costs = float(np.mean(given)), float(np.max(given, axis=1).mean())
+                rows.append((noise, tasks, "yes" if allows else "no", budgets, at_cap, *costs))
+    columns = (
+        "noise", "tasks", "noise is allowed for", "budgets, median", "of them at the cap", "score given away by a task",
+        "by the worst of its unit",
+    )  # fmt: skip
+    note = f"{UNITS} units each, time constants evenly from 0 to {QUICK:g} budgets, the rest as in the table of rules."
+    return Table("Ends of units of several tasks on simulated curves", columns, tuple(rows), note)
+
+
+def _end_of(unit: Sequence[_Curve], allows: bool) -> int:
+    """The step at which no task of a unit rises any more, or the cap."""
+    for step in unit[0].steps:
+        known = [curve.until(step) for curve in unit]
+        least = [TOLERANCE + (allowance(scores, len(unit)) if allows else 0.0) for _, scores in known]
+        if step >= BUDGET and not any(_smoothed(*seen) > most for seen, most in zip(known, least, strict=True)):
+            return step
+    return CAP * BUDGET
+
+
+def _draw(random: np.random.Generator, noise: float, slowest: float = SLOWEST) -> _Curve:
     steps = tuple(step for step in range(1, CAP * BUDGET + 1) if is_evaluated(step, BUDGET, EVALUATIONS))
-    slowness = BUDGET * random.uniform(0.01, SLOWEST)
+    slowness = BUDGET * random.uniform(0.01, slowest)
     truth = 0.5 + GAIN * (1 - np.exp(-np.arange(CAP * BUDGET + 1) / slowness))
     return _Curve(truth, truth[list(steps)] + random.normal(0, noise, len(steps)), steps)
 

@@ -101,6 +101,7 @@ def manifest(folder: StudyFolder, runs: Sequence[PlannedRun], *, finished: int) 
         verdicts_seen=seen.seeds,
         margins_named=tuple(name for name, task in tasks.items() if study.names_margin(task)),
         margins_seen=seen.margins,
+        recipe=max((run.spec.recipe for run in runs), default=None),
     )
 
 

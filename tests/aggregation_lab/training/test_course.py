@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aggregation_lab.config import COOLDOWN, TrainingConfig, before_cooldown, with_cooldown
-from aggregation_lab.training.convergence import rise, smoothed
+from aggregation_lab.training.convergence import allowance, noise, rise, smoothed
 from aggregation_lab.training.course import Course, OpenCourse, is_evaluated, open_course
 from aggregation_lab.training.optimizer import schedule
 
@@ -62,6 +62,46 @@ def test_a_run_ends_when_its_worst_task_has_settled():
     # b stops rising after step 100; the best of its smoothed curve is reached by 110, and 0.7 x 160 is the first beyond
     assert late.cooldown_start == 160
     assert late.still_rising(curve) == {"a": False, "b": False}
+
+
+def wavers(seed: int):
+    """A flat curve with noise, as small validation sets have it."""
+    scores = np.random.default_rng(seed).normal(0.7, 0.05, 10_000)
+    return lambda step: float(scores[step])
+
+
+def test_ten_flat_and_noisy_tasks_end_as_early_as_each_alone():
+    """The task that rises most decides; without an allowance for noise one of ten always seems to rise."""
+    alone = [run_through({"a": wavers(seed)})[0].steps for seed in range(100)]
+    together = []
+    for first in range(0, 100, 10):
+        course, curve = run_through({f"t{index}": wavers(first + index) for index in range(10)})
+        together.append(course.steps)
+        if course.steps < course.config.span(N_TRAIN)[1]:
+            assert not any(course.still_rising(curve).values())
+    assert np.mean(together) <= 1.3 * np.mean(alone)
+    assert np.mean(together) < 0.7 * config().span(N_TRAIN)[1]
+
+
+def test_a_rise_beyond_the_noise_still_decides_among_ten():
+    steady = {f"t{index}": wavers(index) for index in range(9)}
+    course, curve = run_through({**steady, "riser": lambda step: step / 300})
+    assert course.steps == with_cooldown(course.cooldown_start) and course.cooldown_start > 3 * BUDGET
+    assert course.still_rising(curve)["riser"]
+
+
+def test_a_task_without_a_score_is_not_counted_among_those_that_decide():
+    noisy, silent = {"a": wavers(3)}, {f"n{index}": lambda step: NEVER for index in range(9)}
+    assert run_through(noisy)[0].steps == run_through(noisy | silent)[0].steps
+
+
+def test_noise_is_told_from_a_rise():
+    random = np.random.default_rng(0)
+    found = [noise(np.linspace(0, 1, 30) + random.normal(0, 0.03, 30)) for _ in range(200)]
+    assert np.mean(found) == pytest.approx(0.03, rel=0.1)
+    assert noise([0.1, 0.2, 0.3, NEVER, 0.4]) == pytest.approx(0, abs=1e-12)
+    assert noise([0.1, 0.9]) == noise([]) == noise([NEVER] * 5) == 0
+    assert allowance([0.1, 0.9, 0.1, 0.9], 1) == 0 < allowance([0.1, 0.9, 0.1, 0.9], 2)
 
 
 def test_the_cap_ends_a_run_and_says_what_still_rose():

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from aggregation_lab import __version__
+from aggregation_lab.run import JOINT_CONVERGENCE_RECIPE
 from analysis.external import PAPER, read_scores
 from analysis.pipeline import analyse
 from analysis.report.citation import BIBTEX, SOURCES, cited
@@ -83,6 +84,11 @@ def test_methods_say_to_which_end_runs_were_trained():
         "a further 1/5 of the steps, 55 passes in all at most",
     ):
         assert fact in text, fact
+    newer = replace(manifest, recipe=JOINT_CONVERGENCE_RECIPE)
+    text = " ".join(methods(replace(analysis, study=replace(analysis.study, manifest=newer))))
+    assert (
+        "more than 0.02 (in units of k tasks: by 0.6 ln(k) standard deviations of its single scores more) over" in text
+    )
 
 
 @pytest.mark.parametrize(

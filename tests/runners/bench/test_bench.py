@@ -27,7 +27,7 @@ from runners.bench.methods import methods
 from runners.bench.recipe.scores import BETTER, recipe
 from runners.bench.recording import recording
 from runners.bench.setting import Setting, cut_down
-from runners.bench.stopping import stopping
+from runners.bench.stopping import joint_stopping, stopping
 from runners.bench.training import SCORING, bare, experts, frozen, loading, scoring, workers
 from tests.small_encoder import EXPERTS, MINI
 from tests.started import torch_at_hand
@@ -92,6 +92,19 @@ def test_smoothing_gives_less_away_where_scores_are_noisy(setting, monkeypatch):
     smoothed, raw = rows["best running median of three", 0.05], rows["best score", 0.05]
     assert smoothed["score given away"] < raw["score given away"] and smoothed["hits"] > raw["hits"]
     assert all(rows[rule, 0.0]["hits"] == 1 for rule, _ in rows)
+
+
+@pytest.mark.slow
+def test_tasks_of_joint_units_end_as_near_their_best_as_alone(setting, monkeypatch):
+    monkeypatch.setattr("runners.bench.stopping.UNITS", 40)
+    monkeypatch.setattr("runners.bench.stopping.NOISE", (0.0, 0.05))
+    table = joint_stopping(setting)
+    rows = {row[1:3]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    alone, plain, allowing = rows[1, "no"], rows[10, "no"], rows[10, "yes"]
+    given = "score given away by a task"
+    assert plain["budgets, median"] > 2 * alone["budgets, median"]
+    assert allowing["budgets, median"] < 1.6 * alone["budgets, median"]
+    assert plain[given] < 0.2 * alone[given] and allowing[given] < 1.5 * alone[given]
 
 
 @pytest.mark.slow
