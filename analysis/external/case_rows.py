@@ -28,9 +28,11 @@ def named_cases(cells: pd.DataFrame, task: pd.Series, sheet: Sheet) -> pd.DataFr
     _check_named(rows, sheet)
     given = _ids(cells["subject"]) if "subject" in cells else pd.Series("", cells.index)
     if (given == "").all():
+        is_missing = "The column subject is empty" if "subject" in cells else "No column subject"
+        remedy = "Fill it in" if "subject" in cells else "Add the column"
         sheet.notes.append(
-            f"No column subject: each test case counts as a patient of its own, and {_TOO_SHORT}. Add the column, or "
-            "name it with --map subject=NAME."
+            f"{is_missing}: each test case counts as a patient of its own, and {_TOO_SHORT}. {remedy}, or name "
+            f"{'another' if 'subject' in cells else 'it'} with --map subject=NAME."
         )
         return rows.assign(subject=rows["case"])[["case", "subject"]]
     known = rows.assign(subject=given)[given != ""].drop_duplicates(["task", "case"])

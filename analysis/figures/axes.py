@@ -64,5 +64,10 @@ def log_n_axis(ax: Axes, low: float, high: float) -> None:
 
 
 def stacked(name: str, columns: int) -> str:
-    """A label over one of several columns, on as many lines as it takes to keep off its neighbours, at most three."""
-    return fill(name, max(9, 56 // columns), max_lines=3, placeholder="…", break_on_hyphens=False)
+    """A label over one of several columns, on as many lines as it takes to keep off its neighbours, at most three.
+
+    Too long a contrast of sequential aggregations, such as `(AU>TS)-(TS>TS)`, is broken behind its minus.
+    """
+    width = max(9, 56 // columns)
+    parts = name.replace(")-", ")- ") if len(name) > width else name
+    return fill(parts, width, max_lines=3, placeholder="…", break_on_hyphens=False)

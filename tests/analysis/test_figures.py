@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from analysis.figures import FIGURES, by_name, save, write_figures
-from analysis.figures.axes import interval_axis
+from analysis.figures.axes import interval_axis, stacked
 from analysis.figures.marks import improving_marker
 from analysis.figures.style import AGGREGATION_COLOURS, COLUMN, SMALL, TYPE_LOOKS, VERDICT_LOOKS, WIDE
 from analysis.result import Analysis
@@ -320,3 +320,9 @@ def test_colours_of_one_kind_can_be_told_apart(sight):
         assert min(float(np.linalg.norm(one - other)) for one, other in combinations(seen, 2)) > 14
     for looks in (VERDICT_LOOKS, TYPE_LOOKS):
         assert len({marker for _, marker in looks.values()}) == len(looks)
+
+
+def test_long_contrasts_are_broken_between_their_two_models():
+    assert stacked("(AU>TS)-(TS>TS)", 5) == "(AU>TS)-\n(TS>TS)"
+    assert stacked("(AU>TS)-(TS>TS)", 2) == "(AU>TS)-(TS>TS)"
+    assert stacked("AU-TS", 5) == "AU-TS"

@@ -134,10 +134,13 @@ def test_subjects_are_those_of_the_case_elsewhere_and_gaps_are_said(tmp_path):
 
 
 def test_cases_without_subjects_are_said_to_count_as_patients(tmp_path):
-    said = "No column subject: each test case counts as a patient of its own, and intervals are too short"
-    for unknown in (CASES.drop(columns="subject"), CASES.assign(subject="")):
-        assert sum(note.startswith(said) for note in table(tmp_path, unknown).notes) == 1
-    assert not any(note.startswith(said) for note in table(tmp_path, CASES).notes)
+    said = ": each test case counts as a patient of its own, and intervals are too short"
+    for why, unknown in {
+        "No column subject": CASES.drop(columns="subject"),
+        "The column subject is empty": CASES.assign(subject=""),
+    }.items():
+        assert sum(note.startswith(why + said) for note in table(tmp_path, unknown).notes) == 1
+    assert not any(said in note for note in table(tmp_path, CASES).notes)
 
 
 def test_a_case_without_a_subject_is_not_the_subject_of_its_name(tmp_path):
