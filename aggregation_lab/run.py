@@ -19,6 +19,9 @@ CHECKPOINT = "checkpoint.pt"
 DONE = "done.json"
 """File in a run's folder that is written last: the run is finished and its tables lie beside it."""
 
+SAME_ANSWER = "same_answer"
+"""Field of done.json: tasks of which every validation case got the same answer at the end, and since which step."""
+
 MODEL = "model.json"
 """File in a finished run's folder that says what its kept weights are and how they are used."""
 

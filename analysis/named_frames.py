@@ -23,6 +23,8 @@ class FrameAttributes:
     """One row per contrast, fraction and task: gain, intervals, verdict."""
     scores: pd.DataFrame
     """One row per aggregation, fraction and task: primary metric and floor."""
+    collapsed: pd.DataFrame
+    """One row per run that learned next to nothing of a task while others of its aggregation did."""
     pooled: pd.DataFrame
     """Mean gains over all tasks, by type and by clinical group."""
     across: pd.DataFrame

@@ -23,6 +23,7 @@ from analysis.questions import expert_routing, study_quality
 from analysis.questions.advice import guidelines
 from analysis.questions.advice.regret import regret_table
 from analysis.questions.caveats.every import caveats
+from analysis.questions.collapsed_runs import collapsed_runs
 from analysis.questions.findings import CLAIMS, findings
 from analysis.questions.left_out import excluded
 from analysis.questions.means import pooled
@@ -136,6 +137,7 @@ STEPS = (
     Step("guidelines", ("guidelines", "regret"), advice),
     of_study(TRUST, "data", lambda c: study_quality.data(c.study)),
     of_study(TRUST, "scores", lambda c: study_quality.scores(c.study, c.frames["gains"])),
+    of_study(TRUST, "collapsed", lambda c: collapsed_runs(c.study, c.resampled, c.scores)),
     of_study(TRUST, "reference", lambda c: reference(c.study, c.settings)),
     of_study(TRUST, "ledger", lambda c: study_quality.ledger(c.study)),
     of_study(TRUST, "learning_curves", lambda c: study_quality.learning_curves(c.study)),

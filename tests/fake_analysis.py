@@ -49,6 +49,7 @@ def _made(tasks: int, fractions: tuple[float, ...], aggregations: tuple[str, ...
         "seed_gains": seed_gains,
         "scores": scores,
         "reference": fake_gains.reference(scores),
+        "collapsed": fake_gains.collapsed(scores),
         "pooled": fake_gains.pooled(gains),
         "data": fake_gains.data(about, fractions),
         **fake_answers.lines(about, contrasts, fractions, random),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aggregation_lab.tasks.marks import Mark, Shares
+from aggregation_lab.tasks.same_answer import same_answer
 from aggregation_lab.tasks.targets import Reference, TargetCells
 from aggregation_lab.tasks.task_type import ArmValues, CaseValues, Metric, Quantity, Score, TaskType
 
@@ -76,6 +77,9 @@ class Classification(TaskType):
 
     def case_classes(self, values: Mapping[str, np.ndarray]) -> list[tuple[int, ...]]:
         return [(int(label),) for label in values["label"][:, 0]]
+
+    def same_answer(self, values: Mapping[str, np.ndarray]) -> bool | None:
+        return same_answer(values["probability"], values["label"][:, 0].astype(int))
 
     def case_text(self, score: float, diagonal: float) -> str:
         return f"P(true class) {score:.2f}"

@@ -226,6 +226,11 @@ class TaskType(str, metaclass=_Registry):
         """The classes that each of N cases shows by its reference, from quantities of N x K."""
         return [()] * len(next(iter(values.values())))
 
+    def same_answer(self, values: Mapping[str, np.ndarray]) -> bool | None:
+        """Whether every case got the same prediction, from quantities of N x K; None where these do not tell, as where
+        they hold how good a prediction is and not what it is."""
+        return None
+
     def case_text(self, score: float, diagonal: float) -> str:
         """A case's score in the words and unit of its type; `diagonal` of the original image in pixels."""
         return f"{self.case_score} {score:.2f}"

@@ -16,7 +16,7 @@ from aggregation_lab.training.convergence import allowance, rise, still_improvin
 from aggregation_lab.training.optimizer import schedule, warmup_steps
 
 Curve = Sequence[Mapping[str, Any]]
-"""Rows with task, step and score, in the order of steps."""
+"""Rows with task, step, score and whether all cases got the `same_answer`, in the order of steps."""
 
 
 def is_evaluated(step: int, steps: int, count: int) -> bool:
@@ -115,6 +115,20 @@ class OpenCourse(Course):
 def open_course(config: TrainingConfig, n_train: int) -> Course:
     """The course that a run's settings ask for."""
     return Course(config, n_train) if config.until == "budget" else OpenCourse(config, n_train)
+
+
+def same_answer_since(curve: Curve, end: int) -> dict[str, int]:
+    """Tasks of which all validation cases got the same answer at step `end`, and the step of the first validation since
+    which they always did. Rows of a run that began before that was looked at do not say."""
+    since: dict[str, int] = {}
+    for row in curve:
+        if row["step"] > end:
+            break
+        if row.get("same_answer"):
+            since.setdefault(row["task"], row["step"])
+        else:
+            since.pop(row["task"], None)
+    return since
 
 
 def _steps(curve: Curve) -> list[int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from aggregation_lab.model.m2dino import M2DINO
 from aggregation_lab.tasks import Task
 from aggregation_lab.tasks.geometry import sides
+from aggregation_lab.tasks.same_answer import same_answer
 from aggregation_lab.training.batches import ImageStore, TaskCases
 from aggregation_lab.training.out_of_memory import with_less_memory
 
@@ -24,6 +25,15 @@ class Predictions:
 
     values: np.ndarray
     usage: dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The unit-free `score` of the validation cases of a task, NaN where it is undefined, and whether all of them got
+    the `same_answer`, None where that cannot be told."""
+
+    score: float
+    same_answer: bool | None
 
 
 def predict_batch(
@@ -67,12 +77,13 @@ class Evaluator:
         images, tokens = self.store.images(rows), self.store.tokens(rows)
         return predict_batch(self.model, self.to_input(images), cases.task, self.precision, tokens)
 
-    def validation_score(self, cases: TaskCases) -> float:
-        """Unit-free score at the training resolution; NaN where it is undefined.
+    def validate(self, cases: TaskCases) -> Validation:
+        """One point of the learning curve, at the training resolution.
 
         It leaves out what only the final scoring needs: Hausdorff distances and masks of the original size.
         """
-        targets = self.store.masks(cases.targets).cpu() if cases.task.type.masked else cases.targets
-        return cases.task.type.validation_score(
-            self.predict(cases).values, targets.numpy(), cases.task.classes, sides(cases.cases)
-        )
+        masked = cases.task.type.masked
+        targets = (self.store.masks(cases.targets).cpu() if masked else cases.targets).numpy()
+        predicted = self.predict(cases).values
+        score = cases.task.type.validation_score(predicted, targets, cases.task.classes, sides(cases.cases))
+        return Validation(score, same_answer(predicted, targets))

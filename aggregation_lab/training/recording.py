@@ -21,9 +21,11 @@ from aggregation_lab.files import file_digest
 from aggregation_lab.kept.digests import KEPT
 from aggregation_lab.kept.predictions import PredictionWriter
 from aggregation_lab.method_names import libraries
-from aggregation_lab.run import DONE, MASKS, PREDICTIONS
+from aggregation_lab.run import DONE, MASKS, PREDICTIONS, SAME_ANSWER
 from aggregation_lab.scoring import in_pixels, rows_in_pixels, score_rows
 from aggregation_lab.storage.sealed_json import write_sealed
+from aggregation_lab.tasks.same_answer import said
+from aggregation_lab.training.course import same_answer_since
 from aggregation_lab.training.device import peak_memory, precision_name
 from aggregation_lab.training.trainer import Trainer
 
@@ -37,7 +39,11 @@ def write_results(
     folder already and belong to the result; with `predictions`, those that are scored are kept, too.
     """
     start = time.monotonic()
-    spec = trainer.spec
+    spec, ledger = trainer.spec, trainer.ledger
+    scored_step = trainer.best_step if spec.training.checkpoint == "best" else trainer.step
+    same_answer = same_answer_since(ledger.curve, scored_step)
+    for line in said(same_answer):
+        print(line)
     run: dict[str, Any] = {"run": spec.id, "fraction": spec.fraction, "seed": spec.seed}
     scores, cases, routing, writer = [], [], [], PredictionWriter()
     for test, train in zip(trainer.test_cases, trainer.train_cases, strict=True):
@@ -56,7 +62,6 @@ def write_results(
             routing.append(gates.assign(**labels, block=block))
     trainer.store.check()
     curve = _curve(trainer).assign(**run)
-    ledger = trainer.ledger
     seen = sum(ledger.images_seen.values())
     flops = trainer.flops()
     ledger.seconds += time.monotonic() - start
@@ -99,6 +104,7 @@ def write_results(
         "device": trainer.device.type,
         "micro_batch": trainer.objective.micro_batch,
         "digests": digests,
+        **({SAME_ANSWER: same_answer} if same_answer else {}),
         **({KEPT: {name: file_digest(trainer.folder / name) for name in kept}} if kept else {}),
     }
     write_sealed(trainer.folder / DONE, done)

@@ -220,14 +220,15 @@ class Trainer:
         """One point of the learning curve for every task, and the best weights so far if the study wants them."""
         self.losses.check()
         for cases in self.val_cases:
-            losses = self.losses.since[cases.task.name]
+            losses, seen = self.losses.since[cases.task.name], self.evaluator.validate(cases)
             self.ledger.curve.append(
                 {
                     "task": cases.task.name,
                     "step": self.step,
                     "images_seen": sum(self.ledger.images_seen.values()),
                     "loss": float(np.mean(losses)) if losses else math.nan,
-                    "score": self.evaluator.validation_score(cases),
+                    "score": seen.score,
+                    "same_answer": seen.same_answer,
                 }
             )
             losses.clear()

@@ -28,6 +28,7 @@ from analysis.tables.cells import (
     true_minus,
     with_unit,
 )
+from analysis.tables.collapsed import CollapsedMarks
 from analysis.tables.paper import Column, build, plain
 
 PHRASES: Final = {
@@ -95,7 +96,7 @@ class Finding:
 
 def answers(analysis: Analysis) -> list[Answer]:
     """One answer per contrast, at the largest fraction that was compared; the first of very many."""
-    gains, links = analysis.frames["gains"], GainLinks(analysis)
+    gains, links, marks = analysis.frames["gains"], GainLinks(analysis), CollapsedMarks(analysis)
     result = []
     for name in answered(gains):
         rows = gains[gains["contrast"] == name]
@@ -104,7 +105,7 @@ def answers(analysis: Analysis) -> list[Answer]:
         groups = []
         for verdict in PHRASES:
             same = rows[rows["verdict"] == verdict].to_dict("records")
-            named = tuple(_task(row, links) for row in same[:_MOST_NAMED])
+            named = tuple(_task(row, links, marks) for row in same[:_MOST_NAMED])
             groups.append(VerdictTasks(verdict, words.slug(verdict), named, len(same) - len(named)))
         title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
         sentence = _counted(rows)
@@ -113,7 +114,7 @@ def answers(analysis: Analysis) -> list[Answer]:
     return result
 
 
-def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
+def _task(row: Mapping[Hashable, Any], links: GainLinks, marks: CollapsedMarks) -> Cell:
     """A task with its gain; the hint has the interval that decides and the runs."""
     runs = links.runs_behind(row["contrast"], float(row["fraction"]), row["task"])
     if row["basis"] == CASES:
@@ -123,7 +124,7 @@ def _task(row: Mapping[Hashable, Any], links: GainLinks) -> Cell:
     # A task without a unit-free score keeps the unit of its metric.
     unit = row["gain_unit"]
     gain = with_unit(words.signed(row["gain"], decimals(unit)), unit)
-    shown = of_base(f"{row['task']} {gain}", row)
+    shown = marks.of_gain(of_base(f"{row['task']} {gain}", row), row)
     margin = number(row["supported_margin"], margin_decimals(row))
     supported = "" if pd.isna(row["supported_margin"]) else f"; supports a margin of {margin}"
     title = f"{limits}{supported}. {runs}"

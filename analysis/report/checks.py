@@ -13,6 +13,7 @@ from analysis.result import Analysis
 from analysis.statistics.uncertainty import DECIDES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL
 from analysis.tables.cells import IMPROVING, of_data
+from analysis.tables.collapsed import COLLAPSED
 
 GOOD, CAUTION, UNKNOWN = "good", "caution", "unknown"
 
@@ -28,9 +29,9 @@ class Check:
 
 def checks(analysis: Analysis) -> list[Check]:
     """The trust line of the header."""
-    return [_finished(analysis), _leakage(analysis), _compute(analysis), _convergence(analysis), _floor(analysis)] + [
-        check for check in (_reference(analysis), _multiverse(analysis), _warnings(analysis)) if check
-    ]
+    always = [_finished(analysis), _leakage(analysis), _compute(analysis), _convergence(analysis), _floor(analysis)]
+    others = (_collapsed(analysis), _reference(analysis), _multiverse(analysis), _warnings(analysis))
+    return always + [check for check in others if check]
 
 
 def alerts(analysis: Analysis) -> list[str]:
@@ -117,6 +118,13 @@ def _floor(analysis: Analysis) -> Check:
     return Check(
         state, f"mean of {_base(analysis)} above the floor in {int(beats.sum())} of {len(beats)} tasks", "floor"
     )
+
+
+def _collapsed(analysis: Analysis) -> Check | None:
+    """Whether single runs learned next to nothing where others did."""
+    tasks = analysis.frames["collapsed"]["task"].nunique()
+    text = f"a run learned next to nothing where others did in {words.count(tasks, 'task')} {COLLAPSED}"
+    return Check(CAUTION, text, "floor") if tasks else None
 
 
 def _reference(analysis: Analysis) -> Check | None:

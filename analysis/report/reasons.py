@@ -36,6 +36,7 @@ _WHY = {
     "multiverse": "No other choices of analysis were tried.",
     "power": "A plan needs the scatter of gains: two seeds, or scores of test cases.",
     "excluded": "No row of the tables was left out.",
+    "collapsed": "No run is known to have learned next to nothing of a task that others of its aggregation learned.",
     "reference": "The study names no plain network as its reference, or none of its runs has finished.",
     "data": "The source holds no test scores.",
 }

@@ -144,6 +144,7 @@ def _verdicts(settings: Settings, analysis: Analysis) -> str:
         f"{settings.alpha / 2:g}, under the same correction. Harm: the gain differs from 0, is negative, and such a "
         "loss is not rejected. Undecided: none of these; a large p value is never read as no loss. One seed never "
         "decides, and where neither model's mean is above that of the trivial predictor the verdict is undecided. "
+        "A single run that learned next to nothing counts as any other. "
         "Benefit and harm are not treated alike: a gain is told from 0, however small it is, while a loss that is "
         "surely smaller than the margin is none; which gains are shown to be larger than the margin, by their adjusted "
         "interval, is counted beside."

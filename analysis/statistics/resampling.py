@@ -14,6 +14,7 @@ import pandas as pd
 
 from aggregation_lab.aggregation import FLOOR
 from aggregation_lab.errors import ResultsError
+from aggregation_lab.tasks import find_type
 from aggregation_lab.tasks.task_type import ArmValues
 from analysis.statistics.rare_classes import ClassSubjects, all_folds, class_subjects
 from analysis.statistics.weighted_metrics import later_metrics, weighted_scores
@@ -84,6 +85,15 @@ class CaseArrays:
     def has(self, quantity: str) -> bool:
         """Whether cases have this quantity."""
         return quantity in self.quantities
+
+    @property
+    def same_answer(self) -> np.ndarray:
+        """Which arms are known to have given every case the same prediction: A flags."""
+        known = find_type(self.type)
+        if known is None or not set(known.quantities) <= set(self.quantities):
+            return np.zeros(len(self.arms), bool)
+        of_arms = ({name: self.quantities[name][arm] for name in known.quantities} for arm in range(len(self.arms)))
+        return np.array([known.same_answer(values) is True for values in of_arms])
 
     def take(self, index: np.ndarray) -> "CaseArrays":
         """The same cases under the arms at `index`."""
@@ -183,6 +193,11 @@ class FoldedCases:
     def has(self, quantity: str) -> bool:
         """Whether cases have this quantity."""
         return all(part.has(quantity) for part in self.parts.values())
+
+    @property
+    def same_answer(self) -> np.ndarray:
+        """Which arms are known to have given every case of their fold the same prediction: A flags."""
+        return np.concatenate([part.same_answer for part in self.parts.values()])[self.index]
 
     def take(self, index: np.ndarray) -> "FoldedCases":
         """The same cases under the arms at `index`."""

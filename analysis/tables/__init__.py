@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aggregation_lab.files import write_text
 from analysis.named_frames import NamedFrames
-from analysis.tables import arms, grouping, questions, reference, tasks
+from analysis.tables import arms, collapsed, grouping, questions, reference, tasks
 from analysis.tables.latex import latex
 from analysis.tables.markup import html, markdown
 from analysis.tables.paper import PaperTable
@@ -16,6 +16,7 @@ TABLES: dict[str, tuple[str, Callable[[NamedFrames], PaperTable | None]]] = {
     "findings": ("findings", questions.findings_table),
     "data": ("data", tasks.data_table),
     "scores": ("scores", tasks.scores_table),
+    "collapsed": ("collapsed", collapsed.collapsed_table),
     "reference": ("reference", reference.reference_table),
     "gains": ("gains", tasks.gains_table),
     "gains_by_fraction": ("gains", tasks.fractions_table),

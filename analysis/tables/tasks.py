@@ -35,6 +35,7 @@ from analysis.tables.cells import (
     text,
     with_unit,
 )
+from analysis.tables.collapsed import CollapsedMarks
 from analysis.tables.order import at_full, by_task, records
 from analysis.tables.paper import Column, PaperTable, Row, build, plain
 
@@ -94,9 +95,10 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
     wide = wide.reindex(columns=names).add_prefix("mean ")
     rows = by_task(first.join(wide).reset_index())
     cells = {(row["task"], row["aggregation"]): row for row in records(full)}
+    marks = CollapsedMarks(analysis)
 
     def cell(name: str, row: Row) -> str:
-        return _score(cells.get((row["task"], name)))
+        return _score(cells.get((row["task"], name)), marks)
 
     columns = [
         *plain(str, "task", "group"),
@@ -117,7 +119,7 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
         f"Against {analysis.study.aggregations[0]}: {MARKS_NOTE}. "
         "† this mean is not better than that of the floor, a trivial predictor; where neither compared mean is, the "
         f"verdict is undecided. {IMPROVING} this model was still improving at the end "
-        f"({SHARE_NOTE})."
+        f"({SHARE_NOTE}).{marks.note}"
     )
     return build("scores", "Scores by task and aggregation", rows, columns, note=note, raw=raw)
 
@@ -129,7 +131,7 @@ def metric_title(row: Row) -> str:
     return f"{row['metric']}{unit}{arrow}"
 
 
-def _score(row: Row | None) -> str:
+def _score(row: Row | None, collapsed: CollapsedMarks | None = None) -> str:
     if row is None or pd.isna(row["mean"]):
         return MISSING
     digits = decimals(row["unit"])
@@ -138,6 +140,7 @@ def _score(row: Row | None) -> str:
         VERDICT_MARKS.get(row.get("verdict", ""), ""),
         "†" if _is(row["beats_floor"], False) else "",
         arrow(row["rising"], row["curves"]) if _is(row.get("still_improving"), True) else "",
+        collapsed.of_score(row) if collapsed else "",
     ]
     return " ".join([number(row["mean"], digits) + spread, *(mark for mark in marks if mark)])
 
@@ -149,13 +152,13 @@ def _is(value: Any, wanted: bool) -> bool:
 def gains_table(analysis: NamedFrames) -> PaperTable:
     """Gains at full data by task and contrast: raw metrics, adjusted interval, p values, margin, verdict."""
     raw = analysis.frames["gains"]
-    rows, settings = by_task(at_full(raw)), analysis.settings
+    rows, settings, marks = by_task(at_full(raw)), analysis.settings, CollapsedMarks(analysis)
     columns = [
         *plain(str, "task", "contrast"),
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
         Column("joint", lambda row: number(row["joint_raw"], decimals(row["unit"])), "joint_raw"),
         Column("change", lambda row: change(row["relative"]), "relative"),
-        Column("gain [adjusted interval]", lambda row: of_base(_gain(row), row), "gain"),
+        Column("gain [adjusted interval]", lambda row: marks.of_gain(of_base(_gain(row), row), row), "gain"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         Column(
             decides_at("p loss", settings.alpha / 2), lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"
@@ -173,7 +176,7 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         "cases only: one seed, so the 95 % interval covers test cases alone and decides nothing. p loss: of a loss as "
         "large as the margin, one-sided and corrected by itself; at the level in brackets or below it shows no "
         "meaningful loss, so the interval, which is of the difference from 0, may reach beyond a loss of the margin. "
-        f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}."
+        f"supports: the smallest margin for which the data show no meaningful loss. {IMPROVING_NOTE}.{marks.note}"
         + (f" {DECIDE_NOTE}." if rows["would_decide"].ne("").any() else "")
         + (" compute: operations spent on images of the task, joint over base." if _compute(rows) else "")
     )
@@ -212,13 +215,14 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
     titles = {share: f"gain at {data_share(share)}" for share in shares}
     rows = raw.drop_duplicates(keys).drop(columns="gain").join(wide.rename(columns=titles), on=keys)
     cells = {(row["contrast"], row["task"], row["fraction"]): row for row in records(raw)}
+    marks = CollapsedMarks(analysis)
 
     def cell(share: float, row: Row) -> str:
         gain = cells.get((row["contrast"], row["task"], share))
         if gain is None:
             return MISSING
         value = _gain(gain)
-        return of_base(f"{value} {VERDICT_MARKS.get(gain['verdict'], '')}".rstrip(), gain)
+        return marks.of_gain(of_base(f"{value} {VERDICT_MARKS.get(gain['verdict'], '')}".rstrip(), gain), gain)
 
     columns = plain(str, "task", "contrast", "type", "group")
     columns += [
@@ -226,8 +230,8 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
     ]
     note = (
         f"Gain {SCALES[analysis.settings.scale]}, with adjusted interval of the difference from 0. {MARKS_NOTE}; "
-        f"{VERDICT_MARKS[NO_LOSS]} rests on p_loss_adjusted of gains.csv. {IMPROVING_NOTE}. What would decide each ? "
-        "stands in the column would_decide of gains.csv."
+        f"{VERDICT_MARKS[NO_LOSS]} rests on p_loss_adjusted of gains.csv. {IMPROVING_NOTE}.{marks.note} What would "
+        "decide each ? stands in the column would_decide of gains.csv."
     )
     return build(
         "gains_by_fraction", "Gains by amount of training data", by_task(rows), columns, note=note, raw=raw, of="gains"

@@ -121,7 +121,7 @@ def _validation(out: Path, threads: int, scratch: Path) -> float:
         trainer = Trainer(run.spec, prepared.dataset, prepared.split(run.fold), prepared.cache, scratch, pick_device())
         start = time.perf_counter()
         for cases in trainer.val_cases:
-            trainer.evaluator.validation_score(cases)
+            trainer.evaluator.validate(cases)
         seconds += time.perf_counter() - start
     torch.set_num_threads(before)
     return seconds

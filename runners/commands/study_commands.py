@@ -15,7 +15,7 @@ from runners.planning.study_schema import Study
 from runners.planning.user_paths import output_path
 from runners.store.look_record import looks_line, read_looks
 from runners.store.prepare import make_phantoms
-from runners.store.run_folder import LOG, State, counted
+from runners.store.run_folder import LOG, State, counted, same_answer_lines
 from runners.store.run_store import unkept_line
 from runners.store.study_folder import StudyFolder
 
@@ -68,6 +68,8 @@ def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
         status = states[run.id]
         if status.state is not State.DONE:
             say(console, f"{status.state:8} {run.title}{f'  ({status.reason})' if status.reason else ''}")
+        for line in same_answer_lines(run, status):
+            say(console, line)
         if status.state in (State.RUNNING, State.FAILED):
             for log in (folders[run.id] / LOG, *([queue.log_file(folder, status.job)] if status.job else [])):
                 if log.is_file():

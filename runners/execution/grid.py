@@ -26,7 +26,7 @@ from runners.planning.study_schema import Study
 from runners.store.collect import DamagedResult, collect
 from runners.store.found_partition import search_status
 from runners.store.prepare import check_models, prepare
-from runners.store.run_folder import UNTOUCHED, State, Status, counted
+from runners.store.run_folder import UNTOUCHED, State, Status, counted, same_answer_lines
 from runners.store.run_store import SET_ASIDE, RunStore, unkept, unkept_line
 from runners.store.study_folder import StudyFolder
 
@@ -273,7 +273,8 @@ def print_outcome(
             say(console, f"{status.state}  {run.title}: {status.reason}")
     ends = [states[run.id].state for run in chosen]
     say(console, f"{counted(ends)}; tables in {folder}")
-    for line in unkept_line(chosen, states):
+    same_answers = [line for run in chosen for line in same_answer_lines(run, states[run.id])]
+    for line in (*same_answers, *unkept_line(chosen, states)):
         say(console, line)
     if State.FAILED in ends:
         say(console, "tracebacks are in each run's error.json and log.txt")

@@ -15,7 +15,7 @@ from aggregation_lab.errors import AgglabError
 from aggregation_lab.text import escaped
 from runners.planning.plan import PlannedRun
 from runners.store.run_files import RunProgress
-from runners.store.run_folder import Status
+from runners.store.run_folder import Status, same_answer_lines
 
 HEARTBEAT = 30.0
 """Seconds between the plain lines that show that the grid still works."""
@@ -85,6 +85,8 @@ class GridDisplay:
     def finished(self, run: PlannedRun, status: Status) -> None:
         self._end(run, run.flops - run.flops_of(status.images))
         self._say(f"done    {self._counter()}  {run.title}  ({duration(status.seconds)}; {self._eta()})")
+        for line in same_answer_lines(run, status):
+            self._say(line)
         if time.monotonic() >= self._next_collection:
             before = time.monotonic()
             try:

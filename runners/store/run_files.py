@@ -72,7 +72,8 @@ class Failure(_Content):
 
 class Done(_Content):
     """done.json: the id of the run, what it took and has seen, the type of its device, and the SHA-256 of the tables
-    that it wrote, and of the files that it kept, by their names."""
+    that it wrote, and of the files that it kept, by their names; and the tasks of which every validation case got the
+    same answer, with the step since when."""
 
     run: str
     seconds: Annotated[float, Field(ge=0, lt=1e12), _or_else(0.0)] = 0.0
@@ -80,6 +81,7 @@ class Done(_Content):
     device: Annotated[str, _or_else("")] = ""
     digests: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
     kept: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
+    same_answer: Annotated[dict[str, int], _or_else({})] = Field(default_factory=dict)
 
     @property
     def files(self) -> set[str]:

@@ -11,15 +11,16 @@ done takes precedence over a living claim, and that over an error. A claim whose
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from aggregation_lab.files import cannot_be_written, read_bytes, sweep, write_json
 from aggregation_lab.run import CHECKPOINT, DONE, SPEC
 from aggregation_lab.storage.sealed_json import read_sealed
+from aggregation_lab.tasks.same_answer import said
 from runners.planning.plan import PlannedRun
 from runners.store import claims
 from runners.store.process_identity import slurm_job
@@ -57,6 +58,7 @@ class Status:
     has seen, 0 where that is not known. `device` is the type of device that it was trained on, empty where its result
     does not say. `damaged`: it has a result that cannot be used. `kept`: names of the files that a finished run has
     left, tables and others. `begun`: a part of it is trained, by another process or before it was interrupted.
+    `same_answer`: tasks of which a finished run gives all validation cases the same answer, and the step since when.
     """
 
     state: State
@@ -69,6 +71,7 @@ class Status:
     damaged: bool = False
     kept: frozenset[str] = frozenset()
     begun: bool = False
+    same_answer: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_state(folder: Path, run_id: str) -> Status:
@@ -80,7 +83,14 @@ def run_state(folder: Path, run_id: str) -> Status:
     done, fault = _read_done(folder, run_id) if DONE in names else (None, "")
     if done:
         kept = frozenset(names & done.files)
-        return Status(State.DONE, seconds=done.seconds, images=done.images_seen, device=done.device, kept=kept)
+        return Status(
+            State.DONE,
+            seconds=done.seconds,
+            images=done.images_seen,
+            device=done.device,
+            kept=kept,
+            same_answer=done.same_answer,
+        )
     number = claims.latest(names)
     claim = claims.living(folder, number) if number else None
     if claim is not None:
@@ -96,6 +106,11 @@ def run_state(folder: Path, run_id: str) -> Status:
     if CHECKPOINT in names:
         return Status(State.PENDING, "interrupted; continues from its checkpoint", begun=True)
     return Status(State.PENDING, "interrupted before its first checkpoint" if number else "")
+
+
+def same_answer_lines(run: PlannedRun, status: Status) -> list[str]:
+    """A warning for each task of which a finished run gives all validation cases the same answer."""
+    return [f"warning  {run.title}: {line}" for line in said(status.same_answer)]
 
 
 def read_done(folder: Path, run_id: str) -> Done | None:

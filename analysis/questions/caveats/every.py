@@ -14,12 +14,12 @@ from analysis.questions.caveats.pairs import (
     of_what_can_be_decided,
 )
 from analysis.questions.caveats.tested_cases import of_floors, of_test_cases
-from analysis.questions.caveats.training import of_compute, of_training
+from analysis.questions.caveats.training import of_collapsed, of_compute, of_training
 from analysis.study import StudyTables
 
 
 def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What a sceptical reader must be told, one sentence each; `frames` needs scores, gains, ledger and data.
+    """What a sceptical reader must be told, one sentence each; `frames` needs scores, gains, ledger, data, collapsed.
 
     What was left out is counted in the frame `excluded` instead.
     """
@@ -34,6 +34,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
         *of_folds(study),
         *of_what_can_be_decided(study, frames["gains"]),
         *of_training(study),
+        *of_collapsed(frames["collapsed"]),
         *of_floors(study.aggregations[0], trained, frames["gains"]),
         *of_large_margins(study, frames["data"]),
         *of_compute(study, frames["ledger"]),

@@ -1,7 +1,8 @@
-"""Caveats of training: what still rose, and compute that was not matched."""
+"""Caveats of training: what still rose, runs that failed, and compute that was not matched."""
 
 import pandas as pd
 
+from aggregation_lab.text import enumerated
 from analysis.questions.caveats.sentences import if_any, named
 from analysis.study import StudyTables
 
@@ -23,6 +24,39 @@ def of_training(study: StudyTables) -> list[str]:
         risen = [f"{task} in {up:.0f}/{of:.0f} runs" if of > 1 else str(task) for task, up, of in counted]
         found += if_any(risen, part["task"].nunique(), said)
     return found
+
+
+def of_collapsed(rows: pd.DataFrame) -> list[str]:
+    """Runs of the frame `collapsed`, in one sentence: which they are, what rests on them and what to do."""
+    if rows.empty:
+        return []
+    one_run = rows["run"].where(rows["run"] != "", rows["aggregation"])  # tables from elsewhere name no runs
+    parts = [_collapsed_run(of_run) for _, of_run in rows.groupby([one_run, "task", "fraction", "seed"], sort=False)]
+    more = f"; and {len(parts) - _MOST_RUNS} more" if len(parts) > _MOST_RUNS else ""
+    return [
+        "A run learned next to nothing of a task that other runs of the same aggregation learned: "
+        f"{'; '.join(parts[:_MOST_RUNS])}{more}. Verdicts there rest on a training that failed, which widens their "
+        "intervals as noise of the data would. Look at the learning curves, and train all runs anew with another "
+        "setting, such as a lower learning rate or a longer warm-up; leaving out failures of one side alone would bias "
+        "its gains."
+    ]
+
+
+def _collapsed_run(rows: pd.DataFrame) -> str:
+    """One run on one task, by its rows under one aggregation or several."""
+    row = rows.iloc[0]
+    digits = 3 if row["unit"] == "1" else 1
+    value, floor, low, high = (f"{row[name]:.{digits}f}" for name in ("value", "floor", "others_low", "others_high"))
+    less = "" if row["fraction"] == 1 else f" at fraction {row['fraction']:g}"
+    others = low if low == high else f"{low} to {high}"
+    return (
+        f"{row['task']} under {enumerated(list(rows['aggregation']))}{less}, seed {row['seed']} ({row['metric']} "
+        f"{value}, floor {floor}, other runs {others}; {row['reason']})"
+    )
+
+
+_MOST_RUNS = 5
+"""Runs named in a sentence; the frame has all."""
 
 
 def _until_converged(study: StudyTables) -> bool:

@@ -15,7 +15,7 @@ from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split, draw_split
 from aggregation_lab.run import CHECKPOINT, RunSpec
 from aggregation_lab.tasks import Task, TaskType
-from aggregation_lab.training.evaluation import Evaluator
+from aggregation_lab.training.evaluation import Evaluator, Validation
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.trainer import Progress, RunInterrupted, Trainer
 from tests.small_encoder import EXPERTS, MINI
@@ -46,13 +46,13 @@ def scores(monkeypatch) -> dict[str, list[float]]:
     given: dict[str, list[float]] = {}
     steps: dict[tuple[int, str], int] = {}
 
-    def told(self: Evaluator, cases) -> float:
+    def told(self: Evaluator, cases) -> Validation:
         known = given[cases.task.name]
         key = id(self), cases.task.name
         steps[key] = steps.get(key, -1) + 1
-        return known[min(steps[key], len(known) - 1)]
+        return Validation(known[min(steps[key], len(known) - 1)], None)
 
-    monkeypatch.setattr(Evaluator, "validation_score", told)
+    monkeypatch.setattr(Evaluator, "validate", told)
     return given
 
 

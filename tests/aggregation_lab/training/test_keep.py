@@ -17,7 +17,7 @@ from aggregation_lab.files import file_digest
 from aggregation_lab.kept.digests import kept_digests
 from aggregation_lab.kept.model_files import kept_kinds, read_description, read_weights
 from aggregation_lab.run import CHECKPOINT, DONE, MODEL, RunSpec, weights_file
-from aggregation_lab.training.evaluation import Evaluator
+from aggregation_lab.training.evaluation import Evaluator, Validation
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.keep import NOTHING, Keep
 from aggregation_lab.training.trainer import Progress, RunInterrupted, Trainer
@@ -41,7 +41,7 @@ def told_scores(monkeypatch) -> None:
     evaluate = Trainer.evaluate
 
     def noting(self: Trainer) -> None:
-        monkeypatch.setattr(Evaluator, "validation_score", lambda evaluator, cases: told[self.step])
+        monkeypatch.setattr(Evaluator, "validate", lambda evaluator, cases: Validation(told[self.step], None))
         evaluate(self)
 
     monkeypatch.setattr(Trainer, "evaluate", noting)

@@ -98,6 +98,7 @@ def warnings_of(study: StudyTables, **columns: object) -> list[str]:
         "data": study_quality.data(study),
         "scores": study_quality.scores(study, NO_GAINS),
         "ledger": study_quality.ledger(study),
+        "collapsed": frame("collapsed", []),
     }
     return caveats(study, frames | {"gains": gain_rows(study, **columns)})
 
@@ -321,6 +322,7 @@ def test_power_that_is_enough_in_half_of_the_tasks_or_needed_nowhere_is_no_warni
         "data": study_quality.data(study),
         "scores": study_quality.scores(study, NO_GAINS),
         "ledger": study_quality.ledger(study),
+        "collapsed": frame("collapsed", []),
     }
     for gains in (gain_rows(study, verdict="undecided").assign(power=[0.9, 0.9, 0.1]), gain_rows(study, power=0.1)):
         assert not any("power" in each for each in caveats(study, frames | {"gains": gains}))
