@@ -15,8 +15,9 @@ from aggregation_lab.errors import AgglabError
 from aggregation_lab.files import write_json
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution.grid import print_outcome
+from runners.store.other_runs.difference import difference
 from runners.store.run_folder import State, Status, claimed, record_failure
-from runners.store.run_store import RunStore, difference
+from runners.store.run_store import RunStore
 from runners.store.study_folder import StudyFolder
 from tests.tiny import planned
 
