@@ -23,7 +23,7 @@ def write_as(spec: RunSpec, source: Path, folder: Path) -> None:
         done = read_sealed(source / DONE)
     except (OSError, ValueError) as error:
         raise ResultsError(f"{source / DONE}: cannot be used ({error})") from error
-    digests = {name: _table_as(spec, source, folder, name, digest) for name, digest in done["digests"].items()}
+    digests = {name: _table_as(spec, source, folder, name, digest) for name, digest in done.get("digests", {}).items()}
     kept = {name: _kept_as(spec, source, folder, name) for name in done.get(KEPT, {})}
     changed: dict[str, Any] = {"run": spec.id, "digests": digests, "taken_over": done["run"]}
     write_sealed(folder / DONE, {**done, **changed, **({KEPT: kept} if kept else {})})

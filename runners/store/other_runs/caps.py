@@ -95,11 +95,7 @@ def cap_line(runs: Sequence[PlannedRun], found: Mapping[str, Extension]) -> list
     """One line on how many of the runs extend others, and how; none where none does."""
     of_runs = [found[run.id] for run in runs if run.id in found]
     whole = sum(each.is_whole for each in of_runs)
-    parts = [f"{whole} {_runs(whole)} taken over as validation ended them"] if whole else []
+    parts = [f"taken over from runs with another cap, as validation ended them: {whole}"] if whole else []
     if longer := len(of_runs) - whole:
-        parts.append(f"{longer} {_runs(longer)} continued from where their cap ended them")
-    return [f"training.most_passes: of a study with another cap {', '.join(parts)}"] if parts else []
-
-
-def _runs(count: int) -> str:
-    return "run is" if count == 1 else "runs are"
+        parts.append(f"continued from where another cap ended them: {longer}")
+    return [f"training.most_passes: {'; '.join(parts)}"] if parts else []

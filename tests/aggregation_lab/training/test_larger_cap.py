@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from aggregation_lab.data.cache import open_cache
+from aggregation_lab.data.splits.split import draw_split
 from aggregation_lab.files import file_digest
 from aggregation_lab.kept.another_id import write_as
 from aggregation_lab.kept.model_files import read_description, read_weights
@@ -18,11 +20,16 @@ from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.keep import Keep
-from tests.aggregation_lab.training.test_converged_run import BUDGET, Kill, data, scores, spec_for, tables  # noqa: F401
+from tests.aggregation_lab.training.test_converged_run import BUDGET, SIZE, Data, Kill, spec_for, tables
 
 KEEP = Keep(predictions=True, models=("last", "best"))
 SMALL, LARGE = 0.24, 0.6
 """Caps in passes: 12 steps before the cooldown, and 30."""
+
+
+@pytest.fixture(scope="module")
+def data(tiny_dataset, tmp_path_factory) -> Data:
+    return tiny_dataset, draw_split(tiny_dataset), open_cache(tiny_dataset, SIZE, tmp_path_factory.mktemp("cache"))
 
 
 def train(spec: RunSpec, data, folder: Path, **options) -> dict[str, pd.DataFrame]:
@@ -52,7 +59,7 @@ def assert_kept_alike(one: Path, other: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
-def test_what_the_cap_ended_goes_on_as_if_there_had_been_the_larger_one(data, tmp_path, checkpoint):  # noqa: F811
+def test_what_the_cap_ended_goes_on_as_if_there_had_been_the_larger_one(data, tmp_path, checkpoint):
     names, settings = ("tiny_kind", "tiny_head_axis"), {"checkpoint": checkpoint, "rise": 0.0, "patience": 0.9}
     short, long = (spec_for(data, *names, most_passes=cap, **settings) for cap in (SMALL, LARGE))
     options = {"keep": KEEP, "affinity": AffinitySettings()}
@@ -81,7 +88,7 @@ def test_what_the_cap_ended_goes_on_as_if_there_had_been_the_larger_one(data, tm
 
 
 @pytest.mark.slow
-def test_what_ended_by_itself_is_the_result_of_any_larger_cap(data, tmp_path):  # noqa: F811
+def test_what_ended_by_itself_is_the_result_of_any_larger_cap(data, tmp_path):
     short, long = (spec_for(data, "tiny_kind", "tiny_head_axis", most_passes=cap, rise=0.9) for cap in (SMALL, LARGE))
     options = {"keep": KEEP, "affinity": AffinitySettings()}
     train(short, data, tmp_path / "short", **options)
@@ -99,7 +106,7 @@ def test_what_ended_by_itself_is_the_result_of_any_larger_cap(data, tmp_path):  
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_from_no_other_one(data, tmp_path, capsys):  # noqa: F811
+def test_a_run_goes_on_from_no_other_one(data, tmp_path, capsys):
     """What differs in more than the cap, and any checkpoint but that before the cooldown."""
     settings = {"most_passes": SMALL, "rise": 0.0, "patience": 0.9}
     short = spec_for(data, "tiny_kind", **settings)
@@ -124,12 +131,7 @@ def _kill_at(step: int):
     return report
 
 
-def test_a_run_of_a_budget_leaves_no_checkpoint_for_a_larger_one(data, tmp_path):  # noqa: F811
-    changed = {"until": "budget", "most_passes": None}
-    spec = spec_for(data, "tiny_kind")
-    training = {**spec.training.model_dump(), **changed}
-    for name in ("rise", "patience", "most_passes"):
-        del training[name]
-    train(replace(spec, training=type(spec.training).model_validate(training)), data, tmp_path)
+def test_a_run_of_a_budget_leaves_no_checkpoint_for_a_larger_one(data, tmp_path):
+    train(spec_for(data, "tiny_kind", until="budget"), data, tmp_path)
     assert not (tmp_path / BEFORE_COOLDOWN).exists() and "capped" not in done(tmp_path)
     assert tables(tmp_path)["runs"]["steps"].item() == BUDGET
