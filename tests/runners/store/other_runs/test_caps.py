@@ -234,5 +234,5 @@ def test_one_line_says_how_many(tmp_path):
 
 def test_what_is_left_of_a_run_that_goes_on():
     run = replace(capped_at(44.0), steps=264)
-    assert Extension(Path("x"), 120).left(run) == pytest.approx((24 / 264, 144 / 264), rel=1e-12)
+    assert Extension(Path("x"), 120).left(run) == pytest.approx((24 / 264, 144 / 264), rel=1e-12, abs=0)
     assert Extension(Path("x")).left(run) == (0.0, 0.0)
