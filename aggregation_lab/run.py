@@ -16,6 +16,9 @@ SPEC = "spec.json"
 """File in a run's folder that says what the run is."""
 CHECKPOINT = "checkpoint.pt"
 """File in a run's folder from which an unfinished run continues."""
+BEFORE_COOLDOWN = "before-cooldown.pt"
+"""File in the folder of a run that its cap ended: its checkpoint where the cooldown began. A run with a larger cap goes
+on from there."""
 DONE = "done.json"
 """File in a run's folder that is written last: the run is finished and its tables lie beside it."""
 
@@ -32,6 +35,10 @@ RECIPE = 4
 """Raised whenever the code changes so that the same spec gives other scores: older results then become stale."""
 JOINT_CONVERGENCE_RECIPE = 5
 """The least recipe of units of several tasks with `until: converged`, whose end allows for noise since then."""
+
+
+_CAP = "most_passes"
+"""Field of the training that says when the cooldown begins at the latest, and nothing of what comes before it."""
 
 
 def weights_file(kind: str) -> str:
@@ -86,10 +93,13 @@ class RunSpec:
     def id(self) -> str:
         """Twelve hex digits. Clinical groups are labels of a study, not part of a run, and do not enter; nor does
         the path of a local checkpoint, only its content."""
-        value = self.to_json()
-        if self.weights:
-            del value["model"]["weights"]
-        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+        return spec_id(self.to_json())
+
+    @property
+    def but_for_cap(self) -> str:
+        """What runs have in common that differ in `training.most_passes` alone: they are the same run up to the first
+        cooldown (aggregation_lab.training.course)."""
+        return id_but_for_cap(self.to_json())
 
     @property
     def recipe(self) -> int:
@@ -142,6 +152,19 @@ class RunSpec:
             value["weights"],
             Start(start["run"], tuple(start["tasks"])) if (start := value.get("start")) else None,
         )
+
+
+def spec_id(spec: Mapping[str, Any]) -> str:
+    """The id of the run that `RunSpec.to_json` has written, whether or not this version trains it."""
+    unread = ("weights",) if spec["weights"] else ()
+    model = {name: value for name, value in spec["model"].items() if name not in unread}
+    return hashlib.sha256(json.dumps({**spec, "model": model}, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def id_but_for_cap(spec: Mapping[str, Any]) -> str:
+    """The same for all runs that differ in `training.most_passes` alone."""
+    training = {name: value for name, value in spec["training"].items() if name != _CAP}
+    return spec_id({**spec, "training": training})
 
 
 def run_folders(root: Path) -> dict[str, Path]:

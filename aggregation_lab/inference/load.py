@@ -16,7 +16,7 @@ from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.run import CHECKPOINT, DONE, SPEC, RunSpec, weights_file
 from aggregation_lab.storage.sealed_json import read_json
 from aggregation_lab.text import printable
-from aggregation_lab.training.checkpoint import read_checkpoint
+from aggregation_lab.training.checkpoint import is_of, read_checkpoint
 from aggregation_lab.training.device import pick_device, pick_precision, precision_name
 
 
@@ -90,7 +90,7 @@ def _of_checkpoint(folder: Path) -> tuple[RunSpec, dict[str, Tensor]]:
         state: dict[str, Any] = read_checkpoint(folder / CHECKPOINT)
     except (AgglabError, OSError, ValueError) as error:
         raise ResultsError(f"{_named(folder)}: {CHECKPOINT} cannot be used ({error}); run the grid again") from error
-    if state["run"] != spec.id:
+    if not is_of(state, spec):
         raise ResultsError(f"{_named(folder)}: {CHECKPOINT} is of run {state['run']}, {SPEC} of {spec.id}")
     best = state["best"] if spec.training.checkpoint == "best" else None
     return spec, best[1] if best is not None else state["model"]

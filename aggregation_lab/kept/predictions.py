@@ -59,8 +59,7 @@ class PredictionWriter:
     def write_table(self, stream: BinaryIO, run: str) -> None:
         """The Parquet file."""
         names = [_entry(row) if mask else "" for row, mask in enumerate(self.masks)]
-        table = pa.table([self.tasks, self.cases, self.values, names], schema=_SCHEMA)
-        pq.write_table(sealed(table, _label(run)), stream, compression="zstd")
+        _write(pa.table([self.tasks, self.cases, self.values, names], schema=_SCHEMA), stream, run)
 
     def write_masks(self, stream: BinaryIO) -> None:
         """The zip file, empty where no task has class maps. Entries have no date: the same predictions give the same
@@ -73,6 +72,17 @@ class PredictionWriter:
 
 def _entry(row: int) -> str:
     return f"{row:06d}.png"
+
+
+def _write(table: pa.Table, stream: BinaryIO, run: str) -> None:
+    pq.write_table(sealed(table, _label(run)), stream, compression="zstd")
+
+
+def relabelled(content: bytes, run: str) -> bytes:
+    """The bytes of a run's Parquet file as those of another run with the same predictions."""
+    stream = BytesIO()
+    _write(pq.read_table(BytesIO(content)).cast(_SCHEMA), stream, run)
+    return stream.getvalue()
 
 
 def _label(run: str) -> str:

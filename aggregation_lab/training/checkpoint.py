@@ -4,7 +4,7 @@ torch checks the structure of its file, not the numbers in it; a flipped bit wou
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 import torch
 
 from aggregation_lab.files import read_bytes, write_atomic
+from aggregation_lab.run import RunSpec
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -53,6 +54,11 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         stream.write(digesting.digest.digest())
 
     write_atomic(path, write)
+
+
+def is_of(state: Mapping[str, Any], spec: RunSpec) -> bool:
+    """Whether a run continues from a state: its own, or one from before the cooldown of a run with a smaller cap."""
+    return state["run"] == spec.id or state.get("before_cooldown") == spec.but_for_cap
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -40,6 +40,10 @@ class Course:
         """Whether it is not known yet, after `step`, when the run ends."""
         return False
 
+    def is_capped(self, step: int) -> bool:
+        """Whether it is the cap that begins the cooldown after `step`: with a larger one the run would go on."""
+        return False
+
     def rate(self, step: int) -> float:
         """Factor on the learning rate."""
         return schedule(step, self.steps, self.config.warmup)
@@ -81,6 +85,9 @@ class OpenCourse(Course):
 
     def is_open(self, step: int) -> bool:
         return self._converged is None and step < self._latest
+
+    def is_capped(self, step: int) -> bool:
+        return self._converged is None and step == self._latest
 
     def rate(self, step: int) -> float:
         risen = warmup_steps(self.budget, self.config.warmup)

@@ -10,7 +10,7 @@ from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
 from aggregation_lab.errors import AgglabError, is_out_of_memory
-from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.run import BEFORE_COOLDOWN, CHECKPOINT, RunSpec
 from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.checkpoint import read_checkpoint
 from aggregation_lab.training.device import pick_device, release_memory, reset_peak_memory
@@ -58,6 +58,8 @@ def train_run(
         # scoring can be killed, or meet a full disk
         trainer.save()
         kept = write_models(trainer, dataset, keep.models)
+        if trainer.was_capped and (folder / BEFORE_COOLDOWN).is_file():
+            kept.append(BEFORE_COOLDOWN)
         trainer.take_best()
         end, score = trainer.steps, trainer.mean_score()
         scoring = Progress(end, end, score=score, phase="scoring", device=chosen.type)

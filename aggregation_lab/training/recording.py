@@ -103,6 +103,7 @@ def write_results(
         "images_seen": seen,
         "device": trainer.device.type,
         "micro_batch": trainer.objective.micro_batch,
+        **({} if trainer.was_capped is None else {"capped": trainer.was_capped}),
         "digests": digests,
         **({SAME_ANSWER: same_answer} if same_answer else {}),
         **({KEPT: {name: file_digest(trainer.folder / name) for name in kept}} if kept else {}),

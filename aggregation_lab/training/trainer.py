@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aggregation_lab.config import TrainingConfig
+from aggregation_lab.config import TrainingConfig, before_cooldown
 from aggregation_lab.data.cache import ImageCache
 from aggregation_lab.data.challenge import Dataset
 from aggregation_lab.data.splits.split import Split
 from aggregation_lab.model.m2dino import M2DINO, build_m2dino
 from aggregation_lab.model.start import take_start
-from aggregation_lab.run import CHECKPOINT, RunSpec
+from aggregation_lab.run import BEFORE_COOLDOWN, CHECKPOINT, RunSpec
 from aggregation_lab.training.affinity.recorder import AffinityRecorder
 from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.augmentation import augment, to_model_input
 from aggregation_lab.training.batches import ImageStore, Sampler, TaskCases, make_batch
-from aggregation_lab.training.checkpoint import write_checkpoint
+from aggregation_lab.training.checkpoint import is_of, write_checkpoint
 from aggregation_lab.training.course import open_course
 from aggregation_lab.training.device import compute_as_named, pick_precision, random_state, set_random_state
 from aggregation_lab.training.evaluation import Evaluator
@@ -182,6 +182,8 @@ class Trainer:
         saved = time.monotonic()
         try:
             while self.step < self.steps:
+                if self.course.is_capped(self.step):
+                    self.save_before_cooldown()
                 start = time.monotonic()
                 if self.affinity is not None:
                     self.affinity.record(self.step)
@@ -199,6 +201,12 @@ class Trainer:
         except RunInterrupted:
             self.save()
             raise
+
+    @property
+    def was_capped(self) -> bool | None:
+        """Whether its cap ended the run, so that it has left a checkpoint for a larger one; None where no rule could
+        have ended it before."""
+        return self.course.is_capped(before_cooldown(self.steps)) if self.config.until == "converged" else None
 
     def progress(self, phase: str = "training") -> Progress:
         """Where the run stands now."""
@@ -257,9 +265,17 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint. Raises `AgglabError` where it cannot be written, or the run has read damaged files."""
+        write_checkpoint(self.folder / CHECKPOINT, self._state())
+
+    def save_before_cooldown(self) -> None:
+        """Write the checkpoint from which a run with a larger cap goes on. Raises as `save` does."""
+        state = self._state() | {"before_cooldown": self.spec.but_for_cap}
+        write_checkpoint(self.folder / BEFORE_COOLDOWN, state)
+
+    def _state(self) -> dict[str, Any]:
         self.losses.check()
         self.store.check()
-        state = {
+        return {
             "run": self.spec.id,
             "step": self.step,
             "micro_batch": self.objective.micro_batch,
@@ -273,11 +289,10 @@ class Trainer:
             "ledger": vars(self.ledger),
             "affinity": {} if self.affinity is None else self.affinity.state(),
         }
-        write_checkpoint(self.folder / CHECKPOINT, state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `save` wrote. Raises whatever a state of another kind, or of another run, leads to."""
-        if state["run"] != self.spec.id:
+        if not is_of(state, self.spec):
             raise ValueError(f"it is of run {state['run']}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -17,11 +17,12 @@ from runners.execution.places import place_of
 from runners.execution.progress import duration, preparation, say, say_warnings
 from runners.execution.slurm import submit
 from runners.execution.time_estimate import Place, TimeEstimate, learn_or_guess
-from runners.options import EngineName, GridOptions
+from runners.options import EngineName, GridOptions, Rerun
 from runners.planning.disk import disk_line, kept_files
 from runners.planning.plan import PlannedRun, select
 from runners.planning.study_schema import Study
 from runners.store.look_record import LookRecord, looks_line
+from runners.store.other_runs.caps import cap_line
 from runners.store.prepare import PlannedStudy, plan_only
 from runners.store.run_folder import State, Status
 from runners.store.run_store import unkept_line
@@ -81,13 +82,22 @@ def show_plan(
     for line in first.lines:
         say(console, line)
     todo += first.to_train
+    extended = {} if options.rerun is Rerun.ALL else folder.runs.extensions(plan.runs)
+    for line in cap_line(todo, extended):
+        say(console, line)
+    todo = [run for run in todo if run.id not in extended or not extended[run.id].is_whole]
     if record is not None and looks is not None and looks.hours is not None:
         fitting = estimate.fitting(todo, place.jobs, 3600 * looks.hours)
         say(console, f"--hours {looks.hours:g}: {len(fitting)} of {len(todo)} runs to do before the next look fit")
         todo = fitting
-    images, shared = sum(run.images for run in todo), sum(len(run.labels) - 1 for run in chosen)
-    fewest = round(sum(run.least * run.images for run in todo))
-    fast, slow = (estimate.makespan(todo, place.jobs, each) for each in (estimate.least, estimate.cost))
+    left = {run.id: extended[run.id].left(run) if run.id in extended else (run.least, 1.0) for run in todo}
+
+    def time(end: int) -> float:
+        return estimate.makespan(todo, place.jobs, lambda run: estimate.part(run, left[run.id][end]))
+
+    fast, slow = time(0), time(1)
+    fewest, images = (round(sum(left[run.id][end] * run.images for run in todo)) for end in (0, 1))
+    shared = sum(len(run.labels) - 1 for run in chosen)
     sharers = "arms or aggregations" if len(study.variants) > 1 else "aggregations"
     say(
         console,

@@ -14,6 +14,7 @@ from runners.planning.study_file import find_study, parse_study, read_study_file
 from runners.planning.study_schema import Study
 from runners.planning.user_paths import output_path
 from runners.store.look_record import looks_line, read_looks
+from runners.store.other_runs.caps import cap_line
 from runners.store.prepare import make_phantoms
 from runners.store.run_folder import LOG, State, counted, same_answer_lines
 from runners.store.run_store import unkept_line
@@ -80,7 +81,8 @@ def show_status(out: Path, console: Console, *, as_json: bool = False) -> int:
         say(console, f"{search.state:8} {FOUND}  ({search.reason})")
     more = f"; those of {FOUND} are not known yet" if search else ""
     say(console, f"{study.name}: {len(runs)} runs: {counted(ends)}{more}")
-    for line in (*unkept_line(runs, states), *outdated_lines(folder, study, runs), *looks_line(read_looks(folder))):
+    known = *unkept_line(runs, states), *outdated_lines(folder, study, runs), *looks_line(read_looks(folder))
+    for line in (*cap_line(runs, store.extensions(runs)), *known):
         say(console, line)
     left = queue.jobs_left(folder)
     if left is not None and left.jobs:

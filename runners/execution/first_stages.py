@@ -9,9 +9,9 @@ from aggregation_lab.kept.digests import read_kept
 from aggregation_lab.run import STARTS_FROM, weights_file
 from aggregation_lab.text import listed
 from runners.planning.plan import PlannedRun
+from runners.store.other_runs.starts import has_weights
 from runners.store.run_folder import State, Status
 from runners.store.run_store import SET_ASIDE, RunStore
-from runners.store.starts import has_weights
 
 _NAMED = 5
 

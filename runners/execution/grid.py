@@ -10,6 +10,7 @@ from rich.console import Console
 
 from aggregation_lab.aggregation import FOUND
 from runners.execution.device_slots import device_type, share_of_cores, worker_devices
+from runners.execution.earlier_caps import extend_others
 from runners.execution.engines import run_here, run_on_slurm
 from runners.execution.first_stages import first_stages
 from runners.execution.groups import can_search, evidence_besides, evidence_line, searched_anew, seeks_groups
@@ -209,6 +210,9 @@ def _taken_up(
     if taken:
         check_models(taken)
     states = states | _make_ready(taken, states, folder.runs, options.rerun, console)
+    if options.rerun is not Rerun.ALL:
+        states = states | extend_others(taken, plan, folder.runs, partial(say, console))
+        taken = [run for run in taken if states[run.id].state is not State.DONE]
     taken = [run for run in taken if states[run.id].state is not State.RUNNING]
     elsewhere = [run for run in chosen if states[run.id].state is State.RUNNING]
     return chosen, taken, elsewhere, states

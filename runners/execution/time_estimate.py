@@ -40,10 +40,14 @@ class TimeEstimate:
 
     def cost(self, run: PlannedRun) -> float:
         """The most it takes, where the run decides itself when it ends."""
-        return self.overhead + run.flops / self.rate
+        return self.part(run, 1.0)
 
     def least(self, run: PlannedRun) -> float:
-        return self.overhead + run.least * run.flops / self.rate
+        return self.part(run, run.least)
+
+    def part(self, run: PlannedRun, share: float) -> float:
+        """What a share of the most that it takes would."""
+        return self.overhead + share * run.flops / self.rate
 
     def largest_first(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
         """Runs by what they and the longest of those that start from them take together, the most first."""

@@ -22,14 +22,15 @@ HEADER_BYTES = 110
 
 @dataclass(frozen=True)
 class DiskUse:
-    """So many runs keep something that takes so many bytes in all."""
+    """So many runs keep something that takes so many bytes in all; `case` says when, if not for certain."""
 
     what: str
     runs: int
     bytes: float
+    case: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what} of {self.runs} runs {size_text(self.bytes)}"
+        return f"{self.what} of {self.runs} runs {size_text(self.bytes)}{self.case}"
 
 
 def kept_files(runs: Sequence[PlannedRun], predictions: Mapping[str, float] | None = None) -> list[DiskUse]:
@@ -43,6 +44,9 @@ def kept_files(runs: Sequence[PlannedRun], predictions: Mapping[str, float] | No
     if keeping := [run for run in runs if run.leaves.models]:
         total = sum(len(run.leaves.models) * model_bytes(run) for run in keeping)
         uses.append(DiskUse("models", len(keeping), total))
+    if is_open := [run for run in runs if run.is_open]:
+        total = sum(map(checkpoint_bytes, is_open))
+        uses.append(DiskUse("checkpoints", len(is_open), total, " if the cap ends all of them"))
     return uses
 
 
@@ -84,6 +88,12 @@ def model_bytes(run: PlannedRun) -> float:
     shared, view_sizes, width = _shared(spec.model, spec.training.image_size)
     of_heads = (_head(task.type, task.classes, spec.model.head_width, *view_sizes) for task in spec.tasks)
     return shared + sum(head + width for head in of_heads)
+
+
+def checkpoint_bytes(run: PlannedRun) -> float:
+    """Bytes of a run's checkpoint, at most: its weights, two moments of each, and the best ones where it has them."""
+    keeps_best = run.spec.training.checkpoint == "best" or "best" in run.leaves.models
+    return (4 if keeps_best else 3) * model_bytes(run)
 
 
 @cache

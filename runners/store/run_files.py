@@ -71,14 +71,15 @@ class Failure(_Content):
 
 
 class Done(_Content):
-    """done.json: the id of the run, what it took and has seen, the type of its device, and the SHA-256 of the tables
-    that it wrote, and of the files that it kept, by their names; and the tasks of which every validation case got the
-    same answer, with the step since when."""
+    """done.json: the id of the run, what it took and has seen, the type of its device, whether its cap ended it (None
+    where that is not known, or there is none), and the SHA-256 of the tables that it wrote, and of the files that it
+    kept, by their names; and the tasks of which every validation case got the same answer, with the step since when."""
 
     run: str
     seconds: Annotated[float, Field(ge=0, lt=1e12), _or_else(0.0)] = 0.0
     images_seen: Annotated[int, Field(ge=0, lt=2**53), _or_else(0)] = 0
     device: Annotated[str, _or_else("")] = ""
+    capped: Annotated[bool | None, _or_else(None)] = None
     digests: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
     kept: Annotated[dict[str, str], _or_else({})] = Field(default_factory=dict)
     same_answer: Annotated[dict[str, int], _or_else({})] = Field(default_factory=dict)

@@ -4,7 +4,8 @@
     claim-N.json    a worker has claimed it, or had (runners.store.claims)
     checkpoint.pt   where an interrupted run continues
     error.json      why it failed, with the traceback; log.txt has what it printed
-    done.json       finished; its tables lie beside it, and the files that it keeps
+    done.json       finished; its tables lie beside it, and the files that it keeps, among them before-cooldown.pt,
+                    from which a run with a larger cap goes on
 
 done takes precedence over a living claim, and that over an error. A claim whose holder has ended counts for nothing.
 """

@@ -3,16 +3,19 @@
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aggregation_lab.files import cannot_be_written, read_bytes
 from aggregation_lab.run import DONE, SPEC, run_folders
 from runners.planning.plan import PlannedRun, RunKey
+from runners.store.other_runs.caps import Extension, extensions
+from runners.store.other_runs.difference import changes, difference
+from runners.store.other_runs.starts import held_back
 from runners.store.run_files import SpecKey
 from runners.store.run_folder import ERROR, UNTOUCHED, State, Status, latest_holder, read_done, run_state
-from runners.store.starts import held_back
 
 SET_ASIDE = "runs-set-aside"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -57,19 +60,38 @@ class RunStore:
         return run_folders(self.root).get(run.start, self.root / run.start) if run.start else None
 
     def statuses(self, runs: Sequence[PlannedRun]) -> dict[str, Status]:
-        """State of every run, by id; stale where only other settings have a result. `runs` is the whole plan."""
+        """State of every run, by id; stale where only other settings have a result, unless they are those of another
+        cap, which it extends. `runs` is the whole plan."""
         states, folders = self.present(runs), run_folders(self.root)
-        planned = {run.id for run in runs}
         if any(status.state in UNTOUCHED for status in states.values()):
-            earlier = self._finished([folder for run_id, folder in folders.items() if run_id not in planned])
+            earlier = self._finished_besides(runs)
+            extended = self._extended(runs, states, earlier)
+            for run_id, extension in extended.items():
+                if not states[run_id].damaged and (extension.is_whole or not states[run_id].begun):
+                    states[run_id] = replace(states[run_id], reason=extension.words)
             by_id = {run.id: run for run in runs}
-            for run, spec in _successors(runs, earlier).values():
-                if states[run.id].state in UNTOUCHED:
+            for run, spec in _successors(runs, [(key, spec) for _, key, spec in earlier]).values():
+                if states[run.id].state in UNTOUCHED and run.id not in extended:
                     start = by_id.get(run.start or "")
                     before = _spec_in(folders.get((spec.get("start") or {}).get("run", "")))
                     first = start.spec.to_json() if start else None, before
                     states[run.id] = Status(State.STALE, difference(spec, run.spec.to_json(), first))
         return states | _of_outdated_groups(runs, states)
+
+    def extensions(self, runs: Sequence[PlannedRun]) -> dict[str, Extension]:
+        """By id what runs get from finished ones with another cap before they are trained, unless they have it already.
+
+        `runs` is the whole plan."""
+        states = self.present(runs)
+        found = self._extended(runs, states, self._finished_besides(runs))
+        return {run_id: each for run_id, each in found.items() if each.is_whole or not states[run_id].begun}
+
+    @staticmethod
+    def _extended(
+        runs: Sequence[PlannedRun], states: Mapping[str, Status], earlier: Sequence[tuple[Path, RunKey, dict[str, Any]]]
+    ) -> dict[str, Extension]:
+        pending = [run for run in runs if states[run.id].state is State.PENDING]
+        return extensions(pending, [(folder, spec) for folder, _, spec in earlier])
 
     def held_by(self, process: int, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
         """Runs that a process of this machine, alive or dead, has claimed and not released."""
@@ -107,18 +129,17 @@ class RunStore:
             except OSError as error:
                 raise cannot_be_written(folder / ERROR, error) from error
 
-    @staticmethod
-    def _finished(folders: Sequence[Path]) -> list[tuple[RunKey, dict[str, Any]]]:
-        """Keys and specs of finished runs, the latest last."""
-        finished, specs = [], []
-        for folder in folders:
+    def _finished_besides(self, runs: Sequence[PlannedRun]) -> list[tuple[Path, RunKey, dict[str, Any]]]:
+        """Folders, keys and specs of finished runs that are none of these, the latest last."""
+        planned, finished, specs = {run.id for run in runs}, [], []
+        for folder in (folder for run_id, folder in run_folders(self.root).items() if run_id not in planned):
             try:
-                finished.append(((folder / DONE).stat().st_mtime, read_bytes(folder / SPEC)))
+                finished.append(((folder / DONE).stat().st_mtime, read_bytes(folder / SPEC), folder))
             except OSError:
                 continue  # not finished, or set aside at this moment
-        for _, text in sorted(finished):
+        for _, text, folder in sorted(finished):
             if spec := SpecKey.parse(text):
-                specs.append((spec.key, json.loads(text)))
+                specs.append((folder, spec.key, json.loads(text)))
         return specs
 
 
@@ -167,7 +188,7 @@ def _successors(
     found = {}
     for key, spec in earlier:
         if key in by_key:
-            changed = [len(_changes(spec, run.spec.to_json())) for run in by_key[key]]
+            changed = [len(changes(spec, run.spec.to_json())) for run in by_key[key]]
             nearest = by_key[key][changed.index(min(changed))]
             found[nearest.id] = nearest, spec
     return found
@@ -202,46 +223,3 @@ def _spec_in(folder: Path | None) -> dict[str, Any] | None:
     except OSError:
         return None
     return json.loads(text) if SpecKey.parse(text) else None
-
-
-def difference(
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    first: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
-) -> str:
-    """Which settings of two specs differ, as `field: old -> new`; `first` are the new and the old spec of the runs that
-    they start from, as far as they are known."""
-    parts = []
-    changes = _changes(old, new)
-    for name, (one, other) in changes.items():
-        if name == "start.run":
-            after, before = first
-            of_first = difference(before, after) if before and after else "what it was is not known any more"
-            parts.append(f"the run that it starts from changed: {of_first}")
-        elif name == "data":
-            parts.append("data: its cases or their split changed")
-        elif name == "recipe":
-            parts.append("agglab trains or scores differently since")
-        else:
-            parts.append(f"{name}: {one} -> {other}")
-    return "; ".join(parts)
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Old and new value of every setting that differs, by its dotted name."""
-    before, after = _flat(old), _flat(new)
-    both = {name: (before.get(name, "nothing"), after.get(name, "nothing")) for name in before.keys() | after.keys()}
-    return {name: both[name] for name in sorted(both) if both[name][0] != both[name][1]}
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(value, dict):
-        entries: Iterator[tuple[str, Any]] = iter(value.items())
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        entries = ((str(item.get("name", index)), item) for index, item in enumerate(value))
-    else:
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, item in entries:
-        flat.update(_flat(item, f"{prefix}.{key}" if prefix else key))
-    return flat

@@ -14,6 +14,7 @@ from runners.execution.look_stages import next_stage
 from runners.execution.time_estimate import TimeEstimate, learn
 from runners.planning.plan import PlannedRun
 from runners.store.look_record import looks_line, read_looks
+from runners.store.other_runs.caps import cap_line
 from runners.store.run_folder import State, Status
 from runners.store.run_store import unkept_line
 from runners.store.study_folder import StudyFolder
@@ -36,6 +37,7 @@ def overview(folder: StudyFolder) -> dict[str, Any]:
     search = unfound(folder, study, runs, states)
     rows = [_row(run, states[run.id]) for run in runs if states[run.id].state is not State.DONE]
     notes = [*unkept_line(runs, states), *outdated_lines(folder, study, runs), *looks_line(record)]
+    notes += cap_line(runs, folder.runs.extensions(runs))
     if search:
         rows.append({"id": FOUND, "title": FOUND, "state": str(search.state), "reason": search.reason})
         notes.append(f"{FOUND}: {search.reason}; what its runs take is in no figure here")

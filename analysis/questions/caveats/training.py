@@ -105,4 +105,5 @@ def _until_its_end(runs: pd.DataFrame) -> list[str]:
     once = runs.drop_duplicates("run")
     capped = int((~once["converged"].astype(bool)).sum())
     said = "had not converged when they ended: a task of theirs was still rising, or has no validation score"
-    return [f"{capped} of {len(once)} runs {said}."] if capped else []
+    remedy = "a larger `training.most_passes` trains on those that the cap ended, and keeps what is trained"
+    return [f"{capped} of {len(once)} runs {said}; {remedy}."] if capped else []

@@ -227,7 +227,8 @@ def test_runs_to_their_own_end_are_not_said_to_be_matched(study: StudyTables):
     found = warnings_of(replace(study, manifest=replace(study.manifest, settings=settings), runs=runs))
     for said in (
         "1 of 16 runs had not converged when they ended: a task of theirs was still rising, or has no "
-        "validation score.",
+        "validation score; a larger `training.most_passes` trains on those that the cap ended, and keeps what is "
+        "trained.",
         "Compute is not matched: every unit was trained until it had converged, so gains compare ends of training; "
         "passes over a task's images over those of TS, median and range: AU 1.31 (1.12 to 1.50).",
     ):

@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from safetensors.torch import save
 
 from aggregation_lab.config import ModelConfig, MoEConfig
 from aggregation_lab.model.m2dino import build_m2dino
-from aggregation_lab.run import MASKS, PREDICTIONS
+from aggregation_lab.run import BEFORE_COOLDOWN, MASKS, PREDICTIONS
 from aggregation_lab.tasks import Task, TaskType
+from aggregation_lab.training.checkpoint import write_checkpoint
 from aggregation_lab.training.keep import Keep
+from aggregation_lab.training.optimizer import make_optimizer
 from runners.planning.disk import disk_line, kept_files, model_bytes, size_text
 from runners.planning.study_file import read_study_file
 from runners.store.prepare import plan_only
@@ -39,6 +42,24 @@ def test_weights_take_what_was_counted(model, tasks):
     (use,) = kept_files([run, run, planned("keeps nothing")])
     assert use.runs == 2 and use.bytes == pytest.approx(4 * real, rel=0.01, abs=0)
     assert disk_line([run]) == [f"kept on disk: models of 1 runs {size_text(2 * model_bytes(run))}"]
+
+
+@pytest.mark.parametrize("checkpoint", ["last", "best"])
+def test_the_checkpoint_of_a_run_that_its_cap_ends_takes_what_was_counted(tmp_path, checkpoint):
+    run = planned("cls", image_size=64, until="converged", checkpoint=checkpoint)
+    run = replace(run, spec=replace(run.spec, tasks=ALL, model=MODELS[1]))
+    model = build_m2dino(run.spec.model, ALL, image_size=64)
+    optimizer = make_optimizer(model, run.spec.training, torch.device("cpu"))
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    best = {name: value.clone() for name, value in model.state_dict().items()} if checkpoint == "best" else None
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": best}
+    write_checkpoint(tmp_path / BEFORE_COOLDOWN, state)
+    (use,) = kept_files([run, run, planned("of a budget")])
+    assert use.bytes == pytest.approx(2 * (tmp_path / BEFORE_COOLDOWN).stat().st_size, rel=0.02, abs=0)
+    said = f"kept on disk: checkpoints of 2 runs {size_text(use.bytes)} if the cap ends all of them"
+    assert disk_line([run, run]) == [said]
 
 
 def test_nothing_kept_is_not_told():

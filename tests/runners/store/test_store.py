@@ -15,8 +15,8 @@ from aggregation_lab.errors import AgglabError
 from aggregation_lab.files import write_json
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.execution.grid import print_outcome
+from runners.store.other_runs.difference import difference
 from runners.store.run_folder import State, Status, claimed, record_failure
-from runners.store.run_store import RunStore, difference
 from runners.store.study_folder import StudyFolder
 from tests.tiny import planned
 
@@ -122,14 +122,12 @@ def _refused(path, target):
 
 def test_folders_that_vanish_at_this_moment_count_for_nothing(store, monkeypatch):
     finish(store, RUN)
-    (store.folder(RUN) / "done.json").unlink()
-    folder, gone = store.folder(RUN), {RUN.id: store.root / "gone"}
+    other = planned("other")
+    assert store.statuses([other])[other.id] == Status(State.PENDING)
+    gone = {RUN.id: store.root / "gone"}
     monkeypatch.setattr("runners.store.run_store.run_folders", lambda root: gone)
     assert store.held_by(os.getpid(), [RUN]) == []
-    finish(store, RUN)
-    real = Path.is_file
-    monkeypatch.setattr(Path, "is_file", lambda path: path.name == "done.json" or real(path))
-    assert RunStore._finished([folder]) == []
+    assert store.statuses([other])[other.id] == Status(State.PENDING) and store.extensions([other]) == {}
 
 
 def test_a_folder_that_cannot_be_swept_is_told(store):
