@@ -24,6 +24,7 @@ from scipy.ndimage import gaussian_filter
 from aggregation_lab.data.challenge import Dataset, read_dataset
 from tests.aggregation_lab.inference.trained import Trained, train
 from tests.once import made_once
+from tests.started import torch_at_hand
 
 # The same examples on every machine and every day, however long they take there; FUZZ_SEED asks for others.
 settings.register_profile(
@@ -151,6 +152,13 @@ def trained_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory)
     """A run of all four tasks that has kept its last and its best weights; tests must not change it."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     return train(tiny_dataset, folder, kinds=("last", "best"), precision="fp32")
+
+
+@pytest.fixture
+def workers_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of a grid are forked from one process, where how they start is not what is tested: a start from nothing
+    takes a second, and ten where torch is loaded."""
+    monkeypatch.setattr("runners.execution.pool.get_context", lambda _: torch_at_hand())
 
 
 @pytest.fixture
