@@ -162,6 +162,16 @@ def workers_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def one_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Analyses do not try other choices, where these are not what is tested: they take half of a small analysis."""
+    from analysis import pipeline
+
+    others = tuple(step for step in pipeline.STEPS if step.frames != ("multiverse",))
+    assert len(others) == len(pipeline.STEPS) - 1
+    monkeypatch.setattr(pipeline, "STEPS", others)
+
+
+@pytest.fixture
 def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports draw one figure, where figures are not what is tested: all of them take ten seconds."""
     from analysis.figures import by_name

@@ -9,7 +9,7 @@ from aggregation_lab.run import PREDICTIONS
 from runners.cli import main
 from tests.made_predictions import make_predicted
 
-pytestmark = pytest.mark.slow  # the fixture takes ten seconds
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_choice")]  # the fixture takes ten seconds
 
 
 @pytest.fixture(scope="module")

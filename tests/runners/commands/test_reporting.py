@@ -50,6 +50,7 @@ def agglab(*words: object) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_figure")
 def test_report_of_a_folder_of_tables(folder, tmp_path, capsys):
     assert agglab("report", folder, "--to", tmp_path / "report", "--draws", 200) == 0
     assert "AU-TS: " in capsys.readouterr().out
@@ -61,7 +62,7 @@ def test_report_of_a_folder_of_tables(folder, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["paper", "four columns"])
-@pytest.mark.usefixtures("one_figure")
+@pytest.mark.usefixtures("one_figure", "one_choice")
 def test_analyze_works_on_the_least_there_can_be(source, scores, tmp_path, capsys):
     if source == "four columns":
         bare = pd.read_csv(scores).query("fraction == 1")[["task", "aggregation", "seed", "value"]]
