@@ -48,6 +48,18 @@ def threads_of_torch() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every process begins with files of slow tests: those that are left to share out in the end are short ones.
+
+    pytest-xdist gives each of its workers an equal part of the list to begin with; files are dealt to these parts.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    files = sorted({item.path: None for item in items}, key=lambda path: path not in slow)
+    place = {path: (number % workers, number) for number, path in enumerate(files)}
+    items.sort(key=lambda item: place[item.path])
+
+
 HEIGHT, WIDTH = 48, 64
 PATIENTS = 14
 KIND_FOLDER = "Classification/Two/Kinds, of\u00a0lesion (24)"
