@@ -23,6 +23,7 @@ from scipy.ndimage import gaussian_filter
 
 from aggregation_lab.data.challenge import Dataset, read_dataset
 from tests.aggregation_lab.inference.trained import Trained, train
+from tests.made_predictions import make_predicted
 from tests.once import made_once
 from tests.started import torch_at_hand
 
@@ -157,6 +158,18 @@ def tiny_data(tiny_original: Path, tmp_path: Path) -> Path:
 def tiny_dataset(tiny_original: Path) -> Dataset:
     """The folder, read once; tests must not change it."""
     return read_dataset(tiny_original)
+
+
+@pytest.fixture(scope="session")
+def predicted(tiny_original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a finished study with kept predictions of all four task types, its study file beside it;
+    tests must not change it."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        make_predicted(folder, tiny_original)
+
+    return made_once(tmp_path_factory, "predicted", make) / "out"
 
 
 @pytest.fixture(scope="session")
