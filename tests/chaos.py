@@ -29,6 +29,7 @@ import pandas as pd
 
 from tests import ROOT
 from tests.faults import FAULT, INSIDE, Fault
+from tests.started import Started
 
 MEASURED = ("seconds", "train_seconds", "peak_memory", "started", "resumes", "versions")
 """Columns of the table of runs that tell of time, memory, the interruptions themselves and the state of the code."""
@@ -36,21 +37,26 @@ RUNS_PER_SEED = 12
 """Of the grid: six units, two fractions."""
 PATIENCE = 3600.0
 """Seconds after which a grid counts as hanging."""
-
+Process = subprocess.Popen[str] | Started
 
 GRID = """
-import functools, sys
+import sys
 sys.path.insert(0, {project!r})
 if __name__ == "__main__":
-    from runners import cli
-    from runners.execution import grid, pool
-    from tests import faults, started
-    faults.plant("grid")
-    if {at_hand}:
-        pool.get_context = lambda method: started.torch_at_hand()
-    grid.WorkerConfig = functools.partial(grid.WorkerConfig, load="tests.faults:load", train="tests.faults:train")
-    cli.main()
+    from tests import chaos
+    chaos.run_agglab(*sys.argv[1:])
 """
+
+
+def run_agglab(*arguments: str) -> None:
+    """`agglab` with these arguments, and the fault of the environment in it and in its workers."""
+    from runners import cli
+    from runners.execution import grid
+    from tests import faults
+
+    faults.plant("grid")
+    grid.WorkerConfig = partial(grid.WorkerConfig, load="tests.faults:load", train="tests.faults:train")  # type: ignore
+    cli.main(arguments)
 
 
 @dataclass
@@ -64,22 +70,26 @@ class GridUnderTest:
     seeds: int = 2
     at_hand: bool = False
     counts: Counter[str] = field(default_factory=Counter)
+    started: int = 0
 
     @property
     def planned(self) -> int:
         """Runs of the grid."""
         return RUNS_PER_SEED * self.seeds
 
-    def start(self, fault: Fault | None = None) -> subprocess.Popen[str]:
+    def start(self, fault: Fault | None = None) -> Process:
+        command = [*map(str, ("run-grid", self.study, "--data", self.data, "--out", self.out))]
+        command += ["--device", "cpu", "--jobs", "2"]
+        environment = {} if fault is None else {FAULT: json.dumps(asdict(fault))}
+        if self.at_hand:
+            self.started += 1
+            log = self.out.with_name(f"{self.out.name}-{self.started}.log")
+            return Started(run_agglab, *command, output=log, environment=environment)
         script = self.out.with_name("grid.py")
-        script.write_text(GRID.format(project=str(ROOT), at_hand=self.at_hand))
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        if fault is not None:
-            environment[FAULT] = json.dumps(asdict(fault))
-        command = [sys.executable, script, "run-grid", self.study, "--data", self.data, "--out", self.out]
+        script.write_text(GRID.format(project=str(ROOT)))
         return subprocess.Popen(
-            [*map(str, command), "--device", "cpu", "--jobs", "2"],
-            env=environment,
+            [sys.executable, script, *command],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -89,7 +99,7 @@ class GridUnderTest:
         """The grid, left alone, finishes."""
         self.wait(self.start(), ended=0)
 
-    def wait(self, process: subprocess.Popen[str], ended: int | None = None) -> str:
+    def wait(self, process: Process, ended: int | None = None) -> str:
         """What the grid has printed; its exit code must be `ended` where one is given."""
         text, _ = process.communicate(timeout=PATIENCE)
         assert "Traceback" not in text and ended in (None, process.returncode), text
@@ -103,7 +113,7 @@ class GridUnderTest:
         held = [holder(folder, latest(os.listdir(folder))) for folder in folders]
         return [process for process in held if process is not None and Path(f"/proc/{process}").exists()]
 
-    def until_work_begins(self, process: subprocess.Popen[str]) -> None:
+    def until_work_begins(self, process: Process) -> None:
         while process.poll() is None and not self.workers():
             time.sleep(0.05)
         time.sleep(self.random.uniform(0.0, 1.0))
@@ -135,13 +145,13 @@ class GridUnderTest:
             if self.random.random() < chance:
                 action()
 
-    def kill_a_worker(self, grid: subprocess.Popen[str]) -> None:
+    def kill_a_worker(self, grid: Process) -> None:
         self.until_work_begins(grid)
         for worker in self.workers()[:1]:
             os.kill(worker, signal.SIGKILL)
             self.counts["SIGKILL of a worker"] += 1
 
-    def stop(self, grid: subprocess.Popen[str]) -> None:
+    def stop(self, grid: Process) -> None:
         self.until_work_begins(grid)
         number = self.random.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
         if grid.poll() is None:
@@ -268,8 +278,8 @@ def interrupt_repeatedly(
 ) -> Counter[str]:
     """Make at least so many interruptions, over as many grids as it takes. Returns how often each kind struck.
 
-    The grid has runs of so many `seeds`. With `at_hand` its workers are forked from a process that has loaded torch,
-    which otherwise takes much of the time of a storm.
+    The grid has runs of so many `seeds`. With `at_hand` it and its workers are forked from a process that has loaded
+    torch, which otherwise takes most of the time of a storm.
     """
     from numpy.random import default_rng
 

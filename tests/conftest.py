@@ -23,7 +23,9 @@ from scipy.ndimage import gaussian_filter
 
 from aggregation_lab.data.challenge import Dataset, read_dataset
 from tests.aggregation_lab.inference.trained import Trained, train
+from tests.made_predictions import make_predicted
 from tests.once import made_once
+from tests.started import torch_at_hand
 
 # The same examples on every machine and every day, however long they take there; FUZZ_SEED asks for others.
 settings.register_profile(
@@ -45,6 +47,18 @@ def threads_of_torch() -> Iterator[None]:
     yield
     if torch and torch.get_num_threads() != before:
         torch.set_num_threads(before)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every process begins with files of slow tests: those that are left to share out in the end are short ones.
+
+    pytest-xdist gives each of its workers an equal part of the list to begin with; files are dealt to these parts.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    files = sorted({item.path: None for item in items}, key=lambda path: path not in slow)
+    place = {path: (number % workers, number) for number, path in enumerate(files)}
+    items.sort(key=lambda item: place[item.path])
 
 
 HEIGHT, WIDTH = 48, 64
@@ -147,10 +161,39 @@ def tiny_dataset(tiny_original: Path) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def predicted(tiny_original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a finished study with kept predictions of all four task types, its study file beside it;
+    tests must not change it."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        make_predicted(folder, tiny_original)
+
+    return made_once(tmp_path_factory, "predicted", make) / "out"
+
+
+@pytest.fixture(scope="session")
 def trained_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A run of all four tasks that has kept its last and its best weights; tests must not change it."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     return train(tiny_dataset, folder, kinds=("last", "best"), precision="fp32")
+
+
+@pytest.fixture
+def workers_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of a grid are forked from one process, where how they start is not what is tested: a start from nothing
+    takes a second, and ten where torch is loaded."""
+    monkeypatch.setattr("runners.execution.pool.get_context", lambda _: torch_at_hand())
+
+
+@pytest.fixture
+def one_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Analyses do not try other choices, where these are not what is tested: they take half of a small analysis."""
+    from analysis import pipeline
+
+    others = tuple(step for step in pipeline.STEPS if step.frames != ("multiverse",))
+    assert len(others) == len(pipeline.STEPS) - 1
+    monkeypatch.setattr(pipeline, "STEPS", others)
 
 
 @pytest.fixture

@@ -169,9 +169,14 @@ def _analyses(
             [contrast.columns | {"task": task, "type": pair.type} for (contrast, task), pair in chosen.items()]
         ).assign(metric=variant[0], empty_masks=variant[1], gain=[estimate.value for estimate in members.estimates])
         margin = np.array([pair.margin for pair in members.pairs])
-        for factor, correction in product(MARGIN_FACTORS, CORRECTIONS):
-            rows = about.join(members.judge(margin * factor, correction, settings.alpha))
-            yield rows.assign(margin_factor=factor, correction=correction, margin=margin * factor)[judged]
+        tried = list(product(MARGIN_FACTORS, CORRECTIONS))
+        found = [members.judge(margin * factor, correction, settings.alpha) for factor, correction in tried]
+        every = about.iloc[np.tile(np.arange(len(about)), len(tried))].reset_index(drop=True)
+        yield every.join(pd.concat(found, ignore_index=True)).assign(
+            margin_factor=[factor for factor, _ in tried for _ in judged],
+            correction=[correction for _, correction in tried for _ in judged],
+            margin=np.concatenate([margin * factor for factor, _ in tried]),
+        )[judged * len(tried)]
 
 
 def _summary(long: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import time
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -39,6 +40,8 @@ def peers(setting: Setting) -> Table:
     ]  # fmt: skip
     notes = [_note(setting, study)]
     for name, module in PEERS.items():
+        if name == LIBMTL and find_spec("LibMTL") is None:
+            continue  # as the note says
         try:
             done, taken = measure_module(module, study.out, scratch=setting.scratch)
         except CommandFailed as error:

@@ -54,7 +54,7 @@ TYPES = {
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_figure")
+@pytest.mark.usefixtures("one_figure", "one_choice")
 def test_the_commands_of_the_page_go_from_every_format_to_a_finished_report(capsys, tmp_path, monkeypatch):
     build(tmp_path)
     kinds = TYPES["classification"]

@@ -128,6 +128,7 @@ def agglab(*words: object) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_choice")
 def test_a_fifth_type_is_read_trained_scored_and_analysed(counting, tiny_data, tmp_path, capfd):
     add_counts(tiny_data / "train")
     study = write_study(

@@ -9,7 +9,6 @@ import yaml
 from runners.cli import main
 from runners.planning.study_file import parse_study
 from tests import ROOT
-from tests.started import torch_at_hand
 from tests.tiny import STUDY
 
 README = (ROOT / "README.md").read_text()
@@ -38,7 +37,7 @@ def test_links_lead_somewhere():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_figure")
+@pytest.mark.usefixtures("one_figure", "workers_at_hand")
 def test_commands_run_on_a_folder_of_ones_own(tiny_data, tmp_path, monkeypatch, capsys):
     """Every `agglab` line of the README but imports, in its order, with its study file cut down to seconds."""
     (text,) = blocks("yaml")
@@ -57,7 +56,6 @@ def test_commands_run_on_a_folder_of_ones_own(tiny_data, tmp_path, monkeypatch, 
         "power",
     }
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("runners.execution.pool.get_context", lambda _: torch_at_hand())
     for line in lines:
         words = [str(tiny_data) if word == "DATA" else word for word in shlex.split(line)]
         capsys.readouterr()

@@ -55,9 +55,11 @@ def setting(tmp_path_factory) -> Iterator[Setting]:
 
 @pytest.fixture(autouse=True)
 def in_short(monkeypatch):
-    """Fewer steps between two looks at the clock, and workers that find torch loaded."""
+    """Fewer steps between two looks at the clock, fewer images and looks at memory, workers that find torch loaded."""
     monkeypatch.setattr("runners.bench.training.STEPS", 2)
     monkeypatch.setattr("runners.bench.attribution.STEPS", 2)
+    monkeypatch.setattr("runners.bench.growth.IMAGES", 16)
+    monkeypatch.setattr("runners.bench.measuring.LOOK_EVERY", (0.5, 2.0))
     monkeypatch.setattr("runners.bench.training.get_context", lambda _: torch_at_hand())
 
 

@@ -57,7 +57,7 @@ def test_tasks_that_want_capacity_share_no_mark():
 
 @pytest.mark.slow
 def test_misleading_marks_harm_the_joint_model_in_every_width(tmp_path):
-    small = replace(MISLEADING, widths=(8, 18), seeds=1)
+    small = replace(MISLEADING, widths=(8, 18), seeds=1, groups=3)
     found = judged(small, 11, tmp_path / "study")
     assert found["verdict"] == NOT_TESTABLE  # one seed decides nothing
     for arm in ("width_8", "width_18"):

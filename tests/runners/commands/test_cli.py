@@ -20,7 +20,7 @@ from runners.store.run_folder import State
 from runners.store.study_folder import StudyFolder
 from tests import ROOT
 from tests.once import made_once
-from tests.started import torch_at_hand
+from tests.started import Started
 from tests.tiny import STUDY, write_study
 from tests.waiting import PATIENCE, wait_for
 
@@ -71,10 +71,6 @@ def unstarted(finished, tiny_original, tmp_path) -> Path:
 def copy(finished, tmp_path) -> Path:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     return tmp_path
-
-
-def command_line(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "runners.cli", *map(str, arguments)]
 
 
 def scores(out: Path) -> pd.DataFrame:
@@ -147,10 +143,10 @@ def test_rerun_all_repeats_and_keeps_the_old_result(copy, tiny_original, capsys)
 
 
 @pytest.mark.slow
-def test_killed_grid_resumes_to_the_same_scores(finished, tiny_original, unstarted, capsys):
+def test_killed_grid_resumes_to_the_same_scores(finished, tiny_original, unstarted, tmp_path, capsys):
     out = unstarted
     arguments = ("run-grid", finished / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu")
-    process = subprocess.Popen(command_line(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL)
+    process = Started(main, list(map(str, arguments)), output=tmp_path / "printed")
     wait_for(lambda: len(list(out.glob("runs/*/done.json"))) >= 2 or process.poll() is not None)
     process.kill()
     process.wait()
@@ -168,7 +164,7 @@ def test_ctrl_c_ends_with_130_and_leaves_no_process(finished, tiny_original, tmp
     out = tmp_path / "out"
     arguments = ("run-grid", finished / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu")
     process = subprocess.Popen(
-        command_line(*arguments),
+        [sys.executable, "-m", "runners.cli", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -210,12 +206,12 @@ def test_damaged_results_are_named_set_aside_and_trained_again(copy, tiny_origin
 
 
 @pytest.mark.slow
-def test_two_grids_share_the_work(finished, tiny_original, unstarted, capsys, monkeypatch):
+@pytest.mark.usefixtures("workers_at_hand")
+def test_two_grids_share_the_work(finished, tiny_original, unstarted, tmp_path, capsys):
     """One in a process of its own, and one that joins it as soon as it trains."""
-    monkeypatch.setattr("runners.execution.pool.get_context", lambda _: torch_at_hand())
     out = unstarted
     grid = ("run-grid", finished / "study.yaml", "--data", tiny_original, "--out", out, "--device", "cpu", "--jobs", 1)
-    other = subprocess.Popen(command_line(*grid), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    other = Started(main, list(map(str, grid)), output=tmp_path / "printed")
     wait_for(lambda: list(out.glob("runs/*/claim-1.json")) or other.poll() is not None)
     code, text, errors = agglab(capsys, *grid)
     printed = other.communicate(timeout=PATIENCE)[0]

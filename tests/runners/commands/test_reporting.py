@@ -50,6 +50,7 @@ def agglab(*words: object) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_figure")
 def test_report_of_a_folder_of_tables(folder, tmp_path, capsys):
     assert agglab("report", folder, "--to", tmp_path / "report", "--draws", 200) == 0
     assert "AU-TS: " in capsys.readouterr().out
@@ -61,7 +62,7 @@ def test_report_of_a_folder_of_tables(folder, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["paper", "four columns"])
-@pytest.mark.usefixtures("one_figure")
+@pytest.mark.usefixtures("one_figure", "one_choice")
 def test_analyze_works_on_the_least_there_can_be(source, scores, tmp_path, capsys):
     if source == "four columns":
         bare = pd.read_csv(scores).query("fraction == 1")[["task", "aggregation", "seed", "value"]]
@@ -72,6 +73,7 @@ def test_analyze_works_on_the_least_there_can_be(source, scores, tmp_path, capsy
     assert "no cases" in output.lower() and (tmp_path / "report" / "index.html").is_file()
 
 
+@pytest.mark.usefixtures("one_choice")
 def test_recommend_advises_or_abstains(scores, capsys):
     assert agglab("recommend", scores, "--n-train", 500, "--type", "segmentation") == 0
     output = capsys.readouterr().out
@@ -81,12 +83,14 @@ def test_recommend_advises_or_abstains(scores, capsys):
     assert "undecided" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("one_choice")
 def test_recommend_says_that_a_group_is_a_new_one(scores, capsys):
     assert agglab("recommend", scores, "--n-train", 500, "--type", "segmentation", "--group", "group0x") == 0
     said = "note: --group group0x is in no score, so it counts as a new one; did you mean group"
     assert said in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.usefixtures("one_choice")
 def test_power_names_every_task(scores, capsys):
     assert agglab("power", scores) == 0
     output = capsys.readouterr().out
@@ -139,6 +143,7 @@ def test_faults_are_one_line(fault, tmp_path, monkeypatch, capsys):
     assert expected in output and output.count("\n") == 1 and output.startswith("agglab: ")
 
 
+@pytest.mark.usefixtures("one_choice")
 def test_sizes_below_one_are_refused(scores, capsys):
     assert agglab("recommend", scores, "--n-train", 0, "--type", "segmentation") == 1
     assert "n_train 0: must be greater than 0" in capsys.readouterr().err

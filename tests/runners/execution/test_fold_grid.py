@@ -62,6 +62,7 @@ def test_every_case_is_tested_once_and_the_floor_with_it(made):
     assert (study.scores.groupby(["aggregation", "task"])["seed"].nunique() == 3).all()
 
 
+@pytest.mark.usefixtures("one_choice")
 def test_seeds_that_are_added_keep_runs_and_scores(made, tiny_original):
     before = load_study(made / "out")
     done = {path.parent.name: path.read_bytes() for path in (made / "out" / "runs").glob("*/done.json")}
@@ -121,7 +122,7 @@ def test_validate_and_plan_speak_of_folds(made, tiny_original, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_figure")
+@pytest.mark.usefixtures("one_figure", "one_choice")
 def test_a_study_is_trained_resumed_and_reported(tiny_original, tmp_path, capsys):
     changes = FOLDS | {"data": {"folds": 3, "tasks": ["tiny_head_det", "tiny_kind"]}}
     file, out = write_study(tmp_path / "study.yaml", **changes), tmp_path / "out"

@@ -29,6 +29,8 @@ from tests import ROOT, fake_engine
 from tests.tiny import planned
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.usefixtures("workers_at_hand")  # those of a grid in a process of its own start from nothing
+
 
 class Witness:
     """Notes what the grid tells it; `on_tick` is called at every look."""

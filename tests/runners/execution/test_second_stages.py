@@ -1,10 +1,8 @@
 """The grid with runs that start from other ones: in which order, once for all, and what becomes of a failed start."""
 
 import json
-import os
-import subprocess
-import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -22,12 +20,15 @@ from runners.planning.study_schema import Study
 from runners.store.prepare import PlannedStudy
 from runners.store.run_folder import State, claimed
 from runners.store.study_folder import StudyFolder
-from tests import ROOT, fake_engine
-from tests.runners.execution.test_grid import grid, result, undisturbed
+from tests import fake_engine
+from tests.runners.execution.test_grid import Witness, grid, result, undisturbed
+from tests.started import Started
 from tests.tiny import after, first, planned
 from tests.waiting import wait_for
 
 WEIGHTS = weights_file(STARTS_FROM)
+
+pytestmark = pytest.mark.usefixtures("workers_at_hand")
 
 
 def states(out, runs):
@@ -112,40 +113,31 @@ def test_a_start_whose_worker_is_killed_goes_on_and_so_do_those_that_wait(tmp_pa
     assert (StudyFolder(tmp_path).runs.folder(joint) / WEIGHTS).read_text() == undisturbed(joint)
 
 
-GRID_IN_A_PROCESS = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {project!r})
-if __name__ == "__main__":
-    from tests.runners.execution import test_grid
-    from tests.tiny import after, first, planned
+def share(out: Path, name: str, waits: bool) -> None:
+    """A grid that leaves a file that grows with every look."""
     joint = first(planned("held", steps=6))
-    runs = [joint, *(after(joint, planned(name, steps=3)) for name in "abcd")]
-    ticks = Path({out!r}) / f"ticks-{{sys.argv[1]}}"
+    runs = [joint, *(after(joint, planned(task, steps=3)) for task in "abcd")]
 
-    def tick():
-        with open(ticks, "a") as file:
+    def tick() -> None:
+        with open(out / f"ticks-{name}", "a") as file:
             file.write(".")
 
-    test_grid.grid(runs, Path({out!r}), test_grid.Witness(tick), jobs=1, wait_for_others={waits})
-"""
+    grid(runs, out, Witness(tick), wait_for_others=waits)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("waits", [True, False])
 def test_two_grids_share_one_start_and_the_other_waits_for_it(tmp_path, waits):
     """As jobs of a Slurm array do, with `wait_for_others=False`."""
-    out, script = tmp_path / "out", tmp_path / "script.py"
+    out = tmp_path / "out"
     out.mkdir()
-    script.write_text(GRID_IN_A_PROCESS.format(project=str(ROOT), out=str(out), waits=waits))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     joint = first(planned("held", steps=6))
     later = [after(joint, planned(name, steps=3)) for name in "abcd"]
     store = StudyFolder(out).runs
-    grids = [subprocess.Popen([sys.executable, script, "one"], env=environment)]
+    grids = [Started(share, out, "one", waits, output=tmp_path / "one")]
     wait_for(lambda: fake_engine.is_held(store.folder(joint)) or grids[0].poll() is not None)
     assert grids[0].poll() is None
-    grids.append(subprocess.Popen([sys.executable, script, "other"], env=environment))
+    grids.append(Started(share, out, "other", waits, output=tmp_path / "other"))
     ticks = out / "ticks-other"
     wait_for(lambda: (ticks.is_file() and len(ticks.read_text()) >= 3) or grids[1].poll() is not None)
     assert grids[1].poll() is None  # nothing can be trained yet, and it does not end

@@ -17,7 +17,6 @@ from runners.planning.disk import disk_line, kept_files, model_bytes, size_text
 from runners.planning.study_file import read_study_file
 from runners.store.prepare import plan_only
 from runners.store.study_folder import StudyFolder
-from tests.made_predictions import make_predicted
 from tests.tiny import planned, write_study
 
 ALL = (
@@ -71,10 +70,10 @@ def test_sizes_are_rounded_for_reading():
 
 
 @pytest.mark.slow
-def test_predictions_take_what_was_estimated(tiny_original, tmp_path):
+def test_predictions_take_what_was_estimated(tiny_original, predicted):
     """A grid of four task types, three aggregations and two seeds, whose predictions are targets that were moved."""
-    out = StudyFolder(make_predicted(tmp_path, tiny_original))
-    study = read_study_file(tmp_path / "study.yaml", data=tiny_original)
+    out = StudyFolder(predicted)
+    study = read_study_file(predicted.with_name("study.yaml"), data=tiny_original)
     plan, folders = plan_only(study, out, lambda *_: None), out.runs.folders(out.read_plan())
     real = {
         run: sum((folder / name).stat().st_size for name in (PREDICTIONS, MASKS)) for run, folder in folders.items()
