@@ -134,6 +134,6 @@ def _kill_at(step: int):
 
 
 def test_a_run_of_a_budget_leaves_no_checkpoint_for_a_larger_one(data, tmp_path):
-    train(spec_for(data, "tiny_kind", until="budget"), data, tmp_path)
+    train(spec_for(data, "tiny_kind", until="budget", most_passes=None), data, tmp_path)
     assert not (tmp_path / BEFORE_COOLDOWN).exists() and "capped" not in done(tmp_path)
     assert tables(tmp_path)["runs"]["steps"].item() == BUDGET
