@@ -57,11 +57,12 @@ def whole_per_cent(share: float, gap: str = " ") -> str:
 _MOST_DECIMALS = 9
 
 
-def decimals_of_limits(low: float, high: float, digits: int = 3) -> int:
-    """`digits`, or as many more as it takes that no limit reads as if it were 0, unless it is, but for rounding."""
-    nearest = min((abs(limit) for limit in (low, high) if abs(limit) >= 10.0**-_MOST_DECIMALS), default=1.0)
-    while float(f"{nearest:.{digits}f}") == 0:
-        digits += 1
+def decimals_of_limit(limit: float, digits: int = 3) -> int:
+    """`digits`, or as many more as it takes that a limit does not read as if it were 0, unless it is, but for rounding.
+    The other limit keeps its own: `[-0.000002, 0.031]`."""
+    if abs(limit) >= 10.0**-_MOST_DECIMALS:
+        while float(f"{limit:.{digits}f}") == 0:
+            digits += 1
     return digits
 
 

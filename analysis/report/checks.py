@@ -155,7 +155,7 @@ class Named:
 
 
 def still_improving(analysis: Analysis) -> Named:
-    """Which tasks were still improving when their budget ended."""
+    """Which tasks were still improving when their training ended."""
     return _named(analysis, "still_improving", wanted=True)
 
 

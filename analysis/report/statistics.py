@@ -220,7 +220,8 @@ def _scale(analysis: Analysis) -> str:
         text += (
             "Data scale within tasks: each task has a line of its gain on log2 of its training cases over the "
             "fractions; the pooled line is the mean of the tasks' lines, the tasks being a sample. Since the same "
-            "task is trained on less data, this is an intervention. "
+            "tasks are trained on less data, all at once, this is an intervention on the data of the study and not on "
+            "those of one task by itself. "
         )
     if len(frames["across"]):
         text += (
@@ -283,7 +284,8 @@ def _rest(analysis: Analysis) -> str:
             "contradicted where it lies below, and neither where another test of it (types, spreads) does not reject; "
             "a finding is supported where all its parts are, contradicted where one part is after Holm's correction "
             "over its parts, and else undecided. "
-            "Findings are not corrected for their number. Data-rich and data-poor are tasks above and below the "
+            "Findings are not corrected for their number. Each part says whether it is of the median of tasks of this "
+            "kind or of the mean of exactly a group's tasks. Data-rich and data-poor are tasks above and below the "
             "median number of training cases."
         )
     sentences.append(f"Every random draw has seed {analysis.settings.seed}.")
