@@ -66,6 +66,12 @@ def decimals_of_limit(limit: float, digits: int = 3) -> int:
     return digits
 
 
+def decimals_of_interval(value: float, low: float, high: float, digits: int = 3) -> tuple[int, int, int]:
+    """Decimals of an estimate and its limits; an estimate whose interval excludes 0 does not read as 0 either."""
+    of_value = digits if low <= 0 <= high else decimals_of_limit(value, digits)
+    return of_value, decimals_of_limit(low, digits), decimals_of_limit(high, digits)
+
+
 def decimals_apart(value: float, other: float, digits: int = 3) -> int:
     """`digits`, or as many more as it takes that two numbers which differ by more than rounding do not read alike."""
     if abs(value - other) >= 10.0**-_MOST_DECIMALS:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.text import decimals_of_limit, exact_per_cent
+from aggregation_lab.text import decimals_of_interval, exact_per_cent
 from analysis.contrasts import Contrast
 from analysis.gains import PairedGain, learned_nothing, still_improving
 from analysis.questions.common_cells import common_cells
@@ -94,8 +94,9 @@ class Part:
             return "not in these data"
         if not np.isfinite(self.low):
             return f"{_signed(self.estimate)}, without an interval"
-        low, high = (_signed(limit, decimals_of_limit(limit)) for limit in (self.low, self.high))
-        interval = f"{_signed(self.estimate)} [{low}, {high}]"
+        numbers = (self.estimate, self.low, self.high)
+        value, low, high = map(_signed, numbers, decimals_of_interval(*numbers))
+        interval = f"{value} [{low}, {high}]"
         return f"{interval} {IMPROVING}" if self.improving else interval
 
 

@@ -177,10 +177,10 @@ def _looks(analysis: Analysis) -> str:
     return (
         f"Replicates were trained in stages, with looks planned after {counts} of them, and stopped for comparisons "
         f"that were decided or that all replicates would decide with a chance below {100 * PROSPECT:g} %. At each "
-        "look a test spends as the bounds of O'Brien and Fleming do (Lan and DeMets 1983; 1989); its p value is the "
-        "smallest level at which one of its looks rejects (Liu and Anderson 2008), and intervals are repeated "
-        "confidence intervals (Jennison and Turnbull 1989), widened to the estimate of the last look where that lies "
-        "outside, so both hold at whatever look a comparison stopped. "
+        "look a test spends as the bounds of O'Brien and Fleming do (Lan and DeMets 1983; Lan and DeMets 1989); its p "
+        "value is the smallest level at which one of its looks rejects (Liu and Anderson 2008), and intervals are "
+        "repeated confidence intervals (Jennison and Turnbull 1989), widened to the estimate of the last look where "
+        "that lies outside, so both hold at whatever look a comparison stopped. "
     )
 
 
@@ -203,13 +203,18 @@ def _means(analysis: Analysis) -> str:
         if cases and lacking
         else ""
     )
+    covered, at_once = "seeds and test subjects", "seeds and test subjects do to all tasks at once, each"
+    if analysis.study.manifest.folds > 1:
+        covered = "the scatter over folds, which holds training data, seeds and test subjects"
+    elif lacking and not cases:
+        covered, at_once = "seeds alone, for these very test cases", "seeds do to all tasks at once,"
     return (
-        "Two things are said of several tasks. The mean gain of these very tasks has an interval that covers seeds and "
-        f"test subjects.{noisiest} Tasks of this kind are described by the median, the tasks being a sample: its "
+        "Two things are said of several tasks. The mean gain of these very tasks has an interval that covers "
+        f"{covered}.{noisiest} Tasks of this kind are described by the median, the tasks being a sample: its "
         "interval runs between order statistics (Thompson 1936), with fewer tasks where clinical groups are alike and "
-        "with what seeds and test subjects do to all tasks at once, each with a t of its own (Banerjee 1960); "
-        "it is the one to generalise with, and needs six independent tasks. A "
-        "mean of such tasks is not given an interval: one task in ten that collapses, unseen, would make it wrong. "
+        f"with what {at_once} with a t of its own (Banerjee 1960); it is the one to generalise with, and needs six "
+        "independent tasks. A mean of such tasks is not given an interval: one task in ten that collapses, unseen, "
+        "would make it wrong. "
         "With one seed there is no interval, since chance in training is not known."
     )
 

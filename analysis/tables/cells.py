@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from aggregation_lab.text import decimals_apart, decimals_of_limit, exact_per_cent, whole_per_cent
+from aggregation_lab.text import decimals_apart, decimals_of_interval, exact_per_cent, whole_per_cent
 from analysis.questions.study_quality import IMPROVING
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
@@ -85,8 +85,9 @@ def interval(value: float, low: float, high: float, digits: int = 3) -> str:
     there is no interval."""
     if pd.isna(value) or pd.isna(low) or pd.isna(high):
         return number(value, digits)
-    lower, upper = (number(limit, decimals_of_limit(limit, digits)) for limit in (low, high))
-    return f"{number(value, digits)} [{lower}, {upper}]"
+    numbers = (value, low, high)
+    middle, lower, upper = map(number, numbers, decimals_of_interval(*numbers, digits))
+    return f"{middle} [{lower}, {upper}]"
 
 
 def of_data(fraction: float) -> str:
