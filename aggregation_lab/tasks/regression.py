@@ -38,7 +38,7 @@ class Regression(TaskType):
     network_path = "aggregation_lab.model.heads.regression:NETWORK"
     taught = (
         "a heat map of each point at stride 4, the point being its mean position (divergence of the heat map from a "
-        "Gaussian of 0.04 of the image's side, plus ten times the L1 distance of the points; Sun et al. 2018)"
+        "Gaussian of 0.04 of the image's side, plus ten times the mean absolute error; Sun et al. 2018)"
     )
 
     @property

@@ -75,7 +75,7 @@ def _leakage(analysis: Analysis) -> Check:
         return Check(UNKNOWN, "leakage not counted", "leakage")
     crossing = leakage["crossing_components"]
     total = f" of {leakage['components']:,}" if "components" in leakage else ""
-    parts = "folds" if analysis.study.manifest.folds > 1 else "the split"
+    parts = "the folds" if analysis.study.manifest.folds > 1 else "the split"
     return Check(CAUTION if crossing else GOOD, f"{crossing:,}{total} image components cross {parts}", "leakage")
 
 

@@ -29,7 +29,7 @@ def data_paragraph(analysis: Analysis) -> str:
         sentences.append(f"Tasks have {_span(train)} training cases{' in a fold' if folds > 1 else ''}.")
     if len(test) and test.max() > 0:
         scored = f"They are scored on {_span(test)} test cases each"
-        sentences.append(f"{scored}." if folds == 1 else f"{scored} in a fold, and have the mean over folds.")
+        sentences.append(f"{scored}." if folds == 1 else f"{scored} in a fold; scores are means over folds.")
     sentences += [*_division(study.manifest), _leakage(study.manifest), _fractions(study)]
     return joined(sentences)
 
@@ -77,7 +77,7 @@ def _span(amounts: pd.Series) -> str:
 
 
 def _leakage(about: Manifest) -> str:
-    leakage, parts = about.leakage, "folds" if about.folds > 1 else "the split"
+    leakage, parts = about.leakage, "the folds" if about.folds > 1 else "the split"
     if not leakage:
         return ""
     counted = {

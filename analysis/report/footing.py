@@ -23,7 +23,7 @@ def footing(analysis: Analysis) -> str:
         often = f", but more often in units that min_steps lifts (passes of all runs: {done})" if done else ""
         seen = "" if passes is None else f": every training image is seen {passes:g} times in every aggregation{often}"
         again = (settings.get("specialise") or {}).get("passes") or passes
-        second = f", and {again:g} times more in a second stage" if seen and _sequential(analysis) else ""
+        second = f", and likewise {again:g} times more in a second stage" if seen and _sequential(analysis) else ""
         rule = f"Gains compare models at matched passes{seen}{second}"
     else:
         rule = "How long the models of this table were trained is not known"
