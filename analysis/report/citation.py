@@ -50,6 +50,7 @@ class Source:
 
     @property
     def year(self) -> str:
+        """Of publication, four digits."""
         return self.name[-4:]
 
     @property
