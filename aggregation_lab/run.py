@@ -33,6 +33,8 @@ PREDICTIONS, MASKS = "predictions.parquet", "predictions.zip"
 
 RECIPE = 4
 """Raised whenever the code changes so that the same spec gives other scores: older results then become stale."""
+SHARED_MAPS_RECIPE = 4
+"""The least recipe of models with an image path, maps that all heads share, and heat maps (docs/recipe.md)."""
 JOINT_CONVERGENCE_RECIPE = 5
 """The least recipe of units of several tasks with `until: converged`, whose end allows for noise since then."""
 

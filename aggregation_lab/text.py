@@ -57,12 +57,19 @@ def whole_per_cent(share: float, gap: str = " ") -> str:
 _MOST_DECIMALS = 9
 
 
-def decimals_of_limits(low: float, high: float, digits: int = 3) -> int:
-    """`digits`, or as many more as it takes that no limit reads as if it were 0, unless it is, but for rounding."""
-    nearest = min((abs(limit) for limit in (low, high) if abs(limit) >= 10.0**-_MOST_DECIMALS), default=1.0)
-    while float(f"{nearest:.{digits}f}") == 0:
-        digits += 1
+def decimals_of_limit(limit: float, digits: int = 3) -> int:
+    """`digits`, or as many more as it takes that a limit does not read as if it were 0, unless it is, but for rounding.
+    The other limit keeps its own: `[-0.000002, 0.031]`."""
+    if abs(limit) >= 10.0**-_MOST_DECIMALS:
+        while float(f"{limit:.{digits}f}") == 0:
+            digits += 1
     return digits
+
+
+def decimals_of_interval(value: float, low: float, high: float, digits: int = 3) -> tuple[int, int, int]:
+    """Decimals of an estimate and its limits; an estimate whose interval excludes 0 does not read as 0 either."""
+    of_value = digits if low <= 0 <= high else decimals_of_limit(value, digits)
+    return of_value, decimals_of_limit(low, digits), decimals_of_limit(high, digits)
 
 
 def decimals_apart(value: float, other: float, digits: int = 3) -> int:

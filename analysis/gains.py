@@ -25,7 +25,7 @@ class TaskScores:
     `arms` has columns aggregation, fraction, seed, run, n_train, one row per arm; `values` one score per arm (A);
     `draws` the scores on resampled subjects (B x A), if there are cases. `unit` is "1" for a unit-free score.
     `margin` is the loss that counts as none, of unit-free score; `improving` tells by (aggregation, fraction) whether
-    validation was still rising when a model's budget ended, and `above_floor` whether its mean is better than the
+    validation was still rising when a model's training ended, and `above_floor` whether its mean is better than the
     trivial predictor's, where that is known.
     """
 
@@ -91,7 +91,7 @@ class PairedGain:
     """Largest loss that counts as none, in units of the gains; NaN where the margin says nothing about them."""
     joint_improving: bool | None = None
     base_improving: bool | None = None
-    """Whether the base model was still improving when its budget ended; None where that is not known."""
+    """Whether the base model was still improving when its training ended; None where that is not known."""
     joint_above_floor: bool | None = None
     base_above_floor: bool | None = None
     """Whether the mean of the base model is better than the trivial predictor's; None where there is none."""
@@ -210,7 +210,7 @@ def learned_nothing(pairs: Iterable[PairedGain]) -> int:
 
 
 def still_improving(pairs: Iterable[PairedGain]) -> int:
-    """Pairs whose base model was still improving when its budget ended."""
+    """Pairs whose base model was still improving when its training ended."""
     return sum(bool(pair.base_improving) for pair in pairs)
 
 

@@ -38,6 +38,10 @@ class Classification(TaskType):
     case_score = "probability of the true class"
     case_note = "AUC ranks cases and has no value for a single one; it can fall where this probability rises"
     network_path = "aggregation_lab.model.heads.classification:NETWORK"
+    taught = (
+        "class logits by a perceptron of one hidden layer from the means and maxima of the maps at all strides "
+        "(cross-entropy)"
+    )
 
     def read_target(self, cells: TargetCells) -> int | None:
         return cells.label("mask")

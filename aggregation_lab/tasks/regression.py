@@ -36,6 +36,10 @@ class Regression(TaskType):
     case_score = "1 - error / image diagonal"
     pixel_shape = (-1, 2)
     network_path = "aggregation_lab.model.heads.regression:NETWORK"
+    taught = (
+        "a heat map of each point at stride 4, the point being its mean position (divergence of the heat map from a "
+        "Gaussian of 0.04 of the image's side, plus ten times the mean absolute error; Sun et al. 2018)"
+    )
 
     @property
     def written(self) -> str:

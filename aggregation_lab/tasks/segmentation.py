@@ -37,6 +37,10 @@ class Segmentation(TaskType):
     alternatives = ("HD",)
     case_score = "DSC"
     network_path = "aggregation_lab.model.heads.segmentation:NETWORK"
+    taught = (
+        "class logits at every cell of the map at stride 4, enlarged to the image (cross-entropy plus soft Dice of the "
+        "foreground classes)"
+    )
 
     def read_target(self, cells: TargetCells) -> str | None:
         return cells.path("mask_path")

@@ -129,6 +129,8 @@ class TaskType(str, metaclass=_Registry):
 
     network_path: str
     """`module:NAME` of its `Network`, so that torch is loaded only where a network is needed."""
+    taught: str = ""
+    """What its head reads and predicts, and by which loss, for people; tested against the network's own numbers."""
 
     def __new__(cls) -> Self:
         return super().__new__(cls, cls.name)

@@ -17,8 +17,8 @@ from analysis.figures.training import curves, routing
 from analysis.figures.view import Body, Choices, NothingToDraw, drawn_on, render, view_of
 from analysis.named_frames import NamedFrames
 
-_ARROW = "↗: the base model was still improving when its budget ended, so that the gain may be too large."
-_SOME_ARROW = "↗: of a task behind it the base model was still improving when its budget ended."
+_ARROW = "↗: the base model was still improving when its training ended, so that the gain may be too large."
+_SOME_ARROW = "↗: of a task behind it the base model was still improving when its training ended."
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ FIGURES = (
         scale.draw_within,
         "Gain against training cases, within tasks",
         "Each thin line is one task at several fractions of its training data; the thick line with its 95 % band is "
-        "the mean of the tasks' lines. The data of the same task shrink and nothing else changes: intervention. "
+        "the mean of the tasks' lines. The data of all tasks shrink together, which is an intervention; where units "
+        "are so small that a least number of steps sets their length, the compute over the base's changes, too. "
         f"{_ARROW}",
     ),
     PaperFigure(
@@ -182,7 +183,7 @@ FIGURES = (
         curves.draw_curves,
         "Learning curves",
         "Validation score of each task at full data, a line per seed. ↗ in the colour of an aggregation: still "
-        "improving when the budget ended, in at least one seed.",
+        "improving when its training ended, in at least one seed.",
     ),
 )
 """In the order of a report."""

@@ -49,7 +49,7 @@ ARMS: Final = {
         "exceeds_margin": "a benefit that is shown to be larger than the margin: its adjusted interval lies above it",
         "supported_margin": "smallest margin for which the data support `no meaningful loss`",
         "learned_nothing": "neither model's mean is above its floor, so that the verdict is undecided",
-        "base_improving": "the base model was still improving on validation when its budget ended; missing if unknown",
+        "base_improving": "the base model was still improving when its training ended; missing if unknown",
         "runs": "runs behind it",
     },
     "arm_changes": {
@@ -65,7 +65,7 @@ ARMS: Final = {
         "p_equivalent_adjusted": "the same, corrected",
         "verdict": "larger, smaller, no meaningful change, undecided, or same model (all runs are shared)",
         "learned_nothing": "no model's mean is above its floor, so that the verdict is undecided",
-        "base_improving": "a base model was still improving when its budget ended; missing if unknown",
+        "base_improving": "a base model was still improving when its training ended; missing if unknown",
         "runs": "runs behind it, without those that both arms share and that cancel",
     },
     "arm_means": {

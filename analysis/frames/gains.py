@@ -66,9 +66,9 @@ GAINS: Final = {
         "base_passes": "passes of the base model over its training images, mean over seeds",
         "compute_ratio": "operations spent on images of the task, joint over base",
         "learned_nothing": "neither model's mean is above its floor, so that the verdict is undecided",
-        "base_improving": "the base model was still improving on validation when its budget ended, in a seed at "
+        "base_improving": "the base model was still improving on validation when its training ended, in a seed at "
         "least; missing if unknown",
-        "joint_improving": "the joint model was still improving when its budget ended; missing if unknown",
+        "joint_improving": "the joint model was still improving when its training ended; missing if unknown",
         "base_rising": "seeds in which the base model was still improving",
         "base_curves": "seeds of the base model with a validation curve",
         "joint_rising": "seeds in which the joint model was still improving",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.text import decimals_of_limits, whole_per_cent
+from aggregation_lab.text import decimals_of_limit, whole_per_cent
 from analysis.grouping.gain_model import LEVEL
 from analysis.grouping.measured_gains import BASE
 from analysis.grouping.predicted_gain import ALL_SIGNALS, MODEL
@@ -34,8 +34,8 @@ def between(low: float, high: float) -> str:
     """Both limits of an interval; words where it has no ends."""
     if not (np.isfinite(low) and np.isfinite(high)):
         return "no interval: too few tasks"
-    digits = decimals_of_limits(low, high)
-    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+    lower, upper = (signed(limit, decimals_of_limit(limit)) for limit in (low, high))
+    return f"[{lower}, {upper}]"
 
 
 def partition_text(units: Sequence[Sequence[str]]) -> str:

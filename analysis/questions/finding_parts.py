@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aggregation_lab.text import decimals_of_limits, exact_per_cent
+from aggregation_lab.text import decimals_of_interval, exact_per_cent
 from analysis.contrasts import Contrast
 from analysis.gains import PairedGain, learned_nothing, still_improving
 from analysis.questions.common_cells import common_cells
@@ -65,7 +65,7 @@ class Part:
     p: float
     evidence: str
     improving: bool = False
-    """A base model behind it was still improving when its budget ended."""
+    """A base model behind it was still improving when its training ended."""
 
     @property
     def verdict(self) -> str:
@@ -94,8 +94,8 @@ class Part:
             return "not in these data"
         if not np.isfinite(self.low):
             return f"{_signed(self.estimate)}, without an interval"
-        digits = decimals_of_limits(self.low, self.high)
-        value, low, high = (_signed(each, digits) for each in (self.estimate, self.low, self.high))
+        numbers = (self.estimate, self.low, self.high)
+        value, low, high = map(_signed, numbers, decimals_of_interval(*numbers))
         interval = f"{value} [{low}, {high}]"
         return f"{interval} {IMPROVING}" if self.improving else interval
 
@@ -154,11 +154,13 @@ def typical_gain(
     """Median gain of tasks of this kind, of those that `choice` takes, at full data or at the given fraction; missing
     where neither model of any of them has a mean above the floor."""
     used = choice(evidence.at(evidence.full if fraction is None else fraction, contrast))
+    # of a choice of tasks no table of means has the median
+    text, basis = f"{text} (median)", "pooled" if choice is list else "gains"
     if learned_nothing(used) == len(used):
-        return _missing(text, "pooled")
+        return _missing(text, basis)
     kind = tasks_of_this_kind(used)
     low, high = sorted((sign * kind.low, sign * kind.high))
-    return Part(text, sign * kind.median, low, high, kind.p, "pooled", still_improving(used) > 0)
+    return Part(text, sign * kind.median, low, high, kind.p, basis, still_improving(used) > 0)
 
 
 def with_little_data(text: str, contrast: str, evidence: Evidence) -> Part:
@@ -196,7 +198,7 @@ def steadier_over_tasks(evidence: Evidence) -> Part:
 def segmentation_loses_more(name: str, evidence: Evidence) -> Part:
     """Mean gain of the other types over TS minus that of segmentation, from the frame `sensitivity`."""
     row = evidence.row("sensitivity", contrast=f"{name}-TS", fraction=evidence.full, type="segmentation")
-    text = f"segmentation loses more than the other types under {name}"
+    text = f"segmentation loses more than the other types under {name} (difference of means)"
     return from_row(text, "sensitivity", row, ("against_others", "others_low", "others_high"), sign=-1.0)
 
 
@@ -204,7 +206,7 @@ def group_gain(text: str, group: str, contrast: str, evidence: Evidence, *, sign
     """Mean gain of exactly the group's tasks."""
     row = evidence.row("pooled", level="group", name=group, contrast=contrast, fraction=evidence.full)
     told = row is not None and row["tasks"] > row["learned_nothing"]
-    return from_row(text, "pooled", row if told else None, sign=sign)
+    return from_row(f"{text} (mean)", "pooled", row if told else None, sign=sign)
 
 
 def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence) -> Part:
@@ -212,9 +214,10 @@ def loss_within_margin(text: str, group: str, contrast: str, evidence: Evidence)
     members = [pair for pair in evidence.at(evidence.full, contrast) if pair.group == group]
     margin = mean_margin(members)
     part = group_gain(text, group, contrast, evidence)
+    named = "the margin" if np.isnan(margin) else f"the margin of {margin:g}"
     shifted = {name: getattr(part, name) + margin for name in ("estimate", "low", "high")}
     p = these_tasks(members, against=-margin)[-1] if members else float("nan")
-    return replace(part, **shifted, p=p)
+    return replace(part, text=f"{text} (mean gain plus {named})", **shifted, p=p)
 
 
 def mean_margin(pairs: Sequence[PairedGain]) -> float:

@@ -16,7 +16,7 @@ PIXEL_ERROR = "MRE"
 """The metric in pixels whose unit-free score is 1 - error / diagonal."""
 
 IMPROVING = "↗"
-"""Stands beside a gain whose base model was still improving when its budget ended: the gain may be too large."""
+"""Stands beside a gain whose base model was still improving when its training ended: the gain may be too large."""
 
 
 def data(study: StudyTables) -> pd.DataFrame:

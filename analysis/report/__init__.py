@@ -6,11 +6,10 @@ from pathlib import Path
 from aggregation_lab.files import write_json, write_text
 from aggregation_lab.storage.spreadsheet_csv import csv_text
 from analysis.figures import write_figures
-from analysis.report.citation import BIBTEX
 from analysis.report.claims import claims
 from analysis.report.folder import report_of, whole_folder
 from analysis.report.gallery import report_gallery
-from analysis.report.methods import methods_markdown
+from analysis.report.methods import citations, methods_markdown
 from analysis.report.page import render
 from analysis.report.page_table import MOST_ROWS
 from analysis.report.pictures import pictures
@@ -45,7 +44,7 @@ def write_report(
         drawn = pictures(write_figures(analysis, new / "figures"), new)
         write_json(new / "claims.json", claims(analysis))
         write_text(new / "methods.md", methods_markdown(analysis))
-        write_text(new / "citation.bib", BIBTEX)
+        write_text(new / "citation.bib", citations(analysis))
         shown = report_gallery(analysis, new, images, data)
         for line in shown.said:
             say(line)

@@ -76,7 +76,8 @@ def _leakage(analysis: Analysis) -> Check:
         return Check(UNKNOWN, "leakage not counted", "leakage")
     crossing = leakage["crossing_components"]
     total = f" of {leakage['components']:,}" if "components" in leakage else ""
-    return Check(CAUTION if crossing else GOOD, f"{crossing:,}{total} image components cross the split", "leakage")
+    parts = "the folds" if analysis.study.manifest.folds > 1 else "the split"
+    return Check(CAUTION if crossing else GOOD, f"{crossing:,}{total} image components cross {parts}", "leakage")
 
 
 def _compute(analysis: Analysis) -> Check:
@@ -163,7 +164,7 @@ class Named:
 
 
 def still_improving(analysis: Analysis) -> Named:
-    """Which tasks were still improving when their budget ended."""
+    """Which tasks were still improving when their training ended."""
     return _named(analysis, "still_improving", wanted=True)
 
 
@@ -191,6 +192,6 @@ def _named(analysis: Analysis, column: str, *, wanted: bool) -> Named:
 
 
 def leakage(analysis: Analysis) -> list[tuple[str, str]]:
-    """What the images share, counted over the split, in words."""
+    """What the images share, counted over split or folds, in words."""
     counted = analysis.study.manifest.leakage or {}
     return [(name.replace("_", " "), f"{amount:,}") for name, amount in counted.items()]

@@ -1,7 +1,5 @@
 """The paragraph of the methods on the data: tasks, cases, and how they were divided, as far as that is known."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from aggregation_lab.manifest import Manifest
@@ -26,14 +24,13 @@ def data_paragraph(analysis: Analysis) -> str:
     sentences = [f"The study {study.manifest.study} holds {words.count(len(full), 'task')} in {groups} ({types})."]
     subset = "For a quick look, at most about {} cases of each task take part, whole subjects."
     sentences.append(sentence(study.manifest.settings, subset, "data.subset"))
-    train, test = full["n_train"].dropna(), full["n_test"].dropna()
+    train, test, folds = full["n_train"].dropna(), full["n_test"].dropna(), study.manifest.folds
     if len(train) and train.max() > 0:
-        sentences.append(f"Tasks have {_span(train)} training cases.")
-    folds = study.manifest.folds
+        sentences.append(f"Tasks have {_span(train)} training cases{' in a fold' if folds > 1 else ''}.")
     if len(test) and test.max() > 0:
         scored = f"They are scored on {_span(test)} test cases each"
-        sentences.append(f"{scored}." if folds == 1 else f"{scored}, as the mean over folds.")
-    sentences += [*_division(study.manifest), _leakage(study.manifest.leakage), _fractions(study)]
+        sentences.append(f"{scored}." if folds == 1 else f"{scored} in a fold; scores are means over folds.")
+    sentences += [*_division(study.manifest), _leakage(study.manifest), _fractions(study)]
     return joined(sentences)
 
 
@@ -79,7 +76,8 @@ def _span(amounts: pd.Series) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _leakage(leakage: Mapping[str, int] | None) -> str:
+def _leakage(about: Manifest) -> str:
+    leakage, parts = about.leakage, "the folds" if about.folds > 1 else "the split"
     if not leakage:
         return ""
     counted = {
@@ -90,5 +88,5 @@ def _leakage(leakage: Mapping[str, int] | None) -> str:
     }
     named = ", ".join(text.format(leakage[name]) for name, text in counted.items() if name in leakage)
     crossing = leakage.get("crossing_components")
-    over = "" if crossing is None else f", {crossing:,} of which cross the split"
-    return f"Counted over the split: {named}{over}."
+    over = "" if crossing is None else f", {crossing:,} of which cross {parts}"
+    return f"Counted over {parts}: {named}{over}."

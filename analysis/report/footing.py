@@ -7,6 +7,7 @@ from analysis.frames import at_full
 from analysis.questions.caveats.design import trained_more
 from analysis.questions.caveats.training import MATCHED
 from analysis.report import words
+from analysis.report.model_paragraph import lifted_passes
 from analysis.result import Analysis
 
 
@@ -18,10 +19,11 @@ def footing(analysis: Analysis) -> str:
     if until == "converged":
         rule = "Gains compare models each at its own convergence, not at matched compute"
     elif until == "budget":
-        passes = training.get("passes")
-        seen = "" if passes is None else f": every training image is seen {passes:g} times in every aggregation"
+        passes, done = training.get("passes"), lifted_passes(analysis.study)
+        often = f", but more often in units that min_steps lifts (passes of all runs: {done})" if done else ""
+        seen = "" if passes is None else f": every training image is seen {passes:g} times in every aggregation{often}"
         again = (settings.get("specialise") or {}).get("passes") or passes
-        second = f", and {again:g} times more in a second stage" if seen and _sequential(analysis) else ""
+        second = f", and likewise {again:g} times more in a second stage" if seen and _sequential(analysis) else ""
         rule = f"Gains compare models at matched passes{seen}{second}"
     else:
         rule = "How long the models of this table were trained is not known"

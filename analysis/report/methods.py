@@ -10,14 +10,11 @@ from typing import Any
 import pandas as pd
 
 from aggregation_lab.aggregation import ARROW
-from aggregation_lab.config import ALLOWED_NOISE, COOLDOWN, MOST_BUDGETS
 from aggregation_lab.naming import encoder_title
-from aggregation_lab.run import JOINT_CONVERGENCE_RECIPE
-from aggregation_lab.tasks import find_type
 from aggregation_lab.text import enumerated
 from analysis.arms.reference import reference_arm
-from analysis.report import found, words
-from analysis.report.citation import PAPER, cited
+from analysis.report import found, model_paragraph, words
+from analysis.report.citation import bibtex, cited
 from analysis.report.data_paragraph import data_paragraph
 from analysis.report.statistics import statistics
 from analysis.report.words import joined, sentence, setting
@@ -37,11 +34,19 @@ def methods(analysis: Analysis) -> list[str]:
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
+def citations(analysis: Analysis) -> str:
+    """BibTeX of the study that is implemented, of this software, and of the sources of the paragraphs."""
+    return bibtex(" ".join(methods(analysis)))
+
+
 def methods_markdown(analysis: Analysis) -> str:
     """The paragraphs and their sources as a Markdown file."""
     paragraphs = methods(analysis)
     sources = cited(" ".join(paragraphs))
-    return "\n\n".join(["# Methods", *paragraphs, "## Sources", "\n".join(f"- {source}" for source in sources)]) + "\n"
+    return (
+        "\n\n".join(["# Methods", *paragraphs, "## Sources", "\n".join(f"- {source.reference}" for source in sources)])
+        + "\n"
+    )
 
 
 def _models(analysis: Analysis) -> str:
@@ -54,17 +59,10 @@ def _models(analysis: Analysis) -> str:
         sentences.append(f"The study has the arms {named}, variants of model and training; this is of {study.arm}.")
     if settings:
         sentences += [
-            _model(settings),
+            model_paragraph.model(study),
             sentence(settings, "Images are resized to {0} x {0} pixels.", "training.image_size"),
-            _length(settings, analysis.study.manifest.recipe),
-            sentence(
-                settings,
-                "AdamW with a peak learning rate of {:g}, weight decay {:g}, {} images per step; {} sampling of tasks.",
-                "training.learning_rate",
-                "training.weight_decay",
-                "training.batch_size",
-                "training.sampling",
-            ),
+            model_paragraph.length(study),
+            *model_paragraph.optimisation(study),
             sentence(
                 settings,
                 "In units of several tasks, {} combines the tasks' gradients of the shared parameters.",
@@ -82,34 +80,6 @@ def _models(analysis: Analysis) -> str:
     return joined(sentences)
 
 
-def _length(settings: Mapping[str, Any], recipe: int | None) -> str:
-    """Whether runs were trained to their budget or until they had converged, and by which rule."""
-    if setting(settings, "training.until") != "converged":
-        return sentence(
-            settings,
-            "Runs end at a matched budget: every training image is seen {:g} times in every aggregation, with at least "
-            "{} steps per unit.",
-            "training.passes",
-            "training.min_steps",
-        )
-    cap = setting(settings, "training.most_passes") or MOST_BUDGETS * settings["training"]["passes"]
-    allowed = ""
-    if recipe is not None and recipe >= JOINT_CONVERGENCE_RECIPE:
-        allowed = f" (in units of k tasks: by {ALLOWED_NOISE:g} ln(k) standard deviations of its single scores more)"
-    return sentence(
-        settings,
-        "Every unit is trained until it has converged, so compute is not matched: at a constant learning rate until "
-        "every training image has been seen {:g} times, with at least {} steps, and on until the unit-free validation "
-        f"score of none of its tasks (best running median of three) has risen by more than {{:g}}{allowed} over the "
-        "last {:.0%} of the passes done; then the learning rate falls linearly to zero over a further "
-        f"1/{COOLDOWN} of the steps, {cap:g} passes in all at most.",
-        "training.passes",
-        "training.min_steps",
-        "training.rise",
-        "training.patience",
-    )
-
-
 def _second_stage(names: Sequence[str], settings: Mapping[str, Any]) -> str:
     """How the second stage of sequential aggregations is trained."""
     staged = [name for name in names if ARROW in name]
@@ -124,16 +94,6 @@ def _second_stage(names: Sequence[str], settings: Mapping[str, Any]) -> str:
     )
 
 
-def _model(settings: Mapping[str, Any]) -> str:
-    model = sentence(
-        settings, f"M2DINO ({PAPER}) with the encoder {{}}, {{}} weights", "model.encoder", "model.weights"
-    )
-    experts = sentence(settings, " and {} experts ({}) in its last {} blocks", *_EXPERTS)
-    if not setting(settings, _EXPERTS[0]):
-        experts = ""
-    return f"The model is {model}{experts}." if model else ""
-
-
 def _reference(study: StudyTables) -> str:
     """What the plain network is; its settings are known, as only a study has one."""
     name, settings = reference_arm(study), study.manifest.settings
@@ -142,14 +102,13 @@ def _reference(study: StudyTables) -> str:
     plain = study.manifest.arms[name]
     same = "by the same training" if plain["training"] == settings["training"] else "by a training of its own"
     network = f"{encoder_title(name)} (timm's {plain['model']['encoder']}, {plain['model']['weights']} weights)"
-    return f"As a reference, {network} is trained for every task by itself, {same}; it enters no gain."
-
-
-_EXPERTS = ("model.moe.experts", "model.moe.kind", "model.moe.blocks")
+    maps = "with a feature pyramid, heads and losses as above, "
+    parts = maps if model_paragraph.has_shared_maps(study.manifest.recipe) else ""
+    return f"As a reference, {network} is trained for every task by itself, {parts}{same}; it enters no gain."
 
 
 def _scores(analysis: Analysis) -> str:
-    types = list(filter(None, map(find_type, sorted(set(analysis.frames["data"]["type"])))))
+    types = model_paragraph.task_types(analysis.study)
     if not types:
         return ""
     scores = enumerated([f"{task_type.unit_free} for {task_type}" for task_type in types])

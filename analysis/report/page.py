@@ -12,7 +12,7 @@ from analysis.gallery.blocks import NO_GALLERY, Gallery
 from analysis.gallery.page import SCRIPT, STYLE
 from analysis.questions.power import plan_sentence
 from analysis.report import answers, checks, words
-from analysis.report.citation import BIBTEX, cited
+from analysis.report.citation import bibtex, cited
 from analysis.report.footing import footing
 from analysis.report.found import found
 from analysis.report.groups import groups
@@ -65,11 +65,12 @@ def page(
         "still_improving": checks.still_improving(analysis),
         "below_floor": checks.below_floor(analysis),
         "leakage": checks.leakage(analysis),
+        "folds": analysis.study.manifest.folds,
         "warnings": analysis.warnings,
         "plan": plan_sentence(analysis.frames["power"]) if len(analysis.frames["power"]) else "",
         "methods": paragraphs,
-        "sources": cited(" ".join(paragraphs)),
-        "bibtex": BIBTEX,
+        "sources": [source.reference for source in cited(" ".join(paragraphs))],
+        "bibtex": bibtex(" ".join(paragraphs)),
         "seeds": seed_tables(analysis),
         "marks": VERDICT_MARKS,
         "scale": SCALES[analysis.settings.scale],
@@ -121,8 +122,9 @@ def about(analysis: Analysis) -> str:
             f"{words.count(len(full), 'task')} of {types} in {words.count(full['group'].nunique(), 'clinical group')}"
         )
         train, test = full["n_train"].sum(), full["n_test"].sum()
-        parts += [f"{train:,.0f} training cases"] if train > 0 else []
-        parts += [f"{test:,.0f} test cases"] if test > 0 else []
+        of_fold = " in a fold" if study.manifest.folds > 1 else ""
+        parts += [f"{train:,.0f} training cases{of_fold}"] if train > 0 else []
+        parts += [f"{test:,.0f} test cases{of_fold}"] if test > 0 else []
     seeds = analysis.frames["seed_gains"]["seed"].nunique()
     parts += [words.count(seeds, "seed")] if seeds else []
     shares = enumerated([words.percent(share) for share in study.fractions])

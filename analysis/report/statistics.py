@@ -178,10 +178,10 @@ def _looks(analysis: Analysis) -> str:
     return (
         f"Replicates were trained in stages, with looks planned after {counts} of them, and stopped for comparisons "
         f"that were decided or that all replicates would decide with a chance below {100 * PROSPECT:g} %. At each "
-        "look a test spends as the bounds of O'Brien and Fleming do (Lan and DeMets 1983; 1989); its p value is the "
-        "smallest level at which one of its looks rejects (Liu and Anderson 2008), and intervals are repeated "
-        "confidence intervals (Jennison and Turnbull 1989), widened to the estimate of the last look where that lies "
-        "outside, so both hold at whatever look a comparison stopped. "
+        "look a test spends as the bounds of O'Brien and Fleming do (Lan and DeMets 1983; Lan and DeMets 1989); its p "
+        "value is the smallest level at which one of its looks rejects (Liu and Anderson 2008), and intervals are "
+        "repeated confidence intervals (Jennison and Turnbull 1989), widened to the estimate of the last look where "
+        "that lies outside, so both hold at whatever look a comparison stopped. "
     )
 
 
@@ -204,13 +204,18 @@ def _means(analysis: Analysis) -> str:
         if cases and lacking
         else ""
     )
+    covered, at_once = "seeds and test subjects", "seeds and test subjects do to all tasks at once, each"
+    if analysis.study.manifest.folds > 1:
+        covered = "the scatter over folds, which holds training data, seeds and test subjects"
+    elif lacking and not cases:
+        covered, at_once = "seeds alone, for these very test cases", "seeds do to all tasks at once,"
     return (
-        "Two things are said of several tasks. The mean gain of these very tasks has an interval that covers seeds and "
-        f"test subjects.{noisiest} Tasks of this kind are described by the median, the tasks being a sample: its "
+        "Two things are said of several tasks. The mean gain of these very tasks has an interval that covers "
+        f"{covered}.{noisiest} Tasks of this kind are described by the median, the tasks being a sample: its "
         "interval runs between order statistics (Thompson 1936), with fewer tasks where clinical groups are alike and "
-        "with what seeds and test subjects do to all tasks at once, each with a t of its own (Banerjee 1960); "
-        "it is the one to generalise with, and needs six independent tasks. A "
-        "mean of such tasks is not given an interval: one task in ten that collapses, unseen, would make it wrong. "
+        f"with what {at_once} with a t of its own (Banerjee 1960); it is the one to generalise with, and needs six "
+        "independent tasks. A mean of such tasks is not given an interval: one task in ten that collapses, unseen, "
+        "would make it wrong. "
         "With one seed there is no interval, since chance in training is not known."
     )
 
@@ -221,7 +226,8 @@ def _scale(analysis: Analysis) -> str:
         text += (
             "Data scale within tasks: each task has a line of its gain on log2 of its training cases over the "
             "fractions; the pooled line is the mean of the tasks' lines, the tasks being a sample. Since the same "
-            "task is trained on less data, this is an intervention. "
+            "tasks are trained on less data, all at once, this is an intervention on the data of the study and not on "
+            "those of one task by itself. "
         )
     if len(frames["across"]):
         text += (
@@ -284,7 +290,8 @@ def _rest(analysis: Analysis) -> str:
             "contradicted where it lies below, and neither where another test of it (types, spreads) does not reject; "
             "a finding is supported where all its parts are, contradicted where one part is after Holm's correction "
             "over its parts, and else undecided. "
-            "Findings are not corrected for their number. Data-rich and data-poor are tasks above and below the "
+            "Findings are not corrected for their number. Each part says whether it is of the median of tasks of this "
+            "kind or of the mean of exactly a group's tasks. Data-rich and data-poor are tasks above and below the "
             "median number of training cases."
         )
     sentences.append(f"Every random draw has seed {analysis.settings.seed}.")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from aggregation_lab.aggregation import stages
-from aggregation_lab.text import decimals_of_limits, exact_per_cent
+from aggregation_lab.text import decimals_of_limit, exact_per_cent
 from analysis.statistics.verdicts import BENEFIT, UNDECIDED
 from analysis.tables.cells import number
 
@@ -28,8 +28,8 @@ def limits(low: float, high: float) -> str:
     """Both limits of a difference in brackets; nothing where one of them is unknown."""
     if pd.isna(low) or pd.isna(high):
         return ""
-    digits = decimals_of_limits(low, high)
-    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+    lower, upper = (signed(limit, decimals_of_limit(limit)) for limit in (low, high))
+    return f"[{lower}, {upper}]"
 
 
 def count(amount: int, noun: str) -> str:

@@ -50,7 +50,7 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         f"All against the arm {rows['base_arm'].iloc[0]}. gain: the gain of the contrast in the arm minus that in that "
         "arm, the same tasks, seeds and test cases in all four models. score: of one aggregation, higher is better. "
         "Runs that both arms share cancel; tasks of which nothing is left are not in the means. "
-        f"{NOT_CORRECTED} {IMPROVING} a base model was still improving when its budget ended.{nothing_note(rows)}"
+        f"{NOT_CORRECTED} {IMPROVING} a base model was still improving when its training ended.{nothing_note(rows)}"
     )
     return build("arm_means", "Differences between arms, means over tasks", rows, columns, note=note, raw=raw)
 
@@ -82,7 +82,7 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
         "table: they decide between larger and smaller. No meaningful change: a rise and a fall as large as the margin "
         "are both ruled out, by p within margin, at the level in brackets or below and corrected by itself; so the "
         "interval, which is of the difference from 0, may reach beyond the margin. "
-        f"{IMPROVING} a base model was still improving when its budget ended."
+        f"{IMPROVING} a base model was still improving when its training ended."
     )
     return build("arm_changes", "Differences between arms by task", rows, columns, note=note, raw=raw)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from aggregation_lab.text import decimals_apart, decimals_of_limits, exact_per_cent, whole_per_cent
+from aggregation_lab.text import decimals_apart, decimals_of_interval, exact_per_cent, whole_per_cent
 from analysis.questions.study_quality import IMPROVING
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 
@@ -37,9 +37,14 @@ def count(value: float) -> str:
     return number(value, 0)
 
 
+def grouped(value: float) -> str:
+    """A large whole number that is told to the last digit: 46,714."""
+    return MISSING if pd.isna(value) else f"{value:,.0f}".replace("-", _MINUS)
+
+
 def significant(value: float, digits: int = 3) -> str:
-    """A large quantity in few digits: 37500, 1.2e+06."""
-    return MISSING if pd.isna(value) else f"{value:.{digits}g}".replace("-", _MINUS)
+    """A quantity in few digits, with powers of ten from a million on: 0.38, 37,500, 1.2e+06."""
+    return MISSING if pd.isna(value) else f"{float(f'{value:.{digits}g}'):,.6g}".replace("-", _MINUS)
 
 
 def percent(value: float) -> str:
@@ -76,12 +81,13 @@ def p_value(value: float) -> str:
 
 
 def interval(value: float, low: float, high: float, digits: int = 3) -> str:
-    """`0.031 [0.012, 0.050]`, with more decimals where a limit that is not 0 would read so; the number alone where
+    """`0.031 [0.012, 0.050]`, with more decimals of a limit that is not 0 and would read so; the number alone where
     there is no interval."""
     if pd.isna(value) or pd.isna(low) or pd.isna(high):
         return number(value, digits)
-    digits = decimals_of_limits(low, high, digits)
-    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+    numbers = (value, low, high)
+    middle, lower, upper = map(number, numbers, decimals_of_interval(*numbers, digits))
+    return f"{middle} [{lower}, {upper}]"
 
 
 def of_data(fraction: float) -> str:

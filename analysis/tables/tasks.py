@@ -127,8 +127,13 @@ def scores_table(analysis: NamedFrames) -> PaperTable:
 def metric_title(row: Row) -> str:
     """The metric of a row with its unit, if it has one, and the direction that is better."""
     arrow = " ↑" if row["direction"] == "higher" else " ↓"
+    return f"{metric_with_unit(row)}{arrow}"
+
+
+def metric_with_unit(row: Row) -> str:
+    """The metric of a row, and its unit if it has one."""
     unit = "" if row["unit"] in ("1", row["metric"]) else f", {row['unit']}"
-    return f"{row['metric']}{unit}{arrow}"
+    return f"{row['metric']}{unit}"
 
 
 def _score(row: Row | None, collapsed: CollapsedMarks | None = None) -> str:
@@ -155,6 +160,7 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
     rows, settings, marks = by_task(at_full(raw)), analysis.settings, CollapsedMarks(analysis)
     columns = [
         *plain(str, "task", "contrast"),
+        Column("metric", metric_with_unit, "metric", on_screen=True),
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
         Column("joint", lambda row: number(row["joint_raw"], decimals(row["unit"])), "joint_raw"),
         Column("change", lambda row: change(row["relative"]), "relative"),
@@ -170,7 +176,7 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         Column("what would decide it", lambda row: row["would_decide"], "would_decide", on_screen=True),
     ]
     note = (
-        "base, joint and change: primary metric, positive change is better. Gain "
+        "base, joint and change: primary metric (in print the table of data names it), positive change is better. Gain "
         f"{SCALES[settings.scale]}, {of_data(rows['fraction'].iloc[0])}, positive favours the joint aggregation; "
         "interval and p corrected over all tasks and contrasts at full data: they decide between benefit and harm. "
         "cases only: one seed, so the 95 % interval covers test cases alone and decides nothing. p loss: of a loss as "

@@ -11,6 +11,7 @@ from rich.table import Table
 from aggregation_lab.errors import DataError
 from runners.execution.progress import preparation, say
 from runners.planning.fold_words import fold_lines
+from runners.planning.setting_notes import compares_groups, unknown_group_lines
 from runners.planning.study_file import faults_in, find_study, read_study_file
 from runners.planning.study_schema import DataConfig
 from runners.store.prepare import find_folds, read_folder
@@ -43,6 +44,9 @@ def validate_data(root: Path, study: str | None, console: Console) -> int:
     _say_sharing(dataset, settings.assumed_shares, console)
     if loaded:
         for line in fold_lines(loaded, folds, dataset):
+            say(console, line)
+    if loaded is None or compares_groups(loaded):
+        for line in unknown_group_lines(settings.groups, dataset):
             say(console, line)
     for note in dataset.notes:
         say(console, f"note     {note}")

@@ -1,11 +1,13 @@
 """What a plan says of settings that are not what their writer may take them for: they are not used, an arm has lost
-them, or two fractions are the same data."""
+them, two fractions are the same data, or clinical groups are not known."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from aggregation_lab.aggregation import ARROW
 from aggregation_lab.config import ModelConfig, TrainingConfig
 from aggregation_lab.config_fields import Config
+from aggregation_lab.tasks.challenge import CHALLENGE_TASKS
 from aggregation_lab.text import listed, printable
 from runners.planning.encoder_names import checkpoint_note
 from runners.planning.study_schema import BUDGETS, Study
@@ -88,6 +90,23 @@ def _shown(value: object) -> str:
 def _is_set(section: Config, name: str) -> bool:
     """Whether a field has another value than its default; a study read back from its folder has all fields."""
     return getattr(section, name) != type(section).model_fields[name].default
+
+
+def compares_groups(study: Study) -> bool:
+    """Whether CG is among the aggregations, or a stage of one."""
+    return any("CG" in name.split(ARROW) for name in study.aggregations)
+
+
+def unknown_group_lines(groups: Mapping[str, str], dataset: "Dataset") -> tuple[str, ...]:
+    """A line for tasks of which neither `groups`, nor their CSV, nor the challenge knows the clinical group."""
+    alone = [name for name, task in dataset.tasks.items() if task.group == name]
+    unknown = [printable(name, 60) for name in alone if name not in groups and name not in CHALLENGE_TASKS]
+    if not unknown:
+        return ()
+    return (
+        f"no clinical group is known of {listed(unknown, _NAMED)}: each is a group by itself, so its CG model is its "
+        "TS model; name groups in data.groups",
+    )
 
 
 def equal_fraction_lines(study: Study, folds: "Folds", dataset: "Dataset") -> tuple[str, ...]:

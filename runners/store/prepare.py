@@ -18,7 +18,14 @@ from runners.planning.disk import prediction_bytes
 from runners.planning.fold_words import fold_lines
 from runners.planning.found_settings import alone
 from runners.planning.plan import PlannedRun, plan_runs
-from runners.planning.setting_notes import checkpoint_lines, equal_fraction_lines, lost_lines, unused_lines
+from runners.planning.setting_notes import (
+    checkpoint_lines,
+    compares_groups,
+    equal_fraction_lines,
+    lost_lines,
+    unknown_group_lines,
+    unused_lines,
+)
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
@@ -138,6 +145,7 @@ def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[Planne
     notes += (
         *fold_lines(study, folds, dataset),
         *equal_fraction_lines(study, folds, dataset),
+        *(unknown_group_lines(study.data.groups, dataset) if compares_groups(study) else ()),
         *unused_lines(study),
         *lost_lines(study),
         *checkpoint_lines(study),

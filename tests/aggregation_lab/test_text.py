@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregation_lab.text import decimals_apart, decimals_of_limits, exact_per_cent, whole_per_cent
+from aggregation_lab.text import decimals_apart, decimals_of_limit, exact_per_cent, whole_per_cent
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ def test_a_chance_is_certain_only_where_it_is(chance, shown):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "digits"),
-    [(0.0003, 0.02, 4), (-0.02, -0.00004, 5), (-0.0003, 0.02, 4), (-1e-12, 0.02, 3), (0.0, 0.02, 3), (0.0006, 0.02, 3)],
+    ("limit", "digits"),
+    [(0.0003, 4), (-0.00004, 5), (-0.0003, 4), (-1e-12, 3), (0.0, 3), (0.0006, 3), (-0.02, 3), (float("nan"), 3)],
 )
-def test_limits_do_not_read_as_zero_unless_they_are(low, high, digits):
-    assert decimals_of_limits(low, high) == digits
+def test_a_limit_does_not_read_as_zero_unless_it_is(limit, digits):
+    assert decimals_of_limit(limit) == digits
 
 
 @pytest.mark.parametrize(

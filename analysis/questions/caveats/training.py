@@ -15,10 +15,10 @@ def of_training(study: StudyTables) -> list[str]:
     if study.curves is None:
         return ["There are no validation curves: whether the baselines were trained to the end is unknown."]
     found = []
-    base, end = study.aggregations[0], "training" if _until_converged(study) else "budget"
+    base = study.aggregations[0]
     for name, part in study.improving().groupby("aggregation"):
         consequence = "gains over them are flattered" if name == base else "more training may raise its gains"
-        said = f"{name} models were still improving when their {end} ended in {{}}: {consequence}."
+        said = f"{name} models were still improving when their training ended in {{}}: {consequence}."
         runs = part.groupby("task")[["rising", "curves"]].sum()
         counted = runs[runs["rising"] > 0].itertuples(name=None)
         risen = [f"{task} in {up:.0f}/{of:.0f} runs" if of > 1 else str(task) for task, up, of in counted]

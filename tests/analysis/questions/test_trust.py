@@ -264,7 +264,7 @@ def test_every_doubt_is_one_sentence(study: StudyTables):
         "3 of 12 planned runs are not finished",
         "No margin was named for 3 of 3 tasks (axis, head, kind): 0.02 stands in",
         "One seed only",
-        "TS models were still improving when their budget ended in 1 of 3 tasks (kind in 1/4 runs): gains over them "
+        "TS models were still improving when their training ended in 1 of 3 tasks (kind in 1/4 runs): gains over them "
         "are flattered",
         "Neither model of a comparison has a mean above that of the trivial predictor in 1 of 3 tasks (kind)",
         "operations over those of TS: AU 1.20 at fraction 0.5, AU 1.20 at fraction 1.",

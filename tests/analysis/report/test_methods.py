@@ -9,11 +9,18 @@ import pandas as pd
 import pytest
 
 from aggregation_lab import __version__
-from aggregation_lab.run import JOINT_CONVERGENCE_RECIPE
+from aggregation_lab.model.heads.heat_maps import SPREAD
+from aggregation_lab.model.image_path import STRIDES, WIDTHS
+from aggregation_lab.model.shared_maps import View
+from aggregation_lab.run import JOINT_CONVERGENCE_RECIPE, SHARED_MAPS_RECIPE
+from aggregation_lab.tasks import TaskType
+from aggregation_lab.training.augmentation import BRIGHTNESS, CONTRAST, SCALE, SHIFT
 from analysis.external import PAPER, read_scores
 from analysis.pipeline import analyse
-from analysis.report.citation import BIBTEX, SOURCES, cited
-from analysis.report.methods import methods
+from analysis.report.citation import SOURCES, bibtex, cited
+from analysis.report.footing import footing
+from analysis.report.methods import citations, methods
+from analysis.report.model_paragraph import AUGMENTATION, IMAGE_PATH
 from analysis.report.reasons import why_empty
 from analysis.result import Analysis
 from analysis.settings import Settings
@@ -134,13 +141,83 @@ def test_methods_name_the_correction_and_every_source_they_cite(correction):
     years = [part.strip(" ()") for part in re.findall(r"[^();]*\b(?:19|20)\d\d(?=[);])", text)]
     named = [part for part in years if part[-4:] != "2026"]
     assert len(named) > 5
-    assert [part for part in named if not any(part.endswith(source) for source in SOURCES)] == []
+    assert [part for part in named if not any(part.endswith(source.name) for source in SOURCES)] == []
     assert len(cited(text)) >= len({part[-4:] for part in named})
 
 
-def test_bibtex_names_the_study_and_this_version():
-    assert BIBTEX.count("{") == BIBTEX.count("}")
-    assert "arXiv:2603.18123" in BIBTEX and f"version = {{{__version__}}}" in BIBTEX
+def test_bibtex_has_the_study_this_version_and_an_entry_for_every_source_that_methods_cite():
+    text = citations(traced())
+    assert text.count("{") == text.count("}")
+    assert "arXiv:2603.18123" in text and f"version = {{{__version__}}}" in text
+    named = cited(" ".join(methods(traced())))
+    assert len(named) > 5 and all(f"title = {{{{{source.title}}}}}" in text for source in named)
+    assert text.count("@") == 2 + len(named)
+    entries = re.findall(r"@\w+\{(\w+),", bibtex(" ".join(source.name for source in SOURCES)))
+    assert len(set(entries)) == len(entries) == 2 + len(SOURCES)
+
+
+def with_settings(recipe: int | None = None, runs: pd.DataFrame | None = None, **sections: dict[str, object]):
+    """The made-up analysis with these settings of model and training besides, and of this recipe."""
+    analysis = traced()
+    settings = {name: {**MANIFEST.settings[name], **sections.get(name, {})} for name in MANIFEST.settings}
+    manifest = replace(MANIFEST, settings=settings, recipe=recipe)
+    runs = analysis.study.runs if runs is None else runs
+    return replace(analysis, study=replace(analysis.study, manifest=manifest, runs=runs))
+
+
+def test_parts_of_the_model_are_named_where_the_recipe_is_known_to_have_them():
+    model = {"head_width": 64}
+    text = " ".join(methods(with_settings(SHARED_MAPS_RECIPE, model=model)))
+    assert f"Beside it stands {IMAGE_PATH}" in text and "to 64 channels" in text
+    assert all(f"{kind}: {kind.taught}" in text for kind in TaskType)
+    plain = {"head_width": 64, "moe": {"experts": 0, "kind": "split", "blocks": 6}}
+    text = " ".join(methods(with_settings(SHARED_MAPS_RECIPE, model=plain)))
+    assert "Where the encoder has no maps at strides 4, 8 and 16 of its own, beside it stands" in text
+    for recipe in (None, SHARED_MAPS_RECIPE - 1):
+        text = " ".join(methods(with_settings(recipe, model=model)))
+        assert "M2DINO" in text and IMAGE_PATH not in text and "heat map" not in text
+
+
+def test_words_on_the_model_and_its_training_have_the_numbers_of_the_code():
+    strides, widths = (f"{', '.join(map(str, of[:-1]))} and {of[-1]}" for of in (STRIDES, WIDTHS))
+    assert f"{widths} channels at strides {strides}" in IMAGE_PATH
+    shares = [float(share) / 100 for share in re.findall(r"([\d.]+)\u00a0%", AUGMENTATION)]
+    assert shares == pytest.approx([SCALE, SHIFT, CONTRAST, BRIGHTNESS], rel=1e-12, abs=0)
+    views = {View.FINE: "stride 4", View.MIDDLE: "stride 8", View.SUMMARY: "all strides"}
+    for kind in TaskType:
+        assert views[kind.network.view] in kind.taught
+        assert f"Gaussian of {SPREAD:g} of" in kind.taught or "heat map" not in kind.taught
+
+
+def test_methods_say_how_the_learning_rate_goes_and_what_augments():
+    given = {"warmup": 0.1, "clip_norm": 1.0, "augment": True, "encoder_rate": 0.2, "loss_weights": {"a": 2.0}}
+    text = " ".join(methods(with_settings(training=given)))
+    for fact in (
+        "rises linearly over the first 10\u00a0% of the steps and falls to zero by a cosine; the encoder has 0.2 times",
+        "clipped to a norm of 1.",
+        "weighted by task: a 2, others 1.",
+        f"{AUGMENTATION}; of classification, detection and segmentation tasks half are mirrored",
+    ):
+        assert fact in text, fact
+    text = " ".join(methods(with_settings(training={**given, "augment": False, "until": "converged"})))
+    assert "not augmented" in text and "over the first 10\u00a0% of the least steps; the" in text
+
+
+def test_a_least_number_of_steps_is_told_with_the_passes_that_it_gave():
+    assert "at least 100 steps per unit, which none falls short of" in " ".join(methods(with_settings()))
+    runs = traced().study.runs
+    small = runs["aggregation"] == "TS"
+    lifted = runs.assign(
+        passes=runs["passes"].mask(small, 53.3), images_seen=runs["images_seen"].mask(small, 30 * 53.3)
+    )
+    passes = "TS 53.3, CG 11.0, AU 11.0"
+    analysis = with_settings(runs=lifted)
+    assert f"fewer than 100 steps, which get as many (passes of all runs: {passes})" in " ".join(methods(analysis))
+    assert f"more often in units that min_steps lifts (passes of all runs: {passes})" in footing(analysis)
+    converged = {"until": "converged", "rise": 0.02, "patience": 0.3, "most_passes": None}
+    text = " ".join(methods(with_settings(runs=lifted, training=converged)))
+    assert f"units that this least number of steps lifts have a cap lifted alike (passes of all runs: {passes})" in text
+    assert "lifted alike" not in " ".join(methods(with_settings(training=converged)))
 
 
 @pytest.mark.parametrize("name", ["within", "across", "influence", "guidelines", "regret"])

@@ -91,6 +91,7 @@ def _runs_of(seed_gains: pd.DataFrame) -> pd.DataFrame:
     ]
     return pd.concat(sides, ignore_index=True).assign(
         passes=11.0,
+        images_seen=4400,
         device="NVIDIA H200",
         precision="bf16",
         versions="python 3.12.4, aggregation-lab 0.1.0, torch 2.15.0, timm 1.0.31, commit 475c190",

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from aggregation_lab.run import BEFORE_COOLDOWN, CHECKPOINT, DONE
-from aggregation_lab.training.evaluation import Evaluator
+from aggregation_lab.training.evaluation import Evaluator, Validation
 from aggregation_lab.training.trainer import Trainer
 from runners.commands.study_commands import show_status
 from runners.options import Rerun
@@ -146,12 +146,12 @@ def trained_steps(monkeypatch) -> Counter[str]:
         steps[trainer.spec.id] += 1
         train_step(trainer)
 
-    def score(_: Evaluator, cases) -> float:
-        return at["step"] / 20 if cases.task.name == "tiny_head" else 0.5
+    def told(_: Evaluator, cases) -> Validation:
+        return Validation(at["step"] / 20 if cases.task.name == "tiny_head" else 0.5, None)
 
     monkeypatch.setattr(Trainer, "evaluate", evaluated)
     monkeypatch.setattr(Trainer, "train_step", stepped)
-    monkeypatch.setattr(Evaluator, "validation_score", score)
+    monkeypatch.setattr(Evaluator, "validate", told)
     return steps
 
 

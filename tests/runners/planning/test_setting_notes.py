@@ -1,11 +1,20 @@
 """Settings that change nothing or are lost, and fractions that are no different data, are lines of the plan."""
 
+from dataclasses import replace
+
 import pytest
 
 from aggregation_lab.data.splits.folds import Folds, draw_folds
 from aggregation_lab.data.splits.split import Split
 from runners.planning import encoder_names, setting_notes
-from runners.planning.setting_notes import checkpoint_lines, equal_fraction_lines, lost_lines, unused_lines
+from runners.planning.setting_notes import (
+    checkpoint_lines,
+    compares_groups,
+    equal_fraction_lines,
+    lost_lines,
+    unknown_group_lines,
+    unused_lines,
+)
 from runners.planning.study_file import parse_study
 from tests.aggregation_lab.data.test_folds import SMALL
 
@@ -78,3 +87,14 @@ def test_fractions_with_the_same_cases_are_named():
     assert equal_fraction_lines(study, by_hand, SMALL) == tuple(
         f"fractions {both} are the same training cases in 1 task(s): box_1" for both in ("0.25 and 0.5", "0.5 and 1")
     )
+
+
+def test_tasks_without_a_known_group_are_named_where_groups_are_compared():
+    named = {name: "own" for name in list(SMALL.tasks)[1:]}
+    first = next(iter(SMALL.tasks))
+    one = replace(SMALL, tasks={name: replace(task, group=named.get(name, name)) for name, task in SMALL.tasks.items()})
+    (line,) = unknown_group_lines(named, one)
+    assert line.startswith(f"no clinical group is known of {first}: each is a group by itself")
+    assert unknown_group_lines({first: first}, one) == ()
+    asked = ({"TS": None, "AU": None}, {"TS": None, "CG": None}, {"TS": None, "CG": None, "CG>TS": None})
+    assert [compares_groups(parse_study({"name": "x", "aggregations": of}, "s")) for of in asked] == [False, True, True]
