@@ -3,6 +3,7 @@
 import pandas as pd
 
 from analysis.named_frames import NamedFrames
+from analysis.questions.advice.guideline_table import EVERY_GROUP
 from analysis.tables.cells import (
     BEYOND,
     IMPROVING,
@@ -207,7 +208,10 @@ def guidelines_table(analysis: NamedFrames) -> PaperTable:
     note = (
         "gains, harmed: chance that a new task gains, or loses more than the margin, under the aggregation advised, "
         "else under the one with the best chance. Advised: with 95 % confidence nine in ten such tasks gain. from n, "
-        f"to n: training cases of the task. tasks: of this type, under the aggregation advised. {_COUNTED_NOTE}"
+        "to n: training cases of the task; expected, with 95 % limits for one task, at their middle. Where too few "
+        "tasks of the type, or none of such a size, were seen under an aggregation, it says so instead. "
+        f"{EVERY_GROUP}: too few tasks tell groups apart. tasks: of this type, under the aggregation advised. "
+        f"{_COUNTED_NOTE}"
     )
     return build("guidelines", "Which aggregation to train", raw, columns, note=note)
 

@@ -244,6 +244,8 @@ def show_recommendation(
             f"expected gain {arm.gain:+.3f}, 95 % interval [{arm.low:+.3f}, {arm.high:+.3f}], "
             f"one such task [{arm.task_low:+.3f}, {arm.task_high:+.3f}]",
         )
+    for name, why in advice.unknown.items():
+        say_plainly(console, f"  {name}: nothing is expected: {why}")
     return 0
 
 
