@@ -19,7 +19,7 @@ from analysis.study import StudyTables
 
 
 def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What a sceptical reader must be told, one sentence each; `frames` needs scores, gains, ledger and data.
+    """What a sceptical reader must be told, one sentence each; `frames` needs scores, gains, power, ledger and data.
 
     What was left out is counted in the frame `excluded` instead.
     """
@@ -32,7 +32,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
         *of_repeated_tests(study, frames["gains"]),
         *of_seeds(study, trained),
         *of_folds(study),
-        *of_what_can_be_decided(study, frames["gains"]),
+        *of_what_can_be_decided(study, frames["gains"], frames["power"]),
         *of_training(study),
         *of_floors(study.aggregations[0], trained, frames["gains"]),
         *of_large_margins(study, frames["data"]),

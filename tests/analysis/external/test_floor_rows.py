@@ -9,6 +9,7 @@ import pytest
 from aggregation_lab.errors import ResultsError
 from analysis.context import prepare
 from analysis.external import read_scores
+from analysis.frames import frame
 from analysis.questions.caveats.every import caveats
 from analysis.questions.study_quality import data, ledger, scores
 from analysis.questions.task_gains import task_gains
@@ -45,7 +46,13 @@ def floors(study: StudyTables, *names: str) -> dict:
 
 
 def said(study: StudyTables, gains: pd.DataFrame) -> list[str]:
-    frames = {"scores": scores(study, gains), "gains": gains, "ledger": ledger(study), "data": data(study)}
+    frames = {
+        "scores": scores(study, gains),
+        "gains": gains,
+        "power": frame("power", []),
+        "ledger": ledger(study),
+        "data": data(study),
+    }
     return [each for each in caveats(study, frames) if "trivial predictor" in each]
 
 

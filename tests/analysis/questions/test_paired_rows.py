@@ -9,6 +9,7 @@ import pytest
 
 from analysis.context import prepare
 from analysis.external import read_scores
+from analysis.frames import frame
 from analysis.questions import study_quality
 from analysis.questions.caveats.every import caveats
 from analysis.questions.families import HEADLINE, SMALLER
@@ -33,7 +34,13 @@ def made(study: StudyTables) -> Made:
     context = prepare(study, SETTINGS)
     gains = task_gains(context.study, context.resampled, context.pairs, SETTINGS)
     scores, data = study_quality.scores(context.study, gains), study_quality.data(context.study)
-    frames = {"gains": gains, "scores": scores, "ledger": study_quality.ledger(context.study), "data": data}
+    frames = {
+        "gains": gains,
+        "power": frame("power", []),
+        "scores": scores,
+        "ledger": study_quality.ledger(context.study),
+        "data": data,
+    }
     (overall,) = (pooled(pairs) for (_, share), pairs in context.pairs.items() if share == context.study.full)
     return Made(context.study, gains, overall[overall["level"] == "overall"], caveats(context.study, frames))
 
