@@ -193,8 +193,10 @@ def test_frames_of_a_study_and_none_of_one_with_a_single_aggregation():
     assert set(frames["found_groups"]["task"]) == set(measured.tasks.index)
     assert set(partitions.loc[partitions["trained"], "partition"]) == {"TS", "CG", "AU"}
     assert not partitions["tasks"].duplicated().any() and partitions["pareto"].any()
+    trained = partitions[partitions["trained"]]
+    assert not trained["hours_guessed"].any() and not partitions.loc[~partitions["trained"], "pareto"].any()
     for row in partitions[partitions["pareto"]].itertuples():
-        rest = partitions[(partitions["hours"] <= row.hours) & (partitions["score"] > row.score)]
+        rest = trained[(trained["hours"] <= row.hours) & (trained["score"] > row.score)]
         assert rest.empty, row.partition
     alone = group_tables(aggregations=("AU",))
     assert all(rows.empty for rows in grouping_frames(alone, task_scores(alone, None), affinities(alone)))
