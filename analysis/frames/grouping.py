@@ -29,7 +29,8 @@ GROUPING: Final = {
         "low": "lower limit of that prediction, 80 %, jackknife+ over tasks; missing with fewer than four tasks",
         "high": "upper limit",
         "predicted_set": "predicted by a model that has not seen the set; missing with one set",
-        "rank_correlation": "Spearman's correlation of gain and predicted over all rows; missing with fewer than three",
+        "rank_correlation": "Spearman's correlation of gain and predicted over all rows; missing with fewer than "
+        "three, and where no affinity is used: a task left out is then given the mean of the others",
         "rank_correlation_set": "the same of gain and predicted_set",
     },
     "found_means": {
