@@ -11,6 +11,9 @@ from analysis.figures.style import GREY, SMALL
 _LETTER, _LINE, _MARK = 0.62 * SMALL, 1.05 * SMALL, 5.0
 """Points: the width of a digit, the height of a line, the width of a mark."""
 
+_ONE_PLACE = 1.5
+"""Points between two marks that lie on each other."""
+
 _ANGLES = np.deg2rad([45, 135, -45, -135, 0, 180, 65, 115, -65, -115])
 _DIRECTIONS = tuple(zip(np.cos(_ANGLES), np.sin(_ANGLES), strict=True))
 _DISTANCES = (8.5, 15.0, 21.0, 28.0, 36.0)
@@ -46,7 +49,13 @@ def beside_marks(ax: Axes, marks: np.ndarray, texts: Sequence[str], others: np.n
         ]
         inside = [each for each in tried if (0 < each[1][0] < size[0]) and (0 < each[1][1] < size[1])]
         free = [each for each in inside if not any(_overlap(each[1], other) for other in taken)]
-        apart = [each for each in free if not any(_cross((place, place + each[0]), line) for line in lines)]
+        rest = [each for each in (*own, *places[1]) if not np.array_equal(each, place)]
+        apart = [
+            each
+            for each in free
+            if not any(_cross((place, place + each[0]), line) for line in lines)
+            and not any(_meets((place, place + each[0]), other) for other in rest)
+        ]
         offset, rectangle = (apart or free or inside or tried)[0]
         taken.append(rectangle)
         lines.append((place, place + offset))
@@ -58,12 +67,12 @@ def beside_marks(ax: Axes, marks: np.ndarray, texts: Sequence[str], others: np.n
 
 
 def _in_one_place(places: np.ndarray, texts: Sequence[str]) -> tuple[list[int], list[str]]:
-    """The first mark of each place, and the texts of all marks there, in their order."""
+    """The first mark of each place, and the texts of all marks there, small numbers first."""
     found: dict[int, list[str]] = {}
     for number, text in enumerate(texts):
-        same = (each for each in found if np.hypot(*(places[each] - places[number])) < _MARK / 2)
+        same = (each for each in found if np.hypot(*(places[each] - places[number])) < _ONE_PLACE)
         found.setdefault(next(same, number), []).append(text)
-    return list(found), [", ".join(each) for each in found.values()]
+    return list(found), [", ".join(sorted(each, key=lambda text: (len(text), text))) for each in found.values()]
 
 
 def _cross(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> bool:
@@ -74,6 +83,13 @@ def _cross(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarr
         return float(dx * y - dy * x)
 
     return all(side(line, ends[0]) * side(line, ends[1]) < 0 for line, ends in ((one, other), (other, one)))
+
+
+def _meets(line: tuple[np.ndarray, np.ndarray], mark: np.ndarray) -> bool:
+    """Whether a line, by its ends, runs through a mark."""
+    along = line[1] - line[0]
+    share = np.clip((mark - line[0]) @ along / (along @ along), 0.0, 1.0)
+    return bool(np.hypot(*(line[0] + share * along - mark)) < _MARK / 2)
 
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

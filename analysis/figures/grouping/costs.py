@@ -69,8 +69,8 @@ def draw_costs(view: View) -> pd.DataFrame:
     for guessed in sorted(found["hours_guessed"].astype(bool).unique()):
         text = "predicted, hours guessed (units)" if guessed else "predicted (units)"
         handles.append(Line2D([], [], **_hollow(guessed), label=text))
-    handles.append(Line2D([], [], color=GREY, lw=0.8, label="best trained for its cost"))
-    view.canvas.legend(handles, loc="outside lower center", ncols=3)
+    handles.append(Line2D([], [], color=GREY, lw=0.8, label="best for its cost"))
+    view.canvas.legend(handles, loc="outside lower center", ncols=2)
     return rows
 
 
