@@ -12,9 +12,9 @@ with fewer, the limits of one task would rest on other types alone.
 Advice is a bet on one new task, so it rests on how tasks scatter and not on how well their mean is known. The model
 gives the chance that such a task gains, and that it is harmed: loses more than the margin. A joint aggregation is
 advised where, at 95 % confidence, at least nine in ten such tasks gain (a one-sided tolerance limit; Wilks 1941, Owen
-1968): among many questions some chances of gain come out at 0.9 by luck, and the confidence keeps these out. Of several
-the one with the largest expected gain; the base where nine in ten tasks lose under every joint aggregation. The rule
-abstains otherwise, and with one seed.
+1968): among many questions some chances of gain come out at 0.9 by luck, and the confidence keeps these out. It is that
+over all types together, each of which is a question of its own. Of several the one with the largest expected gain; the
+base where nine in ten tasks lose under every joint aggregation. The rule abstains otherwise, and with one seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ SHARE = 0.9
 """Share of such tasks that must gain under what is advised."""
 
 CONFIDENCE = 0.95
-"""Confidence in that share."""
+"""Confidence in that share, in all types of tasks together."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,12 @@ class Rule:
         used = [seen for seen in of_type if seen.enough] or of_type
         return min(seen.low for seen in used), max(seen.high for seen in used)
 
+    @property
+    def confidence(self) -> float:
+        """Confidence that advice for one type takes: `CONFIDENCE` over all types together, as each has a line of its
+        own and may come out well by luck (Bonferroni)."""
+        return 1 - (1 - CONFIDENCE) / len(self.types)
+
     def tells_groups_apart(self) -> bool:
         """Whether what is expected of any aggregation depends on the clinical group."""
         return any(fit.knows_groups for fit in self.fits.values())
@@ -171,14 +177,14 @@ class Rule:
         return ""
 
     def _advice(self, expected: tuple[Expectation, ...], unknown: Mapping[str, str]) -> Recommendation:
-        gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE]
+        gaining = [outcome for outcome in expected if outcome.sure >= self.confidence]
         if gaining:
             best = max(gaining, key=lambda outcome: outcome.gain)
             reason = f"a new task gains under {best.aggregation} with a chance of {whole_per_cent(best.chance)}"
             return Recommendation(best.aggregation, expected, reason, unknown)
         if unknown:
             return Recommendation(UNDECIDED, expected, f"too little was seen under {', '.join(unknown)}", unknown)
-        if all(outcome.sure_loss >= CONFIDENCE for outcome in expected):
+        if all(outcome.sure_loss >= self.confidence for outcome in expected):
             most = max(outcome.chance for outcome in expected)
             reason = f"under every joint model a new task gains with a chance of {whole_per_cent(most)} at most"
             return Recommendation(self.base, expected, reason)
