@@ -184,7 +184,7 @@ def stability_table(analysis: NamedFrames) -> PaperTable:
         *plain(str, "contrast", "scope"),
         *plain(count, "cells"),
         Column("spread [95%]", lambda row: limits(row, "spread", "spread_low", "spread_high"), "spread"),
-        Column("worst cell [95% of all cells]", worst, "worst"),
+        Column("worst cell [95%]", worst, "worst"),
         Column("where", lambda row: text(row["worst_cell"]), "worst_cell"),
         *plain(percent, "harmed"),
         Column("negative [95%]", _negative, "negative"),

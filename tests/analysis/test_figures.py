@@ -240,7 +240,7 @@ def test_a_map_of_more_arms_than_fit_says_how_many_it_shows():
     analysis = long_names()
     analysis.frames["arm_gains"] = many.assign(task=many["task"].str.ljust(36, "e"))
     figure = by_name("arms_heat_map").draw(analysis)[0]
-    assert figure.get_suptitle() == "11 of 30 columns"
+    assert figure.get_suptitle() == "12 of 30 columns"
 
 
 def test_an_axis_ends_where_no_gain_can_be():

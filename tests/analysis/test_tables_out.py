@@ -80,7 +80,7 @@ def test_gains_of_scores_between_0_and_1_have_no_limits_beyond_1():
     """On a relative scale there are such gains."""
     wide, title = (
         changed("stability", worst_low=-4.1, worst_high=3.7, worst_cell="here"),
-        "worst cell [95% of all cells]",
+        "worst cell [95%]",
     )
     assert table("stability", wide).frame[title].str.contains("[no useful limit]", regex=False).all()
     relative = replace(wide, settings=replace(wide.settings, scale="relative"))
