@@ -21,6 +21,7 @@ from analysis.grouping.found_means import found_means
 from analysis.pairing import seed_gains
 from analysis.questions import expert_routing, study_quality
 from analysis.questions.advice import guidelines
+from analysis.questions.advice.guideline_table import guideline_table
 from analysis.questions.advice.regret import regret_table
 from analysis.questions.caveats.every import caveats
 from analysis.questions.collapsed_runs import collapsed_runs
@@ -73,7 +74,7 @@ def advice(context: Context) -> Frames:
     rows, rule = context.rule_rows, context.rule
     if rule is None:
         return context.frames["guidelines"], context.frames["regret"]
-    return guidelines.guideline_table(rule, rows), regret_table(rows, context.scores, context.study.aggregations)
+    return guideline_table(rule, rows), regret_table(rows, context.scores, context.study.aggregations)
 
 
 def power(context: Context, contrast: Contrast, fraction: float) -> Frames:

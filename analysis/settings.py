@@ -1,5 +1,6 @@
 """The choices of an analysis, in one place and in every report."""
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -15,6 +16,11 @@ SCALES: Final[dict[Scale, str]] = {
     "standardised": "in standard deviations over seeds",
 }
 """What gains are measured in."""
+
+
+def farthest_gain(scale: Scale) -> float:
+    """The largest gain that there can be: unit-free scores lie between 0 and 1. Infinite where another one divides."""
+    return 1.0 if scale == "absolute" else math.inf
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,12 @@ def grouping(about: pd.DataFrame, joint: list[str], random: np.random.Generator)
     partitions = [
         {"partition": name, "trained": True, "units": 3, "tasks": text, "hours": 1.0 + 0.4 * place}
         | {"score": 0.7 + place / 90, "gain": place / 90, "low": np.nan, "high": np.nan, "pareto": True}
+        | {"hours_guessed": False}
         for place, name in enumerate(["TS", *joint])
     ] + [
         {"partition": f"found, {units} units", "trained": False, "units": units, "tasks": text}
         | {"hours": 1.1 + units / 9, "score": 0.72, "gain": 0.02, "low": 0.01, "high": 0.03, "pareto": False}
+        | {"hours_guessed": True}
         for units in (2, 3, 4)
     ]  # fmt: skip
     return {

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import product
-from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from analysis.figures.axes import interval_axis
+from analysis.figures.axes import interval_axis, stacked
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
 from analysis.figures.heat_map import columns_that_fit, draw_cells
 from analysis.figures.marks import error_bars, fitted_band
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
+from analysis.settings import farthest_gain
 from analysis.tables.order import against_base, at_full, records
 
 _MOST_COLUMNS = 12
@@ -60,20 +60,17 @@ def draw_arms(view: View) -> pd.DataFrame:
     contrasts, arms = list(dict.fromkeys(rows["contrast"])), list(dict.fromkeys(rows["arm"]))
     present = set(column)
     names = [name for name in map("\n".join, product(contrasts, arms)) if name in present]
-    most = min(_MOST_COLUMNS, columns_that_fit(gains))
+    lines = 1 if len(names) <= columns_that_fit(gains) else 2
+    most = min(_MOST_COLUMNS, columns_that_fit(gains, lines))
     if len(names) > most:
-        line = "; ".join(filter(None, [line, f"{most} of {len(names)} columns"]))
+        left_out = "" if len(names) > most + 2 else ", without " + ", ".join(names[most:]).replace("\n", " ")
+        line = "; ".join(filter(None, [line, f"{most} of {len(names)} columns{left_out}"]))
         names = names[:most]
     shown = column.isin(names)
-    width = max(9, 56 // len(names))
-    draw_cells(view, gains[shown], column[shown], {name: "\n".join(_lines(name, width)) for name in names})
+    titles = {name: "\n".join(stacked(part, len(names)) for part in name.split("\n")) for name in names}
+    draw_cells(view, gains[shown], column[shown], titles, lines=lines)
     view.canvas.note_above(line)
     return gains[shown]
-
-
-def _lines(name: str, width: int) -> list[str]:
-    """A contrast and an arm, each on as many lines as it takes."""
-    return [line for part in name.split("\n") for line in wrap(part, width, max_lines=3, placeholder="…")]
 
 
 def capacity_trend(
@@ -113,7 +110,10 @@ def draw_capacity(view: View) -> pd.DataFrame:
     colours = view.colours_of_contrasts(gains)
     bands = lines.groupby(["contrast", "measure", "series"]).agg(low=("low", "min"), high=("high", "max"))
     limits = pd.concat([gains[["low", "high"]], bands])
-    interval_axis(axes, gains["gain"], limits["low"], limits["high"], vertical=True)
+    # Two or three bands tell little where they are cut, so that the axis has more room for them than for single tasks.
+    interval_axis(
+        axes, gains["gain"], limits["low"], limits["high"], vertical=True, most=farthest_gain("absolute"), room=4.0
+    )
     for ax, measure in zip(axes, measures, strict=True):
         of_measure = gains[gains["measure"] == measure]
         _panel(ax, of_measure, lines[lines["measure"] == measure], colours)

@@ -28,19 +28,28 @@ def width_beside(labels: Iterable[str], columns: int, each: float) -> float:
 
 
 def interval_axis(
-    axes: Sequence[Axes], estimates: pd.Series, low: pd.Series, high: pd.Series, *, vertical: bool = False
+    axes: Sequence[Axes],
+    estimates: pd.Series,
+    low: pd.Series,
+    high: pd.Series,
+    *,
+    vertical: bool = False,
+    most: float = np.inf,
+    room: float = 2.0,
 ) -> None:
-    """Limits of an axis of estimates with intervals: all of them, if the widest does not need twice the room.
+    """Limits of an axis of estimates with intervals: all of them, if the widest does not need `room` times as much.
 
     Two or three tasks can have an interval so wide that every other one would shrink to a point. The axis then ends
-    where four of five limits and every estimate lie within; `error_bars` lets the others run off with an arrow head.
+    where four of five limits and every estimate lie within; `error_bars` lets the others run off with an arrow head,
+    as all those beyond `most`, the largest value that there can be.
     """
     if estimates.isna().all():
         return
     ends = pd.concat([low, high]).astype(float).abs()
     reach = float(np.nanmax([1.25 * estimates.abs().max(), ends.quantile(0.8)])) or 1.0
-    if ends.max() <= 2 * reach:
+    if ends.max() <= room * reach:
         reach = max(reach, ends.max())
+    reach = min(reach, most)
     first = max(-reach, float(np.nanmin([low.min(), estimates.min(), 0.0])))
     last = min(reach, float(np.nanmax([high.max(), estimates.max(), 0.0])))
     beyond = (0.12 if vertical else 0.06) * ((last - first) or reach)  # every gain can be exactly 0

@@ -10,19 +10,30 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.axes import interval_axis, stacked, width_beside
+from analysis.figures.axes import interval_axis, stacked, text_inches, width_beside
 from analysis.figures.canvas import Target
 from analysis.figures.choices import Palette
-from analysis.figures.marks import Looks, error_bars, improving_handle, margin_arrow, verdict_handles, verdict_mark
+from analysis.figures.marks import (
+    Looks,
+    error_bars,
+    improving_handle,
+    interval_on_mark,
+    margin_arrow,
+    verdict_handles,
+    verdict_mark,
+)
 from analysis.figures.style import COLUMN, GAIN_LABELS, GREY, INK, PALE, VERDICT_LOOKS, WIDE
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
-from analysis.settings import Scale
+from analysis.settings import Scale, farthest_gain
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, VERDICTS
 from analysis.tables.order import against_base, at_full, records, unit_free
 
 _ROW = 0.148
 """Inches per row."""
+
+_MARK = 4.6
+"""Points that a mark is wide, with its edge."""
 
 _PANEL = 0.85
 """Inches of a panel in which three ticks stand apart."""
@@ -79,7 +90,10 @@ def draw_forest(view: View) -> pd.DataFrame:
         [gains["low_adjusted"], by_cases["low"], -gains["supported_margin"], pooled["low"], overall["low_new"]]
     )
     high = pd.concat([gains["high_adjusted"], by_cases["high"], pooled["high"], overall["high_new"]])
-    interval_axis(axes, gains["gain"], low, high)
+    interval_axis(axes, gains["gain"], low, high, most=farthest_gain(view.scale))
+    first, last = axes[0].get_xlim()
+    panel = 72 * (width - text_inches(label for _, label, _ in rows)) / len(names)
+    covered = _MARK * (last - first) / panel  # what a mark covers of the axis, about
     present = [name for name in (*VERDICTS, SAME_MODEL) if name in set(gains["verdict"])]
     looks = view.looks({name: VERDICT_LOOKS[name] for name in present}, VERDICT_LOOKS)
     for ax, contrast in zip(axes, names, strict=True):
@@ -88,9 +102,9 @@ def draw_forest(view: View) -> pd.DataFrame:
         ax.axvline(0, color=INK, lw=0.6, zorder=1)
         for at, (kind, _, key) in enumerate(rows):
             if kind == "task" and key[0] in by_task:
-                _task_row(ax, by_task[key[0]], at, looks)
+                _task_row(ax, by_task[key[0]], at, looks, covered)
             elif kind == "mean" and key[:2] in means:
-                _mean_row(ax, means[key[0], key[1]], at, key[2])
+                _mean_row(ax, means[key[0], key[1]], at, key[2], covered)
         ax.set_title(stacked(contrast, len(names)), pad=3)
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         ax.tick_params(axis="y", length=0)
@@ -142,7 +156,7 @@ def _forest_rows(gains: pd.DataFrame, pooled: pd.DataFrame) -> list[tuple[str, s
     return rows
 
 
-def _task_row(ax: Axes, row: dict[str, Any], at: int, looks: Looks) -> None:
+def _task_row(ax: Axes, row: dict[str, Any], at: int, looks: Looks, covered: float) -> None:
     margin = row["margin"]
     if pd.notna(margin):
         ax.fill_between([-margin, 0], at - 0.5, at + 0.5, color=PALE, lw=0, zorder=0)
@@ -153,17 +167,23 @@ def _task_row(ax: Axes, row: dict[str, Any], at: int, looks: Looks) -> None:
         error_bars(ax, row["low_adjusted"], row["high_adjusted"], at, look[0])
     if pd.notna(margin) and row["supported_margin"] > 0:
         ax.plot([-row["supported_margin"]], [at], marker="|", ms=6, mew=1.1, color=look[0], ls="none", zorder=3)
-    verdict_mark(ax, row["gain"], at, *look, hollow=row["verdict"] == UNDECIDED)
+    hollow = row["verdict"] == UNDECIDED
+    verdict_mark(ax, row["gain"], at, *look, hollow=hollow)
+    if row["verdict"] != SAME_MODEL:
+        interval_on_mark(
+            ax, row["gain"], row["low_adjusted"], row["high_adjusted"], at, look[0] if hollow else "white", covered
+        )
     if bool(row["base_improving"]):
         margin_arrow(ax, at)
 
 
-def _mean_row(ax: Axes, row: dict[str, Any], at: int, kind: str) -> None:
+def _mean_row(ax: Axes, row: dict[str, Any], at: int, kind: str, covered: float) -> None:
     these = kind == "these"
     value, low, high = ("gain", "low", "high") if these else ("median", "low_new", "high_new")
     colour = INK if these else GREY
     error_bars(ax, row[low], row[high], at, colour)
     style: Any = {"marker": "D", "ms": 3.6, "mfc": colour if these else "white", "mec": colour, "ls": "none"}
     ax.plot([row[value]], [at], zorder=3, **style)
+    interval_on_mark(ax, row[value], row[low], row[high], at, "white" if these else colour, covered)
     if pd.notna(row["base_improving"]) and row["base_improving"] > 0:
         margin_arrow(ax, at)

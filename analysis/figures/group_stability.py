@@ -16,7 +16,7 @@ from analysis.figures.marks import contrast_handles, dodge, error_bars, improvin
 from analysis.figures.selection import fewer_groups
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
-from analysis.settings import Scale
+from analysis.settings import Scale, farthest_gain
 from analysis.tables.cells import data_share
 from analysis.tables.order import against_base, records
 
@@ -71,7 +71,7 @@ def draw_stability(view: View) -> pd.DataFrame:
     else:
         (ax,) = view.canvas.panels((1, 1), size)
         below = None
-    interval_axis([ax], cells["gain"], cells["low"], cells["high"])
+    interval_axis([ax], cells["gain"], cells["low"], cells["high"], most=farthest_gain(view.scale))
     shares = sorted(cells["fraction"].unique())
     for row in records(cells):
         step = shares.index(row["fraction"])
@@ -92,7 +92,7 @@ def draw_stability(view: View) -> pd.DataFrame:
     ax.set_xlabel(f"group mean, {GAIN_LABELS[view.scale]}")
     if below is not None:
         shown = [name for name in names if name in set(summary["contrast"])]
-        _summary(view.canvas.figure, below, summary, shown, colours)
+        _summary(view.canvas.figure, below, summary, shown, colours, farthest_gain(view.scale))
     handles = contrast_handles(names, colours)
     if len(shares) > 1:
         handles += [
@@ -123,13 +123,14 @@ def _summary(
     summary: pd.DataFrame,
     names: list[str],
     colours: Mapping[str, str],
+    most: float,
 ) -> None:
-    panels = (("spread", "spread (sd)"), ("worst", "worst cell"), ("negative", "negative share"))
+    panels = (("spread", "spread (sd)"), ("worst", "worst cell (of all)"), ("negative", "negative share"))
     axes: list[Axes] = []
     for index, (column, label) in enumerate(panels):
         ax = figure.add_subplot(below[index], sharey=axes[0] if axes else None)
         axes.append(ax)
-        interval_axis([ax], summary[column], summary[f"{column}_low"], summary[f"{column}_high"])
+        interval_axis([ax], summary[column], summary[f"{column}_low"], summary[f"{column}_high"], most=most)
         for row in summary.to_dict("records"):
             at = names.index(row["contrast"])
             colour = colours[row["contrast"]]

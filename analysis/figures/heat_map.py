@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.colors import Colormap
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.axes import stacked, text_inches, width_beside
 from analysis.figures.canvas import Target
@@ -19,6 +20,9 @@ from analysis.tables.order import at_full, records, unit_free
 
 _GAP = 0.05
 """Inches between the texts of two cells."""
+
+_WIDEST_TICK, _TICK_GAP = "-0.025", 0.15
+"""A long label of the colour bar, and inches between two."""
 
 
 def gains_heat_map(
@@ -59,44 +63,59 @@ def draw_heat_map(view: View) -> pd.DataFrame:
     return gains
 
 
-def draw_cells(view: View, gains: pd.DataFrame, column: pd.Series, titles: Mapping[str, str]) -> None:
+def draw_cells(
+    view: View, gains: pd.DataFrame, column: pd.Series, titles: Mapping[str, str], *, lines: int = 1
+) -> None:
     """A cell for every row of gains with its verdict: tasks in their order by the columns of `titles`; `column` has one
-    of these for each row."""
+    of these for each row. On two `lines`, the mark stands below the gain."""
     tasks, names = list(gains["task"].unique()), list(titles)
     values = gains.assign(column=column).pivot(index="task", columns="column", values="gain")
     values = values.reindex(index=tasks, columns=names)
     reach = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
-    texts = [_cell(row) for row in records(gains)]
+    texts = [_cell(row, lines) for row in records(gains)]
     width = width_beside(tasks, len(names), _column(texts)) if len(names) <= 3 else WIDE
-    (ax,) = view.canvas.panels((1, 1), (width, 0.75 + 0.155 * len(tasks)))
+    (ax,) = view.canvas.panels((1, 1), (width, 0.75 + (0.155 if lines == 1 else 0.25) * len(tasks)))
     colours = colormap(view.choices.palette, DIVERGING)
     image = ax.pcolormesh(values.to_numpy(float), cmap=colours, vmin=-reach, vmax=reach, ec="white", lw=0.6)
     for row, name, text in zip(records(gains), column, texts, strict=True):
         x, y = names.index(name) + 0.5, tasks.index(row["task"]) + 0.5
-        ax.text(x, y, text, ha="center", va="center", fontsize=SMALL, color=_ink(row["gain"], reach, colours))
+        ax.text(
+            x,
+            y,
+            text,
+            ha="center",
+            va="center",
+            linespacing=1.05,
+            fontsize=SMALL,
+            color=_ink(row["gain"], reach, colours),
+        )
     heat_map_rows(ax, tasks, gains.drop_duplicates("task")["group"].tolist(), len(names), INK, 0.8)
     ax.set_xticks(np.arange(len(names)) + 0.5, list(titles.values()))
     ax.xaxis.tick_top()
     bar = view.canvas.figure.colorbar(image, ax=ax, location="bottom", aspect=40, pad=0.02, shrink=0.9)
     bar.set_label(GAIN_LABELS[view.scale])
     bar.outline.set_visible(False)
+    room = 0.9 * (width - text_inches(tasks))
+    bar.locator = MaxNLocator(min(8, max(2, int(room / (text_inches([_WIDEST_TICK]) + _TICK_GAP)))))
+    bar.update_ticks()
 
 
-def _cell(row: Mapping[str, Any]) -> str:
+def _cell(row: Mapping[str, Any], lines: int) -> str:
     """What stands in a cell."""
     arrow = IMPROVING if bool(row["base_improving"]) else " "
-    return f"{number(row['gain'], signed=True)} {VERDICT_MARKS.get(row['verdict'], '')}{arrow}"
+    between = " " if lines == 1 else "\n"
+    return f"{number(row['gain'], signed=True)}{between}{VERDICT_MARKS.get(row['verdict'], '')}{arrow}"
 
 
 def _column(texts: Iterable[str]) -> float:
     """Inches of a column whose cells hold these texts."""
-    return text_inches(texts) + _GAP
+    return text_inches(line for text in texts for line in text.split("\n")) + _GAP
 
 
-def columns_that_fit(gains: pd.DataFrame) -> int:
-    """How many columns of cells a page has room for beside the names of the tasks."""
+def columns_that_fit(gains: pd.DataFrame, lines: int = 1) -> int:
+    """How many columns of cells, of so many lines each, a page has room for beside the names of the tasks."""
     room = WIDE - text_inches(gains["task"].unique())
-    return max(1, int(room / _column(_cell(row) for row in records(gains))))
+    return max(1, int(room / _column(_cell(row, lines) for row in records(gains))))
 
 
 def _ink(gain: float, reach: float, colours: Colormap | str) -> str:

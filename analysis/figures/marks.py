@@ -41,6 +41,14 @@ def error_bars(
             draw([edge], marker=marker, ms=3, clip_on=False, ls="none")
 
 
+def interval_on_mark(ax: Axes, value: float, low: float, high: float, at: float, colour: str, covered: float) -> None:
+    """A horizontal interval once more, on the mark at `value` that hides it and is `covered` wide, in data; nothing of
+    one that shows on both sides of its mark."""
+    if pd.notna(low) and pd.notna(high) and high - low < 1.6 * covered:
+        ends = [max(low, value - 0.42 * covered), min(high, value + 0.42 * covered)]
+        ax.plot(ends, [at, at], color=colour, lw=0.9, solid_capstyle="butt", zorder=4)
+
+
 def fitted_band(ax: Axes, line: pd.DataFrame, along: str, colour: str, **look: Any) -> None:
     """A line `fit` over the column `along` with its band from `low` to `high`, if there is one; arrow heads where the
     band leaves the axis, as those of `error_bars`. Set the axis first."""

@@ -16,7 +16,7 @@ from analysis.figures.choices import Palette
 from analysis.figures.marks import Looks, error_bars, fitted_band, improving_handle, improving_marker
 from analysis.figures.style import COLUMN, GAIN_LABELS, INK, SMALL, TYPE_LOOKS
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
-from analysis.settings import Scale
+from analysis.settings import Scale, farthest_gain
 from analysis.statistics.verdicts import SAME_MODEL
 from analysis.tables.cells import crossing
 from analysis.tables.order import against_base, at_full, records, unit_free
@@ -137,7 +137,7 @@ def _panels(
     axes = view.canvas.panels((len(names), 1), size, sharex=True, sharey=True)
     looks = view.looks({name: TYPE_LOOKS.get(name, (INK, "o")) for name in sorted(gains["type"].unique())}, TYPE_LOOKS)
     if limits is not None:
-        interval_axis(axes, gains["gain"], limits["low"], limits["high"], vertical=True)
+        interval_axis(axes, gains["gain"], limits["low"], limits["high"], vertical=True, most=farthest_gain(view.scale))
     for ax, contrast in zip(axes, names, strict=True):
         points, line = gains[gains["contrast"] == contrast], lines[lines["contrast"] == contrast]
         draw(ax, points, looks)
@@ -152,6 +152,8 @@ def _panels(
         ax.yaxis.set_major_locator(MaxNLocator(5))
         ax.set_ylabel(GAIN_LABELS[view.scale])
     log_n_axis(axes[0], gains["n_train"].min(), gains["n_train"].max())
+    for ax, contrast in zip(axes, names, strict=True):
+        _arrows(ax, gains[gains["contrast"] == contrast], None if limits is None else INK, looks)
     axes[-1].set_xlabel(label)
     _legend(view, looks)
     return pd.concat([gains.assign(part="task"), lines.assign(part="line")], ignore_index=True)
@@ -170,7 +172,6 @@ def _points(ax: Axes, gains: pd.DataFrame, looks: Looks) -> None:
             error_bars(ax, low, high, at, colour, vertical=True, lw=0.7, alpha=0.6)
         style: Any = {"marker": marker, "color": colour, "ms": 4, "mec": "white", "mew": 0.4, "ls": "none", "zorder": 3}
         ax.plot(points["n_train"], points["gain"], **style)
-        _arrows(ax, points, INK)
 
 
 def _curves(ax: Axes, gains: pd.DataFrame, looks: Looks) -> None:
@@ -178,17 +179,33 @@ def _curves(ax: Axes, gains: pd.DataFrame, looks: Looks) -> None:
         colour, marker = looks[str(curve["type"].iloc[0])]
         style: Any = {"color": colour, "lw": 0.7, "alpha": 0.6, "marker": marker, "ms": 2.6, "mew": 0, "zorder": 2}
         ax.plot(curve["n_train"], curve["gain"], **style)
-        _arrows(ax, curve, colour)
 
 
-def _arrows(ax: Axes, gains: pd.DataFrame, colour: str) -> None:
-    """An arrow beside each gain whose base was still improving."""
-    rising = gains[gains["base_improving"].astype(bool)]
-    if rising.empty:
-        return
-    beside = offset_copy(ax.transData, ax.get_figure(root=True), x=4, y=3.5, units="points")
-    look: Any = {"marker": improving_marker(), "color": colour, "ms": 4, "mew": 0.2, "ls": "none", "clip_on": False}
-    ax.plot(rising["n_train"], rising["gain"], transform=beside, zorder=5, **look)
+_AXIS = (72 * (COLUMN - 0.6), 72 * (_PANEL - 0.3))
+"""Points that a panel is wide and high, about, before it is laid out."""
+
+_ROOM = 7.0
+"""Points to the next mark that are room enough for an arrow."""
+
+_BESIDE = ((4.0, 3.5), (-4.0, 3.5), (4.0, -3.5), (-4.0, -3.5))
+"""Points from a mark to its arrow."""
+
+
+def _arrows(ax: Axes, gains: pd.DataFrame, colour: str | None, looks: Looks) -> None:
+    """An arrow beside each gain whose base was still improving, in its type's colour without a `colour`: on the side
+    that is farthest from other marks. Set both axes first."""
+    (left, right), (low, high) = np.log(ax.get_xlim()), ax.get_ylim()
+    across = (np.log(gains["n_train"].to_numpy(float)) - left) / (right - left) * _AXIS[0]
+    up = (gains["gain"].to_numpy(float) - low) / (high - low) * _AXIS[1]
+    look: Any = {"marker": improving_marker(), "ms": 4, "mew": 0.2, "ls": "none", "clip_on": False, "zorder": 5}
+    for place, row in enumerate(records(gains)):
+        if not bool(row["base_improving"]):
+            continue
+        x, y = np.delete(across, place) - across[place], np.delete(up, place) - up[place]
+        near = [min(_ROOM, float(np.hypot(x - dx, y - dy).min(initial=_ROOM))) for dx, dy in _BESIDE]
+        dx, dy = _BESIDE[int(np.argmax(near))]
+        beside = offset_copy(ax.transData, ax.get_figure(root=True), x=dx, y=dy, units="points")
+        ax.plot([row["n_train"]], [row["gain"]], transform=beside, color=colour or looks[row["type"]][0], **look)
 
 
 _LIMITS = ("n_star_low", "n_star_high")

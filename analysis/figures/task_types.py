@@ -13,7 +13,7 @@ from analysis.figures.marks import contrast_handles, dodge, error_bars, improvin
 from analysis.figures.selection import fewer_groups
 from analysis.figures.style import GAIN_LABELS, INK
 from analysis.figures.view import Choices, NothingToDraw, View, drawn_from
-from analysis.settings import Scale
+from analysis.settings import Scale, farthest_gain
 from analysis.tables.cells import p_value
 from analysis.tables.order import against_base, at_full, records
 
@@ -63,7 +63,7 @@ def draw_types(view: View) -> pd.DataFrame:
     types, colours = view.ordered(sorted(rows["type"].unique())), view.colours_of_contrasts(rows)
     size = (width_beside(types, 2, _PANEL), 0.95 + 0.17 * len(types) * (len(names) + 0.4))
     left, right = view.canvas.panels((1, 2), size, wspace=0.1, sharey=True, width_ratios=(1.6, 1))
-    interval_axis([left], rows["gain"], rows["low"], rows["high"])
+    interval_axis([left], rows["gain"], rows["low"], rows["high"], most=farthest_gain(view.scale))
     for row in records(rows):
         at = types.index(row["type"]) + dodge(names.index(row["contrast"]), len(names))
         colour = colours[row["contrast"]]

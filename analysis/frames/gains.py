@@ -56,7 +56,8 @@ GAINS: Final = {
         "verdict": "harm, benefit, no meaningful loss, undecided, or same model",
         "exceeds_margin": "a benefit that is shown to be larger than the margin: its adjusted interval lies above it",
         "supported_margin": "smallest margin for which the data support `no meaningful loss`; missing without a margin",
-        "power": "chance to notice a true gain or loss of the size of the margin with these seeds and cases",
+        "power": "chance to notice a true gain or loss of the size of the margin with this standard error, where the "
+        "task is the next to be decided",
         "detectable": "of an undecided task, the smallest gain or loss noticed with 80 % power, corrected",
         "more_replicates": "seeds to add, or replicates of rotating folds, that would decide it, see decided_by",
         "more_test_subjects": "test subjects to add that would",

@@ -29,7 +29,8 @@ GROUPING: Final = {
         "low": "lower limit of that prediction, 80 %, jackknife+ over tasks; missing with fewer than four tasks",
         "high": "upper limit",
         "predicted_set": "predicted by a model that has not seen the set; missing with one set",
-        "rank_correlation": "Spearman's correlation of gain and predicted over all rows; missing with fewer than three",
+        "rank_correlation": "Spearman's correlation of gain and predicted over all rows; missing with fewer than "
+        "three, and where no affinity is used: a task left out is then given the mean of the others",
         "rank_correlation_set": "the same of gain and predicted_set",
     },
     "found_means": {
@@ -45,12 +46,13 @@ GROUPING: Final = {
         "trained": "whether it is trained; if not, its gain is a prediction",
         "units": "units",
         "tasks": "tasks of each unit",
-        "hours": "worker hours per seed at full data; by the pace of the joint runs for units that are not trained",
+        "hours": "worker hours per seed at full data, without those of second stages",
+        "hours_guessed": "whether these are a guess: a unit is not trained, and counts by the pace of the joint runs",
         "score": "mean unit-free test score over tasks; of a prediction that of TS and the predicted gain",
         "gain": "mean gain over TS: on test cases where trained, else predicted from validation cases",
         "low": "lower limit of a predicted mean gain, 80 %",
         "high": "upper limit",
-        "pareto": "no other one costs less and scores as much",
+        "pareto": "of the trained ones, no other costs less and scores as much; false of a prediction",
     },
     "found_groups": {
         "unit": "unit of the partition that is predicted to gain most, with any number of units",

@@ -107,8 +107,8 @@ QUESTIONS: Final = {
         "spread_low": "lower 95 % limit",
         "spread_high": "upper 95 % limit",
         "worst": "lowest mean gain of a cell",
-        "worst_low": "lower 95 % limit",
-        "worst_high": "upper 95 % limit",
+        "worst_low": "lower limit, 95 % for all cells together, as the lowest of them was chosen (Bonferroni)",
+        "worst_high": "upper limit",
         "worst_cell": "where it is",
         "harmed": "share of task x fraction with verdict harm",
         "negative": "share of task x fraction with a negative estimate",
@@ -118,12 +118,14 @@ QUESTIONS: Final = {
     },
     "guidelines": {
         "type": "task type",
-        "group": "clinical group, or any other",
+        "group": "clinical group, or any other; any, where too few tasks tell groups apart",
         "n_low": "smallest n_train of the row",
         "n_high": "largest n_train of the row",
         "advice": "TS, CG, AU, another partition, or undecided",
-        "expected": "expected gains over the base with limits for one new task and chances of gain and harm, in words",
-        "chance": "chance that a new task gains under the aggregation advised; the best chance, where none is",
+        "expected": "expected gains over the base at the middle of these sizes, with limits for one new task and "
+        "chances of gain and harm, or why nothing is expected, in words",
+        "chance": "chance that a new task gains under the aggregation advised; the best chance, where none is; missing "
+        "where nothing is expected",
         "harm": "chance that it loses more than the margin there; missing without margins",
         "tasks": "tasks of this type under the aggregation advised; under any, where none is",
         "reason": "why",

@@ -92,6 +92,9 @@ def _predicted_gains(model: GainModel, tested: pd.DataFrame) -> pd.DataFrame:
     rows["rank_correlation"], rows["rank_correlation_set"] = (
         _rank_correlation(rows["gain"], rows[name]) for name in ("predicted", "predicted_set")
     )
+    if not model.families:
+        # Without affinities a task left out is given the mean of the others, which is the smaller the larger its own.
+        rows["rank_correlation"] = float("nan")
     return frame("predicted_gains", rows.to_dict("records"))
 
 
@@ -143,7 +146,7 @@ def _partitions(best: Proposal, prediction: Prediction, costs: UnitCosts | None,
             "trained": row.trained,
             "units": len(row.units),
             "tasks": partition_text(best.named(row.units)),
-            "hours": float("nan") if costs is None else float(costs.hours(members_of(row.units, count)).sum()),
+            **_cost(costs, members_of(row.units, count)),
             "score": base + row.gain,
             "gain": row.gain,
             "low": row.low,
@@ -151,8 +154,17 @@ def _partitions(best: Proposal, prediction: Prediction, costs: UnitCosts | None,
         }
         for row in rows
     ]
-    efficient = _pareto(*(np.array([row[name] for row in table], float) for name in ("hours", "score")))
+    # Only what was trained has hours and test scores: a guess beside a prediction beats nothing.
+    known = [np.array([row[name] if row["trained"] else np.nan for row in table], float) for name in ("hours", "score")]
+    efficient = _pareto(*known)
     return frame("partitions", [row | {"pareto": flag} for row, flag in zip(table, efficient, strict=True)])
+
+
+def _cost(costs: UnitCosts | None, members: np.ndarray) -> dict[str, object]:
+    """Columns of what a partition costs, of its units by their members (C x T)."""
+    if costs is None:
+        return {"hours": float("nan"), "hours_guessed": False}
+    return {"hours": float(costs.hours(members).sum()), "hours_guessed": not costs.measured(members).all()}
 
 
 def _pareto(cost: np.ndarray, score: np.ndarray) -> list[bool]:

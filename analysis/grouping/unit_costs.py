@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aggregation_lab.aggregation import stages
 from analysis.grouping.measured_gains import BASE, MeasuredGains
 from analysis.study import StudyTables
 
@@ -29,15 +30,22 @@ class UnitCosts:
 
     def missing(self, members: np.ndarray) -> np.ndarray:
         """Worker hours that are still to be spent on each set in all seeds and fractions: none where it is trained."""
-        there = np.array([key in self.trained for key in map(bytes, np.packbits(members, axis=1))])
-        return np.where(there, 0.0, self.hours(members) * self.repeats)
+        return np.where(self.measured(members), 0.0, self.hours(members) * self.repeats)
+
+    def measured(self, members: np.ndarray) -> np.ndarray:
+        """Whether each set is trained, so that its hours are no guess (C)."""
+        return np.array([key in self.trained for key in map(bytes, np.packbits(members, axis=1))], bool)
 
 
 def unit_costs(study: StudyTables, measured: MeasuredGains) -> UnitCosts | None:
-    """Costs from the ledger of the runs; None without one."""
+    """Costs from the ledger of the runs; None without one.
+
+    A second stage starts from a model that others have paid for, so its runs tell nothing of what a unit costs.
+    """
     if study.runs is None or study.runs.empty:
         return None
     full = study.scores[(study.scores["fraction"] == study.full) & (study.scores["run"] != "")]
+    full = full[full["aggregation"].map(stages).isna()]
     hours = study.runs.drop_duplicates("run").set_index("run")["seconds"].div(_HOUR).to_dict()
     spent: dict[bytes, list[float]] = {}
     joint_hours = joint_cases = 0.0

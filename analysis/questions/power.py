@@ -8,6 +8,7 @@ these data have that power, and the gain lies between minus the margin and 0 nev
 gain as it was estimated, which has to stand out from the farther of the two.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -124,17 +125,20 @@ def _seeds(pair: PairedGain, found: GainEstimate, levels: NextLevels, hours_per_
     return {"seeds_to_detect": detect, "seeds_to_exclude": exclude, "hours": hours}
 
 
-def would_decide(pair: PairedGain, planned: Mapping[str, object]) -> str:
+def would_decide(pair: PairedGain, planned: Mapping[str, object], most: float = math.inf) -> str:
     """`would notice ±0.041; 9 more seeds`: what these data show, and what decides the task, from its `plan`.
 
     Where replicates and test subjects would each do, it names the replicates. `at this gain`: these data have the power
-    for the margin, so that what is planned for is the gain as it was estimated.
+    for the margin, so that what is planned for is the gain as it was estimated. `most` is the largest unit-free gain
+    that there can be: where these data would notice larger ones only, they notice none.
     """
     limit, noun = planned["limit"], "seed" if pair.folds is None else "replicate"
     if limit in _NOTHING:
         return _NOTHING[str(limit)].format(noun)
     digits, unit = (3, "") if pair.unit == "1" else (1, f" {pair.unit}".rstrip())
-    noticed = f"would notice ±{planned['detectable']:.{digits}f}{unit}; "
+    least = float(planned["detectable"])  # type: ignore[arg-type]
+    none = unit == "" and least > most
+    noticed = "would notice no gain that there can be; " if none else f"would notice ±{least:.{digits}f}{unit}; "
     if limit == NO_MARGIN:
         return f"{noticed}no margin in this unit"
     return f"{noticed}{'at this gain ' if limit == '' else ''}{_remedy(pair, planned, noun)}"

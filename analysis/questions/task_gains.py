@@ -13,7 +13,7 @@ from analysis.questions.families import by_family, judge_family
 from analysis.questions.power import TO_ADD, is_open, plan, would_decide
 from analysis.questions.study_quality import task_compute
 from analysis.raw_metric import RawMetric, raw_metrics
-from analysis.settings import Settings
+from analysis.settings import Settings, farthest_gain
 from analysis.statistics.uncertainty import SEEDS_AND_CASES, GainEstimate
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED, NextLevels
 from analysis.study import Resampled, StudyTables
@@ -79,7 +79,7 @@ def _family_rows(
         | _raw(raw[pair.task], pair, contrast, share)
         | {str(column): value for column, value in columns.items()}
         | models.columns(contrast, share, pair.task)
-        | _undecided(pair, estimate, judged.levels, verdict, contrast.base)
+        | _undecided(pair, estimate, judged.levels, verdict, contrast.base, farthest_gain(settings.scale))
         | {"repeats": repeats}
         for ((contrast, share), pair, estimate, verdict), columns, limits, repeats in zip(
             judged.rows, verdicts, limits_of, judged.repeats, strict=True
@@ -88,7 +88,7 @@ def _family_rows(
 
 
 def _undecided(
-    pair: PairedGain, estimate: GainEstimate, levels: NextLevels, verdict: str, base: str
+    pair: PairedGain, estimate: GainEstimate, levels: NextLevels, verdict: str, base: str, most: float
 ) -> dict[str, object]:
     """What would decide an undecided task; nothing of one that is decided.
 
@@ -100,7 +100,7 @@ def _undecided(
         return {"would_decide": f"the mean of {base} is not above its floor"}
     planned = plan(pair, estimate, levels)
     kept = {name: planned[name] for name in _PLANNED if name in planned}
-    return kept | {"would_decide": would_decide(pair, planned)}
+    return kept | {"would_decide": would_decide(pair, planned, most)}
 
 
 _PLANNED = ("detectable", *TO_ADD)

@@ -1,5 +1,6 @@
 """The answers first: what each aggregation does to which tasks, and what became of the paper's findings."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,7 @@ from analysis.report import words
 from analysis.report.page_table import Cell, PageTable, page_table
 from analysis.report.trace import GainLinks, answered
 from analysis.result import Analysis
+from analysis.settings import farthest_gain
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import BENEFIT, HARM, NO_LOSS, SAME_MODEL, UNDECIDED
 from analysis.tables.cells import (
@@ -97,6 +99,7 @@ class Finding:
 def answers(analysis: Analysis) -> list[Answer]:
     """One answer per contrast, at the largest fraction that was compared; the first of very many."""
     gains, links, marks = analysis.frames["gains"], GainLinks(analysis), CollapsedMarks(analysis)
+    most = farthest_gain(analysis.settings.scale)
     result = []
     for name in answered(gains):
         rows = gains[gains["contrast"] == name]
@@ -105,7 +108,7 @@ def answers(analysis: Analysis) -> list[Answer]:
         groups = []
         for verdict in PHRASES:
             same = rows[rows["verdict"] == verdict].to_dict("records")
-            named = tuple(_task(row, links, marks) for row in same[:_MOST_NAMED])
+            named = tuple(_task(row, links, marks, most) for row in same[:_MOST_NAMED])
             groups.append(VerdictTasks(verdict, words.slug(verdict), named, len(same) - len(named)))
         title = f"{joint} against {base}: {words.aggregation(joint)} instead of {words.aggregation(base)}"
         sentence = _counted(rows)
@@ -114,13 +117,14 @@ def answers(analysis: Analysis) -> list[Answer]:
     return result
 
 
-def _task(row: Mapping[Hashable, Any], links: GainLinks, marks: CollapsedMarks) -> Cell:
+def _task(row: Mapping[Hashable, Any], links: GainLinks, marks: CollapsedMarks, most: float) -> Cell:
     """A task with its gain; the hint has the interval that decides and the runs."""
     runs = links.runs_behind(row["contrast"], float(row["fraction"]), row["task"])
+    most = most if row["gain_unit"] == "1" else math.inf
     if row["basis"] == CASES:
-        limits = f"{words.limits(row['low'], row['high'])} of test cases alone (one seed)"
+        limits = f"{words.limits(row['low'], row['high'], most)} of test cases alone (one seed)"
     else:
-        limits = f"corrected interval {words.limits(row['low_adjusted'], row['high_adjusted']) or 'unknown'}"
+        limits = f"corrected interval {words.limits(row['low_adjusted'], row['high_adjusted'], most) or 'unknown'}"
     # A task without a unit-free score keeps the unit of its metric.
     unit = row["gain_unit"]
     gain = with_unit(words.signed(row["gain"], decimals(unit)), unit)
@@ -150,17 +154,20 @@ def _mean(analysis: Analysis, contrast: str) -> str:
     if rows.empty:
         return "No mean over tasks: no task of this contrast has a unit-free gain of two different models."
     row = rows.sort_values("fraction").iloc[-1]
+    most = farthest_gain(analysis.settings.scale)
     gaining = f"The estimates are gains in {int(row['gaining'])} of {words.count(int(row['tasks']), 'task')}"
-    median = f"median {words.signed(row['median'])}{_limits(row['low_new'], row['high_new'], 'tasks of this kind')}"
-    mean = f"mean {words.signed(row['gain'])}{_limits(row['low'], row['high'], 'these very tasks')}"
+    median = (
+        f"median {words.signed(row['median'])}{_limits(row['low_new'], row['high_new'], 'tasks of this kind', most)}"
+    )
+    mean = f"mean {words.signed(row['gain'])}{_limits(row['low'], row['high'], 'these very tasks', most)}"
     none = "" if "interval" in median + mean else " (no interval can be given)"
     nothing = int(row["learned_nothing"])
     below = f" {nothing} of these tasks learned nothing and {'counts' if nothing == 1 else 'count'} in both."
     return f"{gaining}; {median}; {mean}{none}.{below * bool(nothing)}"
 
 
-def _limits(low: float, high: float, whose: str) -> str:
-    limits = words.limits(low, high)
+def _limits(low: float, high: float, whose: str, most: float) -> str:
+    limits = words.limits(low, high, most)
     return f" (95\u00a0% interval for {whose} {limits})" if limits else ""
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from analysis.deciding.stopping import PROSPECT
+from analysis.questions.advice.guidelines import FEWEST_OF_TYPE
 from analysis.questions.families import HEADLINE, SMALLER
 from analysis.questions.type_sensitivity import SHUFFLES
 from analysis.report import words
@@ -274,11 +275,12 @@ def _rest(analysis: Analysis) -> str:
         )
     if len(frames["guidelines"]):
         sentences.append(
-            "The guideline is a mixed model of gains on task type and log2 of training cases; it gives the chance that "
-            "a new task gains or is harmed, and advises a joint aggregation where with 95 % confidence nine in ten "
-            f"such tasks gain (Owen 1968), {analysis.study.aggregations[0]} where nine in ten lose under each; else it "
-            "abstains, as outside the sizes seen and with one seed. Its worth is measured by leaving out each task, "
-            "and each group, in turn."
+            "The guideline is a mixed model of gains with a level and a slope over log2 of training cases for each "
+            f"task type; where an aggregation was seen with {FEWEST_OF_TYPE} tasks of the type, and between their "
+            "sizes, it gives the chance that a new task gains or is harmed. It advises a joint aggregation where with "
+            "95 % confidence nine in ten such tasks gain (Owen 1968), "
+            f"{analysis.study.aggregations[0]} where nine in ten lose under each; else it abstains, as with one seed. "
+            "Its worth is measured by leaving out each task, and each group, in turn."
         )
     if len(frames["multiverse"]):
         sentences.append(

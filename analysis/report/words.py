@@ -1,5 +1,6 @@
 """Counts, lists, aggregations and anchors of the page in words. Numbers read as in `analysis.tables.cells`."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,7 +11,7 @@ import pandas as pd
 from aggregation_lab.aggregation import stages
 from aggregation_lab.text import decimals_of_limit, exact_per_cent
 from analysis.statistics.verdicts import BENEFIT, UNDECIDED
-from analysis.tables.cells import number
+from analysis.tables.cells import NO_LIMIT, number
 
 _AGGREGATIONS: Final = {
     "TS": "one model per task",
@@ -24,10 +25,13 @@ def signed(value: float, digits: int = 3) -> str:
     return number(value, digits, signed=True)
 
 
-def limits(low: float, high: float) -> str:
-    """Both limits of a difference in brackets; nothing where one of them is unknown."""
+def limits(low: float, high: float, most: float = math.inf) -> str:
+    """Both limits of a difference in brackets; nothing where one of them is unknown, and in words where they hold every
+    value from minus `most` to `most`."""
     if pd.isna(low) or pd.isna(high):
         return ""
+    if low < -most and high > most:
+        return f"[{NO_LIMIT}]"
     lower, upper = (signed(limit, decimals_of_limit(limit)) for limit in (low, high))
     return f"[{lower}, {upper}]"
 

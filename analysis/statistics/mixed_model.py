@@ -49,6 +49,16 @@ class MixedFit:
             return self.df
         return max(1.0, self.df - (groups - 1), float(groups - size))
 
+    @property
+    def _within(self) -> float:
+        """Degrees of freedom that separate tasks within groups."""
+        return self.df - (len(self.groups) - 1) if self.var_group > 0 else self.df
+
+    @property
+    def knows_groups(self) -> bool:
+        """Whether the effects of known groups are used: where groups differ, and enough tasks tell them from tasks."""
+        return self.var_group > 0 and self._within >= _FEWEST_WITHIN
+
     def predict(self, row: np.ndarray, group: str | None) -> tuple[float, float, float, float]:
         """Mean gain of tasks like `row` (fixed effects), its standard error, the sd of single such tasks about that
         mean, and the degrees of freedom of this sd.
@@ -57,8 +67,8 @@ class MixedFit:
         than `_FEWEST_WITHIN` degrees of freedom separate tasks within groups from groups. The rest counts as
         scatter of tasks: one value per task cannot separate them, and several hold the tasks' own slopes.
         """
-        within = self.df - (len(self.groups) - 1) if self.var_group > 0 else self.df
-        pick = np.array([name == group and within >= _FEWEST_WITHIN for name in self.groups], float)
+        within = self._within
+        pick = np.array([name == group and self.knows_groups for name in self.groups], float)
         both = np.concatenate([row, pick])
         value = float(row @ self.beta + pick @ self.effects)
         variance = float(both @ self.cov_all @ both)

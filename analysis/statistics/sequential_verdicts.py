@@ -17,7 +17,7 @@ from scipy import stats
 
 from analysis.settings import Correction
 from analysis.statistics.group_sequential import Look, nominal_level, sequential_p
-from analysis.statistics.verdicts import Tests, adjust_once, each_its_own, power, verdict_of
+from analysis.statistics.verdicts import Tests, adjust_once, each_its_own, level_of_next, power, verdict_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +107,7 @@ def judge_looks(
     up, down = looked.one_sided(nothing), looked.mirrored().one_sided(nothing)
     p = np.minimum(1.0, 2 * np.minimum(up, down))
     p_adjusted, step = adjust_once(p, tests.difference, correction, alpha)
+    next_level = level_of_next(p_adjusted, tests.difference, correction, alpha)
     p_loss = looked.one_sided(-margin)
     p_loss_adjusted, loss_step = adjust_once(p_loss, tests.loss, correction, alpha / 2)
     low, high = looked.intervals(step)
@@ -123,7 +124,7 @@ def judge_looks(
             "p_loss_adjusted": p_loss_adjusted,
             "verdict": verdict,
             "supported_margin": np.where(np.isfinite(margin), np.maximum(0.0, -floor), np.nan),
-            "power": power(margin, se, np.nan_to_num(df, nan=1.0), looked.last_levels(step)),
+            "power": power(margin, se, np.nan_to_num(df, nan=1.0), looked.last_levels(next_level)),
         }
     )
 

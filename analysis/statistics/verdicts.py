@@ -64,13 +64,14 @@ def judge(
     A task without a standard error, or with one of 0 (scores without any scatter tell nothing about chance), is
     undecided and takes no part in the family; without a margin (NaN) it can be harm, benefit or undecided.
     `supported_margin` is minus the lower adjusted limit of the no-loss test, at least 0; NaN without a margin, as such
-    a task is not in the family of that test. `power` is the chance that a true gain or loss as large as the margin
-    makes this family's adjusted interval exclude 0.
+    a task is not in the family of that test. `power` is the chance that a true gain or loss as large as the margin is
+    noticed at this standard error, where the task is the next of its family to be decided (`next_levels`).
     """
     gain, se, df, margin = (np.asarray(values, float) for values in (gain, se, df, margin))
     known = np.isfinite(se) & (se > 0) & np.isfinite(gain)
     tests = tests or each_its_own(len(gain))
-    difference, step = _difference(gain, se, df, known, correction, alpha, tests)
+    difference = _difference(gain, se, df, known, correction, alpha, tests)
+    next_level = level_of_next(difference["p_adjusted"], tests.difference, correction, alpha)
     p_loss = _tail(gain + margin, se, df, known & np.isfinite(margin))
     p_loss_adjusted, loss_step = adjust_once(p_loss, tests.loss, correction, alpha / 2)
     rejected = difference["p_adjusted"] <= alpha
@@ -84,7 +85,7 @@ def judge(
             "supported_margin": np.where(
                 np.isfinite(margin), np.maximum(0.0, _reach(se, df, 2 * loss_step) - gain), np.nan
             ),
-            "power": power(margin, se, df, step),
+            "power": power(margin, se, df, next_level),
         }
     )
 
@@ -116,12 +117,14 @@ def next_levels(
     With R of m rejected, alpha (R + 1) / m under Benjamini-Hochberg, alpha / (m - R) under Holm.
     """
     tests = tests or each_its_own(len(judged))
-    of_loss = _next_level(judged["p_loss_adjusted"], tests.loss, correction, alpha / 2)
-    return NextLevels(_next_level(judged["p_adjusted"], tests.difference, correction, alpha), 2 * of_loss)
+    difference, loss = (judged[name].to_numpy(float) for name in ("p_adjusted", "p_loss_adjusted"))
+    of_loss = level_of_next(loss, tests.loss, correction, alpha / 2)
+    return NextLevels(level_of_next(difference, tests.difference, correction, alpha), 2 * of_loss)
 
 
-def _next_level(of_members: pd.Series, tests: np.ndarray, correction: Correction, alpha: float) -> float:
-    p_adjusted = of_members.to_numpy(float)[np.unique(tests, return_index=True)[1]]
+def level_of_next(of_members: np.ndarray, tests: np.ndarray, correction: Correction, alpha: float) -> float:
+    """The level at which the next of these tests would be decided, from the corrected p of each member."""
+    p_adjusted = of_members[np.unique(tests, return_index=True)[1]]
     size, rejected = int(np.isfinite(p_adjusted).sum()), int((p_adjusted <= alpha).sum())
     if size == 0 or correction == "none":
         return alpha
@@ -148,7 +151,7 @@ def judge_changes(
     change, se, df, margin = (np.asarray(values, float) for values in (change, se, df, margin))
     known = np.isfinite(se) & (se > 0) & np.isfinite(change)
     tests = tests or each_its_own(len(change))
-    difference, _ = _difference(change, se, df, known, correction, alpha, tests)
+    difference = _difference(change, se, df, known, correction, alpha, tests)
     p_equivalent = _tail(margin - np.abs(change), se, df, known & np.isfinite(margin))
     # Both sides are tested, so the same comparison the other way round is the same test.
     p_equivalent_adjusted, _ = adjust_once(p_equivalent, tests.difference, correction, alpha / 2)
@@ -174,15 +177,15 @@ def _difference(
     correction: Correction,
     alpha: float,
     tests: Tests,
-) -> tuple[dict[str, np.ndarray], float]:
-    """The test of a family's differences from 0, with their adjusted intervals; and the level at which one is decided.
+) -> dict[str, np.ndarray]:
+    """The test of a family's differences from 0, with their adjusted intervals.
 
     Columns p, p_adjusted, low_adjusted, high_adjusted.
     """
     p = _tail(np.abs(value), se, df, known) * 2
     p_adjusted, step = adjust_once(p, tests.difference, correction, alpha)
     reach = _reach(se, df, step)
-    return {"p": p, "p_adjusted": p_adjusted, "low_adjusted": value - reach, "high_adjusted": value + reach}, step
+    return {"p": p, "p_adjusted": p_adjusted, "low_adjusted": value - reach, "high_adjusted": value + reach}
 
 
 def _tail(value: np.ndarray, se: np.ndarray, df: np.ndarray, known: np.ndarray) -> np.ndarray:

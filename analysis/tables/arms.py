@@ -1,8 +1,11 @@
 """Tables across arms: differences of gains between arms, what an arm itself changes, and gains against capacity."""
 
+import math
+
 from analysis.arms.comparisons import CHANGE, EFFECT
 from analysis.frames import FRAMES, at_full
 from analysis.named_frames import NamedFrames
+from analysis.settings import farthest_gain
 from analysis.tables.cells import (
     IMPROVING,
     count,
@@ -29,7 +32,7 @@ _WHAT = Column("what changes", lambda row: _WHAT_CHANGES[row["kind"]], "kind")
 
 def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
     """Mean differences of gains between arms and effects of arms, over all tasks, types, groups. None with one arm."""
-    raw = analysis.frames["arm_means"]
+    raw, most = analysis.frames["arm_means"], 2 * farthest_gain(analysis.settings.scale)
     rows = raw[raw["kind"].isin([CHANGE, EFFECT])]
     if rows.empty:
         return None
@@ -40,10 +43,18 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
         *plain(data_share, "fraction"),
         *plain(str, "level", "name"),
         Column("tasks", tasks_in_mean, "tasks"),
-        Column("mean change [these tasks]", lambda row: flagged(limits(row, "gain"), row["base_improving"]), "gain"),
+        Column(
+            "mean change [these tasks]",
+            lambda row: flagged(limits(row, "gain", most=most), row["base_improving"]),
+            "gain",
+        ),
         *plain(p_value, "p"),
         Column("larger", share_gaining, "gaining"),
-        Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
+        Column(
+            "median [tasks of this kind]",
+            lambda row: limits(row, "median", "low_new", "high_new", most=most),
+            "median",
+        ),
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
     ]
     note = (
@@ -57,7 +68,7 @@ def arm_means_table(analysis: NamedFrames) -> PaperTable | None:
 
 def arm_changes_table(analysis: NamedFrames) -> PaperTable:
     """Differences of gains and effects of arms at full data, task by task."""
-    raw = analysis.frames["arm_changes"]
+    raw, most = analysis.frames["arm_changes"], 2 * farthest_gain(analysis.settings.scale)
     rows = at_full(raw)
     columns = [
         _WHAT,
@@ -66,7 +77,7 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
         *plain(str, "task"),
         Column("in base arm", lambda row: number(row["in_base_arm"], decimals(row["unit"])), "in_base_arm"),
         Column("in arm", lambda row: number(row["in_arm"], decimals(row["unit"])), "in_arm"),
-        Column("change [adjusted interval]", _change, "change"),
+        Column("change [adjusted interval]", lambda row: _change(row, most), "change"),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         *plain(number, "margin"),
         Column(
@@ -87,8 +98,9 @@ def arm_changes_table(analysis: NamedFrames) -> PaperTable:
     return build("arm_changes", "Differences between arms by task", rows, columns, note=note, raw=raw)
 
 
-def _change(row: Row) -> str:
-    value = limits(row, "change", "low_adjusted", "high_adjusted", decimals(row["unit"]))
+def _change(row: Row, most: float) -> str:
+    beyond = most if row["unit"] == "1" else math.inf
+    value = limits(row, "change", "low_adjusted", "high_adjusted", decimals(row["unit"]), most=beyond)
     return flagged(with_unit(value, row["unit"]), row["base_improving"])
 
 
@@ -121,7 +133,7 @@ _MEANS = FRAMES["arm_means"]
 def arm_gains_table(analysis: NamedFrames) -> PaperTable:
     """Mean gain of every contrast in every arm at full data, and how many tasks have which verdict."""
     raw, means = analysis.frames["arm_gains"], at_full(analysis.frames["arm_means"])
-    full = at_full(raw)
+    full, most = at_full(raw), farthest_gain(analysis.settings.scale)
     keys = ["contrast", "arm", "base_arm"]
     over_all = means[(means["level"] == "overall") & (means["kind"] == "gain")].set_index(keys)
     first = full.drop_duplicates(keys)[[*keys, "joint", "base"]]
@@ -132,10 +144,10 @@ def arm_gains_table(analysis: NamedFrames) -> PaperTable:
         *plain(str, "contrast", "arm"),
         Column("base", lambda row: f"{row['base']} in {row['base_arm']}", "base_arm"),
         Column("tasks", lambda row: count(row["tasks"]), "tasks", _MEANS["tasks"]),
-        Column("mean gain [these tasks]", lambda row: limits(row, "gain"), "gain", _MEANS["gain"]),
+        Column("mean gain [these tasks]", lambda row: limits(row, "gain", most=most), "gain", _MEANS["gain"]),
         Column(
             "median [tasks of this kind]",
-            lambda row: limits(row, "median", "low_new", "high_new"),
+            lambda row: limits(row, "median", "low_new", "high_new", most=most),
             "median",
             _MEANS["median"],
         ),

@@ -80,13 +80,25 @@ def p_value(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:#.{digits}g}" if value < 0.995 else "1.0"
 
 
-def interval(value: float, low: float, high: float, digits: int = 3) -> str:
+NO_LIMIT = "no useful limit"
+"""Stands in place of an interval that holds every value there can be."""
+
+
+def interval(value: float, low: float, high: float, digits: int = 3, *, most: float = math.inf) -> str:
     """`0.031 [0.012, 0.050]`, with more decimals of a limit that is not 0 and would read so; the number alone where
-    there is no interval."""
+    there is no interval.
+
+    `most` is the largest value there can be, on either side: a limit beyond it reads `<−1` or `>1`, and both
+    `no useful limit`.
+    """
     if pd.isna(value) or pd.isna(low) or pd.isna(high):
         return number(value, digits)
     numbers = (value, low, high)
     middle, lower, upper = map(number, numbers, decimals_of_interval(*numbers, digits))
+    if low < -most and high > most:
+        return f"{number(value, digits)} [{NO_LIMIT}]"
+    lower = lower if low >= -most else f"<{number(-most, 0)}"
+    upper = upper if high <= most else f">{number(most, 0)}"
     return f"{middle} [{lower}, {upper}]"
 
 
@@ -119,9 +131,11 @@ def share_gaining(row: Mapping[str, Any]) -> str:
     return MISSING if pd.isna(row["gaining"]) else f"{count(row['gaining'])} of {count(row['tasks'])}"
 
 
-def limits(row: Mapping[str, Any], value: str, low: str = "low", high: str = "high", digits: int = 3) -> str:
+def limits(
+    row: Mapping[str, Any], value: str, low: str = "low", high: str = "high", digits: int = 3, *, most: float = math.inf
+) -> str:
     """`interval` of three columns of a row."""
-    return interval(row[value], row[low], row[high], digits)
+    return interval(row[value], row[low], row[high], digits, most=most)
 
 
 def crossing(row: Mapping[str, Any]) -> str:

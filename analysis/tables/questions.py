@@ -1,8 +1,12 @@
 """Tables by research question: group means, scale, types, stability, guidelines, what a study cost, findings."""
 
+from functools import partial
+
 import pandas as pd
 
 from analysis.named_frames import NamedFrames
+from analysis.questions.advice.guideline_table import EVERY_GROUP
+from analysis.settings import farthest_gain
 from analysis.tables.cells import (
     BEYOND,
     IMPROVING,
@@ -45,16 +49,16 @@ POOLED_SLOPE = (
 
 def pooled_table(analysis: NamedFrames) -> PaperTable:
     """Mean gains over all tasks, types and groups: of these very tasks, and of tasks of their kind."""
-    raw = analysis.frames["pooled"]
+    raw, most = analysis.frames["pooled"], farthest_gain(analysis.settings.scale)
     columns = [
         *plain(str, "contrast"),
         *plain(data_share, "fraction"),
         *plain(str, "level", "name"),
         Column("tasks", tasks_in_mean, "tasks"),
-        Column("mean gain [these tasks]", _pooled_gain, "gain"),
+        Column("mean gain [these tasks]", partial(_pooled_gain, most), "gain"),
         *plain(p_value, "p"),
         Column("gaining", share_gaining, "gaining"),
-        Column("median [tasks of this kind]", lambda row: limits(row, "median", "low_new", "high_new"), "median"),
+        Column("median [tasks of this kind]", partial(_pooled_median, most), "median"),
         Column("p new", lambda row: p_value(row["p_new"]), "p_new"),
         Column("sd", lambda row: number(row["sd_tasks"]), "sd_tasks"),
     ]
@@ -82,8 +86,12 @@ def nothing_note(means: pd.DataFrame) -> str:
     return said if means["learned_nothing"].gt(0).any() else ""
 
 
-def _pooled_gain(row: Row) -> str:
-    return _counted(limits(row, "gain"), row)
+def _pooled_gain(most: float, row: Row) -> str:
+    return _counted(limits(row, "gain", most=most), row)
+
+
+def _pooled_median(most: float, row: Row) -> str:
+    return limits(row, "median", "low_new", "high_new", most=most)
 
 
 def _counted(cell: str, row: Row) -> str:
@@ -94,17 +102,17 @@ def _counted(cell: str, row: Row) -> str:
 
 def types_table(analysis: NamedFrames) -> PaperTable:
     """Mean gain of each task type, shares of harmed tasks, and its difference from the other types."""
-    raw = analysis.frames["sensitivity"]
+    raw, most = analysis.frames["sensitivity"], farthest_gain(analysis.settings.scale)
     columns = [
         *plain(str, "contrast"),
         *plain(data_share, "fraction"),
         *plain(str, "type"),
         *plain(count, "tasks"),
-        Column("mean gain [95%]", _pooled_gain, "gain"),
+        Column("mean gain [95%]", partial(_pooled_gain, most), "gain"),
         *plain(percent, "harmed", "negative"),
         Column(
             "against other types [95%]",
-            lambda row: limits(row, "against_others", "others_low", "others_high"),
+            lambda row: limits(row, "against_others", "others_low", "others_high", most=2 * most),
             "against_others",
         ),
         *plain(p_value, "p"),
@@ -167,18 +175,25 @@ def within_table(analysis: NamedFrames) -> PaperTable | None:
 
 def stability_table(analysis: NamedFrames) -> PaperTable:
     """Spread, worst cell and share of losses over clinical groups and fractions."""
-    raw = analysis.frames["stability"]
+    raw, most = analysis.frames["stability"], farthest_gain(analysis.settings.scale)
+
+    def worst(row: Row) -> str:
+        differences = 1 + (row["worst_cell"] == "")
+        return _counted(limits(row, "worst", "worst_low", "worst_high", most=differences * most), row)
+
     columns = [
         *plain(str, "contrast", "scope"),
         *plain(count, "cells"),
         Column("spread [95%]", lambda row: limits(row, "spread", "spread_low", "spread_high"), "spread"),
-        Column("worst cell [95%]", lambda row: _counted(limits(row, "worst", "worst_low", "worst_high"), row), "worst"),
+        Column("worst cell [95%]", worst, "worst"),
         Column("where", lambda row: text(row["worst_cell"]), "worst_cell"),
         *plain(percent, "harmed"),
         Column("negative [95%]", _negative, "negative"),
     ]
     note = (
-        "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady. The difference "
+        "A cell is a clinical group at a fraction. spread: sd of mean gain over cells; low is steady. The worst cell "
+        "was chosen for being lowest: its interval holds with 95 % for all cells together (Bonferroni), so it is wider "
+        "than that of the same cell in the means. The difference "
         "of two is over the tasks that both have in a cell, and without what seeds do to them: a seed moves all groups "
         "of AU together, those of CG one by one. "
         f"{IMPROVING} and number: task x fraction whose base model was still improving when its training ended."
@@ -208,7 +223,10 @@ def guidelines_table(analysis: NamedFrames) -> PaperTable:
     note = (
         "gains, harmed: chance that a new task gains, or loses more than the margin, under the aggregation advised, "
         "else under the one with the best chance. Advised: with 95 % confidence nine in ten such tasks gain. from n, "
-        f"to n: training cases of the task. tasks: of this type, under the aggregation advised. {_COUNTED_NOTE}"
+        "to n: training cases of the task; expected, with 95 % limits for one task, at their middle. Where too few "
+        "tasks of the type, or none of such a size, were seen under an aggregation, it says so instead. "
+        f"{EVERY_GROUP}: too few tasks tell groups apart. tasks: of this type, under the aggregation advised. "
+        f"{_COUNTED_NOTE}"
     )
     return build("guidelines", "Which aggregation to train", raw, columns, note=note)
 

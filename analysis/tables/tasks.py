@@ -12,7 +12,7 @@ from aggregation_lab.tasks import METRICS
 from analysis.frames import FRAMES
 from analysis.named_frames import NamedFrames
 from analysis.questions.caveats.training import MATCHED
-from analysis.settings import SCALES
+from analysis.settings import SCALES, farthest_gain
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import NO_LOSS, VERDICTS
 from analysis.tables.cells import (
@@ -164,7 +164,11 @@ def gains_table(analysis: NamedFrames) -> PaperTable:
         Column("base", lambda row: number(row["base_raw"], decimals(row["unit"])), "base_raw"),
         Column("joint", lambda row: number(row["joint_raw"], decimals(row["unit"])), "joint_raw"),
         Column("change", lambda row: change(row["relative"]), "relative"),
-        Column("gain [adjusted interval]", lambda row: marks.of_gain(of_base(_gain(row), row), row), "gain"),
+        Column(
+            "gain [adjusted interval]",
+            lambda row: marks.of_gain(of_base(_gain(row, farthest_gain(settings.scale)), row), row),
+            "gain",
+        ),
         Column("p", lambda row: p_value(row["p_adjusted"]), "p_adjusted"),
         Column(
             decides_at("p loss", settings.alpha / 2), lambda row: p_value(row["p_loss_adjusted"]), "p_loss_adjusted"
@@ -201,12 +205,12 @@ def _times(ratio: float) -> str:
     return MISSING if pd.isna(ratio) else f"×{ratio:.2f}"
 
 
-def _gain(row: Row) -> str:
-    digits = decimals(row["gain_unit"])
+def _gain(row: Row, most: float) -> str:
+    digits, most = decimals(row["gain_unit"]), most if row["gain_unit"] == "1" else math.inf
     if row["basis"] == CASES:  # one seed: an interval of test cases alone, and no verdict
-        gain = f"{limits(row, 'gain', digits=digits)} cases only"
+        gain = f"{limits(row, 'gain', digits=digits, most=most)} cases only"
     else:
-        gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits)
+        gain = limits(row, "gain", "low_adjusted", "high_adjusted", digits, most=most)
     return with_unit(gain, row["gain_unit"])
 
 
@@ -227,7 +231,7 @@ def fractions_table(analysis: NamedFrames) -> PaperTable | None:
         gain = cells.get((row["contrast"], row["task"], share))
         if gain is None:
             return MISSING
-        value = _gain(gain)
+        value = _gain(gain, farthest_gain(analysis.settings.scale))
         return marks.of_gain(of_base(f"{value} {VERDICT_MARKS.get(gain['verdict'], '')}".rstrip(), gain), gain)
 
     columns = plain(str, "task", "contrast", "type", "group")
@@ -254,7 +258,7 @@ def power_table(analysis: NamedFrames) -> PaperTable:
         Column("subjects", lambda row: count(row["subjects"] or math.nan), "subjects", on_screen=True),
         Column("sd seeds", lambda row: number(row["sd_seed"]), "sd_seed"),
         Column("se cases", lambda row: number(row["se_cases"]), "se_cases"),
-        *plain(number, "detectable"),
+        Column("detectable", lambda row: _detectable(row, farthest_gain(analysis.settings.scale)), "detectable"),
         Column("seeds to detect", lambda row: count(row["seeds_to_detect"]), "seeds_to_detect"),
         Column("seeds to exclude", lambda row: count(row["seeds_to_exclude"]), "seeds_to_exclude"),
         Column("hours", lambda row: number(row["hours"], 1), "hours"),
@@ -286,3 +290,10 @@ def multiverse_table(analysis: NamedFrames) -> PaperTable:
     ]
     note = "Share of analyses (other scales, corrections, metrics and margins) that give each verdict."
     return build("multiverse", "Verdicts under other choices", by_task(raw), columns, note=note, raw=raw)
+
+
+def _detectable(row: Row, most: float) -> str:
+    """The smallest gain or loss that is noticed, or that it is larger than any that there can be; a task in another
+    unit, which has no margin, has no such end."""
+    beyond = row["detectable"] > most and not pd.isna(row["margin"])
+    return f">{number(most, 0)}" if beyond else number(row["detectable"])

@@ -5,7 +5,7 @@ from scipy import stats
 
 from analysis.contrasts import contrasts
 from analysis.pairing import pair_all
-from analysis.questions.advice.guidelines import ANY_GROUP, UNDECIDED, Rule, fit_rule, rule_rows
+from analysis.questions.advice.guidelines import ANY_GROUP, UNDECIDED, Recommendation, Rule, fit_rule, rule_rows
 from analysis.validation.design import Design
 from analysis.validation.scenario import Scenario, simulate_thinned
 from analysis.validation.simulate import Simulated
@@ -24,8 +24,14 @@ def count_advice(simulated: Simulated, seed: int) -> dict[str, float]:
     rule = fit_rule(rule_rows(pairs, {}))
     tasks = [] if rule is None else _asked_tasks(rule)
     joint, wrong, base, base_wrong = 0, 0.0, 0, 0.0
+    holding = []
     for task_type, group, n_train in tasks:
-        advice = rule.recommend(n_train, task_type, group).advice if rule else UNDECIDED
+        found = rule.recommend(n_train, task_type, group) if rule else Recommendation(UNDECIDED, (), "")
+        advice = found.advice
+        for each in found.expected:
+            mean, spread = _new_task(simulated, each.aggregation, task_type, group, n_train)
+            limits = np.array([each.task_low, each.task_high]) - mean
+            holding.append(float(np.diff(stats.norm.cdf(limits / spread))[0]) if spread else float(np.prod(limits) < 0))
         losing = {name: _loses(simulated, name, task_type, group, n_train) for name in design.levels}
         if advice in losing:
             joint, wrong = joint + 1, wrong + losing[advice]
@@ -39,6 +45,7 @@ def count_advice(simulated: Simulated, seed: int) -> dict[str, float]:
         "tables_with_advice": float(joint > 0),
         "base_advised": base / asked,
         "wrong_of_base": base_wrong / base if base else np.nan,
+        "limits_hold": float(np.mean(holding)) if holding else np.nan,
     }
 
 
@@ -49,12 +56,20 @@ def _asked_tasks(rule: Rule) -> list[tuple[str, str, float]]:
         (task_type, group, float(n_train))
         for task_type in rule.types
         for group in (known, ANY_GROUP)
-        for n_train in np.clip(np.geomspace(*rule.sizes_by_type[task_type], _SIZES), *rule.sizes_by_type[task_type])
+        for n_train in np.clip(np.geomspace(*rule.sizes(task_type), _SIZES), *rule.sizes(task_type))
     ]
 
 
 def _loses(simulated: Simulated, name: str, task_type: str, group: str, n_train: float) -> float:
     """Chance that a new task of the kind truly loses: a task in ten loses where one in ten collapses."""
+    gain, spread = _new_task(simulated, name, task_type, group, n_train)
+    without_collapse = float(stats.norm.cdf(-gain / spread)) if spread else float(gain < 0)
+    share = simulated.design.collapse_share
+    return share + (1 - share) * without_collapse
+
+
+def _new_task(simulated: Simulated, name: str, task_type: str, group: str, n_train: float) -> tuple[float, float]:
+    """Mean and sd of the true gain of new tasks of the kind that do not collapse."""
     design = simulated.design
     gain = design.levels[name] + design.slopes.get(name, 0.0) * np.log2(n_train / design.n_ref)
     gain += design.type_effects.get(task_type, 0.0)
@@ -63,17 +78,18 @@ def _loses(simulated: Simulated, name: str, task_type: str, group: str, n_train:
         spread = float(np.hypot(spread, design.group_sd))
     else:
         gain += simulated.group_gains[name][int(group.removeprefix("group"))]
-    without_collapse = float(stats.norm.cdf(-gain / spread)) if spread else float(gain < 0)
-    return design.collapse_share + (1 - design.collapse_share) * without_collapse
+    return float(gain), spread
 
 
 def scenarios() -> list[Scenario]:
     """No mean gain, small and clear ones, losses, slopes, collapses, missing runs, one seed."""
     base = Design(levels={"CG": 0.0, "AU": 0.0}, task_sd=0.04, seeds=3, subjects=50)
-    never = {"advised": (0.0, 0.02), "advice_wrong": (0.0, 0.01), "tables_with_advice": (0.0, 0.1)}
-    rare = {"advised": (0.0, 0.05), "advice_wrong": (0.0, 0.01)}
-    right = {"wrong_of_advised": (0.0, 0.1), "wrong_of_base": (0.0, 0.1)}
-    large = {"wrong_of_advised": (0.0, 0.1), "advised": (0.2, 1.0)}
+    # Limits of one task count groups and tasks together, whose variances few groups know badly.
+    limits = {"limits_hold": (0.9, 1.0)}
+    never = {"advised": (0.0, 0.02), "advice_wrong": (0.0, 0.01), "tables_with_advice": (0.0, 0.1)} | limits
+    rare = {"advised": (0.0, 0.05), "advice_wrong": (0.0, 0.01)} | limits
+    right = {"wrong_of_advised": (0.0, 0.1), "wrong_of_base": (0.0, 0.1)} | limits
+    large = {"wrong_of_advised": (0.0, 0.1), "advised": (0.2, 1.0)} | limits
     # Advice is left where no task collapsed in the study, and wrong in the tenth of the tasks that do.
     collapse = {"advised": (0.0, 0.3), "advice_wrong": (0.0, 0.03)}
     few = base.with_(tasks=8, groups=3, types=base.types[:2])

@@ -17,7 +17,7 @@ from analysis.external.margins import DEFAULT
 from analysis.pipeline import analyse
 from analysis.report.words import beside_counts
 from analysis.result import Analysis
-from analysis.settings import Settings
+from analysis.settings import Settings, farthest_gain
 from analysis.study import StudyTables, load_study
 from runners.execution.progress import say
 from runners.store.collect import collect
@@ -244,6 +244,8 @@ def show_recommendation(
             f"expected gain {arm.gain:+.3f}, 95 % interval [{arm.low:+.3f}, {arm.high:+.3f}], "
             f"one such task [{arm.task_low:+.3f}, {arm.task_high:+.3f}]",
         )
+    for name, why in advice.unknown.items():
+        say_plainly(console, f"  {name}: nothing is expected: {why}")
     return 0
 
 
@@ -255,14 +257,15 @@ def show_power(source: str, how: Reading, settings: Settings, console: Console) 
     if frame.empty:
         raise ResultsError(f"{source}: holds no pair of runs to plan from")
     table = Table(title="Seeds and what they can show (80 % power)", title_justify="left", box=SIMPLE_HEAD)
-    words = ("contrast", "task", "limit", "by")
+    words, most = ("contrast", "task", "limit", "by"), farthest_gain(settings.scale)
     numbers = ("margin", "seeds", "subjects", "detectable", "to detect", "to exclude", "hours")
     for name in (*words[:2], *numbers, "limit", "more seeds", "more subjects", "by"):
         table.add_column(name, justify="left" if name in words else "right")
     for row in frame.to_dict("records"):
         names = (Text(printable(row[name])) for name in ("contrast", "task"))
         sizes = (str(row["seeds"]), str(row["subjects"] or "-"))
-        power = (_number(row["margin"], 3), *sizes, _number(row["detectable"], 3))
+        beyond = row["detectable"] > most and row["margin"] == row["margin"]  # no margin: in another unit
+        power = (_number(row["margin"], 3), *sizes, f">{most:g}" if beyond else _number(row["detectable"], 3))
         more = (_number(row["seeds_to_detect"], 0), _number(row["seeds_to_exclude"], 0), _number(row["hours"], 1))
         added = (_number(row["more_replicates"], 0), _number(row["more_test_subjects"], 0))
         by = "-" if row["decided_by"] != row["decided_by"] else str(row["decided_by"] or "-")

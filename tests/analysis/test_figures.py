@@ -240,7 +240,34 @@ def test_a_map_of_more_arms_than_fit_says_how_many_it_shows():
     analysis = long_names()
     analysis.frames["arm_gains"] = many.assign(task=many["task"].str.ljust(36, "e"))
     figure = by_name("arms_heat_map").draw(analysis)[0]
-    assert figure.get_suptitle() == "8 of 30 columns"
+    assert figure.get_suptitle() == "12 of 30 columns"
+
+
+def test_an_axis_ends_where_no_gain_can_be():
+    ax = Figure().subplots()
+    interval_axis([ax], pd.Series([0.0, -0.2]), pd.Series([-3.0, -4.0]), pd.Series([3.0, 4.0]), most=1.0)
+    first, last = ax.get_xlim()
+    assert -1.2 < first <= -1.0 and 1.0 <= last < 1.2
+
+
+def test_a_short_interval_is_drawn_on_its_mark():
+    gains = WHOLE.frames["gains"]
+    short = gains.assign(low_adjusted=gains["gain"] - 1e-4, high_adjusted=gains["gain"] + 1e-4, verdict="benefit")
+    analysis = fake_analysis()
+    analysis.frames["gains"] = short.assign(supported_margin=0.0)
+    figure, data = gains_forest(analysis)
+    above = [line for ax in figure.axes for line in ax.lines if line.get_zorder() == 4 and line.get_color() == "white"]
+    assert len(above) >= (data["part"] == "task").sum() > 0
+
+
+def test_curves_of_one_model_in_two_aggregations_can_both_be_seen():
+    curves = WHOLE.frames["learning_curves"]
+    analysis, (name, other) = fake_analysis(), list(dict.fromkeys(curves["aggregation"]))[:2]
+    own = curves[curves["aggregation"] == name]
+    analysis.frames["learning_curves"] = pd.concat([own, own.assign(aggregation=other)])
+    figure, _ = by_name("learning_curves").draw(analysis)
+    styles = [line.get_linestyle() for ax in figure.axes for line in ax.lines]
+    assert styles.count("--") == styles.count("-") > 0
 
 
 def test_panels_of_the_forest_have_room_for_their_ticks():

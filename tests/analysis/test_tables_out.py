@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 
@@ -60,6 +61,32 @@ def test_a_table_of_many_p_values_says_that_they_are_not_corrected(name):
 )
 def test_an_interval_reads_as_papers_have_it(value, low, high, expected):
     assert interval(value, low, high) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-1.0, 1.0, "−0.188 [−1.000, 1.000]"),
+        (-4.092, 0.7, "−0.188 [<−1, 0.700]"),
+        (-0.9, 1.3, "−0.188 [−0.900, >1]"),
+        (-4.092, 3.717, "−0.188 [no useful limit]"),
+    ],
+)
+def test_a_limit_that_no_gain_can_have_is_not_shown_as_one(low, high, expected):
+    assert interval(-0.188, low, high, most=1.0) == expected
+
+
+def test_gains_of_scores_between_0_and_1_have_no_limits_beyond_1():
+    """On a relative scale there are such gains."""
+    wide, title = (
+        changed("stability", worst_low=-4.1, worst_high=3.7, worst_cell="here"),
+        "worst cell [95%]",
+    )
+    assert table("stability", wide).frame[title].str.contains("[no useful limit]", regex=False).all()
+    relative = replace(wide, settings=replace(wide.settings, scale="relative"))
+    assert table("stability", relative).frame[title].str.contains("[−4.100, 3.700]", regex=False).all()
+    means = table("group_means", changed("pooled", low=-1.2, high=0.5)).frame["mean gain [these tasks]"]
+    assert means.str.contains("[<−1, 0.500]", regex=False).all()
 
 
 @pytest.mark.parametrize(

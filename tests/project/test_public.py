@@ -57,6 +57,7 @@ WITHOUT_METHOD = {
     "families": "which verdicts are judged together; the methods are in analysis/statistics/",
     "finding_parts": "the paper's claims, each a comparison of frames",
     "findings": "the paper's claims, put together of their parts",
+    "guideline_table": "what the rule of guidelines advises, by type and size",
     "left_out": "counts",
     "rare_classes": "counts of subjects",
     "study_quality": "counts, means and shares",

@@ -1,6 +1,7 @@
 """What partitions cost and score: those that are trained, and those that predictions put forward."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -21,7 +22,8 @@ def partition_costs(
     labels: Mapping[str, str] | None = None,
     palette: Palette | None = None,
 ) -> Target:
-    """Mean test score of every partition against its worker hours; hollow: predicted, with its number of units.
+    """Mean test score of every partition against its worker hours; hollow: predicted, with its number of units, and a
+    diamond where the hours are a guess.
 
     Args:
         partitions: the frame `partitions`.
@@ -54,9 +56,9 @@ def draw_costs(view: View) -> pd.DataFrame:
         if pd.notna(row["low"]) and pd.notna(row["high"]):
             ends = [row["score"] + row[limit] - row["gain"] for limit in ("low", "high")]
             ax.plot([row["hours"]] * 2, ends, color=INK, lw=0.6, alpha=0.5, zorder=2)
-        ax.plot([row["hours"]], [row["score"]], marker="o", ms=4.5, mfc="white", mec=INK, mew=0.9, ls="none", zorder=3)
+        ax.plot([row["hours"]], [row["score"]], **_hollow(row["hours_guessed"]), zorder=3)
     ax.margins(0.12)
-    spots = found.sort_values(["hours", "score"])
+    spots = found.sort_values(["hours", "score", "units"])
     at, trained_at = (rows[["hours", "score"]].to_numpy(float) for rows in (spots, trained))
     beside_marks(ax, at, [f"{units:.0f}" for units in spots["units"]], trained_at)
     ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -64,9 +66,17 @@ def draw_costs(view: View) -> pd.DataFrame:
     ax.set_xlabel("worker hours per seed")
     ax.set_ylabel("mean score of the tasks")
     handles = [Line2D([], [], marker="o", ms=4.5, ls="none", color=colours[name], label=name) for name in names]
-    if len(found):
-        text = "predicted (units)"
-        handles.append(Line2D([], [], marker="o", ms=4.5, mfc="white", mec=INK, ls="none", label=text))
+    for guessed in sorted(found["hours_guessed"].astype(bool).unique()):
+        text = "predicted, hours guessed (units)" if guessed else "predicted (units)"
+        handles.append(Line2D([], [], **_hollow(guessed), label=text))
     handles.append(Line2D([], [], color=GREY, lw=0.8, label="best for its cost"))
-    view.canvas.legend(handles, loc="outside lower center", ncols=3)
+    view.canvas.legend(handles, loc="outside lower center", ncols=2)
     return rows
+
+
+def _hollow(guessed: bool) -> dict[str, Any]:
+    """The mark of a prediction, by whether its hours are a guess, too."""
+    return {"marker": "D" if guessed else "o", "ms": 4.0 if guessed else 4.5, "ls": "none", "mfc": "white"} | {
+        "mec": INK,
+        "mew": 0.9,
+    }

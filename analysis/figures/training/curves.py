@@ -1,6 +1,8 @@
 """Learning curves of every task: was the comparison made between models that had learned what they could?"""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -15,6 +17,9 @@ from analysis.tables.cells import IMPROVING
 
 _COLUMNS = 5
 
+_DASHES: Sequence[Any] = ("-", (0, (3, 3)), (1.5, (1.5, 4.5)))
+"""A line, and the same line of another aggregation on it, where two train one model: both can be seen."""
+
 
 def learning_curves(
     curves: pd.DataFrame,
@@ -27,6 +32,8 @@ def learning_curves(
     palette: Palette | None = None,
 ) -> Target:
     """A panel per task, a line per aggregation and seed; an arrow for each aggregation that was still improving.
+
+    Lines of one model that counts in several aggregations are dashed in turn.
 
     Args:
         curves: the frame `learning_curves`.
@@ -60,10 +67,13 @@ def draw_curves(view: View) -> pd.DataFrame:
     for index, (ax, task) in enumerate(zip(axes, tasks, strict=False)):
         curves = by_task[task]
         rising = set(curves.loc[curves["still_improving"].eq(True), "aggregation"])
+        drawn = Counter[tuple[float, ...]]()
         for number, name in enumerate(names):
             colour = colours[name]
             for _, line in curves[curves["aggregation"] == name].groupby("seed"):
-                ax.plot(line["share"], line["score"], color=colour, lw=0.8, alpha=0.85)
+                points = tuple(line["share"]) + tuple(line["score"])
+                ax.plot(line["share"], line["score"], color=colour, lw=0.8, alpha=0.85, ls=_DASHES[drawn[points]])
+                drawn[points] = min(drawn[points] + 1, len(_DASHES) - 1)
             if name in rising:
                 x = 0.98 - 0.1 * (len(names) - 1 - number)
                 ax.text(x, 0.03, IMPROVING, transform=ax.transAxes, color=colour, ha="right", fontsize=8, weight="bold")

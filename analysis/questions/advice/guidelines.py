@@ -1,19 +1,24 @@
 """RQ5: which aggregation for a task of this type, group and size? A rule fitted to the gains.
 
-For each joint aggregation: gain over the base = type + slope log2(n) + group + task + rest, the mixed model of
-`mixed_model` (Henderson 1975; normal effects, one slope for all types) over all tasks and fractions, seeds averaged.
+For each joint aggregation: gain over the base = type + slope of the type log2(n) + group + task + rest, the mixed
+model of `mixed_model` (Henderson 1975; normal effects) over all tasks and fractions, seeds averaged. Level and slope of
+a type are those of its own tasks: a slope that types have in common would give one type the trend of another. Types
+share the scatter of tasks and groups.
+
+Something is expected of an aggregation only where the study has seen it: with `FEWEST_OF_TYPE` tasks of the type, and
+at sizes between those of these tasks. Three are the fewest that leave a line of two numbers anything to be wrong by;
+with fewer, the limits of one task would rest on other types alone.
 
 Advice is a bet on one new task, so it rests on how tasks scatter and not on how well their mean is known. The model
 gives the chance that such a task gains, and that it is harmed: loses more than the margin. A joint aggregation is
 advised where, at 95 % confidence, at least nine in ten such tasks gain (a one-sided tolerance limit; Wilks 1941, Owen
-1968): among many questions some chances of gain come out at 0.9 by luck, and the confidence keeps these out. Of several
-the one with the largest expected gain; the base where nine in ten tasks lose under every joint aggregation. The rule
-abstains otherwise, outside the sizes seen, where fewer than three tasks of the type support an aggregation, and with
-one seed.
+1968): among many questions some chances of gain come out at 0.9 by luck, and the confidence keeps these out. It is that
+over all types together, each of which is a question of its own. Of several the one with the largest expected gain; the
+base where nine in ten tasks lose under every joint aggregation. The rule abstains otherwise, and with one seed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -23,7 +28,6 @@ from scipy import special
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import whole_per_cent
 from analysis.contrasts import Contrast
-from analysis.frames import frame
 from analysis.gains import PairedGain
 from analysis.questions.means import poolable, seed_part
 from analysis.statistics.combined_variance import VariancePart
@@ -32,6 +36,8 @@ from analysis.statistics.uncertainty import t_interval, t_quantile
 from analysis.statistics.verdicts import UNDECIDED, sd_ratios
 
 ANY_GROUP = "any other"
+"""What a group is called that was not studied."""
+
 FEWEST_TASKS = 5
 """Tasks below which no rule is fitted."""
 
@@ -39,15 +45,13 @@ MOST_COMPARED = 24
 """Aggregations beside the base above which no rule is fitted: the best of many is mostly the luckiest."""
 
 FEWEST_OF_TYPE = 3
-"""Tasks of a type below which an aggregation is not advised for the type: so few tell nothing about others."""
-
-_SIZES = 25
+"""Tasks of a type below which nothing is expected of an aggregation for the type: so few tell nothing about others."""
 
 SHARE = 0.9
 """Share of such tasks that must gain under what is advised."""
 
 CONFIDENCE = 0.95
-"""Confidence in that share."""
+"""Confidence in that share, in all types of tasks together."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,40 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """`advice` is an aggregation or `undecided`; `expected` the evidence; `reason` one sentence."""
+    """`advice` is an aggregation or `undecided`; `expected` the evidence; `reason` one sentence; `unknown` why nothing
+    is expected of the other aggregations, by name."""
 
     advice: str
     expected: tuple[Expectation, ...]
     reason: str
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def in_words(self) -> str:
+        """What is expected of each aggregation, then why nothing is of the others."""
+        names: dict[str, list[str]] = {}
+        for name, why in self.unknown.items():
+            names.setdefault(why, []).append(name)
+        return "; ".join([*map(str, self.expected), *(f"{', '.join(each)}: {why}" for why, each in names.items())])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The tasks of one type under one joint aggregation: how many, and their training cases from `low` to `high`."""
+
+    tasks: int
+    low: float
+    high: float
+
+    @property
+    def enough(self) -> bool:
+        """Whether they may speak for other tasks of the type."""
+        return self.tasks >= FEWEST_OF_TYPE
+
+    @property
+    def sloped(self) -> bool:
+        """Whether they tell how the gain changes with the size."""
+        return self.enough and self.low < self.high
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +123,8 @@ class Rule:
     fits: Mapping[str, MixedFit]
     types: tuple[str, ...]
     centre: float
-    sizes_by_type: Mapping[str, tuple[float, float]]
-    tasks: Mapping[tuple[str, str], int]
-    """Tasks that each joint aggregation was fitted on, by aggregation and type; none has one model for both."""
+    seen: Mapping[tuple[str, str], "Seen"]
+    """What each joint aggregation was fitted on, by aggregation and type; no task that has one model for both."""
     seeds: Mapping[str, VariancePart]
     """Variance of each joint aggregation's mean gain by seeds, with its degrees of freedom; NaN with one seed."""
     margins: Mapping[str, float]
@@ -110,26 +142,49 @@ class Rule:
             return Recommendation(UNDECIDED, (), f"no {task_type} task was studied, only {', '.join(self.types)}")
         if not all(np.isfinite(variance) for variance, _ in self.seeds.values()):
             return Recommendation(UNDECIDED, (), "one seed only: chance in training is not known, run a second one")
-        expected = tuple(self.expect(name, n_train, task_type, group) for name in self.fits)
-        low, high = self.sizes_by_type[task_type]
+        unknown = {name: why for name in self.fits if (why := self._why_unknown(name, n_train, task_type))}
+        low, high = self.sizes(task_type)
         if not low <= n_train <= high:
             reason = f"{task_type} was studied with {low:.0f} to {high:.0f} training cases only"
-            return Recommendation(UNDECIDED, expected, reason)
-        return self._advice(expected, task_type)
+            return Recommendation(UNDECIDED, (), reason, unknown)
+        expected = tuple(self.expect(name, n_train, task_type, group) for name in self.fits if name not in unknown)
+        return self._advice(expected, unknown)
 
-    def _advice(self, expected: tuple[Expectation, ...], task_type: str) -> Recommendation:
-        tasks = {name: self.tasks.get((name, task_type), 0) for name in self.fits}
-        few = {name: count for name, count in tasks.items() if count < FEWEST_OF_TYPE}
-        gaining = [outcome for outcome in expected if outcome.sure >= CONFIDENCE and outcome.aggregation not in few]
+    def sizes(self, task_type: str) -> tuple[float, float]:
+        """Fewest and most training cases at which something is expected of any aggregation for a studied type; of all
+        its tasks where nothing is."""
+        of_type = [seen for (_, kind), seen in self.seen.items() if kind == task_type]
+        used = [seen for seen in of_type if seen.enough] or of_type
+        return min(seen.low for seen in used), max(seen.high for seen in used)
+
+    @property
+    def confidence(self) -> float:
+        """Confidence that advice for one type takes: `CONFIDENCE` over all types together, as each has a line of its
+        own and may come out well by luck (Bonferroni)."""
+        return 1 - (1 - CONFIDENCE) / len(self.types)
+
+    def tells_groups_apart(self) -> bool:
+        """Whether what is expected of any aggregation depends on the clinical group."""
+        return any(fit.knows_groups for fit in self.fits.values())
+
+    def _why_unknown(self, name: str, n_train: float, task_type: str) -> str:
+        """Why nothing is expected of an aggregation, and what it would take; empty where something is."""
+        seen = self.seen.get((name, task_type), Seen(0, float("nan"), float("nan")))
+        if not seen.enough:
+            return f"{seen.tasks} of the {FEWEST_OF_TYPE} {task_type} tasks that it takes"
+        if not seen.low <= n_train <= seen.high:
+            return f"{task_type} was seen with {seen.low:.0f} to {seen.high:.0f} training cases only"
+        return ""
+
+    def _advice(self, expected: tuple[Expectation, ...], unknown: Mapping[str, str]) -> Recommendation:
+        gaining = [outcome for outcome in expected if outcome.sure >= self.confidence]
         if gaining:
             best = max(gaining, key=lambda outcome: outcome.gain)
             reason = f"a new task gains under {best.aggregation} with a chance of {whole_per_cent(best.chance)}"
-            return Recommendation(best.aggregation, expected, reason)
-        if few:
-            counts = ", ".join(f"{name} {count}" for name, count in few.items())
-            reason = f"too few {task_type} tasks to speak for others: {counts}"
-            return Recommendation(UNDECIDED, expected, reason)
-        if all(outcome.sure_loss >= CONFIDENCE for outcome in expected):
+            return Recommendation(best.aggregation, expected, reason, unknown)
+        if unknown:
+            return Recommendation(UNDECIDED, expected, f"too little was seen under {', '.join(unknown)}", unknown)
+        if all(outcome.sure_loss >= self.confidence for outcome in expected):
             most = max(outcome.chance for outcome in expected)
             reason = f"under every joint model a new task gains with a chance of {whole_per_cent(most)} at most"
             return Recommendation(self.base, expected, reason)
@@ -142,7 +197,8 @@ class Rule:
     def expect(self, aggregation: str, n_train: float, task_type: str, group: str | None) -> Expectation:
         """What one joint aggregation is expected to do."""
         fit = self.fits[aggregation]
-        row = _design(np.array([task_type]), np.array([np.log2(n_train)]), self.types, self.centre)[0]
+        sloped = [kind for kind in self.types if self.seen[aggregation, kind].sloped]
+        row = _design(np.array([task_type]), np.array([np.log2(n_train)]), self.types, sloped, self.centre)[0]
         value, se, sd, df = fit.predict(row, group)
         of_seeds, seeds_df = self.seeds[aggregation]
         # Few seeds estimate their scatter badly: their variance counts by as much more as t exceeds the normal.
@@ -175,9 +231,10 @@ def _sd_ratios(df: float) -> np.ndarray:
     return sd_ratios(df)
 
 
-def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], centre: float) -> np.ndarray:
-    """One column per type (its level at the mean size) and one slope for all."""
-    return np.column_stack([types[:, None] == np.array(known), x - centre]).astype(float)
+def _design(types: np.ndarray, x: np.ndarray, known: Sequence[str], sloped: Sequence[str], centre: float) -> np.ndarray:
+    """One column per type, its level, and one per `sloped` type, its slope about `centre`."""
+    levels, slopes = (types[:, None] == np.array(names, str) for names in (known, sloped))
+    return np.column_stack([levels, slopes * (x - centre)[:, None]]).astype(float)
 
 
 def rule_rows(
@@ -223,24 +280,24 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
     types = tuple(sorted(set(rows["type"])))
     x = np.log2(rows["n_train"].to_numpy(float))
     centre = float(x.mean())
+    seen = {
+        (str(joint), str(kind)): Seen(int(part["task"].nunique()), *map(float, part["n_train"].agg(["min", "max"])))
+        for (joint, kind), part in rows.groupby(["joint", "type"])
+    }
     fits: dict[str, MixedFit] = {}
     for joint, part in rows.groupby("joint", sort=False):
         if set(part["type"]) != set(types):
             return None
-        design = _design(part["type"].to_numpy(str), np.log2(part["n_train"].to_numpy(float)), types, centre)
+        sloped = [kind for kind in types if seen[str(joint), kind].sloped]
+        design = _design(part["type"].to_numpy(str), np.log2(part["n_train"].to_numpy(float)), types, sloped, centre)
         values, groups = part["gain"].to_numpy(float), part["group"].to_numpy(str)
         fits[str(joint)] = fit_mixed(values, design, groups, part["task"].to_numpy(str))
-    spans = rows.groupby("type")["n_train"].agg(["min", "max"])
     return Rule(
         base=str(rows["base"].iloc[0]),
         fits=fits,
         types=types,
         centre=centre,
-        sizes_by_type={str(name): (float(low), float(high)) for name, (low, high) in spans.T.items()},
-        tasks={
-            (str(joint), str(kind)): int(part["task"].nunique())
-            for (joint, kind), part in rows.groupby(["joint", "type"])
-        },
+        seen=seen,
         seeds={
             str(joint): (float(part["v_seed"].mean(skipna=False)), float(part["df_seed"].min()))
             for joint, part in rows.groupby("joint")
@@ -248,38 +305,3 @@ def fit_rule(rows: pd.DataFrame) -> Rule | None:
         margins={str(kind): float(margins.median()) for kind, margins in rows.groupby("type")["margin"]},
         notes=tuple(f"{joint}: {fit.note}" for joint, fit in fits.items() if not fit.converged),
     )
-
-
-def guideline_table(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
-    """The frame `guidelines`: for each type, its groups and any other group, the sizes at which the advice changes."""
-    table, improving = [], set(rows.loc[rows["base_improving"], "task"])
-    for task_type in rule.types:
-        of_type = rows[rows["type"] == task_type]
-        low, high = rule.sizes_by_type[task_type]
-        edges = np.geomspace(low, high, _SIZES + 1) if high > low else np.array([low])
-        sizes = np.sqrt(edges[:-1] * edges[1:]) if len(edges) > 1 else edges
-        for group in [*sorted(set(of_type["group"])), ANY_GROUP]:
-            advised = [rule.recommend(float(n), task_type, group) for n in sizes]
-            starts = [0] + [k for k in range(1, len(sizes)) if advised[k].advice != advised[k - 1].advice]
-            for start, stop in zip(starts, [*starts[1:], len(sizes)], strict=True):
-                middle = advised[(start + stop - 1) // 2]
-                fitted = of_type[of_type["joint"] == middle.advice] if middle.advice in rule.fits else of_type
-                tasks = set(fitted["task"])
-                advised_on = [outcome for outcome in middle.expected if outcome.aggregation == middle.advice]
-                best = max(advised_on or middle.expected, key=lambda outcome: outcome.chance, default=None)
-                table.append(
-                    {
-                        "type": task_type,
-                        "group": group,
-                        "n_low": float(edges[start]),
-                        "n_high": float(edges[min(stop, len(edges) - 1)]),
-                        "advice": middle.advice,
-                        "expected": "; ".join(str(outcome) for outcome in middle.expected),
-                        "chance": best.chance if best else float("nan"),
-                        "harm": best.harm if best else float("nan"),
-                        "tasks": len(tasks),
-                        "reason": middle.reason,
-                        "base_improving": len(tasks.intersection(improving)),
-                    }
-                )
-    return frame("guidelines", table)

@@ -63,7 +63,7 @@ def _by_task(rows: pd.DataFrame) -> tuple[str, str]:
 
 def _advice(rule: Rule, row: pd.Series) -> str:
     """Advice at the task's size, moved to the nearest size the rule has seen: a largest task would always abstain."""
-    low, high = rule.sizes_by_type.get(str(row["type"]), (row["n_train"], row["n_train"]))
+    low, high = rule.sizes(str(row["type"])) if row["type"] in rule.types else (row["n_train"], row["n_train"])
     return rule.recommend(float(np.clip(row["n_train"], low, high)), row["type"], row["group"]).advice
 
 

@@ -19,7 +19,8 @@ from analysis.study import StudyTables
 
 
 def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What a sceptical reader must be told, one sentence each; `frames` needs scores, gains, ledger, data, collapsed.
+    """What a sceptical reader must be told, one sentence each; `frames` needs scores, gains, power, ledger, data and
+    collapsed.
 
     What was left out is counted in the frame `excluded` instead.
     """
@@ -32,7 +33,7 @@ def caveats(study: StudyTables, frames: Mapping[str, pd.DataFrame]) -> list[str]
         *of_repeated_tests(study, frames["gains"]),
         *of_seeds(study, trained),
         *of_folds(study),
-        *of_what_can_be_decided(study, frames["gains"]),
+        *of_what_can_be_decided(study, frames["gains"], frames["power"]),
         *of_training(study),
         *of_collapsed(frames["collapsed"]),
         *of_floors(study.aggregations[0], trained, frames["gains"]),

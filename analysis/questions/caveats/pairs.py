@@ -6,11 +6,10 @@ import pandas as pd
 
 from analysis.contrasts import contrasts
 from analysis.questions.caveats.sentences import if_any
+from analysis.statistics.planning import WANTED
 from analysis.statistics.uncertainty import BORROWED, BORROWED_AND_CASES, CASES, NONE, SEEDS
 from analysis.statistics.verdicts import SAME_MODEL, UNDECIDED
 from analysis.study import StudyTables
-
-ENOUGH_POWER = 0.8
 
 
 def of_missing_pairs(study: StudyTables, gains: pd.DataFrame) -> list[str]:
@@ -58,7 +57,7 @@ def of_missing_contrasts(study: StudyTables, gains: pd.DataFrame) -> list[str]:
     return [said.format(name, study.full) for name in names]
 
 
-def of_what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]:
+def of_what_can_be_decided(study: StudyTables, gains: pd.DataFrame, power: pd.DataFrame) -> list[str]:
     """Intervals that cover less than both sources of chance, and power for the margin, at the largest fraction."""
     full = gains[(gains["fraction"] == study.full) & (gains["verdict"] != SAME_MODEL)]
     total = full["task"].nunique()
@@ -80,12 +79,14 @@ def of_what_can_be_decided(study: StudyTables, gains: pd.DataFrame) -> list[str]
     if study.scores["seed"].nunique() > 1:
         said = "One pair of seeds, or gains that do not vary, in {}, and no task of the type with more: undecided."
         found += if_any(full.loc[full["basis"].isin([CASES, NONE]), "task"], total, said)
-    for name, rows in full[full["power"].notna()].groupby("contrast", sort=False):
-        able = int((rows["power"] >= ENOUGH_POWER).sum())
-        if able < len(rows) / 2 and (rows["verdict"] == UNDECIDED).any():
+    planned = power[power["limit"] != SAME_MODEL]
+    undecided = set(full.loc[full["verdict"] == UNDECIDED, "contrast"])
+    for name, rows in planned.groupby("contrast", sort=False):
+        able = int((rows["limit"] == "").sum())
+        if able < len(rows) / 2 and rows["detectable"].notna().any() and name in undecided:
             found.append(
-                f"{name}: corrected for the number of tasks, a true gain or loss of the size of the margin would be "
-                f"noticed with {100 * ENOUGH_POWER:g} % power in {able} of {len(rows)} tasks only: undecided means too "
-                "little data."
+                f"{name}: the seeds at hand tell the margin from no difference with {100 * WANTED:g} % power, "
+                f"corrected for the number of tasks, in {able} of {len(rows)} tasks only: undecided means too little "
+                "data."
             )
     return found

@@ -46,8 +46,14 @@ def floors(study: StudyTables, *names: str) -> dict:
 
 
 def said(study: StudyTables, gains: pd.DataFrame) -> list[str]:
-    frames = {"scores": scores(study, gains), "gains": gains, "ledger": ledger(study), "data": data(study)}
-    frames["collapsed"] = frame("collapsed", [])
+    frames = {
+        "scores": scores(study, gains),
+        "gains": gains,
+        "power": frame("power", []),
+        "ledger": ledger(study),
+        "data": data(study),
+        "collapsed": frame("collapsed", []),
+    }
     return [each for each in caveats(study, frames) if "trivial predictor" in each]
 
 

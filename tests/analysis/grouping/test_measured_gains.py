@@ -5,10 +5,17 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from aggregation_lab import EXAMPLES
 from aggregation_lab.errors import ResultsError
+from analysis.context import prepare
+from analysis.grouping.affinities import affinities
+from analysis.grouping.grouping_frames import NAMES, grouping_frames
 from analysis.grouping.measured_gains import measured_gains
 from analysis.grouping.set_features import SAME_GROUP, SIMILAR_SIZE, SIZES, set_features
 from analysis.grouping.unit_costs import unit_costs
+from analysis.questions.study_quality import ledger
+from analysis.settings import Settings
+from analysis.study import load_study
 from tests.fake_groups import group_tables
 
 STUDY = group_tables()
@@ -108,4 +115,31 @@ def test_costs_are_those_of_the_runs_and_the_pace_of_joint_runs_elsewhere():
     assert costs.missing(members)[:2].tolist() == [0.0, 0.0]
     if (0, 1) not in trained:
         assert costs.missing(members)[2] == pytest.approx(3 * hours[2], rel=1e-9, abs=1e-12) and hours[2] > 0
+    assert costs.measured(members).tolist() == [True, True, (0, 1) in trained]
     assert unit_costs(replace(STUDY, runs=None), measured) is None
+
+
+def test_second_stages_are_no_cost_of_the_units_that_they_go_on_with():
+    """A second stage of ten minutes on every task by itself leaves what TS costs, and the pace of joint runs."""
+    measured = measured_gains(STUDY)
+    later = [
+        rows[rows["aggregation"].isin(["TS", "AU"])].assign(
+            run=lambda each: "later " + each["run"], aggregation=lambda each: each["aggregation"] + ">TS"
+        )
+        for rows in (STUDY.scores, STUDY.runs)
+    ]
+    later[1]["seconds"] = 600.0
+    both = [pd.concat(each, ignore_index=True) for each in zip((STUDY.scores, STUDY.runs), later, strict=True)]
+    own, staged = unit_costs(STUDY, measured), unit_costs(replace(STUDY, scores=both[0], runs=both[1]), measured)
+    assert own.trained == staged.trained and own.pace == staged.pace
+
+
+def test_costs_in_the_table_of_partitions_are_those_of_the_ledger():
+    context = prepare(load_study(EXAMPLES / "us_mini_arms"), Settings(draws=10))
+    study = context.study
+    frames = dict(zip(NAMES, grouping_frames(study, context.scores, affinities(study)), strict=True))
+    trained = frames["partitions"].query("trained").set_index("partition")["hours"]
+    spent = ledger(study).query("fraction == 1").set_index("aggregation")["hours"]
+    assert set(trained.index) == {"TS", "CG", "AU"}
+    for name, hours in trained.items():
+        assert hours == pytest.approx(spent[name], rel=1e-6, abs=0), name

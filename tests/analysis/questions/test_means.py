@@ -184,7 +184,7 @@ def test_one_seed_names_no_crossover_and_no_slope_within_tasks(one_seed):
 def test_one_seed_gives_no_advice(one_seed):
     pairs = {AU_TS: [(share, pair_all(one_seed, AU_TS, share)) for share in ONE.fractions]}
     rule = fit_rule(rule_rows(pairs, {}))
-    found = rule.recommend(float(np.prod(rule.sizes_by_type["segmentation"]) ** 0.5), "segmentation")
+    found = rule.recommend(float(np.prod(rule.sizes("segmentation")) ** 0.5), "segmentation")
     assert found.advice == UNDECIDED and "one seed only" in found.reason
 
 

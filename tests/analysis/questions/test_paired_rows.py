@@ -34,8 +34,14 @@ def made(study: StudyTables) -> Made:
     context = prepare(study, SETTINGS)
     gains = task_gains(context.study, context.resampled, context.pairs, SETTINGS)
     scores, data = study_quality.scores(context.study, gains), study_quality.data(context.study)
-    frames = {"gains": gains, "scores": scores, "ledger": study_quality.ledger(context.study), "data": data}
-    frames["collapsed"] = frame("collapsed", [])
+    frames = {
+        "gains": gains,
+        "power": frame("power", []),
+        "scores": scores,
+        "ledger": study_quality.ledger(context.study),
+        "data": data,
+        "collapsed": frame("collapsed", []),
+    }
     (overall,) = (pooled(pairs) for (_, share), pairs in context.pairs.items() if share == context.study.full)
     return Made(context.study, gains, overall[overall["level"] == "overall"], caveats(context.study, frames))
 

@@ -149,6 +149,10 @@ def test_words_name_what_would_decide():
     assert in_words(paired([0.01], case_draws(0.004, 1, 40), 40)) == "another seed: one decides nothing"
     assert in_words(paired(scattered(0.0, 0.3, 5))).endswith("; more than 100 seeds")
     assert in_words(paired(scattered(0.0, 0.0019, 5), task="a"), 0.01).count("at this gain") == 1
+    vague = replace(paired(scattered(0.0, 0.5, 3)), margin=0.02)
+    planned = plan(vague, moderated([vague])[0], LEVELS)
+    assert planned["detectable"] > 1 and would_decide(vague, planned).startswith("would notice ±")
+    assert would_decide(vague, planned, most=1.0).startswith("would notice no gain that there can be; ")
     pixels = replace(paired(scattered(0.0, 2.0, 3), unit="px"), margin=np.nan)
     assert would_decide(pixels, plan(pixels, moderated([pixels])[0], LEVELS)).endswith(" px; no margin in this unit")
 

@@ -7,13 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from aggregation_lab.errors import ResultsError
 from analysis.context import prepare
-from analysis.contrasts import Contrast, contrasts
+from analysis.contrasts import Contrast
 from analysis.pairing import pair_all
 from analysis.pipeline import analyse
-from analysis.questions.advice.guidelines import UNDECIDED, fit_rule, guideline_table, rule_rows
-from analysis.questions.advice.regret import regret_table
 from analysis.questions.common_cells import common_cells
 from analysis.questions.finding_parts import Part
 from analysis.questions.findings import CLAIMS, WHOLE
@@ -239,129 +236,3 @@ def test_interval_and_p_of_different_tests_have_to_agree():
     assert Part("", 0.1, 0.01, 0.2, 0.3, "").verdict == "undecided"
     assert Part("", 0.1, 0.01, 0.2, 0.03, "").verdict == "supported"
     assert Part("", -0.1, -0.2, -0.01, float("nan"), "").verdict == "contradicted"
-
-
-# ---- guidelines --------------------------------------------------------------------------------------------------
-
-
-def fitted(design: Design, seed: int = 0):
-    simulated = simulate(design, seed)
-    scores = simulated.scores(0, 0)
-    names = ["TS", *design.levels]
-    pairs = {
-        each: [(share, pair_all(scores, each, share)) for share in design.fractions]
-        for each in contrasts(names)
-        if each.base == "TS"
-    }
-    rows = rule_rows(pairs, dict.fromkeys((each.task for each in scores), 0.02))
-    return fit_rule(rows), rows, scores, names
-
-
-CLEAR = Design(
-    tasks=16,
-    groups=5,
-    seeds=3,
-    fractions=(0.25, 1.0),
-    levels={"CG": -0.05, "AU": 0.0},
-    slopes={"AU": 0.04},
-    task_sd=0.01,
-    group_sd=0.005,
-)
-
-
-@pytest.fixture(scope="module")
-def clear():
-    return fitted(CLEAR)
-
-
-@pytest.fixture(scope="module")
-def clearer():
-    """Gains so large beside the scatter of tasks that a bet on a task left out is safe at most sizes."""
-    return fitted(CLEAR.with_(tasks=24, slopes={"AU": 0.1}))
-
-
-@pytest.fixture(scope="module")
-def regret(clearer) -> pd.Series:
-    _, rows, scores, names = clearer
-    return regret_table(rows, scores, names).set_index(["scheme", "rule"])["regret"]
-
-
-def test_the_rule_follows_the_data_size(clear):
-    rule, rows, _, _ = clear
-    sizes = rule.sizes_by_type["segmentation"]
-    small, large = (rule.recommend(n, "segmentation") for n in sizes)
-    assert small.advice == "TS" and large.advice == "AU"
-    assert large.expected[1].gain == pytest.approx(0.04 * np.log2(sizes[1] / 800), abs=0.03)
-    table = guideline_table(rule, rows)
-    own = table[(table["type"] == "segmentation") & (table["group"] == "any other")]
-    assert list(own["advice"]) == ["TS", UNDECIDED, "AU"]
-    assert (own["n_high"].to_numpy()[:-1] == own["n_low"].to_numpy()[1:]).all()
-
-
-def test_a_type_seen_at_one_size_has_that_size_and_no_other(clear):
-    _, rows, _, _ = clear
-    same = rows.assign(n_train=rows["n_train"].where(rows["type"] != "regression", 42.0))
-    table = guideline_table(fit_rule(same), same)
-    of_one = table[table["type"] == "regression"]
-    assert len(of_one) and (of_one["n_low"] == 42.0).all() and (of_one["n_high"] == 42.0).all()
-
-
-def test_the_rule_abstains_outside_what_was_seen(clear):
-    rule = clear[0]
-    assert rule.recommend(1e6, "segmentation").advice == UNDECIDED
-    assert "studied with" in rule.recommend(1e6, "segmentation").reason
-    one_type, _, _, _ = fitted(CLEAR.with_(types=("detection",)))
-    assert one_type.recommend(500, "segmentation").advice == UNDECIDED
-    with pytest.raises(ResultsError, match="greater than 0"):
-        rule.recommend(0, "segmentation")
-
-
-def test_the_rule_abstains_where_nothing_is_there():
-    rule, _, _, _ = fitted(Design(seeds=2, tasks=8, groups=3, levels={"CG": 0.0, "AU": 0.0}, task_sd=0.05))
-    advice = [rule.recommend(n, "segmentation").advice for n in (300, 1000)]
-    assert UNDECIDED in advice
-
-
-def test_a_new_task_scatters_more_than_the_mean_of_such_tasks(clear):
-    each = clear[0].recommend(500, "segmentation", "group1").expected[0]
-    assert each.task_high - each.task_low > each.high - each.low
-
-
-def test_few_tasks_of_a_type_speak_for_no_others(clear):
-    """Two of the four detection tasks are one run under CG and TS: CG then is advised for no detection task."""
-    rule, rows, _, _ = clear
-    detection = sorted(set(rows.loc[rows["type"] == "detection", "task"]))
-    paid = rows.assign(gain=rows["gain"].mask(rows["joint"] == "CG", 0.3).mask(rows["joint"] == "AU", 0.0))
-    n = float(np.prod(rule.sizes_by_type["detection"]) ** 0.5)
-    assert fit_rule(paid).recommend(n, "detection").advice == "CG"
-    fewer = fit_rule(paid[~(paid["task"].isin(detection[:2]) & (paid["joint"] == "CG"))])
-    found = fewer.recommend(n, "detection")
-    assert found.advice == UNDECIDED and found.reason == "too few detection tasks to speak for others: CG 2"
-    assert fewer.recommend(n, "segmentation").advice == "CG"
-    table = guideline_table(fewer, paid.assign(base_improving=paid["task"] == detection[0]))
-    own = table[table["type"] == "detection"]
-    assert set(own["tasks"]) == {4} and set(own["base_improving"]) == {1}
-
-
-def test_regret_of_a_clear_rule_is_below_every_constant(regret):
-    own = regret.loc["leave one task out"]
-    assert own["guideline"] < own.drop("guideline").min()
-    # a group never seen: the rule abstains more often and falls back on TS
-    own = regret.loc["leave one group out"]
-    assert own["guideline"] <= own["always TS"]
-    assert len(regret) == 8
-
-
-def test_regret_of_always_one_aggregation_is_by_hand(clearer, regret):
-    _, _, scores, _ = clearer
-    losses = []
-    for each in scores:
-        arms = each.arms.assign(value=each.values)
-        means = arms[arms["fraction"] == 1.0].groupby("aggregation")["value"].mean()
-        losses.append(means.max() - means["CG"])
-    assert regret["leave one task out", "always CG"] == pytest.approx(np.mean(losses), rel=1e-6, abs=1e-9)
-
-
-def test_few_tasks_give_no_rule():
-    rule, rows, scores, names = fitted(CLEAR.with_(tasks=4, groups=2))
-    assert rule is None and regret_table(rows, scores, names).empty

@@ -1,5 +1,6 @@
 """Trust frames against numbers worked out by hand on a study of three tasks, two fractions and two seeds."""
 
+import re
 from dataclasses import replace
 from itertools import product
 
@@ -10,8 +11,11 @@ import pytest
 from aggregation_lab.manifest import Manifest
 from analysis.contrasts import contrasts
 from analysis.frames import FRAMES, frame
+from analysis.pipeline import analyse
 from analysis.questions import study_quality
 from analysis.questions.caveats.every import caveats
+from analysis.questions.power import plan_sentence
+from analysis.settings import Settings
 from analysis.study import StudyTables
 from analysis.validation.simulate import Design, simulate
 from tests.fake_analysis import some_columns
@@ -93,14 +97,21 @@ def gain_rows(study: StudyTables, **columns: object) -> pd.DataFrame:
     return some_columns("gains", rows)
 
 
-def warnings_of(study: StudyTables, **columns: object) -> list[str]:
+def power_rows(study: StudyTables, *limits: str) -> pd.DataFrame:
+    """What stands in the way of a verdict on each task, in every contrast."""
+    rows = [{"contrast": each.name, "limit": limit} for each in contrasts(study.aggregations) for limit in limits]
+    return some_columns("power", [row | {"detectable": 0.02} for row in rows])
+
+
+def warnings_of(study: StudyTables, limit: str = "", **columns: object) -> list[str]:
     frames = {
         "data": study_quality.data(study),
         "scores": study_quality.scores(study, NO_GAINS),
         "ledger": study_quality.ledger(study),
         "collapsed": frame("collapsed", []),
     }
-    return caveats(study, frames | {"gains": gain_rows(study, **columns)})
+    power = power_rows(study, *[limit] * 3)
+    return caveats(study, frames | {"gains": gain_rows(study, **columns), "power": power})
 
 
 def test_data(study: StudyTables):
@@ -290,12 +301,12 @@ def test_margins_that_are_defaults_or_were_changed_after_reading_are_said(study:
     ("columns", "said"),
     [
         (
-            {"power": 0.3, "verdict": "undecided"},
-            "AU-TS: corrected for the number of tasks, a true gain or loss of the size of the margin would be",
+            {"limit": "seeds", "verdict": "undecided"},
+            "AU-TS: the seeds at hand tell the margin from no difference with 80 % power, corrected for the number of",
         ),
         (
-            {"power": 0.3, "verdict": "undecided"},
-            "with 80 % power in 0 of 3 tasks only: undecided means too little data.",
+            {"limit": "test cases", "verdict": "undecided"},
+            "corrected for the number of tasks, in 0 of 3 tasks only: undecided means too little data.",
         ),
         ({"basis": "seeds only"}, "Test cases cannot be resampled in 3 of 3 tasks (axis, head, kind)"),
         (
@@ -325,8 +336,23 @@ def test_power_that_is_enough_in_half_of_the_tasks_or_needed_nowhere_is_no_warni
         "ledger": study_quality.ledger(study),
         "collapsed": frame("collapsed", []),
     }
-    for gains in (gain_rows(study, verdict="undecided").assign(power=[0.9, 0.9, 0.1]), gain_rows(study, power=0.1)):
-        assert not any("power" in each for each in caveats(study, frames | {"gains": gains}))
+    for verdict, limits in (("undecided", ("", "", "seeds")), ("benefit", ("seeds", "seeds", "test cases"))):
+        made = {"gains": gain_rows(study, verdict=verdict), "power": power_rows(study, *limits)}
+        assert not any("power" in each for each in caveats(study, frames | made))
+
+
+def test_statements_on_power_agree_with_each_other():
+    """The warning counts what the section on power counts, and a task has 80 % power where its margin is detectable."""
+    design = Design(tasks=10, groups=4, seeds=3, subjects=600, seed_sd=0.03, seed_sd_of={"segmentation": 0.001})
+    found = analyse(simulate(design.with_(levels={"AU": 0.0}), 1).tables(), Settings(draws=100))
+    (said,) = (each for each in found.warnings if each.startswith("AU-TS: the seeds at hand"))
+    able, total = re.search(r"in (\d+) of (\d+) tasks only", said).groups()
+    assert f"the seeds at hand will do for {able} of {total} tasks" in plan_sentence(found.power)
+    detectable = found.power.set_index(["contrast", "task"])["detectable"]
+    rows = found.gains.set_index(["contrast", "task"])
+    enough = rows["power"] >= 0.8
+    assert enough.any() and not enough.all()
+    pd.testing.assert_series_equal(enough, detectable[rows.index] <= rows["margin"], check_names=False)
 
 
 def test_a_baseline_below_the_floor_is_named(study: StudyTables):
