@@ -6,6 +6,7 @@ things, is left as it is.
 """
 
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -85,9 +86,9 @@ def whole_folder(folder: Path, of: ReportOf | None = None) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target)
-        new = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=_PARTIAL))
+        new = target.with_name(f".{target.name[:50]}.{secrets.token_hex(8)}{_PARTIAL}")
+        new.mkdir()  # as private as the umask asks for
         yield new
-        os.chmod(new, 0o755)
         files = sorted(path for path in new.rglob("*") if path.is_file())
         digests = {path.relative_to(new).as_posix(): file_digest(path) for path in files}
         about = {} if of is None else {"of": asdict(of)}
@@ -141,11 +142,12 @@ def _exchange(new: Path, target: Path) -> None:
         os.rename(new, target)
         return
     old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=".old"))
-    os.rename(target, old)
     try:
+        os.rename(target, old)
         os.rename(new, target)
-    except OSError:
-        os.rename(old, target)
+    except BaseException:  # Ctrl-C, too, must not leave the report away
+        if not target.exists():
+            os.rename(old, target)
         raise
     for name in (*files, MARKER):
         (old / name).unlink(missing_ok=True)
