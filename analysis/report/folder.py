@@ -60,7 +60,8 @@ def report_of(study: StudyTables, kind: str, source: Path | str | None, folder: 
 
 
 def check_folder(folder: Path, of: ReportOf | None = None) -> None:
-    """Raise `StudyError` where a report would replace something else than a former report of the same.
+    """Raise `StudyError` where a report would replace something else than a former report of the same, or may not be
+    written.
 
     A report that does not say what it is `of`, as those of earlier versions, can be replaced.
     """
@@ -70,6 +71,9 @@ def check_folder(folder: Path, of: ReportOf | None = None) -> None:
         known = None if of is None else _of_report(target)
     except (OSError, RuntimeError, ValueError) as error:
         raise _fault(folder, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    nearest = next(parent for parent in target.parents if parent.exists())
+    if not os.access(nearest, os.W_OK):  # said before the long work, not after it
+        raise _fault(folder, f"cannot be written ({nearest} may only be read)")
     if of is not None and known is not None and not known.is_of(of):
         raise _fault(folder, f"holds {known.seen_from(target.parent)}, not {of.seen_from(target.parent)}")
 
