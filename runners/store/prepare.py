@@ -20,10 +20,9 @@ from runners.planning.found_settings import alone
 from runners.planning.plan import PlannedRun, plan_runs
 from runners.planning.setting_notes import checkpoint_lines, equal_fraction_lines, lost_lines, unused_lines
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
-from runners.store.changed_data import check_data
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
-from runners.store.ownership import check_owner, check_split
+from runners.store.ownership import check_data, check_owner, check_split
 from runners.store.prepared_data import load_dataset, save_dataset
 from runners.store.study_folder import StudyFolder
 
