@@ -17,6 +17,10 @@ class StudyError(AgglabError):
     """The study file, or the output folder it is run into, is not usable."""
 
 
+class NotWritableError(AgglabError):
+    """A place that may only be read: a read-only file system, or no permission."""
+
+
 class ModelError(AgglabError):
     """The model cannot be built: unknown encoder, or a checkpoint that does not fit it."""
 

@@ -12,7 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from aggregation_lab.errors import AgglabError
+from aggregation_lab.errors import AgglabError, NotWritableError
 
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENXIO)
@@ -21,7 +21,13 @@ _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 
 def cannot_be_written(path: Path, error: OSError) -> AgglabError:
     """The error for a file or folder that cannot be written: a full disk, a limit, missing permission, a file there."""
-    return AgglabError(f"{path}: cannot be written ({error.strerror or error}); {_remedy(path, error.errno)}")
+    kind = NotWritableError if is_not_allowed(error) else AgglabError
+    return kind(f"{path}: cannot be written ({error.strerror or error}); {_remedy(path, error.errno)}")
+
+
+def is_not_allowed(error: OSError) -> bool:
+    """Whether it says that a place may only be read."""
+    return error.errno in _NOT_ALLOWED
 
 
 def _remedy(path: Path, number: int | None) -> str:
@@ -35,7 +41,7 @@ def _remedy(path: Path, number: int | None) -> str:
         remedy = "raise the limit on open files (ulimit -n)"
     elif number == errno.EFBIG:
         remedy = "raise the limit on the size of files (ulimit -f)"
-    return f"{remedy} or choose another --out"
+    return f"{remedy} or choose another folder"
 
 
 def temporary_file(folder: Path, name: str) -> tuple[int, Path]:

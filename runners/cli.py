@@ -1,5 +1,6 @@
 """The command line. Everything heavy is imported inside the commands, so that `agglab --help` answers at once."""
 
+import logging
 import platform
 import sys
 from collections.abc import Sequence
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     A model that cannot be built is a fault of the study's `model` section; options that mean nothing give 2, too. A
     reader of the output that goes away, as `head` does, is no error.
     """
+    logging.getLogger("matplotlib").addFilter(_is_error)
     with robust_streams() as (output, _):
         show_all_characters()
         code = _exit_code(list(sys.argv[1:] if arguments is None else arguments))
@@ -89,6 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"agglab: standard output: cannot be written ({output.error.strerror})", file=sys.stderr)
             code = code or 1
     sys.exit(code)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    """What matplotlib itself says of no more than where it keeps its cache, as in a home that may only be read, is no
+    line of a command; its parts, such as that of fonts, have loggers of their own."""
+    return record.levelno >= logging.ERROR
 
 
 def _exit_code(arguments: Sequence[str]) -> int:

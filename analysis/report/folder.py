@@ -6,6 +6,7 @@ things, is left as it is.
 """
 
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -59,7 +60,8 @@ def report_of(study: StudyTables, kind: str, source: Path | str | None, folder: 
 
 
 def check_folder(folder: Path, of: ReportOf | None = None) -> None:
-    """Raise `StudyError` where a report would replace something else than a former report of the same.
+    """Raise `StudyError` where a report would replace something else than a former report of the same, or may not be
+    written.
 
     A report that does not say what it is `of`, as those of earlier versions, can be replaced.
     """
@@ -69,6 +71,9 @@ def check_folder(folder: Path, of: ReportOf | None = None) -> None:
         known = None if of is None else _of_report(target)
     except (OSError, RuntimeError, ValueError) as error:
         raise _fault(folder, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    nearest = next(parent for parent in target.parents if parent.exists())
+    if not os.access(nearest, os.W_OK):  # said before the long work, not after it
+        raise _fault(folder, f"cannot be written ({nearest} may only be read)")
     if of is not None and known is not None and not known.is_of(of):
         raise _fault(folder, f"holds {known.seen_from(target.parent)}, not {of.seen_from(target.parent)}")
 
@@ -85,9 +90,9 @@ def whole_folder(folder: Path, of: ReportOf | None = None) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target)
-        new = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=_PARTIAL))
+        new = target.with_name(f".{target.name[:50]}.{secrets.token_hex(8)}{_PARTIAL}")
+        new.mkdir()  # as private as the umask asks for
         yield new
-        os.chmod(new, 0o755)
         files = sorted(path for path in new.rglob("*") if path.is_file())
         digests = {path.relative_to(new).as_posix(): file_digest(path) for path in files}
         about = {} if of is None else {"of": asdict(of)}
@@ -141,11 +146,12 @@ def _exchange(new: Path, target: Path) -> None:
         os.rename(new, target)
         return
     old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=".old"))
-    os.rename(target, old)
     try:
+        os.rename(target, old)
         os.rename(new, target)
-    except OSError:
-        os.rename(old, target)
+    except BaseException:  # Ctrl-C, too, must not leave the report away
+        if not target.exists():
+            os.rename(old, target)
         raise
     for name in (*files, MARKER):
         (old / name).unlink(missing_ok=True)

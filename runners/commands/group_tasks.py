@@ -20,7 +20,7 @@ from analysis.grouping.grouping_frames import found_groups
 from analysis.grouping.proposal import Proposal, unit_names
 from analysis.study import StudyTables
 from runners.commands.found_study import check_target, write_found
-from runners.commands.report_commands import open_scores, reading, say_plainly
+from runners.commands.opened_scores import open_scores, reading, say_plainly, told_if_unfinished
 from runners.console.terminal import print_json
 from runners.planning.user_paths import absolute_path
 from runners.store.study_folder import StudyFolder
@@ -51,8 +51,8 @@ def group_tasks(out: Path, asked: Asked, console: Console) -> int:
         target = absolute_path(asked.write, "--write")
         folder.read_identity()
         check_target(target)
-    study = open_scores(str(out), reading(None, (), asked.arm))
-    with console.status("predicting gains, searching partitions"):
+    study = open_scores(str(out), reading(None, (), asked.arm), console)
+    with told_if_unfinished(study, console), console.status("predicting gains, searching partitions"):
         proposal = find_groups(study, units=asked.units, within=asked.within, seed=asked.seed)
         found = found_groups(proposal)
     name = None

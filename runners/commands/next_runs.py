@@ -17,7 +17,7 @@ from analysis.grouping.find_groups import find_groups
 from analysis.grouping.proposal import Proposal
 from analysis.settings import Settings
 from analysis.study import StudyTables
-from runners.commands.report_commands import open_scores, reading, say_plainly
+from runners.commands.opened_scores import open_scores, reading, say_plainly, told_if_unfinished
 from runners.console.terminal import print_json
 from runners.store.verdicts_seen import note_reading
 
@@ -54,9 +54,9 @@ def show_next(out: Path, asked: Asked, console: Console) -> int:
     """Print the next runs, what they take, and what they are expected to decide; then the next partition."""
     if asked.hours is not None and not asked.hours > 0:
         raise StudyError(f"--hours {asked.hours:g}: takes hours greater than 0")
-    study = open_scores(str(out), reading(None, (), asked.arm))
+    study = open_scores(str(out), reading(None, (), asked.arm), console)
     note_reading(study)
-    with console.status("reading the verdicts, weighing runs"):
+    with told_if_unfinished(study, console), console.status("reading the verdicts, weighing runs"):
         units = trained_units(study)
         verdicts = open_verdicts(study, Settings(draws=asked.draws))
         seeds = sorted({seed for unit in units for seed in unit.seeds} | set(study.manifest.settings.get("seeds", ())))

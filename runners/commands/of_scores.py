@@ -45,11 +45,14 @@ def report(
 ) -> None:
     """Analyse a study and write its report: answers, tables, figures, methods; OUT/report where --to is not given."""
     from runners.commands import report_commands
+    from runners.commands.opened_scores import reading
+    from runners.planning.user_paths import moved_path
 
+    data = moved_path(data)
     if data is not None and not images:
         raise StudyError("--data: --no-images shows none; leave one of them out")
     folder = to or out / "report"
-    how, settings = report_commands.reading(base, (), arm), analysis_settings(scale, correction, draws)
+    how, settings = reading(base, (), arm), analysis_settings(scale, correction, draws)
     code = report_commands.write_report_folder(str(out), folder, how, settings, screen(quiet), images=images, data=data)
     raise typer.Exit(code)
 
@@ -73,9 +76,11 @@ def gallery(
 ) -> None:
     """The test cases that lose and gain most, with images and predictions; OUT/gallery where --to is not given."""
     from runners.commands import report_commands
+    from runners.commands.opened_scores import reading
+    from runners.planning.user_paths import moved_path
 
-    folder = to or out / "gallery"
-    how, settings = report_commands.reading(base, (), arm), analysis_settings("absolute", "BH", draws)
+    data, folder = moved_path(data), to or out / "gallery"
+    how, settings = reading(base, (), arm), analysis_settings("absolute", "BH", draws)
     chosen = report_commands.ChosenCases(tuple(task or ()), tuple(contrast or ()), each, pdf, data)
     raise typer.Exit(report_commands.write_gallery_folder(str(out), folder, chosen, how, settings, screen(quiet)))
 
@@ -94,9 +99,10 @@ def analyze(
 ) -> None:
     """The same report from anybody's score table: task, aggregation, seed, value, and more columns if there."""
     from runners.commands import report_commands
+    from runners.commands.opened_scores import reading
 
     folder = to or Path(f"{Path(scores).stem}_report")
-    how = report_commands.reading(base, mapped or (), arm, margin or ())
+    how = reading(base, mapped or (), arm, margin or ())
     settings = analysis_settings(scale, correction, draws)
     raise typer.Exit(report_commands.write_report_folder(scores, folder, how, settings, screen(quiet)))
 
@@ -114,8 +120,9 @@ def recommend(
 ) -> None:
     """Which aggregation for a new task, by the gains in these scores; it may abstain."""
     from runners.commands import report_commands
+    from runners.commands.opened_scores import reading
 
-    how = report_commands.reading(base, mapped or (), arm, margin or ())
+    how = reading(base, mapped or (), arm, margin or ())
     settings = analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_recommendation(source, n_train, task_type, group, how, settings, screen()))
 
@@ -130,8 +137,9 @@ def power(
 ) -> None:
     """What the seeds of a study can show, and how many the margins need."""
     from runners.commands import report_commands
+    from runners.commands.opened_scores import reading
 
-    how = report_commands.reading(base, mapped or (), arm, margin or ())
+    how = reading(base, mapped or (), arm, margin or ())
     settings = analysis_settings("absolute", "BH", draws)
     raise typer.Exit(report_commands.show_power(source, how, settings, screen()))
 

@@ -1,7 +1,7 @@
 """The commands that read score tables: report, analyze, recommend, power."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -9,104 +9,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aggregation_lab.errors import ResultsError, StudyError
+from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names, printable, whole_per_cent
-from analysis.external import PAPER, read_scores
-from analysis.external.columns import NEEDED, OPTIONAL
-from analysis.external.margins import DEFAULT
 from analysis.pipeline import analyse
 from analysis.report.words import beside_counts
 from analysis.result import Analysis
 from analysis.settings import Settings, farthest_gain
-from analysis.study import StudyTables, load_study
+from analysis.study import StudyTables
+from runners.commands.opened_scores import Reading, named, open_scores, say_plainly, told_if_unfinished
 from runners.execution.progress import say
-from runners.store.collect import collect
-from runners.store.study_folder import StudyFolder
 from runners.store.verdicts_seen import note_reading
 
 _SHOWN = 20
 """Most contrasts that get a line."""
-
-_LONGEST = 20_000
-"""Most characters of a line."""
-
-SHIPPED = {"paper": PAPER}
-"""Names that stand for shipped score tables."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How score tables are read: the aggregation that gains are over, columns by this project's names, the arm that is
-    analysed, and losses that count as none, by task, metric, type or `default`."""
-
-    base: str | None = None
-    mapped: Mapping[str, str] = field(default_factory=dict)
-    arm: str | None = None
-    margins: Mapping[str, float] = field(default_factory=dict)
-
-
-def reading(base: str | None, mapped: Sequence[str], arm: str | None = None, margins: Sequence[str] = ()) -> Reading:
-    """From `--base`, `--map`, `--arm` and `--margin` as they were typed. Raises `StudyError` where one is invalid."""
-    columns: dict[str, str] = {}
-    for pair in mapped:
-        name, equals, theirs = pair.partition("=")
-        if name.strip() not in (*NEEDED, *OPTIONAL) or not theirs.strip():
-            known = ", ".join((*NEEDED, *OPTIONAL))
-            raise StudyError(f"--map {printable(pair)}: write COLUMN=NAME, NAME as in the file, COLUMN one of {known}")
-        if columns.setdefault(name.strip(), theirs) != theirs:
-            raise StudyError(f"--map {printable(pair)}: {name.strip()} is mapped twice; keep one")
-    losses: dict[str, float] = {}
-    for text in margins:
-        name, equals, loss = text.rpartition("=")
-        try:
-            value = float(loss)
-        except ValueError:
-            value = float("nan")
-        if value != value or (equals and not name.strip()):
-            raise StudyError(f"--margin {printable(text)}: write LOSS or NAME=LOSS, such as 0.02 or lesion=0.05")
-        if losses.setdefault(name.strip() or DEFAULT, value) != value:
-            raise StudyError(f"--margin {printable(text)}: is a second margin of that; keep one")
-    return Reading(base, columns, arm, losses)
-
-
-def open_scores(source: str, how: Reading) -> StudyTables:
-    """The scores in an output folder, whose finished runs are collected first; in a table; or of a shipped name.
-
-    Raises `ResultsError` where there is none.
-    """
-    path = Path(source).expanduser()
-    if path.is_dir():
-        folder = StudyFolder(path)
-        if folder.plan_file.is_file():
-            collect(folder)
-        return rebased(of_arm(load_study(path), how), how)
-    table = path if path.exists() else SHIPPED.get(source, path)
-    return of_arm(read_scores(table, how.base, how.mapped, how.margins), how)
-
-
-def named(source: str) -> Path | str:
-    """A source as a report names it: a path, or a shipped name."""
-    path = Path(source).expanduser()
-    return source if source in SHIPPED and not path.exists() else path
-
-
-def of_arm(study: StudyTables, how: Reading) -> StudyTables:
-    """The tables of the arm that is asked for. Raises `StudyError` where the study has none of that name."""
-    if how.arm is not None and how.arm not in study.arms:
-        raise StudyError(f"--arm {printable(how.arm)}: the study has {', '.join(study.arms)}")
-    return study.of_arm(how.arm)
-
-
-def rebased(study: StudyTables, how: Reading) -> StudyTables:
-    """A study with another base; its columns need no mapping."""
-    if how.mapped:
-        raise StudyError("--map: is for score tables, a study has its own columns")
-    if how.margins:
-        raise StudyError("--margin: is for score tables, a study names its margins in its file (margins)")
-    if how.base is not None and how.base not in study.aggregations:
-        known = ", ".join(study.aggregations)
-        raise StudyError(f"--base {printable(how.base)}: the study has {known}")
-    return study if how.base is None else replace(study, base=how.base)
 
 
 def analysed(
@@ -117,10 +32,10 @@ def analysed(
     check: Callable[[StudyTables], None] = lambda study: None,
 ) -> Analysis:
     """The analysis of a source that passes the `check`; its steps are shown while it runs."""
-    study = open_scores(source, how)
+    study = open_scores(source, how, console)
     check(study)
     note_reading(study)
-    with console.status("reading the scores") as status:
+    with told_if_unfinished(study, console), console.status("reading the scores") as status:
         return analyse(study, settings, progress=lambda step: status.update(step))
 
 
@@ -211,11 +126,6 @@ def _say_verdicts(analysis: Analysis, console: Console) -> None:
         say_plainly(console, f"{contrast}: {text}")
     if len(several) > _SHOWN:
         say(console, f"and {len(several) - _SHOWN} more contrasts, in the report's tables")
-
-
-def say_plainly(console: Console, line: str) -> None:
-    """Print a line with text from outside, escaped: the terminal interprets nothing in it."""
-    say(console, printable(line, _LONGEST))
 
 
 def show_recommendation(

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aggregation_lab.aggregation import FOUND
-from aggregation_lab.errors import StudyError
+from aggregation_lab.errors import NotWritableError, StudyError
 from aggregation_lab.files import write_text
 from aggregation_lab.naming import encoder_title
 from aggregation_lab.storage.spreadsheet_csv import csv_text
@@ -65,11 +65,15 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
     for line in _about_found(folder, study, runs):
         say(console, f"note: {line}")
     file = out / "scoreboard.csv"
-    write_text(file, csv_text(_for_machines(boards, plain, several=len(study.variants) > 1)))
+    written = f"written to {file}"
+    try:
+        write_text(file, csv_text(_for_machines(boards, plain, several=len(study.variants) > 1)))
+    except NotWritableError as error:
+        written = f"note: {str(error).rpartition('; ')[0]}; what is shown is written nowhere"
     if len(finished) < len(runs):
         count = f"{len(finished)} of {len(runs)} runs have a result"
         say(console, f"{count}, the table lacks the others; see `agglab status`")
-    say(console, f"written to {file}")
+    say(console, written)
     return 0
 
 

@@ -22,6 +22,10 @@ HEARTBEAT = 30.0
 COLLECTION_SHARE = 0.05
 """Largest share of time that goes into collecting tables while runs are under way."""
 
+_KNOWN_SHARE, _KNOWN_SECONDS = 0.05, 300.0
+"""Of the work, and of its time: after one of them a pace tells what the rest takes. Before that most of the time was
+that of workers and first steps, which start slowly."""
+
 WARNINGS_SHOWN = 5
 """Most warnings on the data that a grid or a plan shows."""
 
@@ -143,8 +147,8 @@ class GridDisplay:
                 left += run.flops
                 at_most |= run.is_open
         elapsed = time.monotonic() - self._start
-        if done <= 0 or elapsed < 1:
-            return "time left unknown yet"
+        if done <= 0 or elapsed < 1 or (done < _KNOWN_SHARE * (done + left) and elapsed < _KNOWN_SECONDS):
+            return "time left unknown yet; `agglab plan` estimates it"
         return f"{'at most ' if at_most and left else ''}{duration(elapsed * left / done)} left"
 
     def _render(self) -> Group:

@@ -49,6 +49,14 @@ def data_path(path: Path, source: str = "--data", folder: Path = Path()) -> Path
     return root
 
 
+def moved_path(path: Path | None, source: str = "--data") -> Path | None:
+    """The folder that images were moved to, if they were. Raises `StudyError` where there is none."""
+    root = None if path is None else data_path(path, source)
+    if root is not None and not root.is_dir():
+        raise StudyError(f"{source}: {root} is no folder; give the one that holds train/csv_files and the images")
+    return root
+
+
 def input_path(path: Path | str, source: str, folder: Path, *, folders: bool = False) -> Path:
     """A file to read, or with `folders` a folder; that it is missing is reported when it is read.
 

@@ -6,18 +6,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aggregation_lab.errors import StudyError
-from aggregation_lab.files import cannot_be_written
+from aggregation_lab.errors import NotWritableError, StudyError
+from aggregation_lab.files import cannot_be_written, is_not_allowed
 
 PREPARING, COLLECTING = ".preparing.lock", ".collecting.lock"
 LOCKS = (PREPARING, COLLECTING)
+
+
+class FolderNotWritableError(StudyError, NotWritableError):
+    """An output folder that may only be read, so that nobody can hold a lock in it."""
 
 
 @contextmanager
 def locked(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock `file`; `waiting` is called once where another process holds it.
 
-    Raises `StudyError` where the folder is read-only, `AgglabError` where the disk is full.
+    Raises `FolderNotWritableError` where the folder is read-only, `StudyError` where something is in the way, and
+    `AgglabError` where the disk is full.
     """
     from filelock import FileLock, Timeout
 
@@ -32,12 +37,13 @@ def locked(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise cannot_be_written(file.parent, error) from error
+        kind = FolderNotWritableError if is_not_allowed(error) else StudyError
         reason = error.strerror or str(error)
         if os.path.lexists(file):
-            advice = "make it writable or delete it, or choose another --out"
-            raise StudyError(f"{file}: cannot be used ({reason}); {advice}") from error
-        advice = "choose another --out, or work on a copy that can be written"
-        raise StudyError(f"{file.parent}: cannot be written ({reason}); {advice}") from error
+            advice = "make it writable or delete it, or work on a copy that can be written"
+            raise kind(f"{file}: cannot be used ({reason}); {advice}") from error
+        advice = "choose another folder, or work on a copy that can be written"
+        raise kind(f"{file.parent}: cannot be written ({reason}); {advice}") from error
     try:
         yield
     finally:

@@ -39,23 +39,23 @@ def read_identity(file: Path) -> Identity | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StudyError(f"{file}: cannot be read ({error.strerror}); choose another --out") from error
+        raise StudyError(f"{file}: cannot be read ({error.strerror}); choose another folder") from error
     except ValueError as error:
-        raise StudyError(f"{damaged} ({error}); restore it, or choose another --out") from error
+        raise StudyError(f"{damaged} ({error}); restore it, or choose another folder") from error
     digests = value.get("dataset"), value.get("split")
     typed = all(isinstance(digest, str | None) for digest in digests)
     if not typed or value.keys() != {"format", "study", "dataset", "split"}:
-        raise StudyError(f"{damaged}; choose another --out")
+        raise StudyError(f"{damaged}; choose another folder")
     if value["format"] != FORMAT:
         raise StudyError(
-            f"{file}: has format {value['format']}, this agglab reads {FORMAT}; choose another --out, "
+            f"{file}: has format {value['format']}, this agglab reads {FORMAT}; choose another folder, "
             "or use the agglab that made it"
         )
     try:
         study = parse_study(_with_arms_by_name(value["study"]), str(file))
     except StudyError as error:
         first = str(error).splitlines()[0]
-        raise StudyError(f"{first}; its settings are not valid in this agglab, choose another --out") from error
+        raise StudyError(f"{first}; its settings are not valid in this agglab, choose another folder") from error
     return Identity(study, *digests)
 
 

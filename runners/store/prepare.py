@@ -29,7 +29,7 @@ from runners.planning.setting_notes import (
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
-from runners.store.ownership import check_owner, check_same
+from runners.store.ownership import check_data, check_owner, check_split
 from runners.store.prepared_data import load_dataset, save_dataset
 from runners.store.study_folder import StudyFolder
 
@@ -126,11 +126,11 @@ def check_models(runs: Sequence[PlannedRun]) -> None:
 def _plan(study: Study, folder: StudyFolder, dataset: "Dataset") -> tuple[PlannedStudy, "Folds"]:
     """The runs of the study on its data, and their splits. Raises `StudyError` where `folder` is of other ones."""
     known, notes = folder.find_identity() or Identity(study), tuple[str, ...]()
-    check_same(folder, "data set", known.dataset, dataset_digest(dataset))
+    check_data(folder, known, study.data, dataset)
     given = known.study.data.split
     if known.split is None or study.data.split is not None:
         folds = find_folds(study.data, dataset)
-        check_same(folder, "split", known.split, folds.digest)
+        check_split(folder, known.split, folds.digest)
     elif given is not None:  # the folder's split is kept only where the study now says how it came about
         folds = find_folds(study.data, dataset)
         if folds.digest != known.split:

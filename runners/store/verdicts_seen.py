@@ -5,10 +5,12 @@ frequent; a report can say so only where it is known that somebody has looked be
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aggregation_lab.aggregation import FLOOR
+from aggregation_lab.errors import NotWritableError
 from aggregation_lab.storage.sealed_json import read_sealed, write_sealed
 from runners.store.study_folder import StudyFolder
 
@@ -56,7 +58,8 @@ def note_reading(study: "StudyTables") -> None:
         return
     seeds = seen.seeds if now in seen.seeds else (*seen.seeds, now)
     margins = study.manifest.margins if seen.margins is None else seen.margins
-    write_sealed(folder.seen_file, {"seeds": seeds, "margins": dict(margins)})
+    with suppress(NotWritableError):  # a folder that may only be read is analysed all the same
+        write_sealed(folder.seen_file, {"seeds": seeds, "margins": dict(margins)})
 
 
 def _seeds(value: Any) -> tuple[int, ...] | int:

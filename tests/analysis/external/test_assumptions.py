@@ -9,7 +9,7 @@ import pytest
 from aggregation_lab.errors import AgglabError, StudyError
 from analysis.external import read_scores
 from analysis.study import StudyTables
-from runners.commands.report_commands import reading
+from runners.commands.opened_scores import reading
 from tests.analysis.external.test_score_files import CSV, ROWS, changed, read
 
 CASES = pd.concat(

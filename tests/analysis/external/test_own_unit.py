@@ -18,7 +18,7 @@ from analysis.report.statistics import statistics
 from analysis.result import Analysis
 from analysis.settings import Scale, Settings
 from analysis.tables.tasks import data_table, gains_table, scores_table
-from runners.commands.report_commands import reading
+from runners.commands.opened_scores import reading
 
 TASKS = {"reg0": "MRE_mm", "reg1": "MRE_mm", "seg": "DSC"}
 

@@ -238,12 +238,13 @@ def test_folders_of_another_study_split_or_data_are_refused(copy, tiny_data, tin
     write_study(copy / "study.yaml", data=STUDY["data"] | {"split_seed": 7})
     assert "was made with data.split_seed 0, the study now has 7" in refused(capsys, *grid)[1]
     write_study(copy / "study.yaml", data=STUDY["data"] | {"tasks": ["tiny_head", "tiny_head_det", "tiny_head_axis"]})
-    assert "was made from another data set" in refused(capsys, *grid)[1]
+    error = refused(capsys, *grid)[1]
+    assert 'with data.tasks none, the study now has ["tiny_head", "tiny_head_det", "tiny_head_axis"]; choose' in error
     write_study(copy / "study.yaml")
     table = tiny_data / "train" / "csv_files" / "Cls-Two_1.kinds, first.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
     code, error = refused(capsys, *grid[:2], "--data", tiny_data, *grid[4:])
-    assert code == 2 and "was made from another data set" in error
+    assert code == 2 and "was made from another data set: 1 is gone (tiny_kind/" in error
     assert (copy / "out" / "study.json").read_bytes() == before
 
 

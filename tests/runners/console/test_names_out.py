@@ -17,7 +17,7 @@ from analysis.report.page import render
 from analysis.result import Analysis
 from analysis.settings import Settings
 from analysis.tables import latex, markdown, paper_tables
-from runners.commands.report_commands import say_plainly
+from runners.commands.opened_scores import say_plainly
 
 TASKS = ["cost $5 vs $6", "^_\\{}%#&~<i>", "=cmd|'/C x'!A0", "[bracket", "*star", "甲状腺", "a|b`c`", "y" * 150, "NA"]
 ARMS = ["TS", "_own", "a-b", "[/x] $z$", "=AU"]

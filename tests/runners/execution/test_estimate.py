@@ -89,9 +89,9 @@ def test_a_run_that_ended_before_its_cap_teaches_what_it_did(tmp_path):
     assert estimate.cost(long) == near(100.0) and estimate.least(long) == near(100.0 * long.least)
 
 
-def progress_of(runs, begun=()):
+def progress_of(runs, begun=(), elapsed=100.0):
     display = GridDisplay(runs, Console(file=StringIO(), width=200), lambda: None, begun)
-    display._start -= 100  # seconds ago
+    display._start -= elapsed  # seconds ago
     return display
 
 
@@ -126,17 +126,26 @@ def test_the_time_left_of_budgets_is_what_it_was():
 
 
 def test_steps_from_before_this_grid_are_no_pace_of_it():
-    """Twenty equal runs, the first resumed at 900 of 1000 steps: 100 s for its last 100 are 1900 s for the others."""
+    """Twenty equal runs, the first resumed at 900 of 1000 steps: 400 s for its last 100 are 76000 s for the others."""
     runs = [planned(name, steps=1000) for name in "abcdefghijklmnopqrst"]
-    display = progress_of(runs, begun={runs[0].id})
+    display = progress_of(runs, begun={runs[0].id}, elapsed=400.0)
     at = {"steps": 1000, "loss": 1, "score": 1}
     for step, phase in ((0, "frozen trunk, image 3/9"), (900, "training"), (950, "training")):
         display.progressed(runs[0], RunProgress(step=step, phase=phase, **at))
-    assert left(display) == (False, pytest.approx(100 / 50 * 19_050, rel=0.05, abs=0))
+    assert left(display) == (False, pytest.approx(400 / 50 * 19_050, rel=0.05, abs=0))
     display.progressed(runs[0], RunProgress(step=1000, phase="scoring", **at))
-    assert left(display) == (False, pytest.approx(19_000, rel=0.05, abs=0))
+    assert left(display) == (False, pytest.approx(76_000, rel=0.05, abs=0))
     display.finished(runs[0], Status(State.DONE, seconds=1000, images=10_000))
-    assert left(display) == (False, pytest.approx(19_000, rel=0.05, abs=0))
+    assert left(display) == (False, pytest.approx(76_000, rel=0.05, abs=0))
+
+
+@pytest.mark.parametrize(("steps", "elapsed", "known"), [(3, 60, False), (30, 60, True), (3, 600, True)])
+def test_the_first_steps_of_a_grid_are_no_pace(steps, elapsed, known):
+    runs = [planned(name, steps=100) for name in "abcd"]
+    display = progress_of(runs, elapsed=elapsed)
+    display.started(runs[0])
+    display.progressed(runs[0], RunProgress(step=steps, steps=100, loss=1, score=1, phase="training"))
+    assert (display._eta() != "time left unknown yet; `agglab plan` estimates it") is known
 
 
 def test_a_run_with_a_checkpoint_or_a_worker_is_begun(tmp_path):

@@ -92,7 +92,7 @@ def refuse(path: Path, reason: str, remedy: str) -> None:
     before = path.read_bytes()
     with pytest.raises(AgglabError) as caught:
         write(path, BIG)
-    assert str(caught.value) == f"{path}: cannot be written ({reason}); {remedy} or choose another --out"
+    assert str(caught.value) == f"{path}: cannot be written ({reason}); {remedy} or choose another folder"
     assert os.listdir(path.parent) == [path.name] and path.read_bytes() == before
     if path.name in READERS:
         assert (READERS[path.name](path) == pixels(10)).all()
@@ -127,7 +127,7 @@ def test_a_folder_that_refuses_new_files(tmp_path, monkeypatch, number, remedy):
     with pytest.raises(AgglabError) as caught:
         write_text(tmp_path / "a", "x")
     reason = os.strerror(number)
-    assert str(caught.value) == f"{tmp_path / 'a'}: cannot be written ({reason}); {remedy} or choose another --out"
+    assert str(caught.value) == f"{tmp_path / 'a'}: cannot be written ({reason}); {remedy} or choose another folder"
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling", "circle", "folder"])
@@ -143,7 +143,7 @@ def test_what_stands_in_the_way_is_named(tmp_path, kind):
     with pytest.raises(AgglabError) as caught:
         write_text(path, "x")
     assert str(caught.value).startswith(f"{path}: cannot be written (")
-    assert str(caught.value).endswith(f"; move {other} away or choose another --out")
+    assert str(caught.value).endswith(f"; move {other} away or choose another folder")
 
 
 @pytest.mark.slow

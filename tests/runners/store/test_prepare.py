@@ -5,9 +5,11 @@ import shutil
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 from rich.console import Console
 
 from aggregation_lab.data.splits.split import draw_split
@@ -17,7 +19,10 @@ from runners.commands.scoreboard import on_screen
 from runners.execution import grid as grids
 from runners.execution.progress import say_warnings
 from runners.execution.run_watch import Outcome
-from runners.planning.study_file import read_study_file
+from runners.planning.study_file import parse_study, read_study_file
+from runners.planning.study_schema import Study
+from runners.store.identity import Identity
+from runners.store.ownership import check_owner
 from runners.store.prepare import prepare as prepare_study
 from runners.store.prepared_data import load_prepared
 from runners.store.study_folder import StudyFolder
@@ -110,13 +115,61 @@ def test_a_foreign_or_damaged_identity_is_one_line(prepared, tiny_original, caps
         file.write_text(json.dumps(content))
     for command in (["status", prepared / "out"], grid(prepared, tiny_original), grid(prepared, tiny_original)[:6]):
         code, error = refused(capsys, *command)
-        assert code == 2 and str(file) in error and message in error and "choose another --out" in error
+        assert code == 2 and str(file) in error and message in error and "choose another folder" in error
 
 
 def test_planning_into_the_folder_of_other_data_is_refused(prepared, tiny_data, tiny_original, capsys):
     table = tiny_data / "train" / "csv_files" / "Cls-Two_1.kinds, first.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
-    assert "was made from another data set" in refused(capsys, *grid(prepared, tiny_data, command="plan"))[1]
+    error = refused(capsys, *grid(prepared, tiny_data, command="plan"))[1]
+    assert "was made from another data set: 1 is gone (tiny_kind/" in error and "is new" not in error
+
+
+def test_what_is_other_about_the_data_is_named(prepared, tiny_data, capsys):
+    """A pixel of one image, which two tasks share, so two cases; the others are as they were."""
+    image = tiny_data / "train" / "Segmentation" / "Three" / "HC18_tiny" / "images" / "001_HC.png"
+    pixels = np.array(Image.open(image))
+    pixels[0, 0] ^= 255
+    Image.fromarray(pixels).save(image)
+    error = refused(capsys, *grid(prepared, tiny_data, command="plan"))[1]
+    assert "cases are changed (" in error and "001_HC.png (image)" in error
+    assert " gone" not in error and " new" not in error
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"subset": 12}, "was made with data.subset none, the study now has 12; choose another --out"),
+        (
+            {"subjects": {"tiny_kind": "kind (..)"}},
+            'with data.subjects none, the study now has {"tiny_kind": "kind (..)"}',
+        ),
+    ],
+)
+def test_a_field_that_makes_other_data_of_the_same_files_is_named(prepared, tiny_original, capsys, change, said):
+    write_study(prepared / "study.yaml", data=STUDY["data"] | change)
+    assert said in refused(capsys, *grid(prepared, tiny_original, command="plan"))[1]
+
+
+@pytest.mark.parametrize("command", ["plan", "run-grid"])
+def test_data_that_are_not_given_again_are_asked_for_before_phantoms_are_drawn(
+    prepared, tiny_original, capsys, command
+):
+    words = [word for word in grid(prepared, tiny_original, command=command) if word not in ("--data", tiny_original)]
+    assert f"was made from the data in {tiny_original}; give --data" in refused(capsys, *words)[1]
+    assert not (prepared / "out" / "data").exists()
+
+
+def test_data_in_place_of_phantoms_are_refused_and_the_phantoms_themselves_are_not(tmp_path, tiny_original):
+    folder, phantoms = StudyFolder(tmp_path / "out"), parse_study({"name": "x"}, "x")
+    Identity(phantoms, "digest").write(folder.identity_file)
+
+    def of(root: Path) -> Study:
+        return phantoms.model_copy(update={"data": phantoms.data.model_copy(update={"root": root})})
+
+    check_owner(folder, of(folder.data))
+    with pytest.raises(StudyError, match="was made from phantoms, the study now has the data in .*; leave --data"):
+        check_owner(folder, of(tiny_original))
 
 
 def test_planning_with_another_split_is_refused(prepared, tiny_dataset, tiny_original, capsys):
