@@ -24,6 +24,7 @@ from analysis.report.model_paragraph import AUGMENTATION, IMAGE_PATH
 from analysis.report.reasons import why_empty
 from analysis.result import Analysis
 from analysis.settings import Settings
+from analysis.statistics.uncertainty import SEEDS, SEEDS_AND_CASES
 from tests.analysis.report.test_report import MANIFEST, traced
 
 
@@ -227,3 +228,19 @@ def test_lines_that_need_training_cases_say_so_where_none_are_known(name):
     unsized = replace(analysis, frames={**analysis.frames, "gains": gains.assign(n_train=np.nan)})
     assert why_empty(unsized, name).endswith("no task says how many it has (n_train).")
     assert "n_train" not in why_empty(analysis, name)
+
+
+def test_folds_are_called_folds():
+    text = with_data(traced(), folds=5, split_seed=3)
+    for fact in ("training cases in a fold.", "in a fold; scores are means over folds.", "0 of which cross the folds."):
+        assert fact in text, fact
+    assert "Counted over the folds" in text and "the split" not in text
+    assert "interval that covers the scatter over folds" in text
+
+
+def test_means_without_test_cases_cover_seeds_alone():
+    analysis = traced()
+    gains = analysis.frames["gains"]
+    for basis, covered in ((SEEDS, "seeds alone, for these very test cases."), (SEEDS_AND_CASES, "seeds and test")):
+        frames = {**analysis.frames, "gains": gains.assign(basis=basis)}
+        assert f"has an interval that covers {covered}" in " ".join(methods(replace(analysis, frames=frames)))
