@@ -1,10 +1,9 @@
 """Does validation still improve? An under-trained TS baseline fakes positive transfer.
 
-`still_improving` judges a run that has ended at its budget; `rise` and `allowance` say whether one that can go on
-should.
+`still_improving` judges a run that has ended at its budget; `rising` says whether one that can go on should.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -74,3 +73,19 @@ def allowance(scores: Sequence[float], tasks: int) -> float:
     The task that rises most decides for its unit, and of ten flat and noisy curves one nearly always seems to rise.
     """
     return ALLOWED_NOISE * float(np.log(tasks)) * noise(scores)
+
+
+def rising(steps: Sequence[int], scores: Mapping[str, Sequence[float]], share: float, least: float) -> set[str]:
+    """The tasks of a unit that still rise by more than `least` over the last `share` of the steps done.
+
+    `scores` has the curve of each task, a score for each of `steps`. Of several tasks each has its allowance for noise.
+    What all of them gain little by little is less than that noise and shows in their mean, which is steadier: where it
+    rises by more than `least`, the tasks that do so count, too, and at least the one that rises most.
+    """
+    curves = {task: curve for task, curve in scores.items() if not np.isnan(curve).all()}
+    rises = {task: rise(steps, curve, share) for task, curve in curves.items()}
+    found = {task for task in curves if rises[task] > least + allowance(curves[task], len(curves))}
+    whole = [curve for curve in curves.values() if not np.isnan(curve).any()]
+    if len(whole) > 1 and rise(steps, np.mean(whole, axis=0).tolist(), share) > least:
+        found |= {task for task in curves if rises[task] > least} or {max(rises, key=lambda task: rises[task])}
+    return found

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from aggregation_lab.config import TrainingConfig, before_cooldown, with_cooldown
-from aggregation_lab.training.convergence import allowance, rise, still_improving
+from aggregation_lab.training.convergence import rising, still_improving
 from aggregation_lab.training.optimizer import schedule, warmup_steps
 
 Curve = Sequence[Mapping[str, Any]]
@@ -66,7 +66,8 @@ class OpenCourse(Course):
     The cooldown begins after the first validation, from the budget's last step on, at which the best smoothed score of
     no task has risen by more than `rise` over the last `patience` of the steps, so the task that still rises most
     decides; at the latest where it ends at the cap. A task whose score is undefined throughout keeps nobody waiting.
-    Where several tasks decide, the noise of each one's curve is allowed for (`convergence.allowance`).
+    Where several tasks decide, the noise of each one's curve is allowed for, and their mean decides as well
+    (`convergence.rising`).
     """
 
     def __init__(self, config: TrainingConfig, n_train: int):
@@ -98,25 +99,22 @@ class OpenCourse(Course):
     def follow(self, curve: Curve) -> None:
         if self._converged is None:
             ends = (step for step in _steps(curve) if self.budget <= step <= self._latest)
-            self._converged = next((step for step in ends if not self._keeps_on(curve, step)), None)
+            self._converged = next((step for step in ends if not self._rising(curve, step)), None)
 
     def still_rising(self, curve: Curve) -> dict[str, bool]:
         """Which tasks had not converged when the cooldown began, whose own rise says nothing of the training; a task
         whose score is undefined throughout has not shown that it had."""
         at = max(step for step in _steps(curve) if step <= self.cooldown_start)
-        return {task: not risen <= 0 for task, risen in self._rises(curve, at).items()}
+        seen = _by_task(row for row in curve if row["step"] <= at)
+        up = self._rising(curve, at)
+        return {task: task in up or bool(np.isnan(scores).all()) for task, (_, scores) in seen.items()}
 
-    def _keeps_on(self, curve: Curve, step: int) -> bool:
-        return any(risen > 0 for risen in self._rises(curve, step).values())
-
-    def _rises(self, curve: Curve, step: int) -> dict[str, float]:
-        """By how much each task has risen beyond what is allowed to it; NaN for a task without a score."""
+    def _rising(self, curve: Curve, step: int) -> set[str]:
         seen = _by_task(row for row in curve if row["step"] <= step)
-        scored = sum(not np.isnan(scores).all() for _, scores in seen.values())
-        return {
-            task: rise(steps, scores, self.config.patience) - self.config.rise - allowance(scores, max(1, scored))
-            for task, (steps, scores) in seen.items()
-        }
+        scores = {task: scores for task, (_, scores) in seen.items()}
+        return rising(
+            _steps(row for row in curve if row["step"] <= step), scores, self.config.patience, self.config.rise
+        )
 
 
 def open_course(config: TrainingConfig, n_train: int) -> Course:
@@ -138,7 +136,7 @@ def same_answer_since(curve: Curve, end: int) -> dict[str, int]:
     return since
 
 
-def _steps(curve: Curve) -> list[int]:
+def _steps(curve: Iterable[Mapping[str, Any]]) -> list[int]:
     return list(dict.fromkeys(row["step"] for row in curve))
 
 

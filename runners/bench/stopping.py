@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregation_lab.config import TrainingConfig
-from aggregation_lab.training.convergence import TOLERANCE, allowance, rise
+from aggregation_lab.training.convergence import TOLERANCE, rise, rising
 from aggregation_lab.training.course import is_evaluated
 from runners.bench.longer import LONGER
 from runners.bench.measuring import Table
@@ -97,10 +97,13 @@ def joint_stopping(setting: Setting) -> Table:
 
 def _end_of(unit: Sequence[_Curve], allows: bool) -> int:
     """The step at which no task of a unit rises any more, or the cap."""
-    for step in unit[0].steps:
+    for step in (at for at in unit[0].steps if at >= BUDGET):
         known = [curve.until(step) for curve in unit]
-        least = [TOLERANCE + (allowance(scores, len(unit)) if allows else 0.0) for _, scores in known]
-        if step >= BUDGET and not any(_smoothed(*seen) > most for seen, most in zip(known, least, strict=True)):
+        if allows:
+            up = bool(rising(known[0][0], {str(k): seen for k, (_, seen) in enumerate(known)}, PATIENCE, TOLERANCE))
+        else:
+            up = any(_smoothed(*seen) > TOLERANCE for seen in known)
+        if not up:
             return step
     return CAP * BUDGET
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aggregation_lab.config import COOLDOWN, TrainingConfig, before_cooldown, with_cooldown
-from aggregation_lab.training.convergence import allowance, noise, rise, smoothed
+from aggregation_lab.training.convergence import allowance, noise, rise, rising, smoothed
 from aggregation_lab.training.course import Course, OpenCourse, is_evaluated, open_course
 from aggregation_lab.training.optimizer import schedule
 
@@ -88,6 +88,18 @@ def test_a_rise_beyond_the_noise_still_decides_among_ten():
     course, curve = run_through({**steady, "riser": lambda step: step / 300})
     assert course.steps == with_cooldown(course.cooldown_start) and course.cooldown_start > 3 * BUDGET
     assert course.still_rising(curve)["riser"]
+
+
+def test_what_all_tasks_gain_little_by_little_shows_in_their_mean():
+    random, steps = np.random.default_rng(4), range(1, 13)
+    slow = {f"t{index}": list(np.linspace(0.6, 0.7, 12) + random.normal(0, 0.05, 12)) for index in range(20)}
+    rises = {task: rise(steps, scores, 0.3) for task, scores in slow.items()}
+    beyond = {task for task in slow if rises[task] > 0.01 + allowance(slow[task], 20)}
+    assert not beyond, "each rise by itself may be noise"
+    assert rising(steps, slow, 0.3, 0.01) == {task for task in slow if rises[task] > 0.01} != set()
+    gap = {task: [NEVER, *scores[1:]] for task, scores in slow.items()}
+    assert rising(steps, gap, 0.3, 0.01) == set(), "a mean of other tasks at every step says nothing"
+    assert rising(steps, {"only": [0.5] * 9 + [0.9] * 3}, 0.3, 0.01) == {"only"}
 
 
 def test_a_task_without_a_score_is_not_counted_among_those_that_decide():
