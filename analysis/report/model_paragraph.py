@@ -96,7 +96,8 @@ def length(study: StudyTables) -> str:
     cap = setting(settings, "training.most_passes") or MOST_BUDGETS * settings["training"]["passes"]
     allowed = ""
     if recipe is not None and recipe >= JOINT_CONVERGENCE_RECIPE:
-        allowed = f" (in units of k tasks: by {ALLOWED_NOISE:g} ln(k) standard deviations of its single scores more)"
+        noise = f"by {ALLOWED_NOISE:g} ln(k) standard deviations of its single scores more"
+        allowed = f" (in units of k tasks: {noise}, nor their mean by as much as one task alone)"
     small = "; units that this least number of steps lifts have a cap lifted alike" if done != "" else ""
     return sentence(
         settings,
