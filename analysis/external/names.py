@@ -12,7 +12,7 @@ from aggregation_lab.naming import LONGEST_NAME, alike, clean_name, squashed
 from aggregation_lab.tasks import METRICS, TaskType, find_type, read_type
 from analysis.external.sheet import Sheet, quoted, shown
 
-_TAKEN = {"type": ("all",), "group": ("all", "any other"), "aggregation": ("undecided", "guideline")}
+_TAKEN = {"type": ("all",), "group": ("all", "any", "any other"), "aggregation": ("undecided", "guideline")}
 """Words that stand for something else in a report."""
 
 _TOLD_APART = ("task", "aggregation", "group", "arm", "metric")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from aggregation_lab.config import TrainingConfig
 from aggregation_lab.data.cache import open_cache
 from aggregation_lab.data.splits.split import draw_split
 from aggregation_lab.files import file_digest
@@ -24,6 +25,7 @@ from aggregation_lab.training.keep import Keep
 from tests.aggregation_lab.training.test_converged_run import BUDGET, SIZE, Data, Kill, spec_for, tables
 
 KEEP = Keep(predictions=True, models=("last", "best"))
+CONVERGED = ("until", "rise", "patience", "most_passes")
 SMALL, LARGE = 0.24, 0.6
 """Caps in passes: 12 steps before the cooldown, and 30."""
 
@@ -134,6 +136,8 @@ def _kill_at(step: int):
 
 
 def test_a_run_of_a_budget_leaves_no_checkpoint_for_a_larger_one(data, tmp_path):
-    train(spec_for(data, "tiny_kind", until="budget", most_passes=None), data, tmp_path)
+    spec = spec_for(data, "tiny_kind")
+    training = {name: value for name, value in spec.training.model_dump().items() if name not in CONVERGED}
+    train(replace(spec, training=TrainingConfig.model_validate(training)), data, tmp_path)
     assert not (tmp_path / BEFORE_COOLDOWN).exists() and "capped" not in done(tmp_path)
     assert tables(tmp_path)["runs"]["steps"].item() == BUDGET
