@@ -1,5 +1,6 @@
 """The pages on shipped studies show what their score tables give now; a failure shows the rows as they should be."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -14,6 +15,7 @@ from analysis.study import load_study
 from analysis.tables.cells import count, decimals, flagged, limits, number
 from tests import ROOT
 
+COLLAPSED = r" ‡ \d/\d( AU)?(?= \|)"
 IMPROVING = ("still_improving", "rising", "curves")
 
 pytestmark = pytest.mark.slow
@@ -106,6 +108,7 @@ def joint_rows(about: pd.Series, said: dict[str, str], *contrasts: str) -> str:
     ],
 )
 def test_every_row_of_the_table_stands_in_the_page(page, rows):
-    text, wanted = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8"), rows()
+    # marks of runs that collapsed are of another frame, whose tests hold them (questions/test_collapsed_runs.py)
+    text, wanted = re.sub(COLLAPSED, "", (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")), rows()
     missing = [row for row in wanted if row not in text]
     assert len(wanted) == 10 and not missing, "\n".join(["write:", *missing])

@@ -105,7 +105,7 @@ def test_tasks_of_joint_units_end_as_near_their_best_as_alone(setting, monkeypat
     alone, plain, allowing = rows[1, "no"], rows[10, "no"], rows[10, "yes"]
     given = "score given away by a task"
     assert plain["budgets, median"] > 2 * alone["budgets, median"]
-    assert allowing["budgets, median"] < 1.6 * alone["budgets, median"]
+    assert allowing["budgets, median"] < 2 * alone["budgets, median"]
     assert plain[given] < 0.2 * alone[given] and allowing[given] < 1.5 * alone[given]
 
 
