@@ -105,7 +105,11 @@ def test_finished_runs_are_not_repeated(copy, tiny_original, capsys):
 @pytest.mark.slow
 def test_status_scores_and_plan_of_a_finished_study(copy, tiny_original, capsys):
     out = copy / "out"
-    assert agglab(capsys, "status", out)[:2] == (0, "tiny: 6 runs: 6 done\n")
+    code, said = agglab(capsys, "status", out)[
+        :2
+    ]  # a training this short may answer alike for all, which is said first
+    lines = [line for line in said.splitlines() if "every validation case gets the same answer" not in line]
+    assert (code, lines) == (0, ["tiny: 6 runs: 6 done"])
     code, text, _ = agglab(capsys, "scores", out)
     assert code == 0 and re.search(r"task\s+metric\s+TS\s+CG\s+AU\s+floor", text)
     assert "tasks with a mean better than the floor: TS" in text
