@@ -19,7 +19,6 @@ from aggregation_lab.kept.predictions import read_predictions
 from aggregation_lab.run import BEFORE_COOLDOWN, CHECKPOINT, DONE, MASKS, PREDICTIONS, RunSpec, weights_file
 from aggregation_lab.training.affinity.settings import AffinitySettings
 from aggregation_lab.training.checkpoint import read_checkpoint
-from aggregation_lab.training.course import OpenCourse
 from aggregation_lab.training.execution import train_run
 from aggregation_lab.training.keep import Keep
 from tests.aggregation_lab.training.test_converged_run import BUDGET, SIZE, Data, Kill, spec_for, tables
@@ -63,7 +62,8 @@ def assert_kept_alike(one: Path, other: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
 def test_what_the_cap_ended_goes_on_as_if_there_had_been_the_larger_one(data, tmp_path, checkpoint, monkeypatch):
-    monkeypatch.setattr(OpenCourse, "_keeps_on", lambda *_: True)  # whatever the scores of so few steps are
+    # whatever the scores of so few steps are
+    monkeypatch.setattr("aggregation_lab.training.course.rising", lambda steps, scores, *_: set(scores))
     names, settings = ("tiny_kind", "tiny_head_axis"), {"checkpoint": checkpoint}
     short, long = (spec_for(data, *names, most_passes=cap, **settings) for cap in (SMALL, LARGE))
     options = {"keep": KEEP, "affinity": AffinitySettings()}
