@@ -4,6 +4,11 @@
 class AgglabError(Exception):
     """Base of every error whose message is meant for the user; the command line prints it without a traceback."""
 
+    @property
+    def fault(self) -> str:
+        """The message without the remedy behind its last semicolon, for those who have another one."""
+        return str(self).rpartition(";")[0]
+
 
 class DataError(AgglabError):
     """The data folder cannot be used as it is. `problems` holds every problem, not just the first."""

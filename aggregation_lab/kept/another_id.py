@@ -6,7 +6,7 @@ from typing import Any
 from aggregation_lab import results
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.files import file_digest, write_bytes
-from aggregation_lab.kept.digests import KEPT, read_kept
+from aggregation_lab.kept.digests import KEPT, check_digest, read_kept
 from aggregation_lab.kept.model_files import read_description, read_weights, write_description, write_weights
 from aggregation_lab.kept.predictions import relabelled
 from aggregation_lab.run import DONE, MODEL, PREDICTIONS, RunSpec, weights_file
@@ -31,12 +31,7 @@ def write_as(spec: RunSpec, source: Path, folder: Path) -> None:
 
 def _table_as(spec: RunSpec, source: Path, folder: Path, name: str, digest: str) -> str:
     file, (_, table) = f"{name}.parquet", results.find_table(name)
-    try:
-        is_whole = file_digest(source / file) == digest
-    except OSError as error:
-        raise ResultsError(f"{source / file}: cannot be read ({error.strerror or error})") from error
-    if not is_whole:
-        raise ResultsError(f"{source / file}: its content has changed since it was written")
+    check_digest(source / file, digest)
     frame = results.read_table(source / file, table)
     results.write_table(frame.assign(run=spec.id), table, folder / file)
     return file_digest(folder / file)

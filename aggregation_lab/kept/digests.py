@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from aggregation_lab.errors import ResultsError
-from aggregation_lab.files import read_bytes
+from aggregation_lab.files import file_digest, read_bytes
 from aggregation_lab.run import DONE
 from aggregation_lab.storage.sealed_json import read_sealed
 from aggregation_lab.text import printable
@@ -29,6 +29,16 @@ def kept_digests(folder: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise ResultsError(f"{named}: {DONE} cannot be used ({error}); run the grid again") from error
     return digests if isinstance(digests, dict) else {}
+
+
+def check_digest(file: Path, digest: str | None) -> None:
+    """Raise `ResultsError` where a file that a finished run wrote is gone, or has another SHA-256 than `digest`."""
+    try:
+        is_whole = file_digest(file) == digest
+    except OSError as error:
+        raise ResultsError(f"{file}: cannot be read ({error.strerror or error})") from error
+    if not is_whole:
+        raise ResultsError(f"{file}: its content has changed since it was written")
 
 
 def read_kept(folder: Path, name: str) -> bytes:

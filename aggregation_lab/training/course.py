@@ -6,7 +6,8 @@ earlier end and never repeats it (Hägele et al., arXiv 2405.18392; Hu et al., a
 begins is a function of the validation curve, which travels with the checkpoint: resuming needs no further state.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class Course:
 
     def still_rising(self, curve: Curve) -> dict[str, bool]:
         """Which tasks had not converged at the end of the run."""
-        return {task: still_improving(scores) for task, (_, scores) in _by_task(curve).items()}
+        return {task: still_improving(scores) for task, scores in _by_task(curve).items()}
 
 
 class OpenCourse(Course):
@@ -105,16 +106,12 @@ class OpenCourse(Course):
         """Which tasks had not converged when the cooldown began, whose own rise says nothing of the training; a task
         whose score is undefined throughout has not shown that it had."""
         at = max(step for step in _steps(curve) if step <= self.cooldown_start)
-        seen = _by_task(row for row in curve if row["step"] <= at)
         up = self._rising(curve, at)
-        return {task: task in up or bool(np.isnan(scores).all()) for task, (_, scores) in seen.items()}
+        return {task: task in up or bool(np.isnan(scores).all()) for task, scores in _by_task(curve, at).items()}
 
     def _rising(self, curve: Curve, step: int) -> set[str]:
-        seen = _by_task(row for row in curve if row["step"] <= step)
-        scores = {task: scores for task, (_, scores) in seen.items()}
-        return rising(
-            _steps(row for row in curve if row["step"] <= step), scores, self.config.patience, self.config.rise
-        )
+        known = [each for each in _steps(curve) if each <= step]
+        return rising(known, _by_task(curve, step), self.config.patience, self.config.rise)
 
 
 def open_course(config: TrainingConfig, n_train: int) -> Course:
@@ -136,14 +133,14 @@ def same_answer_since(curve: Curve, end: int) -> dict[str, int]:
     return since
 
 
-def _steps(curve: Iterable[Mapping[str, Any]]) -> list[int]:
+def _steps(curve: Curve) -> list[int]:
     return list(dict.fromkeys(row["step"] for row in curve))
 
 
-def _by_task(curve: Iterable[Mapping[str, Any]]) -> dict[str, tuple[list[int], list[float]]]:
-    tasks: dict[str, tuple[list[int], list[float]]] = {}
+def _by_task(curve: Curve, end: float = math.inf) -> dict[str, list[float]]:
+    """The scores of each task up to the step `end`."""
+    tasks: dict[str, list[float]] = {}
     for row in curve:
-        steps, scores = tasks.setdefault(row["task"], ([], []))
-        steps.append(row["step"])
-        scores.append(row["score"])
+        if row["step"] <= end:
+            tasks.setdefault(row["task"], []).append(row["score"])
     return tasks

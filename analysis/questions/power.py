@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -123,6 +124,12 @@ def _seeds(pair: PairedGain, found: GainEstimate, levels: NextLevels, hours_per_
     needed = max(detect, exclude) if np.isfinite([detect, exclude]).all() else float("nan")
     hours = hours_per_seed * float(np.maximum(0.0, needed - len(pair.seeds)))  # NaN stays NaN
     return {"seeds_to_detect": detect, "seeds_to_exclude": exclude, "hours": hours}
+
+
+def notices_nothing(row: Mapping[Any, Any], most: float) -> bool:
+    """Whether a row of the frame `power` says that only gains larger than `most`, the largest that there can be, would
+    be noticed. A task in another unit, which has no margin, has no such end."""
+    return bool(row["detectable"] > most and not pd.isna(row["margin"]))
 
 
 def would_decide(pair: PairedGain, planned: Mapping[str, object], most: float = math.inf) -> str:

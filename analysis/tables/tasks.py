@@ -12,6 +12,7 @@ from aggregation_lab.tasks import METRICS
 from analysis.frames import FRAMES
 from analysis.named_frames import NamedFrames
 from analysis.questions.caveats.training import MATCHED
+from analysis.questions.power import notices_nothing
 from analysis.settings import SCALES, farthest_gain
 from analysis.statistics.uncertainty import CASES
 from analysis.statistics.verdicts import NO_LOSS, VERDICTS
@@ -293,7 +294,5 @@ def multiverse_table(analysis: NamedFrames) -> PaperTable:
 
 
 def _detectable(row: Row, most: float) -> str:
-    """The smallest gain or loss that is noticed, or that it is larger than any that there can be; a task in another
-    unit, which has no margin, has no such end."""
-    beyond = row["detectable"] > most and not pd.isna(row["margin"])
-    return f">{number(most, 0)}" if beyond else number(row["detectable"])
+    """The smallest gain or loss that is noticed, or that it is larger than any that there can be."""
+    return f">{number(most, 0)}" if notices_nothing(row, most) else number(row["detectable"])

@@ -78,7 +78,7 @@ def joint_stopping(setting: Setting) -> Table:
         for tasks in TASKS:
             drawn = [np.random.default_rng([seed, tasks, round(1000 * noise)]) for seed in range(UNITS)]
             units = [[_draw(random, noise, QUICK) for _ in range(tasks)] for random in drawn]
-            for allows in (False, True)[: min(tasks, 2)]:
+            for allows in (False, True) if tasks > 1 else (False,):
                 ends = np.array([_end_of(unit, allows) for unit in units])
                 given = [
                     [curve.truth[-1] - curve.truth[end] for curve in unit]

@@ -83,8 +83,7 @@ def _collect(folder: StudyFolder, console: Console) -> None:
     except NotWritableError as error:
         if not folder.table("scores").is_file():
             raise
-        fault = str(error).rpartition("; ")[0]
-        say_plainly(console, f"note: {fault}; the tables are read as they were last written")
+        say_plainly(console, f"note: {error.fault}; the tables are read as they were last written")
 
 
 @contextmanager

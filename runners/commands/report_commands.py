@@ -12,6 +12,7 @@ from rich.text import Text
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names, printable, whole_per_cent
 from analysis.pipeline import analyse
+from analysis.questions.power import notices_nothing
 from analysis.report.words import beside_counts
 from analysis.result import Analysis
 from analysis.settings import Settings, farthest_gain
@@ -174,8 +175,8 @@ def show_power(source: str, how: Reading, settings: Settings, console: Console) 
     for row in frame.to_dict("records"):
         names = (Text(printable(row[name])) for name in ("contrast", "task"))
         sizes = (str(row["seeds"]), str(row["subjects"] or "-"))
-        beyond = row["detectable"] > most and row["margin"] == row["margin"]  # no margin: in another unit
-        power = (_number(row["margin"], 3), *sizes, f">{most:g}" if beyond else _number(row["detectable"], 3))
+        noticed = f">{most:g}" if notices_nothing(row, most) else _number(row["detectable"], 3)
+        power = (_number(row["margin"], 3), *sizes, noticed)
         more = (_number(row["seeds_to_detect"], 0), _number(row["seeds_to_exclude"], 0), _number(row["hours"], 1))
         added = (_number(row["more_replicates"], 0), _number(row["more_test_subjects"], 0))
         by = "-" if row["decided_by"] != row["decided_by"] else str(row["decided_by"] or "-")

@@ -69,7 +69,7 @@ def show_scores(out: Path, metric: str | None, fraction: float | None, console: 
     try:
         write_text(file, csv_text(_for_machines(boards, plain, several=len(study.variants) > 1)))
     except NotWritableError as error:
-        written = f"note: {str(error).rpartition('; ')[0]}; what is shown is written nowhere"
+        written = f"note: {error.fault}; what is shown is written nowhere"
     if len(finished) < len(runs):
         count = f"{len(finished)} of {len(runs)} runs have a result"
         say(console, f"{count}, the table lacks the others; see `agglab status`")

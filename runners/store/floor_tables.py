@@ -68,8 +68,7 @@ def read_floor(folder: StudyFolder, table: results.Table) -> list["pd.DataFrame"
             if study.fold(seed) == fold
         ]
     except ResultsError as error:
-        fault = str(error).rpartition(";")[0]
-        raise ResultsError(f"{fault}; the same run-grid command makes the floor again") from error
+        raise ResultsError(f"{error.fault}; the same run-grid command makes the floor again") from error
 
 
 def tested_folds(study: Study) -> list[int | None]:

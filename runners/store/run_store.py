@@ -82,6 +82,8 @@ class RunStore:
         """By id what runs get from finished ones with another cap before they are trained, unless they have it already.
 
         `runs` is the whole plan."""
+        if not any(run.is_open for run in runs):
+            return {}  # none has a cap: no folder is read for it
         states = self.present(runs)
         found = self._extended(runs, states, self._finished_besides(runs))
         return {run_id: each for run_id, each in found.items() if each.is_whole or not states[run_id].begun}

@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
-from aggregation_lab.errors import ResultsError
-from aggregation_lab.files import cannot_be_written, file_digest
+from aggregation_lab.files import cannot_be_written
 from aggregation_lab.kept.another_id import write_as
-from aggregation_lab.kept.digests import kept_digests
+from aggregation_lab.kept.digests import check_digest, kept_digests
 from aggregation_lab.run import BEFORE_COOLDOWN, CHECKPOINT
 from runners.planning.plan import PlannedRun
 from runners.store.other_runs.caps import Extension
@@ -32,12 +31,7 @@ def take_over(run: PlannedRun, folder: Path, extension: Extension) -> None:
 def _link_checkpoint(source: Path, checkpoint: Path) -> None:
     """The checkpoint of a finished run in another folder, too; it takes no space until the run writes its own."""
     kept = source / BEFORE_COOLDOWN
-    try:
-        is_whole = file_digest(kept) == kept_digests(source).get(BEFORE_COOLDOWN)
-    except OSError as error:
-        raise ResultsError(f"{kept}: cannot be read ({error.strerror or error})") from error
-    if not is_whole:
-        raise ResultsError(f"{kept}: its content has changed since it was written")
+    check_digest(kept, kept_digests(source).get(BEFORE_COOLDOWN))
     try:
         os.link(kept, checkpoint)
     except OSError as error:
