@@ -278,7 +278,7 @@ def _rest(analysis: Analysis) -> str:
             "The guideline is a mixed model of gains with a level and a slope over log2 of training cases for each "
             f"task type; where an aggregation was seen with {FEWEST_OF_TYPE} tasks of the type, and between their "
             "sizes, it gives the chance that a new task gains or is harmed. It advises a joint aggregation where with "
-            "95 % confidence nine in ten such tasks gain (Owen 1968), "
+            "95 % confidence over all types together nine in ten such tasks gain (Owen 1968), "
             f"{analysis.study.aggregations[0]} where nine in ten lose under each; else it abstains, as with one seed. "
             "Its worth is measured by leaving out each task, and each group, in turn."
         )
