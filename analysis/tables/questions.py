@@ -224,7 +224,8 @@ def guidelines_table(analysis: NamedFrames) -> PaperTable:
         "gains, harmed: chance that a new task gains, or loses more than the margin, under the aggregation advised, "
         "else under the one with the best chance. Advised: with 95 % confidence over all types "
         "together, nine in ten such tasks gain. from n, to n: training cases of the task; expected, with 95 % limits "
-        "for one task, at their middle. Where too few tasks of the type, or none of such a size, were seen under an aggregation, it says so instead. "
+        "for one task, at their middle. Where too few tasks of the type, or none of such a size, were seen under an "
+        "aggregation, it says so instead. "
         f"{EVERY_GROUP}: too few tasks tell groups apart. tasks: of this type, under the aggregation advised. "
         f"{_COUNTED_NOTE}"
     )
