@@ -12,7 +12,8 @@ from rich.text import Text
 from aggregation_lab.errors import ResultsError
 from aggregation_lab.text import near_names, printable, whole_per_cent
 from analysis.pipeline import analyse
-from analysis.questions.power import notices_nothing
+from analysis.questions.advice.guidelines import check_size
+from analysis.questions.power import notices_nothing, plan_sentence
 from analysis.report.words import beside_counts
 from analysis.result import Analysis
 from analysis.settings import Settings, farthest_gain
@@ -139,6 +140,7 @@ def show_recommendation(
     console: Console,
 ) -> int:
     """Print the advice for a new task, with the expected gains it rests on."""
+    check_size(n_train)  # before the analysis, which takes its time
     analysis = analysed(source, how, settings, console)
     advice = analysis.recommend(n_train, task_type, group)
     known = sorted(set(analysis.study.scores["group"]))
@@ -162,8 +164,6 @@ def show_recommendation(
 
 def show_power(source: str, how: Reading, settings: Settings, console: Console) -> int:
     """Print, for every task and contrast, what these seeds and cases can show and what more seeds would cost."""
-    from analysis.questions.power import plan_sentence
-
     frame = analysed(source, how, settings, console).frames["power"]
     if frame.empty:
         raise ResultsError(f"{source}: holds no pair of runs to plan from")

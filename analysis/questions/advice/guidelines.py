@@ -115,6 +115,12 @@ class Seen:
         return self.enough and self.low < self.high
 
 
+def check_size(n_train: float) -> None:
+    """Raise `ResultsError` where `n_train` is no count of training cases: not a positive number."""
+    if not n_train > 0:
+        raise ResultsError(f"n_train {n_train:g}: must be greater than 0")
+
+
 @dataclass(frozen=True, eq=False)
 class Rule:
     """The fitted models by joint aggregation, and the range they were fitted on."""
@@ -136,8 +142,7 @@ class Rule:
 
         Raises `ResultsError` where `n_train` is not a positive number.
         """
-        if not n_train > 0:
-            raise ResultsError(f"n_train {n_train:g}: must be greater than 0")
+        check_size(n_train)
         if task_type not in self.types:
             return Recommendation(UNDECIDED, (), f"no {task_type} task was studied, only {', '.join(self.types)}")
         if not all(np.isfinite(variance) for variance, _ in self.seeds.values()):

@@ -152,7 +152,8 @@ def test_faults_are_one_line(fault, tmp_path, monkeypatch, capsys):
     assert expected in output and output.count("\n") == 1 and output.startswith("agglab: ")
 
 
-@pytest.mark.usefixtures("one_choice")
-def test_sizes_below_one_are_refused(scores, capsys):
-    assert agglab("recommend", scores, "--n-train", 0, "--type", "segmentation") == 1
-    assert "n_train 0: must be greater than 0" in capsys.readouterr().err
+@pytest.mark.parametrize("size", ["0", "-5", "nan"])
+def test_a_size_that_is_none_is_refused_before_anything_is_analysed(size, scores, monkeypatch, capsys):
+    monkeypatch.setattr("runners.commands.report_commands.analysed", lambda *_: pytest.fail("analysed"))
+    assert agglab("recommend", scores, f"--n-train={size}", "--type", "segmentation") == 1
+    assert f"n_train {size}: must be greater than 0" in capsys.readouterr().err
