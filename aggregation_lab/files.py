@@ -17,6 +17,8 @@ from aggregation_lab.errors import AgglabError, NotWritableError
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENXIO)
 _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
+NOT_KNOWN_TO_FILE_SYSTEM = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a file system answers to what it does not know, such as hard links on FAT and exFAT (EPERM, too, on Linux)."""
 
 
 def cannot_be_written(path: Path, error: OSError) -> AgglabError:

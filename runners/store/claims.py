@@ -10,6 +10,7 @@ that counted as dead sees the higher number at its next heartbeat, and stops. So
 made again: the claim with its number there, if any, does not hold its token.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -20,7 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aggregation_lab import files
-from aggregation_lab.files import cannot_be_written, open_regular, read_bytes
+from aggregation_lab.errors import AgglabError
+from aggregation_lab.files import NOT_KNOWN_TO_FILE_SYSTEM, cannot_be_written, open_regular, read_bytes
 from runners.store.process_identity import birth, boot, machine, slurm_job
 from runners.store.run_files import ClaimContent, RunProgress
 
@@ -28,6 +30,10 @@ BEAT_EVERY = 2.0
 """Seconds between two heartbeats; progress is written with them."""
 HEARTBEAT_LOST = 120.0
 """Seconds without a heartbeat after which the claim of another machine counts as dead."""
+_NO_LINKS = (
+    "its file system has no hard links (FAT, exFAT and some network shares have none), by which a run is claimed for "
+    "one process; choose an output folder on another file system"
+)
 _NAME = re.compile(r"claim-(\d+)\.json")
 
 
@@ -169,15 +175,38 @@ def take(folder: Path) -> Claim | None:
     return Claim(folder, number, token)
 
 
+def check_claims(folder: Path) -> None:
+    """Raise `AgglabError` where no run below `folder` could be claimed, since its file system has no hard links."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _temporary(folder, b"") as temporary:
+            other = temporary.with_suffix(".claimed.part")
+            _hard_link(temporary, other)
+            other.unlink()
+    except OSError as error:
+        raise cannot_be_written(folder, error) from error
+
+
 def _link(folder: Path, number: int, token: str) -> bool:
     """Whether the claim with `number` could be made: no other process was faster, removed the unfinished file or moved
     the folder."""
     try:
         with _temporary(folder, _about_us(None, token)) as temporary:
-            os.link(temporary, folder / f"claim-{number}.json")
+            _hard_link(temporary, folder / f"claim-{number}.json")
     except (FileExistsError, FileNotFoundError):
         return False
     return True
+
+
+def _hard_link(file: Path, other: Path) -> None:
+    """Give `file`, which was just written, the name `other`, too. Raises `AgglabError` where a file has one name only,
+    and `OSError` otherwise."""
+    try:
+        os.link(file, other)
+    except OSError as error:
+        if error.errno in (errno.EPERM, *NOT_KNOWN_TO_FILE_SYSTEM):
+            raise AgglabError(f"{file.parent}: {_NO_LINKS}") from error
+        raise
 
 
 @contextmanager

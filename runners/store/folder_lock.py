@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aggregation_lab.errors import NotWritableError, StudyError
-from aggregation_lab.files import cannot_be_written, is_not_allowed
+from aggregation_lab.files import NOT_KNOWN_TO_FILE_SYSTEM, cannot_be_written, is_not_allowed
 
 PREPARING, COLLECTING = ".preparing.lock", ".collecting.lock"
 LOCKS = (PREPARING, COLLECTING)
@@ -21,8 +21,8 @@ class FolderNotWritableError(StudyError, NotWritableError):
 def locked(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock `file`; `waiting` is called once where another process holds it.
 
-    Raises `FolderNotWritableError` where the folder is read-only, `StudyError` where something is in the way, and
-    `AgglabError` where the disk is full.
+    Raises `FolderNotWritableError` where the folder is read-only, `StudyError` where something is in the way or where
+    the file system gives no locks, and `AgglabError` where the disk is full.
     """
     from filelock import FileLock, Timeout
 
@@ -37,6 +37,10 @@ def locked(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise cannot_be_written(file.parent, error) from error
+        if error.errno in (errno.ENOLCK, *NOT_KNOWN_TO_FILE_SYSTEM):
+            fault = f"{file.parent}: its file system gives no file locks ({error.strerror})"
+            advice = "choose a folder on another one, or have it mounted with locks"
+            raise StudyError(f"{fault}; {advice}") from error
         kind = FolderNotWritableError if is_not_allowed(error) else StudyError
         reason = error.strerror or str(error)
         if os.path.lexists(file):

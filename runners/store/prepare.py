@@ -27,6 +27,7 @@ from runners.planning.setting_notes import (
     unused_lines,
 )
 from runners.planning.study_schema import DataConfig, PhantomSettings, Study
+from runners.store.claims import check_claims
 from runners.store.floor_tables import write_floor
 from runners.store.identity import Identity
 from runners.store.ownership import check_data, check_owner, check_split
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 SCAN = "scan.parquet"
 _WRITTEN = {
-    ".": ("study.*", "plan.json", "found.json", "threads.json", "split*", "folds*"),
+    ".": ("study.*", "plan.json", "found.json", "threads.json", "split*", "folds*", "claim*"),
     "prepared": ("*",),
     "floor": ("*",),
     "cache": ("scan*", "images*", "masks*"),
@@ -66,12 +67,14 @@ def prepare(study: Study, source: Path, folder: StudyFolder, progress: Progress)
     """Bring `folder` to where runs can start and return the plan; what is there already is checked and kept.
 
     `source` is the study file, kept as a copy. The caller holds the lock `preparing`. Raises `StudyError` where
-    `folder` belongs to another study, another data set or another split, and `DataError` where the data cannot be used.
+    `folder` belongs to another study, another data set or another split, `AgglabError` where no run could be claimed
+    in it, and `DataError` where the data cannot be used.
     """
     from aggregation_lab.data.cache import open_cache
     from aggregation_lab.data.lost_classes import lost_classes
 
     check_owner(folder, study)
+    check_claims(folder.path)
     for name, patterns in _WRITTEN.items():
         sweep(folder.path / name, patterns)
     known = folder.find_identity()

@@ -23,12 +23,19 @@ from aggregation_lab.data.interpretation.edges import check_scale
 from aggregation_lab.data.progress import Progress
 from aggregation_lab.data.rows.csv_rows import CSV_FOLDER
 from aggregation_lab.errors import DataError
-from aggregation_lab.files import atomic_path, read_bytes, temporary_file, write_bytes, write_text
+from aggregation_lab.files import (
+    NOT_KNOWN_TO_FILE_SYSTEM,
+    atomic_path,
+    read_bytes,
+    temporary_file,
+    write_bytes,
+    write_text,
+)
 from aggregation_lab.naming import alike
 from aggregation_lab.tasks import TaskType
 from aggregation_lab.text import printable
 
-_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, *NOT_KNOWN_TO_FILE_SYSTEM}
 """The file system has no hard links, the files lie on two of them, or one has as many as it can."""
 
 _FIRST = "holds several pictures, of which the first is taken; agglab import video takes the frames of a GIF"

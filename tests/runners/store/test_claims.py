@@ -1,5 +1,6 @@
 """Claims: one holder at a time, whoever contends, and a dead one hinders nobody."""
 
+import errno
 import json
 import os
 import socket
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from aggregation_lab.errors import AgglabError
 from runners.store import claims
-from runners.store.claims import HEARTBEAT_LOST, Claim, latest, living, take
+from runners.store.claims import HEARTBEAT_LOST, Claim, check_claims, latest, living, take
 from runners.store.process_identity import boot, machine
 from runners.store.run_files import RunProgress
 from tests.waiting import wait_for
@@ -175,6 +177,25 @@ def test_a_folder_that_vanishes_while_it_is_claimed_is_not_to_be_had(tmp_path, m
 
     monkeypatch.setattr(os, "listdir", vanishing)
     assert take(tmp_path / "run") is None
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_hard_links_is_named(number, tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refused)
+    for needs_links in (take, check_claims):
+        with pytest.raises(
+            AgglabError, match=f"^{tmp_path}: its file system has no hard links .* choose an output folder"
+        ):
+            needs_links(tmp_path)
+        assert not os.listdir(tmp_path)
+
+
+def test_a_folder_in_which_runs_can_be_claimed_is_left_as_it_was(tmp_path):
+    check_claims(tmp_path)
+    assert not os.listdir(tmp_path)
 
 
 ROUNDS, CONTENDERS = 40, 4

@@ -1,6 +1,8 @@
 """What happens before the first worker: checks of folder, data and model, warnings, and what a plan tells."""
 
+import errno
 import json
+import os
 import shutil
 from io import StringIO
 from pathlib import Path
@@ -13,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from aggregation_lab.data.splits.split import draw_split
-from aggregation_lab.errors import StudyError
+from aggregation_lab.errors import AgglabError, StudyError
 from aggregation_lab.storage.sealed_json import write_sealed
 from runners.commands.scoreboard import on_screen
 from runners.execution import grid as grids
@@ -51,6 +53,18 @@ def prepared(made, tmp_path) -> Path:
 
 def grid(prepared: Path, data: Path, *more: str, command: str = "run-grid") -> list[object]:
     return [command, prepared / "study.yaml", "--data", data, "--out", prepared / "out", "--device", "cpu", *more]
+
+
+def test_a_folder_in_which_no_run_can_be_claimed_is_refused_before_anything_is_written(
+    tiny_original, tmp_path, monkeypatch
+):
+    def refused(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(AgglabError, match=f"^{tmp_path / 'out'}: its file system has no hard links"):
+        prepare(write_study(tmp_path / "study.yaml"), tiny_original, tmp_path / "out")
+    assert not os.listdir(tmp_path / "out")
 
 
 def test_a_worker_of_a_study_that_another_grid_has_changed_says_so(prepared, tiny_original):
