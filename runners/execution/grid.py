@@ -181,7 +181,10 @@ def _open(
         threads = submit.threads_per_worker(study.slurm, options.jobs) if on_cluster else share_of_cores(len(devices))
         config = WorkerConfig(folder, folder.fixed_threads(threads), options.device, options.fail_fast)
     done = sum(states[run.id].state is State.DONE for run in chosen) if options.rerun is not Rerun.ALL else 0
+    ids = {run.id for run in taken}
+    left = sum(states[run.id].state is State.STALE and run.id not in ids for run in chosen)
     others = f", {len(elsewhere)} claimed by others" if elsewhere else ""
+    others += f", {left} stale ones left (--rerun stale trains them again)" if left else ""
     width = f"Slurm array of {study.slurm.tasks}" if on_cluster else f"{len(devices)} at a time"
     say(console, f"{folder}: {len(runs)} runs, {done} finished, {len(taken)} to do{others}, {width}")
     if seeks:

@@ -127,10 +127,11 @@ def test_changed_settings_make_runs_stale_until_they_are_asked_for(copy, tiny_or
     code, text, _ = agglab(capsys, *grid)
     assert code == 1
     assert "stale  TS/tiny_head_det f1 s0: training.loss_weights.tiny_head_det: nothing -> 2.0" in text
+    assert "0 to do, 3 stale ones left (--rerun stale trains them again), 1 at a time" in text
     assert "3 done, 3 stale" in text
     assert "TS" not in set(scores(out).query("task == 'tiny_head_det'")["aggregation"])
     code, text, _ = agglab(capsys, *grid, "--rerun", "stale", "--only", "TS")
-    assert code == 0 and "4 done" in text
+    assert code == 0 and "4 done" in text and "stale ones left" not in text
     assert len(list(out.glob("runs/*"))) == 7  # the old result is kept
     write_study(study)
     assert agglab(capsys, *grid)[0] == 0  # the old settings find their old results
